@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Admin commands (PRM chapter "Commands"). Command i of the ring at
+ * SVAN_REG_CMDQ_BASE is answered in entry i of the ring at
+ * SVAN_REG_CMDR_BASE; commands complete in order. A response is valid when
+ * its phase octet's bit 0 differs from bit log_size of the free-running index;
+ * if an EQ 0 exists, SVAN_EVENT_CMD follows when CMD_NOTIFY asked for it.
+ */
+#ifndef SVAN_CMD_H
+#define SVAN_CMD_H
+
+#include "queues.h"
+#include "keys.h"
+
+enum svan_cmd_opcode {
+	SVAN_CMD_NOP			= 0x000,
+	SVAN_CMD_QUERY_CAPS		= 0x001,
+	SVAN_CMD_QUERY_STATS		= 0x002,
+
+	SVAN_CMD_CREATE_EQ		= 0x010,
+	SVAN_CMD_DESTROY_EQ		= 0x011,
+
+	SVAN_CMD_ALLOC_UAR		= 0x020,
+	SVAN_CMD_FREE_UAR		= 0x021,
+	SVAN_CMD_ALLOC_PD		= 0x022,
+	SVAN_CMD_FREE_PD		= 0x023,
+
+	SVAN_CMD_CREATE_KEY		= 0x030,
+	SVAN_CMD_DESTROY_KEY		= 0x031,
+	SVAN_CMD_QUERY_KEY		= 0x032,
+
+	SVAN_CMD_CREATE_CQ		= 0x040,
+	SVAN_CMD_DESTROY_CQ		= 0x041,
+	SVAN_CMD_RESIZE_CQ		= 0x042,	/* reserved */
+	SVAN_CMD_MODERATE_CQ		= 0x043,
+
+	SVAN_CMD_CREATE_QP		= 0x050,
+	SVAN_CMD_DESTROY_QP		= 0x051,
+	SVAN_CMD_MODIFY_QP		= 0x052,
+	SVAN_CMD_QUERY_QP		= 0x053,
+
+	SVAN_CMD_SET_GID		= 0x060,
+	SVAN_CMD_CLEAR_GID		= 0x061,
+
+	SVAN_CMD_ETH_SET_FILTER		= 0x070,
+	SVAN_CMD_ETH_SET_MCAST		= 0x071,
+
+	/* 0x080..0x08f shared receive queues, 0x090..0x09f faults and page
+	 * requests, 0x0a0..0x0af process contexts, 0x0b0..0x0bf virtual
+	 * functions, 0x0c0..0x0cf flows and congestion: reserved
+	 */
+};
+
+enum svan_cmd_status {
+	SVAN_CMD_OK			= 0x00,
+	SVAN_CMD_BAD_OPCODE		= 0x01,
+	SVAN_CMD_BAD_PARAM		= 0x02,
+	SVAN_CMD_BAD_RESOURCE		= 0x03,	/* no such object */
+	SVAN_CMD_BAD_STATE		= 0x04,
+	SVAN_CMD_BUSY			= 0x05,	/* object is still referenced */
+	SVAN_CMD_NO_RESOURCES		= 0x06,
+	SVAN_CMD_DMA_ERROR		= 0x07,
+	SVAN_CMD_NOT_PERMITTED		= 0x08,
+	SVAN_CMD_NOT_SUPPORTED		= 0x09,
+};
+
+#define SVAN_CMD_NOTIFY		0x0001	/* write SVAN_EVENT_CMD when done */
+
+struct svan_cmd_hdr {
+	__le16	opcode;			/* enum svan_cmd_opcode */
+	__le16	flags;			/* SVAN_CMD_NOTIFY */
+	__le32	tag;			/* returned in the response */
+	__le64	reserved;
+};
+
+#define SVAN_CMD_SIZE		128
+#define SVAN_CMD_PAYLOAD	112
+#define SVAN_CMD_RESP_SIZE	64
+#define SVAN_CMD_RESP_PAYLOAD	48
+
+/* QUERY_CAPS, QUERY_STATS: the device writes struct svan_caps or svan_stats */
+struct svan_cmd_query {
+	__le64	addr;			/* bus address, 8-byte aligned */
+	__le32	length;			/* bytes of room; the rest is cut */
+	__le32	reserved;
+};
+
+/* EQ n interrupts with MSI-X vector `vector`; EQ 0 carries all but completions */
+struct svan_cmd_create_eq {
+	__le64	ring;			/* bus address, contiguous, 4096-aligned */
+	__le32	eqn;			/* chosen by the driver, 0..max_eq - 1 */
+	__le16	vector;
+	__u8	log_size;		/* 4..SVAN_EQ_MAX_LOG_SIZE, 256 entries = 4096 */
+	__u8	reserved;
+};
+
+/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/QP, QUERY_KEY/QP, CLEAR_GID */
+struct svan_cmd_object {
+	__le32	id;			/* key: the whole 32-bit key */
+	__le32	reserved;
+};
+
+/* UAR 0 belongs to the kernel driver; owner 0 is the kernel */
+struct svan_cmd_alloc_uar {
+	__le32	owner;			/* driver's id of the verbs context */
+	__le32	reserved;
+};
+
+#define SVAN_CMD_KEY_INTERNAL	0x01	/* rings only: no WQE may name it */
+
+struct svan_cmd_create_key {
+	__u8	kind;			/* enum svan_key_kind */
+	__u8	flags;			/* SVAN_CMD_KEY_* */
+	__u8	levels;			/* 0..SVAN_MTT_MAX_LEVELS */
+	__u8	page_shift;		/* 12..30 */
+	__le32	access;			/* SVAN_ACCESS_* */
+	__le32	pd;			/* ignored with INTERNAL */
+	__le32	pasid;			/* PROCESS, ONDEMAND */
+	__le64	va;			/* of the first octet */
+	__le64	length;			/* bytes; va + length does not wrap */
+	__le64	table;			/* bus address, 4096-aligned */
+	__le32	owner;			/* verbs context, as in ALLOC_UAR */
+	__le32	generation;		/* PROCESS: of the process context */
+	__u8	reserved[16];
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_key, 64);
+SVAN_ASSERT_OFFSET(struct svan_cmd_create_key, va, 16);
+
+/* ring_va: CQEs at once; the doorbell record at dbr_offset behind them */
+struct svan_cmd_create_cq {
+	__le64	ring_va;		/* 64-byte aligned */
+	__le32	ring_key;		/* INTERNAL key that covers ring and record */
+	__le32	dbr_offset;		/* from ring_va, 64-byte aligned */
+	__le32	eqn;
+	__le32	uar;
+	__u8	log_size;		/* 0..SVAN_CQ_MAX_LOG_SIZE */
+	__u8	reserved[7];
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_cq, 32);
+
+struct svan_cmd_moderate_cq {
+	__le32	cqn;
+	__le16	count;			/* events after so many completions, 0/1: each */
+	__le16	period_us;
+};
+
+enum svan_qp_type {
+	SVAN_QPT_RC			= 1,
+	SVAN_QPT_UC			= 2,	/* SVAN_CAP_UC */
+	SVAN_QPT_UD			= 3,	/* SVAN_CAP_UD */
+	SVAN_QPT_GSI			= 4,	/* SVAN_CAP_GSI */
+	SVAN_QPT_ETH			= 8,	/* the netdev's queue pair */
+};
+
+#define SVAN_CMD_QP_PRIVILEGED	0x01	/* may use SVAN_KEY_LOCAL_DMA */
+#define SVAN_CMD_QP_SIGNAL_ALL	0x02	/* every WQE is signaled */
+
+/* ring_va + sq_offset, + rq_offset and + dbr_offset lie in ring_key */
+struct svan_cmd_create_qp {
+	__u8	type;			/* enum svan_qp_type */
+	__u8	flags;			/* SVAN_CMD_QP_* */
+	__u8	log_sq_bbs;		/* 0..SVAN_SQ_MAX_LOG_BBS */
+	__u8	log_rq_size;		/* 0..SVAN_RQ_MAX_LOG_SIZE */
+	__u8	log_rq_stride;		/* SVAN_RWQE_MIN/MAX_LOG_STRIDE; 0: no RQ */
+	__u8	reserved0[3];
+	__le32	pd;
+	__le32	send_cq;
+	__le32	recv_cq;
+	__le32	uar;
+	__le64	ring_va;		/* 64-byte aligned */
+	__le32	ring_key;
+	__le32	sq_offset;		/* 64-byte aligned */
+	__le32	rq_offset;		/* 64-byte aligned */
+	__le32	dbr_offset;		/* 64-byte aligned */
+	__le32	srq;			/* reserved */
+	__u8	reserved1[12];
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_qp, 64);
+SVAN_ASSERT_OFFSET(struct svan_cmd_create_qp, ring_va, 24);
+
+enum svan_qp_state {
+	SVAN_QPS_RESET			= 0,
+	SVAN_QPS_INIT			= 1,
+	SVAN_QPS_RTR			= 2,
+	SVAN_QPS_RTS			= 3,
+	SVAN_QPS_SQD			= 4,
+	SVAN_QPS_SQE			= 5,
+	SVAN_QPS_ERR			= 6,
+};
+
+/* svan_cmd_modify_qp.mask: which fields count beside the state */
+#define SVAN_QP_ATTR_ACCESS		0x0001
+#define SVAN_QP_ATTR_PKEY_INDEX		0x0002
+#define SVAN_QP_ATTR_PORT		0x0004
+#define SVAN_QP_ATTR_AV			0x0008
+#define SVAN_QP_ATTR_MTU		0x0010
+#define SVAN_QP_ATTR_DEST_QPN		0x0020
+#define SVAN_QP_ATTR_RQ_PSN		0x0040
+#define SVAN_QP_ATTR_SQ_PSN		0x0080
+#define SVAN_QP_ATTR_MAX_RD_ATOMIC	0x0100
+#define SVAN_QP_ATTR_MAX_DEST_RD_ATOMIC	0x0200
+#define SVAN_QP_ATTR_MIN_RNR_TIMER	0x0400
+#define SVAN_QP_ATTR_TIMEOUT		0x0800
+#define SVAN_QP_ATTR_RETRY_CNT		0x1000
+#define SVAN_QP_ATTR_RNR_RETRY		0x2000
+#define SVAN_QP_ATTR_QKEY		0x4000
+#define SVAN_QP_ATTR_SQD_NOTIFY		0x8000
+
+/*
+ * Attributes of a QP: payload of MODIFY_QP behind (qpn, mask), and of
+ * QUERY_QP's response (av cut: see struct svan_cmd_query_qp_resp).
+ */
+struct svan_qp_attr {
+	__u8	state;			/* enum svan_qp_state */
+	__u8	access;			/* SVAN_ACCESS_REMOTE_* */
+	__u8	log_mtu;		/* 8..12: 256..4096 bytes */
+	__u8	max_rd_atomic;
+	__u8	max_dest_rd_atomic;
+	__u8	min_rnr_timer;		/* 5-bit code of the specification */
+	__u8	timeout;		/* 4.096 us * 2^n, 0 = never, 5 bits */
+	__u8	retry_cnt;		/* 0..7 */
+	__u8	rnr_retry;		/* 0..7, 7 = for ever */
+	__u8	pkey_index;		/* 0 */
+	__u8	port;			/* 1 */
+	__u8	sq_draining;		/* response only */
+	__le32	dest_qpn;
+	__le32	rq_psn;			/* 24 bits */
+	__le32	sq_psn;			/* 24 bits */
+	__le32	qkey;
+};
+
+SVAN_ASSERT_SIZE(struct svan_qp_attr, 28);
+
+struct svan_cmd_modify_qp {
+	__le32	qpn;
+	__le32	mask;			/* SVAN_QP_ATTR_* */
+	struct svan_qp_attr attr;
+	__le32	reserved;
+	struct svan_av av;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_modify_qp, 104);
+SVAN_ASSERT_OFFSET(struct svan_cmd_modify_qp, av, 40);
+
+/*
+ * GID table entry: RoCE v2 only. Frames to `gid` go to the engine. A GID may
+ * stand at several indices (with other VLANs). IPv4: v4-mapped.
+ */
+#define SVAN_CMD_GID_VLAN	0x01
+
+struct svan_cmd_set_gid {
+	__le32	index;			/* 0..max_gid - 1 */
+	__u8	flags;
+	__u8	reserved0;
+	__le16	vlan;			/* TCI with SVAN_CMD_GID_VLAN */
+	__u8	gid[16];
+	__u8	smac[6];
+	__u8	reserved1[2];
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_set_gid, 32);
+
+/*
+ * Ethernet receive filter. qpn 0 switches reception off. A frame passes if
+ * it is for `mac`, broadcast, in the multicast list, or by the flags.
+ */
+#define SVAN_CMD_ETH_PROMISC	0x01
+#define SVAN_CMD_ETH_ALLMULTI	0x02
+
+struct svan_cmd_eth_filter {
+	__le32	qpn;			/* an SVAN_QPT_ETH queue pair in RTS */
+	__u8	mac[6];
+	__u8	flags;			/* SVAN_CMD_ETH_* */
+	__u8	reserved0;
+	__le32	max_frame;		/* without FCS, 64..caps.max_frame */
+	__u8	reserved1[16];		/* RSS */
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_eth_filter, 32);
+
+/* ETH_SET_MCAST replaces the list: `count` addresses of 8 bytes, 6 used */
+struct svan_cmd_eth_mcast {
+	__le64	addr;			/* bus address, within one page */
+	__le32	count;			/* 0..caps.max_mcast_filters */
+	__le32	reserved;
+};
+
+struct svan_cmd {
+	struct svan_cmd_hdr hdr;
+	union {
+		struct svan_cmd_query		query;
+		struct svan_cmd_create_eq	create_eq;
+		struct svan_cmd_object		object;
+		struct svan_cmd_alloc_uar	alloc_uar;
+		struct svan_cmd_create_key	create_key;
+		struct svan_cmd_create_cq	create_cq;
+		struct svan_cmd_moderate_cq	moderate_cq;
+		struct svan_cmd_create_qp	create_qp;
+		struct svan_cmd_modify_qp	modify_qp;
+		struct svan_cmd_set_gid		set_gid;
+		struct svan_cmd_eth_filter	eth_filter;
+		struct svan_cmd_eth_mcast	eth_mcast;
+		__u8				payload[SVAN_CMD_PAYLOAD];
+	};
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_hdr, 16);
+SVAN_ASSERT_SIZE(struct svan_cmd_query, 16);
+SVAN_ASSERT_SIZE(struct svan_cmd_create_eq, 16);
+SVAN_ASSERT_SIZE(struct svan_cmd_object, 8);
+SVAN_ASSERT_SIZE(struct svan_cmd_alloc_uar, 8);
+SVAN_ASSERT_SIZE(struct svan_cmd_moderate_cq, 8);
+SVAN_ASSERT_SIZE(struct svan_cmd_eth_mcast, 16);
+SVAN_ASSERT_SIZE(struct svan_cmd, SVAN_CMD_SIZE);
+
+/* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/QP */
+struct svan_cmd_id_resp {
+	__le32	id;
+	__le32	reserved;
+};
+
+struct svan_cmd_query_key_resp {
+	__le64	va;
+	__le64	length;
+	__le32	access;
+	__le32	pd;
+	__u8	kind;
+	__u8	reserved[7];
+};
+
+struct svan_cmd_query_qp_resp {
+	struct svan_qp_attr attr;
+	__le32	sq_ci;
+	__le32	rq_ci;
+	__le32	reserved[3];
+};
+
+struct svan_cmd_resp {
+	__le32	tag;
+	__u8	status;			/* enum svan_cmd_status */
+	__u8	reserved0[3];
+	__le32	syndrome;		/* offset of the refused field in the command */
+	__u8	reserved1[3];
+	__u8	phase;			/* written last */
+	union {
+		struct svan_cmd_id_resp		id;
+		struct svan_cmd_query_key_resp	query_key;
+		struct svan_cmd_query_qp_resp	query_qp;
+		__u8				payload[SVAN_CMD_RESP_PAYLOAD];
+	};
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_id_resp, 8);
+SVAN_ASSERT_SIZE(struct svan_cmd_query_key_resp, 32);
+SVAN_ASSERT_SIZE(struct svan_cmd_query_qp_resp, 48);
+SVAN_ASSERT_SIZE(struct svan_cmd_resp, SVAN_CMD_RESP_SIZE);
+SVAN_ASSERT_OFFSET(struct svan_cmd_resp, phase, 15);
+
+static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
+{
+	return (phase & 1) != ((index >> log_size) & 1);
+}
+
+/* Counters, all since reset. The list only grows at its end. */
+#define SVAN_STATS(X) \
+	X(port_tx_frames)	X(port_tx_bytes) \
+	X(port_rx_frames)	X(port_rx_bytes) \
+	X(eth_tx_frames)	X(eth_tx_bytes) \
+	X(eth_rx_frames)	X(eth_rx_bytes) \
+	X(eth_rx_no_buffer)	X(eth_rx_filtered) \
+	X(eth_rx_too_long)	X(eth_tx_errors) \
+	X(roce_tx_packets)	X(roce_tx_bytes) \
+	X(roce_rx_packets)	X(roce_rx_bytes) \
+	X(roce_local_packets)	X(roce_local_bytes) \
+	X(rx_icrc_errors)	X(rx_malformed) \
+	X(rx_no_qp)		X(rx_wrong_state) \
+	X(rx_wrong_peer)	X(rx_queue_drops) \
+	X(duplicate_request)	X(out_of_sequence) \
+	X(packet_seq_err)	X(implied_nak_seq_err) \
+	X(rnr_nak_retry_err)	X(local_ack_timeout_err) \
+	X(out_of_buffer)	X(rnr_nak_sent) \
+	X(req_remote_access_errors) X(req_remote_invalid_request) \
+	X(resp_remote_access_errors) X(resp_local_length_error) \
+	X(req_cqe_error)	X(resp_cqe_error) \
+	X(req_cqe_flush_error)	X(resp_cqe_flush_error) \
+	X(rx_write_requests)	X(rx_read_requests) \
+	X(rx_atomic_requests)	X(retransmits) \
+	X(doorbells)		X(doorbells_refused) \
+	X(doorbells_bad_access)	X(commands) \
+	X(commands_failed)	X(tlb_hits) \
+	X(tlb_misses)		X(cq_overruns) \
+	X(eq_overruns)		X(ecn_marked_roce_packets) \
+	X(dma_errors)
+
+struct svan_stats {
+#define SVAN_STAT_FIELD(name)	__le64 name;
+	SVAN_STATS(SVAN_STAT_FIELD)
+#undef SVAN_STAT_FIELD
+};
+
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 55);
+
+#endif /* SVAN_CMD_H */

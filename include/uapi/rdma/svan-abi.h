@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
+/*
+ * Verbs ABI between svan_ib.ko and its libibverbs provider. Host byte order,
+ * the same layout on 32 and 64 bits. Structures only grow at their end; both
+ * sides check the length they were handed.
+ */
+#ifndef SVAN_ABI_USER_H
+#define SVAN_ABI_USER_H
+
+#include <linux/types.h>
+
+#define SVAN_UVERBS_ABI_VERSION	1
+
+/*
+ * Each verbs context owns one UAR page; queues of the context ring it. It is
+ * mapped by mmap() of uar_size bytes at uar_mmap_offset, write-only, shared.
+ */
+struct svan_uresp_alloc_ucontext {
+	__aligned_u64 features;		/* SVAN_CAP_* */
+	__aligned_u64 uar_mmap_offset;
+	__u32 uar_size;
+	__u32 max_qp_wqebb;		/* limits as in struct svan_caps */
+	__u32 max_qp_rwqe;
+	__u32 max_cqe;
+	__u32 max_sge;
+	__u32 max_inline;
+};
+
+struct svan_uresp_alloc_pd {
+	__u32 pdn;
+	__u32 reserved;
+};
+
+/*
+ * One buffer holds the CQEs and, at dbr_offset, the doorbell record. The
+ * provider allocates it, page-aligned, and keeps it until the CQ is gone.
+ */
+struct svan_ureq_create_cq {
+	__aligned_u64 buf_va;
+	__aligned_u64 buf_length;
+	__u32 dbr_offset;
+	__u32 log_size;
+};
+
+struct svan_uresp_create_cq {
+	__u32 cqn;
+	__u32 reserved;
+};
+
+/* One buffer holds SQ, RQ and doorbell record of a QP. */
+struct svan_ureq_create_qp {
+	__aligned_u64 buf_va;
+	__aligned_u64 buf_length;
+	__u32 sq_offset;
+	__u32 rq_offset;
+	__u32 dbr_offset;
+	__u8 log_sq_bbs;
+	__u8 log_rq_size;
+	__u8 log_rq_stride;		/* 0: no receive queue */
+	__u8 reserved;
+};
+
+struct svan_uresp_create_qp {
+	__u32 qpn;
+	__u32 reserved;
+};
+
+#endif /* SVAN_ABI_USER_H */
