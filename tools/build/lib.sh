@@ -125,6 +125,30 @@ write_if_changed() {
 	fi
 }
 
+# mmdebstrap needs real root, or subordinate ids and newuidmap.
+root_mode() {
+	if [ "$(id -u)" = 0 ]; then
+		echo root
+	elif command -v newuidmap >/dev/null && grep -q "^$(id -un):" /etc/subuid; then
+		echo unshare
+	else
+		die "run it as root, or install uidmap and give $(id -un) subordinate ids"
+	fi
+}
+
+# as_root COMMAND...: as root, or in the user namespace that owns the trees of
+# root_mode unshare.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		unshare --map-auto --map-root-user "$@"
+	fi
+}
+
+# remove_tree DIR: a tree that mmdebstrap made.
+remove_tree() { as_root rm -rf --one-file-system "$1"; }
+
 # kernel_release: the release whose headers the build root holds. The guest
 # image takes the kernel of the same release.
 kernel_release() {

@@ -11,27 +11,6 @@ packages=$SVAN_TOP/tools/build/root-packages
 key=$(key_of root-2 "$SVAN_SUITE" "$SVAN_ARCH" "$KERNEL_SERIES" "$KERNEL_RELEASE" "$packages")
 root=$SVAN_CACHE/root-$key
 
-# mmdebstrap needs real root, or subordinate ids and newuidmap.
-root_mode() {
-	if [ "$(id -u)" = 0 ]; then
-		echo root
-	elif command -v newuidmap >/dev/null && grep -q "^$(id -un):" /etc/subuid; then
-		echo unshare
-	else
-		die "run it as root, or install uidmap and give $(id -un) subordinate ids"
-	fi
-}
-
-# Removing a tree of subordinate ids takes the same user namespace.
-remove_tree() {
-	[ -e "$1" ] || return 0
-	if [ "$(id -u)" = 0 ]; then
-		rm -rf --one-file-system "$1"
-	else
-		unshare --map-auto --map-root-user rm -rf --one-file-system "$1"
-	fi
-}
-
 make_root() {
 	local release include
 	release=$(apt_kernel_release)
