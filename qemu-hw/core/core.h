@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside the core: objects, and who offers what to whom.
+ *
+ * Steps. svan_run() gives one object one step. A step first obtains every
+ * pointer it needs (svan_access(), svan_cq_reserve(), ...), each of which may
+ * answer that the step must stop; only then does it change state and memory.
+ * So a step that stops can be started again as if it had never begun.
+ *
+ * Only steps transmit. Receiving (SvanTransport.rx) records and schedules, so
+ * that a packet delivered locally never recurses.
+ */
+#ifndef SVAN_CORE_INTERNAL_H
+#define SVAN_CORE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <svan/caps.h>
+#include <svan/cmd.h>
+#include <svan/faults.h>
+#include <svan/keys.h>
+#include <svan/queues.h>
+#include <svan/regs.h>
+#include <svan/wire.h>
+#include <svan/wqe.h>
+
+#include "svan_core.h"
+
+#define SVAN_PAGE_SIZE          4096u
+#define SVAN_PAGE_MASK          (SVAN_PAGE_SIZE - 1)
+#define SVAN_MAX_MTU            4096u
+#define SVAN_MAX_FRAME          9216u   /* Ethernet, without FCS */
+#define SVAN_MAX_MSG            (1u << 31)
+#define SVAN_MAX_GID            128
+#define SVAN_MAX_MCAST          256
+#define SVAN_MAX_RD_ATOMIC      16
+#define SVAN_MAX_PKT_RUNS       64      /* pieces of one packet's payload */
+#define SVAN_NONE               0xffffffffu
+
+typedef struct SvanFn SvanFn;
+typedef struct SvanQp SvanQp;
+typedef struct SvanCq SvanCq;
+typedef struct SvanEq SvanEq;
+typedef struct SvanKey SvanKey;
+typedef struct SvanWriter SvanWriter;
+typedef struct SvanReader SvanReader;
+
+/* ---- results of what a step asks for ---- */
+
+typedef enum SvanStep {
+    SVAN_STEP_DONE,             /* as asked; for a step: there may be more to do */
+    SVAN_STEP_IDLE,             /* a step had nothing to do */
+    SVAN_STEP_AGAIN,            /* progress was made, call again in a new step */
+    SVAN_STEP_MISS,             /* unwind: the glue translates first */
+    SVAN_STEP_BLOCKED,          /* unwind: no room on the wire; svan_tx_ready() */
+    SVAN_STEP_FAULT,            /* a page is absent (on-demand and process keys) */
+    SVAN_STEP_ERROR,            /* see the syndrome */
+} SvanStep;
+
+/* ---- trace events: name, meaning of id, a, b, c ---- */
+
+#define SVAN_TRACE_EVENTS(X) \
+    X(RESET,        "fn",   "generation", "-", "-") \
+    X(REG_WRITE,    "offset", "value", "size", "-") \
+    X(CMD,          "opcode", "tag", "status", "syndrome") \
+    X(FATAL,        "fn",   "code", "-", "-") \
+    X(DOORBELL,     "qn",   "uar", "value", "accepted") \
+    X(WQE,          "qpn",  "index", "opcode", "length") \
+    X(WQE_REJECT,   "qpn",  "index", "status", "syndrome") \
+    X(PKT_TX,       "dqpn", "opcode", "psn", "length") \
+    X(PKT_RX,       "qpn",  "opcode", "psn", "length") \
+    X(PKT_DROP,     "qpn",  "opcode", "psn", "reason") \
+    X(NAK,          "qpn",  "syndrome", "psn", "-") \
+    X(RETRY,        "qpn",  "psn", "reason", "left") \
+    X(CQE,          "cqn",  "qpn", "wqe_index", "status") \
+    X(EQE,          "eqn",  "type", "qn", "data") \
+    X(QP_STATE,     "qpn",  "old", "new", "syndrome") \
+    X(ACCESS_ERROR, "key",  "va", "length", "syndrome") \
+    X(TLB_FILL,     "key",  "va", "address", "length") \
+    X(POLL,         "qpn",  "on", "-", "-") \
+    X(ETH_TX,       "qpn",  "length", "flags", "-") \
+    X(ETH_RX,       "qpn",  "length", "flags", "-") \
+    X(FRAME_DROP,   "fn",   "length", "reason", "-")
+
+typedef enum SvanTraceEvent {
+#define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
+    SVAN_TRACE_EVENTS(SVAN_TRACE_ENUM)
+#undef SVAN_TRACE_ENUM
+    SVAN_TRACE_COUNT
+} SvanTraceEvent;
+
+/* ---- object tables: index to pointer, indices are handed out here ---- */
+
+typedef struct SvanTable {
+    void **slots;
+    uint8_t *variants;          /* +1 each time an index is used again */
+    uint32_t capacity;          /* fixed, a power of two */
+    uint32_t used;
+    uint32_t next;              /* where the search for a free slot begins */
+    uint32_t first;             /* lowest index given out */
+} SvanTable;
+
+bool svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first);
+void svan_table_fini(SvanTable *table);             /* slots must be empty */
+uint32_t svan_table_insert(SvanTable *table, void *object);  /* or SVAN_NONE */
+void *svan_table_get(const SvanTable *table, uint32_t index);
+void svan_table_remove(SvanTable *table, uint32_t index);
+
+/* ---- timers: one heap per core ---- */
+
+typedef struct SvanTimer {
+    uint64_t deadline;          /* ns */
+    int32_t slot;               /* in the heap; -1: not running */
+    void (*fire)(struct SvanTimer *timer);          /* schedules, nothing else */
+} SvanTimer;
+
+void svan_timer_init(SvanTimer *timer, void (*fire)(SvanTimer *timer));
+/* Start or move. Room in the heap was made by svan_timer_reserve(). */
+void svan_timer_set(SvanCore *core, SvanTimer *timer, uint64_t deadline);
+void svan_timer_cancel(SvanCore *core, SvanTimer *timer);
+/* Called once per object that holds timers, at its creation and destruction. */
+bool svan_timer_reserve(SvanCore *core, uint32_t count);
+void svan_timer_unreserve(SvanCore *core, uint32_t count);
+
+/* ---- intrusive lists ---- */
+
+typedef struct SvanLink {
+    struct SvanLink *next, *prev;       /* NULL: in no list */
+} SvanLink;
+
+void svan_list_init(SvanLink *head);
+bool svan_list_empty(const SvanLink *head);
+void svan_list_append(SvanLink *head, SvanLink *link);      /* no-op if linked */
+void svan_list_remove(SvanLink *link);                      /* no-op if not */
+#define svan_container(ptr, type, member) \
+    ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/* ---- memory ---- */
+
+/* A piece of memory within one page, usable until the step ends. */
+typedef struct SvanMem {
+    uint8_t *host;
+    uint64_t bus;
+    uint32_t len;
+} SvanMem;
+
+struct SvanKey {
+    SvanFn *fn;
+    uint32_t key;               /* index << 8 | variant */
+    uint8_t kind;               /* enum svan_key_kind */
+    uint8_t flags;              /* SVAN_CMD_KEY_* */
+    uint8_t levels;
+    uint8_t page_shift;
+    uint32_t access;
+    uint32_t pd;
+    uint32_t pasid;
+    uint32_t owner;
+    uint32_t generation;
+    uint64_t va, length, table;
+    uint32_t refs;              /* queues whose rings it covers */
+};
+
+/* What is asked of svan_access(). */
+typedef struct SvanAccess {
+    SvanFn *fn;
+    const SvanQp *qp;           /* whose PD and owner count; NULL: internal key */
+    uint32_t key;
+    uint32_t len;               /* > 0 */
+    uint64_t va;
+    uint8_t access;             /* one SVAN_ACCESS_* right, 0 = local read */
+} SvanAccess;
+
+/*
+ * translate() and map: a run that begins at va, within one page and no longer
+ * than asked for. DONE, MISS, FAULT or ERROR (*syndrome, enum svan_syndrome).
+ * Bounds and rights are checked for the whole of len, not for the run alone.
+ */
+SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
+                     uint32_t *syndrome);
+/* The step has stored to mem. */
+void svan_stored(SvanFn *fn, const SvanMem *mem);
+/* The checks alone: key, PD, rights, bounds. DONE or ERROR. len may be 0. */
+SvanStep svan_check_access(const SvanAccess *access, uint32_t *syndrome);
+/* Bus address of the function, within one page (commands, EQs). */
+SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
+                      SvanMem *mem);
+
+SvanKey *svan_key_get(SvanFn *fn, uint32_t key);            /* NULL: stale */
+void svan_tlb_flush_key(SvanFn *fn, uint32_t key);
+void svan_tlb_flush(SvanFn *fn);
+
+/* ---- queues ---- */
+
+struct SvanEq {
+    SvanFn *fn;
+    uint32_t eqn;
+    uint64_t ring;              /* bus address */
+    uint16_t vector;
+    uint8_t log_size;
+    bool armed;
+    uint32_t pi, ci;
+    SvanLink link;              /* core->eq_work while events wait */
+    SvanLink cqs;               /* CQs whose completion event waits */
+    struct svan_eqe *pending;   /* asynchronous events, EQ 0 */
+    uint32_t pending_head, pending_count, pending_size;
+};
+
+/* An asynchronous event for EQ 0 of fn; lost without EQ 0. */
+void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data);
+
+struct SvanCq {
+    SvanFn *fn;
+    uint32_t cqn;
+    uint32_t uar;
+    SvanEq *eq;
+    SvanKey *ring_key;
+    uint64_t ring_va;
+    uint64_t dbr_va;
+    uint8_t log_size;
+    bool error;
+    bool armed, armed_solicited;
+    bool event_pending;
+    uint32_t pi;
+    uint32_t ci;                /* last one read from the record */
+    uint32_t arm_ci;
+    uint16_t moderate_count, moderate_us;
+    uint32_t moderate_done;
+    SvanTimer moderate_timer;
+    SvanLink link;              /* eq->cqs */
+    uint32_t refs;              /* queue pairs */
+};
+
+/* A slot of a CQ, obtained before a step commits. */
+typedef struct SvanCqSlot {
+    SvanCq *cq;
+    SvanMem mem;
+} SvanCqSlot;
+
+/*
+ * DONE; MISS; ERROR when the CQ is overrun or unreachable (then it is in error,
+ * the event is sent, and the caller takes its QP to the error state).
+ */
+SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot);
+/* cqe->owner: flags without PHASE. Writes, arms, schedules the event. */
+void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
+
+/* ---- work queue entries, copied once and validated ---- */
+
+typedef struct SvanSge {
+    uint64_t addr;
+    uint32_t length;
+    uint32_t lkey;
+} SvanSge;
+
+typedef struct SvanWqe {
+    uint8_t opcode;
+    uint8_t flags;
+    uint8_t num_bbs;
+    uint8_t num_sge;
+    uint32_t index;             /* of the first block */
+    uint32_t length;            /* bytes of all entries, or inline */
+    uint32_t rkey;
+    uint64_t remote;
+    __be32 imm;
+    uint64_t swap_add, compare;
+    struct svan_wqe_eth eth;
+    union {
+        SvanSge sge[SVAN_MAX_SGE];
+        uint8_t data[SVAN_MAX_INLINE];
+    };
+} SvanWqe;
+
+typedef struct SvanRwqe {
+    uint32_t index;
+    uint32_t length;
+    uint32_t num_sge;
+    SvanSge sge[SVAN_MAX_SGE];
+} SvanRwqe;
+
+/*
+ * Fetch and decode. ERROR: *status (enum svan_cqe_status), *syndrome; wqe->index,
+ * opcode, flags and num_bbs (1 if not to be trusted) are set all the same.
+ * Form is checked (opcode known to the QP's type, sizes, lengths, alignment),
+ * keys are not.
+ */
+SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
+                        uint8_t *status, uint32_t *syndrome);
+SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
+                         uint8_t *status, uint32_t *syndrome);
+
+/*
+ * Runs of a message's bytes [offset, offset + len) over entries, with the local
+ * right `access` checked; at most max. DONE, MISS, FAULT, ERROR.
+ */
+typedef struct SvanGather {
+    SvanQp *qp;
+    const SvanSge *sge;
+    uint32_t num_sge;
+    uint8_t access;             /* 0 or SVAN_ACCESS_LOCAL_WRITE */
+} SvanGather;
+
+SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
+                     SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome);
+/* Copy between run lists; the destination's runs are reported as stored. */
+void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
+                  const SvanMem *src, uint32_t num_src, uint32_t len);
+
+/* ---- queue pairs ---- */
+
+typedef struct SvanAv {
+    uint8_t dgid[16];
+    uint8_t dmac[6];
+    uint8_t hop_limit;
+    uint8_t traffic_class;
+    uint32_t flow_label;
+    uint16_t udp_sport;
+    uint8_t sgid_index;
+} SvanAv;
+
+typedef struct SvanPkt SvanPkt;
+
+/* What a kind of QP does. A QP type is a row of svan_transports[]. */
+typedef struct SvanTransport {
+    const char *name;
+    /* Private state in qp->priv. false: no memory. */
+    bool (*create)(SvanQp *qp);
+    void (*destroy)(SvanQp *qp);
+    /* qp->state has just changed from old; attributes are already in place. */
+    void (*enter)(SvanQp *qp, uint8_t old);
+    /* One epoch of work. IDLE: leave the run list. */
+    SvanStep (*step)(SvanQp *qp);
+    /*
+     * A packet for the QP, NULL for those that take none. DONE: consumed (or
+     * dropped, counted). AGAIN, MISS: same packet again in another step.
+     */
+    SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
+    /* QUERY_QP: sq_ci, rq_ci. */
+    uint32_t (*sq_ci)(const SvanQp *qp);
+    uint32_t (*rq_ci)(const SvanQp *qp);
+    void (*save)(const SvanQp *qp, SvanWriter *writer);
+    bool (*load)(SvanQp *qp, SvanReader *reader);
+} SvanTransport;
+
+extern const SvanTransport svan_rc_transport;       /* rc.c */
+extern const SvanTransport svan_eth_transport;      /* eth.c */
+
+struct SvanQp {
+    SvanFn *fn;
+    uint32_t qpn;
+    uint8_t type;               /* enum svan_qp_type */
+    uint8_t flags;              /* SVAN_CMD_QP_* */
+    uint8_t state;              /* enum svan_qp_state */
+    const SvanTransport *transport;
+    void *priv;                 /* transport's */
+    uint32_t pd;
+    uint32_t uar;
+    uint32_t owner;             /* of the UAR: the verbs context */
+    SvanCq *send_cq, *recv_cq;
+    SvanKey *ring_key;
+    uint64_t sq_va, rq_va, dbr_va;
+    uint8_t log_sq_bbs, log_rq_size, log_rq_stride;
+    uint32_t sq_pi;             /* validated producer index, blocks */
+    uint32_t sq_pi_rung;        /* last one from the doorbell */
+    uint32_t rq_pi_rung;
+
+    /* attributes, host order, validated */
+    uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
+    uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
+    uint8_t pkey_index, port;
+    bool sqd_notify;
+    uint32_t dest_qpn, rq_psn, sq_psn, qkey;
+    SvanAv av;
+
+    SvanLink run_link;          /* core->run: has work */
+    SvanLink poll_link;         /* core->poll: POLLING is set in the record */
+    SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
+    uint64_t last_active;       /* ns */
+};
+
+SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
+/* Put on the run list; does not kick (svan_run() will see it). */
+void svan_qp_schedule(SvanQp *qp);
+/*
+ * Read the producer index: the later of record and doorbell, checked against
+ * used (blocks or entries not yet given back) and the ring. DONE, MISS, ERROR.
+ * svan_sq_producer() stores to qp->sq_pi.
+ */
+SvanStep svan_sq_producer(SvanQp *qp, uint32_t ci, uint32_t *syndrome);
+SvanStep svan_rq_producer(SvanQp *qp, uint32_t ci, uint32_t *pi,
+                          uint32_t *syndrome);
+/* To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and transport->enter(). */
+void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
+void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
+
+/* ---- packets ---- */
+
+typedef struct SvanAddr {       /* who speaks to whom */
+    uint8_t smac[6], dmac[6];
+    uint8_t sgid[16], dgid[16]; /* IPv4: v4-mapped */
+    uint16_t vlan;              /* TCI */
+    bool has_vlan;
+    bool ipv4;
+    uint8_t traffic_class;      /* DSCP and ECN */
+    uint8_t hop_limit;
+    uint32_t flow_label;
+    uint16_t udp_sport;
+} SvanAddr;
+
+/* A decoded RoCE packet; which headers count is told by the opcode. */
+struct SvanPkt {
+    SvanAddr addr;
+    uint8_t opcode;             /* enum svan_bth_opcode */
+    uint8_t bth_flags;          /* SE, MIGREQ; pad and version are the codec's */
+    bool ack_req, fecn, becn;
+    uint16_t pkey;
+    uint32_t dqpn, psn;
+    uint64_t va;                /* RETH, AtomicETH */
+    uint32_t rkey, dma_len;
+    uint64_t swap_add, compare; /* AtomicETH */
+    uint64_t orig;              /* AtomicAckETH */
+    uint8_t syndrome;           /* AETH */
+    uint32_t msn;
+    __be32 imm;
+    uint32_t ieth_key;
+    uint32_t qkey, sqpn;        /* DETH */
+    uint32_t payload_len;       /* without padding */
+    uint32_t num_runs;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];    /* payload by reference, this step */
+};
+
+/* Which extended headers an opcode carries; .valid false: unknown opcode. */
+typedef struct SvanOpInfo {
+    bool valid, reth, atomic_eth, aeth, atomic_ack, immdt, ieth, deth, payload;
+    bool first, last;           /* ONLY: both */
+    bool request;
+} SvanOpInfo;
+
+const SvanOpInfo *svan_op_info(uint8_t opcode);
+
+/*
+ * Octets after decoding and before encoding, without Ethernet FCS.
+ * svan_pkt_encode(): a new frame, ICRC included; NULL without memory.
+ * svan_pkt_decode(): pkt->runs points into the frame. OK, or why not.
+ */
+typedef enum SvanDecode {
+    SVAN_DECODE_OK,
+    SVAN_DECODE_NOT_ROCE,
+    SVAN_DECODE_MALFORMED,
+    SVAN_DECODE_BAD_ICRC,
+} SvanDecode;
+
+SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
+SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
+uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
+
+/* Fill addr from the QP's AV, its source GID and QPNs. false: GID is gone. */
+bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt);
+/*
+ * The one way out for RoCE: to a function of this device by reference, else
+ * encoded to the port. DONE, AGAIN (receiver made progress: same packet again),
+ * MISS, BLOCKED. A packet that nobody takes is DONE, as on a wire.
+ */
+SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt);
+/* One step of the receive queue. IDLE when empty. */
+SvanStep svan_rx_step(SvanCore *core);
+
+/* ---- Ethernet ---- */
+
+typedef struct SvanEthFilter {
+    uint32_t qpn;               /* 0: reception is off */
+    uint8_t mac[6];
+    uint8_t flags;
+    uint32_t max_frame;
+    uint32_t num_mcast;
+    uint8_t mcast[SVAN_MAX_MCAST][6];
+} SvanEthFilter;
+
+/*
+ * Hand a frame to the Ethernet function, one page a step; *offset is the
+ * caller's, 0 at first. DONE: delivered or dropped, counted.
+ */
+SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
+bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
+
+/* ---- functions ---- */
+
+typedef struct SvanGid {
+    bool valid, has_vlan;
+    uint16_t vlan;
+    uint8_t gid[16];
+    uint8_t smac[6];
+} SvanGid;
+
+/*
+ * Doorbell slot of a QP or CQ index. Lock-free: svan_doorbell() checks owner
+ * (the UAR page, 0 = nobody; slot 0 of UAR 0 is stored as UAR + 1), stores
+ * value, and pushes the slot on core->rung if it is not on it yet.
+ */
+typedef struct SvanDbSlot {
+    _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
+    _Atomic uint64_t sq, rq;    /* value | SVAN_DB_RUNG; for CQs: sq = arm */
+    _Atomic uint32_t queued;
+    struct SvanDbSlot *next;
+    uint32_t index;
+    uint16_t fn;
+    bool cq;
+} SvanDbSlot;
+
+typedef struct SvanTlbEntry {
+    uint64_t tag;               /* key << 32 | page number's low bits, 0 = free */
+    uint64_t page;              /* va >> 12 */
+    uint64_t bus;
+    uint32_t generation;
+    bool writable;
+} SvanTlbEntry;
+
+#define SVAN_TLB_SIZE           8192    /* entries of a function, power of two */
+
+struct SvanFn {
+    SvanCore *core;
+    uint16_t id;                /* 0 = PF */
+    uint8_t mac[6];
+    bool enabled;
+    uint32_t control, status, fatal, generation;
+    uint32_t msix_count, uar_count;
+    uint64_t features;
+
+    /* command queue; cmd.c */
+    uint64_t cmdq_base, cmdr_base;
+    uint32_t cmdq_log_size, cmdq_pi, cmdq_ci;
+    uint32_t cmdq_latched_log;
+    SvanLink cmd_link;          /* core->cmd_work */
+
+    uint32_t scratch, test_dma_size, test_dma_ctrl;
+    uint64_t test_dma_addr;
+    uint32_t inv_target;
+    uint64_t inv_addr, inv_length;
+
+    SvanEq *eqs[SVAN_MAX_EQS];
+    uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
+    uint32_t *uar_refs;         /* queues that are rung there */
+    SvanTable pds;              /* slot: uint32_t *refs */
+    SvanTable keys, cqs, qps;
+    SvanDbSlot *qp_slots, *cq_slots;
+    SvanGid gids[SVAN_MAX_GID];
+    SvanEthFilter eth;
+    SvanTlbEntry *tlb;
+    uint32_t tlb_generation;
+    struct {
+#define SVAN_STAT_U64(name) uint64_t name;
+        SVAN_STATS(SVAN_STAT_U64)
+#undef SVAN_STAT_U64
+    } stats;
+    /* counted by other threads, added to stats when they are read */
+    _Atomic uint64_t doorbells, doorbells_refused, doorbells_bad_access;
+};
+
+struct SvanCore {
+    SvanOps ops;
+    void *opaque;
+    SvanConfig config;
+    SvanFn **fns;               /* 1 + num_vfs */
+    uint32_t num_fns;
+    bool link_up;
+    uint64_t poll_ns;
+
+    _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
+    SvanLink run, poll, blocked, cmd_work, eq_work;
+    SvanTimer **heap;
+    uint32_t heap_len, heap_reserved;
+    uint64_t deadline_told;
+
+    SvanFrame *rx_head, **rx_tail;
+    uint32_t rx_frames;
+    uint32_t rx_offset;         /* progress of the frame at the head */
+};
+
+static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)
+{
+    return id < core->num_fns ? core->fns[id] : NULL;
+}
+
+static inline uint64_t svan_now(SvanCore *core)
+{
+    return core->ops.now(core->opaque);
+}
+
+void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
+                uint64_t a, uint64_t b, uint64_t c);
+
+/* ---- state streams: little-endian, errors are sticky ---- */
+
+struct SvanWriter {
+    uint8_t *data;
+    size_t len, capacity;
+    bool failed;
+};
+
+struct SvanReader {
+    const uint8_t *data;
+    size_t len, pos;
+    bool failed;
+};
+
+void svan_put_u8(SvanWriter *writer, uint8_t value);
+void svan_put_u16(SvanWriter *writer, uint16_t value);
+void svan_put_u32(SvanWriter *writer, uint32_t value);
+void svan_put_u64(SvanWriter *writer, uint64_t value);
+void svan_put_bytes(SvanWriter *writer, const void *bytes, size_t len);
+uint8_t svan_get_u8(SvanReader *reader);        /* 0 once failed */
+uint16_t svan_get_u16(SvanReader *reader);
+uint32_t svan_get_u32(SvanReader *reader);
+uint64_t svan_get_u64(SvanReader *reader);
+void svan_get_bytes(SvanReader *reader, void *bytes, size_t len);
+
+/* A timer in the stream: whether it runs, and when. Load restarts it. */
+void svan_timer_save(const SvanTimer *timer, SvanWriter *writer);
+void svan_timer_load(SvanCore *core, SvanTimer *timer, SvanReader *reader);
+
+#endif /* SVAN_CORE_INTERNAL_H */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Svan device core: a NIC as a pure library.
+ *
+ * The core starts no thread, reads no clock and holds no global. It sees the
+ * world through SvanOps. Everything but svan_doorbell() is called under the
+ * engine lock, which belongs to the caller ("glue"): one call of svan_run() is
+ * one epoch and moves at most one page. Doorbells may be published by any
+ * thread at any time between svan_create() and svan_destroy().
+ *
+ * Same inputs (ops answers included), same outputs, to the byte.
+ */
+#ifndef SVAN_CORE_H
+#define SVAN_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct SvanCore SvanCore;
+
+/* A frame without FCS. Whoever holds the pointer owns it. */
+typedef struct SvanFrame {
+    struct SvanFrame *next;     /* for the owner's queue */
+    uint32_t len;               /* bytes used of data */
+    uint32_t capacity;
+    uint8_t data[];
+} SvanFrame;
+
+SvanFrame *svan_frame_alloc(uint32_t capacity);
+void svan_frame_free(SvanFrame *frame);
+
+typedef enum SvanDma {
+    SVAN_DMA_OK,
+    /*
+     * The bus address is not translated yet. The core unwinds the step without
+     * side effect and svan_run() answers SVAN_RUN_MISS; the glue, which has
+     * noted the address, translates it outside the epoch and runs again.
+     */
+    SVAN_DMA_MISS,
+    SVAN_DMA_ERROR,             /* no RAM there, or not permitted */
+} SvanDma;
+
+/* What happened, for trace events; the arguments are named in core.h's table. */
+typedef struct SvanTrace {
+    uint16_t event;             /* SvanTraceEvent */
+    uint16_t fn;
+    uint32_t id;                /* QPN, CQN, key ... by event */
+    uint64_t a, b, c;
+} SvanTrace;
+
+/*
+ * The world. opaque is svan_create()'s; fn is the function (0 = PF). No op may
+ * call back into the core, block, or take QEMU's big lock.
+ */
+typedef struct SvanOps {
+    /*
+     * Host pointer to len bytes at bus address addr, all within one 4096-byte
+     * page; for_write says that the core may store. Valid until svan_run()
+     * (or the entry point that led here) returns.
+     */
+    SvanDma (*map)(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
+                   bool for_write, void **host);
+    /* The core has stored to these bytes of a for_write mapping. */
+    void (*written)(void *opaque, uint16_t fn, uint64_t addr, void *host,
+                    uint32_t len);
+    /* Raise MSI-X vector of fn, soon; repeated calls may merge. */
+    void (*irq)(void *opaque, uint16_t fn, uint16_t vector);
+    /*
+     * Send a frame through the port. true: the op owns the frame. false: no
+     * room; the core keeps it and tries again after svan_tx_ready().
+     */
+    bool (*frame_out)(void *opaque, SvanFrame *frame);
+    uint64_t (*now)(void *opaque);              /* ns, VM clock, monotonic */
+    /* Call svan_run() at this time at the latest; UINT64_MAX: no deadline. */
+    void (*deadline)(void *opaque, uint64_t when);
+    /*
+     * There is work for svan_run(). Called from any entry point, under the
+     * engine lock or, from svan_doorbell(), in the ringing thread without it.
+     */
+    void (*kick)(void *opaque);
+    /* May be NULL. */
+    void (*trace)(void *opaque, const SvanTrace *trace);
+} SvanOps;
+
+typedef struct SvanConfig {
+    uint8_t mac[6];             /* of the PF */
+    uint16_t num_vfs;           /* 0..SVAN_MAX_VFS */
+    uint32_t link_mbps;         /* shown in SVAN_REG_PORT */
+    uint64_t features_off;      /* SVAN_CAP_* to switch off */
+    uint32_t off_reason;        /* enum svan_cap_off for what is off by the machine */
+    bool true_atomics;          /* guest LOCK operations are atomic on the host */
+    uint32_t max_qp;            /* per function; 0 = default, else a power of two */
+    uint32_t max_cq;
+    uint32_t max_key;
+    uint64_t poll_ns;           /* how long an idle QP's record is polled; 0 = never */
+    uint32_t max_rx_frames;     /* bound of the receive queue; 0 = default */
+} SvanConfig;
+
+/* NULL without memory. ops and config are copied. */
+SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
+                      void *opaque);
+void svan_destroy(SvanCore *core);
+
+/* Function level reset: everything of fn is gone when it returns. */
+void svan_reset(SvanCore *core, uint16_t fn);
+
+/*
+ * Register access (include/svan/regs.h), BAR 0 offsets below
+ * SVAN_REG_END, size 4 or 8, aligned; anything else reads 0 and is ignored.
+ */
+uint64_t svan_reg_read(SvanCore *core, uint16_t fn, uint32_t offset,
+                       unsigned size);
+void svan_reg_write(SvanCore *core, uint16_t fn, uint32_t offset,
+                    uint64_t value, unsigned size);
+
+/*
+ * A store to the UAR BAR of fn. Any thread, no lock: one atomic publish, then
+ * ops->kick(). size other than 8 or an unaligned offset is counted, ignored.
+ */
+void svan_doorbell(SvanCore *core, uint16_t fn, uint32_t offset,
+                   uint64_t value, unsigned size);
+
+/*
+ * A frame from the port. Takes the frame; false (and the frame stays the
+ * caller's) when the receive queue is full: offer it again after some
+ * svan_run(), which calls no op for this.
+ */
+bool svan_frame_in(SvanCore *core, SvanFrame *frame);
+bool svan_rx_room(const SvanCore *core);
+/* frame_out has room again. */
+void svan_tx_ready(SvanCore *core);
+void svan_set_link(SvanCore *core, bool up);
+
+/*
+ * Drop cached translations of fn that overlap [addr, addr + len) of its bus
+ * addresses (vIOMMU unmap, memory topology change). len 0: all.
+ */
+void svan_invalidate_bus(SvanCore *core, uint16_t fn, uint64_t addr,
+                         uint64_t len);
+
+typedef enum SvanRun {
+    SVAN_RUN_IDLE,              /* nothing to do before the deadline */
+    SVAN_RUN_MORE,
+    SVAN_RUN_MISS,              /* see SVAN_DMA_MISS */
+    SVAN_RUN_POLL,              /* nothing to do but to poll doorbell records */
+} SvanRun;
+
+/* One epoch. */
+SvanRun svan_run(SvanCore *core);
+
+/* Change how long idle QPs are polled; 0 disarms them as svan_run() goes on. */
+void svan_set_poll(SvanCore *core, uint64_t poll_ns);
+
+/*
+ * The whole state as a versioned stream of octets. svan_save() returns a
+ * malloc()ed buffer, NULL without memory; a frame being offered is not part of
+ * it. svan_load() expects a core fresh from svan_create() with an equal config;
+ * it returns false and leaves a reset core when the stream is not to be
+ * trusted. The stream may be hostile.
+ */
+void *svan_save(SvanCore *core, size_t *len);
+bool svan_load(SvanCore *core, const void *stream, size_t len);
+
+#endif /* SVAN_CORE_H */
