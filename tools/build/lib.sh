@@ -14,6 +14,8 @@ SVAN_CACHE=$(cd "$SVAN_CACHE" && pwd -P)
 SVAN_JOBS=${SVAN_JOBS:-$(nproc)}
 SVAN_T0=${SVAN_T0:-$(date +%s)}
 export SVAN_TOP SVAN_BUILD SVAN_LOGS SVAN_CACHE SVAN_JOBS SVAN_T0
+# Called from make or by hand, a script chooses its own jobs.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 # Messages are English, sort orders are fixed, and this machine's own Python
 # is the one that runs helpers, whatever shims come first in PATH.
