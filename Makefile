@@ -1,10 +1,137 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The only front door; every target calls a script. `make help` lists them.
+# The only front door. Targets call scripts, which keep what they make in the
+# user's cache and below build/; `make help` lists them.
+#
+#: Svan: an RDMA NIC without hardware
+#:
+#:   make run      build everything, boot a guest, run the benchmarks over Svan and
+#:                 over soft-RoCE, print the table (build/run/results.csv)
+#:   make test     every layer of the test suite; LAYERS='unit sim' runs only those,
+#:                 V=1 shows all output (see tests/layers)
+#:   make check    the layers that need no guest
+#:   make guest CMD='...'
+#:                 run a command in a fresh guest with two Svan devices wired to
+#:                 each other; exits with its status
+#:   make shell    the same with a prompt
+#:   make bench    the benchmarks alone; BENCH='...' passes options to tools/run/bench
+#:   make fuzz     the fuzz targets, FUZZ_SECONDS=60 each
+#:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
+#:   make docs     the documentation as HTML: build/docs/index.html
+#:   make build    QEMU, modules, provider and guest image, without running them
+#:   make debug-kernel
+#:                 the kernel of DEBUG_KERNEL=1 (10 minutes, kept in the cache)
+#:   make clean    remove build/; the cache stays
+#:
+#: For guest, shell, run and bench:
+#:   VMS=2              two guests wired to each other; PEER='...' runs in the second
+#:   PACKAGES='a b'     more Debian packages in the guest
+#:   SHARE=dir          mount a folder of this machine at /mnt/share
+#:   QEMU_ARGS='...'    more arguments for QEMU
+#:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN
+#:
+#: Everywhere:
+#:   SVAN_CACHE=dir     where downloads and built trees are kept (~/.cache/svan)
+#:   SVAN_JOBS=n        parallel jobs (the number of CPUs)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CMD ?=
+VMS ?=
+PEER ?=
+PACKAGES ?=
+SHARE ?=
+QEMU_ARGS ?=
+DEBUG_KERNEL ?=
+export CMD VMS PEER PACKAGES SHARE QEMU_ARGS DEBUG_KERNEL
+
+FUZZ_SECONDS ?= 60
+export FUZZ_SECONDS
+
+# What each part is made from; folders count too, so that a removed file is seen.
+lib       := tools/build/lib.sh tools/build/versions.sh
+headers   := $(shell find include)
+qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
+kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
+user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
+
+root      := build/root/etc/svan/kernel-release
+qemu      := build/qemu-system-x86_64
+modules   := build/stamp/modules
+provider  := build/stamp/provider
+debug     := build/debug-kernel/bzImage
+parts     := $(qemu) $(modules) $(provider)
+ifneq ($(filter-out 0,$(DEBUG_KERNEL)),)
+parts     += $(debug) build/stamp/modules-debug
+endif
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: help
+run: $(parts)
+	@tools/run/run
+
+bench: $(parts)
+	@tools/run/bench $(BENCH)
+
+guest: $(parts)
+	@tools/guest/boot
+
+shell: $(parts)
+	@tools/guest/boot --shell
+
+build: $(parts)
+	@tools/guest/image.sh $(PACKAGES) >/dev/null
+
+test: $(parts) build/linux/scripts/checkpatch.pl
+	@tests/run-all $(if $(filter-out 0,$(V)),-v) $(LAYERS)
+
+check: host-packages
+	@$(MAKE) -C tests check
+
+fuzz: host-packages
+	@$(MAKE) -C tests fuzz
+
+lint: $(root) build/linux/scripts/checkpatch.pl
+	@tools/build/lint.sh
+
+docs: $(root)
+	@tools/build/docs.sh
+
+debug-kernel: $(debug)
+
+host-packages:
+	@tools/build/host-packages.sh
+
+clean:
+	rm -rf build
+
+# The parts. Scripts write a target only when it changed, so touch it.
+$(root): tools/build/root.sh tools/build/root-packages tools/build/apt.sh $(lib)
+	@tools/build/root.sh
+	@touch $@
+
+$(qemu): $(qemu_src) | $(root)
+	@tools/build/qemu.sh
+	@touch $@
+
+$(modules): $(kmod_src) | $(root)
+	@tools/build/modules.sh
+	@mkdir -p $(@D) && touch $@
+
+$(provider): $(user_src) | $(root)
+	@tools/build/provider.sh
+	@mkdir -p $(@D) && touch $@
+
+$(debug): tools/build/debug-kernel.sh tools/build/debug-kernel.config $(lib) | $(root)
+	@tools/build/debug-kernel.sh
+
+build/stamp/modules-debug: $(kmod_src) $(debug)
+	@tools/build/modules.sh debug
+	@mkdir -p $(@D) && touch $@
+
+build/linux/scripts/checkpatch.pl: | $(root)
+	@tools/build/sources.sh linux-tools
+
+.PHONY: help run bench guest shell build test check fuzz lint docs debug-kernel host-packages clean
