@@ -403,6 +403,7 @@ typedef struct SvanAddr {       /* who speaks to whom */
     uint8_t traffic_class;      /* DSCP and ECN */
     uint8_t hop_limit;
     uint32_t flow_label;
+    uint16_t ip_id;             /* IPv4 */
     uint16_t udp_sport;
 } SvanAddr;
 
@@ -451,6 +452,8 @@ typedef enum SvanDecode {
 
 SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
+/* The addresses alone; false: not a whole UDP datagram for RoCE's port. */
+bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
 /* Fill addr from the QP's AV, its source GID and QPNs. false: GID is gone. */

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Work queue entries: fetched once, validated, then used (PRM "Queues"), and
+ * the runs of memory behind their scatter/gather entries.
+ */
+#include <string.h>
+
+#include "core.h"
+
+static SvanStep ring_read(SvanQp *qp, uint64_t va, void *to, uint32_t len)
+{
+    SvanAccess access = {
+        .fn = qp->fn, .key = qp->ring_key->key, .va = va, .len = len,
+    };
+    uint32_t syndrome;
+    uint8_t *dst = to;
+
+    while (access.len) {
+        SvanMem mem;
+        SvanStep step = svan_access(&access, &mem, &syndrome);
+
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        memcpy(dst, mem.host, mem.len);
+        dst += mem.len;
+        access.va += mem.len;
+        access.len -= mem.len;
+    }
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep read_bb(SvanQp *qp, uint32_t index, union svan_wqebb *bb)
+{
+    uint32_t slot = index & ((1u << qp->log_sq_bbs) - 1);
+
+    return ring_read(qp, qp->sq_va + ((uint64_t)slot << SVAN_WQEBB_SHIFT), bb,
+                     sizeof(*bb));
+}
+
+/* What a WQE of each opcode may be; by opcode, zero: unknown. */
+typedef struct OpcodeRule {
+    uint16_t types;             /* bit n: SvanQp.type n */
+    uint8_t flags;              /* accepted SVAN_WQE_* */
+    uint8_t max_sge;
+} OpcodeRule;
+
+#define ON(type)        (1u << (type))
+#define FLAGS_ALL       (SVAN_WQE_SIGNALED | SVAN_WQE_FENCE)
+#define FLAGS_DATA      (FLAGS_ALL | SVAN_WQE_INLINE)
+
+static const OpcodeRule opcode_rules[] = {
+    [SVAN_WQE_NOP]              = { ON(SVAN_QPT_RC) | ON(SVAN_QPT_ETH),
+                                    FLAGS_ALL, 0 },
+    [SVAN_WQE_SEND]             = { ON(SVAN_QPT_RC),
+                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
+                                    SVAN_MAX_SGE },
+    [SVAN_WQE_SEND_IMM]         = { ON(SVAN_QPT_RC),
+                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
+                                    SVAN_MAX_SGE },
+    [SVAN_WQE_RDMA_WRITE]       = { ON(SVAN_QPT_RC),
+                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
+                                    SVAN_MAX_SGE },
+    [SVAN_WQE_RDMA_WRITE_IMM]   = { ON(SVAN_QPT_RC),
+                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
+                                    SVAN_MAX_SGE },
+    [SVAN_WQE_RDMA_READ]        = { ON(SVAN_QPT_RC), FLAGS_ALL, SVAN_MAX_SGE },
+    [SVAN_WQE_ATOMIC_CMP_SWP]   = { ON(SVAN_QPT_RC), FLAGS_ALL, 1 },
+    [SVAN_WQE_ATOMIC_FETCH_ADD] = { ON(SVAN_QPT_RC), FLAGS_ALL, 1 },
+    [SVAN_WQE_ETH_SEND]         = { ON(SVAN_QPT_ETH),
+                                    FLAGS_DATA | SVAN_WQE_ETH_CSUM,
+                                    SVAN_MAX_SGE },
+};
+
+static bool opcode_allowed(const SvanQp *qp, uint8_t opcode, uint8_t flags)
+{
+    const OpcodeRule *rule;
+
+    if (opcode >= sizeof(opcode_rules) / sizeof(opcode_rules[0])) {
+        return false;
+    }
+    rule = &opcode_rules[opcode];
+    return (rule->types & ON(qp->type)) && !(flags & ~rule->flags);
+}
+
+static bool is_atomic(uint8_t opcode)
+{
+    return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
+           opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+}
+
+static void decode_sge(const struct svan_sge *from, SvanSge *to)
+{
+    to->addr = le64toh(from->addr);
+    to->length = le32toh(from->length);
+    to->lkey = le32toh(from->lkey);
+}
+
+static bool decode_sges(const union svan_wqebb *bbs, SvanWqe *wqe)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < wqe->num_sge; i++) {
+        uint32_t n = i - SVAN_WQE_HEAD_SGES;
+        const struct svan_sge *sge = i < SVAN_WQE_HEAD_SGES ?
+            &bbs[0].head.sge[i] :
+            &bbs[1 + n / SVAN_WQE_BB_SGES].sge[n % SVAN_WQE_BB_SGES];
+
+        decode_sge(sge, &wqe->sge[i]);
+        total += wqe->sge[i].length;
+    }
+    wqe->length = total > SVAN_MAX_MSG ? 0 : total;
+    return total <= SVAN_MAX_MSG;
+}
+
+static void decode_inline(const union svan_wqebb *bbs, SvanWqe *wqe)
+{
+    uint32_t head = wqe->length < SVAN_WQE_HEAD_INLINE ?
+                    wqe->length : SVAN_WQE_HEAD_INLINE;
+
+    memcpy(wqe->data, bbs[0].head.data, head);
+    memcpy(wqe->data + head, &bbs[1], wqe->length - head);
+}
+
+/* 0, or the syndrome */
+static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
+{
+    const struct svan_wqe_head *head = &bbs[0].head;
+
+    if (wqe->flags & SVAN_WQE_INLINE) {
+        wqe->length = le32toh(head->ctrl.inline_length);
+        if (wqe->length > SVAN_MAX_INLINE || head->ctrl.num_sge ||
+            wqe->num_bbs < svan_wqe_inline_bbs(wqe->length)) {
+            wqe->length = 0;
+            return SVAN_SYN_INLINE;
+        }
+        decode_inline(bbs, wqe);
+        return SVAN_SYN_NONE;
+    }
+    wqe->num_sge = head->ctrl.num_sge;
+    if (wqe->num_sge > opcode_rules[wqe->opcode].max_sge) {
+        return SVAN_SYN_NUM_SGE;
+    }
+    if (is_atomic(wqe->opcode)) {
+        wqe->swap_add = le64toh(head->atomic.swap_add);
+        wqe->compare = le64toh(head->atomic.compare);
+        decode_sge(&head->atomic.sge, &wqe->sge[0]);
+        wqe->length = 8;
+        return wqe->num_sge == 1 && wqe->sge[0].length == 8 ?
+               SVAN_SYN_NONE : SVAN_SYN_LENGTH;
+    }
+    if (wqe->num_bbs < svan_wqe_sge_bbs(wqe->num_sge)) {
+        return SVAN_SYN_NUM_BBS;
+    }
+    return decode_sges(bbs, wqe) ? SVAN_SYN_NONE : SVAN_SYN_LENGTH;
+}
+
+static uint32_t decode(SvanQp *qp, const union svan_wqebb *bbs, SvanWqe *wqe)
+{
+    const struct svan_wqe_head *head = &bbs[0].head;
+
+    if (!opcode_allowed(qp, wqe->opcode, wqe->flags)) {
+        return SVAN_SYN_OPCODE;
+    }
+    wqe->imm = head->ctrl.imm;
+    if (qp->type == SVAN_QPT_ETH) {
+        wqe->eth = head->eth;
+    } else {
+        wqe->remote = le64toh(head->remote.addr);
+        wqe->rkey = le32toh(head->remote.rkey);
+    }
+    return decode_data(bbs, wqe);
+}
+
+SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
+                        uint8_t *status, uint32_t *syndrome)
+{
+    union svan_wqebb bbs[SVAN_WQE_MAX_BBS];
+    SvanStep step = read_bb(qp, index, &bbs[0]);
+    uint32_t num_bbs;
+
+    wqe->index = index;
+    wqe->opcode = SVAN_WQE_NOP;
+    wqe->flags = SVAN_WQE_SIGNALED;
+    wqe->num_bbs = 1;
+    wqe->num_sge = 0;
+    wqe->length = 0;
+    *status = SVAN_CQE_LOC_QP_OP_ERR;
+    *syndrome = SVAN_SYN_RING;
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    wqe->opcode = bbs[0].head.ctrl.opcode;
+    wqe->flags = bbs[0].head.ctrl.flags;
+    num_bbs = bbs[0].head.ctrl.num_bbs;
+    if (num_bbs < 1 || num_bbs > SVAN_WQE_MAX_BBS ||
+        num_bbs > qp->sq_pi - index) {
+        *syndrome = SVAN_SYN_NUM_BBS;
+        return SVAN_STEP_ERROR;
+    }
+    for (uint32_t i = 1; i < num_bbs; i++) {
+        step = read_bb(qp, index + i, &bbs[i]);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    wqe->num_bbs = num_bbs;
+    *syndrome = decode(qp, bbs, wqe);
+    if (*syndrome != SVAN_SYN_NONE) {
+        wqe->num_sge = 0;
+        wqe->length = 0;
+        if (*syndrome == SVAN_SYN_LENGTH) {
+            *status = SVAN_CQE_LOC_LEN_ERR;
+        }
+        return SVAN_STEP_ERROR;
+    }
+    if (qp->flags & SVAN_CMD_QP_SIGNAL_ALL) {
+        wqe->flags |= SVAN_WQE_SIGNALED;
+    }
+    *status = SVAN_CQE_SUCCESS;
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep decode_rwqe(const struct svan_sge *sges, uint32_t num_sge,
+                            SvanRwqe *rwqe)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < num_sge; i++) {
+        decode_sge(&sges[i], &rwqe->sge[i]);
+        total += rwqe->sge[i].length;
+    }
+    rwqe->num_sge = num_sge;
+    /* A larger buffer than any message holds every message. */
+    rwqe->length = total > SVAN_MAX_MSG ? SVAN_MAX_MSG : total;
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
+                         uint8_t *status, uint32_t *syndrome)
+{
+    uint64_t slot = index & ((1u << qp->log_rq_size) - 1);
+    uint64_t va = qp->rq_va + (slot << qp->log_rq_stride);
+    uint32_t max = ((1u << qp->log_rq_stride) - sizeof(struct svan_rwqe)) /
+                   sizeof(struct svan_sge);
+    struct svan_sge sges[SVAN_MAX_SGE];
+    struct svan_rwqe head;
+    uint32_t num_sge;
+    SvanStep step = ring_read(qp, va, &head, sizeof(head));
+
+    rwqe->index = index;
+    rwqe->num_sge = 0;
+    rwqe->length = 0;
+    *status = SVAN_CQE_LOC_QP_OP_ERR;
+    *syndrome = SVAN_SYN_RING;
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    num_sge = le32toh(head.num_sge);
+    if (num_sge > SVAN_MAX_SGE || num_sge > max) {
+        *syndrome = SVAN_SYN_NUM_SGE;
+        return SVAN_STEP_ERROR;
+    }
+    step = ring_read(qp, va + sizeof(head), sges, num_sge * sizeof(sges[0]));
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    *status = SVAN_CQE_SUCCESS;
+    *syndrome = SVAN_SYN_NONE;
+    return decode_rwqe(sges, num_sge, rwqe);
+}
+
+static SvanStep gather_entry(SvanAccess *access, SvanMem *runs,
+                             uint32_t *num_runs, uint32_t *syndrome)
+{
+    while (access->len) {
+        SvanStep step;
+
+        if (*num_runs == SVAN_MAX_PKT_RUNS) {
+            *syndrome = SVAN_SYN_NUM_SGE;
+            return SVAN_STEP_ERROR;
+        }
+        step = svan_access(access, &runs[*num_runs], syndrome);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        access->va += runs[*num_runs].len;
+        access->len -= runs[*num_runs].len;
+        ++*num_runs;
+    }
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
+                     SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome)
+{
+    *num_runs = 0;
+    for (uint32_t i = 0; i < gather->num_sge && len; i++) {
+        const SvanSge *sge = &gather->sge[i];
+        SvanAccess access = {
+            .fn = gather->qp->fn, .qp = gather->qp, .key = sge->lkey,
+            .va = sge->addr + offset, .access = gather->access,
+        };
+        SvanStep step;
+
+        if (offset >= sge->length) {
+            offset -= sge->length;
+            continue;
+        }
+        if (access.va < sge->addr) {
+            *syndrome = SVAN_SYN_KEY_BOUNDS;
+            return SVAN_STEP_ERROR;
+        }
+        access.len = sge->length - offset < len ? sge->length - offset : len;
+        offset = 0;
+        len -= access.len;
+        step = gather_entry(&access, runs, num_runs, syndrome);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    if (len) {
+        *syndrome = SVAN_SYN_LENGTH;
+        return SVAN_STEP_ERROR;
+    }
+    return SVAN_STEP_DONE;
+}
+
+void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
+                  const SvanMem *src, uint32_t num_src, uint32_t len)
+{
+    uint32_t s = 0, s_off = 0;
+
+    for (uint32_t d = 0; d < num_dst && len; d++) {
+        SvanMem stored = dst[d];
+        uint32_t d_off = 0;
+
+        while (d_off < dst[d].len && s < num_src && len) {
+            uint32_t n = dst[d].len - d_off;
+
+            n = src[s].len - s_off < n ? src[s].len - s_off : n;
+            n = len < n ? len : n;
+            memmove(dst[d].host + d_off, src[s].host + s_off, n);
+            d_off += n;
+            s_off += n;
+            len -= n;
+            if (s_off == src[s].len) {
+                s++;
+                s_off = 0;
+            }
+        }
+        stored.len = d_off;
+        if (d_off) {
+            svan_stored(fn, &stored);
+        }
+    }
+}
