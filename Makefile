@@ -13,7 +13,7 @@
 #:                 run a command in a fresh guest with two Svan devices wired to
 #:                 each other; exits with its status
 #:   make shell    the same with a prompt
-#:   make bench    the benchmarks alone; BENCH='...' passes options to tools/run/bench
+#:   make bench    the benchmarks alone; BENCH='...' are options of tools/run/bench
 #:   make fuzz     the fuzz targets, FUZZ_SECONDS=60 each
 #:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
@@ -37,26 +37,21 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-CMD ?=
-VMS ?=
-PEER ?=
-PACKAGES ?=
-SHARE ?=
-QEMU_ARGS ?=
-DEBUG_KERNEL ?=
-export CMD VMS PEER PACKAGES SHARE QEMU_ARGS DEBUG_KERNEL
+# Handed on as they were typed: a $ in them is the guest's business, not make's.
+verbatim := CMD PEER VMS PACKAGES SHARE QEMU_ARGS DEBUG_KERNEL BENCH
+$(foreach v,$(verbatim),$(eval override $(v) := $$(value $(v))))
+export $(verbatim)
 
 FUZZ_SECONDS ?= 60
 export FUZZ_SECONDS
 
 # What each part is made from; folders count too, so that a removed file is seen.
-lib       := tools/build/lib.sh tools/build/versions.sh
+lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-packages
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
-root      := build/root/etc/svan/kernel-release
 qemu      := build/qemu-system-x86_64
 modules   := build/stamp/modules
 provider  := build/stamp/provider
@@ -93,10 +88,10 @@ check: host-packages
 fuzz: host-packages
 	@$(MAKE) -C tests fuzz
 
-lint: $(root) build/linux/scripts/checkpatch.pl
+lint: | root build/linux/scripts/checkpatch.pl
 	@tools/build/lint.sh
 
-docs: $(root)
+docs: | root
 	@tools/build/docs.sh
 
 debug-kernel: $(debug)
@@ -108,30 +103,30 @@ clean:
 	rm -rf build
 
 # The parts. Scripts write a target only when it changed, so touch it.
-$(root): tools/build/root.sh tools/build/root-packages tools/build/apt.sh $(lib)
+root:
 	@tools/build/root.sh
-	@touch $@
 
-$(qemu): $(qemu_src) | $(root)
+$(qemu): $(qemu_src) | root
 	@tools/build/qemu.sh
 	@touch $@
 
-$(modules): $(kmod_src) | $(root)
+$(modules): $(kmod_src) | root
 	@tools/build/modules.sh
 	@mkdir -p $(@D) && touch $@
 
-$(provider): $(user_src) | $(root)
+$(provider): $(user_src) | root
 	@tools/build/provider.sh
 	@mkdir -p $(@D) && touch $@
 
-$(debug): tools/build/debug-kernel.sh tools/build/debug-kernel.config $(lib) | $(root)
+$(debug): tools/build/debug-kernel.sh tools/build/debug-kernel.config $(lib) | root
 	@tools/build/debug-kernel.sh
 
 build/stamp/modules-debug: $(kmod_src) $(debug)
 	@tools/build/modules.sh debug
 	@mkdir -p $(@D) && touch $@
 
-build/linux/scripts/checkpatch.pl: | $(root)
+build/linux/scripts/checkpatch.pl: | root
 	@tools/build/sources.sh linux-tools
 
-.PHONY: help run bench guest shell build test check fuzz lint docs debug-kernel host-packages clean
+.PHONY: help run bench guest shell build test check fuzz lint docs clean
+.PHONY: root host-packages debug-kernel
