@@ -466,6 +466,20 @@ bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt);
 SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt);
 /* One step of the receive queue. IDLE when empty. */
 SvanStep svan_rx_step(SvanCore *core);
+void svan_rx_drop_head(SvanCore *core);
+
+/* SVAN_TRACE_PKT_DROP, SVAN_TRACE_FRAME_DROP: reason */
+typedef enum SvanDrop {
+    SVAN_DROP_NO_QP = 1,
+    SVAN_DROP_WRONG_PEER,
+    SVAN_DROP_WRONG_STATE,
+    SVAN_DROP_MALFORMED,
+    SVAN_DROP_NO_BUFFER,
+    SVAN_DROP_TOO_LONG,
+    SVAN_DROP_FILTERED,
+    SVAN_DROP_DUPLICATE,
+    SVAN_DROP_OUT_OF_SEQUENCE,
+} SvanDrop;
 
 /* ---- Ethernet ---- */
 
@@ -546,6 +560,7 @@ struct SvanFn {
     SvanTable keys, cqs, qps;
     SvanDbSlot *qp_slots, *cq_slots;
     SvanGid gids[SVAN_MAX_GID];
+    uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
     SvanTlbEntry *tlb;
     uint32_t tlb_generation;
@@ -576,6 +591,7 @@ struct SvanCore {
     SvanFrame *rx_head, **rx_tail;
     uint32_t rx_frames;
     uint32_t rx_offset;         /* progress of the frame at the head */
+    uint32_t rx_fn;             /* function that receives it now */
 };
 
 static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)
