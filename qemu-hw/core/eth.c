@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The Ethernet function: queue pairs of type SVAN_QPT_ETH (PRM "Ethernet").
+ * A frame moves one page a step. These queues do not flush on error: their
+ * driver destroys them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+#include "wire_ip.h"
+
+#define MIN_FRAME       60u             /* without FCS; shorter ones are padded */
+
+typedef struct SvanEth {
+    uint32_t sq_ci, rq_ci;
+    SvanFrame *tx;              /* being gathered, or waiting for the wire */
+    uint32_t tx_done;           /* bytes of it */
+    bool tx_sent;               /* gone; wqe waits for its completion */
+    SvanWqe wqe;                /* of tx */
+    bool rx_active;             /* rwqe holds the frame that is coming in */
+    SvanRwqe rwqe;
+} SvanEth;
+
+/* ---- checksums ---- */
+
+static uint64_t pseudo_header(const uint8_t *ip, bool ipv4, uint8_t proto,
+                              uint32_t len)
+{
+    uint64_t sum = ipv4 ? svan_csum_add(0, ip + 12, 8) :
+                          svan_csum_add(0, ip + 8, 32);
+
+    return sum + proto + len;
+}
+
+static uint8_t check_l4(const uint8_t *ip, bool ipv4, uint8_t proto,
+                        const uint8_t *l4, uint32_t len)
+{
+    if ((proto != IPPROTO_TCP || len < TCP_HLEN) &&
+        (proto != IPPROTO_UDP || len < UDP_HLEN)) {
+        return 0;
+    }
+    if (proto == IPPROTO_UDP && !l4[6] && !l4[7]) {
+        return 0;                       /* sent without one */
+    }
+    return svan_csum_fold(svan_csum_add(pseudo_header(ip, ipv4, proto, len),
+                                        l4, len)) ? 0 : SVAN_CQE_CSUM_L4_OK;
+}
+
+static uint8_t check_ipv4(const uint8_t *ip, uint32_t room)
+{
+    uint32_t hlen = (ip[0] & 0xf) * 4, total = ip[2] << 8 | ip[3];
+    uint32_t fragment = (ip[6] << 8 | ip[7]) & IPV4_FRAGMENT_MASK;
+
+    if (ip[0] >> 4 != 4 || hlen < IPV4_HLEN || total < hlen || total > room ||
+        svan_csum_fold(svan_csum_add(0, ip, hlen))) {
+        return 0;
+    }
+    return SVAN_CQE_CSUM_IP_OK |
+           (fragment ? 0 : check_l4(ip, true, ip[9], ip + hlen, total - hlen));
+}
+
+static uint8_t check_ipv6(const uint8_t *ip, uint32_t room)
+{
+    uint32_t len = ip[4] << 8 | ip[5];
+
+    if (ip[0] >> 4 != 6 || len > room - IPV6_HLEN) {
+        return 0;
+    }
+    return check_l4(ip, false, ip[6], ip + IPV6_HLEN, len);
+}
+
+/* SVAN_CQE_CSUM_* of a received frame */
+static uint8_t check_csum(const SvanFrame *frame)
+{
+    const uint8_t *p = frame->data;
+    uint32_t off = ETH_HLEN;
+    uint32_t type = p[12] << 8 | p[13];
+
+    if (type == ETHERTYPE_VLAN && frame->len >= ETH_HLEN + VLAN_HLEN) {
+        type = p[16] << 8 | p[17];
+        off += VLAN_HLEN;
+    }
+    if (type == ETHERTYPE_IPV4 && frame->len >= off + IPV4_HLEN) {
+        return check_ipv4(p + off, frame->len - off);
+    }
+    if (type == ETHERTYPE_IPV6 && frame->len >= off + IPV6_HLEN) {
+        return check_ipv6(p + off, frame->len - off);
+    }
+    return 0;
+}
+
+/* The field holds the pseudo header's sum: complete it. false: out of bounds. */
+static bool complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth)
+{
+    uint32_t start = le16toh(eth->csum_start);
+    uint32_t field = start + le16toh(eth->csum_offset);
+    uint16_t csum;
+
+    if (start >= frame->len || field + 2 > frame->len) {
+        return false;
+    }
+    csum = svan_csum_fold(svan_csum_add(0, frame->data + start,
+                                        frame->len - start));
+    csum = csum ? csum : 0xffff;        /* zero means "none" in UDP */
+    frame->data[field] = csum >> 8;
+    frame->data[field + 1] = csum;
+    return true;
+}
+
+/* ---- transmit ---- */
+
+static void tx_drop(SvanEth *eth)
+{
+    svan_frame_free(eth->tx);
+    eth->tx = NULL;
+    eth->tx_done = 0;
+}
+
+/* Complete eth->wqe; an error takes the queue pair down. */
+static SvanStep tx_complete(SvanQp *qp, uint8_t status, uint32_t syndrome)
+{
+    SvanEth *eth = qp->priv;
+    struct svan_cqe cqe = {
+        .qpn = htole32(qp->qpn), .wqe_index = htole32(eth->wqe.index),
+        .byte_len = htole32(eth->wqe.length), .opcode = SVAN_CQE_SQ,
+        .wqe_opcode = eth->wqe.opcode, .status = status,
+        .vendor_err = htole32(syndrome),
+    };
+    SvanCqSlot slot;
+    SvanStep step;
+
+    if (status != SVAN_CQE_SUCCESS || (eth->wqe.flags & SVAN_WQE_SIGNALED)) {
+        step = svan_cq_reserve(qp->send_cq, &slot);
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+        if (step != SVAN_STEP_DONE) {
+            svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_CQ_OVERRUN);
+            return SVAN_STEP_DONE;
+        }
+        svan_cq_commit(&slot, &cqe);
+    }
+    eth->sq_ci += eth->wqe.num_bbs;
+    if (status != SVAN_CQE_SUCCESS) {
+        qp->fn->stats.eth_tx_errors++;
+        svan_trace(qp->fn, SVAN_TRACE_WQE_REJECT, qp->qpn, eth->wqe.index,
+                   status, syndrome);
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* Fetch the next WQE and begin its frame. */
+static SvanStep tx_begin(SvanQp *qp)
+{
+    SvanEth *eth = qp->priv;
+    uint32_t syndrome, room;
+    uint8_t status;
+    SvanStep step = svan_sq_producer(qp, eth->sq_ci, &syndrome);
+
+    if (step == SVAN_STEP_ERROR) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    if (qp->sq_pi == eth->sq_ci) {
+        return SVAN_STEP_IDLE;
+    }
+    step = svan_wqe_fetch(qp, eth->sq_ci, &eth->wqe, &status, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        return tx_complete(qp, status, syndrome);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    if (eth->wqe.opcode == SVAN_WQE_NOP) {
+        return tx_complete(qp, SVAN_CQE_SUCCESS, SVAN_SYN_NONE);
+    }
+    if (eth->wqe.length < ETH_HLEN || eth->wqe.length > SVAN_MAX_FRAME) {
+        return tx_complete(qp, SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_LENGTH);
+    }
+    room = eth->wqe.length < MIN_FRAME ? MIN_FRAME : eth->wqe.length;
+    eth->tx = svan_frame_alloc(room);
+    if (!eth->tx) {
+        return tx_complete(qp, SVAN_CQE_GENERAL_ERR, SVAN_SYN_NONE);
+    }
+    eth->tx_done = 0;
+    return SVAN_STEP_DONE;
+}
+
+/* Copy up to a page of the frame. */
+static SvanStep tx_gather(SvanQp *qp)
+{
+    SvanEth *eth = qp->priv;
+    SvanGather gather = {
+        .qp = qp, .sge = eth->wqe.sge, .num_sge = eth->wqe.num_sge,
+    };
+    uint32_t left = eth->wqe.length - eth->tx_done;
+    uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
+    uint8_t *to = eth->tx->data + eth->tx_done;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs, syndrome;
+    SvanStep step;
+
+    if (eth->wqe.flags & SVAN_WQE_INLINE) {
+        memcpy(to, eth->wqe.data, left);
+        eth->tx_done = eth->wqe.length;
+        return SVAN_STEP_DONE;
+    }
+    step = svan_gather(&gather, eth->tx_done, len, runs, &num_runs, &syndrome);
+    if (step == SVAN_STEP_ERROR || step == SVAN_STEP_FAULT) {
+        step = tx_complete(qp, SVAN_CQE_LOC_PROT_ERR, syndrome);
+        if (step == SVAN_STEP_DONE) {
+            tx_drop(eth);
+        }
+        return step;
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    for (uint32_t i = 0; i < num_runs; i++) {
+        memcpy(to, runs[i].host, runs[i].len);
+        to += runs[i].len;
+    }
+    eth->tx_done += len;
+    return SVAN_STEP_DONE;
+}
+
+static bool tx_finish_frame(SvanEth *eth)
+{
+    SvanFrame *frame = eth->tx;
+
+    frame->len = eth->wqe.length;
+    if ((eth->wqe.flags & SVAN_WQE_ETH_CSUM) &&
+        !complete_csum(frame, &eth->wqe.eth)) {
+        return false;
+    }
+    eth->wqe.flags &= ~SVAN_WQE_ETH_CSUM;       /* once, if we come again */
+    if (frame->len < MIN_FRAME) {
+        memset(frame->data + frame->len, 0, MIN_FRAME - frame->len);
+        frame->len = MIN_FRAME;
+    }
+    return true;
+}
+
+/* The whole frame is there: out of the port, then the completion. */
+static SvanStep tx_send(SvanQp *qp)
+{
+    SvanEth *eth = qp->priv;
+    SvanCore *core = qp->fn->core;
+    uint32_t len;
+    SvanStep step;
+
+    if (!tx_finish_frame(eth)) {
+        step = tx_complete(qp, SVAN_CQE_LOC_QP_OP_ERR, SVAN_SYN_LENGTH);
+        if (step == SVAN_STEP_DONE) {
+            tx_drop(eth);
+        }
+        return step;
+    }
+    len = eth->tx->len;
+    if (!core->link_up) {
+        tx_drop(eth);
+    } else if (core->ops.frame_out(core->opaque, eth->tx)) {
+        core->fns[0]->stats.port_tx_frames++;
+        core->fns[0]->stats.port_tx_bytes += len;
+        qp->fn->stats.eth_tx_frames++;
+        qp->fn->stats.eth_tx_bytes += len;
+        svan_trace(qp->fn, SVAN_TRACE_ETH_TX, qp->qpn, len, eth->wqe.flags, 0);
+        eth->tx = NULL;
+    } else {
+        return SVAN_STEP_BLOCKED;
+    }
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep eth_step(SvanQp *qp)
+{
+    SvanEth *eth = qp->priv;
+    SvanStep step;
+
+    if (qp->state != SVAN_QPS_RTS) {
+        return SVAN_STEP_IDLE;
+    }
+    if (eth->tx_sent) {
+        step = tx_complete(qp, SVAN_CQE_SUCCESS, SVAN_SYN_NONE);
+        eth->tx_sent = step == SVAN_STEP_MISS;
+        return step;
+    }
+    if (!eth->tx) {
+        return tx_begin(qp);
+    }
+    if (eth->tx_done < eth->wqe.length) {
+        return tx_gather(qp);
+    }
+    step = tx_send(qp);
+    eth->tx_sent = step == SVAN_STEP_DONE && !eth->tx &&
+                   qp->state == SVAN_QPS_RTS;
+    return step;
+}
+
+/* ---- receive ---- */
+
+static bool is_multicast_wanted(const SvanEthFilter *filter,
+                                const uint8_t *dmac)
+{
+    if (filter->flags & SVAN_CMD_ETH_ALLMULTI) {
+        return true;
+    }
+    for (uint32_t i = 0; i < filter->num_mcast; i++) {
+        if (!memcmp(filter->mcast[i], dmac, 6)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+    const SvanEthFilter *filter = &fn->eth;
+
+    if (!filter->qpn) {
+        return false;
+    }
+    return (filter->flags & SVAN_CMD_ETH_PROMISC) ||
+           !memcmp(dmac, filter->mac, 6) || !memcmp(dmac, broadcast, 6) ||
+           ((dmac[0] & 1) && is_multicast_wanted(filter, dmac));
+}
+
+static SvanStep rx_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
+                        SvanDrop reason)
+{
+    ++*counter;
+    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
+    return SVAN_STEP_DONE;
+}
+
+/* A receive buffer for the frame. AGAIN: eth->rwqe is it. */
+static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
+{
+    SvanEth *eth = qp->priv;
+    SvanFn *fn = qp->fn;
+    uint32_t syndrome, pi;
+    uint8_t status;
+    SvanStep step = svan_rq_producer(qp, eth->rq_ci, &pi, &syndrome);
+
+    if (step == SVAN_STEP_DONE && pi == eth->rq_ci) {
+        return rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+                       SVAN_DROP_NO_BUFFER);
+    }
+    if (step == SVAN_STEP_DONE) {
+        step = svan_rwqe_fetch(qp, eth->rq_ci, &eth->rwqe, &status, &syndrome);
+    }
+    if (step == SVAN_STEP_ERROR) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    if (frame->len > eth->rwqe.length) {
+        return rx_drop(fn, frame, &fn->stats.eth_rx_too_long,
+                       SVAN_DROP_TOO_LONG);
+    }
+    eth->rx_active = true;
+    return SVAN_STEP_AGAIN;
+}
+
+static SvanStep rx_copy(SvanQp *qp, const SvanFrame *frame, uint32_t *offset)
+{
+    SvanEth *eth = qp->priv;
+    SvanGather gather = {
+        .qp = qp, .sge = eth->rwqe.sge, .num_sge = eth->rwqe.num_sge,
+        .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
+    uint32_t left = frame->len - *offset;
+    uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
+    SvanMem from = { .host = (uint8_t *)frame->data + *offset, .len = len };
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs, syndrome;
+    SvanStep step = svan_gather(&gather, *offset, len, runs, &num_runs,
+                                &syndrome);
+
+    if (step == SVAN_STEP_ERROR || step == SVAN_STEP_FAULT) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    svan_scatter(qp->fn, runs, num_runs, &from, 1, len);
+    *offset += len;
+    return SVAN_STEP_AGAIN;
+}
+
+static SvanStep rx_complete(SvanQp *qp, const SvanFrame *frame)
+{
+    SvanEth *eth = qp->priv;
+    SvanFn *fn = qp->fn;
+    struct svan_cqe cqe = {
+        .qpn = htole32(qp->qpn), .wqe_index = htole32(eth->rwqe.index),
+        .byte_len = htole32(frame->len), .opcode = SVAN_CQE_ETH_RECV,
+        .status = SVAN_CQE_SUCCESS,
+    };
+    SvanCqSlot slot;
+    SvanStep step = svan_cq_reserve(qp->recv_cq, &slot);
+
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    eth->rx_active = false;
+    if (step != SVAN_STEP_DONE) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_CQ_OVERRUN);
+        return SVAN_STEP_DONE;
+    }
+    cqe.owner = check_csum(frame);
+    svan_cq_commit(&slot, &cqe);
+    eth->rq_ci++;
+    fn->stats.eth_rx_frames++;
+    fn->stats.eth_rx_bytes += frame->len;
+    svan_trace(fn, SVAN_TRACE_ETH_RX, qp->qpn, frame->len, cqe.owner, 0);
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
+{
+    SvanQp *qp = svan_qp_get(fn, fn->eth.qpn);
+    SvanEth *eth;
+
+    if (!qp || qp->type != SVAN_QPT_ETH || qp->state != SVAN_QPS_RTS) {
+        return rx_drop(fn, frame, &fn->stats.eth_rx_filtered,
+                       SVAN_DROP_WRONG_STATE);
+    }
+    eth = qp->priv;
+    if (frame->len > fn->eth.max_frame) {
+        return rx_drop(fn, frame, &fn->stats.eth_rx_too_long,
+                       SVAN_DROP_TOO_LONG);
+    }
+    if (*offset && !eth->rx_active) {
+        /* The queue pair went through a reset in the middle of the frame. */
+        return rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+                       SVAN_DROP_NO_BUFFER);
+    }
+    if (!*offset && !eth->rx_active) {
+        return rx_begin(qp, frame);
+    }
+    return *offset < frame->len ? rx_copy(qp, frame, offset) :
+                                  rx_complete(qp, frame);
+}
+
+/* ---- the transport ---- */
+
+static bool eth_create(SvanQp *qp)
+{
+    qp->priv = calloc(1, sizeof(SvanEth));
+    return qp->priv;
+}
+
+static void eth_destroy(SvanQp *qp)
+{
+    tx_drop(qp->priv);
+    free(qp->priv);
+}
+
+static void eth_enter(SvanQp *qp, uint8_t old)
+{
+    SvanEth *eth = qp->priv;
+
+    (void)old;
+    if (qp->state == SVAN_QPS_RESET) {
+        tx_drop(eth);
+        memset(eth, 0, sizeof(*eth));
+    } else if (qp->state == SVAN_QPS_RTS) {
+        svan_qp_schedule(qp);
+    } else if (qp->state == SVAN_QPS_ERR) {
+        tx_drop(eth);
+        eth->tx_sent = false;
+        eth->rx_active = false;
+    }
+}
+
+static uint32_t eth_sq_ci(const SvanQp *qp)
+{
+    return ((const SvanEth *)qp->priv)->sq_ci;
+}
+
+static uint32_t eth_rq_ci(const SvanQp *qp)
+{
+    return ((const SvanEth *)qp->priv)->rq_ci;
+}
+
+/* A frame that is under way begins anew after loading, but not one sent. */
+static void eth_save(const SvanQp *qp, SvanWriter *writer)
+{
+    const SvanEth *eth = qp->priv;
+
+    svan_put_u32(writer, eth->sq_ci);
+    svan_put_u32(writer, eth->rq_ci);
+    svan_put_u8(writer, eth->tx_sent);
+    svan_put_u32(writer, eth->wqe.index);
+    svan_put_u32(writer, eth->wqe.length);
+    svan_put_u8(writer, eth->wqe.opcode);
+    svan_put_u8(writer, eth->wqe.flags);
+    svan_put_u8(writer, eth->wqe.num_bbs);
+}
+
+static bool eth_load(SvanQp *qp, SvanReader *reader)
+{
+    SvanEth *eth = qp->priv;
+
+    eth->sq_ci = svan_get_u32(reader);
+    eth->rq_ci = svan_get_u32(reader);
+    eth->tx_sent = svan_get_u8(reader);
+    eth->wqe.index = svan_get_u32(reader);
+    eth->wqe.length = svan_get_u32(reader);
+    eth->wqe.opcode = svan_get_u8(reader);
+    eth->wqe.flags = svan_get_u8(reader);
+    eth->wqe.num_bbs = svan_get_u8(reader);
+    return eth->wqe.num_bbs <= SVAN_WQE_MAX_BBS;
+}
+
+const SvanTransport svan_eth_transport = {
+    .name = "eth",
+    .create = eth_create,
+    .destroy = eth_destroy,
+    .enter = eth_enter,
+    .step = eth_step,
+    .sq_ci = eth_sq_ci,
+    .rq_ci = eth_rq_ci,
+    .save = eth_save,
+    .load = eth_load,
+};
