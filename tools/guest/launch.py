@@ -1,0 +1,458 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start the guests, run the command in them, end them. boot calls it.
+
+Every guest is steered and heard over virtio ports (the protocol is written down
+in init), which reach this process as socket pairs. The serial console is kept in
+a file and only looked at when a guest fails.
+"""
+
+import argparse
+import base64
+import os
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+
+PORTS = ("ctl", "out", "err", "log")
+MAC = "52:54:00:77:00:%02x"
+STATUS_LIMIT = 124
+STATUS_GUEST = 125
+
+# Lines of the kernel's log that make a run fail.
+REPORT = re.compile(
+    r"BUG: |KASAN: |UBSAN: |KCSAN: |kmemleak: |WARNING: |Oops|general protection|"
+    r"INFO: task .* blocked|INFO: (possible|trying|inconsistent|rcu)|"
+    r"(possible|inconsistent) .*(lock|RCU)|suspicious RCU|rcu_.* detected .*stalls|"
+    r"bad unlock balance|DEBUG_LOCKS_WARN_ON|refcount_t:|list_(add|del) corruption|"
+    r"sleeping function called|scheduling while atomic|page allocation failure")
+# What Debian's kernel says by itself under TCG, none of it about a defect.
+HARMLESS = re.compile(r"kmemleak: (Kernel memory leak detector|Automatic memory scanning)|"
+                      r"Spectre|MDS|Speculative|RETBleed|SRBDS")
+
+
+class GuestFailed(Exception):
+    """The guest is not usable any more."""
+
+
+class LimitReached(Exception):
+    """The time limit has passed."""
+
+
+def note(text):
+    """A line for the person, with the time since the first script began."""
+    seconds = int(time.time()) - int(os.environ.get("SVAN_T0", time.time()))
+    print("[%3d:%02d] %s" % (seconds // 60, seconds % 60, text), file=sys.stderr, flush=True)
+
+
+def setting(name, default):
+    """A variable of the environment; empty is as good as not there."""
+    return os.environ.get(name) or default
+
+
+class Settings:
+    """What the person asked for."""
+
+    def __init__(self, args):
+        self.args = args
+        self.shell = args.mode == "shell"
+        self.vms = int(setting("VMS", "1"))
+        self.cmd = setting("CMD", "true" if not self.shell else "")
+        self.peer = setting("PEER", "")
+        self.share = setting("SHARE", "")
+        self.svan = setting("SVAN", "1") != "0"
+        self.timeout = float(setting("TIMEOUT", "0" if self.shell else "600"))
+        self.peer_wait = float(setting("PEER_WAIT", "5"))
+        if self.vms not in (1, 2):
+            sys.exit("VMS is 1 or 2")
+        if self.peer and self.vms != 2:
+            sys.exit("PEER= runs in a second guest: say VMS=2 as well")
+        if self.share and not os.path.isdir(self.share):
+            sys.exit("SHARE=%s is not a folder" % self.share)
+        if self.shell and not sys.stdin.isatty():
+            sys.exit("a shell needs a terminal; for one command: make guest CMD='...'")
+
+
+class Guest:
+    """One QEMU and the sockets of its ports."""
+
+    def __init__(self, settings, side, wire=None):
+        self.settings = settings
+        self.side = side
+        self.dir = settings.args.run
+        self.wire = wire
+        self.sockets = {}
+        self.partial = {"out": b"", "err": b"", "ctl": b""}
+        self.status = None
+        self.events = set()
+        self.qemu = None
+
+    def file(self, name):
+        """A file of this run and side."""
+        return os.path.join(self.dir, "%s-%s" % (name, self.side) if self.settings.vms == 2
+                            else name)
+
+    def start(self):
+        """Start QEMU with one end of every socket pair."""
+        fds = []
+        for port in PORTS + ("qmp",):
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            self.sockets[port] = ours
+            fds.append((port, theirs))
+        command = self.command({port: theirs.fileno() for port, theirs in fds})
+        with open(self.file("command"), "w", encoding="utf-8") as file:
+            file.write(shlex.join(command) + "\n")
+        passed = [theirs.fileno() for _, theirs in fds]
+        if self.wire is not None:
+            passed.append(self.wire.fileno())
+        with open(self.file("qemu.log"), "wb") as log:
+            self.qemu = subprocess.Popen(
+                command, pass_fds=passed, stderr=log,
+                stdin=None if self.interactive() else subprocess.DEVNULL,
+                stdout=None if self.interactive() else log,
+                start_new_session=not self.interactive())
+        for _, theirs in fds:
+            theirs.close()
+        if self.wire is not None:
+            self.wire.close()
+        self.sockets["qmp"].sendall(b'{"execute": "qmp_capabilities"}\n')
+
+    def interactive(self):
+        """Whether this guest owns the terminal."""
+        return self.settings.shell and self.side == "A"
+
+    def command(self, fds):
+        """QEMU's command line."""
+        args = self.settings.args
+        accel = "tcg,thread=multi" if args.accel == "tcg" else args.accel
+        line = [args.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+                "-machine", "q35", "-accel", accel,
+                "-cpu", setting("CPU", "max" if args.accel == "tcg" else "host"),
+                "-smp", setting("SMP", "2"), "-m", setting("MEM", "4G"),
+                "-rtc", "base=utc", "-name", "svan-" + self.side,
+                "-kernel", args.kernel, "-initrd", args.initrd, "-append", self.append(),
+                "-chardev", "file,id=console,path=" + self.file("console.log"),
+                "-serial", "chardev:console",
+                "-drive", "if=none,id=root,format=raw,readonly=on,file=" + args.image,
+                "-device", "virtio-blk-pci,drive=root,addr=2",
+                "-device", "virtio-serial-pci,addr=3", "-device", "virtio-rng-pci,addr=4",
+                "-chardev", "socket,id=qmp,fd=%d" % fds["qmp"], "-mon", "chardev=qmp,mode=control"]
+        for port in PORTS:
+            line += ["-chardev", "socket,id=%s,fd=%d" % (port, fds[port]),
+                     "-device", "virtserialport,chardev=%s,name=svan.%s" % (port, port)]
+        if self.interactive():
+            line += ["-chardev", "stdio,id=tty,signal=off", "-device", "virtconsole,chardev=tty"]
+        if self.settings.share:
+            line += ["-virtfs", "local,mount_tag=share,security_model=none,multidevs=remap,path="
+                     + os.path.abspath(self.settings.share).replace(",", ",,")]
+        return line + self.wire_args() + shlex.split(setting("QEMU_ARGS", ""))
+
+    def wire_args(self):
+        """The Svan devices, and the wire between them."""
+        if not self.settings.svan:
+            return []
+        extra = setting("SVAN_ARGS", "")
+        device = "svan,netdev=wire%d,mac=%s,addr=%#x" + ("," + extra if extra else "")
+        if self.wire is not None:
+            number = 1 if self.side == "A" else 2
+            return ["-netdev", "stream,id=wire%d,server=off,addr.type=fd,addr.str=%d"
+                    % (number, self.wire.fileno()),
+                    "-device", device % (number, MAC % number, 0x10)]
+        line = []
+        for number in (1, 2):
+            line += ["-netdev", "hubport,id=wire%d,hubid=1" % number,
+                     "-device", device % (number, MAC % number, 0x10 + number - 1)]
+        return line
+
+    def append(self):
+        """The kernel's command line: every oops ends the guest, every NMI too."""
+        return " ".join(["console=ttyS0 quiet loglevel=5 panic=-1 oops=panic unknown_nmi_panic=1",
+                         "printk.devkmsg=on mitigations=off audit=0 random.trust_cpu=on",
+                         "net.ifnames=0", setting("APPEND", "")]).strip()
+
+    def configuration(self):
+        """Assignments for init."""
+        values = {"SVAN_SIDE": self.side, "SVAN_VMS": self.settings.vms,
+                  "SVAN": int(self.settings.svan), "SHARE": int(bool(self.settings.share)),
+                  "SVAN_NO_RDMA": setting("SVAN_NO_RDMA", "")}
+        if self.interactive():
+            size = shutil.get_terminal_size((80, 24))
+            values["TTY_SIZE"] = "%d %d" % (size.lines, size.columns)
+        return "\n".join("%s=%s" % (k, shlex.quote(str(v))) for k, v in values.items())
+
+    def send(self, verb, text=None):
+        """A line to init; text travels in base64."""
+        line = verb if text is None else verb + " " + base64.b64encode(text.encode()).decode()
+        try:
+            self.sockets["ctl"].sendall(line.encode() + b"\n")
+        except OSError as error:
+            raise GuestFailed("guest %s does not listen any more (%s)"
+                              % (self.side, error)) from error
+
+    def receive(self, port):
+        """Take what one port has; False when it is closed."""
+        try:
+            data = self.sockets[port].recv(65536)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            data = b""
+        if port == "ctl":
+            lines = (self.partial["ctl"] + data).split(b"\n")
+            self.partial["ctl"] = lines.pop()
+            for line in lines:
+                self.hear(line.decode(errors="replace"))
+        elif port == "log":
+            with open(self.file("dmesg.log"), "ab") as file:
+                file.write(data)
+        elif port in ("out", "err"):
+            self.show(port, data)
+        return bool(data)
+
+    def hear(self, line):
+        """One line from init."""
+        verb, _, rest = line.partition(" ")
+        if verb == "status":
+            self.status = int(rest)
+        elif verb == "fail":
+            raise GuestFailed("guest %s: %s" % (self.side, rest))
+        self.events.add(verb)
+
+    def show(self, port, data):
+        """Output of the command: as it is, or with the guest's letter before each line."""
+        stream = sys.stdout.buffer if port == "out" else sys.stderr.buffer
+        if self.settings.vms == 2:
+            lines = (self.partial[port] + data).split(b"\n")
+            self.partial[port] = lines.pop() if data else b""
+            if not data and lines[-1:] == [b""]:
+                lines.pop()
+            eol = b"\r\n" if self.settings.shell else b"\n"
+            data = b"".join(self.side.encode() + b"| " + line + eol for line in lines)
+        stream.write(data)
+        stream.flush()
+
+    def log_text(self):
+        """The kernel's log as far as it has come."""
+        try:
+            with open(self.file("dmesg.log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def reports(self):
+        """Lines of the kernel's log that tell of a defect."""
+        return [line for line in self.log_text().splitlines()
+                if REPORT.search(line) and not HARMLESS.search(line)]
+
+    def last_words(self):
+        """The end of the console and of what QEMU said."""
+        for name, count in (("qemu.log", 10), ("console.log", 40)):
+            try:
+                with open(self.file(name), encoding="utf-8", errors="replace") as file:
+                    lines = file.read().splitlines()[-count:]
+            except FileNotFoundError:
+                continue
+            if lines:
+                print("--- the end of %s:" % os.path.relpath(self.file(name)), file=sys.stderr)
+                print("\n".join(line.replace("\x1b", "") for line in lines), file=sys.stderr)
+
+    def interrogate(self):
+        """A guest that hangs: ask it, then force it, to print its stacks."""
+        try:
+            self.send("sysrq lw")
+            time.sleep(2)
+            self.sockets["qmp"].sendall(b'{"execute": "inject-nmi"}\n')
+            self.qemu.wait(5)
+        except (GuestFailed, OSError, subprocess.TimeoutExpired):
+            pass
+
+    def kill(self):
+        """End QEMU, whatever it does."""
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.terminate()
+            try:
+                self.qemu.wait(5)
+            except subprocess.TimeoutExpired:
+                self.qemu.kill()
+                self.qemu.wait()
+
+
+class Session:
+    """The guests of one run."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.selector = selectors.DefaultSelector()
+        self.deadline = time.monotonic() + settings.timeout if settings.timeout else None
+        wires = [None]
+        if settings.vms == 2:
+            wires = list(socket.socketpair())
+        self.guests = [Guest(settings, "AB"[i], wire) for i, wire in enumerate(wires)]
+
+    def start(self):
+        """All guests at once, up to the point where they take commands."""
+        for guest in self.guests:
+            guest.start()
+            for port, sock in guest.sockets.items():
+                self.selector.register(sock, selectors.EVENT_READ, (guest, port))
+            guest.send("conf", guest.configuration())
+        for guest in self.guests:
+            self.wait(guest, "ready")
+
+    def wait(self, guest, *events, limit=None):
+        """Until guest has said one of events; False after limit seconds."""
+        until = None if limit is None else time.monotonic() + limit
+        while not guest.events & set(events):
+            now = time.monotonic()
+            if self.deadline and now >= self.deadline:
+                raise LimitReached(guest)
+            if until and now >= until:
+                return False
+            ends = [t for t in (self.deadline, until) if t]
+            self.step(min(ends) - now if ends else None)
+        return True
+
+    def step(self, seconds):
+        """Handle what has come; a guest that is gone raises GuestFailed."""
+        gone = None
+        for key, _ in self.selector.select(seconds):
+            guest, port = key.data
+            if not guest.receive(port):
+                self.selector.unregister(key.fileobj)
+                if port == "ctl":
+                    gone = guest
+        if gone:
+            self.drain()
+            raise GuestFailed("guest %s ended before its command did" % gone.side)
+
+    def drain(self):
+        """What the ports of guests that have ended still hold."""
+        for guest in self.guests:
+            for port in ("out", "err", "log"):
+                while guest.receive(port):
+                    try:
+                        if not guest.sockets[port].recv(1, socket.MSG_PEEK):
+                            break
+                    except (BlockingIOError, ConnectionError):
+                        break
+
+    def run(self):
+        """The peer's command first, then the first guest's; its status."""
+        first, peer = self.guests[0], self.guests[-1]
+        if self.settings.peer:
+            peer.send("run", self.settings.peer)
+            if not self.wait(peer, "listening", "status", limit=self.settings.peer_wait):
+                note("B: PEER does not listen on a socket; going on")
+            elif "status" in peer.events:
+                note("B: PEER ended with status %d" % peer.status)
+        first.send(*(("shell",) if self.settings.shell else ("run", self.settings.cmd)))
+        self.wait(first, "status")
+        if self.settings.peer and "status" not in peer.events:
+            peer.send("stop")
+            self.wait(peer, "status", limit=10)
+        return first.status
+
+    def finish(self):
+        """Look for reports in the logs, switch the guests off."""
+        found = 0
+        for guest in self.guests:
+            guest.send("check")
+        for guest in self.guests:
+            self.wait(guest, "checked")
+            self.wait_log(guest)
+            found += self.print_reports(guest)
+        for guest in self.guests:
+            guest.send("off")
+        for guest in self.guests:
+            try:
+                guest.qemu.wait(20)
+            except subprocess.TimeoutExpired:
+                raise GuestFailed("guest %s does not power off" % guest.side) from None
+        self.drain()
+        return found
+
+    def wait_log(self, guest):
+        """Until the log has come up to the mark that init has set."""
+        until = time.monotonic() + 10
+        while "svan-guest: end of log" not in guest.log_text():
+            left = until - time.monotonic()
+            if left <= 0:
+                note("the kernel's log of guest %s is not complete" % guest.side)
+                return
+            self.step(min(left, 0.2))
+
+    def print_reports(self, guest):
+        """Tell what the kernel has reported; how much it was."""
+        lines = guest.reports()
+        if lines:
+            note("guest %s: the kernel has reported, see %s:"
+                 % (guest.side, os.path.relpath(guest.file("dmesg.log"))))
+            print("\n".join(lines[:20]), file=sys.stderr)
+        return len(lines)
+
+    def end(self):
+        """Nothing may be left."""
+        for guest in self.guests:
+            guest.kill()
+
+
+def supervise(session):
+    """One run from start to end; its exit status."""
+    try:
+        session.start()
+        status = session.run()
+        if session.finish() and status == 0:
+            status = STATUS_GUEST
+        return status
+    except LimitReached as limit:
+        guest = limit.args[0]
+        note("time limit of %g s reached, waiting for guest %s" % (session.settings.timeout,
+                                                                   guest.side))
+        guest.interrogate()
+        session.drain()
+        guest.last_words()
+        return STATUS_LIMIT
+    except GuestFailed as failure:
+        for guest in session.guests:
+            if guest.qemu:
+                try:
+                    guest.qemu.wait(2)
+                except subprocess.TimeoutExpired:
+                    pass
+        session.drain()
+        for guest in session.guests:
+            guest.last_words()
+        note("error: %s" % failure)
+        return STATUS_GUEST
+    finally:
+        session.end()
+
+
+def main():
+    """Parse what boot says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("qemu", "accel", "run", "kernel", "initrd", "image"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("mode", choices=("run", "shell"))
+    settings = Settings(parser.parse_args())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminal = termios.tcgetattr(0) if settings.shell else None
+    try:
+        sys.exit(supervise(Session(settings)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if terminal:
+            termios.tcsetattr(0, termios.TCSANOW, terminal)
+
+
+if __name__ == "__main__":
+    main()
