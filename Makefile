@@ -37,10 +37,10 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Handed on as they were typed: a $ in them is the guest's business, not make's.
-verbatim := CMD PEER VMS PACKAGES SHARE QEMU_ARGS DEBUG_KERNEL BENCH
-$(foreach v,$(verbatim),$(eval override $(v) := $$(value $(v))))
-export $(verbatim)
+# What is given on the command line goes on as it was typed: a $ in CMD is the
+# guest's business, not make's.
+verbatim = $(if $(filter command,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
+$(foreach v,$(.VARIABLES),$(call verbatim,$(v)))
 
 FUZZ_SECONDS ?= 60
 export FUZZ_SECONDS
@@ -50,13 +50,15 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
+self_src  := $(shell find tests/selftests 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64
 modules   := build/stamp/modules
 provider  := build/stamp/provider
+selftests := $(if $(wildcard tests/selftests/Makefile),build/stamp/selftests)
 debug     := build/debug-kernel/bzImage
-parts     := $(qemu) $(modules) $(provider)
+parts     := $(qemu) $(modules) $(provider) $(selftests)
 ifneq ($(filter-out 0,$(DEBUG_KERNEL)),)
 parts     += $(debug) build/stamp/modules-debug
 endif
@@ -74,7 +76,7 @@ guest: $(parts)
 	@tools/guest/boot
 
 shell: $(parts)
-	@tools/guest/boot --shell
+	@tools/guest/boot shell
 
 build: $(parts)
 	@tools/guest/image.sh $(PACKAGES) >/dev/null
@@ -116,6 +118,10 @@ $(modules): $(kmod_src) | root
 
 $(provider): $(user_src) | root
 	@tools/build/provider.sh
+	@mkdir -p $(@D) && touch $@
+
+build/stamp/selftests: $(self_src) | root
+	@tools/build/selftests.sh
 	@mkdir -p $(@D) && touch $@
 
 $(debug): tools/build/debug-kernel.sh tools/build/debug-kernel.config $(lib) | root

@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The checks that need no run of the code. Each is one TAP result; what it found
+# is printed below as comments.
+#
+#   lint.sh [CHECK...]   checks: licences sizes checkpatch qemu-style sparse shell
+#                        python prm
+
+. "$(dirname "$0")/lib.sh"
+
+in_root=$SVAN_TOP/tools/build/in-root
+cd "$SVAN_TOP" || exit
+
+# files PATTERN...: those that git knows or would add.
+files() { git ls-files --cached --others --exclude-standard --deduplicate -- "$@" | existing; }
+existing() {
+	local file
+	while read -r file; do
+		[ ! -f "$file" ] || printf '%s\n' "$file"
+	done
+}
+
+# scripts INTERPRETER: scripts and sourced fragments, whatever their names.
+scripts() {
+	local file line
+	while read -r file; do
+		IFS= read -r line <"$file" || true
+		case "$1 $line" in
+		shell\ '#!'*/bash* | shell\ '#!'*/sh* | python\ '#!'*python3*) echo "$file" ;;
+		esac
+	done < <(files . 2>/dev/null | grep -vE '\.(bin|pcap|png|gz)$')
+}
+
+# Every file says its licence, and the folders keep theirs.
+check_licences() {
+	local file tag bad=0
+	while read -r file; do
+		case $file in
+		LICENSES/* | *.pcap | *.bin | *.png | */seeds/* | */corpus/*) continue ;;
+		esac
+		tag=$(head -n 20 "$file" | sed -n 's/.*SPDX-License-Identifier: *//p' | head -n 1)
+		tag=${tag% \*/}
+		case "$file $tag" in
+		*' ') echo "$file: no SPDX-License-Identifier"; bad=1 ;;
+		include/svan/*' GPL-2.0 OR Linux-OpenIB') ;;
+		include/uapi/*' ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB)') ;;
+		include/*) echo "$file: not the licence of shared headers: $tag"; bad=1 ;;
+		tools/lib/svan/*' GPL-2.0 OR Linux-OpenIB') ;;
+		tools/lib/svan/*) echo "$file: not the licence of the provider: $tag"; bad=1 ;;
+		qemu-hw/*' GPL-2.0-or-later') ;;
+		qemu-hw/*) echo "$file: not the licence of the device: $tag"; bad=1 ;;
+		drivers/*' GPL-2.0' | drivers/*' GPL-2.0-only') ;;
+		drivers/*) echo "$file: not the licence of the drivers: $tag"; bad=1 ;;
+		esac
+	done < <(files .)
+	return $bad
+}
+
+# Files below 1,000 lines; functions of C fit a screen.
+check_sizes() {
+	files '*.c' '*.h' '*.py' '*.sh' | xargs awk '
+		FNR == 1 { start = 0 }
+		FNR == 1001 { print FILENAME ": more than 1,000 lines"; bad = 1 }
+		/^{/ { start = FNR }
+		/^}/ && start {
+			if (FNR - start - 1 > 60) {
+				printf "%s:%d: a function of %d lines\n", FILENAME, start, FNR - start - 1
+				bad = 1
+			}
+			start = 0
+		}
+		END { exit bad }'
+}
+
+# The kernel's style, for the drivers and the shared headers.
+check_checkpatch() {
+	files 'drivers/*.[ch]' 'include/*.h' | xargs -r "$in_root" perl \
+		build/linux/scripts/checkpatch.pl --no-tree --no-summary --quiet --terse \
+		--show-types --strict --file \
+		--ignore FILE_PATH_CHANGES,CONFIG_DESCRIPTION,CAMELCASE,MACRO_ARG_REUSE
+}
+
+# QEMU's style, for the device.
+check_qemu_style() {
+	files 'qemu-hw/*.[ch]' 'tests/qtest/*.c' | xargs -r "$in_root" perl \
+		build/qemu-src/scripts/checkpatch.pl --no-tree --no-signoff --no-summary \
+		--quiet --terse --file
+}
+
+check_sparse() { tools/build/modules.sh check; }
+
+check_shell() { scripts shell | xargs "$in_root" shellcheck -x -P SCRIPTDIR -S warning; }
+
+check_python() {
+	scripts python | xargs "$PYTHON" -c 'import ast, sys
+for name in sys.argv[1:]:
+    with open(name, encoding="utf-8") as file:
+        ast.parse(file.read(), name)'
+}
+
+# The manual's tables against the headers.
+check_prm() { tools/check-prm; }
+
+checks=("$@")
+[ $# -gt 0 ] ||
+	checks=(licences sizes checkpatch qemu-style sparse shell python prm)
+status=0
+echo "1..${#checks[@]}"
+for ((i = 0; i < ${#checks[@]}; i++)); do
+	name=${checks[i]}
+	declare -F "check_${name//-/_}" >/dev/null || die "no such check: $name"
+	if (check_"${name//-/_}") >"$SVAN_LOGS/lint-$name.log" 2>&1 </dev/null; then
+		echo "ok $((i + 1)) $name"
+	else
+		status=1
+		echo "not ok $((i + 1)) $name"
+		sed 's/^/# /' "$SVAN_LOGS/lint-$name.log"
+	fi
+done
+exit $status
