@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Objects of the provider.
+ *
+ * Locks, outermost first: a QP's sq_lock, its rq_lock, then the locks of its
+ * CQs, the one with the lower CQN first. The table mutex is taken before the
+ * locks of CQs and never together with a queue's lock.
+ */
+#ifndef SVAN_H
+#define SVAN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <infiniband/driver.h>
+#include <util/udma_barrier.h>
+#include <util/mmio.h>
+#include <ccan/container_of.h>
+#include <ccan/minmax.h>
+
+#include <svan/caps.h>
+#include <svan/regs.h>
+
+#include "svan_queue.h"
+#include "svan_trace.h"
+
+/* QPN to QP: two levels, so that pollers look up without a lock */
+#define SVAN_QP_TABLE_SHIFT	12
+#define SVAN_QP_TABLE_SIZE	(1u << SVAN_QP_TABLE_SHIFT)
+#define SVAN_QP_TABLE_MASK	(SVAN_QP_TABLE_SIZE - 1)
+
+struct svan_qp;
+
+struct svan_device {
+	struct verbs_device vdev;
+};
+
+struct svan_qp_leaf {
+	struct svan_qp *_Atomic qps[SVAN_QP_TABLE_SIZE];
+};
+
+struct svan_context {
+	struct verbs_context vctx;
+	uint64_t features;		/* SVAN_CAP_* */
+	struct svan_qp_limits qp_limits;
+	uint32_t max_cqe;
+	uint8_t *uar;			/* write-only */
+	size_t uar_size;
+
+	/*
+	 * Leaves stay until the context goes. An entry changes under the mutex
+	 * and the locks of the CQs of the QP that is in it.
+	 */
+	struct svan_qp_leaf *_Atomic qp_table[SVAN_QP_TABLE_SIZE];
+	pthread_mutex_t qp_table_mutex;
+};
+
+struct svan_pd {
+	struct ibv_pd pd;
+	uint32_t pdn;
+};
+
+struct svan_cq {
+	struct verbs_cq vcq;
+	uint32_t cqn;
+	pthread_spinlock_t lock;	/* everything below */
+	struct svan_cq_ring ring;
+	struct svan_qp *last_qp;	/* of the latest entry */
+	struct svan_cqe *cqe;		/* current one of start_poll() */
+	void *buf;
+	size_t buf_length;
+};
+
+struct svan_qp {
+	struct verbs_qp vqp;
+	uint32_t qpn;
+	bool sq_ready;			/* posting sends is permitted */
+	bool rq_ready;
+	bool signal_all;
+	uint8_t *sq_db;
+	uint8_t *rq_db;
+	struct svan_qp_dbr *dbr;
+
+	pthread_spinlock_t sq_lock;
+	struct svan_sq sq;
+	/* between wr_start() and wr_complete(), under sq_lock */
+	struct {
+		struct svan_wqe_head *head;
+		uint32_t index;		/* of the WQE being built */
+		uint32_t end;		/* behind it */
+		uint32_t posted;
+		int error;
+	} build;
+
+	pthread_spinlock_t rq_lock;
+	struct svan_rq rq;
+
+	struct svan_qp_cap cap;
+	void *buf;
+	size_t buf_length;
+};
+
+static inline struct svan_context *to_svan_ctx(struct ibv_context *ibctx)
+{
+	return container_of(ibctx, struct svan_context, vctx.context);
+}
+
+static inline struct svan_pd *to_svan_pd(struct ibv_pd *ibpd)
+{
+	return container_of(ibpd, struct svan_pd, pd);
+}
+
+static inline struct svan_cq *to_svan_cq(struct ibv_cq *ibcq)
+{
+	return container_of(ibcq, struct svan_cq, vcq.cq);
+}
+
+static inline struct svan_cq *to_svan_cq_ex(struct ibv_cq_ex *ibcq)
+{
+	return container_of(ibcq, struct svan_cq, vcq.cq_ex);
+}
+
+static inline struct svan_qp *to_svan_qp(struct ibv_qp *ibqp)
+{
+	return container_of(ibqp, struct svan_qp, vqp.qp);
+}
+
+static inline struct svan_qp *to_svan_qp_ex(struct ibv_qp_ex *ibqp)
+{
+	return container_of(ibqp, struct svan_qp, vqp.qp_ex);
+}
+
+/* Caller holds the lock of a CQ of the QP, or is its only user. */
+static inline struct svan_qp *svan_find_qp(struct svan_context *ctx,
+					   uint32_t qpn)
+{
+	struct svan_qp_leaf *leaf;
+
+	leaf = atomic_load_explicit(&ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) &
+						   SVAN_QP_TABLE_MASK],
+				    memory_order_acquire);
+	if (!leaf)
+		return NULL;
+	return atomic_load_explicit(&leaf->qps[qpn & SVAN_QP_TABLE_MASK],
+				    memory_order_acquire);
+}
+
+/*
+ * Ring at @db. The record is in memory before it; the page may be mapped
+ * write-combining.
+ */
+static inline void svan_ring(uint8_t *db, uint64_t value)
+{
+	udma_to_device_barrier();
+	rdma_tracepoint(rdma_core_svan, doorbell, value);
+	mmio_write64_le(db, htole64(value));
+	mmio_flush_writes();
+}
+
+/* Buffers of queues: zeroed, page-aligned, not inherited over fork(). */
+void *svan_alloc_buf(size_t length);
+void svan_free_buf(void *buf, size_t length);
+
+/* svan_verbs.c */
+int svan_query_device_ex(struct ibv_context *ibctx,
+			 const struct ibv_query_device_ex_input *input,
+			 struct ibv_device_attr_ex *attr, size_t attr_size);
+int svan_query_port(struct ibv_context *ibctx, uint8_t port,
+		    struct ibv_port_attr *attr);
+struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx);
+int svan_dealloc_pd(struct ibv_pd *ibpd);
+struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
+			   uint64_t hca_va, int access);
+int svan_dereg_mr(struct verbs_mr *vmr);
+
+/* svan_cq.c */
+struct ibv_cq *svan_create_cq(struct ibv_context *ibctx, int cqe,
+			      struct ibv_comp_channel *channel, int vector);
+struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
+				    struct ibv_cq_init_attr_ex *attr);
+int svan_destroy_cq(struct ibv_cq *ibcq);
+int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
+int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);
+void svan_lock_cqs(struct svan_qp *qp);
+void svan_unlock_cqs(struct svan_qp *qp);
+/* Under the CQ's lock. */
+void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
+
+/* svan_qp.c */
+struct ibv_qp *svan_create_qp(struct ibv_pd *ibpd,
+			      struct ibv_qp_init_attr *attr);
+struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
+				 struct ibv_qp_init_attr_ex *attr);
+int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
+		   int attr_mask);
+int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
+		  struct ibv_qp_init_attr *init_attr);
+int svan_destroy_qp(struct ibv_qp *ibqp);
+
+/* svan_post.c */
+int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		   struct ibv_send_wr **bad_wr);
+int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
+		   struct ibv_recv_wr **bad_wr);
+/* 0, or EOPNOTSUPP when @send_ops (IBV_QP_EX_WITH_*) has more than there is */
+int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops);
+
+#endif /* SVAN_H */

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Completion queues: creation, both ways of polling, arming. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <ccan/array_size.h>
+#include <util/compiler.h>
+
+#include "svan.h"
+#include "svan_abi.h"
+
+/* What read_*() can be asked for. */
+#define SVAN_WC_FLAGS	(IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM | \
+			 IBV_WC_EX_WITH_QP_NUM | IBV_WC_EX_WITH_SRC_QP | \
+			 IBV_WC_EX_WITH_SLID | IBV_WC_EX_WITH_SL | \
+			 IBV_WC_EX_WITH_DLID_PATH_BITS)
+
+static const enum ibv_wc_status svan_wc_status[] = {
+	[SVAN_CQE_SUCCESS] = IBV_WC_SUCCESS,
+	[SVAN_CQE_LOC_LEN_ERR] = IBV_WC_LOC_LEN_ERR,
+	[SVAN_CQE_LOC_QP_OP_ERR] = IBV_WC_LOC_QP_OP_ERR,
+	[SVAN_CQE_LOC_PROT_ERR] = IBV_WC_LOC_PROT_ERR,
+	[SVAN_CQE_WR_FLUSH_ERR] = IBV_WC_WR_FLUSH_ERR,
+	[SVAN_CQE_MW_BIND_ERR] = IBV_WC_MW_BIND_ERR,
+	[SVAN_CQE_BAD_RESP_ERR] = IBV_WC_BAD_RESP_ERR,
+	[SVAN_CQE_LOC_ACCESS_ERR] = IBV_WC_LOC_ACCESS_ERR,
+	[SVAN_CQE_REM_INV_REQ_ERR] = IBV_WC_REM_INV_REQ_ERR,
+	[SVAN_CQE_REM_ACCESS_ERR] = IBV_WC_REM_ACCESS_ERR,
+	[SVAN_CQE_REM_OP_ERR] = IBV_WC_REM_OP_ERR,
+	[SVAN_CQE_RETRY_EXC_ERR] = IBV_WC_RETRY_EXC_ERR,
+	[SVAN_CQE_RNR_RETRY_EXC_ERR] = IBV_WC_RNR_RETRY_EXC_ERR,
+	[SVAN_CQE_REM_ABORT_ERR] = IBV_WC_REM_ABORT_ERR,
+	[SVAN_CQE_FATAL_ERR] = IBV_WC_FATAL_ERR,
+	[SVAN_CQE_GENERAL_ERR] = IBV_WC_GENERAL_ERR,
+};
+
+static const enum ibv_wc_opcode svan_wc_sq_opcode[] = {
+	[SVAN_WQE_SEND] = IBV_WC_SEND,
+	[SVAN_WQE_SEND_IMM] = IBV_WC_SEND,
+	[SVAN_WQE_SEND_INV] = IBV_WC_SEND,
+	[SVAN_WQE_RDMA_WRITE] = IBV_WC_RDMA_WRITE,
+	[SVAN_WQE_RDMA_WRITE_IMM] = IBV_WC_RDMA_WRITE,
+	[SVAN_WQE_RDMA_READ] = IBV_WC_RDMA_READ,
+	[SVAN_WQE_ATOMIC_CMP_SWP] = IBV_WC_COMP_SWAP,
+	[SVAN_WQE_ATOMIC_FETCH_ADD] = IBV_WC_FETCH_ADD,
+	[SVAN_WQE_BIND] = IBV_WC_BIND_MW,
+	[SVAN_WQE_LOCAL_INV] = IBV_WC_LOCAL_INV,
+	[SVAN_WQE_FLUSH] = IBV_WC_FLUSH,
+	[SVAN_WQE_ATOMIC_WRITE] = IBV_WC_ATOMIC_WRITE,
+};
+
+static enum ibv_wc_status svan_cqe_status(const struct svan_cqe *cqe)
+{
+	if (unlikely(cqe->status >= ARRAY_SIZE(svan_wc_status)))
+		return IBV_WC_GENERAL_ERR;
+	return svan_wc_status[cqe->status];
+}
+
+static enum ibv_wc_opcode svan_cqe_opcode(const struct svan_cqe *cqe)
+{
+	switch (cqe->opcode) {
+	case SVAN_CQE_SQ:
+		if (unlikely(cqe->wqe_opcode >= ARRAY_SIZE(svan_wc_sq_opcode)))
+			return IBV_WC_SEND;
+		return svan_wc_sq_opcode[cqe->wqe_opcode];
+	case SVAN_CQE_RECV_WRITE_IMM:
+		return IBV_WC_RECV_RDMA_WITH_IMM;
+	default:
+		return IBV_WC_RECV;
+	}
+}
+
+static unsigned int svan_cqe_wc_flags(const struct svan_cqe *cqe)
+{
+	return cqe->opcode == SVAN_CQE_RECV_IMM ||
+	       cqe->opcode == SVAN_CQE_RECV_WRITE_IMM ? IBV_WC_WITH_IMM : 0;
+}
+
+/* ---- polling ---- */
+
+static struct svan_qp *svan_cqe_qp(struct svan_cq *cq,
+				   const struct svan_cqe *cqe)
+{
+	uint32_t qpn = le32toh(cqe->qpn);
+
+	if (unlikely(!cq->last_qp || cq->last_qp->qpn != qpn))
+		cq->last_qp = svan_find_qp(to_svan_ctx(cq->vcq.cq.context),
+					   qpn);
+	return cq->last_qp;
+}
+
+/*
+ * The next entry, taken from the ring but not yet given back to the device, and
+ * its wr_id; NULL when there is none. Entries of destroyed queues are passed by.
+ */
+static struct svan_cqe *svan_next_cqe(struct svan_cq *cq, uint64_t *wr_id)
+{
+	struct svan_cqe *cqe;
+	struct svan_qp *qp;
+	uint32_t index;
+
+	do {
+		cqe = svan_cq_valid_entry(&cq->ring, cq->ring.ci);
+		if (!cqe)
+			return NULL;
+		udma_from_device_barrier();
+		cq->ring.ci++;
+		qp = svan_cqe_qp(cq, cqe);
+	} while (unlikely(!qp));
+
+	index = le32toh(cqe->wqe_index);
+	if (cqe->opcode == SVAN_CQE_SQ)
+		*wr_id = svan_sq_complete(&qp->sq, index);
+	else
+		*wr_id = svan_rq_complete(&qp->rq, index);
+
+	rdma_tracepoint(rdma_core_svan, poll_cq,
+			cq->vcq.cq.context->device->name, cq->cqn, qp->qpn,
+			*wr_id, cqe->status);
+	return cqe;
+}
+
+static void svan_fill_wc(const struct svan_cqe *cqe, struct ibv_wc *wc)
+{
+	wc->status = svan_cqe_status(cqe);
+	wc->opcode = svan_cqe_opcode(cqe);
+	wc->vendor_err = le32toh(cqe->vendor_err);
+	wc->byte_len = le32toh(cqe->byte_len);
+	wc->imm_data = cqe->imm;
+	wc->qp_num = le32toh(cqe->qpn);
+	wc->src_qp = le32toh(cqe->src_qpn);
+	wc->wc_flags = svan_cqe_wc_flags(cqe);
+	wc->pkey_index = le16toh(cqe->pkey_index);
+	wc->slid = 0;
+	wc->sl = 0;
+	wc->dlid_path_bits = 0;
+}
+
+int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
+{
+	struct svan_cq *cq = to_svan_cq(ibcq);
+	struct svan_cqe *cqe;
+	uint32_t first;
+	int n;
+
+	pthread_spin_lock(&cq->lock);
+	first = cq->ring.ci;
+	for (n = 0; n < count; n++) {
+		cqe = svan_next_cqe(cq, &wc[n].wr_id);
+		if (!cqe)
+			break;
+		svan_fill_wc(cqe, &wc[n]);
+	}
+	if (cq->ring.ci != first)
+		svan_cq_publish(&cq->ring);
+	pthread_spin_unlock(&cq->lock);
+	return n;
+}
+
+static int svan_poll_step(struct svan_cq *cq)
+{
+	cq->cqe = svan_next_cqe(cq, &cq->vcq.cq_ex.wr_id);
+	if (!cq->cqe)
+		return ENOENT;
+	cq->vcq.cq_ex.status = svan_cqe_status(cq->cqe);
+	return 0;
+}
+
+/* The lock is held from here to svan_end_poll(), unless there is nothing. */
+static int svan_start_poll(struct ibv_cq_ex *ibcq,
+			   struct ibv_poll_cq_attr *attr)
+{
+	struct svan_cq *cq = to_svan_cq_ex(ibcq);
+	uint32_t first;
+	int ret;
+
+	if (unlikely(attr->comp_mask))
+		return EINVAL;
+
+	pthread_spin_lock(&cq->lock);
+	first = cq->ring.ci;
+	ret = svan_poll_step(cq);
+	if (ret) {
+		if (cq->ring.ci != first)
+			svan_cq_publish(&cq->ring);
+		pthread_spin_unlock(&cq->lock);
+	}
+	return ret;
+}
+
+static int svan_next_poll(struct ibv_cq_ex *ibcq)
+{
+	return svan_poll_step(to_svan_cq_ex(ibcq));
+}
+
+static void svan_end_poll(struct ibv_cq_ex *ibcq)
+{
+	struct svan_cq *cq = to_svan_cq_ex(ibcq);
+
+	svan_cq_publish(&cq->ring);
+	pthread_spin_unlock(&cq->lock);
+}
+
+static enum ibv_wc_opcode svan_read_opcode(struct ibv_cq_ex *ibcq)
+{
+	return svan_cqe_opcode(to_svan_cq_ex(ibcq)->cqe);
+}
+
+static uint32_t svan_read_vendor_err(struct ibv_cq_ex *ibcq)
+{
+	return le32toh(to_svan_cq_ex(ibcq)->cqe->vendor_err);
+}
+
+static uint32_t svan_read_byte_len(struct ibv_cq_ex *ibcq)
+{
+	return le32toh(to_svan_cq_ex(ibcq)->cqe->byte_len);
+}
+
+static __be32 svan_read_imm_data(struct ibv_cq_ex *ibcq)
+{
+	return to_svan_cq_ex(ibcq)->cqe->imm;
+}
+
+static uint32_t svan_read_qp_num(struct ibv_cq_ex *ibcq)
+{
+	return le32toh(to_svan_cq_ex(ibcq)->cqe->qpn);
+}
+
+static uint32_t svan_read_src_qp(struct ibv_cq_ex *ibcq)
+{
+	return le32toh(to_svan_cq_ex(ibcq)->cqe->src_qpn);
+}
+
+static unsigned int svan_read_wc_flags(struct ibv_cq_ex *ibcq)
+{
+	return svan_cqe_wc_flags(to_svan_cq_ex(ibcq)->cqe);
+}
+
+/* RoCE has no LIDs. */
+static uint32_t svan_read_slid(struct ibv_cq_ex *ibcq)
+{
+	return 0;
+}
+
+static uint8_t svan_read_zero(struct ibv_cq_ex *ibcq)
+{
+	return 0;
+}
+
+static void svan_set_poll_ops(struct ibv_cq_ex *ibcq)
+{
+	ibcq->start_poll = svan_start_poll;
+	ibcq->next_poll = svan_next_poll;
+	ibcq->end_poll = svan_end_poll;
+	ibcq->read_opcode = svan_read_opcode;
+	ibcq->read_vendor_err = svan_read_vendor_err;
+	ibcq->read_wc_flags = svan_read_wc_flags;
+	ibcq->read_byte_len = svan_read_byte_len;
+	ibcq->read_imm_data = svan_read_imm_data;
+	ibcq->read_qp_num = svan_read_qp_num;
+	ibcq->read_src_qp = svan_read_src_qp;
+	ibcq->read_slid = svan_read_slid;
+	ibcq->read_sl = svan_read_zero;
+	ibcq->read_dlid_path_bits = svan_read_zero;
+}
+
+/* ---- arming ---- */
+
+int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
+{
+	struct svan_context *ctx = to_svan_ctx(ibcq->context);
+	struct svan_cq *cq = to_svan_cq(ibcq);
+	uint64_t value;
+
+	pthread_spin_lock(&cq->lock);
+	value = svan_db_value(cq->cqn, cq->ring.ci);
+	if (solicited_only)
+		value |= SVAN_DB_CQ_SOLICITED;
+	svan_ring(ctx->uar + SVAN_UAR_CQ_DB, value);
+	pthread_spin_unlock(&cq->lock);
+	return 0;
+}
+
+/* ---- what queue pairs want of their CQs ---- */
+
+void svan_lock_cqs(struct svan_qp *qp)
+{
+	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
+	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
+
+	if (send_cq->cqn > recv_cq->cqn)
+		pthread_spin_lock(&recv_cq->lock);
+	pthread_spin_lock(&send_cq->lock);
+	if (send_cq->cqn < recv_cq->cqn)
+		pthread_spin_lock(&recv_cq->lock);
+}
+
+void svan_unlock_cqs(struct svan_qp *qp)
+{
+	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
+	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
+
+	pthread_spin_unlock(&send_cq->lock);
+	if (send_cq != recv_cq)
+		pthread_spin_unlock(&recv_cq->lock);
+}
+
+void svan_clean_cq(struct svan_cq *cq, uint32_t qpn)
+{
+	svan_cq_clean(&cq->ring, qpn);
+	cq->last_qp = NULL;
+}
+
+/* ---- creation ---- */
+
+static int svan_check_cq_attr(struct svan_context *ctx,
+			      const struct ibv_cq_init_attr_ex *attr)
+{
+	if (!check_comp_mask(attr->comp_mask, IBV_CQ_INIT_ATTR_MASK_FLAGS))
+		return EOPNOTSUPP;
+	if ((attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS) &&
+	    (attr->flags & ~IBV_CREATE_CQ_ATTR_SINGLE_THREADED))
+		return EOPNOTSUPP;
+	if (!check_comp_mask(attr->wc_flags, SVAN_WC_FLAGS)) {
+		verbs_debug(&ctx->vctx, "no such completion fields: 0x%lx\n",
+			    attr->wc_flags & ~(unsigned long)SVAN_WC_FLAGS);
+		return EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int svan_alloc_cq_buf(struct svan_cq *cq,
+			     const struct svan_cq_layout *layout)
+{
+	cq->buf = svan_alloc_buf(layout->length);
+	if (!cq->buf)
+		return ENOMEM;
+	cq->buf_length = layout->length;
+	cq->ring.cqes = cq->buf;
+	cq->ring.dbr = cq->buf + layout->dbr_offset;
+	cq->ring.log_size = layout->log_size;
+	return 0;
+}
+
+static int svan_exec_create_cq(struct svan_cq *cq, struct ibv_context *ibctx,
+			       struct ibv_cq_init_attr_ex *attr,
+			       const struct svan_cq_layout *layout)
+{
+	struct svan_create_cq_ex_resp resp = {};
+	struct svan_create_cq_ex cmd = {
+		.buf_va = (uintptr_t)cq->buf,
+		.buf_length = cq->buf_length,
+		.dbr_offset = layout->dbr_offset,
+		.log_size = layout->log_size,
+	};
+	int ret;
+
+	ret = ibv_cmd_create_cq_ex(ibctx, attr, &cq->vcq, &cmd.ibv_cmd,
+				   sizeof(cmd), &resp.ibv_resp, sizeof(resp),
+				   0);
+	if (ret)
+		return ret;
+	cq->cqn = resp.cqn;
+	verbs_debug(&to_svan_ctx(ibctx)->vctx,
+		    "CQ %u of %u entries\n", cq->cqn, 1u << layout->log_size);
+	return 0;
+}
+
+static struct svan_cq *svan_new_cq(struct ibv_context *ibctx,
+				   struct ibv_cq_init_attr_ex *attr)
+{
+	struct svan_context *ctx = to_svan_ctx(ibctx);
+	struct svan_cq_layout layout;
+	struct svan_cq *cq;
+	int ret;
+
+	ret = svan_check_cq_attr(ctx, attr);
+	if (ret)
+		goto err;
+	ret = svan_cq_layout(attr->cqe, ctx->max_cqe, &layout);
+	if (ret)
+		goto err;
+
+	cq = calloc(1, sizeof(*cq));
+	if (!cq) {
+		ret = ENOMEM;
+		goto err;
+	}
+	ret = svan_alloc_cq_buf(cq, &layout);
+	if (ret)
+		goto err_free;
+	pthread_spin_init(&cq->lock, PTHREAD_PROCESS_PRIVATE);
+	ret = svan_exec_create_cq(cq, ibctx, attr, &layout);
+	if (ret)
+		goto err_free_buf;
+	return cq;
+
+err_free_buf:
+	pthread_spin_destroy(&cq->lock);
+	svan_free_buf(cq->buf, cq->buf_length);
+err_free:
+	free(cq);
+err:
+	errno = ret;
+	return NULL;
+}
+
+struct ibv_cq *svan_create_cq(struct ibv_context *ibctx, int cqe,
+			      struct ibv_comp_channel *channel, int vector)
+{
+	struct ibv_cq_init_attr_ex attr = {
+		.cqe = cqe > 0 ? cqe : 0,
+		.channel = channel,
+		.comp_vector = vector,
+	};
+	struct svan_cq *cq = svan_new_cq(ibctx, &attr);
+
+	return cq ? &cq->vcq.cq : NULL;
+}
+
+struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
+				    struct ibv_cq_init_attr_ex *attr)
+{
+	struct svan_cq *cq = svan_new_cq(ibctx, attr);
+
+	if (!cq)
+		return NULL;
+	svan_set_poll_ops(&cq->vcq.cq_ex);
+	return &cq->vcq.cq_ex;
+}
+
+int svan_destroy_cq(struct ibv_cq *ibcq)
+{
+	struct svan_cq *cq = to_svan_cq(ibcq);
+	int ret;
+
+	ret = ibv_cmd_destroy_cq(ibcq);
+	if (ret)
+		return ret;
+	pthread_spin_destroy(&cq->lock);
+	svan_free_buf(cq->buf, cq->buf_length);
+	free(cq);
+	return 0;
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Posting work: ibv_post_send(), ibv_post_recv() and the ibv_wr_*() builders. */
+
+#include <errno.h>
+#include <string.h>
+
+#include <ccan/array_size.h>
+#include <util/compiler.h>
+
+#include "svan.h"
+
+enum svan_op_kind {
+	SVAN_OP_NONE,			/* not known to this provider */
+	SVAN_OP_SEND,
+	SVAN_OP_WRITE,
+	SVAN_OP_READ,
+	SVAN_OP_ATOMIC,
+};
+
+struct svan_op {
+	uint8_t kind;
+	uint8_t opcode;			/* enum svan_wqe_opcode */
+};
+
+static const struct svan_op svan_wr_ops[] = {
+	[IBV_WR_RDMA_WRITE] = { SVAN_OP_WRITE, SVAN_WQE_RDMA_WRITE },
+	[IBV_WR_RDMA_WRITE_WITH_IMM] = { SVAN_OP_WRITE,
+					 SVAN_WQE_RDMA_WRITE_IMM },
+	[IBV_WR_SEND] = { SVAN_OP_SEND, SVAN_WQE_SEND },
+	[IBV_WR_SEND_WITH_IMM] = { SVAN_OP_SEND, SVAN_WQE_SEND_IMM },
+	[IBV_WR_RDMA_READ] = { SVAN_OP_READ, SVAN_WQE_RDMA_READ },
+	[IBV_WR_ATOMIC_CMP_AND_SWP] = { SVAN_OP_ATOMIC,
+					SVAN_WQE_ATOMIC_CMP_SWP },
+	[IBV_WR_ATOMIC_FETCH_AND_ADD] = { SVAN_OP_ATOMIC,
+					  SVAN_WQE_ATOMIC_FETCH_ADD },
+};
+
+#define SVAN_SEND_FLAGS	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | \
+			 IBV_SEND_SOLICITED | IBV_SEND_INLINE)
+
+static inline uint8_t svan_wqe_flags(const struct svan_qp *qp,
+				     unsigned int send_flags)
+{
+	uint8_t flags = 0;
+
+	if ((send_flags & IBV_SEND_SIGNALED) || qp->signal_all)
+		flags |= SVAN_WQE_SIGNALED;
+	if (send_flags & IBV_SEND_SOLICITED)
+		flags |= SVAN_WQE_SOLICITED;
+	if (send_flags & IBV_SEND_FENCE)
+		flags |= SVAN_WQE_FENCE;
+	return flags;
+}
+
+/* Under sq_lock: blocks up to @end hold complete WQEs. */
+static void svan_commit_sends(struct svan_qp *qp, uint32_t end, uint32_t posted)
+{
+	qp->sq.pi = end;
+	qp->sq.posted = posted;
+	udma_to_device_barrier();
+	if (svan_dbr_publish(qp->dbr, &qp->dbr->sq_pi, end))
+		svan_ring(qp->sq_db, svan_db_value(qp->qpn, end));
+}
+
+static uint64_t svan_sge_bytes(const struct ibv_sge *sge, uint32_t num_sge)
+{
+	uint64_t bytes = 0;
+
+	while (num_sge--)
+		bytes += sge++->length;
+	return bytes;
+}
+
+static void svan_put_sges(const struct svan_sq_ring *ring, uint32_t index,
+			  const struct ibv_sge *sge, uint32_t num_sge)
+{
+	uint32_t i;
+
+	for (i = 0; i < num_sge; i++)
+		svan_sge_set(svan_wqe_sge(ring, index, i), sge[i].addr,
+			     sge[i].length, sge[i].lkey);
+}
+
+/* ---- ibv_post_send() ---- */
+
+/* Blocks of the WQE that @wr makes, or 0 when it makes none. */
+static inline uint32_t svan_wr_bbs(const struct svan_sq *sq,
+				   const struct ibv_send_wr *wr,
+				   const struct svan_op *op)
+{
+	uint64_t bytes;
+
+	if (wr->send_flags & IBV_SEND_INLINE) {
+		if (op->kind != SVAN_OP_SEND && op->kind != SVAN_OP_WRITE)
+			return 0;
+		bytes = svan_sge_bytes(wr->sg_list, wr->num_sge);
+		return bytes <= sq->max_inline ? svan_wqe_inline_bbs(bytes) : 0;
+	}
+	if (unlikely((uint32_t)wr->num_sge > sq->max_sge))
+		return 0;
+	if (op->kind == SVAN_OP_ATOMIC)
+		return wr->num_sge == 1;
+	return svan_wqe_sge_bbs(wr->num_sge);
+}
+
+static void svan_put_payload(const struct svan_sq_ring *ring, uint32_t index,
+			     struct svan_wqe_head *head,
+			     const struct ibv_send_wr *wr)
+{
+	uint32_t offset = 0;
+	int i;
+
+	if (!(wr->send_flags & IBV_SEND_INLINE)) {
+		svan_put_sges(ring, index, wr->sg_list, wr->num_sge);
+		svan_wqe_set_num_sge(head, wr->num_sge);
+		return;
+	}
+	for (i = 0; i < wr->num_sge; i++) {
+		svan_wqe_put_inline(ring, index, offset,
+				    (void *)(uintptr_t)wr->sg_list[i].addr,
+				    wr->sg_list[i].length);
+		offset += wr->sg_list[i].length;
+	}
+	svan_wqe_set_inline(head, offset);
+}
+
+static void svan_put_atomic(struct svan_wqe_head *head,
+			    const struct ibv_send_wr *wr)
+{
+	svan_wqe_set_remote(head, wr->wr.atomic.remote_addr,
+			    wr->wr.atomic.rkey);
+	if (wr->opcode == IBV_WR_ATOMIC_CMP_AND_SWP)
+		svan_wqe_set_atomic(head, wr->wr.atomic.swap,
+				    wr->wr.atomic.compare_add);
+	else
+		svan_wqe_set_atomic(head, wr->wr.atomic.compare_add, 0);
+	svan_sge_set(&head->atomic.sge, wr->sg_list[0].addr,
+		     wr->sg_list[0].length, wr->sg_list[0].lkey);
+}
+
+/* Write the WQE of @wr at *@end and move *@end behind it. */
+static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
+			 uint32_t *end, uint32_t posted)
+{
+	const struct svan_sq_ring *ring = &qp->sq.ring;
+	struct svan_wqe_head *head;
+	uint32_t index = *end, bbs;
+	const struct svan_op *op;
+
+	if (unlikely(wr->opcode >= ARRAY_SIZE(svan_wr_ops)))
+		return EINVAL;
+	op = &svan_wr_ops[wr->opcode];
+	if (unlikely(op->kind == SVAN_OP_NONE || wr->num_sge < 0 ||
+		     (wr->send_flags & ~SVAN_SEND_FLAGS)))
+		return EINVAL;
+	bbs = svan_wr_bbs(&qp->sq, wr, op);
+	if (unlikely(!bbs))
+		return EINVAL;
+	if (unlikely(!svan_sq_has_room(&qp->sq, index + bbs, posted)))
+		return ENOMEM;
+
+	head = svan_wqe_begin(ring, index, op->opcode,
+			      svan_wqe_flags(qp, wr->send_flags),
+			      wr->imm_data);
+	if (op->kind == SVAN_OP_ATOMIC) {
+		svan_put_atomic(head, wr);
+	} else {
+		if (op->kind != SVAN_OP_SEND)
+			svan_wqe_set_remote(head, wr->wr.rdma.remote_addr,
+					    wr->wr.rdma.rkey);
+		svan_put_payload(ring, index, head, wr);
+	}
+	*end = index + bbs;
+	svan_sq_record(&qp->sq, index, *end, posted + 1, wr->wr_id);
+	return 0;
+}
+
+int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		   struct ibv_send_wr **bad_wr)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	uint32_t end, posted;
+	int ret = 0;
+
+	pthread_spin_lock(&qp->sq_lock);
+	end = qp->sq.pi;
+	posted = qp->sq.posted;
+	if (unlikely(!qp->sq_ready))
+		ret = EINVAL;
+
+	while (wr && !ret) {
+		ret = svan_build_wr(qp, wr, &end, posted);
+		if (ret)
+			break;
+		rdma_tracepoint(rdma_core_svan, post_send,
+				ibqp->context->device->name, qp->qpn,
+				wr->wr_id, end, wr->opcode, wr->num_sge);
+		posted++;
+		wr = wr->next;
+	}
+	if (ret)
+		*bad_wr = wr;
+	if (end != qp->sq.pi)
+		svan_commit_sends(qp, end, posted);
+	pthread_spin_unlock(&qp->sq_lock);
+	return ret;
+}
+
+/* ---- ibv_post_recv() ---- */
+
+static int svan_build_recv(struct svan_rq *rq, const struct ibv_recv_wr *wr,
+			   uint32_t pi)
+{
+	struct svan_rwqe *rwqe;
+	int i;
+
+	if (unlikely((uint32_t)wr->num_sge > rq->max_sge))
+		return EINVAL;
+	if (unlikely(!svan_rq_has_room(rq, pi)))
+		return ENOMEM;
+
+	rwqe = svan_rq_entry(rq, pi);
+	memset(rwqe, 0, sizeof(*rwqe));
+	rwqe->num_sge = htole32(wr->num_sge);
+	for (i = 0; i < wr->num_sge; i++)
+		svan_sge_set(&rwqe->sge[i], wr->sg_list[i].addr,
+			     wr->sg_list[i].length, wr->sg_list[i].lkey);
+	rq->wr_ids[pi & rq->mask] = wr->wr_id;
+	return 0;
+}
+
+int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
+		   struct ibv_recv_wr **bad_wr)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	uint32_t pi;
+	int ret = 0;
+
+	pthread_spin_lock(&qp->rq_lock);
+	pi = qp->rq.pi;
+	if (unlikely(!qp->rq_ready))
+		ret = EINVAL;
+
+	while (wr && !ret) {
+		ret = svan_build_recv(&qp->rq, wr, pi);
+		if (ret)
+			break;
+		rdma_tracepoint(rdma_core_svan, post_recv,
+				ibqp->context->device->name, qp->qpn,
+				wr->wr_id, pi, wr->num_sge);
+		pi++;
+		wr = wr->next;
+	}
+	if (ret)
+		*bad_wr = wr;
+	if (pi != qp->rq.pi) {
+		qp->rq.pi = pi;
+		udma_to_device_barrier();
+		if (svan_dbr_publish(qp->dbr, &qp->dbr->rq_pi, pi))
+			svan_ring(qp->rq_db, svan_db_value(qp->qpn, pi));
+	}
+	pthread_spin_unlock(&qp->rq_lock);
+	return ret;
+}
+
+/* ---- ibv_wr_*(): errors are kept until ibv_wr_complete() ---- */
+
+static void svan_wr_fail(struct svan_qp *qp, int error)
+{
+	if (!qp->build.error)
+		qp->build.error = error;
+	qp->build.head = NULL;
+}
+
+static void svan_wr_start(struct ibv_qp_ex *ibqp)
+{
+	struct svan_qp *qp = to_svan_qp_ex(ibqp);
+
+	pthread_spin_lock(&qp->sq_lock);
+	qp->build.head = NULL;
+	qp->build.end = qp->sq.pi;
+	qp->build.posted = qp->sq.posted;
+	qp->build.error = qp->sq_ready ? 0 : EINVAL;
+}
+
+static int svan_wr_complete(struct ibv_qp_ex *ibqp)
+{
+	struct svan_qp *qp = to_svan_qp_ex(ibqp);
+	int ret = qp->build.error;
+
+	if (likely(!ret && qp->build.end != qp->sq.pi))
+		svan_commit_sends(qp, qp->build.end, qp->build.posted);
+	pthread_spin_unlock(&qp->sq_lock);
+	return ret;
+}
+
+static void svan_wr_abort(struct ibv_qp_ex *ibqp)
+{
+	pthread_spin_unlock(&to_svan_qp_ex(ibqp)->sq_lock);
+}
+
+static struct svan_wqe_head *svan_wr_begin(struct svan_qp *qp, uint8_t opcode,
+					   __be32 imm)
+{
+	uint32_t index = qp->build.end;
+
+	if (unlikely(qp->build.error))
+		return NULL;
+	if (unlikely(!svan_sq_has_room(&qp->sq, index + 1, qp->build.posted))) {
+		svan_wr_fail(qp, ENOMEM);
+		return NULL;
+	}
+
+	qp->build.index = index;
+	qp->build.end = index + 1;
+	qp->build.posted++;
+	svan_sq_record(&qp->sq, index, index + 1, qp->build.posted,
+		       qp->vqp.qp_ex.wr_id);
+	qp->build.head = svan_wqe_begin(&qp->sq.ring, index, opcode,
+					svan_wqe_flags(qp,
+						       qp->vqp.qp_ex.wr_flags),
+					imm);
+	return qp->build.head;
+}
+
+/* Make room for a WQE of @bbs blocks in place of the one begun. */
+static bool svan_wr_extend(struct svan_qp *qp, uint32_t bbs)
+{
+	uint32_t end = qp->build.index + bbs;
+
+	if (unlikely(!svan_sq_has_room(&qp->sq, end, qp->build.posted - 1))) {
+		svan_wr_fail(qp, ENOMEM);
+		return false;
+	}
+	qp->build.end = end;
+	qp->sq.slots[qp->build.index & qp->sq.ring.mask].end = end;
+	return true;
+}
+
+static void svan_wr_send(struct ibv_qp_ex *ibqp)
+{
+	svan_wr_begin(to_svan_qp_ex(ibqp), SVAN_WQE_SEND, 0);
+}
+
+static void svan_wr_send_imm(struct ibv_qp_ex *ibqp, __be32 imm)
+{
+	svan_wr_begin(to_svan_qp_ex(ibqp), SVAN_WQE_SEND_IMM, imm);
+}
+
+static void svan_wr_remote(struct ibv_qp_ex *ibqp, uint8_t opcode,
+			   uint32_t rkey, uint64_t addr, __be32 imm)
+{
+	struct svan_wqe_head *head;
+
+	head = svan_wr_begin(to_svan_qp_ex(ibqp), opcode, imm);
+	if (likely(head))
+		svan_wqe_set_remote(head, addr, rkey);
+}
+
+static void svan_wr_rdma_write(struct ibv_qp_ex *ibqp, uint32_t rkey,
+			       uint64_t addr)
+{
+	svan_wr_remote(ibqp, SVAN_WQE_RDMA_WRITE, rkey, addr, 0);
+}
+
+static void svan_wr_rdma_write_imm(struct ibv_qp_ex *ibqp, uint32_t rkey,
+				   uint64_t addr, __be32 imm)
+{
+	svan_wr_remote(ibqp, SVAN_WQE_RDMA_WRITE_IMM, rkey, addr, imm);
+}
+
+static void svan_wr_rdma_read(struct ibv_qp_ex *ibqp, uint32_t rkey,
+			      uint64_t addr)
+{
+	svan_wr_remote(ibqp, SVAN_WQE_RDMA_READ, rkey, addr, 0);
+}
+
+static void svan_wr_atomic(struct ibv_qp_ex *ibqp, uint8_t opcode,
+			   const struct svan_wqe_remote *remote,
+			   uint64_t swap_add, uint64_t compare)
+{
+	struct svan_wqe_head *head;
+
+	head = svan_wr_begin(to_svan_qp_ex(ibqp), opcode, 0);
+	if (unlikely(!head))
+		return;
+	head->remote = *remote;
+	svan_wqe_set_atomic(head, swap_add, compare);
+}
+
+static void svan_wr_atomic_cmp_swp(struct ibv_qp_ex *ibqp, uint32_t rkey,
+				   uint64_t addr, uint64_t compare,
+				   uint64_t swap)
+{
+	const struct svan_wqe_remote remote = {
+		.addr = htole64(addr),
+		.rkey = htole32(rkey),
+	};
+
+	svan_wr_atomic(ibqp, SVAN_WQE_ATOMIC_CMP_SWP, &remote, swap, compare);
+}
+
+static void svan_wr_atomic_fetch_add(struct ibv_qp_ex *ibqp, uint32_t rkey,
+				     uint64_t addr, uint64_t add)
+{
+	const struct svan_wqe_remote remote = {
+		.addr = htole64(addr),
+		.rkey = htole32(rkey),
+	};
+
+	svan_wr_atomic(ibqp, SVAN_WQE_ATOMIC_FETCH_ADD, &remote, add, 0);
+}
+
+static bool svan_is_atomic(const struct svan_wqe_head *head)
+{
+	return head->ctrl.opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
+	       head->ctrl.opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+}
+
+static void svan_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
+				 const struct ibv_sge *sge)
+{
+	struct svan_qp *qp = to_svan_qp_ex(ibqp);
+	struct svan_wqe_head *head = qp->build.head;
+
+	if (unlikely(!head || num_sge > qp->sq.max_sge)) {
+		svan_wr_fail(qp, EINVAL);
+		return;
+	}
+	if (svan_is_atomic(head)) {
+		if (num_sge != 1)
+			svan_wr_fail(qp, EINVAL);
+		else
+			svan_sge_set(&head->atomic.sge, sge->addr, sge->length,
+				     sge->lkey);
+		return;
+	}
+	if (!svan_wr_extend(qp, svan_wqe_sge_bbs(num_sge)))
+		return;
+	svan_put_sges(&qp->sq.ring, qp->build.index, sge, num_sge);
+	svan_wqe_set_num_sge(head, num_sge);
+}
+
+static void svan_wr_set_sge(struct ibv_qp_ex *ibqp, uint32_t lkey,
+			    uint64_t addr, uint32_t length)
+{
+	const struct ibv_sge sge = {
+		.addr = addr,
+		.length = length,
+		.lkey = lkey,
+	};
+
+	svan_wr_set_sge_list(ibqp, 1, &sge);
+}
+
+static bool svan_may_inline(const struct svan_wqe_head *head)
+{
+	return head->ctrl.opcode != SVAN_WQE_RDMA_READ && !svan_is_atomic(head);
+}
+
+static void svan_wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
+					 const struct ibv_data_buf *bufs)
+{
+	struct svan_qp *qp = to_svan_qp_ex(ibqp);
+	struct svan_wqe_head *head = qp->build.head;
+	uint32_t offset = 0;
+	size_t i, bytes = 0;
+
+	if (unlikely(!head || !svan_may_inline(head))) {
+		svan_wr_fail(qp, EINVAL);
+		return;
+	}
+	for (i = 0; i < num_buf && bytes <= qp->sq.max_inline; i++)
+		bytes += min_t(size_t, bufs[i].length, SVAN_MAX_INLINE + 1);
+	if (unlikely(bytes > qp->sq.max_inline)) {
+		svan_wr_fail(qp, EINVAL);
+		return;
+	}
+	if (!svan_wr_extend(qp, svan_wqe_inline_bbs(bytes)))
+		return;
+	for (i = 0; i < num_buf; i++) {
+		svan_wqe_put_inline(&qp->sq.ring, qp->build.index, offset,
+				    bufs[i].addr, bufs[i].length);
+		offset += bufs[i].length;
+	}
+	svan_wqe_set_inline(head, bytes);
+}
+
+static void svan_wr_set_inline_data(struct ibv_qp_ex *ibqp, void *addr,
+				    size_t length)
+{
+	const struct ibv_data_buf buf = { .addr = addr, .length = length };
+
+	svan_wr_set_inline_data_list(ibqp, 1, &buf);
+}
+
+#define SVAN_SEND_OPS	(IBV_QP_EX_WITH_RDMA_WRITE | \
+			 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | \
+			 IBV_QP_EX_WITH_SEND | \
+			 IBV_QP_EX_WITH_SEND_WITH_IMM | \
+			 IBV_QP_EX_WITH_RDMA_READ | \
+			 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
+			 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
+
+int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
+{
+	struct ibv_qp_ex *qpx = &qp->vqp.qp_ex;
+
+	if (send_ops & ~(uint64_t)SVAN_SEND_OPS)
+		return EOPNOTSUPP;
+
+	qpx->wr_start = svan_wr_start;
+	qpx->wr_complete = svan_wr_complete;
+	qpx->wr_abort = svan_wr_abort;
+	qpx->wr_send = svan_wr_send;
+	qpx->wr_send_imm = svan_wr_send_imm;
+	qpx->wr_rdma_write = svan_wr_rdma_write;
+	qpx->wr_rdma_write_imm = svan_wr_rdma_write_imm;
+	qpx->wr_rdma_read = svan_wr_rdma_read;
+	qpx->wr_atomic_cmp_swp = svan_wr_atomic_cmp_swp;
+	qpx->wr_atomic_fetch_add = svan_wr_atomic_fetch_add;
+	qpx->wr_set_sge = svan_wr_set_sge;
+	qpx->wr_set_sge_list = svan_wr_set_sge_list;
+	qpx->wr_set_inline_data = svan_wr_set_inline_data;
+	qpx->wr_set_inline_data_list = svan_wr_set_inline_data_list;
+	return 0;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Queue pairs: creation, state, and the table that finds them by number. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "svan.h"
+#include "svan_abi.h"
+
+/* ---- QPN to QP ---- */
+
+/* Under the table mutex. NULL without memory. */
+static struct svan_qp *_Atomic *svan_qp_entry(struct svan_context *ctx,
+					      uint32_t qpn)
+{
+	struct svan_qp_leaf *_Atomic *slot;
+	struct svan_qp_leaf *leaf;
+
+	slot = &ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) & SVAN_QP_TABLE_MASK];
+	leaf = *slot;
+	if (!leaf) {
+		leaf = calloc(1, sizeof(*leaf));
+		if (!leaf)
+			return NULL;
+		*slot = leaf;
+	}
+	return &leaf->qps[qpn & SVAN_QP_TABLE_MASK];
+}
+
+/*
+ * The device may give a number out again before the thread that destroyed its
+ * former owner has come to svan_remove_qp(). Whatever is in the CQs under this
+ * number now is the former owner's.
+ */
+static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
+{
+	struct svan_qp *_Atomic *entry;
+
+	pthread_mutex_lock(&ctx->qp_table_mutex);
+	entry = svan_qp_entry(ctx, qp->qpn);
+	if (entry) {
+		svan_lock_cqs(qp);
+		svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
+		svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
+		*entry = qp;
+		svan_unlock_cqs(qp);
+	}
+	pthread_mutex_unlock(&ctx->qp_table_mutex);
+	return entry ? 0 : ENOMEM;
+}
+
+static bool svan_uses_cq(const struct svan_qp *qp, const struct ibv_cq *cq)
+{
+	return qp->vqp.qp.send_cq == cq || qp->vqp.qp.recv_cq == cq;
+}
+
+static void svan_remove_from_cq(struct svan_qp *qp, struct ibv_cq *cq,
+				const struct svan_qp *successor)
+{
+	if (!successor || !svan_uses_cq(successor, cq))
+		svan_clean_cq(to_svan_cq(cq), qp->qpn);
+}
+
+/* The kernel has destroyed the QP: no new entry of it will come. */
+static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
+{
+	struct svan_qp *_Atomic *entry;
+	struct svan_qp *successor;
+
+	pthread_mutex_lock(&ctx->qp_table_mutex);
+	entry = svan_qp_entry(ctx, qp->qpn);
+	svan_lock_cqs(qp);
+	if (*entry == qp)
+		*entry = NULL;
+	successor = *entry;
+	svan_remove_from_cq(qp, qp->vqp.qp.send_cq, successor);
+	svan_remove_from_cq(qp, qp->vqp.qp.recv_cq, successor);
+	svan_unlock_cqs(qp);
+	pthread_mutex_unlock(&ctx->qp_table_mutex);
+}
+
+/* ---- creation ---- */
+
+static int svan_check_qp_attr(struct svan_context *ctx,
+			      const struct ibv_qp_init_attr_ex *attr)
+{
+	if (!check_comp_mask(attr->comp_mask,
+			     IBV_QP_INIT_ATTR_PD |
+			     IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)) {
+		verbs_debug(&ctx->vctx, "QP attributes 0x%x are not known\n",
+			    attr->comp_mask);
+		return EOPNOTSUPP;
+	}
+	if (attr->qp_type != IBV_QPT_RC) {
+		verbs_debug(&ctx->vctx, "QP type %d is not supported\n",
+			    attr->qp_type);
+		return EOPNOTSUPP;
+	}
+	if (attr->srq) {
+		verbs_debug(&ctx->vctx, "no shared receive queues\n");
+		return EOPNOTSUPP;
+	}
+	if (!attr->send_cq || !attr->recv_cq)
+		return EINVAL;
+	return 0;
+}
+
+static int svan_choose_layout(struct svan_context *ctx,
+			      const struct ibv_qp_cap *cap,
+			      struct svan_qp_layout *layout)
+{
+	const struct svan_qp_cap want = {
+		.max_send_wr = cap->max_send_wr,
+		.max_recv_wr = cap->max_recv_wr,
+		.max_send_sge = cap->max_send_sge,
+		.max_recv_sge = cap->max_recv_sge,
+		.max_inline = cap->max_inline_data,
+	};
+	int ret;
+
+	ret = svan_qp_layout(&want, &ctx->qp_limits, layout);
+	if (ret)
+		verbs_debug(&ctx->vctx,
+			    "no such queues: %u sends of %u entries, %u inline, %u receives of %u entries\n",
+			    cap->max_send_wr, cap->max_send_sge,
+			    cap->max_inline_data, cap->max_recv_wr,
+			    cap->max_recv_sge);
+	return ret;
+}
+
+static void svan_get_cap(const struct svan_qp *qp, struct ibv_qp_cap *cap)
+{
+	cap->max_send_wr = qp->cap.max_send_wr;
+	cap->max_recv_wr = qp->cap.max_recv_wr;
+	cap->max_send_sge = qp->cap.max_send_sge;
+	cap->max_recv_sge = qp->cap.max_recv_sge;
+	cap->max_inline_data = qp->cap.max_inline;
+}
+
+static int svan_alloc_queues(struct svan_qp *qp,
+			     const struct svan_qp_layout *layout)
+{
+	uint32_t bbs = 1u << layout->log_sq_bbs;
+	uint32_t entries = 1u << layout->log_rq_size;
+
+	qp->buf = svan_alloc_buf(layout->length);
+	if (!qp->buf)
+		return ENOMEM;
+	qp->buf_length = layout->length;
+	qp->sq.slots = calloc(bbs, sizeof(*qp->sq.slots));
+	if (!qp->sq.slots)
+		goto err_buf;
+	qp->rq.wr_ids = calloc(entries, sizeof(*qp->rq.wr_ids));
+	if (!qp->rq.wr_ids)
+		goto err_slots;
+
+	qp->cap = layout->cap;
+	qp->dbr = qp->buf + layout->dbr_offset;
+	qp->sq.ring.bbs = qp->buf + layout->sq_offset;
+	qp->sq.ring.mask = bbs - 1;
+	qp->sq.max_wr = layout->cap.max_send_wr;
+	qp->sq.max_sge = layout->cap.max_send_sge;
+	qp->sq.max_inline = layout->cap.max_inline;
+	qp->rq.buf = qp->buf + layout->rq_offset;
+	qp->rq.mask = entries - 1;
+	qp->rq.log_stride = layout->log_rq_stride;
+	qp->rq.max_wr = layout->cap.max_recv_wr;
+	qp->rq.max_sge = layout->cap.max_recv_sge;
+	return 0;
+
+err_slots:
+	free(qp->sq.slots);
+err_buf:
+	svan_free_buf(qp->buf, qp->buf_length);
+	return ENOMEM;
+}
+
+static void svan_free_queues(struct svan_qp *qp)
+{
+	free(qp->rq.wr_ids);
+	free(qp->sq.slots);
+	svan_free_buf(qp->buf, qp->buf_length);
+}
+
+static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
+			       struct ibv_qp_init_attr_ex *attr,
+			       const struct svan_qp_layout *layout)
+{
+	struct svan_create_qp_resp resp = {};
+	struct svan_create_qp cmd = {
+		.buf_va = (uintptr_t)qp->buf,
+		.buf_length = qp->buf_length,
+		.sq_offset = layout->sq_offset,
+		.rq_offset = layout->rq_offset,
+		.dbr_offset = layout->dbr_offset,
+		.log_sq_bbs = layout->log_sq_bbs,
+		.log_rq_size = layout->log_rq_size,
+		.log_rq_stride = layout->log_rq_stride,
+	};
+	int ret;
+
+	ret = ibv_cmd_create_qp_ex(ibctx, &qp->vqp, attr, &cmd.ibv_cmd,
+				   sizeof(cmd), &resp.ibv_resp, sizeof(resp));
+	if (ret)
+		return ret;
+	qp->qpn = resp.drv_payload.qpn;
+	verbs_debug(&to_svan_ctx(ibctx)->vctx,
+		    "QP %u: 2^%u send blocks, 2^%u receives of 2^%u octets\n",
+		    qp->qpn, layout->log_sq_bbs, layout->log_rq_size,
+		    layout->log_rq_stride);
+	return 0;
+}
+
+static void svan_init_qp(struct svan_qp *qp, struct svan_context *ctx,
+			 const struct ibv_qp_init_attr_ex *attr)
+{
+	qp->signal_all = attr->sq_sig_all;
+	qp->sq_db = ctx->uar + SVAN_UAR_SQ_DB;
+	qp->rq_db = ctx->uar + SVAN_UAR_RQ_DB;
+	pthread_spin_init(&qp->sq_lock, PTHREAD_PROCESS_PRIVATE);
+	pthread_spin_init(&qp->rq_lock, PTHREAD_PROCESS_PRIVATE);
+}
+
+static void svan_fini_qp(struct svan_qp *qp)
+{
+	pthread_spin_destroy(&qp->rq_lock);
+	pthread_spin_destroy(&qp->sq_lock);
+}
+
+static int svan_enable_wr_ops(struct svan_qp *qp,
+			      const struct ibv_qp_init_attr_ex *attr)
+{
+	int ret;
+
+	if (!(attr->comp_mask & IBV_QP_INIT_ATTR_SEND_OPS_FLAGS))
+		return 0;
+	ret = svan_set_wr_ops(qp, attr->send_ops_flags);
+	if (!ret)
+		qp->vqp.comp_mask |= VERBS_QP_EX;
+	return ret;
+}
+
+static int svan_setup_qp(struct svan_qp *qp, struct ibv_context *ibctx,
+			 struct ibv_qp_init_attr_ex *attr,
+			 const struct svan_qp_layout *layout)
+{
+	struct svan_context *ctx = to_svan_ctx(ibctx);
+	int ret;
+
+	ret = svan_exec_create_qp(qp, ibctx, attr, layout);
+	if (ret)
+		return ret;
+	ret = svan_enable_wr_ops(qp, attr);
+	if (ret)
+		goto err_destroy;
+	ret = svan_store_qp(ctx, qp);
+	if (ret)
+		goto err_destroy;
+	return 0;
+
+err_destroy:
+	ibv_cmd_destroy_qp(&qp->vqp.qp);
+	return ret;
+}
+
+struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
+				 struct ibv_qp_init_attr_ex *attr)
+{
+	struct svan_context *ctx = to_svan_ctx(ibctx);
+	struct svan_qp_layout layout;
+	struct svan_qp *qp;
+	int ret;
+
+	ret = svan_check_qp_attr(ctx, attr);
+	if (ret)
+		goto err;
+	ret = svan_choose_layout(ctx, &attr->cap, &layout);
+	if (ret)
+		goto err;
+
+	qp = calloc(1, sizeof(*qp));
+	if (!qp) {
+		ret = ENOMEM;
+		goto err;
+	}
+	ret = svan_alloc_queues(qp, &layout);
+	if (ret)
+		goto err_free;
+	svan_init_qp(qp, ctx, attr);
+	ret = svan_setup_qp(qp, ibctx, attr, &layout);
+	if (ret)
+		goto err_fini;
+
+	svan_get_cap(qp, &attr->cap);
+	return &qp->vqp.qp;
+
+err_fini:
+	svan_fini_qp(qp);
+	svan_free_queues(qp);
+err_free:
+	free(qp);
+err:
+	errno = ret;
+	return NULL;
+}
+
+struct ibv_qp *svan_create_qp(struct ibv_pd *ibpd,
+			      struct ibv_qp_init_attr *attr)
+{
+	struct ibv_qp_init_attr_ex attr_ex = {
+		.qp_context = attr->qp_context,
+		.send_cq = attr->send_cq,
+		.recv_cq = attr->recv_cq,
+		.srq = attr->srq,
+		.cap = attr->cap,
+		.qp_type = attr->qp_type,
+		.sq_sig_all = attr->sq_sig_all,
+		.comp_mask = IBV_QP_INIT_ATTR_PD,
+		.pd = ibpd,
+	};
+	struct ibv_qp *ibqp;
+
+	ibqp = svan_create_qp_ex(ibpd->context, &attr_ex);
+	if (ibqp)
+		attr->cap = attr_ex.cap;
+	return ibqp;
+}
+
+int svan_destroy_qp(struct ibv_qp *ibqp)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	int ret;
+
+	ret = ibv_cmd_destroy_qp(ibqp);
+	if (ret)
+		return ret;
+	svan_remove_qp(to_svan_ctx(ibqp->context), qp);
+	svan_fini_qp(qp);
+	svan_free_queues(qp);
+	free(qp);
+	return 0;
+}
+
+/* ---- state ---- */
+
+/* The device has forgotten the queues' contents: begin again at index 0. */
+static void svan_reset_queues(struct svan_qp *qp)
+{
+	svan_lock_cqs(qp);
+	svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
+	svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
+	svan_sq_reset(&qp->sq);
+	svan_rq_reset(&qp->rq);
+	svan_unlock_cqs(qp);
+	svan_store_le32(&qp->dbr->sq_pi, 0);
+	svan_store_le32(&qp->dbr->rq_pi, 0);
+}
+
+static void svan_enter_state(struct svan_qp *qp, enum ibv_qp_state state)
+{
+	if (state == IBV_QPS_RESET)
+		svan_reset_queues(qp);
+	qp->rq_ready = state != IBV_QPS_RESET;
+	qp->sq_ready = state != IBV_QPS_RESET && state != IBV_QPS_INIT &&
+		       state != IBV_QPS_RTR;
+}
+
+int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
+		   int attr_mask)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	struct ibv_modify_qp cmd = {};
+	int ret;
+
+	ret = ibv_cmd_modify_qp(ibqp, attr, attr_mask, &cmd, sizeof(cmd));
+	if (ret || !(attr_mask & IBV_QP_STATE))
+		return ret;
+
+	pthread_spin_lock(&qp->sq_lock);
+	pthread_spin_lock(&qp->rq_lock);
+	svan_enter_state(qp, attr->qp_state);
+	pthread_spin_unlock(&qp->rq_lock);
+	pthread_spin_unlock(&qp->sq_lock);
+	return 0;
+}
+
+int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
+		  struct ibv_qp_init_attr *init_attr)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	struct ibv_query_qp cmd = {};
+	int ret;
+
+	ret = ibv_cmd_query_qp(ibqp, attr, attr_mask, init_attr, &cmd,
+			       sizeof(cmd));
+	if (ret)
+		return ret;
+	svan_get_cap(qp, &attr->cap);
+	init_attr->cap = attr->cap;
+	init_attr->sq_sig_all = qp->signal_all;
+	return 0;
+}

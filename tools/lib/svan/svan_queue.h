@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * The rings as the provider keeps them: sizes, indices, wr_ids, doorbell
+ * records. Nothing here knows libibverbs, so that it is tested by itself.
+ *
+ * Who owns what: the producer side of a queue (pi, posted, slots being written)
+ * belongs to the holder of that queue's lock, the consumer side (ci, completed)
+ * to the holder of the lock of the queue's CQ. The poster only reads the
+ * consumer side, which moves forward; a stale value makes it see less room.
+ */
+#ifndef SVAN_QUEUE_H
+#define SVAN_QUEUE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#ifdef __x86_64__
+#include <emmintrin.h>
+#endif
+
+#include <svan/queues.h>
+#include <svan/wqe.h>
+
+#define SVAN_RING_ALIGN		4096u	/* buffers begin and end on pages */
+
+/* ---- sizes ---- */
+
+/* What the user asks for, as in struct ibv_qp_cap. */
+struct svan_qp_cap {
+	uint32_t max_send_wr;
+	uint32_t max_recv_wr;
+	uint32_t max_send_sge;
+	uint32_t max_recv_sge;
+	uint32_t max_inline;
+};
+
+/* What the device allows. */
+struct svan_qp_limits {
+	uint32_t max_wqebb;
+	uint32_t max_rwqe;
+	uint32_t max_sge;
+	uint32_t max_inline;
+};
+
+/* One buffer: send queue, receive queue, doorbell record. */
+struct svan_qp_layout {
+	uint8_t log_sq_bbs;
+	uint8_t log_rq_size;
+	uint8_t log_rq_stride;		/* 0: no receive queue */
+	uint32_t sq_offset;
+	uint32_t rq_offset;
+	uint32_t dbr_offset;
+	size_t length;
+	struct svan_qp_cap cap;		/* what there is room for */
+};
+
+struct svan_cq_layout {
+	uint8_t log_size;
+	uint32_t dbr_offset;
+	size_t length;
+};
+
+static inline size_t svan_align(size_t value, size_t align)
+{
+	return (value + align - 1) & ~(align - 1);
+}
+
+static inline uint8_t svan_log2_roundup(uint64_t value)
+{
+	uint8_t log = 0;
+
+	while ((1ull << log) < value)
+		log++;
+	return log;
+}
+
+static inline uint32_t svan_max(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint32_t svan_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int svan_sq_layout(const struct svan_qp_cap *want,
+				 const struct svan_qp_limits *limits,
+				 struct svan_qp_layout *layout)
+{
+	uint32_t wqe_bbs, bbs;
+
+	if (want->max_send_sge > limits->max_sge ||
+	    want->max_inline > limits->max_inline ||
+	    want->max_send_wr > limits->max_wqebb)
+		return EINVAL;
+
+	wqe_bbs = svan_max(svan_wqe_sge_bbs(want->max_send_sge),
+			   svan_wqe_inline_bbs(want->max_inline));
+	layout->log_sq_bbs =
+		svan_log2_roundup((uint64_t)wqe_bbs * want->max_send_wr);
+	bbs = 1u << layout->log_sq_bbs;
+	if (bbs > limits->max_wqebb)
+		return EINVAL;
+
+	layout->cap.max_send_wr = want->max_send_wr ? bbs / wqe_bbs : 0;
+	layout->cap.max_send_sge =
+		svan_min(limits->max_sge, SVAN_WQE_HEAD_SGES +
+			 (wqe_bbs - 1) * SVAN_WQE_BB_SGES);
+	layout->cap.max_inline =
+		svan_min(limits->max_inline, SVAN_WQE_HEAD_INLINE +
+			 (wqe_bbs - 1) * SVAN_WQEBB_SIZE);
+	return 0;
+}
+
+static inline int svan_rq_layout(const struct svan_qp_cap *want,
+				 const struct svan_qp_limits *limits,
+				 struct svan_qp_layout *layout)
+{
+	uint32_t room;
+
+	layout->log_rq_size = 0;
+	layout->log_rq_stride = 0;
+	layout->cap.max_recv_wr = 0;
+	layout->cap.max_recv_sge = 0;
+	if (!want->max_recv_wr)
+		return 0;
+	if (want->max_recv_sge > limits->max_sge ||
+	    want->max_recv_wr > limits->max_rwqe)
+		return EINVAL;
+
+	layout->log_rq_size = svan_log2_roundup(want->max_recv_wr);
+	layout->log_rq_stride = svan_rwqe_log_stride(want->max_recv_sge);
+	if ((1u << layout->log_rq_size) > limits->max_rwqe)
+		return EINVAL;
+
+	room = ((1u << layout->log_rq_stride) - sizeof(struct svan_rwqe)) /
+	       sizeof(struct svan_sge);
+	layout->cap.max_recv_wr = 1u << layout->log_rq_size;
+	layout->cap.max_recv_sge = svan_min(limits->max_sge, room);
+	return 0;
+}
+
+/* 0, or EINVAL when the device has no queue of that size */
+static inline int svan_qp_layout(const struct svan_qp_cap *want,
+				 const struct svan_qp_limits *limits,
+				 struct svan_qp_layout *layout)
+{
+	size_t end;
+	int ret;
+
+	ret = svan_sq_layout(want, limits, layout);
+	if (ret)
+		return ret;
+	ret = svan_rq_layout(want, limits, layout);
+	if (ret)
+		return ret;
+
+	layout->sq_offset = 0;
+	end = (size_t)SVAN_WQEBB_SIZE << layout->log_sq_bbs;
+	layout->rq_offset = end;
+	if (layout->log_rq_stride)
+		end += (size_t)1 << (layout->log_rq_size +
+				     layout->log_rq_stride);
+	end = svan_align(end, SVAN_WQEBB_SIZE);
+	layout->dbr_offset = end;
+	end += sizeof(struct svan_qp_dbr);
+	layout->length = svan_align(end, SVAN_RING_ALIGN);
+	return 0;
+}
+
+static inline int svan_cq_layout(uint32_t cqe, uint32_t max_cqe,
+				 struct svan_cq_layout *layout)
+{
+	if (!cqe || cqe > max_cqe)
+		return EINVAL;
+
+	layout->log_size = svan_log2_roundup(cqe);
+	layout->dbr_offset = sizeof(struct svan_cqe) << layout->log_size;
+	layout->length = svan_align(layout->dbr_offset +
+				    sizeof(struct svan_cq_dbr),
+				    SVAN_RING_ALIGN);
+	return 0;
+}
+
+/* ---- doorbell records ---- */
+
+/*
+ * Orders the store of a producer index before the load of the device's flags;
+ * pairs with the device's fence between clearing POLLING and reading the index
+ * again. MFENCE, because a single-threaded TCG runs LOCK operations as plain
+ * ones (PRM "Doorbells").
+ */
+static inline void svan_full_fence(void)
+{
+#ifdef __x86_64__
+	_mm_mfence();
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+static inline void svan_store_le32(__le32 *record, uint32_t value)
+{
+	__atomic_store_n((uint32_t SVAN_FORCE *)record,
+			 (uint32_t SVAN_FORCE)svan_cpu_to_le32(value),
+			 __ATOMIC_RELEASE);
+}
+
+static inline uint32_t svan_load_le32(const __le32 *record)
+{
+	return svan_le32_to_cpu((__le32 SVAN_FORCE)__atomic_load_n(
+		(const uint32_t SVAN_FORCE *)record, __ATOMIC_RELAXED));
+}
+
+/*
+ * Tell the device of everything before @index through the record; @record is
+ * one of @dbr's producer indices. True: it sleeps, ring the doorbell as well.
+ */
+static inline bool svan_dbr_publish(struct svan_qp_dbr *dbr, __le32 *record,
+				    uint32_t index)
+{
+	svan_store_le32(record, index);
+	svan_full_fence();
+	return !(svan_load_le32(&dbr->device_flags) & SVAN_QP_DBR_POLLING);
+}
+
+/* ---- send queue ---- */
+
+/* Beside the first block of each WQE. */
+struct svan_sq_slot {
+	uint64_t wr_id;
+	uint32_t end;		/* index behind the WQE */
+	uint32_t posted;	/* work requests up to and with this one */
+};
+
+struct svan_sq {
+	struct svan_sq_ring ring;
+	struct svan_sq_slot *slots;
+	uint32_t pi;		/* blocks */
+	uint32_t posted;	/* work requests */
+	uint32_t ci;		/* blocks given back; atomic, see above */
+	uint32_t completed;	/* work requests given back; atomic */
+	uint32_t max_wr;
+	uint32_t max_sge;
+	uint32_t max_inline;
+};
+
+static inline uint32_t svan_load_index(const uint32_t *index)
+{
+	return __atomic_load_n(index, __ATOMIC_ACQUIRE);
+}
+
+static inline void svan_store_index(uint32_t *index, uint32_t value)
+{
+	__atomic_store_n(index, value, __ATOMIC_RELEASE);
+}
+
+/* Is there room for one more work request whose WQE ends before @end? */
+static inline bool svan_sq_has_room(const struct svan_sq *sq, uint32_t end,
+				    uint32_t posted)
+{
+	return end - svan_load_index(&sq->ci) <= sq->ring.mask + 1 &&
+	       posted - svan_load_index(&sq->completed) < sq->max_wr;
+}
+
+/* Remember the WQE of blocks [@index, @end), the @posted-th work request. */
+static inline void svan_sq_record(struct svan_sq *sq, uint32_t index,
+				  uint32_t end, uint32_t posted, uint64_t wr_id)
+{
+	struct svan_sq_slot *slot = &sq->slots[index & sq->ring.mask];
+
+	slot->wr_id = wr_id;
+	slot->end = end;
+	slot->posted = posted;
+}
+
+/*
+ * A CQE for the WQE at @index: it and all before it are done. Returns its wr_id.
+ */
+static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
+{
+	const struct svan_sq_slot *slot = &sq->slots[index & sq->ring.mask];
+	uint64_t wr_id = slot->wr_id;
+
+	svan_store_index(&sq->completed, slot->posted);
+	svan_store_index(&sq->ci, slot->end);
+	return wr_id;
+}
+
+static inline void svan_sq_reset(struct svan_sq *sq)
+{
+	sq->pi = 0;
+	sq->posted = 0;
+	svan_store_index(&sq->ci, 0);
+	svan_store_index(&sq->completed, 0);
+}
+
+/* ---- receive queue ---- */
+
+struct svan_rq {
+	uint8_t *buf;
+	uint64_t *wr_ids;
+	uint32_t mask;
+	uint32_t log_stride;
+	uint32_t pi;
+	uint32_t ci;		/* atomic, see above */
+	uint32_t max_wr;	/* 0: no receive queue */
+	uint32_t max_sge;
+};
+
+static inline bool svan_rq_has_room(const struct svan_rq *rq, uint32_t pi)
+{
+	return pi - svan_load_index(&rq->ci) < rq->max_wr;
+}
+
+static inline struct svan_rwqe *svan_rq_entry(const struct svan_rq *rq,
+					      uint32_t index)
+{
+	return (struct svan_rwqe *)(rq->buf + ((size_t)(index & rq->mask) <<
+					       rq->log_stride));
+}
+
+/* Receives complete in order: the entry of a CQE is the oldest one. */
+static inline uint64_t svan_rq_complete(struct svan_rq *rq, uint32_t index)
+{
+	uint64_t wr_id = rq->wr_ids[index & rq->mask];
+
+	svan_store_index(&rq->ci, rq->ci + 1);
+	return wr_id;
+}
+
+static inline void svan_rq_reset(struct svan_rq *rq)
+{
+	rq->pi = 0;
+	svan_store_index(&rq->ci, 0);
+}
+
+/* ---- completion queue; all under the CQ's lock ---- */
+
+struct svan_cq_ring {
+	struct svan_cqe *cqes;
+	struct svan_cq_dbr *dbr;
+	uint32_t ci;
+	uint8_t log_size;
+};
+
+static inline struct svan_cqe *svan_cq_entry(const struct svan_cq_ring *ring,
+					     uint32_t index)
+{
+	return &ring->cqes[index & ((1u << ring->log_size) - 1)];
+}
+
+/* The entry of @index if the device has written it, else NULL. */
+static inline struct svan_cqe *svan_cq_valid_entry(
+	const struct svan_cq_ring *ring, uint32_t index)
+{
+	struct svan_cqe *cqe = svan_cq_entry(ring, index);
+	uint8_t owner = __atomic_load_n(&cqe->owner, __ATOMIC_ACQUIRE);
+
+	return svan_cqe_valid(owner, index, ring->log_size) ? cqe : NULL;
+}
+
+/* Entries before ci may be overwritten from now on. */
+static inline void svan_cq_publish(struct svan_cq_ring *ring)
+{
+	svan_store_le32(&ring->dbr->ci, ring->ci);
+}
+
+/*
+ * Remove the entries of @qpn: the others move up towards the producer, each
+ * taking the phase of its new place. Returns how many there were.
+ */
+static inline uint32_t svan_cq_clean(struct svan_cq_ring *ring, uint32_t qpn)
+{
+	uint32_t index = ring->ci, size = 1u << ring->log_size, freed = 0;
+
+	while (index - ring->ci < size && svan_cq_valid_entry(ring, index))
+		index++;
+
+	while (index-- != ring->ci) {
+		struct svan_cqe *cqe = svan_cq_entry(ring, index);
+		struct svan_cqe *dest;
+		uint8_t owner;
+
+		if (svan_le32_to_cpu(cqe->qpn) == qpn) {
+			freed++;
+		} else if (freed) {
+			dest = svan_cq_entry(ring, index + freed);
+			owner = (cqe->owner & ~SVAN_CQE_PHASE) |
+				(dest->owner & SVAN_CQE_PHASE);
+			memcpy(dest, cqe, sizeof(*dest));
+			dest->owner = owner;
+		}
+	}
+
+	if (freed) {
+		ring->ci += freed;
+		svan_cq_publish(ring);
+	}
+	return freed;
+}
+
+#endif /* SVAN_QUEUE_H */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/* Device, port, protection domains and memory regions. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "svan.h"
+#include "svan_abi.h"
+
+int svan_query_device_ex(struct ibv_context *ibctx,
+			 const struct ibv_query_device_ex_input *input,
+			 struct ibv_device_attr_ex *attr, size_t attr_size)
+{
+	struct ib_uverbs_ex_query_device_resp resp;
+	size_t resp_size = sizeof(resp);
+	int ret;
+
+	ret = ibv_cmd_query_device_any(ibctx, input, attr, attr_size, &resp,
+				       &resp_size);
+	if (ret)
+		return ret;
+
+	/* svan_caps.fw_version: major << 16 | minor */
+	snprintf(attr->orig_attr.fw_ver, sizeof(attr->orig_attr.fw_ver),
+		 "%u.%u", (unsigned int)(resp.base.fw_ver >> 16) & 0xffff,
+		 (unsigned int)resp.base.fw_ver & 0xffff);
+	return 0;
+}
+
+int svan_query_port(struct ibv_context *ibctx, uint8_t port,
+		    struct ibv_port_attr *attr)
+{
+	struct ibv_query_port cmd = {};
+
+	return ibv_cmd_query_port(ibctx, port, attr, &cmd, sizeof(cmd));
+}
+
+struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx)
+{
+	struct svan_alloc_pd_resp resp = {};
+	struct ibv_alloc_pd cmd = {};
+	struct svan_pd *pd;
+	int ret;
+
+	pd = calloc(1, sizeof(*pd));
+	if (!pd)
+		return NULL;
+
+	ret = ibv_cmd_alloc_pd(ibctx, &pd->pd, &cmd, sizeof(cmd),
+			       &resp.ibv_resp, sizeof(resp));
+	if (ret) {
+		free(pd);
+		errno = ret;
+		return NULL;
+	}
+	pd->pdn = resp.pdn;
+	return &pd->pd;
+}
+
+int svan_dealloc_pd(struct ibv_pd *ibpd)
+{
+	int ret;
+
+	ret = ibv_cmd_dealloc_pd(ibpd);
+	if (ret)
+		return ret;
+	free(to_svan_pd(ibpd));
+	return 0;
+}
+
+/* A key over the whole address space takes the process's own page table. */
+static bool svan_is_implicit_odp(const void *addr, size_t length, int access)
+{
+	return (access & IBV_ACCESS_ON_DEMAND) && !addr && length == SIZE_MAX;
+}
+
+struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
+			   uint64_t hca_va, int access)
+{
+	struct svan_context *ctx = to_svan_ctx(ibpd->context);
+	struct ib_uverbs_reg_mr_resp resp = {};
+	struct ibv_reg_mr cmd = {};
+	struct verbs_mr *vmr;
+	int ret;
+
+	if (svan_is_implicit_odp(addr, length, access) &&
+	    !(ctx->features & SVAN_CAP_PROCESS_KEYS)) {
+		verbs_err(&ctx->vctx,
+			  "this device has no process keys, so the whole address space cannot be registered at once: register ranges\n");
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+
+	vmr = calloc(1, sizeof(*vmr));
+	if (!vmr)
+		return NULL;
+
+	ret = ibv_cmd_reg_mr(ibpd, addr, length, hca_va, access, vmr, &cmd,
+			     sizeof(cmd), &resp, sizeof(resp));
+	if (ret) {
+		free(vmr);
+		errno = ret;
+		return NULL;
+	}
+	return &vmr->ibv_mr;
+}
+
+int svan_dereg_mr(struct verbs_mr *vmr)
+{
+	int ret;
+
+	ret = ibv_cmd_dereg_mr(vmr);
+	if (ret)
+		return ret;
+	free(vmr);
+	return 0;
+}
