@@ -33,6 +33,7 @@ REPORT = re.compile(
     r"(possible|inconsistent) .*(lock|RCU)|suspicious RCU|rcu_.* detected .*stalls|"
     r"bad unlock balance|DEBUG_LOCKS_WARN_ON|refcount_t:|list_(add|del) corruption|"
     r"sleeping function called|scheduling while atomic|page allocation failure")
+OOPS = re.compile(r"Kernel panic|BUG: |Oops|general protection")
 # What Debian's kernel says by itself under TCG, none of it about a defect.
 HARMLESS = re.compile(r"kmemleak: (Kernel memory leak detector|Automatic memory scanning)|"
                       r"Spectre|MDS|Speculative|RETBleed|SRBDS")
@@ -253,25 +254,26 @@ class Guest:
                 if REPORT.search(line) and not HARMLESS.search(line)]
 
     def last_words(self):
-        """The end of the console and of what QEMU said."""
-        for name, count in (("qemu.log", 10), ("console.log", 40)):
+        """What QEMU said, and the console: from the first oops on, or its end."""
+        for name in ("qemu.log", "console.log"):
             try:
                 with open(self.file(name), encoding="utf-8", errors="replace") as file:
-                    lines = file.read().splitlines()[-count:]
+                    lines = file.read().replace("\x1b", "").splitlines()
             except FileNotFoundError:
                 continue
-            if lines:
-                print("--- the end of %s:" % os.path.relpath(self.file(name)), file=sys.stderr)
-                print("\n".join(line.replace("\x1b", "") for line in lines), file=sys.stderr)
+            if not lines:
+                continue
+            oops = [i for i, line in enumerate(lines) if OOPS.search(line)]
+            shown = lines[max(oops[0] - 5, 0):][:60] if oops else lines[-40:]
+            print("--- from %s:" % os.path.relpath(self.file(name)), file=sys.stderr)
+            print("\n".join(shown) + "\n---", file=sys.stderr)
 
     def interrogate(self):
-        """A guest that hangs: ask it, then force it, to print its stacks."""
+        """Force a guest that does not answer any more to print its stacks."""
         try:
-            self.send("sysrq lw")
-            time.sleep(2)
             self.sockets["qmp"].sendall(b'{"execute": "inject-nmi"}\n')
             self.qemu.wait(5)
-        except (GuestFailed, OSError, subprocess.TimeoutExpired):
+        except (OSError, subprocess.TimeoutExpired):
             pass
 
     def kill(self):
@@ -379,6 +381,17 @@ class Session:
         self.drain()
         return found
 
+    def explain(self, guest):
+        """After the limit: ask the guest what it waits for."""
+        try:
+            guest.send("explain")
+            if not self.wait(guest, "explained", limit=5):
+                note("guest %s does not answer any more" % guest.side)
+                guest.interrogate()
+        except GuestFailed as failure:
+            note(str(failure))
+        self.drain()
+
     def wait_log(self, guest):
         """Until the log has come up to the mark that init has set."""
         until = time.monotonic() + 10
@@ -414,10 +427,10 @@ def supervise(session):
         return status
     except LimitReached as limit:
         guest = limit.args[0]
-        note("time limit of %g s reached, waiting for guest %s" % (session.settings.timeout,
-                                                                   guest.side))
-        guest.interrogate()
-        session.drain()
+        note("error: guest %s is not done after %g s (TIMEOUT=)"
+             % (guest.side, session.settings.timeout))
+        session.deadline = None
+        session.explain(guest)
         guest.last_words()
         return STATUS_LIMIT
     except GuestFailed as failure:
