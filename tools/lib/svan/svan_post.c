@@ -38,14 +38,16 @@ static const struct svan_op svan_wr_ops[] = {
 #define SVAN_SEND_FLAGS	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | \
 			 IBV_SEND_SOLICITED | IBV_SEND_INLINE)
 
+/* Only what consumes a receive at the other end can be solicited. */
 static inline uint8_t svan_wqe_flags(const struct svan_qp *qp,
-				     unsigned int send_flags)
+				     unsigned int send_flags, uint8_t opcode)
 {
 	uint8_t flags = 0;
 
 	if ((send_flags & IBV_SEND_SIGNALED) || qp->signal_all)
 		flags |= SVAN_WQE_SIGNALED;
-	if (send_flags & IBV_SEND_SOLICITED)
+	if ((send_flags & IBV_SEND_SOLICITED) &&
+	    opcode <= SVAN_WQE_RDMA_WRITE_IMM)
 		flags |= SVAN_WQE_SOLICITED;
 	if (send_flags & IBV_SEND_FENCE)
 		flags |= SVAN_WQE_FENCE;
@@ -160,7 +162,7 @@ static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
 		return ENOMEM;
 
 	head = svan_wqe_begin(ring, index, op->opcode,
-			      svan_wqe_flags(qp, wr->send_flags),
+			      svan_wqe_flags(qp, wr->send_flags, op->opcode),
 			      wr->imm_data);
 	if (op->kind == SVAN_OP_ATOMIC) {
 		svan_put_atomic(head, wr);
@@ -318,7 +320,8 @@ static struct svan_wqe_head *svan_wr_begin(struct svan_qp *qp, uint8_t opcode,
 		       qp->vqp.qp_ex.wr_id);
 	qp->build.head = svan_wqe_begin(&qp->sq.ring, index, opcode,
 					svan_wqe_flags(qp,
-						       qp->vqp.qp_ex.wr_flags),
+						       qp->vqp.qp_ex.wr_flags,
+						       opcode),
 					imm);
 	return qp->build.head;
 }
