@@ -102,25 +102,54 @@ typedef struct SvanTable {
 
 bool svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first);
 void svan_table_fini(SvanTable *table);             /* slots must be empty */
+void svan_table_reset(SvanTable *table);            /* forgets the variants too */
 uint32_t svan_table_insert(SvanTable *table, void *object);  /* or SVAN_NONE */
-void *svan_table_get(const SvanTable *table, uint32_t index);
+/* At an index of the caller's choice; false: taken, or out of range. */
+bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object);
 void svan_table_remove(SvanTable *table, uint32_t index);
+
+static inline void *svan_table_get(const SvanTable *table, uint32_t index)
+{
+    return index < table->capacity ? table->slots[index] : NULL;
+}
+
+/*
+ * Queue numbers (QPN, CQN) are 24 bits: variant << 16 | index. QP indices begin
+ * at 2, CQ indices at 1, so that 0 is never one and QP 1 stays for GSI.
+ */
+#define SVAN_QN_INDEX_SHIFT     16
+#define SVAN_QN_INDEX_MASK      0xffffu
+#define SVAN_MAX_QN_CAPACITY    (1u << SVAN_QN_INDEX_SHIFT)
+#define SVAN_MAX_KEY_CAPACITY   (1u << (32 - SVAN_KEY_INDEX_SHIFT))
+#define SVAN_FIRST_QP           2
+#define SVAN_FIRST_CQ           1
+
+static inline uint32_t svan_qn(const SvanTable *table, uint32_t index)
+{
+    return (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
+}
 
 /* ---- timers: one heap per core ---- */
 
 typedef struct SvanTimer {
     uint64_t deadline;          /* ns */
+    uint64_t order;             /* of starting, among equal deadlines */
     int32_t slot;               /* in the heap; -1: not running */
     void (*fire)(struct SvanTimer *timer);          /* schedules, nothing else */
 } SvanTimer;
 
 void svan_timer_init(SvanTimer *timer, void (*fire)(SvanTimer *timer));
-/* Start or move. Room in the heap was made by svan_timer_reserve(). */
+/*
+ * Start or move. Room in the heap was made by svan_timer_reserve(). Timers of
+ * the same deadline fire in the order in which they were set.
+ */
 void svan_timer_set(SvanCore *core, SvanTimer *timer, uint64_t deadline);
 void svan_timer_cancel(SvanCore *core, SvanTimer *timer);
 /* Called once per object that holds timers, at its creation and destruction. */
 bool svan_timer_reserve(SvanCore *core, uint32_t count);
 void svan_timer_unreserve(SvanCore *core, uint32_t count);
+bool svan_timer_fire_due(SvanCore *core);           /* false: none was due */
+uint64_t svan_timer_next(const SvanCore *core);     /* UINT64_MAX: none */
 
 /* ---- intrusive lists ---- */
 
@@ -157,6 +186,10 @@ struct SvanKey {
     uint32_t owner;
     uint32_t generation;
     uint64_t va, length, table;
+    uint64_t origin;            /* address of the first octet to its users */
+    uint64_t serial;            /* of the TLB entries; never used again */
+    bool direct;                /* bus address = va + direct_offset, no walk */
+    uint64_t direct_offset;
     uint32_t refs;              /* queues whose rings it covers */
 };
 
@@ -174,6 +207,7 @@ typedef struct SvanAccess {
  * translate() and map: a run that begins at va, within one page and no longer
  * than asked for. DONE, MISS, FAULT or ERROR (*syndrome, enum svan_syndrome).
  * Bounds and rights are checked for the whole of len, not for the run alone.
+ * The key's rights are; those of the QP (SvanQp.access) are the responder's.
  */
 SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
                      uint32_t *syndrome);
@@ -184,10 +218,30 @@ SvanStep svan_check_access(const SvanAccess *access, uint32_t *syndrome);
 /* Bus address of the function, within one page (commands, EQs). */
 SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
                       SvanMem *mem);
+/* svan_access() to a ring of the device's own; key is an internal one. */
+SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
+                          bool for_write, SvanMem *mem, uint32_t *syndrome);
 
-SvanKey *svan_key_get(SvanFn *fn, uint32_t key);            /* NULL: stale */
-void svan_tlb_flush_key(SvanFn *fn, uint32_t key);
+static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key);  /* NULL: stale */
+void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
+/* The key's fields have just been set. */
+void svan_key_prepare(SvanKey *key);
+bool svan_key_kind_known(uint8_t kind);
+
+/*
+ * Creation of objects, the same for commands and for a stream of state. id:
+ * what the object is to be called, or SVAN_NONE. SVAN_CMD_OK, or the refusal:
+ * enum svan_cmd_status | offset of the refused field in struct svan_cmd << 8.
+ */
+#define SVAN_REFUSAL(status, member) \
+    ((status) | (uint32_t)offsetof(struct svan_cmd, member) << 8)
+#define SVAN_REFUSAL_STATUS(refusal)    ((refusal) & 0xff)
+#define SVAN_REFUSAL_OFFSET(refusal)    ((refusal) >> 8)
+
+uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
+                         uint32_t id, SvanKey **out);
+void svan_key_destroy(SvanKey *key);                /* refs is 0 */
 
 /* ---- queues ---- */
 
@@ -203,10 +257,17 @@ struct SvanEq {
     SvanLink cqs;               /* CQs whose completion event waits */
     struct svan_eqe *pending;   /* asynchronous events, EQ 0 */
     uint32_t pending_head, pending_count, pending_size;
+    uint32_t refs;              /* CQs */
 };
 
 /* An asynchronous event for EQ 0 of fn; lost without EQ 0. */
 void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data);
+uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd);
+void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
+/* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */
+void svan_eq_doorbell(SvanEq *eq, uint32_t value);
+void svan_eq_schedule(SvanEq *eq);
+SvanStep svan_eq_step(SvanCore *core);
 
 struct SvanCq {
     SvanFn *fn;
@@ -219,18 +280,28 @@ struct SvanCq {
     uint8_t log_size;
     bool error;
     bool armed, armed_solicited;
-    bool event_pending;
+    bool event_pending;         /* on eq->cqs */
     uint32_t pi;
     uint32_t ci;                /* last one read from the record */
-    uint32_t arm_ci;
+    uint32_t solicited_pi;      /* behind the last solicited or error entry */
     uint16_t moderate_count, moderate_us;
-    uint32_t moderate_done;
+    uint32_t moderate_done;     /* completions since the last event */
     SvanTimer moderate_timer;
     SvanLink link;              /* eq->cqs */
     uint32_t refs;              /* queue pairs */
 };
 
-/* A slot of a CQ, obtained before a step commits. */
+uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
+                        uint32_t id, SvanCq **out);
+void svan_cq_destroy(SvanCq *cq);                   /* refs is 0 */
+SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn);
+void svan_cq_arm(SvanCq *cq, uint32_t ci, bool solicited);
+
+/*
+ * A slot of a CQ, obtained before a step commits. There is one at a time: a
+ * step that writes two entries to a CQ commits the first before it reserves
+ * the second.
+ */
 typedef struct SvanCqSlot {
     SvanCq *cq;
     SvanMem mem;
@@ -359,9 +430,13 @@ struct SvanQp {
     SvanKey *ring_key;
     uint64_t sq_va, rq_va, dbr_va;
     uint8_t log_sq_bbs, log_rq_size, log_rq_stride;
-    uint32_t sq_pi;             /* validated producer index, blocks */
+    uint32_t sq_pi, rq_pi;      /* validated producer indices */
+    uint32_t sq_pi_seen;        /* last one found in the record */
+    uint32_t rq_pi_seen;
     uint32_t sq_pi_rung;        /* last one from the doorbell */
     uint32_t rq_pi_rung;
+    bool sq_rung, rq_rung;      /* not looked at yet */
+    bool sq_draining;           /* SQD: set on entry, cleared by the transport */
 
     /* attributes, host order, validated */
     uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
@@ -374,16 +449,25 @@ struct SvanQp {
     SvanLink run_link;          /* core->run: has work */
     SvanLink poll_link;         /* core->poll: POLLING is set in the record */
     SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
-    uint64_t last_active;       /* ns */
+    uint64_t last_active;       /* ns, for the poll list; 0 = since now */
 };
 
+uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                        uint32_t id, SvanQp **out);
+void svan_qp_destroy(SvanQp *qp);
+uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
+void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
+/* Attributes as they are in a stream: 0, or the refusal. */
+uint32_t svan_qp_set_attrs(SvanQp *qp, uint32_t mask,
+                           const struct svan_qp_attr *attr,
+                           const struct svan_av *av);
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 /* Put on the run list; does not kick (svan_run() will see it). */
 void svan_qp_schedule(SvanQp *qp);
 /*
  * Read the producer index: the later of record and doorbell, checked against
- * used (blocks or entries not yet given back) and the ring. DONE, MISS, ERROR.
- * svan_sq_producer() stores to qp->sq_pi.
+ * ci (the first block or entry not yet given back) and the ring. DONE, MISS,
+ * ERROR. They store to qp->sq_pi and qp->rq_pi.
  */
 SvanStep svan_sq_producer(SvanQp *qp, uint32_t ci, uint32_t *syndrome);
 SvanStep svan_rq_producer(SvanQp *qp, uint32_t ci, uint32_t *pi,
@@ -391,6 +475,21 @@ SvanStep svan_rq_producer(SvanQp *qp, uint32_t ci, uint32_t *pi,
 /* To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and transport->enter(). */
 void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
 void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
+
+/* ---- doorbells and the POLLING flag; doorbell.c ---- */
+
+struct SvanDbSlot;
+
+void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, uint32_t qn);
+void svan_db_close(struct SvanDbSlot *slot);
+/* Take some of the rung slots. false: there was none. */
+bool svan_db_collect(SvanCore *core);
+/* The record's POLLING flag may be set: watch it until it is cleared. */
+void svan_poll_begin(SvanQp *qp);
+/* Set the flag if possible; the QP has work. */
+void svan_poll_arm(SvanQp *qp);
+/* Look at some records. IDLE: nothing has changed. */
+SvanStep svan_poll_step(SvanCore *core);
 
 /* ---- packets ---- */
 
@@ -509,27 +608,32 @@ typedef struct SvanGid {
 } SvanGid;
 
 /*
- * Doorbell slot of a QP or CQ index. Lock-free: svan_doorbell() checks owner
- * (the UAR page, 0 = nobody; slot 0 of UAR 0 is stored as UAR + 1), stores
- * value, and pushes the slot on core->rung if it is not on it yet.
+ * Doorbell slot of a QP or CQ index, there as long as the function.
+ * Lock-free: svan_doorbell() checks owner (the UAR page, 0 = nobody; slot 0 of
+ * UAR 0 is stored as UAR + 1), stores the value, and pushes the slot on
+ * core->rung if it is not on it yet.
  */
+#define SVAN_DB_RUNG            0x80000000ull   /* the word holds a value */
+
 typedef struct SvanDbSlot {
     _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
-    _Atomic uint64_t sq, rq;    /* value | SVAN_DB_RUNG; for CQs: sq = arm */
+    /* value | SVAN_DB_RUNG; of a CQ: arm for any, arm for solicited ones */
+    _Atomic uint64_t word[2];
     _Atomic uint32_t queued;
-    struct SvanDbSlot *next;
     uint32_t index;
+    struct SvanDbSlot *next;    /* owned by who set queued, then by the engine */
     uint16_t fn;
     bool cq;
-} SvanDbSlot;
+} __attribute__((aligned(64))) SvanDbSlot;
 
 typedef struct SvanTlbEntry {
-    uint64_t tag;               /* key << 32 | page number's low bits, 0 = free */
-    uint64_t page;              /* va >> 12 */
-    uint64_t bus;
-    uint32_t generation;
-    bool writable;
+    uint64_t serial;            /* SvanKey.serial, 0 = free */
+    uint64_t page;              /* va >> page_shift of the key */
+    uint64_t bus;               /* of the page; bit 0: writable */
+    uint64_t generation;        /* SvanFn.tlb_generation when it was filled */
 } SvanTlbEntry;
+
+#define SVAN_TLB_WRITABLE       1ull
 
 #define SVAN_TLB_SIZE           8192    /* entries of a function, power of two */
 
@@ -538,20 +642,26 @@ struct SvanFn {
     uint16_t id;                /* 0 = PF */
     uint8_t mac[6];
     bool enabled;
-    uint32_t control, status, fatal, generation;
+    uint32_t fatal, generation;
     uint32_t msix_count, uar_count;
     uint64_t features;
+    uint32_t off_reason;
 
-    /* command queue; cmd.c */
+    /* registers as written; regs.c */
     uint64_t cmdq_base, cmdr_base;
-    uint32_t cmdq_log_size, cmdq_pi, cmdq_ci;
-    uint32_t cmdq_latched_log;
-    SvanLink cmd_link;          /* core->cmd_work */
-
+    uint32_t cmdq_log_size;
     uint32_t scratch, test_dma_size, test_dma_ctrl;
     uint64_t test_dma_addr;
     uint32_t inv_target;
     uint64_t inv_addr, inv_length;
+    uint64_t clock_latch;       /* at the last read of the low half */
+
+    /* command queue, latched by CONTROL.ENABLE; cmd.c */
+    struct {
+        uint64_t ring, resp;
+        uint32_t log_size, pi, ci;
+    } cmdq;
+    SvanLink cmd_link;          /* core->cmd_work: a command, or the DMA test */
 
     SvanEq *eqs[SVAN_MAX_EQS];
     uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
@@ -563,7 +673,8 @@ struct SvanFn {
     uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
     SvanTlbEntry *tlb;
-    uint32_t tlb_generation;
+    uint64_t tlb_generation;
+    uint64_t key_serial;        /* last one given out */
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -583,9 +694,13 @@ struct SvanCore {
     uint64_t poll_ns;
 
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
+    SvanDbSlot *rung_taken;     /* the rest of what was taken */
+    uint32_t turn;              /* whose turn it is; device.c */
+    uint32_t timer_skipped;     /* runs since the timers were looked at */
     SvanLink run, poll, blocked, cmd_work, eq_work;
     SvanTimer **heap;
-    uint32_t heap_len, heap_reserved;
+    uint32_t heap_len, heap_reserved, heap_capacity;
+    uint64_t timer_order;
     uint64_t deadline_told;
 
     SvanFrame *rx_head, **rx_tail;
@@ -604,8 +719,62 @@ static inline uint64_t svan_now(SvanCore *core)
     return core->ops.now(core->opaque);
 }
 
+static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key)
+{
+    SvanKey *k = svan_table_get(&fn->keys, key >> SVAN_KEY_INDEX_SHIFT);
+
+    return k && k->key == key ? k : NULL;
+}
+
+static inline void svan_kick(SvanCore *core)
+{
+    core->ops.kick(core->opaque);
+}
+
 void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
                 uint64_t a, uint64_t b, uint64_t c);
+/* Take the function out of service; only svan_reset() leaves the state. */
+void svan_fatal(SvanFn *fn, uint32_t code);
+uint32_t svan_port_status(const SvanFn *fn);
+
+/* ---- commands; cmd.c ---- */
+
+/* What a handler works on: a copy of the command, and the response to be. */
+typedef struct SvanCmdCtx {
+    SvanFn *fn;
+    const struct svan_cmd *cmd;
+    struct svan_cmd_resp *resp;
+} SvanCmdCtx;
+
+/* DONE: resp is complete; MISS: nothing has changed. */
+typedef SvanStep SvanCmdHandler(SvanCmdCtx *ctx);
+
+/* Fill the response: SVAN_CMD_OK or a refusal. Always DONE. */
+SvanStep svan_cmd_answer(SvanCmdCtx *ctx, uint32_t refusal);
+
+SvanCmdHandler svan_cmd_query_caps, svan_cmd_query_stats;
+SvanCmdHandler svan_cmd_create_eq, svan_cmd_destroy_eq;
+SvanCmdHandler svan_cmd_alloc_uar, svan_cmd_free_uar;
+SvanCmdHandler svan_cmd_alloc_pd, svan_cmd_free_pd;
+SvanCmdHandler svan_cmd_create_key, svan_cmd_destroy_key, svan_cmd_query_key;
+SvanCmdHandler svan_cmd_create_cq, svan_cmd_destroy_cq, svan_cmd_moderate_cq;
+SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
+SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
+SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
+SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+
+void svan_cmdq_start(SvanFn *fn);
+void svan_cmdq_stop(SvanFn *fn);
+void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
+SvanStep svan_cmd_step(SvanCore *core);
+/* SVAN_REG_TEST_DMA_CTRL: the step that does it. DONE or MISS. */
+SvanStep svan_test_dma_step(SvanFn *fn);
+
+/* ---- GIDs, Ethernet filters; the checks are those of the commands ---- */
+
+uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
+uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
+uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
 
 /* ---- state streams: little-endian, errors are sticky ---- */
 
