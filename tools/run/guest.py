@@ -1,0 +1,390 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guest's part of `make run`: the programs, one after the other.
+
+Each result is a line of JSON in DIR/results.jsonl, each failure one in
+DIR/failures.jsonl, the output of every program a file in DIR/logs. DIR is the
+shared folder.
+"""
+
+import argparse
+import collections
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import iperf3
+import plan
+
+LIMIT = 60
+SELFTESTS = "/usr/lib/svan/selftests"
+
+
+class Failure(Exception):
+    """A program did not do what it should; says why, and where its log is."""
+
+    def __init__(self, text, log):
+        super().__init__(text)
+        self.log = log
+
+
+class End(collections.namedtuple("End", "device gid")):
+    """One end of a path: an RDMA device and the index of its GID."""
+
+
+class Ends:
+    """The two ends of a path: devices, addresses, port counters."""
+
+    def __init__(self, device, path):
+        self.device, self.path = device, path
+        wire = path == "wire"
+        env = os.environ
+        if device == "svan":
+            self.client = End(env["SVAN_DEV"], env["SVAN_GID"])
+            self.server = (End(env["SVAN_PEER_DEV"], env["SVAN_PEER_GID"]) if wire
+                           else self.client)
+            self.netns = ["ip", "netns", "exec", "peer"] if wire else []
+            self.address = env["SVAN_PEER"] if wire else "127.0.0.1"
+        else:
+            self.client = End("rxe_0", rxe_gid("rxe_0"))
+            self.server = End("rxe_1", rxe_gid("rxe_1")) if wire else self.client
+            self.netns, self.address = [], "127.0.0.1"
+
+    def port_bytes(self):
+        """What the client's port has sent and received so far."""
+        if self.device == "rxe":
+            return sum(int(read("/sys/class/net/rxe0/statistics/%s_bytes" % way))
+                       for way in ("tx", "rx"))
+        text = subprocess.run(["ethtool", "-S", "svan0"], stdout=subprocess.PIPE,
+                              check=True, text=True).stdout
+        found = dict(re.findall(r"^\s*(port_[tr]x_bytes): (\d+)$", text, re.M))
+        return int(found["port_tx_bytes"]) + int(found["port_rx_bytes"])
+
+
+def read(path):
+    """A small file's text."""
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def rxe_gid(device):
+    """The index of the GID that is an IPv4 address."""
+    base = "/sys/class/infiniband/%s/ports/1/gids" % device
+    for index in sorted(os.listdir(base), key=int):
+        if read(os.path.join(base, index)).startswith("0000:0000:0000:0000:0000:ffff:"):
+            return index
+    raise RuntimeError("%s has no IPv4 GID" % device)
+
+
+def listens(port, pid):
+    """Whether some socket listens on a TCP port in the namespace of a process."""
+    want = ":%04X" % port
+    for name in ("tcp", "tcp6"):
+        try:
+            with open("/proc/%d/net/%s" % (pid, name), encoding="ascii") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+        except FileNotFoundError:
+            return False
+        if any(row[1].endswith(want) and row[3] == "0A" for row in rows):
+            return True
+    return False
+
+
+class Runner:
+    """Runs programs, keeps logs, results and failures."""
+
+    def __init__(self, args):
+        self.args = args
+        self.dir = args.dir
+        self.logs = os.path.join(args.dir, "logs")
+        os.makedirs(self.logs, exist_ok=True)
+        self.port = 18600
+        self.failed = 0
+
+    def record(self, name, row):
+        """One line of JSON."""
+        with open(os.path.join(self.dir, name), "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def fail(self, what, failure):
+        """Remember a failure; the others run all the same."""
+        self.failed += 1
+        log = os.path.basename(failure.log)
+        print("FAILED %s: %s (%s)" % (what, failure, log), flush=True)
+        self.record("failures.jsonl", {"what": what, "why": str(failure), "log": log})
+
+    def log(self, name):
+        """The path of a log."""
+        return os.path.join(self.logs, name + ".log")
+
+    def run(self, name, command, limit=LIMIT):
+        """One program by itself; its output."""
+        log = self.log(name)
+        with open(log, "w+", encoding="utf-8", errors="replace") as file:
+            file.write("$ %s\n" % " ".join(command))
+            file.flush()
+            try:
+                status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file,
+                                        stderr=subprocess.STDOUT, timeout=limit,
+                                        check=False).returncode
+            except subprocess.TimeoutExpired:
+                raise Failure("not done after %d s" % limit, log) from None
+            except OSError as error:
+                raise Failure(str(error), log) from None
+            file.seek(0)
+            text = file.read()
+        if status:
+            raise Failure("exit status %d: %s" % (status, last_line(text)), log)
+        return text
+
+    def pair(self, name, ends, command, client_options=()):
+        """A server and its client; the client's output. command(end) is a list."""
+        self.port += 1
+        log = self.log(name + ".server")
+        server_command = ends.netns + command(ends.server)
+        with open(log, "w", encoding="utf-8") as file:
+            file.write("$ %s\n" % " ".join(server_command))
+            file.flush()
+            server = subprocess.Popen(server_command, stdin=subprocess.DEVNULL, stdout=file,
+                                      stderr=subprocess.STDOUT)
+            try:
+                self.await_listener(server, log)
+                text = self.run(name, [*command(ends.client), *client_options, ends.address])
+                status = server.wait(10)
+            except subprocess.TimeoutExpired:
+                raise Failure("the server does not end", log) from None
+            finally:
+                if server.poll() is None:
+                    server.kill()
+                    server.wait()
+        if status:
+            raise Failure("the server's exit status is %d: %s"
+                          % (status, last_line(read_text(log))), log)
+        return text
+
+    def await_listener(self, server, log):
+        """Until the server takes connections."""
+        until = time.monotonic() + 20
+        while not listens(self.port, server.pid):
+            if server.poll() is not None:
+                raise Failure("the server ended at once, status %d: %s"
+                              % (server.returncode, last_line(read_text(log))), log)
+            if time.monotonic() > until:
+                raise Failure("the server does not listen", log)
+            time.sleep(0.005)
+
+    def devinfo(self):
+        """ibv_devinfo names the devices, with an active port."""
+        try:
+            text = self.run("ibv_devinfo", ["ibv_devinfo", "-v"])
+            for device in os.environ["SVAN_DEV"], os.environ["SVAN_PEER_DEV"]:
+                part = re.search(r"hca_id:\s+%s\n(.*?)(?=\nhca_id:|\Z)" % device, text, re.S)
+                if not part or "PORT_ACTIVE" not in part.group(1):
+                    raise Failure("no active port of %s" % device, self.log("ibv_devinfo"))
+            print("ok ibv_devinfo", flush=True)
+        except Failure as failure:
+            self.fail("ibv_devinfo", failure)
+
+    def pingpong(self):
+        """ibv_rc_pingpong, which looks at the data that it receives."""
+        for path in self.args.paths:
+            ends = Ends("svan", path)
+            for size, count in plan.PINGPONG:
+                name = "ibv_rc_pingpong-%s-svan-%d" % (path, size)
+
+                def command(end, size=size, count=count):
+                    return ["ibv_rc_pingpong", "-c", "-d", end.device, "-g", end.gid,
+                            "-p", str(self.port), "-s", str(size), "-n", str(count),
+                            "-m", "4096"]
+                try:
+                    before = ends.port_bytes()
+                    text = self.pair(name, ends, command)
+                    if "invalid data" in text:
+                        raise Failure("invalid data received", self.log(name))
+                    if path == "wire":
+                        self.check_port(ends, before, size * count, name)
+                except Failure as failure:
+                    self.fail(name, failure)
+            print("ok ibv_rc_pingpong -c %s, %s" % (path, ", ".join(
+                plan.size_name(size) for size, _ in plan.PINGPONG)), flush=True)
+
+    def check_port(self, ends, before, payload, name):
+        """A row of the wire counts only if the bytes went through the port."""
+        moved = ends.port_bytes() - before
+        if moved < payload:
+            raise Failure("the port moved %d bytes, the program %d: this was not the wire"
+                          % (moved, payload), self.log(name))
+
+    def perftest(self, tool, ends, size):
+        """One run of one tool; its figures by metric."""
+        name = "%s-%s-%s-%d" % (tool, ends.path, ends.device, size)
+        count = plan.iterations(tool, ends.device, size)
+        result = "/tmp/%s.json" % name
+
+        def command(end):
+            return [tool, "-F", "-d", end.device, "-x", end.gid, "-p", str(self.port),
+                    "-s", str(size), "-n", str(count), "-m", "4096"]
+
+        before = ends.port_bytes() if ends.path == "wire" else 0
+        self.pair(name, ends, command, ["--out_json", "--out_json_file=" + result])
+        if ends.path == "wire":
+            self.check_port(ends, before, size * count, name)
+        return figures(tool, result, self.log(name))
+
+    def benchmarks(self, device):
+        """Every tool over every path of one device."""
+        for path in self.args.paths:
+            ends = Ends(device, path)
+            for tool in self.args.tools:
+                shown = []
+                for size in self.args.sizes or plan.sizes(tool):
+                    shown.append(self.benchmark(tool, ends, size))
+                print("%-12s %-8s %-4s %s" % (tool, path, device, "  ".join(shown)), flush=True)
+
+    def benchmark(self, tool, ends, size):
+        """One cell of the table; soft-RoCE, which is not ours, gets a second try."""
+        what = "%s %s %s %s" % (tool, ends.path, ends.device, plan.size_name(size))
+        for last in (ends.device != "rxe", True):
+            try:
+                values = self.perftest(tool, ends, size)
+                break
+            except Failure as failure:
+                if last:
+                    self.fail(what, failure)
+                    return "%s FAILED" % plan.size_name(size)
+                print("%s: %s; once more" % (what, failure), flush=True)
+        for metric, unit, value in values:
+            self.record("results.jsonl", {
+                "tool": tool, "path": ends.path, "device": ends.device, "size": size,
+                "metric": metric, "unit": unit, "value": value})
+        return "%s: %g %s" % (plan.size_name(size), values[0][2], values[0][1])
+
+    def iperf3(self):
+        """TCP between the two netdevs."""
+        ends = Ends("svan", "wire")
+        self.port += 1
+        try:
+            before = ends.port_bytes()
+            log = self.log("iperf3.server")
+            with open(log, "w", encoding="utf-8") as file:
+                server = subprocess.Popen(ends.netns + ["iperf3", "-s", "-1", "-p", str(self.port)],
+                                          stdin=subprocess.DEVNULL, stdout=file,
+                                          stderr=subprocess.STDOUT)
+                try:
+                    self.await_listener(server, log)
+                    text = self.run("iperf3", ["iperf3", "-J", "-l", "128K", "-t", "4", "-p",
+                                               str(self.port), "-c", ends.address])
+                finally:
+                    server.kill()
+                    server.wait()
+            row, payload = iperf3.row(text)
+            self.check_port(ends, before, payload, "iperf3")
+            self.record("results.jsonl", row)
+            print("ok iperf3", flush=True)
+        except Failure as failure:
+            self.fail("iperf3 wire", failure)
+        except (ValueError, KeyError) as error:
+            self.fail("iperf3 wire", Failure("no figures: %r" % error, self.log("iperf3")))
+
+    def selftests(self):
+        """The programs that verify every byte on the same paths and sizes (TAP)."""
+        for name in selftest_names():
+            try:
+                text = self.run(name, [os.path.join(SELFTESTS, name)], limit=180)
+                passed = len(re.findall(r"^ok ", text, re.M))
+                if re.search(r"^not ok ", text, re.M) or not passed:
+                    raise Failure("tests failed" if passed else "it ran no test", self.log(name))
+                print("ok %s: %d tests" % (name, passed), flush=True)
+            except Failure as failure:
+                self.fail(name, failure)
+
+
+def selftest_names():
+    """verify-* and what run-list names."""
+    names = []
+    if os.path.isdir(SELFTESTS):
+        names = [name for name in sorted(os.listdir(SELFTESTS)) if name.startswith("verify-")
+                 and os.access(os.path.join(SELFTESTS, name), os.X_OK)]
+    listed = os.path.join(SELFTESTS, "run-list")
+    if os.path.exists(listed):
+        names += [line for line in read_text(listed).split("\n")
+                  if line and not line.startswith("#") and line not in names]
+    return names
+
+
+def figures(tool, result, log):
+    """What perftest has measured: (metric, unit, value), the first one to be shown."""
+    try:
+        with open(result, encoding="utf-8") as file:
+            found = json.load(file)["results"]
+        if plan.kind(tool) == "bw":
+            rows = [("bw_avg", "MB/s", found["BW_average"]),
+                    ("msg_rate", "Mmsg/s", found["MsgRate"])]
+        else:
+            rows = [("lat_typical", "us", found["t_typical"]),
+                    ("lat_p99", "us", found["percentile_99"])]
+        rows = [(metric, unit, float(value)) for metric, unit, value in rows]
+    except (OSError, ValueError, KeyError) as error:
+        raise Failure("no figures in its report: %r" % error, log) from None
+    return rows
+
+
+def read_text(path):
+    """A log's text."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def last_line(text):
+    """The last line with something in it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
+
+
+def split(choices):
+    """An argument that lists some of choices."""
+    def parse(text):
+        words = text.split(",")
+        for word in words:
+            if word not in choices:
+                raise argparse.ArgumentTypeError("%r is none of %s" % (word, ", ".join(choices)))
+        return words
+    return parse
+
+
+def parse_args():
+    """The options that run passes on."""
+    tools = plan.BW_TOOLS + plan.LAT_TOOLS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dir", default="/mnt/share")
+    parser.add_argument("--devices", type=split(plan.DEVICES), default=list(plan.DEVICES))
+    parser.add_argument("--paths", type=split(plan.PATHS), default=list(plan.PATHS))
+    parser.add_argument("--tools", type=split(tools), default=list(tools))
+    parser.add_argument("--sizes", type=lambda s: [int(n) for n in s.split(",")], default=None)
+    parser.add_argument("--no-checks", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    """Checks first, for without them figures mean nothing."""
+    args = parse_args()
+    runner = Runner(args)
+    if "svan" in args.devices and not args.no_checks:
+        runner.devinfo()
+        runner.pingpong()
+        runner.selftests()
+        runner.iperf3()
+    if "rxe" in args.devices:
+        subprocess.run(["svan-rxe", "up"], check=True)
+    start = time.monotonic()
+    for device in args.devices:
+        runner.benchmarks(device)
+    print("benchmarks: %.0f s" % (time.monotonic() - start), flush=True)
+    sys.exit(1 if runner.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the benchmark run consists of; read by the guest's part and the report."""
+
+KIB, MIB = 1 << 10, 1 << 20
+
+BW_TOOLS = ("ib_send_bw", "ib_write_bw", "ib_read_bw")
+LAT_TOOLS = ("ib_send_lat", "ib_write_lat", "ib_read_lat")
+PATHS = ("loopback", "wire")
+DEVICES = ("svan", "rxe")
+
+BW_SIZES = (2, 64, KIB, 4 * KIB, 64 * KIB, MIB, 8 * MIB)
+LAT_SIZES = (2, 64, 4 * KIB, 64 * KIB, MIB, 8 * MIB)
+
+# Iterations by kind, device and the largest size they hold for. A run takes 1.4 s
+# for perftest's own start, a second of it asleep, so there is no point in being
+# much shorter; soft-RoCE moves about 20 MB/s. perftest wants at least five.
+ITERATIONS = {
+    ("bw", "svan"): ((4 * KIB, 5000), (64 * KIB, 2000), (MIB, 500), (8 * MIB, 50)),
+    ("bw", "rxe"): ((64, 5000), (4 * KIB, 2000), (64 * KIB, 100), (MIB, 10), (8 * MIB, 5)),
+    ("lat", "svan"): ((4 * KIB, 2000), (64 * KIB, 500), (MIB, 100), (8 * MIB, 20)),
+    ("lat", "rxe"): ((4 * KIB, 300), (64 * KIB, 50), (MIB, 8), (8 * MIB, 5)),
+}
+
+# ibv_rc_pingpong -c looks at what has arrived.
+PINGPONG = ((64, 1000), (4 * KIB, 1000), (64 * KIB, 300), (MIB, 30))
+
+
+def kind(tool):
+    """bw or lat."""
+    return tool.rsplit("_", 1)[1]
+
+
+def sizes(tool):
+    """The sizes a tool is run for."""
+    return BW_SIZES if kind(tool) == "bw" else LAT_SIZES
+
+
+def iterations(tool, device, size):
+    """How often one run repeats its operation."""
+    for largest, count in ITERATIONS[kind(tool), device]:
+        if size <= largest:
+            return count
+    return 5
+
+
+def size_name(size):
+    """2 B, 4 KiB, 8 MiB."""
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if size >= unit and size % unit == 0:
+            return "%d %s" % (size // unit, name)
+    return "%d B" % size
