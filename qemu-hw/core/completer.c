@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC completer: responses, lost ones and late ones, retries (9.7.6), and the
+ * completions of the send queue in order (10.7.3, 10.8.5).
+ */
+#include <string.h>
+
+#include "rc.h"
+
+/* ---- timers and retries ---- */
+
+/* table 45, in units of 10 us */
+static const uint16_t rnr_units[32] = {
+    0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512,
+    768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768,
+    49152,
+};
+
+uint64_t svan_rc_rnr_ns(uint8_t code)
+{
+    uint64_t units = rnr_units[code & SVAN_AETH_VALUE_MASK];
+
+    return (units ? units : 65536) * 10000;
+}
+
+/*
+ * The timer is left alone while packets come and go; what it finds when it
+ * fires decides. So a timeout takes one to two periods (9.7.6.1.3: up to four).
+ */
+void svan_rc_start_ack_timer(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanCore *core = qp->fn->core;
+
+    if (req->ack_timer.slot >= 0 || req->ack_fired || !qp->timeout) {
+        return;
+    }
+    req->timer_progress = req->progress;
+    svan_timer_set(core, &req->ack_timer,
+                   svan_now(core) + (4096ull << (qp->timeout & 31)));
+}
+
+static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    req->send = req->acked;
+    req->nxt = req->una;
+    req->ack_asked = req->una;
+    req->progress++;
+    svan_trace(qp->fn, SVAN_TRACE_RETRY, qp->qpn, req->una & SVAN_PSN_MASK,
+               reason, left);
+    svan_qp_schedule(qp);
+}
+
+/* Send again from una, if the retry count allows. */
+static void retry(SvanQp *qp, SvanRcRetry reason)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if (!req->retries) {
+        svan_rc_fail(qp, req->acked, SVAN_CQE_RETRY_EXC_ERR, SVAN_SYN_TIMEOUT);
+    } else {
+        req->retries--;
+    }
+    go_back(qp, reason, req->retries);
+}
+
+static void ack_timeout(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if (req->state != SVAN_RC_REQ_SEND || req->nxt == req->una ||
+        svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
+        return;
+    }
+    if (req->progress != req->timer_progress) {
+        svan_rc_start_ack_timer(qp);
+        return;
+    }
+    qp->fn->stats.local_ack_timeout_err++;
+    req->implied = false;
+    retry(qp, SVAN_RC_RETRY_TIMEOUT);
+}
+
+void svan_rc_timeouts(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if (req->rnr_fired) {
+        req->rnr_fired = false;
+        if (req->state == SVAN_RC_REQ_RNR_WAIT) {
+            req->state = SVAN_RC_REQ_SEND;
+        }
+    }
+    if (req->ack_fired) {
+        req->ack_fired = false;
+        ack_timeout(qp);
+    }
+}
+
+/* ---- responses ---- */
+
+/*
+ * A response came for something later than una, which is still without its
+ * own: that one was lost (9.7.6.1.2). Those that follow say nothing new.
+ */
+static void implied_nak(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if (req->implied ||
+        svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
+        return;
+    }
+    qp->fn->stats.implied_nak_seq_err++;
+    retry(qp, SVAN_RC_RETRY_IMPLIED);
+    req->implied = true;
+}
+
+/*
+ * Everything before seq is acknowledged. false: not so, a response is missing
+ * and has been asked for again.
+ */
+static bool acknowledge(SvanQp *qp, uint32_t seq)
+{
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+
+    svan_rc_advance(qp, seq);
+    if (req->una == seq) {
+        return true;
+    }
+    implied_nak(qp);
+    return false;
+}
+
+/* 9.7.5.2.8 */
+static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanCore *core = qp->fn->core;
+
+    if (req->state == SVAN_RC_REQ_RNR_WAIT) {
+        return;
+    }
+    qp->fn->stats.rnr_nak_retry_err++;
+    if (qp->rnr_retry != 7) {
+        if (!req->rnr_retries) {
+            svan_rc_fail(qp, req->acked, SVAN_CQE_RNR_RETRY_EXC_ERR,
+                         SVAN_SYN_RNR);
+            go_back(qp, SVAN_RC_RETRY_RNR, 0);
+            return;
+        }
+        req->rnr_retries--;
+    }
+    go_back(qp, SVAN_RC_RETRY_RNR, req->rnr_retries);
+    req->state = SVAN_RC_REQ_RNR_WAIT;
+    svan_timer_set(core, &req->rnr_timer,
+                   svan_now(core) + svan_rc_rnr_ns(pkt->syndrome));
+}
+
+static void remote_error(SvanQp *qp, uint8_t status)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    svan_rc_fail(qp, req->acked, status, SVAN_SYN_NAK);
+    req->send = req->acked;
+    req->nxt = req->una;
+}
+
+/* table 44 */
+static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
+{
+    switch (pkt->syndrome & SVAN_AETH_VALUE_MASK) {
+    case SVAN_NAK_PSN_SEQ:
+        qp->fn->stats.packet_seq_err++;
+        retry(qp, SVAN_RC_RETRY_NAK);
+        break;
+    case SVAN_NAK_INVALID_REQUEST:
+        qp->fn->stats.req_remote_invalid_request++;
+        remote_error(qp, SVAN_CQE_REM_INV_REQ_ERR);
+        break;
+    case SVAN_NAK_REMOTE_ACCESS:
+        qp->fn->stats.req_remote_access_errors++;
+        remote_error(qp, SVAN_CQE_REM_ACCESS_ERR);
+        break;
+    case SVAN_NAK_REMOTE_OPERATIONAL:
+        remote_error(qp, SVAN_CQE_REM_OP_ERR);
+        break;
+    default:
+        remote_error(qp, SVAN_CQE_BAD_RESP_ERR);
+        break;
+    }
+}
+
+static SvanStep rx_ack(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint8_t kind = pkt->syndrome & SVAN_AETH_KIND_MASK;
+
+    if (kind == SVAN_AETH_ACK) {
+        acknowledge(qp, seq + 1);
+    } else if (kind != SVAN_AETH_NAK && kind != SVAN_AETH_RNR_NAK) {
+        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_MALFORMED);
+    } else if (acknowledge(qp, seq) &&
+               svan_rc_wqe(req, req->acked)->status == SVAN_CQE_SUCCESS) {
+        if (kind == SVAN_AETH_NAK) {
+            rx_nak(qp, pkt);
+        } else {
+            rx_rnr_nak(qp, pkt);
+        }
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* The part of the WQE's memory that the response at una is for. */
+typedef struct Placement {
+    uint32_t offset, length;
+    const SvanMem *src;
+    uint32_t num_src;
+} Placement;
+
+static SvanStep place(SvanQp *qp, const Placement *at)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs = 0, syndrome;
+    SvanStep step = svan_rc_load_wqe(qp, req->acked, &req->in, &syndrome);
+    SvanGather gather = {
+        .qp = qp, .sge = req->in.wqe.sge, .num_sge = req->in.wqe.num_sge,
+        .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
+
+    if (step == SVAN_STEP_ERROR) {
+        svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step == SVAN_STEP_DONE) {
+        step = svan_rc_gather(&gather, at->offset, at->length, runs, &num_runs,
+                              &syndrome);
+    }
+    if (step == SVAN_STEP_ERROR) {
+        svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_PROT_ERR, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step == SVAN_STEP_DONE) {
+        svan_scatter(qp->fn, runs, num_runs, at->src, at->num_src, at->length);
+        svan_rc_responded(qp);
+    }
+    return step;
+}
+
+static SvanStep bad_response(SvanQp *qp, uint8_t status)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    svan_rc_fail(qp, req->acked, status, SVAN_SYN_BAD_RESPONSE);
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
+    uint32_t n = req->una - wqe->seq, mtu = svan_rc_mtu(qp);
+    bool last = n + 1 == wqe->packets;
+    Placement at = {
+        .offset = n << qp->log_mtu, .src = pkt->runs, .num_src = pkt->num_runs,
+    };
+
+    at.length = last ? wqe->length - at.offset : mtu;
+    if (svan_op_info(pkt->opcode)->last != last) {
+        return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
+    }
+    if (pkt->payload_len != at.length) {
+        return bad_response(qp, SVAN_CQE_LOC_LEN_ERR);
+    }
+    return place(qp, &at);
+}
+
+static SvanStep rx_atomic_response(SvanQp *qp, const SvanPkt *pkt)
+{
+    uint64_t orig = htole64(pkt->orig);
+    SvanMem src = { .host = (uint8_t *)&orig, .len = sizeof(orig) };
+    Placement at = { .length = sizeof(orig), .src = &src, .num_src = 1 };
+
+    return place(qp, &at);
+}
+
+/* A response that carries what a READ or an atomic asked for. */
+static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *wqe;
+
+    if (!acknowledge(qp, seq)) {
+        return SVAN_STEP_DONE;
+    }
+    wqe = svan_rc_wqe(req, req->acked);
+    if (wqe->status != SVAN_CQE_SUCCESS) {
+        return SVAN_STEP_DONE;
+    }
+    if (pkt->opcode == SVAN_OP_ATOMIC_ACK && svan_rc_is_atomic(wqe->opcode)) {
+        return rx_atomic_response(qp, pkt);
+    }
+    if (pkt->opcode != SVAN_OP_ATOMIC_ACK &&
+        wqe->opcode == SVAN_WQE_RDMA_READ) {
+        return rx_read_response(qp, pkt);
+    }
+    return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
+}
+
+/* 9.7.6.1.1: only what answers packets that were sent and not acknowledged */
+SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt)
+{
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+    uint32_t ahead = svan_rc_psn_sub(pkt->psn, req->una);
+
+    if (req->state == SVAN_RC_REQ_OFF || ahead >= req->high - req->una) {
+        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_DUPLICATE);
+        return SVAN_STEP_DONE;
+    }
+    if (pkt->opcode == SVAN_OP_ACK) {
+        return rx_ack(qp, pkt, req->una + ahead);
+    }
+    return rx_data(qp, pkt, req->una + ahead);
+}
+
+/* ---- completions ---- */
+
+typedef struct Completion {
+    uint32_t index, length, syndrome;
+    uint8_t opcode, status;
+} Completion;
+
+static void count_completion(SvanFn *fn, uint8_t status)
+{
+    if (status == SVAN_CQE_WR_FLUSH_ERR) {
+        fn->stats.req_cqe_flush_error++;
+    } else if (status != SVAN_CQE_SUCCESS) {
+        fn->stats.req_cqe_error++;
+    }
+}
+
+static SvanStep report(SvanQp *qp, const Completion *done)
+{
+    struct svan_cqe cqe = {
+        .qpn = svan_cpu_to_le32(qp->qpn),
+        .wqe_index = svan_cpu_to_le32(done->index),
+        .byte_len = svan_cpu_to_le32(done->length),
+        .vendor_err = svan_cpu_to_le32(done->syndrome),
+        .opcode = SVAN_CQE_SQ,
+        .wqe_opcode = done->opcode,
+        .status = done->status,
+    };
+    SvanCqSlot slot;
+    SvanStep step = svan_cq_reserve(qp->send_cq, &slot);
+
+    if (step == SVAN_STEP_DONE) {
+        count_completion(qp->fn, done->status);
+        svan_cq_commit(&slot, &cqe);
+    }
+    return step;
+}
+
+static Completion completion_of(const SvanRcWqe *wqe, uint8_t status)
+{
+    return (Completion) {
+        .index = wqe->index, .length = wqe->length, .opcode = wqe->opcode,
+        .status = status, .syndrome = wqe->syndrome,
+    };
+}
+
+/* The oldest WQE gives its blocks back. */
+static void retire(SvanRcRequester *req)
+{
+    const SvanRcWqe *wqe = svan_rc_wqe(req, req->head);
+
+    req->sq_ci = wqe->index + wqe->num_bbs;
+    req->head++;
+}
+
+static bool is_signaled(const SvanQp *qp, const SvanRcWqe *wqe)
+{
+    return (wqe->flags & SVAN_WQE_SIGNALED) ||
+           (qp->flags & SVAN_CMD_QP_SIGNAL_ALL);
+}
+
+/* The WQE at head has failed and everything before it is completed. */
+static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    Completion done = completion_of(wqe, wqe->status);
+    SvanStep step = report(qp, &done);
+
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    retire(req);
+    svan_qp_error(qp, step == SVAN_STEP_DONE ? 0 : SVAN_EVENT_QP_FATAL,
+                  done.syndrome);
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *wqe;
+    Completion done;
+    SvanStep step;
+
+    while (req->head != req->acked &&
+           !is_signaled(qp, svan_rc_wqe(req, req->head))) {
+        retire(req);
+    }
+    if (req->head == req->tail) {
+        return SVAN_STEP_IDLE;
+    }
+    wqe = svan_rc_wqe(req, req->head);
+    if (req->head == req->acked) {
+        return wqe->status == SVAN_CQE_SUCCESS ? SVAN_STEP_IDLE :
+                                                 complete_failed(qp, wqe);
+    }
+    done = completion_of(wqe, SVAN_CQE_SUCCESS);
+    step = report(qp, &done);
+    if (step == SVAN_STEP_DONE) {
+        retire(req);
+    } else if (step == SVAN_STEP_ERROR) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_CQ_OVERRUN);
+        step = SVAN_STEP_DONE;
+    }
+    return step;
+}
+
+/* ---- flushing, 10.3.1 and 10.8.5 ---- */
+
+/* What was taken: completed, if it was done before the error; else flushed. */
+static SvanStep flush_taken(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *wqe = svan_rc_wqe(req, req->head);
+    bool acked = req->head != req->acked;
+    Completion done = completion_of(wqe, acked ? SVAN_CQE_SUCCESS :
+                                    wqe->status ? wqe->status :
+                                                  SVAN_CQE_WR_FLUSH_ERR);
+
+    if (!acked || is_signaled(qp, wqe)) {
+        SvanStep step = report(qp, &done);
+
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+    }
+    retire(req);
+    if (!acked) {
+        req->acked = req->head;
+    }
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    Completion done = { .status = SVAN_CQE_WR_FLUSH_ERR };
+    SvanWqe *wqe = &req->out.wqe;
+    uint32_t syndrome;
+    uint8_t status;
+    SvanStep step;
+
+    if (req->head != req->tail) {
+        return flush_taken(qp);
+    }
+    if (req->next_index == qp->sq_pi) {
+        step = svan_sq_producer(qp, req->sq_ci, &syndrome);
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+        if (step != SVAN_STEP_DONE || req->next_index == qp->sq_pi) {
+            return SVAN_STEP_IDLE;
+        }
+    }
+    req->out.valid = false;
+    step = svan_wqe_fetch(qp, req->next_index, wqe, &status, &syndrome);
+    if (step != SVAN_STEP_MISS) {
+        done.index = wqe->index;
+        done.opcode = wqe->opcode;
+        step = report(qp, &done);
+    }
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    req->next_index += wqe->num_bbs;
+    req->sq_ci = req->next_index;
+    return SVAN_STEP_DONE;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reliable connection: life cycle of an RC queue pair, its step, and its
+ * access to memory.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rc.h"
+
+/* ---- memory ---- */
+
+/*
+ * The one place where a transfer meets an absent page. Keys whose pages may be
+ * absent (on-demand, process) cannot be created yet: what is absent is an
+ * access error. Nothing has been changed when this is called, neither on the
+ * requester's nor on the responder's side, so the packet may as well be
+ * suspended here and started again.
+ */
+static SvanStep meet_fault(uint32_t *syndrome)
+{
+    *syndrome = SVAN_SYN_TABLE;
+    return SVAN_STEP_ERROR;
+}
+
+SvanStep svan_rc_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
+                        SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome)
+{
+    SvanStep step = svan_gather(gather, offset, len, runs, num_runs, syndrome);
+
+    return step == SVAN_STEP_FAULT ? meet_fault(syndrome) : step;
+}
+
+SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
+                        uint32_t *num_runs, uint32_t *syndrome)
+{
+    SvanAccess access = {
+        .fn = remote->qp->fn, .qp = remote->qp, .key = remote->rkey,
+        .va = remote->va, .len = remote->whole, .access = remote->access,
+    };
+    uint32_t left = remote->len;
+
+    *num_runs = 0;
+    while (left) {
+        SvanMem *run = &runs[*num_runs];
+        SvanStep step = svan_access(&access, run, syndrome);
+
+        if (step != SVAN_STEP_DONE) {
+            return step == SVAN_STEP_FAULT ? meet_fault(syndrome) : step;
+        }
+        run->len = run->len < left ? run->len : left;
+        left -= run->len;
+        access.va += run->len;
+        access.len -= run->len;
+        ++*num_runs;
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- packets ---- */
+
+bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
+{
+    memset(pkt, 0, offsetof(SvanPkt, runs));
+    pkt->opcode = opcode;
+    pkt->bth_flags = SVAN_BTH_MIGREQ;
+    pkt->pkey = SVAN_PKEY_DEFAULT;
+    pkt->dqpn = qp->dest_qpn;
+    pkt->psn = psn & SVAN_PSN_MASK;
+    return svan_pkt_address(qp, pkt);
+}
+
+static SvanStep rc_rx(SvanQp *qp, const SvanPkt *pkt)
+{
+    return svan_op_info(pkt->opcode)->request ? svan_rc_rx_request(qp, pkt) :
+                                                svan_rc_rx_response(qp, pkt);
+}
+
+/* ---- the step ---- */
+
+bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
+{
+    if (bytes > budget->bytes) {
+        budget->units = 0;
+        return false;
+    }
+    budget->bytes -= bytes;
+    return true;
+}
+
+typedef SvanStep (*SvanRcUnit)(SvanQp *qp, SvanRcBudget *budget);
+
+#define MAX_UNITS       3
+
+/* What a QP does in each state, in this order; enum svan_qp_state */
+static const SvanRcUnit units[][MAX_UNITS] = {
+    [SVAN_QPS_RESET] = { NULL },
+    [SVAN_QPS_INIT]  = { NULL },
+    [SVAN_QPS_RTR]   = { svan_rc_respond },
+    [SVAN_QPS_RTS]   = { svan_rc_complete, svan_rc_respond, svan_rc_request },
+    [SVAN_QPS_SQD]   = { svan_rc_complete, svan_rc_respond, svan_rc_request },
+    [SVAN_QPS_SQE]   = { NULL },
+    [SVAN_QPS_ERR]   = { svan_rc_flush_sq, svan_rc_flush_rq },
+};
+
+/*
+ * Until the unit has nothing more to do or the budget is used up. A unit may
+ * change the QP's state: then the others are not what is to be done any more.
+ */
+static SvanStep run_unit(SvanQp *qp, SvanRcUnit unit, SvanRcBudget *budget,
+                         bool *progress)
+{
+    uint8_t state = qp->state;
+    SvanStep step = SVAN_STEP_DONE;
+
+    while (budget->units && qp->state == state) {
+        step = unit(qp, budget);
+        if (step != SVAN_STEP_DONE) {
+            break;
+        }
+        *progress = true;
+        if (budget->units) {
+            budget->units--;
+        }
+    }
+    return step == SVAN_STEP_IDLE ? SVAN_STEP_DONE : step;
+}
+
+/* 10.3.1.5: nothing that was begun is left */
+static void check_drained(SvanQp *qp)
+{
+    const SvanRc *rc = qp->priv;
+
+    if (qp->state == SVAN_QPS_SQD && qp->sq_draining &&
+        rc->req.head == rc->req.tail) {
+        qp->sq_draining = false;
+        if (qp->sqd_notify) {
+            svan_event(qp->fn, SVAN_EVENT_QP_SQ_DRAINED, qp->qpn, 0);
+        }
+    }
+}
+
+static SvanStep rc_step(SvanQp *qp)
+{
+    SvanRc *rc = qp->priv;
+    SvanRcBudget budget = { .bytes = SVAN_PAGE_SIZE };
+    uint8_t state = qp->state;
+    bool progress = false;
+    uint32_t turn = rc->respond_last;
+
+    svan_rc_timeouts(qp);
+    for (uint32_t i = 0; i < MAX_UNITS && qp->state == state; i++) {
+        /* units 1 and 2 take turns at being the first */
+        SvanRcUnit unit = units[state][i && turn && state != SVAN_QPS_ERR ?
+                                       3 - i : i];
+        SvanStep step;
+
+        if (!unit) {
+            continue;
+        }
+        budget.units = SVAN_RC_BURST;
+        step = run_unit(qp, unit, &budget, &progress);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    rc->respond_last = !turn && budget.bytes < SVAN_PAGE_SIZE;
+    check_drained(qp);
+    return progress ? SVAN_STEP_DONE : SVAN_STEP_IDLE;
+}
+
+/* ---- life cycle ---- */
+
+static void fire_ack(SvanTimer *timer)
+{
+    SvanRc *rc = svan_container(timer, SvanRc, req.ack_timer);
+
+    rc->req.ack_fired = true;
+    svan_qp_schedule(rc->qp);
+}
+
+static void fire_rnr(SvanTimer *timer)
+{
+    SvanRc *rc = svan_container(timer, SvanRc, req.rnr_timer);
+
+    rc->req.rnr_fired = true;
+    svan_qp_schedule(rc->qp);
+}
+
+static void stop_timers(SvanRc *rc)
+{
+    svan_timer_cancel(rc->qp->fn->core, &rc->req.ack_timer);
+    svan_timer_cancel(rc->qp->fn->core, &rc->req.rnr_timer);
+    rc->req.ack_fired = false;
+    rc->req.rnr_fired = false;
+}
+
+/* As after creation; the timers do not run. */
+static void forget(SvanRc *rc)
+{
+    memset(&rc->req, 0, sizeof(rc->req));
+    memset(&rc->resp, 0, sizeof(rc->resp));
+    rc->respond_last = false;
+    svan_timer_init(&rc->req.ack_timer, fire_ack);
+    svan_timer_init(&rc->req.rnr_timer, fire_rnr);
+}
+
+static bool rc_create(SvanQp *qp)
+{
+    SvanRc *rc = malloc(sizeof(*rc));
+
+    if (!rc) {
+        return false;
+    }
+    if (!svan_timer_reserve(qp->fn->core, 2)) {
+        free(rc);
+        return false;
+    }
+    rc->qp = qp;
+    forget(rc);
+    qp->priv = rc;
+    return true;
+}
+
+static void rc_destroy(SvanQp *qp)
+{
+    SvanRc *rc = qp->priv;
+
+    stop_timers(rc);
+    svan_timer_unreserve(qp->fn->core, 2);
+    free(rc);
+    qp->priv = NULL;
+}
+
+static void enter_reset(SvanRc *rc)
+{
+    stop_timers(rc);
+    forget(rc);
+}
+
+static void enter_rtr(SvanRc *rc)
+{
+    rc->resp.epsn = rc->qp->rq_psn & SVAN_PSN_MASK;
+}
+
+static void start_requester(SvanRc *rc)
+{
+    SvanRcRequester *req = &rc->req;
+
+    req->una = rc->qp->sq_psn & SVAN_PSN_MASK;
+    req->nxt = req->high = req->end = req->ack_asked = req->una;
+    req->retries = rc->qp->retry_cnt;
+    req->rnr_retries = rc->qp->rnr_retry;
+    req->state = SVAN_RC_REQ_SEND;
+}
+
+static void enter_error(SvanRc *rc)
+{
+    stop_timers(rc);
+    rc->req.state = SVAN_RC_REQ_OFF;
+    rc->resp.num_owed = 0;
+    rc->resp.num_new = 0;
+    rc->resp.ack_due = false;
+    rc->resp.nak.pending = false;
+}
+
+static void rc_enter(SvanQp *qp, uint8_t old)
+{
+    SvanRc *rc = qp->priv;
+
+    switch (qp->state) {
+    case SVAN_QPS_RESET:
+        enter_reset(rc);
+        return;
+    case SVAN_QPS_RTR:
+        enter_rtr(rc);
+        return;
+    case SVAN_QPS_RTS:
+        if (old == SVAN_QPS_RTR) {
+            start_requester(rc);
+        }
+        break;
+    case SVAN_QPS_SQD:
+        break;
+    case SVAN_QPS_ERR:
+        enter_error(rc);
+        break;
+    default:
+        return;
+    }
+    svan_qp_schedule(qp);
+}
+
+static uint32_t rc_sq_ci(const SvanQp *qp)
+{
+    return ((const SvanRc *)qp->priv)->req.sq_ci;
+}
+
+static uint32_t rc_rq_ci(const SvanQp *qp)
+{
+    return ((const SvanRc *)qp->priv)->resp.rq_ci;
+}
+
+const SvanTransport svan_rc_transport = {
+    .name = "RC",
+    .create = rc_create,
+    .destroy = rc_destroy,
+    .enter = rc_enter,
+    .step = rc_step,
+    .rx = rc_rx,
+    .sq_ci = rc_sq_ci,
+    .rq_ci = rc_rq_ci,
+    .save = svan_rc_save,
+    .load = svan_rc_load,
+};

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reliable connection: the private state of an RC queue pair and what its
+ * parts offer each other (IBTA specification volume 1, chapter 9).
+ *
+ *   rc.c         life cycle, the step, access to memory
+ *   requester.c  WQEs to request packets
+ *   completer.c  responses to the requester; retries; completions; flushing
+ *   responder.c  requests that arrive
+ *   respond.c    what is owed to the remote requester: responses, ACKs, NAKs
+ *   rc_state.c   save and load
+ *
+ * Receiving only records. Whatever an arriving packet breaks is noted in the
+ * state, and the QP's own step sends the NAK, writes the completions and
+ * changes the QP's state; so a QP connected to itself needs no special care.
+ */
+#ifndef SVAN_RC_H
+#define SVAN_RC_H
+
+#include "core.h"
+
+#define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
+#define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
+#define SVAN_RC_ACK_EVERY       32u     /* packets between requests for an ACK */
+#define SVAN_RC_BURST           16u     /* packets, or completions, of a step */
+#define SVAN_RC_PSN_HALF        (1u << 23)
+/* answers that are owed: twice, so that duplicates never displace new ones */
+#define SVAN_RC_OWED            (2 * SVAN_MAX_RD_ATOMIC)
+
+/* ---- requester ---- */
+
+/*
+ * A WQE that was taken from the ring. Only what must not change is kept: the
+ * rest is fetched again, and compared, when it is retransmitted or answered.
+ */
+typedef struct SvanRcWqe {
+    uint32_t index;             /* of the first block */
+    uint32_t seq;               /* of the first packet */
+    uint32_t packets;           /* PSNs it takes; 0: nothing to send */
+    uint32_t length;
+    uint8_t opcode, flags, num_bbs;
+    uint8_t status;             /* enum svan_cqe_status; not SUCCESS: it failed */
+    uint32_t syndrome;
+} SvanRcWqe;
+
+/* A decoded WQE of the window, by position; not part of the saved state. */
+typedef struct SvanRcCache {
+    bool valid;
+    uint32_t pos;
+    SvanWqe wqe;
+} SvanRcCache;
+
+typedef enum SvanRcReqState {
+    SVAN_RC_REQ_OFF,            /* not RTS or SQD */
+    SVAN_RC_REQ_SEND,
+    SVAN_RC_REQ_RNR_WAIT,       /* until rnr_timer fires, 9.7.5.2.8 */
+    SVAN_RC_REQ_STATES
+} SvanRcReqState;
+
+typedef enum SvanRcRetry {      /* SVAN_TRACE_RETRY: reason */
+    SVAN_RC_RETRY_TIMEOUT = 1,
+    SVAN_RC_RETRY_NAK,
+    SVAN_RC_RETRY_IMPLIED,
+    SVAN_RC_RETRY_RNR,
+} SvanRcRetry;
+
+/*
+ * Sequence numbers run freely modulo 2^32; their low 24 bits are the PSN.
+ * Positions in the window run freely too: head <= acked <= send <= tail.
+ */
+typedef struct SvanRcRequester {
+    SvanRcReqState state;
+    SvanRcWqe window[SVAN_RC_WINDOW];
+    uint32_t head;              /* oldest WQE that is not completed */
+    uint32_t acked;             /* oldest WQE that is not acknowledged */
+    uint32_t send;              /* WQE that nxt lies in */
+    uint32_t tail;
+    uint32_t una;               /* oldest sequence number not acknowledged */
+    uint32_t nxt;               /* to be sent next */
+    uint32_t high;              /* one above the highest ever sent */
+    uint32_t end;               /* one above the last one of the window */
+    uint32_t ack_asked;         /* one above the last packet with AckReq */
+    uint32_t sq_ci;             /* oldest block in use */
+    uint32_t next_index;        /* block to be fetched next */
+    uint32_t rd_atomics;        /* READs and atomics not acknowledged */
+    uint8_t retries, rnr_retries;       /* left */
+    bool implied;               /* an implied NAK was acted on at una */
+    bool ack_fired, rnr_fired;
+    uint32_t progress;          /* +1 whenever una or nxt is moved otherwise
+                                 * than by sending */
+    uint32_t timer_progress;    /* as ack_timer was started */
+    SvanTimer ack_timer, rnr_timer;
+    SvanRcCache out;            /* WQE at `send`, or the next to be taken */
+    SvanRcCache in;             /* WQE at `acked`, for its response */
+} SvanRcRequester;
+
+/* ---- responder ---- */
+
+typedef enum SvanRcMessage {    /* what the next packet may continue, 9.7.4.1.2 */
+    SVAN_RC_MSG_NONE,
+    SVAN_RC_MSG_SEND,
+    SVAN_RC_MSG_WRITE,
+    SVAN_RC_MSGS
+} SvanRcMessage;
+
+/* A READ or an atomic whose response is owed, 9.7.4.1.4 and 9.5.4. */
+typedef struct SvanRcOwed {
+    bool atomic;
+    bool duplicate;
+    bool begun;                 /* READ: the FIRST of the response has left */
+    uint32_t psn;               /* of the next response packet */
+    uint32_t msn;
+    uint32_t rkey;
+    uint32_t length;            /* bytes left */
+    uint64_t va;                /* READ: of the next byte */
+    uint64_t orig;              /* atomic: the value found */
+} SvanRcOwed;
+
+/* An atomic that was executed, for its duplicates. */
+typedef struct SvanRcAtomic {
+    bool valid;
+    uint32_t psn;
+    uint32_t msn;
+    uint64_t orig;
+} SvanRcAtomic;
+
+typedef struct SvanRcNak {
+    bool pending;
+    bool fatal;                 /* then the QP goes to the error state */
+    uint8_t aeth;
+    uint8_t event;              /* enum svan_event, 0: none */
+    uint8_t recv_status;        /* of the receive WQE in use; SUCCESS: flushed */
+    uint32_t syndrome;          /* enum svan_syndrome */
+    uint32_t psn;
+} SvanRcNak;
+
+typedef struct SvanRcResponder {
+    uint32_t epsn;              /* expected PSN */
+    uint32_t msn;
+    bool established;           /* the event was sent */
+    bool quiet;                 /* NAKed: out of sequence is no news */
+    bool dead;                  /* a fatal NAK is recorded */
+    bool ack_due;
+    SvanRcMessage message;
+    uint32_t offset;            /* bytes of the message that are in place */
+    uint32_t length;            /* WRITE: from the RETH */
+    uint64_t va;
+    uint32_t rkey;
+    uint32_t rq_ci;             /* oldest receive WQE not completed */
+    uint32_t rq_pi;             /* last one read */
+    SvanRwqe rwqe;              /* of rq_ci */
+    bool rwqe_valid;            /* not part of the saved state */
+    SvanRcNak nak;
+    uint32_t num_owed, num_new;         /* all; those that are no duplicates */
+    SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
+    uint32_t next_atomic;
+    SvanRcAtomic atomics[SVAN_MAX_RD_ATOMIC];
+} SvanRcResponder;
+
+typedef struct SvanRc {
+    SvanQp *qp;
+    bool respond_last;          /* the requester goes first in the next step */
+    SvanRcRequester req;
+    SvanRcResponder resp;
+} SvanRc;
+
+static inline uint32_t svan_rc_mtu(const SvanQp *qp)
+{
+    return 1u << qp->log_mtu;
+}
+
+/* Packets of a message, or of a READ's response. */
+static inline uint32_t svan_rc_packets(const SvanQp *qp, uint32_t length)
+{
+    return length ? (length + svan_rc_mtu(qp) - 1) >> qp->log_mtu : 1;
+}
+
+static inline uint32_t svan_rc_psn_sub(uint32_t a, uint32_t b)
+{
+    return (a - b) & SVAN_PSN_MASK;
+}
+
+static inline SvanRcWqe *svan_rc_wqe(SvanRcRequester *req, uint32_t pos)
+{
+    return &req->window[pos % SVAN_RC_WINDOW];
+}
+
+static inline bool svan_rc_is_atomic(uint8_t opcode)
+{
+    return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
+           opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+}
+
+/* Only a response of its own acknowledges it. */
+static inline bool svan_rc_has_response(uint8_t opcode)
+{
+    return opcode == SVAN_WQE_RDMA_READ || svan_rc_is_atomic(opcode);
+}
+
+/* ---- rc.c ---- */
+
+/* Payload bytes and packets that a step may still move. */
+typedef struct SvanRcBudget {
+    uint32_t bytes;
+    uint32_t units;
+} SvanRcBudget;
+
+/* false: leave it to the next step */
+bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes);
+
+/* All but the runs, for a packet to the peer; false: the source GID is gone. */
+bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
+
+/* svan_gather() with FAULT dealt with: DONE, MISS or ERROR. */
+SvanStep svan_rc_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
+                        SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome);
+
+/* Runs of remote memory. `whole` >= len bytes from va on must be permitted. */
+typedef struct SvanRcRemote {
+    SvanQp *qp;
+    uint64_t va;
+    uint32_t rkey;
+    uint32_t whole, len;
+    uint8_t access;             /* SVAN_ACCESS_REMOTE_* */
+} SvanRcRemote;
+
+SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
+                        uint32_t *num_runs, uint32_t *syndrome);
+
+/* ---- requester.c ---- */
+
+SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget);
+/* WQE at a position of the window, decoded. DONE, MISS; ERROR: it has changed. */
+SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
+                          uint32_t *syndrome);
+/* Mark the WQE at pos: nothing of it or behind it is sent any more. */
+void svan_rc_fail(SvanQp *qp, uint32_t pos, uint8_t status, uint32_t syndrome);
+/* Everything before `limit` is acknowledged, as far as that can be told. */
+void svan_rc_advance(SvanQp *qp, uint32_t limit);
+/* The response packet at una, a READ's or an atomic's, has been placed. */
+void svan_rc_responded(SvanQp *qp);
+
+/* ---- completer.c ---- */
+
+SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt);
+void svan_rc_timeouts(SvanQp *qp);
+void svan_rc_start_ack_timer(SvanQp *qp);
+/* One completion of the send queue. */
+SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget);
+SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget);
+uint64_t svan_rc_rnr_ns(uint8_t code);
+
+/* ---- responder.c ---- */
+
+SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt);
+SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget);
+/* Forget the oldest answer that is owed. */
+void svan_rc_owed_drop(SvanRcResponder *resp);
+
+/* ---- respond.c ---- */
+
+SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget);
+
+/* ---- rc_state.c ---- */
+
+void svan_rc_save(const SvanQp *qp, SvanWriter *writer);
+bool svan_rc_load(SvanQp *qp, SvanReader *reader);
+
+#endif /* SVAN_RC_H */

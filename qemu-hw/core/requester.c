@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC requester: takes WQEs from the send queue into the window and sends their
+ * packets, again from wherever the completer has set `nxt` back to (9.7.2,
+ * 9.7.3).
+ */
+#include <string.h>
+
+#include "rc.h"
+
+/* ---- the window ---- */
+
+void svan_rc_fail(SvanQp *qp, uint32_t pos, uint8_t status, uint32_t syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanRcWqe *wqe = svan_rc_wqe(req, pos);
+
+    if (wqe->status != SVAN_CQE_SUCCESS) {
+        return;
+    }
+    wqe->status = status;
+    wqe->syndrome = syndrome;
+    svan_trace(qp->fn, SVAN_TRACE_WQE_REJECT, qp->qpn, wqe->index, status,
+               syndrome);
+    svan_qp_schedule(qp);
+}
+
+/* una may have moved: sending never stays behind it, and it ends a retry. */
+static void moved(SvanQp *qp, uint32_t old_una)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if ((int32_t)(req->acked - req->send) > 0 ||
+        (int32_t)(req->una - req->nxt) > 0) {
+        req->send = req->acked;
+        req->nxt = req->una;
+    }
+    if (req->una != old_una) {
+        req->progress++;
+        req->implied = false;
+        req->retries = qp->retry_cnt;
+        req->rnr_retries = qp->rnr_retry;
+        svan_qp_schedule(qp);
+    }
+}
+
+void svan_rc_advance(SvanQp *qp, uint32_t limit)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint32_t una = req->una;
+
+    while (req->acked != req->tail) {
+        SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
+        uint32_t end = wqe->seq + wqe->packets;
+
+        if (wqe->status != SVAN_CQE_SUCCESS) {
+            break;
+        }
+        if (wqe->packets) {
+            if (svan_rc_has_response(wqe->opcode) ||
+                (int32_t)(limit - req->una) <= 0) {
+                break;
+            }
+            if ((int32_t)(limit - end) < 0) {
+                req->una = limit;
+                break;
+            }
+            req->una = end;
+        }
+        req->acked++;
+    }
+    moved(qp, una);
+}
+
+void svan_rc_responded(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
+    uint32_t una = req->una++;
+
+    if (req->una == wqe->seq + wqe->packets) {
+        req->acked++;
+        req->rd_atomics--;
+    }
+    moved(qp, una);
+    svan_rc_advance(qp, req->una);
+}
+
+SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
+                          uint32_t *syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanRcWqe *kept = svan_rc_wqe(req, pos);
+    SvanWqe *wqe = &cache->wqe;
+    uint8_t status;
+    SvanStep step;
+
+    if (cache->valid && cache->pos == pos) {
+        return SVAN_STEP_DONE;
+    }
+    cache->valid = false;
+    step = svan_wqe_fetch(qp, kept->index, wqe, &status, syndrome);
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    if (step != SVAN_STEP_DONE || wqe->opcode != kept->opcode ||
+        wqe->flags != kept->flags || wqe->num_bbs != kept->num_bbs ||
+        wqe->length != kept->length) {
+        *syndrome = SVAN_SYN_RING;
+        return SVAN_STEP_ERROR;
+    }
+    cache->valid = true;
+    cache->pos = pos;
+    return SVAN_STEP_DONE;
+}
+
+/* ---- taking WQEs ---- */
+
+static SvanRcWqe *push_wqe(SvanQp *qp, const SvanWqe *wqe)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanRcWqe *kept = svan_rc_wqe(req, req->tail);
+
+    kept->index = wqe->index;
+    kept->seq = req->end;
+    kept->packets = wqe->opcode == SVAN_WQE_NOP ? 0 :
+                    svan_rc_packets(qp, wqe->length);
+    kept->length = wqe->length;
+    kept->opcode = wqe->opcode;
+    kept->flags = wqe->flags;
+    kept->num_bbs = wqe->num_bbs;
+    kept->status = SVAN_CQE_SUCCESS;
+    kept->syndrome = SVAN_SYN_NONE;
+    req->end += kept->packets;
+    req->next_index += wqe->num_bbs;
+    req->tail++;
+    return kept;
+}
+
+static SvanStep push_bad(SvanQp *qp, const SvanWqe *wqe, uint8_t status,
+                         uint32_t syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanRcWqe *kept = push_wqe(qp, wqe);
+
+    req->end -= kept->packets;
+    kept->packets = 0;
+    svan_rc_fail(qp, req->tail - 1, status, syndrome);
+    return SVAN_STEP_DONE;
+}
+
+/*
+ * The targets of a response must be ours before the request leaves; sources
+ * are looked at as they are sent.
+ */
+static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
+                              uint32_t *syndrome)
+{
+    for (uint32_t i = 0; i < wqe->num_sge; i++) {
+        SvanAccess access = {
+            .fn = qp->fn, .qp = qp, .key = wqe->sge[i].lkey,
+            .va = wqe->sge[i].addr, .len = wqe->sge[i].length,
+            .access = SVAN_ACCESS_LOCAL_WRITE,
+        };
+
+        if (access.len &&
+            svan_check_access(&access, syndrome) != SVAN_STEP_DONE) {
+            return SVAN_STEP_ERROR;
+        }
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* May it be begun now? 9.7.3 (limit of READs and atomics), 10.8.3.3 (fence) */
+static bool may_begin(const SvanQp *qp, const SvanWqe *wqe)
+{
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+
+    if ((wqe->flags & SVAN_WQE_FENCE) && req->rd_atomics) {
+        return false;
+    }
+    return !svan_rc_has_response(wqe->opcode) ||
+           req->rd_atomics < qp->max_rd_atomic || !qp->max_rd_atomic;
+}
+
+static SvanStep push_good(SvanQp *qp, const SvanWqe *wqe)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint32_t syndrome = SVAN_SYN_OPCODE;
+
+    if (svan_rc_has_response(wqe->opcode)) {
+        if (!qp->max_rd_atomic) {
+            return push_bad(qp, wqe, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
+        }
+        if (check_targets(qp, wqe, &syndrome) != SVAN_STEP_DONE) {
+            return push_bad(qp, wqe, SVAN_CQE_LOC_PROT_ERR, syndrome);
+        }
+        req->rd_atomics++;
+    }
+    push_wqe(qp, wqe);
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep see_producer(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint32_t syndrome;
+    SvanStep step;
+
+    if (req->next_index != qp->sq_pi) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_sq_producer(qp, req->sq_ci, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    return req->next_index == qp->sq_pi ? SVAN_STEP_IDLE : SVAN_STEP_DONE;
+}
+
+/* Take the next WQE into the window. */
+static SvanStep take(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanWqe *wqe = &req->out.wqe;
+    uint8_t status = SVAN_CQE_SUCCESS;
+    uint32_t syndrome = SVAN_SYN_NONE;
+    SvanStep step;
+
+    if (qp->state != SVAN_QPS_RTS || req->tail - req->head == SVAN_RC_WINDOW) {
+        return SVAN_STEP_IDLE;
+    }
+    if (!req->out.valid || req->out.pos != req->tail) {
+        step = see_producer(qp);
+        if (step != SVAN_STEP_DONE || qp->state != SVAN_QPS_RTS) {
+            return step;
+        }
+        req->out.valid = false;
+        step = svan_wqe_fetch(qp, req->next_index, wqe, &status, &syndrome);
+        if (step == SVAN_STEP_ERROR) {
+            return push_bad(qp, wqe, status, syndrome);
+        }
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        req->out.valid = true;
+        req->out.pos = req->tail;
+    }
+    if (!may_begin(qp, wqe)) {
+        return SVAN_STEP_IDLE;
+    }
+    svan_trace(qp->fn, SVAN_TRACE_WQE, qp->qpn, wqe->index, wqe->opcode,
+               wqe->length);
+    return push_good(qp, wqe);
+}
+
+/* ---- sending ---- */
+
+typedef struct RequestOps {
+    uint8_t first, middle, last, only;
+    bool reth, imm;
+} RequestOps;
+
+static const RequestOps request_ops[] = {
+    [SVAN_WQE_SEND]             = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
+                                    SVAN_OP_SEND_LAST, SVAN_OP_SEND_ONLY,
+                                    false, false },
+    [SVAN_WQE_SEND_IMM]         = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
+                                    SVAN_OP_SEND_LAST_IMM,
+                                    SVAN_OP_SEND_ONLY_IMM, false, true },
+    [SVAN_WQE_RDMA_WRITE]       = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
+                                    SVAN_OP_WRITE_LAST, SVAN_OP_WRITE_ONLY,
+                                    true, false },
+    [SVAN_WQE_RDMA_WRITE_IMM]   = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
+                                    SVAN_OP_WRITE_LAST_IMM,
+                                    SVAN_OP_WRITE_ONLY_IMM, true, true },
+    [SVAN_WQE_RDMA_READ]        = { .only = SVAN_OP_READ_REQUEST,
+                                    .reth = true },
+    [SVAN_WQE_ATOMIC_CMP_SWP]   = { .only = SVAN_OP_CMP_SWP },
+    [SVAN_WQE_ATOMIC_FETCH_ADD] = { .only = SVAN_OP_FETCH_ADD },
+};
+
+/* The packet at nxt: what part of its message it is. */
+typedef struct Segment {
+    uint32_t packets;           /* PSNs it takes */
+    uint32_t offset, length;    /* of the payload in the message */
+    bool first, last;
+} Segment;
+
+static Segment segment_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq)
+{
+    uint32_t n = seq - wqe->seq;
+    Segment seg = {
+        .packets = 1, .offset = n << qp->log_mtu,
+        .first = n == 0, .last = n + 1 == wqe->packets,
+    };
+
+    if (svan_rc_has_response(wqe->opcode)) {
+        seg.packets = wqe->packets - n;
+        seg.first = seg.last = true;
+    } else {
+        seg.length = seg.last ? wqe->length - seg.offset : svan_rc_mtu(qp);
+    }
+    return seg;
+}
+
+static uint8_t opcode_of(const RequestOps *ops, const Segment *seg)
+{
+    if (seg->first) {
+        return seg->last ? ops->only : ops->first;
+    }
+    return seg->last ? ops->last : ops->middle;
+}
+
+/*
+ * How far ahead of una a packet may be. The responder paces what it answers
+ * with data, so READs and atomics are bounded by the PSN space alone (9.7.2).
+ */
+static bool in_window(const SvanRcRequester *req, const SvanRcWqe *wqe,
+                      const Segment *seg)
+{
+    uint32_t limit = svan_rc_has_response(wqe->opcode) ?
+                     SVAN_RC_PSN_HALF / 2 : SVAN_RC_MAX_UNACKED;
+
+    return req->nxt == req->una ||
+           req->nxt - req->una + seg->packets <= limit;
+}
+
+/* 9.7.5.1: at the end of a message, every so many packets, or when stuck */
+static bool wants_ack(const SvanRcRequester *req, const Segment *seg)
+{
+    uint32_t next = req->nxt + seg->packets;
+
+    return seg->last || next - req->ack_asked >= SVAN_RC_ACK_EVERY ||
+           next - req->una >= SVAN_RC_MAX_UNACKED;
+}
+
+/* All headers but the address. READ: what is still missing is asked for. */
+static void fill_request(SvanQp *qp, const Segment *seg, SvanPkt *pkt)
+{
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+    const SvanWqe *wqe = &req->out.wqe;
+    const RequestOps *ops = &request_ops[wqe->opcode];
+
+    pkt->ack_req = wants_ack(req, seg);
+    pkt->payload_len = seg->length;
+    if (ops->reth && seg->first) {
+        pkt->va = wqe->remote + seg->offset;
+        pkt->rkey = wqe->rkey;
+        pkt->dma_len = wqe->length - seg->offset;
+    }
+    if (svan_rc_is_atomic(wqe->opcode)) {
+        pkt->va = wqe->remote;
+        pkt->rkey = wqe->rkey;
+        pkt->swap_add = wqe->swap_add;
+        pkt->compare = wqe->opcode == SVAN_WQE_ATOMIC_CMP_SWP ?
+                       wqe->compare : 0;
+    }
+    if (seg->last) {
+        pkt->imm = ops->imm ? wqe->imm : 0;
+        if (wqe->flags & SVAN_WQE_SOLICITED) {
+            pkt->bth_flags |= SVAN_BTH_SE;
+        }
+    }
+}
+
+static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
+                               uint32_t *syndrome)
+{
+    SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
+    SvanGather gather = {
+        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+    };
+
+    if (!seg->length) {
+        return SVAN_STEP_DONE;
+    }
+    if (wqe->flags & SVAN_WQE_INLINE) {
+        pkt->num_runs = 1;
+        pkt->runs[0] = (SvanMem) {
+            .host = wqe->data + seg->offset, .len = seg->length,
+        };
+        return SVAN_STEP_DONE;
+    }
+    return svan_rc_gather(&gather, seg->offset, seg->length, pkt->runs,
+                          &pkt->num_runs, syndrome);
+}
+
+/* The packet at nxt has left. */
+static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
+                 bool asked)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if ((int32_t)(req->high - req->nxt) > 0) {
+        qp->fn->stats.retransmits++;
+    }
+    req->nxt += seg->packets;
+    if ((int32_t)(req->nxt - req->high) > 0) {
+        req->high = req->nxt;
+    }
+    if (asked) {
+        req->ack_asked = req->nxt;
+    }
+    if (req->nxt == wqe->seq + wqe->packets) {
+        req->send++;
+    }
+    svan_rc_start_ack_timer(qp);
+}
+
+static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanRcWqe *wqe = svan_rc_wqe(req, req->send);
+    Segment seg = segment_at(qp, wqe, req->nxt);
+    uint8_t opcode = opcode_of(&request_ops[wqe->opcode], &seg);
+    uint32_t syndrome;
+    SvanStep step;
+    SvanPkt pkt;
+    bool routed;
+
+    if (!in_window(req, wqe, &seg)) {
+        return SVAN_STEP_IDLE;
+    }
+    step = svan_rc_load_wqe(qp, req->send, &req->out, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        svan_rc_fail(qp, req->send, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step != SVAN_STEP_DONE || !svan_rc_afford(budget, seg.length)) {
+        return step;
+    }
+    routed = svan_rc_packet(qp, &pkt, opcode, req->nxt);
+    fill_request(qp, &seg, &pkt);
+    step = gather_payload(qp, &seg, &pkt, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, syndrome);
+        return SVAN_STEP_DONE;
+    }
+    if (step == SVAN_STEP_DONE && routed) {
+        step = svan_pkt_send(qp, &pkt);
+    }
+    if (step == SVAN_STEP_DONE) {
+        sent(qp, wqe, &seg, pkt.ack_req);
+    }
+    return step;
+}
+
+static SvanStep send_next(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanRcWqe *wqe;
+
+    if (req->send == req->tail) {
+        SvanStep step = take(qp);
+
+        if (step != SVAN_STEP_DONE || req->send == req->tail) {
+            return step;
+        }
+    }
+    wqe = svan_rc_wqe(req, req->send);
+    if (wqe->status != SVAN_CQE_SUCCESS) {
+        return SVAN_STEP_IDLE;
+    }
+    if (!wqe->packets) {
+        req->send++;
+        svan_rc_advance(qp, req->una);
+        return SVAN_STEP_DONE;
+    }
+    return transmit(qp, budget);
+}
+
+static SvanStep stay(SvanQp *qp, SvanRcBudget *budget)
+{
+    return SVAN_STEP_IDLE;
+}
+
+static SvanStep (*const by_state[])(SvanQp *qp, SvanRcBudget *budget) = {
+    [SVAN_RC_REQ_OFF]       = stay,
+    [SVAN_RC_REQ_SEND]      = send_next,
+    [SVAN_RC_REQ_RNR_WAIT]  = stay,
+};
+
+SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget)
+{
+    const SvanRc *rc = qp->priv;
+
+    return by_state[rc->req.state](qp, budget);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC responder, the sending half: responses in the order of their PSNs, then
+ * the NAK, then one ACK for everything (9.7.5.1.2). Served by the QP's step.
+ */
+#include <string.h>
+
+#include "rc.h"
+
+/* The ACK extended header, 9.7.5.2.1; flow control by credits is not used. */
+static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)
+{
+    pkt->syndrome = syndrome;
+    pkt->msn = msn;
+}
+
+#define AETH_POSITIVE   (SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS)
+
+static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn)
+{
+    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
+    SvanPkt pkt;
+
+    if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
+        return SVAN_STEP_DONE;
+    }
+    fill_aeth(&pkt, syndrome, resp->msn);
+    return svan_pkt_send(qp, &pkt);
+}
+
+/* ---- NAK ---- */
+
+static SvanStep send_nak(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcNak nak = resp->nak;
+    SvanStep step = send_aeth(qp, nak.aeth, nak.psn);
+
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    resp->nak.pending = false;
+    resp->ack_due = false;
+    if (nak.fatal) {
+        svan_qp_error(qp, nak.event, nak.syndrome);
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- responses ---- */
+
+static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
+{
+    SvanStep step = SVAN_STEP_DONE;
+    SvanPkt pkt;
+
+    if (svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn)) {
+        fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
+        pkt.orig = owed->orig;
+        step = svan_pkt_send(qp, &pkt);
+    }
+    if (step == SVAN_STEP_DONE) {
+        svan_rc_owed_drop(&((SvanRc *)qp->priv)->resp);
+    }
+    return step;
+}
+
+static uint8_t read_opcode(bool first, bool last)
+{
+    if (first) {
+        return last ? SVAN_OP_READ_RESP_ONLY : SVAN_OP_READ_RESP_FIRST;
+    }
+    return last ? SVAN_OP_READ_RESP_LAST : SVAN_OP_READ_RESP_MIDDLE;
+}
+
+/* The memory has gone since the request was accepted. */
+static SvanStep read_failed(SvanQp *qp, const SvanRcOwed *owed,
+                            uint32_t syndrome)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    if (owed->duplicate) {
+        svan_rc_owed_drop(resp);
+        return SVAN_STEP_DONE;
+    }
+    qp->fn->stats.resp_remote_access_errors++;
+    svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn,
+               SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS, owed->psn, 0);
+    resp->nak = (SvanRcNak) {
+        .pending = true, .fatal = true, .psn = owed->psn,
+        .aeth = SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS,
+        .event = SVAN_EVENT_QP_ACCESS_ERR, .syndrome = syndrome,
+    };
+    resp->dead = true;
+    resp->num_owed = 0;
+    resp->num_new = 0;
+    return SVAN_STEP_DONE;
+}
+
+static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
+{
+    SvanRcOwed *owed = &resp->owed[0];
+
+    if (last) {
+        svan_rc_owed_drop(resp);
+        return;
+    }
+    owed->begun = true;
+    owed->psn = (owed->psn + 1) & SVAN_PSN_MASK;
+    owed->va += payload;
+    owed->length -= payload;
+}
+
+static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
+                          const SvanRcOwed *owed)
+{
+    uint32_t mtu = svan_rc_mtu(qp), syndrome;
+    bool last = owed->length <= mtu;
+    uint32_t payload = last ? owed->length : mtu;
+    SvanRcRemote remote = {
+        .qp = qp, .va = owed->va, .rkey = owed->rkey, .whole = owed->length,
+        .len = payload, .access = SVAN_ACCESS_REMOTE_READ,
+    };
+    SvanStep step;
+    SvanPkt pkt;
+    bool routed;
+
+    if (!svan_rc_afford(budget, payload)) {
+        return SVAN_STEP_DONE;
+    }
+    routed = svan_rc_packet(qp, &pkt, read_opcode(!owed->begun, last),
+                            owed->psn);
+    step = svan_rc_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        return read_failed(qp, owed, syndrome);
+    }
+    fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
+    pkt.payload_len = payload;
+    if (step == SVAN_STEP_DONE && routed) {
+        step = svan_pkt_send(qp, &pkt);
+    }
+    if (step == SVAN_STEP_DONE) {
+        read_sent(&((SvanRc *)qp->priv)->resp, payload, last);
+    }
+    return step;
+}
+
+SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanStep step;
+
+    if (resp->num_owed) {
+        const SvanRcOwed *owed = &resp->owed[0];
+
+        return owed->atomic ? send_atomic(qp, owed) :
+                              send_read(qp, budget, owed);
+    }
+    if (resp->nak.pending) {
+        return send_nak(qp);
+    }
+    if (!resp->ack_due) {
+        return SVAN_STEP_IDLE;
+    }
+    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1);
+    if (step == SVAN_STEP_DONE) {
+        resp->ack_due = false;
+    }
+    return step;
+}

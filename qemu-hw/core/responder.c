@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC responder, the receiving half: validates requests in the order of the
+ * specification (9.7.4.1, table 58), executes them, and notes what is owed
+ * (respond.c). Nothing is transmitted here and the QP's state is not changed.
+ */
+#include <string.h>
+
+#include "rc.h"
+
+/* ---- refusing ---- */
+
+static void record_nak(SvanQp *qp, const SvanRcNak *nak)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    resp->nak = *nak;
+    resp->nak.pending = true;
+    resp->nak.psn = resp->epsn;
+    resp->quiet = true;
+    resp->dead = nak->fatal;
+    svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn, nak->aeth, resp->epsn, 0);
+    svan_qp_schedule(qp);
+}
+
+/* A request that takes the QP to the error state, tables 44 and 58. */
+static SvanStep refuse(SvanQp *qp, uint8_t code, uint8_t event,
+                       uint32_t syndrome)
+{
+    SvanRcNak nak = {
+        .fatal = true, .aeth = SVAN_AETH_NAK | code, .event = event,
+        .syndrome = syndrome,
+    };
+
+    if (code == SVAN_NAK_REMOTE_ACCESS) {
+        qp->fn->stats.resp_remote_access_errors++;
+    }
+    record_nak(qp, &nak);
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep refuse_invalid(SvanQp *qp, uint32_t syndrome)
+{
+    return refuse(qp, SVAN_NAK_INVALID_REQUEST, SVAN_EVENT_QP_REQ_ERR,
+                  syndrome);
+}
+
+static SvanStep refuse_access(SvanQp *qp, uint32_t syndrome)
+{
+    return refuse(qp, SVAN_NAK_REMOTE_ACCESS, SVAN_EVENT_QP_ACCESS_ERR,
+                  syndrome);
+}
+
+/* The receive WQE in use is at fault; it completes with recv_status. */
+static SvanStep refuse_receive(SvanQp *qp, uint8_t code, uint8_t recv_status,
+                               uint32_t syndrome)
+{
+    SvanRcNak nak = {
+        .fatal = true, .aeth = SVAN_AETH_NAK | code,
+        .recv_status = recv_status, .syndrome = syndrome,
+    };
+
+    if (recv_status == SVAN_CQE_LOC_LEN_ERR) {
+        qp->fn->stats.resp_local_length_error++;
+    }
+    record_nak(qp, &nak);
+    return SVAN_STEP_DONE;
+}
+
+/* The queues of this end are at fault, and no receive WQE can tell. */
+static SvanStep refuse_local(SvanQp *qp, uint32_t syndrome)
+{
+    return refuse(qp, SVAN_NAK_REMOTE_OPERATIONAL, SVAN_EVENT_QP_FATAL,
+                  syndrome);
+}
+
+static SvanStep not_ready(SvanQp *qp)
+{
+    SvanRcNak nak = {
+        .aeth = SVAN_AETH_RNR_NAK | (qp->min_rnr_timer & SVAN_AETH_VALUE_MASK),
+    };
+
+    qp->fn->stats.out_of_buffer++;
+    qp->fn->stats.rnr_nak_sent++;
+    record_nak(qp, &nak);
+    return SVAN_STEP_DONE;
+}
+
+/* ---- progress ---- */
+
+/*
+ * A packet of the expected PSN was executed. With a response of its own there
+ * is no need of an ACK, for what came before it neither.
+ */
+static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
+                     bool response)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
+    resp->quiet = false;
+    resp->nak.pending = false;
+    resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
+    if (!resp->established && qp->state == SVAN_QPS_RTR) {
+        svan_event(qp->fn, SVAN_EVENT_QP_COMM_EST, qp->qpn, 0);
+    }
+    resp->established = true;
+    if (resp->ack_due) {
+        svan_qp_schedule(qp);
+    }
+}
+
+static void message_done(SvanRcResponder *resp)
+{
+    resp->msn = (resp->msn + 1) & SVAN_PSN_MASK;
+    resp->message = SVAN_RC_MSG_NONE;
+    resp->offset = 0;
+}
+
+/* ---- receive WQEs ---- */
+
+/* IDLE: there is none */
+static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanStep step = SVAN_STEP_DONE;
+
+    if (!qp->log_rq_stride) {
+        return SVAN_STEP_IDLE;
+    }
+    if (resp->rq_ci == resp->rq_pi) {
+        step = svan_rq_producer(qp, resp->rq_ci, &resp->rq_pi, syndrome);
+    }
+    return step == SVAN_STEP_DONE && resp->rq_ci == resp->rq_pi ?
+           SVAN_STEP_IDLE : step;
+}
+
+/* resp->rwqe is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
+static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanStep step;
+
+    if (resp->rwqe_valid) {
+        return SVAN_STEP_DONE;
+    }
+    *status = SVAN_CQE_SUCCESS;
+    step = find_receive(qp, syndrome);
+    if (step == SVAN_STEP_DONE) {
+        step = svan_rwqe_fetch(qp, resp->rq_ci, &resp->rwqe, status, syndrome);
+        resp->rwqe_valid = step == SVAN_STEP_DONE;
+    }
+    return step;
+}
+
+static SvanStep no_receive(SvanQp *qp, SvanStep step, uint8_t status,
+                           uint32_t syndrome)
+{
+    switch (step) {
+    case SVAN_STEP_IDLE:
+        return not_ready(qp);
+    case SVAN_STEP_ERROR:
+        return status == SVAN_CQE_SUCCESS ? refuse_local(qp, syndrome) :
+               refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL, status,
+                              syndrome);
+    default:
+        return step;
+    }
+}
+
+static void finish_receive(SvanRcResponder *resp)
+{
+    resp->rq_ci++;
+    resp->rwqe_valid = false;
+}
+
+/* The completion of a message that takes a receive WQE. */
+static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
+                             uint32_t length)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    bool write = resp->message == SVAN_RC_MSG_WRITE;
+    struct svan_cqe cqe = {
+        .qpn = svan_cpu_to_le32(qp->qpn),
+        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
+        .byte_len = svan_cpu_to_le32(length),
+        .src_qpn = svan_cpu_to_le32(qp->dest_qpn),
+        .opcode = write ? SVAN_CQE_RECV_WRITE_IMM :
+                  svan_op_info(pkt->opcode)->immdt ? SVAN_CQE_RECV_IMM :
+                                                     SVAN_CQE_RECV,
+        .owner = pkt->bth_flags & SVAN_BTH_SE ? SVAN_CQE_SOLICITED : 0,
+    };
+
+    if (svan_op_info(pkt->opcode)->immdt) {
+        cqe.imm = pkt->imm;
+    }
+    svan_cq_commit(slot, &cqe);
+    finish_receive(resp);
+}
+
+/* ---- SEND ---- */
+
+static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    bool last = svan_op_info(pkt->opcode)->last;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
+    SvanGather gather = { .qp = qp, .access = SVAN_ACCESS_LOCAL_WRITE };
+    uint8_t status = SVAN_CQE_SUCCESS;
+    SvanCqSlot slot;
+    SvanStep step = load_receive(qp, &status, &syndrome);
+
+    if (step != SVAN_STEP_DONE) {
+        return no_receive(qp, step, status, syndrome);
+    }
+    if ((uint64_t)resp->offset + pkt->payload_len > resp->rwqe.length) {
+        return refuse_receive(qp, SVAN_NAK_INVALID_REQUEST,
+                              SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);
+    }
+    gather.sge = resp->rwqe.sge;
+    gather.num_sge = resp->rwqe.num_sge;
+    step = svan_rc_gather(&gather, resp->offset, pkt->payload_len, runs,
+                          &num_runs, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
+                              SVAN_CQE_LOC_PROT_ERR, syndrome);
+    }
+    if (step == SVAN_STEP_DONE && last) {
+        step = svan_cq_reserve(qp->recv_cq, &slot);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_ERROR ?
+               refuse_local(qp, SVAN_SYN_CQ_OVERRUN) : step;
+    }
+    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
+                 pkt->payload_len);
+    resp->message = SVAN_RC_MSG_SEND;
+    resp->offset += pkt->payload_len;
+    if (last) {
+        complete_receive(qp, pkt, &slot, resp->offset);
+        message_done(resp);
+    }
+    executed(qp, pkt, 1, false);
+    return SVAN_STEP_DONE;
+}
+
+/* ---- RDMA WRITE ---- */
+
+/* 9.7.4.1.5: against the length that was announced */
+static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
+{
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+
+    return info->last ? pkt->payload_len == left : pkt->payload_len < left;
+}
+
+/* What a WRITE with immediate data takes: a receive WQE and its completion. */
+static SvanStep reserve_receive(SvanQp *qp, SvanCqSlot *slot, SvanStep *refused)
+{
+    uint32_t syndrome = SVAN_SYN_NONE;
+    SvanStep step = find_receive(qp, &syndrome);
+
+    if (step != SVAN_STEP_DONE) {
+        *refused = no_receive(qp, step, SVAN_CQE_SUCCESS, syndrome);
+        return step;
+    }
+    step = svan_cq_reserve(qp->recv_cq, slot);
+    *refused = step == SVAN_STEP_ERROR ?
+               refuse_local(qp, SVAN_SYN_CQ_OVERRUN) : step;
+    return step;
+}
+
+static void begin_write(SvanRcResponder *resp, const SvanPkt *pkt)
+{
+    resp->message = SVAN_RC_MSG_WRITE;
+    resp->offset = 0;
+    resp->va = pkt->va;
+    resp->rkey = pkt->rkey;
+    resp->length = pkt->dma_len;
+}
+
+static SvanStep rx_write(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    uint32_t total = info->first ? pkt->dma_len : resp->length;
+    uint32_t offset = info->first ? 0 : resp->offset;
+    SvanRcRemote remote = {
+        .qp = qp, .va = (info->first ? pkt->va : resp->va) + offset,
+        .rkey = info->first ? pkt->rkey : resp->rkey,
+        .whole = total - offset, .len = pkt->payload_len,
+        .access = SVAN_ACCESS_REMOTE_WRITE,
+    };
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs, syndrome;
+    SvanStep step, refused;
+    SvanCqSlot slot;
+
+    if (!(qp->access & SVAN_ACCESS_REMOTE_WRITE)) {
+        return refuse_invalid(qp, SVAN_SYN_KEY_ACCESS);
+    }
+    if (total > SVAN_MAX_MSG || !write_length_ok(pkt, total - offset)) {
+        return refuse_invalid(qp, SVAN_SYN_LENGTH);
+    }
+    step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_ERROR ? refuse_access(qp, syndrome) : step;
+    }
+    if (info->immdt &&
+        reserve_receive(qp, &slot, &refused) != SVAN_STEP_DONE) {
+        return refused;
+    }
+    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
+                 pkt->payload_len);
+    if (info->first) {
+        begin_write(resp, pkt);
+        qp->fn->stats.rx_write_requests++;
+    }
+    resp->offset += pkt->payload_len;
+    if (info->immdt) {
+        complete_receive(qp, pkt, &slot, resp->length);
+    }
+    if (info->last) {
+        message_done(resp);
+    }
+    executed(qp, pkt, 1, false);
+    return SVAN_STEP_DONE;
+}
+
+/* ---- READ and atomics: what is owed ---- */
+
+void svan_rc_owed_drop(SvanRcResponder *resp)
+{
+    if (!resp->owed[0].duplicate) {
+        resp->num_new--;
+    }
+    resp->num_owed--;
+    memmove(&resp->owed[0], &resp->owed[1],
+            resp->num_owed * sizeof(resp->owed[0]));
+}
+
+/* How long ago; all that is owed lies before the expected PSN. */
+static uint32_t age(const SvanRcResponder *resp, uint32_t psn)
+{
+    return svan_rc_psn_sub(resp->epsn, psn);
+}
+
+/* The PSN behind the last packet of an answer: same end, same answer. */
+static uint32_t owed_end(const SvanQp *qp, const SvanRcOwed *owed)
+{
+    uint32_t packets = owed->atomic ? 1 : svan_rc_packets(qp, owed->length);
+
+    return (owed->psn + packets) & SVAN_PSN_MASK;
+}
+
+/*
+ * An answer takes its place by PSN. When it is owed already it begins anew
+ * where it is asked from: what came before has arrived (9.7.5.1.3).
+ */
+static void owe(SvanQp *qp, const SvanRcOwed *owed)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    uint32_t end_age = age(resp, owed_end(qp, owed)), i = 0;
+
+    while (i < resp->num_owed &&
+           age(resp, owed_end(qp, &resp->owed[i])) > end_age) {
+        i++;
+    }
+    if (i < resp->num_owed &&
+        age(resp, owed_end(qp, &resp->owed[i])) == end_age) {
+        bool duplicate = resp->owed[i].duplicate;
+
+        resp->owed[i] = *owed;
+        resp->owed[i].duplicate = duplicate;
+    } else if (resp->num_owed < SVAN_RC_OWED) {
+        memmove(&resp->owed[i + 1], &resp->owed[i],
+                (resp->num_owed - i) * sizeof(resp->owed[0]));
+        resp->owed[i] = *owed;
+        resp->num_owed++;
+        resp->num_new += !owed->duplicate;
+    }
+    svan_qp_schedule(qp);
+}
+
+static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanAccess access = {
+        .fn = qp->fn, .qp = qp, .key = pkt->rkey, .va = pkt->va,
+        .len = pkt->dma_len, .access = SVAN_ACCESS_REMOTE_READ,
+    };
+    SvanRcOwed owed = {
+        .psn = pkt->psn, .rkey = pkt->rkey, .length = pkt->dma_len,
+        .va = pkt->va,
+    };
+    uint32_t syndrome;
+
+    if (!(qp->access & SVAN_ACCESS_REMOTE_READ)) {
+        return refuse_invalid(qp, SVAN_SYN_KEY_ACCESS);
+    }
+    if (pkt->dma_len > SVAN_MAX_MSG) {
+        return refuse_invalid(qp, SVAN_SYN_LENGTH);
+    }
+    if (resp->num_new >= qp->max_dest_rd_atomic ||
+        resp->num_owed == SVAN_RC_OWED) {
+        return refuse_invalid(qp, SVAN_SYN_OPCODE);
+    }
+    if (access.len &&
+        svan_check_access(&access, &syndrome) != SVAN_STEP_DONE) {
+        return refuse_access(qp, syndrome);
+    }
+    qp->fn->stats.rx_read_requests++;
+    message_done(resp);
+    owed.msn = resp->msn;
+    executed(qp, pkt, svan_rc_packets(qp, pkt->dma_len), true);
+    owe(qp, &owed);
+    return SVAN_STEP_DONE;
+}
+
+/* The guest's CPUs may do the same to this word with LOCK instructions. */
+static uint64_t execute_atomic(void *host, const SvanPkt *pkt)
+{
+    uint64_t *word = host;
+    uint64_t orig;
+
+    if (pkt->opcode == SVAN_OP_CMP_SWP) {
+        orig = htole64(pkt->compare);
+        __atomic_compare_exchange_n(word, &orig, htole64(pkt->swap_add), false,
+                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return le64toh(orig);
+    }
+#if __BYTE_ORDER == __LITTLE_ENDIAN
+    return __atomic_fetch_add(word, pkt->swap_add, __ATOMIC_SEQ_CST);
+#else
+    orig = __atomic_load_n(word, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(word, &orig,
+                                        htole64(le64toh(orig) + pkt->swap_add),
+                                        false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+    }
+    return le64toh(orig);
+#endif
+}
+
+static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
+{
+    resp->atomics[resp->next_atomic] = (SvanRcAtomic) {
+        .valid = true, .psn = owed->psn, .msn = owed->msn, .orig = owed->orig,
+    };
+    resp->next_atomic = (resp->next_atomic + 1) % SVAN_MAX_RD_ATOMIC;
+}
+
+/* 9.4.5: a word of 8 bytes, aligned */
+static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcRemote remote = {
+        .qp = qp, .va = pkt->va, .rkey = pkt->rkey, .whole = 8, .len = 8,
+        .access = SVAN_ACCESS_REMOTE_ATOMIC,
+    };
+    SvanRcOwed owed = { .atomic = true, .psn = pkt->psn };
+    uint32_t num_runs, syndrome;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    SvanStep step;
+
+    if (!(qp->access & SVAN_ACCESS_REMOTE_ATOMIC)) {
+        return refuse_invalid(qp, SVAN_SYN_KEY_ACCESS);
+    }
+    if (pkt->va & 7) {
+        return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
+    }
+    if (resp->num_new >= qp->max_dest_rd_atomic ||
+        resp->num_owed == SVAN_RC_OWED) {
+        return refuse_invalid(qp, SVAN_SYN_OPCODE);
+    }
+    step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_ERROR ? refuse_access(qp, syndrome) : step;
+    }
+    if (num_runs != 1 || ((uintptr_t)runs[0].host & 7)) {
+        return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
+    }
+    owed.orig = execute_atomic(runs[0].host, pkt);
+    svan_stored(qp->fn, &runs[0]);
+    qp->fn->stats.rx_atomic_requests++;
+    message_done(resp);
+    owed.msn = resp->msn;
+    remember_atomic(resp, &owed);
+    executed(qp, pkt, 1, true);
+    owe(qp, &owed);
+    return SVAN_STEP_DONE;
+}
+
+/* ---- duplicates, 9.7.5.1.3 ---- */
+
+/*
+ * Executed again if it is wholly in the past and still permitted; a stale one
+ * is no reason to break the connection.
+ */
+static void read_again(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcOwed owed = {
+        .duplicate = true, .psn = pkt->psn, .msn = resp->msn,
+        .rkey = pkt->rkey, .length = pkt->dma_len, .va = pkt->va,
+    };
+
+    if (pkt->dma_len <= SVAN_MAX_MSG &&
+        (qp->access & SVAN_ACCESS_REMOTE_READ) &&
+        svan_rc_packets(qp, pkt->dma_len) <= age(resp, pkt->psn)) {
+        owe(qp, &owed);
+    }
+}
+
+static void atomic_again(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
+        const SvanRcAtomic *done = &resp->atomics[i];
+        SvanRcOwed owed = {
+            .atomic = true, .duplicate = true, .psn = done->psn,
+            .msn = done->msn, .orig = done->orig,
+        };
+
+        if (done->valid && done->psn == pkt->psn) {
+            owe(qp, &owed);
+            return;
+        }
+    }
+}
+
+static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    qp->fn->stats.duplicate_request++;
+    svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+               SVAN_DROP_DUPLICATE);
+    switch (pkt->opcode) {
+    case SVAN_OP_READ_REQUEST:
+        read_again(qp, pkt);
+        break;
+    case SVAN_OP_CMP_SWP:
+    case SVAN_OP_FETCH_ADD:
+        atomic_again(qp, pkt);
+        break;
+    default:
+        resp->ack_due = true;
+        svan_qp_schedule(qp);
+        break;
+    }
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcNak nak = { .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ };
+
+    qp->fn->stats.out_of_sequence++;
+    svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+               SVAN_DROP_OUT_OF_SEQUENCE);
+    if (!resp->quiet) {
+        record_nak(qp, &nak);
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- dispatch ---- */
+
+/* What each request is, and which message it may continue; table 38 */
+typedef struct RequestRule {
+    SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);     /* NULL: none */
+    SvanRcMessage after;
+} RequestRule;
+
+static const RequestRule rules[] = {
+    [SVAN_OP_SEND_FIRST]        = { rx_send, SVAN_RC_MSG_NONE },
+    [SVAN_OP_SEND_MIDDLE]       = { rx_send, SVAN_RC_MSG_SEND },
+    [SVAN_OP_SEND_LAST]         = { rx_send, SVAN_RC_MSG_SEND },
+    [SVAN_OP_SEND_LAST_IMM]     = { rx_send, SVAN_RC_MSG_SEND },
+    [SVAN_OP_SEND_ONLY]         = { rx_send, SVAN_RC_MSG_NONE },
+    [SVAN_OP_SEND_ONLY_IMM]     = { rx_send, SVAN_RC_MSG_NONE },
+    [SVAN_OP_WRITE_FIRST]       = { rx_write, SVAN_RC_MSG_NONE },
+    [SVAN_OP_WRITE_MIDDLE]      = { rx_write, SVAN_RC_MSG_WRITE },
+    [SVAN_OP_WRITE_LAST]        = { rx_write, SVAN_RC_MSG_WRITE },
+    [SVAN_OP_WRITE_LAST_IMM]    = { rx_write, SVAN_RC_MSG_WRITE },
+    [SVAN_OP_WRITE_ONLY]        = { rx_write, SVAN_RC_MSG_NONE },
+    [SVAN_OP_WRITE_ONLY_IMM]    = { rx_write, SVAN_RC_MSG_NONE },
+    [SVAN_OP_READ_REQUEST]      = { rx_read, SVAN_RC_MSG_NONE },
+    [SVAN_OP_CMP_SWP]           = { rx_atomic, SVAN_RC_MSG_NONE },
+    [SVAN_OP_FETCH_ADD]         = { rx_atomic, SVAN_RC_MSG_NONE },
+    [SVAN_OP_SEND_LAST_INV]     = { NULL, SVAN_RC_MSG_SEND },
+    [SVAN_OP_SEND_ONLY_INV]     = { NULL, SVAN_RC_MSG_NONE },
+};
+
+/* 9.7.4.1.5: FIRST and MIDDLE are full, LAST has something, none is more */
+static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
+{
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    uint32_t mtu = svan_rc_mtu(qp);
+
+    if (!info->last) {
+        return pkt->payload_len == mtu;
+    }
+    return pkt->payload_len <= mtu && (info->first || pkt->payload_len);
+}
+
+SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
+    const RequestRule *rule;
+
+    if (resp->dead) {
+        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_WRONG_STATE);
+        return SVAN_STEP_DONE;
+    }
+    if (ahead >= SVAN_RC_PSN_HALF) {
+        return rx_duplicate(qp, pkt);
+    }
+    if (ahead) {
+        return rx_out_of_sequence(qp, pkt);
+    }
+    if (pkt->opcode >= sizeof(rules) / sizeof(rules[0])) {
+        return refuse_invalid(qp, SVAN_SYN_OPCODE);
+    }
+    rule = &rules[pkt->opcode];
+    if (!rule->rx || rule->after != resp->message) {
+        return refuse_invalid(qp, SVAN_SYN_OPCODE);
+    }
+    if (!payload_ok(qp, pkt)) {
+        return refuse_invalid(qp, SVAN_SYN_LENGTH);
+    }
+    return rule->rx(qp, pkt);
+}
+
+/* ---- flushing ---- */
+
+SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    struct svan_cqe cqe = {
+        .qpn = svan_cpu_to_le32(qp->qpn), .opcode = SVAN_CQE_RECV,
+        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
+        .status = resp->nak.recv_status ? resp->nak.recv_status :
+                                          SVAN_CQE_WR_FLUSH_ERR,
+    };
+    uint32_t syndrome;
+    SvanCqSlot slot;
+    SvanStep step = find_receive(qp, &syndrome);
+
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
+    }
+    step = svan_cq_reserve(qp->recv_cq, &slot);
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    if (step == SVAN_STEP_DONE) {
+        if (resp->nak.recv_status) {
+            cqe.vendor_err = svan_cpu_to_le32(resp->nak.syndrome);
+            qp->fn->stats.resp_cqe_error++;
+        } else {
+            qp->fn->stats.resp_cqe_flush_error++;
+        }
+        svan_cq_commit(&slot, &cqe);
+    }
+    resp->nak.recv_status = SVAN_CQE_SUCCESS;
+    finish_receive(resp);
+    return SVAN_STEP_DONE;
+}
