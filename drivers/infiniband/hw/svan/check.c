@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What users send, looked at before anything is done with it, and the names of
+ * verbs and device put side by side. Nothing here touches the device.
+ */
+
+#include <kunit/visibility.h>
+#include <linux/overflow.h>
+
+#include "svan_ib.h"
+
+/* Read a command's private part. A longer one may come from a newer provider. */
+int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata)
+{
+	if (udata->inlen < size)
+		return -EINVAL;
+	if (udata->inlen > size &&
+	    !ib_is_udata_cleared(udata, size, udata->inlen - size))
+		return -EOPNOTSUPP;
+	return ib_copy_from_udata(ureq, udata, size);
+}
+
+/* The same for commands that have no private part. */
+int svan_ib_no_ureq(struct ib_udata *udata)
+{
+	if (udata && udata->inlen &&
+	    !ib_is_udata_cleared(udata, 0, udata->inlen))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+int svan_ib_write_uresp(struct ib_udata *udata, void *uresp, size_t size)
+{
+	if (!udata)
+		return 0;
+	return ib_copy_to_udata(udata, uresp, min(size, udata->outlen));
+}
+
+/* A part of a queue buffer: 64-byte aligned, inside, and nobody else's. */
+struct svan_ib_part {
+	u64 offset;
+	u64 size;
+};
+
+static bool svan_ib_parts_ok(const struct svan_ib_part *parts, int count,
+			     u64 length)
+{
+	int i, j;
+
+	for (i = 0; i < count; i++) {
+		if (parts[i].offset % SVAN_WQEBB_SIZE)
+			return false;
+		if (parts[i].size > length ||
+		    parts[i].offset > length - parts[i].size)
+			return false;
+		for (j = 0; j < i; j++)
+			if (parts[i].offset < parts[j].offset + parts[j].size &&
+			    parts[j].offset < parts[i].offset + parts[i].size)
+				return false;
+	}
+	return true;
+}
+
+static bool svan_ib_buffer_ok(u64 va, u64 length)
+{
+	u64 end;
+
+	return length && !(va & ~PAGE_MASK) &&
+	       !check_add_overflow(va, length, &end);
+}
+
+int svan_ib_check_cq_ureq(const struct svan_ureq_create_cq *ureq,
+			  const struct svan_caps *caps, u32 cqe)
+{
+	struct svan_ib_part parts[] = {
+		{ .offset = 0 },
+		{ .offset = ureq->dbr_offset, .size = sizeof(struct svan_cq_dbr) },
+	};
+
+	if (ureq->log_size > SVAN_CQ_MAX_LOG_SIZE ||
+	    BIT(ureq->log_size) > le32_to_cpu(caps->max_cqe) ||
+	    BIT(ureq->log_size) < cqe)
+		return -EINVAL;
+	if (!svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length))
+		return -EINVAL;
+
+	parts[0].size = sizeof(struct svan_cqe) << ureq->log_size;
+	if (!svan_ib_parts_ok(parts, ARRAY_SIZE(parts), ureq->buf_length))
+		return -EINVAL;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_check_cq_ureq);
+
+static bool svan_ib_rq_ok(const struct svan_ureq_create_qp *ureq,
+			  const struct svan_caps *caps)
+{
+	if (!ureq->log_rq_stride)
+		return !ureq->log_rq_size && !ureq->rq_offset;
+
+	return ureq->log_rq_stride >= SVAN_RWQE_MIN_LOG_STRIDE &&
+	       ureq->log_rq_stride <= SVAN_RWQE_MAX_LOG_STRIDE &&
+	       ureq->log_rq_size <= SVAN_RQ_MAX_LOG_SIZE &&
+	       BIT(ureq->log_rq_size) <= le32_to_cpu(caps->max_qp_rwqe);
+}
+
+int svan_ib_check_qp_ureq(const struct svan_ureq_create_qp *ureq,
+			  const struct svan_caps *caps)
+{
+	struct svan_ib_part parts[] = {
+		{ .offset = ureq->sq_offset },
+		{ .offset = ureq->dbr_offset, .size = sizeof(struct svan_qp_dbr) },
+		{ .offset = ureq->rq_offset },
+	};
+	int count = ureq->log_rq_stride ? 3 : 2;
+
+	if (ureq->reserved)
+		return -EINVAL;
+	if (ureq->log_sq_bbs > SVAN_SQ_MAX_LOG_BBS ||
+	    BIT(ureq->log_sq_bbs) > le32_to_cpu(caps->max_qp_wqebb))
+		return -EINVAL;
+	if (!svan_ib_rq_ok(ureq, caps))
+		return -EINVAL;
+	if (!svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length))
+		return -EINVAL;
+
+	parts[0].size = (u64)SVAN_WQEBB_SIZE << ureq->log_sq_bbs;
+	parts[2].size = 1ull << (ureq->log_rq_stride + ureq->log_rq_size);
+	if (!svan_ib_parts_ok(parts, count, ureq->buf_length))
+		return -EINVAL;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_check_qp_ureq);
+
+int svan_ib_check_qp_cap(const struct ib_qp_cap *cap,
+			 const struct svan_caps *caps)
+{
+	if (cap->max_send_wr > le32_to_cpu(caps->max_qp_wqebb) ||
+	    cap->max_recv_wr > le32_to_cpu(caps->max_qp_rwqe) ||
+	    cap->max_send_sge > le16_to_cpu(caps->max_sge) ||
+	    cap->max_recv_sge > le16_to_cpu(caps->max_sge) ||
+	    cap->max_inline_data > le16_to_cpu(caps->max_inline))
+		return -EINVAL;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_check_qp_cap);
+
+static const struct {
+	int ib;
+	u32 svan;
+} svan_ib_rights[] = {
+	{ IB_ACCESS_LOCAL_WRITE,	SVAN_ACCESS_LOCAL_WRITE },
+	{ IB_ACCESS_REMOTE_WRITE,	SVAN_ACCESS_REMOTE_WRITE },
+	{ IB_ACCESS_REMOTE_READ,	SVAN_ACCESS_REMOTE_READ },
+	{ IB_ACCESS_REMOTE_ATOMIC,	SVAN_ACCESS_REMOTE_ATOMIC },
+	{ IB_ACCESS_RELAXED_ORDERING,	SVAN_ACCESS_RELAXED_ORDERING },
+};
+
+static u32 svan_ib_map_rights(int ib_access, int *unknown)
+{
+	u32 access = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(svan_ib_rights); i++) {
+		if (ib_access & svan_ib_rights[i].ib)
+			access |= svan_ib_rights[i].svan;
+		ib_access &= ~svan_ib_rights[i].ib;
+	}
+	*unknown = ib_access;
+	return access;
+}
+
+/* Rights of a key. Flags that only give advice need no support. */
+int svan_ib_mr_access(int ib_access, u32 *access)
+{
+	int unknown;
+
+	*access = svan_ib_map_rights(ib_access, &unknown);
+	if (unknown & ~(IB_ACCESS_OPTIONAL | IB_ACCESS_HUGETLB))
+		return -EOPNOTSUPP;
+	if (*access & (SVAN_ACCESS_REMOTE_WRITE | SVAN_ACCESS_REMOTE_ATOMIC) &&
+	    !(*access & SVAN_ACCESS_LOCAL_WRITE))
+		return -EINVAL;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_mr_access);
+
+/* Rights that a QP grants. As elsewhere, others than the remote ones are idle. */
+u32 svan_ib_qp_access(int ib_access)
+{
+	int unknown;
+
+	return svan_ib_map_rights(ib_access, &unknown) & SVAN_ACCESS_REMOTE_MASK;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_qp_access);
+
+int svan_ib_from_qp_access(u32 access)
+{
+	int i, ib_access = 0;
+
+	for (i = 0; i < ARRAY_SIZE(svan_ib_rights); i++)
+		if (access & SVAN_ACCESS_REMOTE_MASK & svan_ib_rights[i].svan)
+			ib_access |= svan_ib_rights[i].ib;
+	return ib_access;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_from_qp_access);
+
+enum ib_wc_status svan_ib_wc_status(u8 status)
+{
+	static const enum ib_wc_status map[] = {
+		[SVAN_CQE_SUCCESS]		= IB_WC_SUCCESS,
+		[SVAN_CQE_LOC_LEN_ERR]		= IB_WC_LOC_LEN_ERR,
+		[SVAN_CQE_LOC_QP_OP_ERR]	= IB_WC_LOC_QP_OP_ERR,
+		[SVAN_CQE_LOC_PROT_ERR]		= IB_WC_LOC_PROT_ERR,
+		[SVAN_CQE_WR_FLUSH_ERR]		= IB_WC_WR_FLUSH_ERR,
+		[SVAN_CQE_MW_BIND_ERR]		= IB_WC_MW_BIND_ERR,
+		[SVAN_CQE_BAD_RESP_ERR]		= IB_WC_BAD_RESP_ERR,
+		[SVAN_CQE_LOC_ACCESS_ERR]	= IB_WC_LOC_ACCESS_ERR,
+		[SVAN_CQE_REM_INV_REQ_ERR]	= IB_WC_REM_INV_REQ_ERR,
+		[SVAN_CQE_REM_ACCESS_ERR]	= IB_WC_REM_ACCESS_ERR,
+		[SVAN_CQE_REM_OP_ERR]		= IB_WC_REM_OP_ERR,
+		[SVAN_CQE_RETRY_EXC_ERR]	= IB_WC_RETRY_EXC_ERR,
+		[SVAN_CQE_RNR_RETRY_EXC_ERR]	= IB_WC_RNR_RETRY_EXC_ERR,
+		[SVAN_CQE_REM_ABORT_ERR]	= IB_WC_REM_ABORT_ERR,
+		[SVAN_CQE_FATAL_ERR]		= IB_WC_FATAL_ERR,
+		[SVAN_CQE_GENERAL_ERR]		= IB_WC_GENERAL_ERR,
+	};
+
+	return status < ARRAY_SIZE(map) ? map[status] : IB_WC_GENERAL_ERR;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_wc_status);
+
+enum ib_wc_opcode svan_ib_wc_send_opcode(u8 wqe_opcode)
+{
+	switch (wqe_opcode) {
+	case SVAN_WQE_RDMA_WRITE:
+	case SVAN_WQE_RDMA_WRITE_IMM:
+		return IB_WC_RDMA_WRITE;
+	case SVAN_WQE_RDMA_READ:
+		return IB_WC_RDMA_READ;
+	case SVAN_WQE_ATOMIC_CMP_SWP:
+		return IB_WC_COMP_SWAP;
+	case SVAN_WQE_ATOMIC_FETCH_ADD:
+		return IB_WC_FETCH_ADD;
+	default:
+		return IB_WC_SEND;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_wc_send_opcode);
+
+/* Asynchronous events of a QP; negative: not one. */
+int svan_ib_event_type(u8 event)
+{
+	switch (event) {
+	case SVAN_EVENT_QP_FATAL:
+		return IB_EVENT_QP_FATAL;
+	case SVAN_EVENT_QP_REQ_ERR:
+		return IB_EVENT_QP_REQ_ERR;
+	case SVAN_EVENT_QP_ACCESS_ERR:
+		return IB_EVENT_QP_ACCESS_ERR;
+	case SVAN_EVENT_QP_COMM_EST:
+		return IB_EVENT_COMM_EST;
+	case SVAN_EVENT_QP_SQ_DRAINED:
+		return IB_EVENT_SQ_DRAINED;
+	case SVAN_EVENT_QP_LAST_WQE:
+		return IB_EVENT_QP_LAST_WQE_REACHED;
+	default:
+		return -EINVAL;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_event_type);

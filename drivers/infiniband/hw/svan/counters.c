@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The device's counters as hw_counters of the port (svan/cmd.h, SVAN_STATS). */
+
+#include "svan_ib.h"
+
+static const struct rdma_stat_desc svan_ib_stat_descs[] = {
+#define SVAN_IB_STAT_DESC(stat) { .name = #stat },
+	SVAN_STATS(SVAN_IB_STAT_DESC)
+#undef SVAN_IB_STAT_DESC
+};
+
+struct rdma_hw_stats *svan_ib_alloc_hw_port_stats(struct ib_device *ibdev,
+						  u32 port)
+{
+	return rdma_alloc_hw_stats_struct(svan_ib_stat_descs,
+					  ARRAY_SIZE(svan_ib_stat_descs),
+					  RDMA_HW_STATS_DEFAULT_LIFESPAN);
+}
+
+int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
+			 u32 port, int index)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+	const __le64 *values;
+	struct svan_stats hw;
+	int i, err;
+
+	static_assert(sizeof(hw) / sizeof(*values) ==
+		      ARRAY_SIZE(svan_ib_stat_descs));
+
+	err = svan_cmd_query_stats(dev->sdev, &hw);
+	if (err)
+		return err;
+
+	values = (const __le64 *)&hw;
+	for (i = 0; i < ARRAY_SIZE(svan_ib_stat_descs); i++)
+		stats->value[i] = le64_to_cpu(values[i]);
+	return ARRAY_SIZE(svan_ib_stat_descs);
+}

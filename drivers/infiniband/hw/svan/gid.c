@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The GID table. ib_core keeps it in step with the addresses of the netdev and
+ * of its VLANs, and calls one at a time for a port.
+ */
+
+#include <linux/if_vlan.h>
+#include <rdma/ib_cache.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(attr->device);
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_GID),
+		.set_gid.index = cpu_to_le32(attr->index),
+	};
+	struct svan_cmd_resp resp;
+	u16 vlan = U16_MAX;
+	int err;
+
+	err = rdma_read_gid_l2_fields(attr, &vlan, cmd.set_gid.smac);
+	if (err)
+		return err;
+
+	memcpy(cmd.set_gid.gid, attr->gid.raw, sizeof(cmd.set_gid.gid));
+	if (vlan < VLAN_N_VID) {
+		cmd.set_gid.flags = SVAN_CMD_GID_VLAN;
+		cmd.set_gid.vlan = cpu_to_le16(vlan);
+	}
+
+	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	trace_svan_ib_gid_add(attr, vlan, err);
+	return err;
+}
+
+/*
+ * A QP may still use the entry: its packets are then dropped by the device.
+ * ib_core does not give the index away before the QP is gone or has another AV.
+ */
+int svan_ib_del_gid(const struct ib_gid_attr *attr, void **context)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(attr->device);
+
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_CLEAR_GID, attr->index);
+	trace_svan_ib_gid_del(attr, U16_MAX, 0);
+	return 0;
+}

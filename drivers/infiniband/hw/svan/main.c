@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Binding to the auxiliary device of a function, and the events of its port. */
+
+#include <linux/module.h>
+#include <net/addrconf.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+static const struct ib_device_ops svan_ib_ops = {
+	.owner = THIS_MODULE,
+	.driver_id = RDMA_DRIVER_UNKNOWN,
+	.uverbs_abi_ver = SVAN_UVERBS_ABI_VERSION,
+
+	.add_gid = svan_ib_add_gid,
+	.alloc_hw_port_stats = svan_ib_alloc_hw_port_stats,
+	.alloc_pd = svan_ib_alloc_pd,
+	.alloc_ucontext = svan_ib_alloc_ucontext,
+	.create_cq = svan_ib_create_cq,
+	.create_qp = svan_ib_create_qp,
+	.dealloc_pd = svan_ib_dealloc_pd,
+	.dealloc_ucontext = svan_ib_dealloc_ucontext,
+	.del_gid = svan_ib_del_gid,
+	.dereg_mr = svan_ib_dereg_mr,
+	.destroy_cq = svan_ib_destroy_cq,
+	.destroy_qp = svan_ib_destroy_qp,
+	.disassociate_ucontext = svan_ib_disassociate_ucontext,
+	.fill_res_cq_entry = svan_ib_fill_res_cq,
+	.fill_res_mr_entry = svan_ib_fill_res_mr,
+	.fill_res_qp_entry = svan_ib_fill_res_qp,
+	.get_dev_fw_str = svan_ib_get_fw_str,
+	.get_dma_mr = svan_ib_get_dma_mr,
+	.get_hw_stats = svan_ib_get_hw_stats,
+	.get_link_layer = svan_ib_get_link_layer,
+	.get_port_immutable = svan_ib_get_port_immutable,
+	.mmap = svan_ib_mmap,
+	.mmap_free = svan_ib_mmap_free,
+	.modify_cq = svan_ib_modify_cq,
+	.modify_qp = svan_ib_modify_qp,
+	.poll_cq = svan_ib_poll_cq,
+	.post_recv = svan_ib_post_recv,
+	.post_send = svan_ib_post_send,
+	.query_device = svan_ib_query_device,
+	.query_pkey = svan_ib_query_pkey,
+	.query_port = svan_ib_query_port,
+	.query_qp = svan_ib_query_qp,
+	.reg_user_mr = svan_ib_reg_user_mr,
+	.req_notify_cq = svan_ib_req_notify_cq,
+
+	INIT_RDMA_OBJ_SIZE(ib_cq, svan_ib_cq, ibcq),
+	INIT_RDMA_OBJ_SIZE(ib_pd, svan_ib_pd, ibpd),
+	INIT_RDMA_OBJ_SIZE(ib_qp, svan_ib_qp, ibqp),
+	INIT_RDMA_OBJ_SIZE(ib_ucontext, svan_ib_ucontext, ibucontext),
+};
+
+static void svan_ib_dispatch(struct svan_ib_dev *dev, enum ib_event_type type)
+{
+	struct ib_event event = {
+		.device = &dev->ibdev,
+		.element.port_num = SVAN_IB_PORT,
+		.event = type,
+	};
+
+	trace_svan_ib_port_event(&dev->ibdev, type);
+	ib_dispatch_event(&event);
+}
+
+/* Announce the state of the port if it is another one than before. */
+static void svan_ib_port_changed(struct svan_ib_dev *dev)
+{
+	enum ib_port_state state;
+
+	mutex_lock(&dev->port_lock);
+	state = svan_ib_port_state(dev);
+	if (state != dev->port_state) {
+		dev->port_state = state;
+		svan_ib_dispatch(dev, state == IB_PORT_ACTIVE ?
+				 IB_EVENT_PORT_ACTIVE : IB_EVENT_PORT_ERR);
+	}
+	mutex_unlock(&dev->port_lock);
+}
+
+static int svan_ib_netdev_event(struct notifier_block *nb, unsigned long event,
+				void *arg)
+{
+	struct svan_ib_dev *dev = container_of(nb, struct svan_ib_dev, netdev_nb);
+
+	if (netdev_notifier_info_to_dev(arg) != svan_netdev(dev->sdev))
+		return NOTIFY_DONE;
+
+	switch (event) {
+	case NETDEV_UP:
+	case NETDEV_DOWN:
+	case NETDEV_CHANGE:
+		svan_ib_port_changed(dev);
+		return NOTIFY_OK;
+	default:
+		return NOTIFY_DONE;
+	}
+}
+
+static int svan_ib_aux_event(struct notifier_block *nb, unsigned long event,
+			     void *arg)
+{
+	struct svan_ib_dev *dev = container_of(nb, struct svan_ib_dev, aux_nb);
+
+	switch (event) {
+	case SVAN_NOTIFY_PORT:
+		svan_ib_port_changed(dev);
+		return NOTIFY_OK;
+	case SVAN_NOTIFY_FATAL:
+		svan_ib_dispatch(dev, IB_EVENT_DEVICE_FATAL);
+		return NOTIFY_OK;
+	default:
+		return NOTIFY_DONE;
+	}
+}
+
+/* Called once, by ib_dealloc_device(), when no op can run any more. */
+static void svan_ib_dealloc_driver(struct ib_device *ibdev)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+
+	WARN_ON(!xa_empty(&dev->kernel_qps));
+	xa_destroy(&dev->kernel_qps);
+	ida_destroy(&dev->owners);
+	mutex_destroy(&dev->port_lock);
+}
+
+static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
+{
+	static const struct ib_device_ops dealloc_ops = {
+		.dealloc_driver = svan_ib_dealloc_driver,
+	};
+	struct net_device *netdev = svan_netdev(sdev);
+	struct svan_ib_dev *dev;
+	struct ib_device *ibdev;
+
+	dev = ib_alloc_device(svan_ib_dev, ibdev);
+	if (!dev)
+		return NULL;
+
+	dev->sdev = sdev;
+	dev->caps = svan_caps(sdev);
+	dev->aux_nb.notifier_call = svan_ib_aux_event;
+	dev->netdev_nb.notifier_call = svan_ib_netdev_event;
+	dev->port_state = IB_PORT_DOWN;
+	mutex_init(&dev->port_lock);
+	ida_init(&dev->owners);
+	xa_init(&dev->kernel_qps);
+
+	ibdev = &dev->ibdev;
+	ibdev->node_type = RDMA_NODE_IB_CA;
+	ibdev->phys_port_cnt = 1;
+	ibdev->num_comp_vectors = svan_num_comp_vectors(sdev);
+	ibdev->local_dma_lkey = SVAN_KEY_LOCAL_DMA;
+	/* libibverbs finds its provider by the ids of the PCI device */
+	ibdev->dev.parent = &svan_pdev(sdev)->dev;
+	strscpy(ibdev->node_desc, "svan", sizeof(ibdev->node_desc));
+	addrconf_addr_eui48((u8 *)&ibdev->node_guid, netdev->dev_addr);
+	ib_set_device_ops(ibdev, &svan_ib_ops);
+	ib_set_device_ops(ibdev, &dealloc_ops);
+	return dev;
+}
+
+static int svan_ib_register_notifiers(struct svan_ib_dev *dev)
+{
+	int err;
+
+	err = svan_register_notifier(dev->sdev, &dev->aux_nb);
+	if (err)
+		return err;
+
+	/* replays NETDEV_UP, which announces a port that is up already */
+	err = register_netdevice_notifier(&dev->netdev_nb);
+	if (err)
+		svan_unregister_notifier(dev->sdev, &dev->aux_nb);
+	return err;
+}
+
+static void svan_ib_unregister_notifiers(struct svan_ib_dev *dev)
+{
+	unregister_netdevice_notifier(&dev->netdev_nb);
+	svan_unregister_notifier(dev->sdev, &dev->aux_nb);
+}
+
+static int svan_ib_probe(struct auxiliary_device *adev,
+			 const struct auxiliary_device_id *id)
+{
+	struct svan_dev *sdev = to_svan_aux(adev)->dev;
+	struct svan_ib_dev *dev;
+	int err;
+
+	if (!(le64_to_cpu(svan_caps(sdev)->features) & SVAN_CAP_RC)) {
+		dev_err(&adev->dev, "the device has no reliable connections\n");
+		return -EOPNOTSUPP;
+	}
+
+	dev = svan_ib_alloc(sdev);
+	if (!dev)
+		return -ENOMEM;
+
+	/* before registration, so that the GID table is filled at once */
+	err = ib_device_set_netdev(&dev->ibdev, svan_netdev(sdev), SVAN_IB_PORT);
+	if (err)
+		goto dealloc;
+
+	err = ib_register_device(&dev->ibdev, "svan_%d", &svan_pdev(sdev)->dev);
+	if (err)
+		goto dealloc;
+
+	err = svan_ib_register_notifiers(dev);
+	if (err)
+		goto unregister;
+
+	auxiliary_set_drvdata(adev, dev);
+	return 0;
+
+unregister:
+	ib_unregister_device(&dev->ibdev);	/* deallocates, too */
+	return err;
+dealloc:
+	ib_dealloc_device(&dev->ibdev);
+	return err;
+}
+
+/*
+ * Verbs contexts may be open: ib_unregister_device() takes their objects away
+ * and puts a dummy page behind their mappings (disassociate_ucontext).
+ */
+static void svan_ib_remove(struct auxiliary_device *adev)
+{
+	struct svan_ib_dev *dev = auxiliary_get_drvdata(adev);
+
+	svan_ib_unregister_notifiers(dev);
+	ib_unregister_device(&dev->ibdev);
+}
+
+static const struct auxiliary_device_id svan_ib_ids[] = {
+	{ .name = "svan." SVAN_AUX_RDMA },
+	{}
+};
+MODULE_DEVICE_TABLE(auxiliary, svan_ib_ids);
+
+static struct auxiliary_driver svan_ib_driver = {
+	.name = SVAN_AUX_RDMA,
+	.probe = svan_ib_probe,
+	.remove = svan_ib_remove,
+	.id_table = svan_ib_ids,
+};
+module_auxiliary_driver(svan_ib_driver);
+
+MODULE_DESCRIPTION("Svan RDMA NIC: verbs");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Completions for users in the kernel. Those in user space poll by themselves,
+ * and their CQs never come here: the commands are not in uverbs_cmd_mask, and
+ * cq->cqes is NULL.
+ */
+
+#include <linux/io.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+/* Not a number of the device (24 bits): the QP is gone. */
+#define SVAN_IB_DEAD_QPN	cpu_to_le32(U32_MAX)
+
+/* The next entry if the device has written it. Holds cq->lock. */
+static struct svan_cqe *svan_cq_next(struct svan_ib_cq *cq, u32 index)
+{
+	struct svan_cqe *cqe = &cq->cqes[index & (BIT(cq->log_size) - 1)];
+
+	if (!svan_cqe_valid(READ_ONCE(cqe->owner), index, cq->log_size))
+		return NULL;
+
+	/* the owner octet is written last; what it covers is read after it */
+	dma_rmb();
+	return cqe;
+}
+
+static void svan_wc_fill_send(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
+			      struct ib_wc *wc)
+{
+	struct svan_ib_wq *sq = &qp->sq;
+	u32 slot = le32_to_cpu(cqe->wqe_index) & sq->mask;
+	u32 skipped = (slot - sq->ci) & sq->mask;
+
+	wc->wr_id = sq->wr_ids[slot];
+	wc->opcode = svan_ib_wc_send_opcode(cqe->wqe_opcode);
+	/* those before it were not signaled; frees the slots for the poster */
+	smp_store_release(&sq->ci, sq->ci + skipped + qp->sq_bbs[slot]);
+}
+
+static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
+			      struct ib_wc *wc)
+{
+	struct svan_ib_wq *rq = &qp->rq;
+
+	wc->wr_id = rq->wr_ids[le32_to_cpu(cqe->wqe_index) & rq->mask];
+	wc->opcode = cqe->opcode == SVAN_CQE_RECV_WRITE_IMM ?
+		     IB_WC_RECV_RDMA_WITH_IMM : IB_WC_RECV;
+	if (cqe->opcode != SVAN_CQE_RECV) {
+		wc->ex.imm_data = cqe->imm;
+		wc->wc_flags |= IB_WC_WITH_IMM;
+	}
+	smp_store_release(&rq->ci, rq->ci + 1);
+}
+
+/* 0 if the entry belongs to no living QP. */
+static int svan_wc_fill(struct svan_ib_cq *cq, const struct svan_cqe *cqe,
+			struct ib_wc *wc)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(cq->ibcq.device);
+	struct svan_ib_qp *qp;
+
+	qp = xa_load(&dev->kernel_qps, le32_to_cpu(cqe->qpn));
+	if (!qp)
+		return 0;
+
+	memset(wc, 0, sizeof(*wc));
+	wc->qp = &qp->ibqp;
+	wc->status = svan_ib_wc_status(cqe->status);
+	wc->vendor_err = le32_to_cpu(cqe->vendor_err);
+	wc->byte_len = le32_to_cpu(cqe->byte_len);
+	wc->src_qp = le32_to_cpu(cqe->src_qpn);
+	wc->pkey_index = le16_to_cpu(cqe->pkey_index);
+	wc->port_num = SVAN_IB_PORT;
+	if (cqe->opcode == SVAN_CQE_SQ)
+		svan_wc_fill_send(qp, cqe, wc);
+	else
+		svan_wc_fill_recv(qp, cqe, wc);
+	return 1;
+}
+
+int svan_ib_poll_cq(struct ib_cq *ibcq, int num_entries, struct ib_wc *wc)
+{
+	struct svan_ib_cq *cq = to_svan_ib_cq(ibcq);
+	struct svan_cqe *cqe;
+	unsigned long flags;
+	int n = 0;
+
+	if (!cq->cqes)
+		return -EOPNOTSUPP;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	while (n < num_entries) {
+		cqe = svan_cq_next(cq, cq->ci);
+		if (!cqe)
+			break;
+		n += svan_wc_fill(cq, cqe, &wc[n]);
+		cq->ci++;
+	}
+	/* the entries were read: the device may write over them */
+	smp_store_release(&cq->dbr->ci, cpu_to_le32(cq->ci));
+	spin_unlock_irqrestore(&cq->lock, flags);
+	return n;
+}
+
+/*
+ * The device looks at the entries from ci on when it is armed, so that none is
+ * missed and IB_CQ_REPORT_MISSED_EVENTS has nothing to report.
+ */
+int svan_ib_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibcq->device);
+	struct svan_ib_cq *cq = to_svan_ib_cq(ibcq);
+	unsigned long irq_flags;
+	u64 value;
+
+	if (!cq->cqes)
+		return -EOPNOTSUPP;
+
+	spin_lock_irqsave(&cq->lock, irq_flags);
+	value = svan_db_value(cq->cqn, cq->ci);
+	if ((flags & IB_CQ_SOLICITED_MASK) == IB_CQ_SOLICITED)
+		value |= SVAN_DB_CQ_SOLICITED;
+	writeq(value, svan_kernel_uar(dev->sdev) + SVAN_UAR_CQ_DB);
+	spin_unlock_irqrestore(&cq->lock, irq_flags);
+	return 0;
+}
+
+/*
+ * Take the entries of @qpn out of a CQ of the kernel, so that a later QP of the
+ * same number does not find them. The device writes no more of them.
+ */
+void svan_ib_cq_purge(struct svan_ib_cq *cq, u32 qpn)
+{
+	struct svan_cqe *cqe;
+	unsigned long flags;
+	u32 index;
+
+	spin_lock_irqsave(&cq->lock, flags);
+	for (index = cq->ci; index - cq->ci < BIT(cq->log_size); index++) {
+		cqe = svan_cq_next(cq, index);
+		if (!cqe)
+			break;
+		if (le32_to_cpu(cqe->qpn) == qpn)
+			cqe->qpn = SVAN_IB_DEAD_QPN;
+	}
+	spin_unlock_irqrestore(&cq->lock, flags);
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Queue pairs: creation, destruction and their events. */
+
+#include <rdma/uverbs_ioctl.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+/* hard interrupt context */
+static void svan_qp_event(struct svan_qp_handler *handler, u8 event)
+{
+	struct svan_ib_qp *qp = container_of(handler, struct svan_ib_qp, handler);
+	int type = svan_ib_event_type(event);
+	struct ib_event ib_event = {
+		.device = qp->ibqp.device,
+		.element.qp = &qp->ibqp,
+		.event = type,
+	};
+
+	trace_svan_ib_qp_event(qp, event, type);
+	if (type >= 0 && qp->ibqp.event_handler)
+		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
+}
+
+static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			     struct ib_udata *udata, struct svan_cmd *cmd)
+{
+	struct svan_ib_ucontext *uctx = rdma_udata_to_drv_context(
+		udata, struct svan_ib_ucontext, ibucontext);
+	struct svan_ureq_create_qp ureq;
+	int err;
+
+	err = svan_ib_read_ureq(&ureq, sizeof(ureq), udata);
+	if (err)
+		return err;
+	err = svan_ib_check_qp_ureq(&ureq, dev->caps);
+	if (err)
+		return err;
+
+	qp->log_sq_bbs = ureq.log_sq_bbs;
+	qp->log_rq_size = ureq.log_rq_size;
+	qp->log_rq_stride = ureq.log_rq_stride;
+	cmd->create_qp.uar = cpu_to_le32(uctx->uar);
+	cmd->create_qp.sq_offset = cpu_to_le32(ureq.sq_offset);
+	cmd->create_qp.rq_offset = cpu_to_le32(ureq.rq_offset);
+	cmd->create_qp.dbr_offset = cpu_to_le32(ureq.dbr_offset);
+	return svan_ring_pin(dev, &qp->ring, ureq.buf_va, ureq.buf_length,
+			     uctx->owner);
+}
+
+static int svan_qp_kernel_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			       struct svan_cmd *cmd)
+{
+	u32 rq_offset, dbr_offset;
+	int err;
+
+	err = svan_ib_init_kernel_queues(qp);
+	if (err)
+		return err;
+
+	/* send queue, receive queue, doorbell record; all on 64 bytes */
+	rq_offset = SVAN_WQEBB_SIZE << qp->log_sq_bbs;
+	dbr_offset = rq_offset;
+	if (qp->log_rq_stride)
+		dbr_offset += ALIGN(1u << (qp->log_rq_size + qp->log_rq_stride),
+				    SVAN_WQEBB_SIZE);
+	err = svan_ring_alloc(dev, &qp->ring,
+			      dbr_offset + sizeof(struct svan_qp_dbr));
+	if (err) {
+		svan_ib_free_kernel_queues(qp);
+		return err;
+	}
+
+	qp->sq_ring.bbs = qp->ring.addr;
+	qp->sq_ring.mask = qp->sq.mask;
+	qp->rq_entries = qp->ring.addr + rq_offset;
+	qp->dbr = qp->ring.addr + dbr_offset;
+	cmd->create_qp.flags |= SVAN_CMD_QP_PRIVILEGED;
+	cmd->create_qp.rq_offset = cpu_to_le32(qp->log_rq_stride ? rq_offset : 0);
+	cmd->create_qp.dbr_offset = cpu_to_le32(dbr_offset);
+	return 0;
+}
+
+static void svan_qp_free_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
+{
+	svan_ring_free(dev, &qp->ring);
+	svan_ib_free_kernel_queues(qp);
+}
+
+static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			     const struct ib_qp_init_attr *attr,
+			     struct svan_cmd *cmd)
+{
+	cmd->hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_QP);
+	cmd->create_qp.type = SVAN_QPT_RC;
+	if (qp->signal_all)
+		cmd->create_qp.flags |= SVAN_CMD_QP_SIGNAL_ALL;
+	cmd->create_qp.log_sq_bbs = qp->log_sq_bbs;
+	cmd->create_qp.log_rq_size = qp->log_rq_size;
+	cmd->create_qp.log_rq_stride = qp->log_rq_stride;
+	cmd->create_qp.pd = cpu_to_le32(to_svan_ib_pd(qp->ibqp.pd)->pdn);
+	cmd->create_qp.send_cq = cpu_to_le32(to_svan_ib_cq(attr->send_cq)->cqn);
+	cmd->create_qp.recv_cq = cpu_to_le32(to_svan_ib_cq(attr->recv_cq)->cqn);
+	cmd->create_qp.ring_va = cpu_to_le64(qp->ring.va);
+	cmd->create_qp.ring_key = cpu_to_le32(qp->ring.key);
+	return svan_cmd_create_object(dev->sdev, cmd, &qp->ibqp.qp_num);
+}
+
+/*
+ * A QP in RESET has no events, so none is lost before it is attached. A kernel
+ * QP is found by its number in completions, from its first state change on.
+ */
+static int svan_qp_publish(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
+{
+	int err;
+
+	qp->handler.event = svan_qp_event;
+	err = svan_qp_attach(dev->sdev, qp->ibqp.qp_num, &qp->handler);
+	if (err || !qp->dbr)
+		return err;
+
+	err = xa_err(xa_store(&dev->kernel_qps, qp->ibqp.qp_num, qp,
+			      GFP_KERNEL));
+	if (err)
+		svan_qp_detach(dev->sdev, qp->ibqp.qp_num);
+	return err;
+}
+
+/*
+ * Before the number is the device's again: it may give it to another QP at
+ * once. A kernel QP's last completions are taken out of its CQs, which the
+ * reset has made final; users in user space do that by themselves.
+ */
+static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_MODIFY_QP),
+		.modify_qp = {
+			.qpn = cpu_to_le32(qp->ibqp.qp_num),
+			.attr.state = SVAN_QPS_RESET,
+		},
+	};
+	struct svan_cmd_resp resp;
+
+	svan_qp_detach(dev->sdev, qp->ibqp.qp_num);
+	if (!qp->dbr)
+		return;
+
+	svan_cmd_exec(dev->sdev, &cmd, &resp);
+	xa_erase(&dev->kernel_qps, qp->ibqp.qp_num);
+	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.send_cq), qp->ibqp.qp_num);
+	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.recv_cq), qp->ibqp.qp_num);
+}
+
+static int svan_qp_create(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			  const struct ib_qp_init_attr *attr,
+			  struct ib_udata *udata)
+{
+	struct svan_uresp_create_qp uresp = {};
+	struct svan_cmd cmd = {};
+	int err;
+
+	if (udata)
+		err = svan_qp_user_ring(dev, qp, udata, &cmd);
+	else
+		err = svan_qp_kernel_ring(dev, qp, &cmd);
+	if (err)
+		return err;
+
+	err = svan_qp_create_hw(dev, qp, attr, &cmd);
+	if (err)
+		goto free_ring;
+
+	uresp.qpn = qp->ibqp.qp_num;
+	err = svan_ib_write_uresp(udata, &uresp, sizeof(uresp));
+	if (err)
+		goto destroy_hw;
+
+	err = svan_qp_publish(dev, qp);
+	if (err)
+		goto destroy_hw;
+	return 0;
+
+destroy_hw:
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_QP, qp->ibqp.qp_num);
+free_ring:
+	svan_qp_free_ring(dev, qp);
+	return err;
+}
+
+int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
+		      struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibqp->device);
+	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+	int err;
+
+	if (attr->qp_type != IB_QPT_RC || attr->srq || attr->rwq_ind_tbl ||
+	    attr->create_flags)
+		return -EOPNOTSUPP;
+	if (!attr->send_cq || !attr->recv_cq)
+		return -EINVAL;
+	err = svan_ib_check_qp_cap(&attr->cap, dev->caps);
+	if (err)
+		return err;
+
+	mutex_init(&qp->mutex);
+	qp->state = IB_QPS_RESET;
+	qp->cap = attr->cap;
+	qp->signal_all = attr->sq_sig_type == IB_SIGNAL_ALL_WR;
+	err = svan_qp_create(dev, qp, attr, udata);
+	trace_svan_ib_qp_create(qp, err);
+	if (err)
+		mutex_destroy(&qp->mutex);
+	return err;
+}
+
+int svan_ib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibqp->device);
+	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+
+	trace_svan_ib_qp_destroy(qp, 0);
+	svan_qp_withdraw(dev, qp);
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_QP, ibqp->qp_num);
+	svan_qp_free_ring(dev, qp);
+	mutex_destroy(&qp->mutex);
+	return 0;
+}

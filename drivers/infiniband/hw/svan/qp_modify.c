@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * State and attributes of queue pairs. The driver looks at the form of a change
+ * and at what the specification allows from the state it knows; the device,
+ * which may have left that state on its own, has the last word.
+ */
+
+#include <linux/log2.h>
+#include <rdma/ib_cache.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+/* the enumerations of both worlds follow the specification */
+static_assert((int)SVAN_QPS_RESET == (int)IB_QPS_RESET);
+static_assert((int)SVAN_QPS_INIT == (int)IB_QPS_INIT);
+static_assert((int)SVAN_QPS_RTR == (int)IB_QPS_RTR);
+static_assert((int)SVAN_QPS_RTS == (int)IB_QPS_RTS);
+static_assert((int)SVAN_QPS_SQD == (int)IB_QPS_SQD);
+static_assert((int)SVAN_QPS_SQE == (int)IB_QPS_SQE);
+static_assert((int)SVAN_QPS_ERR == (int)IB_QPS_ERR);
+
+static const struct {
+	int ib;
+	u32 svan;
+} svan_qp_masks[] = {
+	{ IB_QP_ACCESS_FLAGS,		SVAN_QP_ATTR_ACCESS },
+	{ IB_QP_PKEY_INDEX,		SVAN_QP_ATTR_PKEY_INDEX },
+	{ IB_QP_PORT,			SVAN_QP_ATTR_PORT },
+	{ IB_QP_AV,			SVAN_QP_ATTR_AV },
+	{ IB_QP_PATH_MTU,		SVAN_QP_ATTR_MTU },
+	{ IB_QP_DEST_QPN,		SVAN_QP_ATTR_DEST_QPN },
+	{ IB_QP_RQ_PSN,			SVAN_QP_ATTR_RQ_PSN },
+	{ IB_QP_SQ_PSN,			SVAN_QP_ATTR_SQ_PSN },
+	{ IB_QP_MAX_QP_RD_ATOMIC,	SVAN_QP_ATTR_MAX_RD_ATOMIC },
+	{ IB_QP_MAX_DEST_RD_ATOMIC,	SVAN_QP_ATTR_MAX_DEST_RD_ATOMIC },
+	{ IB_QP_MIN_RNR_TIMER,		SVAN_QP_ATTR_MIN_RNR_TIMER },
+	{ IB_QP_TIMEOUT,		SVAN_QP_ATTR_TIMEOUT },
+	{ IB_QP_RETRY_CNT,		SVAN_QP_ATTR_RETRY_CNT },
+	{ IB_QP_RNR_RETRY,		SVAN_QP_ATTR_RNR_RETRY },
+	{ IB_QP_QKEY,			SVAN_QP_ATTR_QKEY },
+};
+
+static u32 svan_qp_mask(const struct ib_qp_attr *attr, int mask)
+{
+	u32 svan = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(svan_qp_masks); i++)
+		if (mask & svan_qp_masks[i].ib)
+			svan |= svan_qp_masks[i].svan;
+	if (mask & IB_QP_EN_SQD_ASYNC_NOTIFY && attr->en_sqd_async_notify)
+		svan |= SVAN_QP_ATTR_SQD_NOTIFY;
+	return svan;
+}
+
+/* Values that do not fit their fields; those the mask does not name are idle. */
+static int svan_qp_check_values(struct svan_ib_dev *dev,
+				const struct ib_qp_attr *attr, int mask)
+{
+	u32 rd_atomic = le16_to_cpu(dev->caps->max_rd_atomic);
+
+	if ((mask & IB_QP_PORT && attr->port_num != SVAN_IB_PORT) ||
+	    (mask & IB_QP_PKEY_INDEX && attr->pkey_index) ||
+	    (mask & IB_QP_DEST_QPN && attr->dest_qp_num > SVAN_DB_QN_MASK) ||
+	    (mask & IB_QP_MAX_QP_RD_ATOMIC && attr->max_rd_atomic > rd_atomic) ||
+	    (mask & IB_QP_MAX_DEST_RD_ATOMIC &&
+	     attr->max_dest_rd_atomic > rd_atomic) ||
+	    (mask & IB_QP_MIN_RNR_TIMER && attr->min_rnr_timer > 31) ||
+	    (mask & IB_QP_TIMEOUT && attr->timeout > 31) ||
+	    (mask & IB_QP_RETRY_CNT && attr->retry_cnt > 7) ||
+	    (mask & IB_QP_RNR_RETRY && attr->rnr_retry > 7))
+		return -EINVAL;
+
+	if (mask & IB_QP_PATH_MTU &&
+	    (attr->path_mtu < IB_MTU_256 || attr->path_mtu > IB_MTU_4096 ||
+	     ib_mtu_enum_to_int(attr->path_mtu) >
+	     le32_to_cpu(dev->caps->max_mtu)))
+		return -EINVAL;
+
+	/* there is one path */
+	if (mask & IB_QP_ALT_PATH ||
+	    (mask & IB_QP_PATH_MIG_STATE &&
+	     attr->path_mig_state != IB_MIG_MIGRATED))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int svan_qp_fill_av(struct svan_av *av, const struct rdma_ah_attr *ah)
+{
+	const struct ib_global_route *grh = rdma_ah_read_grh(ah);
+
+	if (ah->type != RDMA_AH_ATTR_TYPE_ROCE ||
+	    !(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) ||
+	    rdma_ah_get_port_num(ah) != SVAN_IB_PORT ||
+	    grh->flow_label > 0xfffff)
+		return -EINVAL;
+
+	memset(av, 0, sizeof(*av));
+	memcpy(av->dgid, grh->dgid.raw, sizeof(av->dgid));
+	memcpy(av->dmac, ah->roce.dmac, sizeof(av->dmac));
+	av->hop_limit = grh->hop_limit;
+	av->traffic_class = grh->traffic_class;
+	av->flow_label = cpu_to_le32(grh->flow_label);
+	av->sgid_index = grh->sgid_index;
+	av->sl = rdma_ah_get_sl(ah);
+	return 0;
+}
+
+static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
+			     const struct ib_qp_attr *attr, int mask)
+{
+	struct svan_qp_attr *to = &modify->attr;
+
+	to->access = svan_ib_qp_access(attr->qp_access_flags);
+	if (mask & IB_QP_PATH_MTU)
+		to->log_mtu = ilog2(ib_mtu_enum_to_int(attr->path_mtu));
+	to->max_rd_atomic = attr->max_rd_atomic;
+	to->max_dest_rd_atomic = attr->max_dest_rd_atomic;
+	to->min_rnr_timer = attr->min_rnr_timer;
+	to->timeout = attr->timeout;
+	to->retry_cnt = attr->retry_cnt;
+	to->rnr_retry = attr->rnr_retry;
+	to->pkey_index = attr->pkey_index;
+	to->port = attr->port_num;
+	to->dest_qpn = cpu_to_le32(attr->dest_qp_num);
+	to->rq_psn = cpu_to_le32(attr->rq_psn & 0xffffff);
+	to->sq_psn = cpu_to_le32(attr->sq_psn & 0xffffff);
+	to->qkey = cpu_to_le32(attr->qkey);
+	if (mask & IB_QP_AV)
+		return svan_qp_fill_av(&modify->av, &attr->ah_attr);
+	return 0;
+}
+
+/* Holds qp->mutex. */
+static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			  const struct ib_qp_attr *attr, int mask)
+{
+	enum ib_qp_state cur = mask & IB_QP_CUR_STATE ? attr->cur_qp_state :
+							qp->state;
+	enum ib_qp_state next = mask & IB_QP_STATE ? attr->qp_state : cur;
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_MODIFY_QP),
+		.modify_qp = {
+			.qpn = cpu_to_le32(qp->ibqp.qp_num),
+			.mask = cpu_to_le32(svan_qp_mask(attr, mask)),
+			.attr.state = next,
+		},
+	};
+	struct svan_cmd_resp resp;
+	int err;
+
+	if (!ib_modify_qp_is_ok(cur, next, qp->ibqp.qp_type, mask))
+		return -EINVAL;
+	err = svan_qp_fill_attr(&cmd.modify_qp, attr, mask);
+	if (err)
+		return err;
+	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	if (err)
+		return err;
+
+	if (mask & IB_QP_AV)
+		qp->av = cmd.modify_qp.av;
+	if (next == IB_QPS_RESET && qp->dbr)
+		svan_ib_reset_kernel_queues(qp);
+	WRITE_ONCE(qp->state, next);
+	return 0;
+}
+
+int svan_ib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		      struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibqp->device);
+	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+	enum ib_qp_state old;
+	int err;
+
+	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+		return -EOPNOTSUPP;
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return err;
+	err = svan_qp_check_values(dev, attr, mask);
+	if (err)
+		return err;
+
+	mutex_lock(&qp->mutex);
+	old = qp->state;
+	err = svan_qp_change(dev, qp, attr, mask);
+	trace_svan_ib_qp_modify(qp, old, mask, err);
+	mutex_unlock(&qp->mutex);
+	return err;
+}
+
+static void svan_qp_read_av(const struct svan_av *av, struct rdma_ah_attr *ah)
+{
+	union ib_gid dgid;
+
+	memcpy(dgid.raw, av->dgid, sizeof(dgid.raw));
+	ah->type = RDMA_AH_ATTR_TYPE_ROCE;
+	rdma_ah_set_port_num(ah, SVAN_IB_PORT);
+	rdma_ah_set_sl(ah, av->sl);
+	rdma_ah_set_grh(ah, &dgid, le32_to_cpu(av->flow_label), av->sgid_index,
+			av->hop_limit, av->traffic_class);
+	memcpy(ah->roce.dmac, av->dmac, sizeof(ah->roce.dmac));
+}
+
+static void svan_qp_read_attr(const struct svan_qp_attr *from,
+			      struct ib_qp_attr *attr)
+{
+	attr->qp_state = from->state;
+	attr->cur_qp_state = from->state;
+	attr->path_mtu = from->log_mtu ?
+			 ib_mtu_int_to_enum(1 << from->log_mtu) : IB_MTU_256;
+	attr->path_mig_state = IB_MIG_MIGRATED;
+	attr->qp_access_flags = svan_ib_from_qp_access(from->access);
+	attr->max_rd_atomic = from->max_rd_atomic;
+	attr->max_dest_rd_atomic = from->max_dest_rd_atomic;
+	attr->min_rnr_timer = from->min_rnr_timer;
+	attr->timeout = from->timeout;
+	attr->retry_cnt = from->retry_cnt;
+	attr->rnr_retry = from->rnr_retry;
+	attr->pkey_index = from->pkey_index;
+	attr->port_num = from->port;
+	attr->sq_draining = from->sq_draining;
+	attr->dest_qp_num = le32_to_cpu(from->dest_qpn);
+	attr->rq_psn = le32_to_cpu(from->rq_psn);
+	attr->sq_psn = le32_to_cpu(from->sq_psn);
+	attr->qkey = le32_to_cpu(from->qkey);
+}
+
+int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		     struct ib_qp_init_attr *init_attr)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibqp->device);
+	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_QUERY_QP),
+		.object.id = cpu_to_le32(ibqp->qp_num),
+	};
+	struct svan_cmd_resp resp;
+	int err;
+
+	mutex_lock(&qp->mutex);
+	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	if (!err) {
+		svan_qp_read_attr(&resp.query_qp.attr, attr);
+		svan_qp_read_av(&qp->av, &attr->ah_attr);
+		/* it may have gone into an error state by itself */
+		WRITE_ONCE(qp->state, attr->qp_state);
+	}
+	mutex_unlock(&qp->mutex);
+	if (err)
+		return err;
+
+	attr->cap = qp->cap;
+	init_attr->cap = qp->cap;
+	init_attr->event_handler = ibqp->event_handler;
+	init_attr->qp_context = ibqp->qp_context;
+	init_attr->send_cq = ibqp->send_cq;
+	init_attr->recv_cq = ibqp->recv_cq;
+	init_attr->qp_type = ibqp->qp_type;
+	init_attr->sq_sig_type = qp->signal_all ? IB_SIGNAL_ALL_WR :
+						  IB_SIGNAL_REQ_WR;
+	return 0;
+}

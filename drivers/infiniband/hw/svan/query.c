@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the device and its port are, from its capabilities and its netdev. */
+
+#include <linux/netdevice.h>
+#include <rdma/ib_addr.h>
+#include <svan/wire.h>
+
+#include "svan_ib.h"
+
+/* 4.096 us * 2^15 = 134 ms: an emulated device may have to wait for a CPU */
+#define SVAN_IB_ACK_DELAY	15
+
+static enum ib_atomic_cap svan_ib_atomic_cap(u64 features)
+{
+	if (features & SVAN_CAP_ATOMIC_GLOBAL)
+		return IB_ATOMIC_GLOB;
+	return features & SVAN_CAP_ATOMIC ? IB_ATOMIC_HCA : IB_ATOMIC_NONE;
+}
+
+static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
+				      struct ib_device_attr *attr)
+{
+	u32 rd_atomic = le16_to_cpu(caps->max_rd_atomic);
+
+	attr->max_qp = le32_to_cpu(caps->max_qp);
+	/* a send with up to SVAN_WQE_HEAD_SGES entries takes one block */
+	attr->max_qp_wr = min(le32_to_cpu(caps->max_qp_wqebb),
+			      le32_to_cpu(caps->max_qp_rwqe));
+	attr->max_send_sge = le16_to_cpu(caps->max_sge);
+	attr->max_recv_sge = le16_to_cpu(caps->max_sge);
+	attr->max_sge_rd = le16_to_cpu(caps->max_sge_rd);
+	attr->max_cq = le32_to_cpu(caps->max_cq);
+	attr->max_cqe = le32_to_cpu(caps->max_cqe);
+	attr->max_qp_rd_atom = rd_atomic;
+	attr->max_qp_init_rd_atom = rd_atomic;
+	attr->max_res_rd_atom = rd_atomic * attr->max_qp;
+	attr->cq_caps.max_cq_moderation_count = U16_MAX;
+	attr->cq_caps.max_cq_moderation_period = U16_MAX;
+}
+
+int svan_ib_query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
+			 struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+	const struct svan_caps *caps = dev->caps;
+	struct pci_dev *pdev = svan_pdev(dev->sdev);
+	u64 features = le64_to_cpu(caps->features);
+	int err;
+
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return err;
+
+	attr->fw_ver = le32_to_cpu(caps->fw_version);
+	attr->sys_image_guid = ibdev->node_guid;
+	attr->vendor_id = pdev->vendor;
+	attr->vendor_part_id = pdev->device;
+	attr->hw_ver = pdev->revision;
+	attr->device_cap_flags = IB_DEVICE_CURR_QP_STATE_MOD |
+				 IB_DEVICE_PORT_ACTIVE_EVENT |
+				 IB_DEVICE_RC_RNR_NAK_GEN |
+				 IB_DEVICE_SYS_IMAGE_GUID;
+	attr->kernel_cap_flags = IBK_LOCAL_DMA_LKEY;
+	attr->atomic_cap = svan_ib_atomic_cap(features);
+	attr->max_mr_size = le64_to_cpu(caps->max_key_length);
+	attr->page_size_cap = le32_to_cpu(caps->page_size_cap);
+	attr->max_mr = le32_to_cpu(caps->max_key);
+	attr->max_pd = le32_to_cpu(caps->max_pd);
+	attr->max_pkeys = 1;
+	attr->local_ca_ack_delay = SVAN_IB_ACK_DELAY;
+	svan_ib_fill_queue_limits(caps, attr);
+
+	if (features & SVAN_CAP_TIMESTAMP) {
+		attr->hca_core_clock = le64_to_cpu(caps->clock_khz);
+		attr->timestamp_mask = U64_MAX;
+	}
+	return 0;
+}
+
+enum ib_port_state svan_ib_port_state(struct svan_ib_dev *dev)
+{
+	struct net_device *netdev = svan_netdev(dev->sdev);
+
+	return netif_running(netdev) && netif_carrier_ok(netdev) ?
+	       IB_PORT_ACTIVE : IB_PORT_DOWN;
+}
+
+static enum ib_port_phys_state svan_ib_phys_state(struct svan_ib_dev *dev)
+{
+	struct net_device *netdev = svan_netdev(dev->sdev);
+
+	if (!netif_running(netdev))
+		return IB_PORT_PHYS_STATE_DISABLED;
+	return netif_carrier_ok(netdev) ? IB_PORT_PHYS_STATE_LINK_UP :
+					  IB_PORT_PHYS_STATE_POLLING;
+}
+
+int svan_ib_query_port(struct ib_device *ibdev, u32 port,
+		       struct ib_port_attr *attr)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+	const struct svan_caps *caps = dev->caps;
+	unsigned int mtu = READ_ONCE(svan_netdev(dev->sdev)->mtu);
+	enum ib_mtu active = iboe_get_mtu(mtu);
+
+	attr->state = svan_ib_port_state(dev);
+	attr->phys_state = svan_ib_phys_state(dev);
+	attr->max_mtu = ib_mtu_int_to_enum(le32_to_cpu(caps->max_mtu));
+	/* 256 is the least there is, whatever the netdev's MTU */
+	attr->active_mtu = clamp(active, IB_MTU_256, attr->max_mtu);
+	attr->gid_tbl_len = le32_to_cpu(caps->max_gid);
+	attr->pkey_tbl_len = 1;
+	attr->max_msg_sz = le32_to_cpu(caps->max_msg_size);
+	attr->max_vl_num = 1;
+	attr->ip_gids = true;
+	return ib_get_eth_speed(ibdev, port, &attr->active_speed,
+				&attr->active_width);
+}
+
+/*
+ * GIDs and address handles as RoCE v2 has them. MADs and the connection manager
+ * need a GSI QP, which the device does not have: claiming them would make
+ * ib_mad create one.
+ */
+int svan_ib_get_port_immutable(struct ib_device *ibdev, u32 port,
+			       struct ib_port_immutable *immutable)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+
+	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
+				    RDMA_CORE_CAP_ETH_AH;
+	immutable->gid_tbl_len = le32_to_cpu(dev->caps->max_gid);
+	immutable->pkey_tbl_len = 1;
+	immutable->max_mad_size = 0;
+	return 0;
+}
+
+int svan_ib_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey)
+{
+	if (index)
+		return -EINVAL;
+
+	*pkey = SVAN_PKEY_DEFAULT;
+	return 0;
+}
+
+enum rdma_link_layer svan_ib_get_link_layer(struct ib_device *ibdev, u32 port)
+{
+	return IB_LINK_LAYER_ETHERNET;
+}
+
+void svan_ib_get_fw_str(struct ib_device *ibdev, char *str)
+{
+	u32 version = le32_to_cpu(to_svan_ib_dev(ibdev)->caps->fw_version);
+
+	snprintf(str, IB_FW_VERSION_NAME_MAX, "%u.%u",
+		 version >> 16, version & 0xffff);
+}

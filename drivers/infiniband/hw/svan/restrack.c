@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What `rdma -d resource show` tells beyond what ib_core knows by itself. */
+
+#include <rdma/rdma_netlink.h>
+#include <rdma/restrack.h>
+
+#include "svan_ib.h"
+
+static struct nlattr *svan_res_begin(struct sk_buff *msg)
+{
+	return nla_nest_start(msg, RDMA_NLDEV_ATTR_DRIVER);
+}
+
+static int svan_res_end(struct sk_buff *msg, struct nlattr *table, int err)
+{
+	if (err) {
+		nla_nest_cancel(msg, table);
+		return -EMSGSIZE;
+	}
+	nla_nest_end(msg, table);
+	return 0;
+}
+
+int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	struct svan_ib_mr *mr = to_svan_ib_mr(ibmr);
+	struct svan_mtt_layout *layout = &mr->mtt.layout;
+	struct nlattr *table = svan_res_begin(msg);
+	int err;
+
+	if (!table)
+		return -EMSGSIZE;
+	err = rdma_nl_put_driver_u32_hex(msg, "access", mr->access) ||
+	      rdma_nl_put_driver_u32(msg, "page_shift", layout->page_shift) ||
+	      rdma_nl_put_driver_u32(msg, "levels", layout->levels) ||
+	      rdma_nl_put_driver_u32(msg, "tables", layout->num_tables);
+	return svan_res_end(msg, table, err);
+}
+
+int svan_ib_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq)
+{
+	struct svan_ib_cq *cq = to_svan_ib_cq(ibcq);
+	struct nlattr *table = svan_res_begin(msg);
+	int err;
+
+	if (!table)
+		return -EMSGSIZE;
+	err = rdma_nl_put_driver_u32(msg, "hw_cqn", cq->cqn) ||
+	      rdma_nl_put_driver_u32(msg, "eqn", cq->eqn) ||
+	      rdma_nl_put_driver_u32(msg, "log_size", cq->log_size) ||
+	      rdma_nl_put_driver_u32_hex(msg, "ring_key", cq->ring.key);
+	return svan_res_end(msg, table, err);
+}
+
+int svan_ib_fill_res_qp(struct sk_buff *msg, struct ib_qp *ibqp)
+{
+	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+	struct nlattr *table = svan_res_begin(msg);
+	int err;
+
+	if (!table)
+		return -EMSGSIZE;
+	err = rdma_nl_put_driver_u32(msg, "log_sq_bbs", qp->log_sq_bbs) ||
+	      rdma_nl_put_driver_u32(msg, "log_rq_size", qp->log_rq_size) ||
+	      rdma_nl_put_driver_u32(msg, "log_rq_stride", qp->log_rq_stride) ||
+	      rdma_nl_put_driver_u32_hex(msg, "ring_key", qp->ring.key);
+	return svan_res_end(msg, table, err);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tracepoints of the verbs: each create, modify and destroy with what the
+ * device calls the object, refused ones with their error, and every event.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM svan_ib
+
+#if !defined(SVAN_IB_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define SVAN_IB_TRACE_H
+
+#include <linux/tracepoint.h>
+#include <rdma/ib_cache.h>
+
+#include "svan_ib.h"
+
+#define svan_show_event(event) \
+	__print_symbolic(event, \
+		{ SVAN_EVENT_QP_FATAL,		"fatal" }, \
+		{ SVAN_EVENT_QP_REQ_ERR,	"request error" }, \
+		{ SVAN_EVENT_QP_ACCESS_ERR,	"access error" }, \
+		{ SVAN_EVENT_QP_COMM_EST,	"communication established" }, \
+		{ SVAN_EVENT_QP_SQ_DRAINED,	"send queue drained" }, \
+		{ SVAN_EVENT_QP_LAST_WQE,	"last WQE reached" })
+
+#define svan_show_qp_state(state) \
+	__print_symbolic(state, \
+		{ IB_QPS_RESET,	"RESET" }, { IB_QPS_INIT, "INIT" }, \
+		{ IB_QPS_RTR,	"RTR" }, { IB_QPS_RTS, "RTS" }, \
+		{ IB_QPS_SQD,	"SQD" }, { IB_QPS_SQE, "SQE" }, \
+		{ IB_QPS_ERR,	"ERR" })
+
+DECLARE_EVENT_CLASS(svan_ib_ucontext,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 uar),
+	TP_ARGS(ibdev, owner, uar),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, owner)
+		__field(u32, uar)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->owner = owner;
+		__entry->uar = uar;
+	),
+	TP_printk("%s owner=%u uar=%u", __get_str(name), __entry->owner,
+		  __entry->uar)
+);
+
+DEFINE_EVENT(svan_ib_ucontext, svan_ib_ucontext_alloc,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 uar),
+	TP_ARGS(ibdev, owner, uar)
+);
+
+DEFINE_EVENT(svan_ib_ucontext, svan_ib_ucontext_dealloc,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 uar),
+	TP_ARGS(ibdev, owner, uar)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_pd,
+	TP_PROTO(const struct ib_device *ibdev, u32 pdn),
+	TP_ARGS(ibdev, pdn),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, pdn)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->pdn = pdn;
+	),
+	TP_printk("%s pdn=%u", __get_str(name), __entry->pdn)
+);
+
+DEFINE_EVENT(svan_ib_pd, svan_ib_pd_alloc,
+	TP_PROTO(const struct ib_device *ibdev, u32 pdn),
+	TP_ARGS(ibdev, pdn)
+);
+
+DEFINE_EVENT(svan_ib_pd, svan_ib_pd_dealloc,
+	TP_PROTO(const struct ib_device *ibdev, u32 pdn),
+	TP_ARGS(ibdev, pdn)
+);
+
+TRACE_EVENT(svan_ib_mr_reg,
+	TP_PROTO(const struct ib_device *ibdev, const struct svan_ib_mr *mr,
+		 int err),
+	TP_ARGS(ibdev, mr, err),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u64, pages)
+		__field(u32, key)
+		__field(u32, access)
+		__field(u8, page_shift)
+		__field(u8, levels)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->iova = mr->ibmr.iova;
+		__entry->length = mr->ibmr.length;
+		__entry->pages = mr->mtt.layout.pages;
+		__entry->key = mr->ibmr.lkey;
+		__entry->access = mr->access;
+		__entry->page_shift = mr->mtt.layout.page_shift;
+		__entry->levels = mr->mtt.layout.levels;
+		__entry->err = err;
+	),
+	TP_printk("%s key=%#x iova=%#llx length=%llu access=%#x pages=%llu page_shift=%u levels=%u err=%d",
+		  __get_str(name), __entry->key, __entry->iova,
+		  __entry->length, __entry->access, __entry->pages,
+		  __entry->page_shift, __entry->levels, __entry->err)
+);
+
+TRACE_EVENT(svan_ib_mr_dereg,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, key)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->key = key;
+	),
+	TP_printk("%s key=%#x", __get_str(name), __entry->key)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_cq,
+	TP_PROTO(const struct svan_ib_cq *cq, int err),
+	TP_ARGS(cq, err),
+	TP_STRUCT__entry(
+		__string(name, cq->ibcq.device->name)
+		__field(u32, cqn)
+		__field(u32, eqn)
+		__field(u32, ring_key)
+		__field(u8, log_size)
+		__field(bool, user)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->cqn = cq->cqn;
+		__entry->eqn = cq->eqn;
+		__entry->ring_key = cq->ring.key;
+		__entry->log_size = cq->log_size;
+		__entry->user = !cq->cqes;
+		__entry->err = err;
+	),
+	TP_printk("%s cqn=%u eqn=%u log_size=%u ring_key=%#x user=%d err=%d",
+		  __get_str(name), __entry->cqn, __entry->eqn,
+		  __entry->log_size, __entry->ring_key, __entry->user,
+		  __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_cq, svan_ib_cq_create,
+	TP_PROTO(const struct svan_ib_cq *cq, int err),
+	TP_ARGS(cq, err)
+);
+
+DEFINE_EVENT(svan_ib_cq, svan_ib_cq_destroy,
+	TP_PROTO(const struct svan_ib_cq *cq, int err),
+	TP_ARGS(cq, err)
+);
+
+TRACE_EVENT(svan_ib_cq_modify,
+	TP_PROTO(const struct svan_ib_cq *cq, u16 count, u16 period, int err),
+	TP_ARGS(cq, count, period, err),
+	TP_STRUCT__entry(
+		__string(name, cq->ibcq.device->name)
+		__field(u32, cqn)
+		__field(u16, count)
+		__field(u16, period)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->cqn = cq->cqn;
+		__entry->count = count;
+		__entry->period = period;
+		__entry->err = err;
+	),
+	TP_printk("%s cqn=%u count=%u period=%u err=%d", __get_str(name),
+		  __entry->cqn, __entry->count, __entry->period, __entry->err)
+);
+
+TRACE_EVENT(svan_ib_cq_error,
+	TP_PROTO(const struct svan_ib_cq *cq, u32 syndrome),
+	TP_ARGS(cq, syndrome),
+	TP_STRUCT__entry(
+		__string(name, cq->ibcq.device->name)
+		__field(u32, cqn)
+		__field(u32, syndrome)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->cqn = cq->cqn;
+		__entry->syndrome = syndrome;
+	),
+	TP_printk("%s cqn=%u syndrome=%#x", __get_str(name), __entry->cqn,
+		  __entry->syndrome)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_qp,
+	TP_PROTO(const struct svan_ib_qp *qp, int err),
+	TP_ARGS(qp, err),
+	TP_STRUCT__entry(
+		__string(name, qp->ibqp.device->name)
+		__field(u32, qpn)
+		__field(u32, ring_key)
+		__field(u8, log_sq_bbs)
+		__field(u8, log_rq_size)
+		__field(u8, log_rq_stride)
+		__field(bool, user)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qp->ibqp.qp_num;
+		__entry->ring_key = qp->ring.key;
+		__entry->log_sq_bbs = qp->log_sq_bbs;
+		__entry->log_rq_size = qp->log_rq_size;
+		__entry->log_rq_stride = qp->log_rq_stride;
+		__entry->user = !qp->dbr;
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
+		  __get_str(name), __entry->qpn, __entry->log_sq_bbs,
+		  __entry->log_rq_size, __entry->log_rq_stride,
+		  __entry->ring_key, __entry->user, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_qp, svan_ib_qp_create,
+	TP_PROTO(const struct svan_ib_qp *qp, int err),
+	TP_ARGS(qp, err)
+);
+
+DEFINE_EVENT(svan_ib_qp, svan_ib_qp_destroy,
+	TP_PROTO(const struct svan_ib_qp *qp, int err),
+	TP_ARGS(qp, err)
+);
+
+TRACE_EVENT(svan_ib_qp_modify,
+	TP_PROTO(const struct svan_ib_qp *qp, enum ib_qp_state old, int mask,
+		 int err),
+	TP_ARGS(qp, old, mask, err),
+	TP_STRUCT__entry(
+		__string(name, qp->ibqp.device->name)
+		__field(u32, qpn)
+		__field(int, mask)
+		__field(u8, old)
+		__field(u8, new)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qp->ibqp.qp_num;
+		__entry->mask = mask;
+		__entry->old = old;
+		__entry->new = qp->state;
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u %s -> %s mask=%#x err=%d", __get_str(name),
+		  __entry->qpn, svan_show_qp_state(__entry->old),
+		  svan_show_qp_state(__entry->new), __entry->mask,
+		  __entry->err)
+);
+
+TRACE_EVENT(svan_ib_qp_event,
+	TP_PROTO(const struct svan_ib_qp *qp, u8 event, int type),
+	TP_ARGS(qp, event, type),
+	TP_STRUCT__entry(
+		__string(name, qp->ibqp.device->name)
+		__field(u32, qpn)
+		__field(u8, event)
+		__field(int, type)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qp->ibqp.qp_num;
+		__entry->event = event;
+		__entry->type = type;
+	),
+	TP_printk("%s qpn=%u event=%#x (%s) ib_event=%d", __get_str(name),
+		  __entry->qpn, __entry->event,
+		  svan_show_event(__entry->event), __entry->type)
+);
+
+TRACE_EVENT(svan_ib_port_event,
+	TP_PROTO(const struct ib_device *ibdev, enum ib_event_type type),
+	TP_ARGS(ibdev, type),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(int, type)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->type = type;
+	),
+	TP_printk("%s %s", __get_str(name),
+		  __print_symbolic(__entry->type,
+			{ IB_EVENT_PORT_ACTIVE,		"port active" },
+			{ IB_EVENT_PORT_ERR,		"port error" },
+			{ IB_EVENT_DEVICE_FATAL,	"device fatal" }))
+);
+
+DECLARE_EVENT_CLASS(svan_ib_gid,
+	TP_PROTO(const struct ib_gid_attr *attr, u16 vlan, int err),
+	TP_ARGS(attr, vlan, err),
+	TP_STRUCT__entry(
+		__string(name, attr->device->name)
+		__field(u32, index)
+		__array(u8, gid, sizeof(union ib_gid))
+		__field(u16, vlan)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->index = attr->index;
+		memcpy(__entry->gid, attr->gid.raw, sizeof(union ib_gid));
+		__entry->vlan = vlan;
+		__entry->err = err;
+	),
+	TP_printk("%s index=%u gid=%pI6c vlan=%#x err=%d", __get_str(name),
+		  __entry->index, __entry->gid, __entry->vlan, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_gid, svan_ib_gid_add,
+	TP_PROTO(const struct ib_gid_attr *attr, u16 vlan, int err),
+	TP_ARGS(attr, vlan, err)
+);
+
+DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
+	TP_PROTO(const struct ib_gid_attr *attr, u16 vlan, int err),
+	TP_ARGS(attr, vlan, err)
+);
+
+#endif /* SVAN_IB_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE svan_ib_trace
+#include <trace/define_trace.h>

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Verbs contexts with their UAR page, and protection domains. */
+
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "svan_ib.h"
+#include "svan_ib_trace.h"
+
+static struct svan_ib_mmap_entry *
+svan_ib_insert_uar(struct svan_ib_ucontext *uctx, phys_addr_t phys)
+{
+	struct svan_ib_mmap_entry *entry;
+	int err;
+
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+
+	entry->phys = phys;
+	err = rdma_user_mmap_entry_insert(&uctx->ibucontext, &entry->rdma,
+					  PAGE_SIZE);
+	if (err) {
+		kfree(entry);
+		return ERR_PTR(err);
+	}
+	return entry;
+}
+
+/* The page that the queues of the context are rung in, and its mmap offset. */
+static int svan_ib_get_uar(struct svan_ib_dev *dev,
+			   struct svan_ib_ucontext *uctx)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_ALLOC_UAR),
+		.alloc_uar.owner = cpu_to_le32(uctx->owner),
+	};
+	int err;
+
+	err = svan_cmd_create_object(dev->sdev, &cmd, &uctx->uar);
+	if (err)
+		return err;
+
+	uctx->uar_entry = svan_ib_insert_uar(uctx, svan_uar_phys(dev->sdev,
+								 uctx->uar));
+	if (IS_ERR(uctx->uar_entry)) {
+		svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, uctx->uar);
+		return PTR_ERR(uctx->uar_entry);
+	}
+	return 0;
+}
+
+/*
+ * No mapping is left when a context goes: its file is closed, or ib_uverbs has
+ * replaced the mappings. So the entry is freed here, and the page is out of
+ * the user's reach when the device may hand it out again.
+ */
+static void svan_ib_put_uar(struct svan_ib_dev *dev,
+			    struct svan_ib_ucontext *uctx)
+{
+	rdma_user_mmap_entry_remove(&uctx->uar_entry->rdma);
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, uctx->uar);
+}
+
+static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
+				       struct svan_ib_ucontext *uctx,
+				       struct svan_uresp_alloc_ucontext *uresp)
+{
+	const struct svan_caps *caps = dev->caps;
+
+	uresp->features = le64_to_cpu(caps->features);
+	uresp->uar_mmap_offset =
+		rdma_user_mmap_get_offset(&uctx->uar_entry->rdma);
+	uresp->uar_size = PAGE_SIZE;
+	uresp->max_qp_wqebb = le32_to_cpu(caps->max_qp_wqebb);
+	uresp->max_qp_rwqe = le32_to_cpu(caps->max_qp_rwqe);
+	uresp->max_cqe = le32_to_cpu(caps->max_cqe);
+	uresp->max_sge = le16_to_cpu(caps->max_sge);
+	uresp->max_inline = le16_to_cpu(caps->max_inline);
+}
+
+int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
+			   struct ib_udata *udata)
+{
+	struct svan_ib_ucontext *uctx = to_svan_ib_ucontext(ibucontext);
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibucontext->device);
+	struct svan_uresp_alloc_ucontext uresp = {};
+	int err, owner;
+
+	/* a UAR page must fill a page of the MMU */
+	BUILD_BUG_ON(SVAN_UAR_SIZE != PAGE_SIZE);
+
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return err;
+
+	owner = ida_alloc_min(&dev->owners, 1, GFP_KERNEL);
+	if (owner < 0)
+		return owner;
+	uctx->owner = owner;
+
+	err = svan_ib_get_uar(dev, uctx);
+	if (err)
+		goto free_owner;
+
+	svan_ib_fill_ucontext_resp(dev, uctx, &uresp);
+	err = svan_ib_write_uresp(udata, &uresp, sizeof(uresp));
+	if (err)
+		goto put_uar;
+
+	trace_svan_ib_ucontext_alloc(&dev->ibdev, uctx->owner, uctx->uar);
+	return 0;
+
+put_uar:
+	svan_ib_put_uar(dev, uctx);
+free_owner:
+	ida_free(&dev->owners, uctx->owner);
+	return err;
+}
+
+void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
+{
+	struct svan_ib_ucontext *uctx = to_svan_ib_ucontext(ibucontext);
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibucontext->device);
+
+	trace_svan_ib_ucontext_dealloc(&dev->ibdev, uctx->owner, uctx->uar);
+	svan_ib_put_uar(dev, uctx);
+	ida_free(&dev->owners, uctx->owner);
+}
+
+/* ib_uverbs does all there is to do; its presence says that it may. */
+void svan_ib_disassociate_ucontext(struct ib_ucontext *ibucontext)
+{
+}
+
+/* Doorbells are stored, shared, never read and never executed. */
+int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
+{
+	struct rdma_user_mmap_entry *rdma_entry;
+	struct svan_ib_mmap_entry *entry;
+	int err;
+
+	if ((vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) != VM_WRITE)
+		return -EPERM;
+
+	rdma_entry = rdma_user_mmap_entry_get(ibucontext, vma);
+	if (!rdma_entry)
+		return -EINVAL;
+
+	entry = container_of(rdma_entry, struct svan_ib_mmap_entry, rdma);
+	vm_flags_clear(vma, VM_MAYREAD | VM_MAYEXEC);
+	err = rdma_user_mmap_io(ibucontext, vma, PHYS_PFN(entry->phys),
+				PAGE_SIZE, pgprot_noncached(vma->vm_page_prot),
+				rdma_entry);
+	rdma_user_mmap_entry_put(rdma_entry);
+	return err;
+}
+
+void svan_ib_mmap_free(struct rdma_user_mmap_entry *entry)
+{
+	kfree(container_of(entry, struct svan_ib_mmap_entry, rdma));
+}
+
+int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct svan_ib_pd *pd = to_svan_ib_pd(ibpd);
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_ALLOC_PD),
+	};
+	struct svan_uresp_alloc_pd uresp = {};
+	int err;
+
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return err;
+
+	err = svan_cmd_create_object(dev->sdev, &cmd, &pd->pdn);
+	if (err)
+		return err;
+
+	uresp.pdn = pd->pdn;
+	err = svan_ib_write_uresp(udata, &uresp, sizeof(uresp));
+	if (err) {
+		svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_PD, pd->pdn);
+		return err;
+	}
+
+	trace_svan_ib_pd_alloc(&dev->ibdev, pd->pdn);
+	return 0;
+}
+
+int svan_ib_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	u32 pdn = to_svan_ib_pd(ibpd)->pdn;
+
+	trace_svan_ib_pd_dealloc(&dev->ibdev, pdn);
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_PD, pdn);
+	return 0;
+}
