@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The Ethernet function: a netdev over one SVAN_QPT_ETH queue pair with a CQ
+ * for each direction, served by one NAPI context.
+ *
+ * Everything is built under rtnl by svan_eth_up() and torn down under rtnl by
+ * svan_eth_down(). In between the transmit lock owns the producer's side of
+ * the send queue and NAPI owns the rest.
+ */
+#ifndef SVAN_ETH_H
+#define SVAN_ETH_H
+
+#include <linux/etherdevice.h>
+#include <linux/skbuff.h>
+
+#include "svan.h"
+
+#define SVAN_ETH_MIN_LOG_SQ	6
+#define SVAN_ETH_MAX_LOG_SQ	13
+#define SVAN_ETH_DEF_LOG_SQ	10
+#define SVAN_ETH_MIN_LOG_RQ	6
+#define SVAN_ETH_MAX_LOG_RQ	13
+#define SVAN_ETH_DEF_LOG_RQ	9
+
+/* what the stack puts around the MTU: header and one VLAN tag */
+#define SVAN_ETH_OVERHEAD	(ETH_HLEN + VLAN_HLEN)
+
+/* a receive buffer is one page fragment: 32 KiB with all that surrounds it */
+#define SVAN_ETH_MAX_FRAME	(31 * 1024)
+
+/* the driver's own counters, behind the device's in ethtool -S */
+#define SVAN_ETH_STATS(X) \
+	X(tx_doorbells)		/* rung by MMIO */ \
+	X(tx_doorbells_saved)	/* the device was polling */ \
+	X(tx_stopped)		/* the ring was full */ \
+	X(tx_linearized)	/* more fragments than the device takes */ \
+	X(rx_alloc_failed)	/* no memory for a buffer */ \
+	X(rx_csum_good)		/* the device had checked it */ \
+	X(restarts)		/* queues rebuilt after an error */
+
+/* Each field has one writer at a time: transmit lock, NAPI or rtnl. */
+struct svan_eth_stats {
+#define SVAN_ETH_STAT_FIELD(name)	u64 name;
+	SVAN_ETH_STATS(SVAN_ETH_STAT_FIELD)
+#undef SVAN_ETH_STAT_FIELD
+};
+
+#define svan_eth_count(eth, name) \
+	WRITE_ONCE((eth)->stats.name, (eth)->stats.name + 1)
+
+/**
+ * struct svan_mem - queue memory and the internal key that covers it
+ * @addr: coherent memory
+ * @dma: its bus address, also its address under @key
+ * @size: bytes
+ * @key: an INTERNAL key of no levels
+ */
+struct svan_mem {
+	void		*addr;
+	dma_addr_t	dma;
+	size_t		size;
+	u32		key;
+};
+
+/**
+ * struct svan_eth_cq - a completion queue of the netdev
+ * @handler: schedules NAPI
+ * @eth: the netdev it belongs to
+ * @mem: entries and doorbell record
+ * @ring: entries, the device writes them
+ * @dbr: doorbell record, we write it
+ * @cqn: number
+ * @log_size: entries
+ * @ci: consumer index, free-running; NAPI only
+ */
+struct svan_eth_cq {
+	struct svan_cq_handler	handler;
+	struct svan_eth		*eth;
+	struct svan_mem		mem;
+	struct svan_cqe		*ring;
+	struct svan_cq_dbr	*dbr;
+	u32			cqn;
+	u32			log_size;
+	u32			ci;
+};
+
+struct svan_tx_map {
+	dma_addr_t	addr;
+	u32		length;
+};
+
+/**
+ * struct svan_tx_block - what to undo when a WQE is done; one for each block
+ * @map: mappings of the scatter/gather entries that lie in this block
+ * @skb: the packet; in a WQE's first block only, as the rest below
+ * @num_sge: entries of the WQE
+ * @num_bbs: blocks of the WQE
+ */
+struct svan_tx_block {
+	struct svan_tx_map	map[SVAN_WQE_BB_SGES];
+	struct sk_buff		*skb;
+	u8			num_sge;
+	u8			num_bbs;
+};
+
+/**
+ * struct svan_txq - send queue
+ * @ring: blocks, the device reads them
+ * @blocks: our notes for each block of @ring
+ * @size: blocks
+ * @max_sge: entries of the largest WQE we write
+ * @max_frame: longest frame the device takes
+ * @pi: blocks written, free-running; transmit lock
+ * @published: blocks the device knows of; transmit lock
+ * @ci: blocks completed, free-running; NAPI
+ */
+struct svan_txq {
+	struct svan_sq_ring	ring;
+	struct svan_tx_block	*blocks;
+	u32			size;
+	u32			max_sge;
+	u32			max_frame;
+	u32			pi;
+	u32			published;
+	u32			ci ____cacheline_aligned_in_smp;
+};
+
+struct svan_rx_buf {
+	void		*va;
+	dma_addr_t	dma;
+};
+
+/**
+ * struct svan_rxq - receive queue, filled and emptied by NAPI
+ * @ring: entries of one scatter/gather entry each, the device reads them
+ * @bufs: buffer of each entry
+ * @size: entries
+ * @buf_size: bytes of a buffer with head room and skb_shared_info
+ * @frame_size: bytes the device may write
+ * @pi: entries posted, free-running
+ * @ci: entries completed, free-running
+ */
+struct svan_rxq {
+	void			*ring;
+	struct svan_rx_buf	*bufs;
+	u32			size;
+	u32			buf_size;
+	u32			frame_size;
+	u32			pi;
+	u32			ci;
+};
+
+/* what may be changed from outside; a change rebuilds the queues */
+struct svan_eth_config {
+	u8	log_sq;
+	u8	log_rq;
+};
+
+/**
+ * struct svan_eth - private data of the netdev
+ * @dev: the function
+ * @netdev: back pointer
+ * @napi: serves both CQs
+ * @tx_cq: completions of @txq
+ * @rx_cq: completions of @rxq
+ * @qp_mem: send queue, receive queue, doorbell record
+ * @dbr: doorbell record in @qp_mem
+ * @qp_handler: errors of the queue pair
+ * @qpn: the queue pair
+ * @txq: send queue
+ * @rxq: receive queue
+ * @config: ring sizes; rtnl
+ * @filter_lock: receive filter commands and @up
+ * @up: the queues exist; written under rtnl and @filter_lock
+ * @rx_mode_work: programs the filter, which ndo_set_rx_mode() may not
+ * @restart_work: rebuilds the queues after an error
+ * @stats: the driver's counters
+ */
+struct svan_eth {
+	struct svan_dev		*dev;
+	struct net_device	*netdev;
+	struct napi_struct	napi;
+	struct svan_eth_cq	tx_cq;
+	struct svan_eth_cq	rx_cq;
+	struct svan_mem		qp_mem;
+	struct svan_qp_dbr	*dbr;
+	struct svan_qp_handler	qp_handler;
+	u32			qpn;
+	struct svan_txq		txq;
+	struct svan_rxq		rxq;
+	struct svan_eth_config	config;
+	struct mutex		filter_lock;
+	bool			up;
+	struct work_struct	rx_mode_work;
+	struct delayed_work	restart_work;
+	struct svan_eth_stats	stats;
+};
+
+/* ---- pure logic, see svan_test.c ---- */
+
+static inline u32 svan_txq_room(const struct svan_txq *txq)
+{
+	return txq->size - (READ_ONCE(txq->pi) - READ_ONCE(txq->ci));
+}
+
+/* Is @index a block that has been posted and not yet completed? */
+static inline bool svan_index_in_flight(u32 pi, u32 ci, u32 index)
+{
+	return index - ci < pi - ci;
+}
+
+/* The field to be completed must lie within the frame. */
+static inline bool svan_tx_csum_fits(u32 start, u32 offset, u32 length)
+{
+	return start <= U16_MAX && offset <= U16_MAX &&
+	       start + offset + sizeof(__sum16) <= length;
+}
+
+static inline bool svan_rx_csum_good(u8 cqe_flags, netdev_features_t features)
+{
+	return (cqe_flags & SVAN_CQE_CSUM_L4_OK) && (features & NETIF_F_RXCSUM);
+}
+
+static inline bool svan_rx_length_ok(u32 length, u32 frame_size)
+{
+	return length >= ETH_HLEN && length <= frame_size;
+}
+
+/* SVAN_REG_PORT gives the speed in units of 100 Mb/s. */
+static inline u32 svan_port_mbps(u32 port)
+{
+	return (port & SVAN_PORT_SPEED_MASK) / BIT(SVAN_PORT_SPEED_SHIFT) * 100;
+}
+
+/* notes on entry @n of the WQE at @index; mirrors svan_wqe_sge() */
+static inline struct svan_tx_map *svan_tx_map_of(const struct svan_txq *txq,
+						 u32 index, u32 n)
+{
+	if (n >= SVAN_WQE_HEAD_SGES) {
+		n -= SVAN_WQE_HEAD_SGES;
+		index += 1 + n / SVAN_WQE_BB_SGES;
+		n %= SVAN_WQE_BB_SGES;
+	}
+	return &txq->blocks[index & txq->ring.mask].map[n];
+}
+
+static inline struct svan_rwqe *svan_rxq_entry(const struct svan_rxq *rxq,
+					       u32 index)
+{
+	return rxq->ring + ((size_t)(index & (rxq->size - 1)) <<
+			    SVAN_RWQE_MIN_LOG_STRIDE);
+}
+
+/* eth_queues.c */
+int svan_eth_queues_create(struct svan_eth *eth);
+void svan_eth_queues_destroy(struct svan_eth *eth);
+bool svan_eth_cq_next(struct svan_eth_cq *cq, struct svan_cqe *cqe);
+void svan_eth_cq_release(struct svan_eth_cq *cq);
+void svan_eth_cq_arm(struct svan_eth_cq *cq);
+void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value);
+
+/* tx.c */
+int svan_txq_init(struct svan_eth *eth, void *ring);
+void svan_txq_exit(struct svan_eth *eth);
+netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev);
+bool svan_txq_clean(struct svan_eth *eth, int budget);
+
+/* rx.c */
+int svan_rxq_init(struct svan_eth *eth, void *ring);
+void svan_rxq_exit(struct svan_eth *eth);
+int svan_rxq_poll(struct svan_eth *eth, int budget);
+bool svan_rxq_refill(struct svan_eth *eth);
+u32 svan_rx_buf_size(u32 frame_size);
+
+/* netdev.c */
+int svan_eth_reconfigure(struct svan_eth *eth, const struct svan_eth_config *config,
+			 unsigned int mtu);
+void svan_eth_restart_later(struct svan_eth *eth, unsigned long delay);
+
+/* ethtool.c */
+extern const struct ethtool_ops svan_ethtool_ops;
+
+#endif /* SVAN_ETH_H */

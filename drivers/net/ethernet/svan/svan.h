@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * svan.ko: one function (PF or VF) and what all its parts share.
+ *
+ * Lock order, outermost first:
+ *	device_lock(pdev) > rtnl > svan_eth.filter_lock > svan_dev.page_lock >
+ *	svan_dev.fail_lock > svan_cmdq.lock (also taken in hard interrupts)
+ */
+#ifndef SVAN_H
+#define SVAN_H
+
+#include <linux/completion.h>
+#include <linux/if_vlan.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/semaphore.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "svan_aux.h"
+
+#define SVAN_CMDQ_LOG_SIZE	6
+#define SVAN_CMDQ_SIZE		(1u << SVAN_CMDQ_LOG_SIZE)
+
+/* less than this and no IPv4 network is complete: MTU 1500 */
+#define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + VLAN_HLEN)
+
+/* memory that svan_dev.page_lock guards: queries, the multicast list */
+#define SVAN_PAGE_BYTES		4096
+
+/**
+ * struct svan_cmd_wait - a command on its way, on the stack of its issuer
+ * @done: completed once @err and @resp are final; the reaper forgets us then
+ * @resp: the device's response, copied once
+ * @err: 0 if @resp is valid, else a negative error
+ * @opcode: for messages and traces
+ * @tag: what the response must carry
+ * @start: when the doorbell was rung
+ */
+struct svan_cmd_wait {
+	struct completion	done;
+	struct svan_cmd_resp	resp;
+	int			err;
+	u16			opcode;
+	u32			tag;
+	ktime_t			start;
+};
+
+/**
+ * struct svan_cmdq - the admin command queue
+ * @lock: everything below but @credits; taken in hard interrupts
+ * @credits: free entries of the ring; up by the reaper
+ * @live: commands may be submitted; clear before start and after a failure
+ * @events: EQ 0 exists, completions interrupt
+ * @pi: commands submitted, free-running
+ * @ci: commands completed, free-running
+ * @ring: command ring, the device reads it
+ * @resps: response ring, the device writes it
+ * @ring_dma: bus address of @ring
+ * @resps_dma: bus address of @resps
+ * @waiters: who waits for the entry
+ */
+struct svan_cmdq {
+	spinlock_t		lock;
+	struct semaphore	credits;
+	bool			live;
+	bool			events;
+	u32			pi;
+	u32			ci;
+	struct svan_cmd		*ring;
+	struct svan_cmd_resp	*resps;
+	dma_addr_t		ring_dma;
+	dma_addr_t		resps_dma;
+	struct svan_cmd_wait	*waiters[SVAN_CMDQ_SIZE];
+};
+
+/**
+ * struct svan_eq - an event queue; its interrupt handler is the only consumer
+ * @dev: the function
+ * @ring: entries, the device writes them
+ * @ring_dma: bus address of @ring
+ * @eqn: number, also the MSI-X vector
+ * @log_size: entries
+ * @ci: consumer index, free-running; hard interrupt only
+ * @irq: Linux interrupt
+ * @name: of the interrupt
+ */
+struct svan_eq {
+	struct svan_dev		*dev;
+	struct svan_eqe		*ring;
+	dma_addr_t		ring_dma;
+	u32			eqn;
+	u32			log_size;
+	u32			ci;
+	int			irq;
+	char			name[32];
+};
+
+/**
+ * struct svan_dev - one PCI function
+ * @pdev: the PCI device
+ * @id: instance number, of the auxiliary device and for spreading interrupts
+ * @regs: BAR 0
+ * @uar: UAR page 0
+ * @uar_phys: BAR 2
+ * @uar_count: UAR pages of BAR 2
+ * @pd: the kernel's protection domain
+ * @caps: what the device can do; written while nobody else runs
+ * @cmdq: command queue
+ * @eqs: event queues, 0 = asynchronous events
+ * @num_eqs: event queues that exist
+ * @num_vectors: MSI-X vectors that were granted, one for each EQ
+ * @cqs: struct svan_cq_handler by CQ number
+ * @qps: struct svan_qp_handler by QP number
+ * @netdev: the Ethernet function
+ * @aux: the auxiliary device, NULL when it is not registered
+ * @notifier: who wants SVAN_NOTIFY_*
+ * @fail_lock: serialises svan_dev_fail()
+ * @failed: reset for good; set under @fail_lock
+ * @page_lock: guards @page
+ * @page: coherent memory for queries and lists
+ * @page_dma: bus address of @page
+ * @fatal_work: tells the rest of the kernel that the function is dead
+ * @port_work: carrier and SVAN_NOTIFY_PORT
+ * @events_blocked: both workers are disabled; under the device lock
+ * @started: svan_dev_start() has succeeded; under the device lock
+ * @debugfs: our folder
+ */
+struct svan_dev {
+	struct pci_dev		*pdev;
+	int			id;
+	void __iomem		*regs;
+	void __iomem		*uar;
+	phys_addr_t		uar_phys;
+	u32			uar_count;
+	u32			pd;
+	struct svan_caps	caps;
+	struct svan_cmdq	cmdq;
+	struct svan_eq		*eqs;
+	u32			num_eqs;
+	u32			num_vectors;
+	struct xarray		cqs;
+	struct xarray		qps;
+	struct net_device	*netdev;
+	struct svan_aux		*aux;
+	struct blocking_notifier_head notifier;
+	struct mutex		fail_lock;
+	bool			failed;
+	struct mutex		page_lock;
+	void			*page;
+	dma_addr_t		page_dma;
+	struct work_struct	fatal_work;
+	struct work_struct	port_work;
+	bool			events_blocked;
+	bool			started;
+	struct dentry		*debugfs;
+};
+
+static inline u32 svan_read(const struct svan_dev *dev, u32 reg)
+{
+	return readl(dev->regs + reg);
+}
+
+static inline void svan_write(struct svan_dev *dev, u32 reg, u32 value)
+{
+	writel(value, dev->regs + reg);
+}
+
+static inline void svan_write64(struct svan_dev *dev, u32 reg, u64 value)
+{
+	writeq(value, dev->regs + reg);
+}
+
+/* A function that is gone, or in FLR, answers with all ones. */
+static inline bool svan_gone(u32 value)
+{
+	return value == ~0u;
+}
+
+static inline const char *svan_name(const struct svan_dev *dev)
+{
+	return pci_name(dev->pdev);
+}
+
+/* dev.c: from a mapped BAR to a function that runs, and back */
+int svan_dev_start(struct svan_dev *dev);
+void svan_dev_stop(struct svan_dev *dev);
+int svan_dev_reset(struct svan_dev *dev);
+void svan_dev_fail(struct svan_dev *dev, const char *why);
+void svan_dev_silence(struct svan_dev *dev);
+bool svan_dev_is_dead(const struct svan_dev *dev);
+void svan_dev_init_events(struct svan_dev *dev);
+void svan_dev_block_events(struct svan_dev *dev);
+void svan_dev_unblock_events(struct svan_dev *dev);
+
+/* cmd.c */
+int svan_cmdq_alloc(struct svan_dev *dev);
+void svan_cmdq_free(struct svan_dev *dev);
+int svan_cmdq_start(struct svan_dev *dev);
+void svan_cmdq_stop(struct svan_dev *dev);
+void svan_cmdq_use_events(struct svan_dev *dev, bool on);
+void svan_cmdq_reap(struct svan_dev *dev);
+int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps);
+int svan_cmd_errno(u8 status);
+bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count);
+
+/* eq.c */
+int svan_eqs_create(struct svan_dev *dev);
+void svan_eqs_destroy(struct svan_dev *dev);
+int svan_vectors_alloc(struct svan_dev *dev);
+void svan_vectors_free(struct svan_dev *dev);
+
+/* auxdev.c */
+int svan_aux_add(struct svan_dev *dev);
+void svan_aux_del(struct svan_dev *dev);
+
+/* netdev.c */
+int svan_netdev_create(struct svan_dev *dev);
+void svan_netdev_unregister(struct svan_dev *dev);
+void svan_netdev_free(struct svan_dev *dev);
+void svan_netdev_suspend(struct svan_dev *dev);
+void svan_netdev_resume(struct svan_dev *dev);
+void svan_netdev_detach(struct svan_dev *dev);
+void svan_netdev_port_event(struct svan_dev *dev, u32 port);
+
+/* debugfs.c */
+#ifdef CONFIG_DEBUG_FS
+void svan_debugfs_init(void);
+void svan_debugfs_exit(void);
+void svan_debugfs_add(struct svan_dev *dev);
+void svan_debugfs_del(struct svan_dev *dev);
+#else
+static inline void svan_debugfs_init(void) {}
+static inline void svan_debugfs_exit(void) {}
+static inline void svan_debugfs_add(struct svan_dev *dev) {}
+static inline void svan_debugfs_del(struct svan_dev *dev) {}
+#endif
+
+#endif /* SVAN_H */
