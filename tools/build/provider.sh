@@ -43,15 +43,18 @@ prepare() {
 join() {
 	local link target moved=0
 	while read -r link target; do
-		[ -e "$target" ] || die "${target#"$SVAN_TOP"/} is missing"
-		[ "$(readlink "$link" || true)" != "$target" ] || continue
-		ln -sfn "$target" "$link"
-		moved=1
+		[ -e "$target" ] || die "${target#"$SVAN_TOP/"} is missing"
+		[ "$(readlink "$link" || true)" = "$target" ] || moved=1
 	done < <(links)
-	if [ "$moved" = 1 ] && [ -e "$obj/build.ninja" ]; then
+	[ "$moved" = 1 ] || return 0
+	if [ -e "$obj/build.ninja" ]; then
+		step "turning rdma-core's tree to this checkout"
 		rm -rf "$obj"/providers/svan "$obj"/lib/libsvan* "$obj"/include/*/svan*
 		touch "$src/CMakeLists.txt"
 	fi
+	while read -r link target; do
+		ln -sfn "$target" "$link"
+	done < <(links)
 }
 
 configure() {

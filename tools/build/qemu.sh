@@ -20,7 +20,7 @@ options=(
 	--target-list=x86_64-softmmu --without-default-features --disable-download
 	--enable-tcg --enable-kvm --enable-slirp --enable-plugins
 	--enable-virtfs --enable-attr --disable-docs --disable-install-blobs
-	--python=/usr/bin/python3
+	--python=/usr/bin/python3 --cc=gcc --host-cc=gcc # by way of ccache
 )
 # Programs built here use the build root's loader and libraries, and so run
 # outside of it too. DT_RPATH, not DT_RUNPATH: it also serves libraries' libraries.
@@ -57,16 +57,19 @@ prepare() {
 join() {
 	local link target moved=0
 	while read -r link target; do
-		[ -e "$target" ] || die "$target is missing"
-		[ "$(readlink "$link" || true)" != "$target" ] || continue
-		ln -sfn "$target" "$link"
-		moved=1
+		[ -e "$target" ] || die "${target#"$SVAN_TOP/"} is missing"
+		[ "$(readlink "$link" || true)" = "$target" ] || moved=1
 	done < <(links)
-	if [ "$moved" = 1 ] && [ -e "$obj/build.ninja" ]; then
-		find "$obj" \( -name '*svan*.o' -o -name 'trace-hw_svan.*' -o -name 'libsvan*' \) \
-			-delete
+	[ "$moved" = 1 ] || return 0
+	if [ -e "$obj/build.ninja" ]; then
+		step "turning QEMU's tree to this checkout"
+		(cd "$obj" && find . -path '*svan*' -name '*.o' -delete)
+		rm -f "$obj"/trace/trace-hw_svan.*
 		touch "$src/meson.build" "$src/hw/Kconfig"
 	fi
+	while read -r link target; do
+		ln -sfn "$target" "$link"
+	done < <(links)
 }
 
 configure() {
