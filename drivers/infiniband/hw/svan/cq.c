@@ -32,8 +32,7 @@ static void svan_cq_error(struct svan_cq_handler *handler, u32 syndrome)
 static int svan_cq_user_ring(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 			     struct ib_udata *udata, u32 cqe, u32 *dbr_offset)
 {
-	struct svan_ib_ucontext *uctx = rdma_udata_to_drv_context(
-		udata, struct svan_ib_ucontext, ibucontext);
+	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_ureq_create_cq ureq;
 	int err;
 
@@ -120,8 +119,7 @@ static int svan_cq_start(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 static int svan_cq_create(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 			  u32 cqe, struct ib_udata *udata)
 {
-	struct svan_ib_ucontext *uctx = rdma_udata_to_drv_context(
-		udata, struct svan_ib_ucontext, ibucontext);
+	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_uresp_create_cq uresp = {};
 	u32 dbr_offset;
 	int err;

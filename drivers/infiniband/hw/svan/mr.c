@@ -3,7 +3,6 @@
 
 #include <linux/overflow.h>
 #include <linux/slab.h>
-#include <rdma/uverbs_ioctl.h>
 
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
@@ -63,8 +62,7 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
 
 static u32 svan_mr_owner(struct ib_udata *udata)
 {
-	struct svan_ib_ucontext *uctx = rdma_udata_to_drv_context(
-		udata, struct svan_ib_ucontext, ibucontext);
+	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 
 	return uctx ? uctx->owner : 0;
 }

@@ -51,6 +51,7 @@ static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 		wc->ex.imm_data = cqe->imm;
 		wc->wc_flags |= IB_WC_WITH_IMM;
 	}
+	/* frees the slot for the poster */
 	smp_store_release(&rq->ci, rq->ci + 1);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Queue pairs: creation, destruction and their events. */
 
-#include <rdma/uverbs_ioctl.h>
-
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
 
@@ -25,8 +23,7 @@ static void svan_qp_event(struct svan_qp_handler *handler, u8 event)
 static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			     struct ib_udata *udata, struct svan_cmd *cmd)
 {
-	struct svan_ib_ucontext *uctx = rdma_udata_to_drv_context(
-		udata, struct svan_ib_ucontext, ibucontext);
+	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_ureq_create_qp ureq;
 	int err;
 

@@ -44,7 +44,7 @@ struct svan_ib_dev {
 	struct xarray kernel_qps;
 	struct notifier_block aux_nb;
 	struct notifier_block netdev_nb;
-	struct mutex port_lock;
+	struct mutex port_lock;		/* port_state */
 	enum ib_port_state port_state;
 };
 
@@ -223,6 +223,7 @@ int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context);
 int svan_ib_del_gid(const struct ib_gid_attr *attr, void **context);
 
 /* ucontext.c */
+struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata);
 int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 			   struct ib_udata *udata);
 void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext);

@@ -80,6 +80,13 @@ static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
 	uresp->max_inline = le16_to_cpu(caps->max_inline);
 }
 
+/* NULL: the caller is in the kernel. */
+struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata)
+{
+	return rdma_udata_to_drv_context(udata, struct svan_ib_ucontext,
+					 ibucontext);
+}
+
 int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 			   struct ib_udata *udata)
 {
