@@ -131,10 +131,12 @@ static int svan_eq_request_irq(struct svan_eq *eq)
 	err = request_irq(eq->irq, svan_eq_interrupt, 0, eq->name, eq);
 	if (err)
 		return err;
-	if (eq->eqn)
-		irq_set_affinity_and_hint(eq->irq,
-					  cpumask_of(cpumask_local_spread(eq->eqn - 1,
-						     dev_to_node(&dev->pdev->dev))));
+	if (eq->eqn) {
+		u32 cpu = cpumask_local_spread(eq->eqn - 1,
+					       dev_to_node(&dev->pdev->dev));
+
+		irq_set_affinity_and_hint(eq->irq, cpumask_of(cpu));
+	}
 	return 0;
 }
 

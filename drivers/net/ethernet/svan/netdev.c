@@ -368,8 +368,6 @@ static void svan_netdev_setup(struct svan_dev *dev)
 	netdev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
 	netdev->min_mtu = ETH_MIN_MTU;
 	netdev->max_mtu = max_frame - SVAN_ETH_OVERHEAD;
-	/* short frames are padded in place */
-	netdev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	netdev->hw_features = NETIF_F_SG;
 	if (features & SVAN_CAP_ETH_TX_CSUM)
 		netdev->hw_features |= NETIF_F_HW_CSUM;

@@ -11,7 +11,7 @@
 #include "svan_trace.h"
 
 #define SVAN_RX_HEADROOM	(NET_SKB_PAD + NET_IP_ALIGN)
-/* entries posted at once: the doorbell is a VM exit */
+/* buffers are replaced in batches of so many at least */
 #define SVAN_RX_BATCH		16
 
 u32 svan_rx_buf_size(u32 frame_size)
@@ -86,15 +86,13 @@ err_count:
 	return false;
 }
 
+/* The device reads the record when a frame arrives: no doorbell (PRM). */
 static void svan_rxq_publish(struct svan_eth *eth, u32 pi)
 {
 	eth->rxq.pi = pi;
 	/* entries before the record */
 	dma_wmb();
 	WRITE_ONCE(eth->dbr->rq_pi, cpu_to_le32(pi));
-	trace_svan_doorbell(eth->dev, SVAN_UAR_RQ_DB, eth->qpn, pi);
-	/* writeq orders the record before the doorbell */
-	writeq(svan_db_value(eth->qpn, pi), eth->dev->uar + SVAN_UAR_RQ_DB);
 }
 
 /**

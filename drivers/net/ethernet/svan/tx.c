@@ -151,6 +151,7 @@ static void svan_txq_publish(struct svan_eth *eth)
 	/* WQEs before the record */
 	dma_wmb();
 	WRITE_ONCE(eth->dbr->sq_pi, cpu_to_le32(txq->pi));
+	/* record before flags; pairs with the device's fence, see above */
 	mb();
 	if (le32_to_cpu(READ_ONCE(eth->dbr->device_flags)) & SVAN_QP_DBR_POLLING) {
 		svan_eth_count(eth, tx_doorbells_saved);
@@ -164,7 +165,7 @@ static void svan_txq_publish(struct svan_eth *eth)
 /* Refuse what would cost the queue pair; make the rest fit. */
 static int svan_tx_prepare(struct svan_eth *eth, struct sk_buff *skb)
 {
-	if (skb->len > eth->txq.max_frame)
+	if (skb->len < ETH_HLEN || skb->len > eth->txq.max_frame)
 		return -EMSGSIZE;
 	if (skb_shinfo(skb)->nr_frags + 1 > eth->txq.max_sge) {
 		svan_eth_count(eth, tx_linearized);
@@ -185,10 +186,6 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 		netif_tx_stop_queue(queue);
 		svan_txq_publish(eth);
 		return NETDEV_TX_BUSY;
-	}
-	if (skb_put_padto(skb, ETH_ZLEN)) {
-		skb = NULL;	/* has been freed */
-		goto err_drop;
 	}
 	if (svan_tx_prepare(eth, skb))
 		goto err_drop;
