@@ -124,10 +124,9 @@ static inline void *svan_table_get(const SvanTable *table, uint32_t index)
 #define SVAN_FIRST_QP           2
 #define SVAN_FIRST_CQ           1
 
-static inline uint32_t svan_qn(const SvanTable *table, uint32_t index)
-{
-    return (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
-}
+/* Insert under a number of its own, or the one asked for (not SVAN_NONE). */
+bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
+                    uint32_t *qn);
 
 /* ---- timers: one heap per core ---- */
 
@@ -431,14 +430,16 @@ struct SvanQp {
     uint64_t sq_va, rq_va, dbr_va;
     uint8_t log_sq_bbs, log_rq_size, log_rq_stride;
     uint32_t sq_pi, rq_pi;      /* validated producer indices */
-    uint32_t sq_pi_seen;        /* last one found in the record */
+    uint32_t sq_pi_seen;        /* last one taken from the record */
     uint32_t rq_pi_seen;
+    uint32_t sq_pi_polled;      /* last one that the poll list has seen there */
     uint32_t sq_pi_rung;        /* last one from the doorbell */
     uint32_t rq_pi_rung;
     bool sq_rung, rq_rung;      /* not looked at yet */
     bool sq_draining;           /* SQD: set on entry, cleared by the transport */
 
     /* attributes, host order, validated */
+    uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
     uint8_t pkey_index, port;
@@ -457,10 +458,8 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
 void svan_qp_destroy(SvanQp *qp);
 uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
-/* Attributes as they are in a stream: 0, or the refusal. */
-uint32_t svan_qp_set_attrs(SvanQp *qp, uint32_t mask,
-                           const struct svan_qp_attr *attr,
-                           const struct svan_av *av);
+/* The attributes of a mask, without a change of state. */
+uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 /* Put on the run list; does not kick (svan_run() will see it). */
 void svan_qp_schedule(SvanQp *qp);
@@ -472,7 +471,11 @@ void svan_qp_schedule(SvanQp *qp);
 SvanStep svan_sq_producer(SvanQp *qp, uint32_t ci, uint32_t *syndrome);
 SvanStep svan_rq_producer(SvanQp *qp, uint32_t ci, uint32_t *pi,
                           uint32_t *syndrome);
-/* To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and transport->enter(). */
+/*
+ * To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and
+ * transport->enter(). set_state() calls enter() also when the state stays the
+ * same and only attributes have changed.
+ */
 void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
 void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
 

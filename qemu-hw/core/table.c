@@ -79,3 +79,22 @@ void svan_table_remove(SvanTable *table, uint32_t index)
         table->used--;
     }
 }
+
+bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
+                    uint32_t *qn)
+{
+    uint32_t index = want & SVAN_QN_INDEX_MASK;
+
+    if (want == SVAN_NONE) {
+        index = svan_table_insert(table, object);
+        if (index == SVAN_NONE) {
+            return false;
+        }
+    } else if (!svan_table_insert_at(table, index, object)) {
+        return false;
+    } else {
+        table->variants[index] = want >> SVAN_QN_INDEX_SHIFT;
+    }
+    *qn = (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
+    return true;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Commands for queue pairs, the GID table and the Ethernet filters.
+ */
+#include <string.h>
+
+#include "core.h"
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
+
+#define ETH_FLAGS       (SVAN_CMD_ETH_PROMISC | SVAN_CMD_ETH_ALLMULTI)
+#define MIN_MAX_FRAME   64u
+#define MCAST_STRIDE    8u
+#define MCAST_OCTET     1               /* of the first octet of an address */
+
+/* ---- queue pairs ---- */
+
+SvanStep svan_cmd_create_qp(SvanCmdCtx *ctx)
+{
+    uint32_t refusal;
+    SvanQp *qp;
+
+    refusal = svan_qp_create(ctx->fn, &ctx->cmd->create_qp, SVAN_NONE, &qp);
+    if (!refusal) {
+        ctx->resp->id.id = htole32(qp->qpn);
+    }
+    return svan_cmd_answer(ctx, refusal);
+}
+
+SvanStep svan_cmd_destroy_qp(SvanCmdCtx *ctx)
+{
+    SvanQp *qp = svan_qp_get(ctx->fn, le32toh(ctx->cmd->object.id));
+
+    if (!qp) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, object.id));
+    }
+    svan_qp_destroy(qp);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_modify_qp(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_modify_qp *cmd = &ctx->cmd->modify_qp;
+    SvanQp *qp = svan_qp_get(ctx->fn, le32toh(cmd->qpn));
+
+    if (!qp) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, modify_qp.qpn));
+    }
+    return svan_cmd_answer(ctx, svan_qp_modify(qp, cmd));
+}
+
+SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
+{
+    const SvanQp *qp = svan_qp_get(ctx->fn, le32toh(ctx->cmd->object.id));
+    struct svan_cmd_query_qp_resp *resp = &ctx->resp->query_qp;
+
+    if (!qp) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, object.id));
+    }
+    svan_qp_query(qp, &resp->attr);
+    resp->sq_ci = htole32(qp->transport->sq_ci(qp));
+    resp->rq_ci = htole32(qp->transport->rq_ci(qp));
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- GIDs ---- */
+
+uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    static const uint8_t none[16];
+    uint32_t index = le32toh(cmd->index);
+    SvanGid *gid;
+
+    if (index >= SVAN_MAX_GID) {
+        return REFUSE(BAD_PARAM, set_gid.index);
+    }
+    if (cmd->flags & ~SVAN_CMD_GID_VLAN) {
+        return REFUSE(BAD_PARAM, set_gid.flags);
+    }
+    if (!memcmp(cmd->gid, none, sizeof(none))) {
+        return REFUSE(BAD_PARAM, set_gid.gid);
+    }
+    if (cmd->smac[0] & MCAST_OCTET) {
+        return REFUSE(BAD_PARAM, set_gid.smac);
+    }
+    gid = &fn->gids[index];
+    gid->valid = true;
+    gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
+    gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
+    memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
+    memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
+    if (fn->gid_limit <= index) {
+        fn->gid_limit = index + 1;
+    }
+    return SVAN_CMD_OK;
+}
+
+uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
+{
+    if (index >= SVAN_MAX_GID || !fn->gids[index].valid) {
+        return REFUSE(BAD_RESOURCE, object.id);
+    }
+    memset(&fn->gids[index], 0, sizeof(fn->gids[index]));
+    while (fn->gid_limit && !fn->gids[fn->gid_limit - 1].valid) {
+        fn->gid_limit--;
+    }
+    return SVAN_CMD_OK;
+}
+
+SvanStep svan_cmd_set_gid(SvanCmdCtx *ctx)
+{
+    return svan_cmd_answer(ctx, svan_gid_set(ctx->fn, &ctx->cmd->set_gid));
+}
+
+SvanStep svan_cmd_clear_gid(SvanCmdCtx *ctx)
+{
+    uint32_t index = le32toh(ctx->cmd->object.id);
+
+    return svan_cmd_answer(ctx, svan_gid_clear(ctx->fn, index));
+}
+
+/* ---- Ethernet reception ---- */
+
+uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
+{
+    uint32_t qpn = le32toh(cmd->qpn), max_frame = le32toh(cmd->max_frame);
+    const SvanQp *qp = svan_qp_get(fn, qpn);
+
+    if (qpn == 0) {
+        fn->eth.qpn = 0;
+        return SVAN_CMD_OK;
+    }
+    if (!qp || qp->type != SVAN_QPT_ETH) {
+        return REFUSE(BAD_RESOURCE, eth_filter.qpn);
+    }
+    if (qp->state != SVAN_QPS_RTS) {
+        return REFUSE(BAD_STATE, eth_filter.qpn);
+    }
+    if (cmd->mac[0] & MCAST_OCTET) {
+        return REFUSE(BAD_PARAM, eth_filter.mac);
+    }
+    if (cmd->flags & ~ETH_FLAGS) {
+        return REFUSE(BAD_PARAM, eth_filter.flags);
+    }
+    if (max_frame < MIN_MAX_FRAME || max_frame > SVAN_MAX_FRAME) {
+        return REFUSE(BAD_PARAM, eth_filter.max_frame);
+    }
+    fn->eth.qpn = qpn;
+    memcpy(fn->eth.mac, cmd->mac, sizeof(fn->eth.mac));
+    fn->eth.flags = cmd->flags;
+    fn->eth.max_frame = max_frame;
+    return SVAN_CMD_OK;
+}
+
+SvanStep svan_cmd_eth_set_filter(SvanCmdCtx *ctx)
+{
+    return svan_cmd_answer(ctx, svan_eth_filter_set(ctx->fn,
+                                                    &ctx->cmd->eth_filter));
+}
+
+SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_eth_mcast *cmd = &ctx->cmd->eth_mcast;
+    uint64_t addr = le64toh(cmd->addr);
+    uint32_t count = le32toh(cmd->count);
+    SvanEthFilter *filter = &ctx->fn->eth;
+    SvanStep step = SVAN_STEP_DONE;
+    SvanMem mem;
+
+    if (count > SVAN_MAX_MCAST) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, eth_mcast.count));
+    }
+    if (count) {
+        if ((addr & SVAN_PAGE_MASK) + count * MCAST_STRIDE > SVAN_PAGE_SIZE) {
+            return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, eth_mcast.addr));
+        }
+        step = svan_map_bus(ctx->fn, addr, count * MCAST_STRIDE, false, &mem);
+    }
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    if (step == SVAN_STEP_ERROR) {
+        return svan_cmd_answer(ctx, REFUSE(DMA_ERROR, eth_mcast.addr));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(filter->mcast[i], mem.host + i * MCAST_STRIDE,
+               sizeof(filter->mcast[i]));
+    }
+    filter->num_mcast = count;
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}

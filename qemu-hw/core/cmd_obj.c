@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Commands for EQs, UAR pages, protection domains, keys and CQs.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
+
+static uint32_t object_id(const SvanCmdCtx *ctx)
+{
+    return le32toh(ctx->cmd->object.id);
+}
+
+static SvanStep answer_id(SvanCmdCtx *ctx, uint32_t id)
+{
+    ctx->resp->id.id = htole32(id);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+static SvanStep no_such_object(SvanCmdCtx *ctx)
+{
+    return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, object.id));
+}
+
+static SvanStep object_is_busy(SvanCmdCtx *ctx)
+{
+    return svan_cmd_answer(ctx, REFUSE(BUSY, object.id));
+}
+
+/* ---- event queues ---- */
+
+SvanStep svan_cmd_create_eq(SvanCmdCtx *ctx)
+{
+    return svan_cmd_answer(ctx, svan_eq_create(ctx->fn, &ctx->cmd->create_eq));
+}
+
+SvanStep svan_cmd_destroy_eq(SvanCmdCtx *ctx)
+{
+    uint32_t eqn = object_id(ctx);
+    SvanEq *eq = eqn < SVAN_MAX_EQS ? ctx->fn->eqs[eqn] : NULL;
+
+    if (!eq) {
+        return no_such_object(ctx);
+    }
+    if (eq->refs) {
+        return object_is_busy(ctx);
+    }
+    svan_eq_destroy(eq);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- UAR pages ---- */
+
+SvanStep svan_cmd_alloc_uar(SvanCmdCtx *ctx)
+{
+    uint32_t owner = le32toh(ctx->cmd->alloc_uar.owner);
+    SvanFn *fn = ctx->fn;
+
+    if (owner == SVAN_NONE) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, alloc_uar.owner));
+    }
+    for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
+        if (fn->uar_owner[uar] == SVAN_NONE) {
+            fn->uar_owner[uar] = owner;
+            return answer_id(ctx, uar);
+        }
+    }
+    return svan_cmd_answer(ctx, SVAN_CMD_NO_RESOURCES);
+}
+
+SvanStep svan_cmd_free_uar(SvanCmdCtx *ctx)
+{
+    uint32_t uar = object_id(ctx);
+    SvanFn *fn = ctx->fn;
+
+    if (uar == 0) {
+        return svan_cmd_answer(ctx, REFUSE(NOT_PERMITTED, object.id));
+    }
+    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+        return no_such_object(ctx);
+    }
+    if (fn->uar_refs[uar]) {
+        return object_is_busy(ctx);
+    }
+    fn->uar_owner[uar] = SVAN_NONE;
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- protection domains ---- */
+
+SvanStep svan_cmd_alloc_pd(SvanCmdCtx *ctx)
+{
+    uint32_t *refs = calloc(1, sizeof(*refs));
+    uint32_t pd = refs ? svan_table_insert(&ctx->fn->pds, refs) : SVAN_NONE;
+
+    if (pd == SVAN_NONE) {
+        free(refs);
+        return svan_cmd_answer(ctx, SVAN_CMD_NO_RESOURCES);
+    }
+    return answer_id(ctx, pd);
+}
+
+SvanStep svan_cmd_free_pd(SvanCmdCtx *ctx)
+{
+    uint32_t pd = object_id(ctx);
+    uint32_t *refs = svan_table_get(&ctx->fn->pds, pd);
+
+    if (!refs) {
+        return no_such_object(ctx);
+    }
+    if (*refs) {
+        return object_is_busy(ctx);
+    }
+    svan_table_remove(&ctx->fn->pds, pd);
+    free(refs);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- keys ---- */
+
+SvanStep svan_cmd_create_key(SvanCmdCtx *ctx)
+{
+    uint32_t refusal;
+    SvanKey *key;
+
+    refusal = svan_key_create(ctx->fn, &ctx->cmd->create_key, SVAN_NONE, &key);
+    return refusal ? svan_cmd_answer(ctx, refusal) : answer_id(ctx, key->key);
+}
+
+SvanStep svan_cmd_destroy_key(SvanCmdCtx *ctx)
+{
+    SvanKey *key = svan_key_get(ctx->fn, object_id(ctx));
+
+    if (!key) {
+        return no_such_object(ctx);
+    }
+    if (key->refs) {
+        return object_is_busy(ctx);
+    }
+    svan_key_destroy(key);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_query_key(SvanCmdCtx *ctx)
+{
+    const SvanKey *key = svan_key_get(ctx->fn, object_id(ctx));
+    struct svan_cmd_query_key_resp *resp = &ctx->resp->query_key;
+
+    if (!key) {
+        return no_such_object(ctx);
+    }
+    resp->va = htole64(key->va);
+    resp->length = htole64(key->length);
+    resp->access = htole32(key->access);
+    resp->pd = htole32(key->pd);
+    resp->kind = key->kind;
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- completion queues ---- */
+
+SvanStep svan_cmd_create_cq(SvanCmdCtx *ctx)
+{
+    uint32_t refusal;
+    SvanCq *cq;
+
+    refusal = svan_cq_create(ctx->fn, &ctx->cmd->create_cq, SVAN_NONE, &cq);
+    return refusal ? svan_cmd_answer(ctx, refusal) : answer_id(ctx, cq->cqn);
+}
+
+SvanStep svan_cmd_destroy_cq(SvanCmdCtx *ctx)
+{
+    SvanCq *cq = svan_cq_get(ctx->fn, object_id(ctx));
+
+    if (!cq) {
+        return no_such_object(ctx);
+    }
+    if (cq->refs) {
+        return object_is_busy(ctx);
+    }
+    svan_cq_destroy(cq);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_moderate_cq(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_moderate_cq *cmd = &ctx->cmd->moderate_cq;
+    SvanCq *cq = svan_cq_get(ctx->fn, le32toh(cmd->cqn));
+
+    if (!cq) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, moderate_cq.cqn));
+    }
+    cq->moderate_count = le16toh(cmd->count);
+    cq->moderate_us = le16toh(cmd->period_us);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}

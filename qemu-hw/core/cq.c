@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Completion queues (PRM "Queues", "Completion events").
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#define RECORD_ALIGN    64u
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_cq.field)
+
+/* ---- life ---- */
+
+static uint32_t check_ring(const SvanFn *fn,
+                           const struct svan_cmd_create_cq *cmd)
+{
+    uint64_t ring_va = le64toh(cmd->ring_va);
+    uint32_t dbr_offset = le32toh(cmd->dbr_offset);
+    uint64_t size = (uint64_t)sizeof(struct svan_cqe) << cmd->log_size;
+    SvanAccess access = {
+        .fn = (SvanFn *)fn, .key = le32toh(cmd->ring_key), .va = ring_va,
+        .len = size, .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
+    uint32_t syndrome;
+
+    if (ring_va % RECORD_ALIGN) {
+        return REFUSE(BAD_PARAM, ring_va);
+    }
+    if (svan_check_access(&access, &syndrome) != SVAN_STEP_DONE) {
+        return syndrome == SVAN_SYN_KEY_BOUNDS ? REFUSE(BAD_PARAM, ring_va) :
+                                                 REFUSE(BAD_RESOURCE, ring_key);
+    }
+    access.va = ring_va + dbr_offset;
+    access.len = sizeof(struct svan_cq_dbr);
+    if (dbr_offset % RECORD_ALIGN || dbr_offset < size ||
+        access.va < ring_va ||
+        svan_check_access(&access, &syndrome) != SVAN_STEP_DONE) {
+        return REFUSE(BAD_PARAM, dbr_offset);
+    }
+    return SVAN_CMD_OK;
+}
+
+static uint32_t check_cq(const SvanFn *fn, const struct svan_cmd_create_cq *cmd)
+{
+    uint32_t eqn = le32toh(cmd->eqn), uar = le32toh(cmd->uar);
+
+    if (cmd->log_size > SVAN_CQ_MAX_LOG_SIZE) {
+        return REFUSE(BAD_PARAM, log_size);
+    }
+    if (eqn == 0) {
+        return REFUSE(BAD_PARAM, eqn);  /* for asynchronous events alone */
+    }
+    if (eqn >= SVAN_MAX_EQS || !fn->eqs[eqn]) {
+        return REFUSE(BAD_RESOURCE, eqn);
+    }
+    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+        return REFUSE(BAD_RESOURCE, uar);
+    }
+    return check_ring(fn, cmd);
+}
+
+static void cq_event(SvanCq *cq)
+{
+    cq->armed = false;
+    cq->armed_solicited = false;
+    cq->moderate_done = 0;
+    svan_timer_cancel(cq->fn->core, &cq->moderate_timer);
+    cq->event_pending = true;
+    svan_list_append(&cq->eq->cqs, &cq->link);
+    svan_eq_schedule(cq->eq);
+}
+
+static void moderate_fire(SvanTimer *timer)
+{
+    cq_event(svan_container(timer, SvanCq, moderate_timer));
+}
+
+static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
+{
+    SvanCq *cq = calloc(1, sizeof(*cq));
+
+    if (!cq) {
+        return NULL;
+    }
+    cq->fn = fn;
+    cq->uar = le32toh(cmd->uar);
+    cq->eq = fn->eqs[le32toh(cmd->eqn)];
+    cq->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
+    cq->ring_va = le64toh(cmd->ring_va);
+    cq->dbr_va = cq->ring_va + le32toh(cmd->dbr_offset);
+    cq->log_size = cmd->log_size;
+    svan_timer_init(&cq->moderate_timer, moderate_fire);
+    return cq;
+}
+
+uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
+                        uint32_t id, SvanCq **out)
+{
+    uint32_t refusal = check_cq(fn, cmd);
+    SvanCq *cq;
+
+    if (refusal) {
+        return refusal;
+    }
+    cq = cq_alloc(fn, cmd);
+    if (!cq) {
+        return SVAN_CMD_NO_RESOURCES;
+    }
+    if (!svan_timer_reserve(fn->core, 1)) {
+        goto err_free;
+    }
+    if (!svan_qn_insert(&fn->cqs, cq, id, &cq->cqn)) {
+        goto err_unreserve;
+    }
+    cq->eq->refs++;
+    cq->ring_key->refs++;
+    fn->uar_refs[cq->uar]++;
+    svan_db_open(&fn->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar, cq->cqn);
+    *out = cq;
+    return SVAN_CMD_OK;
+
+err_unreserve:
+    svan_timer_unreserve(fn->core, 1);
+err_free:
+    free(cq);
+    return SVAN_CMD_NO_RESOURCES;
+}
+
+void svan_cq_destroy(SvanCq *cq)
+{
+    SvanFn *fn = cq->fn;
+    uint32_t index = cq->cqn & SVAN_QN_INDEX_MASK;
+
+    svan_db_close(&fn->cq_slots[index]);
+    svan_list_remove(&cq->link);
+    svan_timer_cancel(fn->core, &cq->moderate_timer);
+    svan_timer_unreserve(fn->core, 1);
+    fn->uar_refs[cq->uar]--;
+    cq->ring_key->refs--;
+    cq->eq->refs--;
+    svan_table_remove(&fn->cqs, index);
+    free(cq);
+}
+
+SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn)
+{
+    SvanCq *cq = svan_table_get(&fn->cqs, cqn & SVAN_QN_INDEX_MASK);
+
+    return cq && cq->cqn == cqn ? cq : NULL;
+}
+
+/* ---- completions ---- */
+
+/* The CQ is lost to its owner; no second event. */
+static SvanStep cq_error(SvanCq *cq, uint32_t syndrome)
+{
+    if (!cq->error) {
+        cq->error = true;
+        cq->fn->stats.cq_overruns += syndrome == SVAN_SYN_CQ_OVERRUN;
+        svan_event(cq->fn, SVAN_EVENT_CQ_ERROR, cq->cqn, syndrome);
+    }
+    return SVAN_STEP_ERROR;
+}
+
+static bool cq_is_full(const SvanCq *cq)
+{
+    return cq->pi - cq->ci >= 1u << cq->log_size;
+}
+
+/* Read the host's consumer index; only when the last one leaves no room. */
+static SvanStep cq_read_ci(SvanCq *cq)
+{
+    uint32_t syndrome;
+    SvanMem mem;
+    SvanStep step = svan_ring_access(cq->ring_key, cq->dbr_va, sizeof(cq->ci),
+                                     false, &mem, &syndrome);
+
+    if (step == SVAN_STEP_ERROR) {
+        return cq_error(cq, SVAN_SYN_RING);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    /* Acquire: the host has read the entries before it says so. */
+    cq->ci = le32toh(__atomic_load_n((uint32_t *)mem.host, __ATOMIC_ACQUIRE));
+    return cq_is_full(cq) ? cq_error(cq, SVAN_SYN_CQ_OVERRUN) :
+                            SVAN_STEP_DONE;
+}
+
+SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot)
+{
+    uint32_t index = cq->pi & ((1u << cq->log_size) - 1);
+    uint32_t syndrome;
+    SvanStep step;
+
+    if (cq->error) {
+        return SVAN_STEP_ERROR;
+    }
+    if (cq_is_full(cq)) {
+        step = cq_read_ci(cq);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    slot->cq = cq;
+    step = svan_ring_access(cq->ring_key, cq->ring_va +
+                            (uint64_t)index * sizeof(struct svan_cqe),
+                            sizeof(struct svan_cqe), true, &slot->mem,
+                            &syndrome);
+    return step == SVAN_STEP_ERROR ? cq_error(cq, SVAN_SYN_RING) : step;
+}
+
+/* A completion that was asked for: now, or with others. */
+static void cq_notify(SvanCq *cq)
+{
+    SvanCore *core = cq->fn->core;
+
+    cq->moderate_done++;
+    if (cq->moderate_count < 2 || !cq->moderate_us ||
+        cq->moderate_done >= cq->moderate_count) {
+        cq_event(cq);
+    } else if (cq->moderate_timer.slot < 0) {
+        svan_timer_set(core, &cq->moderate_timer,
+                       svan_now(core) + cq->moderate_us * 1000ull);
+    }
+}
+
+void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe)
+{
+    SvanCq *cq = slot->cq;
+    bool solicited = (cqe->owner & SVAN_CQE_SOLICITED) ||
+                     cqe->status != SVAN_CQE_SUCCESS;
+    size_t body = offsetof(struct svan_cqe, vendor_err);
+    uint64_t last;
+
+    cqe->owner &= ~SVAN_CQE_PHASE;
+    cqe->owner |= (cq->pi >> cq->log_size) & 1 ? 0 : SVAN_CQE_PHASE;
+    memcpy(slot->mem.host, cqe, body);
+    memcpy(&last, &cqe->vendor_err, sizeof(last));
+    /* owner is in the last word; pairs with the poller's load barrier */
+    __atomic_store_n((uint64_t *)(slot->mem.host + body), last,
+                     __ATOMIC_RELEASE);
+    svan_stored(cq->fn, &slot->mem);
+    cq->pi++;
+    if (solicited) {
+        cq->solicited_pi = cq->pi;
+    }
+    svan_trace(cq->fn, SVAN_TRACE_CQE, cq->cqn, le32toh(cqe->qpn),
+               le32toh(cqe->wqe_index), cqe->status);
+    if (cq->armed || (cq->armed_solicited && solicited)) {
+        cq_notify(cq);
+    }
+}
+
+/*
+ * An entry at or after ci that stands there already makes the event come at
+ * once, and moderation is for those who have not looked yet: not for it.
+ */
+void svan_cq_arm(SvanCq *cq, uint32_t ci, bool solicited)
+{
+    uint32_t behind = solicited ? cq->solicited_pi : cq->pi;
+
+    if (cq->event_pending) {
+        return;                         /* its event is still to come */
+    }
+    cq->armed |= !solicited;
+    cq->armed_solicited |= solicited;
+    if ((int32_t)(behind - ci) > 0) {
+        cq_event(cq);
+    }
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory keys and protection domains: life and death.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#define KEY_FLAGS       SVAN_CMD_KEY_INTERNAL
+#define MIN_PAGE_SHIFT  12
+#define MAX_PAGE_SHIFT  30
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_key.field)
+
+/* Do the octets of [va, va + length) have a place in the tree? */
+static bool fits_table(uint64_t va, uint64_t length, uint8_t page_shift,
+                       uint8_t levels)
+{
+    uint64_t pages;
+
+    if (levels == 0 || length == 0) {
+        return true;
+    }
+    pages = ((va + length - 1) >> page_shift) - (va >> page_shift) + 1;
+    return pages <= 1ull << (levels * SVAN_MTT_INDEX_BITS);
+}
+
+static uint32_t check_table(const struct svan_cmd_create_key *cmd)
+{
+    uint64_t va = le64toh(cmd->va);
+    uint64_t length = le64toh(cmd->length);
+    uint64_t table = le64toh(cmd->table);
+    uint64_t start;
+
+    if (cmd->page_shift < MIN_PAGE_SHIFT || cmd->page_shift > MAX_PAGE_SHIFT) {
+        return REFUSE(BAD_PARAM, page_shift);
+    }
+    if (cmd->kind == SVAN_KEY_PHYS) {
+        return SVAN_CMD_OK;
+    }
+    if (cmd->levels > SVAN_MTT_MAX_LEVELS) {
+        return REFUSE(BAD_PARAM, levels);
+    }
+    if (!fits_table(va, length, cmd->page_shift, cmd->levels)) {
+        return REFUSE(BAD_PARAM, length);
+    }
+    if (cmd->levels) {
+        return table & ~SVAN_MTT_ADDR_MASK ? REFUSE(BAD_PARAM, table) :
+                                             SVAN_CMD_OK;
+    }
+    /* The region: its first page is aligned as a leaf is, and it ends. */
+    start = table + (va & ((1ull << cmd->page_shift) - 1));
+    if ((table & ((1ull << cmd->page_shift) - 1)) || start < table ||
+        (length && start + (length - 1) < start)) {
+        return REFUSE(BAD_PARAM, table);
+    }
+    return SVAN_CMD_OK;
+}
+
+static uint32_t check_key(const struct svan_cmd_create_key *cmd)
+{
+    uint64_t va = le64toh(cmd->va);
+    uint64_t length = le64toh(cmd->length);
+
+    if (!svan_key_kind_known(cmd->kind)) {
+        return cmd->kind > SVAN_KEY_DEVMEM ? REFUSE(BAD_PARAM, kind) :
+                                             REFUSE(NOT_SUPPORTED, kind);
+    }
+    if (cmd->flags & ~KEY_FLAGS) {
+        return REFUSE(BAD_PARAM, flags);
+    }
+    if (le32toh(cmd->access) & ~SVAN_ACCESS_MASK) {
+        return REFUSE(BAD_PARAM, access);
+    }
+    if (length && va + (length - 1) < va) {
+        return REFUSE(BAD_PARAM, length);
+    }
+    return check_table(cmd);
+}
+
+static uint32_t *key_pd(const SvanFn *fn, const SvanKey *key)
+{
+    return key->flags & SVAN_CMD_KEY_INTERNAL ? NULL :
+           svan_table_get(&fn->pds, key->pd);
+}
+
+static SvanKey *key_alloc(SvanFn *fn, const struct svan_cmd_create_key *cmd)
+{
+    SvanKey *key = calloc(1, sizeof(*key));
+
+    if (!key) {
+        return NULL;
+    }
+    key->fn = fn;
+    key->kind = cmd->kind;
+    key->flags = cmd->flags;
+    key->levels = cmd->kind == SVAN_KEY_PHYS ? 0 : cmd->levels;
+    key->page_shift = cmd->page_shift;
+    key->access = le32toh(cmd->access);
+    key->pd = key->flags & SVAN_CMD_KEY_INTERNAL ? 0 : le32toh(cmd->pd);
+    key->pasid = le32toh(cmd->pasid);
+    key->owner = le32toh(cmd->owner);
+    key->generation = le32toh(cmd->generation);
+    key->va = le64toh(cmd->va);
+    key->length = le64toh(cmd->length);
+    key->table = le64toh(cmd->table);
+    svan_key_prepare(key);
+    return key;
+}
+
+/* In the table, under a number of its own or the one asked for. */
+static bool key_insert(SvanKey *key, uint32_t id)
+{
+    SvanTable *table = &key->fn->keys;
+    uint32_t index = id >> SVAN_KEY_INDEX_SHIFT;
+
+    if (id == SVAN_NONE) {
+        index = svan_table_insert(table, key);
+        if (index == SVAN_NONE) {
+            return false;
+        }
+    } else if (!svan_table_insert_at(table, index, key)) {
+        return false;
+    } else {
+        table->variants[index] = id & SVAN_KEY_VARIANT_MASK;
+    }
+    key->key = index << SVAN_KEY_INDEX_SHIFT | table->variants[index];
+    return true;
+}
+
+uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
+                         uint32_t id, SvanKey **out)
+{
+    uint32_t refusal = check_key(cmd);
+    uint32_t *pd_refs;
+    SvanKey *key;
+
+    if (refusal) {
+        return refusal;
+    }
+    if (!(cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
+        !svan_table_get(&fn->pds, le32toh(cmd->pd))) {
+        return REFUSE(BAD_RESOURCE, pd);
+    }
+    key = key_alloc(fn, cmd);
+    if (!key || !key_insert(key, id)) {
+        free(key);
+        return SVAN_CMD_NO_RESOURCES;
+    }
+    pd_refs = key_pd(fn, key);
+    if (pd_refs) {
+        ++*pd_refs;
+    }
+    *out = key;
+    return SVAN_CMD_OK;
+}
+
+void svan_key_destroy(SvanKey *key)
+{
+    SvanFn *fn = key->fn;
+    uint32_t *pd_refs = key_pd(fn, key);
+
+    if (pd_refs) {
+        --*pd_refs;
+    }
+    svan_table_remove(&fn->keys, key->key >> SVAN_KEY_INDEX_SHIFT);
+    free(key);
+}

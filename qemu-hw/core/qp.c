@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Queue pairs: creation, attributes and states (PRM "Queue pairs"; IBTA volume
+ * 1, 10.3 and table 91 of 11.2.5.2). What a queue pair does in a state is its
+ * transport's business.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+
+#define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL)
+#define QP_ACCESS       (SVAN_ACCESS_REMOTE_MASK | SVAN_ACCESS_LOCAL_WRITE)
+#define RING_ALIGN      64u
+#define MIN_LOG_MTU     8
+#define MAX_LOG_MTU     12
+#define QP_STATES       (SVAN_QPS_ERR + 1)
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_qp.field)
+
+typedef struct QpType {
+    const SvanTransport *transport;
+    uint64_t feature;
+    bool has_pd;
+} QpType;
+
+static const QpType qp_types[] = {
+    [SVAN_QPT_RC]       = { &svan_rc_transport, SVAN_CAP_RC, true },
+    [SVAN_QPT_UC]       = { NULL, SVAN_CAP_UC, true },
+    [SVAN_QPT_UD]       = { NULL, SVAN_CAP_UD, true },
+    [SVAN_QPT_GSI]      = { NULL, SVAN_CAP_GSI, true },
+    [SVAN_QPT_ETH]      = { &svan_eth_transport, SVAN_CAP_ETH, false },
+};
+
+/* ---- life ---- */
+
+static uint32_t check_type(const SvanFn *fn,
+                           const struct svan_cmd_create_qp *cmd)
+{
+    const QpType *type;
+
+    if (cmd->type >= sizeof(qp_types) / sizeof(qp_types[0]) ||
+        !qp_types[cmd->type].feature) {
+        return REFUSE(BAD_PARAM, type);
+    }
+    type = &qp_types[cmd->type];
+    return type->transport && (fn->features & type->feature) ?
+           SVAN_CMD_OK : REFUSE(NOT_SUPPORTED, type);
+}
+
+static uint32_t check_sizes(const struct svan_cmd_create_qp *cmd)
+{
+    if (cmd->flags & ~QP_FLAGS) {
+        return REFUSE(BAD_PARAM, flags);
+    }
+    if (cmd->log_sq_bbs > SVAN_SQ_MAX_LOG_BBS) {
+        return REFUSE(BAD_PARAM, log_sq_bbs);
+    }
+    if (cmd->log_rq_size > SVAN_RQ_MAX_LOG_SIZE) {
+        return REFUSE(BAD_PARAM, log_rq_size);
+    }
+    if (cmd->log_rq_stride && (cmd->log_rq_stride < SVAN_RWQE_MIN_LOG_STRIDE ||
+                               cmd->log_rq_stride > SVAN_RWQE_MAX_LOG_STRIDE)) {
+        return REFUSE(BAD_PARAM, log_rq_stride);
+    }
+    return SVAN_CMD_OK;
+}
+
+static bool cq_belongs(SvanFn *fn, uint32_t cqn, uint32_t owner)
+{
+    return fn->uar_owner[svan_cq_get(fn, cqn)->uar] == owner;
+}
+
+static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
+{
+    uint32_t send_cq = le32toh(cmd->send_cq), recv_cq = le32toh(cmd->recv_cq);
+    uint32_t uar = le32toh(cmd->uar);
+
+    if (qp_types[cmd->type].has_pd &&
+        !svan_table_get(&fn->pds, le32toh(cmd->pd))) {
+        return REFUSE(BAD_RESOURCE, pd);
+    }
+    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+        return REFUSE(BAD_RESOURCE, uar);
+    }
+    if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && fn->uar_owner[uar] != 0) {
+        return REFUSE(NOT_PERMITTED, flags);
+    }
+    if (!svan_cq_get(fn, send_cq)) {
+        return REFUSE(BAD_RESOURCE, send_cq);
+    }
+    if (!svan_cq_get(fn, recv_cq)) {
+        return REFUSE(BAD_RESOURCE, recv_cq);
+    }
+    if (!cq_belongs(fn, send_cq, fn->uar_owner[uar])) {
+        return REFUSE(NOT_PERMITTED, send_cq);
+    }
+    if (!cq_belongs(fn, recv_cq, fn->uar_owner[uar])) {
+        return REFUSE(NOT_PERMITTED, recv_cq);
+    }
+    return SVAN_CMD_OK;
+}
+
+/* A piece of the ring buffer; access is what the device does there. */
+static uint32_t piece_syndrome(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                               uint32_t offset, uint32_t len, uint8_t right)
+{
+    SvanAccess access = {
+        .fn = fn, .key = le32toh(cmd->ring_key), .len = len, .access = right,
+        .va = le64toh(cmd->ring_va) + offset,
+    };
+    uint32_t syndrome;
+
+    if (offset % RING_ALIGN || access.va < offset) {
+        return SVAN_SYN_KEY_BOUNDS;
+    }
+    return svan_check_access(&access, &syndrome) == SVAN_STEP_DONE ?
+           SVAN_SYN_NONE : syndrome;
+}
+
+static uint32_t check_rings(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
+{
+    uint32_t sq_size = SVAN_WQEBB_SIZE << cmd->log_sq_bbs;
+    uint32_t rq_size = 1u << (cmd->log_rq_size + cmd->log_rq_stride);
+    uint32_t syndrome;
+
+    if (le64toh(cmd->ring_va) % RING_ALIGN) {
+        return REFUSE(BAD_PARAM, ring_va);
+    }
+    syndrome = piece_syndrome(fn, cmd, le32toh(cmd->dbr_offset),
+                              sizeof(struct svan_qp_dbr),
+                              SVAN_ACCESS_LOCAL_WRITE);
+    if (syndrome != SVAN_SYN_NONE) {
+        return syndrome == SVAN_SYN_KEY_BOUNDS ?
+               REFUSE(BAD_PARAM, dbr_offset) : REFUSE(BAD_RESOURCE, ring_key);
+    }
+    if (piece_syndrome(fn, cmd, le32toh(cmd->sq_offset), sq_size, 0)) {
+        return REFUSE(BAD_PARAM, sq_offset);
+    }
+    if (cmd->log_rq_stride &&
+        piece_syndrome(fn, cmd, le32toh(cmd->rq_offset), rq_size, 0)) {
+        return REFUSE(BAD_PARAM, rq_offset);
+    }
+    return SVAN_CMD_OK;
+}
+
+static uint32_t check_qp(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
+{
+    uint32_t refusal = check_type(fn, cmd);
+
+    refusal = refusal ? refusal : check_sizes(cmd);
+    refusal = refusal ? refusal : check_objects(fn, cmd);
+    return refusal ? refusal : check_rings(fn, cmd);
+}
+
+static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
+{
+    SvanQp *qp = calloc(1, sizeof(*qp));
+    uint64_t ring_va = le64toh(cmd->ring_va);
+
+    if (!qp) {
+        return NULL;
+    }
+    qp->fn = fn;
+    qp->type = cmd->type;
+    qp->flags = cmd->flags;
+    qp->transport = qp_types[cmd->type].transport;
+    qp->pd = qp_types[cmd->type].has_pd ? le32toh(cmd->pd) : 0;
+    qp->uar = le32toh(cmd->uar);
+    qp->owner = fn->uar_owner[qp->uar];
+    qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
+    qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
+    qp->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
+    qp->sq_va = ring_va + le32toh(cmd->sq_offset);
+    qp->rq_va = ring_va + le32toh(cmd->rq_offset);
+    qp->dbr_va = ring_va + le32toh(cmd->dbr_offset);
+    qp->log_sq_bbs = cmd->log_sq_bbs;
+    qp->log_rq_size = cmd->log_rq_size;
+    qp->log_rq_stride = cmd->log_rq_stride;
+    return qp;
+}
+
+static void qp_hold(SvanQp *qp, int32_t refs)
+{
+    uint32_t *pd_refs = svan_table_get(&qp->fn->pds, qp->pd);
+
+    if (qp_types[qp->type].has_pd) {
+        *pd_refs += refs;
+    }
+    qp->send_cq->refs += refs;
+    qp->recv_cq->refs += refs;
+    qp->ring_key->refs += refs;
+    qp->fn->uar_refs[qp->uar] += refs;
+}
+
+uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                        uint32_t id, SvanQp **out)
+{
+    uint32_t refusal = check_qp(fn, cmd);
+    SvanQp *qp;
+
+    if (refusal) {
+        return refusal;
+    }
+    qp = qp_alloc(fn, cmd);
+    if (!qp) {
+        return SVAN_CMD_NO_RESOURCES;
+    }
+    if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
+        goto err_free;
+    }
+    if (!qp->transport->create(qp)) {
+        goto err_remove;
+    }
+    qp_hold(qp, 1);
+    svan_db_open(&fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, qp->qpn);
+    *out = qp;
+    return SVAN_CMD_OK;
+
+err_remove:
+    svan_table_remove(&fn->qps, qp->qpn & SVAN_QN_INDEX_MASK);
+err_free:
+    free(qp);
+    return SVAN_CMD_NO_RESOURCES;
+}
+
+static void qp_unlink(SvanQp *qp)
+{
+    svan_list_remove(&qp->run_link);
+    svan_list_remove(&qp->poll_link);
+    svan_list_remove(&qp->block_link);
+}
+
+void svan_qp_destroy(SvanQp *qp)
+{
+    SvanFn *fn = qp->fn;
+    uint32_t index = qp->qpn & SVAN_QN_INDEX_MASK;
+
+    svan_db_close(&fn->qp_slots[index]);
+    if (fn->eth.qpn == qp->qpn) {
+        fn->eth.qpn = 0;
+    }
+    qp->transport->destroy(qp);
+    qp_unlink(qp);
+    qp_hold(qp, -1);
+    svan_table_remove(&fn->qps, index);
+    free(qp);
+}
+
+SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn)
+{
+    SvanQp *qp = svan_table_get(&fn->qps, qpn & SVAN_QN_INDEX_MASK);
+
+    return qp && qp->qpn == qpn ? qp : NULL;
+}
+
+void svan_qp_schedule(SvanQp *qp)
+{
+    if (!qp->fn->fatal) {
+        svan_list_append(&qp->fn->core->run, &qp->run_link);
+    }
+}
+
+/* ---- states ---- */
+
+static void qp_forget(SvanQp *qp)
+{
+    qp_unlink(qp);
+    qp->sq_pi = qp->sq_pi_seen = qp->sq_pi_rung = qp->sq_pi_polled = 0;
+    qp->rq_pi = qp->rq_pi_seen = qp->rq_pi_rung = 0;
+    qp->sq_rung = qp->rq_rung = false;
+    qp->attr_mask = 0;
+    qp->access = qp->log_mtu = 0;
+    qp->max_rd_atomic = qp->max_dest_rd_atomic = 0;
+    qp->min_rnr_timer = qp->timeout = qp->retry_cnt = qp->rnr_retry = 0;
+    qp->pkey_index = qp->port = 0;
+    qp->sqd_notify = false;
+    qp->dest_qpn = qp->rq_psn = qp->sq_psn = qp->qkey = 0;
+    memset(&qp->av, 0, sizeof(qp->av));
+}
+
+void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
+{
+    uint8_t old = qp->state;
+
+    qp->state = state;
+    if (state == SVAN_QPS_RESET) {
+        qp_forget(qp);
+    }
+    if (state != SVAN_QPS_SQD || old != SVAN_QPS_SQD) {
+        qp->sq_draining = state == SVAN_QPS_SQD;
+    }
+    if (state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) {
+        /* The flag may be left over from a connection before. */
+        svan_poll_begin(qp);
+    }
+    svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
+    qp->transport->enter(qp, old);
+}
+
+void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome)
+{
+    if (qp->state == SVAN_QPS_ERR) {
+        return;
+    }
+    svan_qp_set_state(qp, SVAN_QPS_ERR, syndrome);
+    if (event) {
+        svan_event(qp->fn, event, qp->qpn, syndrome);
+    }
+}
+
+/* ---- attributes ---- */
+
+#define A(name)         SVAN_QP_ATTR_##name
+#define INIT_ATTRS      (A(PKEY_INDEX) | A(PORT) | A(ACCESS))
+#define RTS_ATTRS       (A(TIMEOUT) | A(RETRY_CNT) | A(RNR_RETRY) | \
+                         A(MAX_RD_ATOMIC))
+
+/* One way from a state to another: which attributes it needs, and allows. */
+typedef struct Transition {
+    bool legal;
+    uint32_t required, optional;
+} Transition;
+
+#define TO_RESET_OR_ERR \
+    [SVAN_QPS_RESET] = { true, 0, 0 }, [SVAN_QPS_ERR] = { true, 0, 0 }
+
+static const Transition rc_transitions[QP_STATES][QP_STATES] = {
+    [SVAN_QPS_RESET] = { TO_RESET_OR_ERR,
+        [SVAN_QPS_INIT] = { true, INIT_ATTRS, 0 } },
+    [SVAN_QPS_INIT] = { TO_RESET_OR_ERR,
+        [SVAN_QPS_INIT] = { true, 0, INIT_ATTRS },
+        [SVAN_QPS_RTR] = { true,
+            A(AV) | A(MTU) | A(DEST_QPN) | A(RQ_PSN) |
+            A(MAX_DEST_RD_ATOMIC) | A(MIN_RNR_TIMER),
+            A(ACCESS) | A(PKEY_INDEX) } },
+    [SVAN_QPS_RTR] = { TO_RESET_OR_ERR,
+        [SVAN_QPS_RTS] = { true, RTS_ATTRS | A(SQ_PSN),
+            A(ACCESS) | A(MIN_RNR_TIMER) } },
+    [SVAN_QPS_RTS] = { TO_RESET_OR_ERR,
+        [SVAN_QPS_RTS] = { true, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
+        [SVAN_QPS_SQD] = { true, 0, A(SQD_NOTIFY) } },
+    [SVAN_QPS_SQD] = { TO_RESET_OR_ERR,
+        [SVAN_QPS_RTS] = { true, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
+        [SVAN_QPS_SQD] = { true, 0,
+            INIT_ATTRS | RTS_ATTRS | A(AV) | A(MAX_DEST_RD_ATOMIC) |
+            A(MIN_RNR_TIMER) } },
+    [SVAN_QPS_SQE] = { TO_RESET_OR_ERR },
+    [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
+};
+
+static const Transition eth_transitions[QP_STATES][QP_STATES] = {
+    [SVAN_QPS_RESET] = { TO_RESET_OR_ERR, [SVAN_QPS_INIT] = { true, 0, 0 } },
+    [SVAN_QPS_INIT] = { TO_RESET_OR_ERR, [SVAN_QPS_RTR] = { true, 0, 0 } },
+    [SVAN_QPS_RTR] = { TO_RESET_OR_ERR, [SVAN_QPS_RTS] = { true, 0, 0 } },
+    [SVAN_QPS_RTS] = { TO_RESET_OR_ERR },
+    [SVAN_QPS_SQD] = { TO_RESET_OR_ERR },
+    [SVAN_QPS_SQE] = { TO_RESET_OR_ERR },
+    [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
+};
+
+#undef REFUSE
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, modify_qp.field)
+
+static uint32_t check_transition(const SvanQp *qp,
+                                 const struct svan_cmd_modify_qp *cmd)
+{
+    const Transition (*table)[QP_STATES] =
+        qp->type == SVAN_QPT_ETH ? eth_transitions : rc_transitions;
+    uint32_t mask = le32toh(cmd->mask);
+    const Transition *way;
+
+    if (cmd->attr.state >= QP_STATES) {
+        return REFUSE(BAD_PARAM, attr.state);
+    }
+    way = &table[qp->state][cmd->attr.state];
+    if (!way->legal) {
+        return REFUSE(BAD_STATE, attr.state);
+    }
+    if ((mask & way->required) != way->required ||
+        (mask & ~(way->required | way->optional))) {
+        return REFUSE(BAD_PARAM, mask);
+    }
+    return SVAN_CMD_OK;
+}
+
+/* One row for each attribute of one octet or 24 bits: its range. */
+typedef struct AttrRange {
+    uint32_t bit;
+    uint32_t min, max;
+    uint32_t (*get)(const struct svan_qp_attr *attr);
+    uint32_t refusal;
+} AttrRange;
+
+#define U8_ATTR(name, field, min, max) \
+    { A(name), min, max, get_##field, REFUSE(BAD_PARAM, attr.field) }
+
+#define GETTER(field, convert) \
+    static uint32_t get_##field(const struct svan_qp_attr *attr) \
+    { \
+        return convert(attr->field); \
+    }
+
+GETTER(log_mtu, )
+GETTER(max_rd_atomic, )
+GETTER(max_dest_rd_atomic, )
+GETTER(min_rnr_timer, )
+GETTER(timeout, )
+GETTER(retry_cnt, )
+GETTER(rnr_retry, )
+GETTER(pkey_index, )
+GETTER(port, )
+GETTER(dest_qpn, le32toh)
+GETTER(rq_psn, le32toh)
+GETTER(sq_psn, le32toh)
+
+static const AttrRange attr_ranges[] = {
+    U8_ATTR(MTU, log_mtu, MIN_LOG_MTU, MAX_LOG_MTU),
+    U8_ATTR(MAX_RD_ATOMIC, max_rd_atomic, 0, SVAN_MAX_RD_ATOMIC),
+    U8_ATTR(MAX_DEST_RD_ATOMIC, max_dest_rd_atomic, 0, SVAN_MAX_RD_ATOMIC),
+    U8_ATTR(MIN_RNR_TIMER, min_rnr_timer, 0, 31),
+    U8_ATTR(TIMEOUT, timeout, 0, 31),
+    U8_ATTR(RETRY_CNT, retry_cnt, 0, 7),
+    U8_ATTR(RNR_RETRY, rnr_retry, 0, 7),
+    U8_ATTR(PKEY_INDEX, pkey_index, 0, 0),
+    U8_ATTR(PORT, port, 1, 1),
+    U8_ATTR(DEST_QPN, dest_qpn, 0, SVAN_QPN_MASK),
+    U8_ATTR(RQ_PSN, rq_psn, 0, SVAN_PSN_MASK),
+    U8_ATTR(SQ_PSN, sq_psn, 0, SVAN_PSN_MASK),
+};
+
+static uint32_t check_attrs(const struct svan_cmd_modify_qp *cmd)
+{
+    uint32_t mask = le32toh(cmd->mask);
+
+    for (size_t i = 0; i < sizeof(attr_ranges) / sizeof(attr_ranges[0]); i++) {
+        const AttrRange *range = &attr_ranges[i];
+        uint32_t value = range->get(&cmd->attr);
+
+        if ((mask & range->bit) &&
+            (value < range->min || value > range->max)) {
+            return range->refusal;
+        }
+    }
+    if ((mask & A(ACCESS)) && (cmd->attr.access & ~QP_ACCESS)) {
+        return REFUSE(BAD_PARAM, attr.access);
+    }
+    if ((mask & A(AV)) && cmd->av.sgid_index >= SVAN_MAX_GID) {
+        return REFUSE(BAD_PARAM, av.sgid_index);
+    }
+    return SVAN_CMD_OK;
+}
+
+static void set_av(SvanAv *to, const struct svan_av *from)
+{
+    memcpy(to->dgid, from->dgid, sizeof(to->dgid));
+    memcpy(to->dmac, from->dmac, sizeof(to->dmac));
+    to->hop_limit = from->hop_limit;
+    to->traffic_class = from->traffic_class;
+    to->flow_label = le32toh(from->flow_label) & 0xfffff;
+    to->udp_sport = le16toh(from->udp_sport);
+    to->sgid_index = from->sgid_index;
+}
+
+#define SET(name, field, value) \
+    do { \
+        if (mask & A(name)) { \
+            qp->field = value; \
+        } \
+    } while (0)
+
+static void apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
+{
+    const struct svan_qp_attr *attr = &cmd->attr;
+    uint32_t mask = le32toh(cmd->mask);
+
+    SET(ACCESS, access, attr->access);
+    SET(PKEY_INDEX, pkey_index, attr->pkey_index);
+    SET(PORT, port, attr->port);
+    SET(MTU, log_mtu, attr->log_mtu);
+    SET(DEST_QPN, dest_qpn, le32toh(attr->dest_qpn));
+    SET(RQ_PSN, rq_psn, le32toh(attr->rq_psn));
+    SET(SQ_PSN, sq_psn, le32toh(attr->sq_psn));
+    SET(MAX_RD_ATOMIC, max_rd_atomic, attr->max_rd_atomic);
+    SET(MAX_DEST_RD_ATOMIC, max_dest_rd_atomic, attr->max_dest_rd_atomic);
+    SET(MIN_RNR_TIMER, min_rnr_timer, attr->min_rnr_timer);
+    SET(TIMEOUT, timeout, attr->timeout);
+    SET(RETRY_CNT, retry_cnt, attr->retry_cnt);
+    SET(RNR_RETRY, rnr_retry, attr->rnr_retry);
+    SET(QKEY, qkey, le32toh(attr->qkey));
+    SET(SQD_NOTIFY, sqd_notify, true);
+    if (mask & A(AV)) {
+        set_av(&qp->av, &cmd->av);
+    }
+    qp->attr_mask |= mask;
+}
+
+uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
+{
+    uint32_t refusal = check_attrs(cmd);
+
+    if (!refusal) {
+        apply_attrs(qp, cmd);
+    }
+    return refusal;
+}
+
+uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
+{
+    uint32_t refusal = check_transition(qp, cmd);
+    uint32_t mask = le32toh(cmd->mask);
+
+    refusal = refusal ? refusal : check_attrs(cmd);
+    if (!refusal && (mask & A(AV)) &&
+        !qp->fn->gids[cmd->av.sgid_index].valid) {
+        refusal = REFUSE(BAD_RESOURCE, av.sgid_index);
+    }
+    if (refusal) {
+        return refusal;
+    }
+    apply_attrs(qp, cmd);
+    if (cmd->attr.state == SVAN_QPS_SQD && qp->state != SVAN_QPS_SQD) {
+        qp->sqd_notify = mask & A(SQD_NOTIFY);
+    }
+    svan_qp_set_state(qp, cmd->attr.state, SVAN_SYN_NONE);
+    return SVAN_CMD_OK;
+}
+
+void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr)
+{
+    attr->state = qp->state;
+    attr->access = qp->access;
+    attr->log_mtu = qp->log_mtu;
+    attr->max_rd_atomic = qp->max_rd_atomic;
+    attr->max_dest_rd_atomic = qp->max_dest_rd_atomic;
+    attr->min_rnr_timer = qp->min_rnr_timer;
+    attr->timeout = qp->timeout;
+    attr->retry_cnt = qp->retry_cnt;
+    attr->rnr_retry = qp->rnr_retry;
+    attr->pkey_index = qp->pkey_index;
+    attr->port = qp->port;
+    attr->sq_draining = qp->sq_draining;
+    attr->dest_qpn = htole32(qp->dest_qpn);
+    attr->rq_psn = htole32(qp->rq_psn);
+    attr->sq_psn = htole32(qp->sq_psn);
+    attr->qkey = htole32(qp->qkey);
+}

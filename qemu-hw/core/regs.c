@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Registers of BAR 0 (PRM "Registers"): a table indexed by register.
+ */
+#include <string.h>
+
+#include "core.h"
+
+typedef uint64_t RegRead(SvanFn *fn);
+typedef void RegWrite(SvanFn *fn, uint64_t value);
+
+/*
+ * A register that just keeps what is written has a field instead of functions.
+ * A wide one takes two rows; the second is marked high.
+ */
+typedef struct Reg {
+    RegRead *read;
+    RegWrite *write;
+    size_t field;               /* in SvanFn, uint32_t or, if wide, uint64_t */
+    uint64_t mask;              /* bits of it that can be written */
+    bool wide, high;
+} Reg;
+
+#define REG_ROWS        (0x100 / 4)
+
+/* ---- identification ---- */
+
+static uint64_t read_magic(SvanFn *fn)
+{
+    (void)fn;
+    return SVAN_MAGIC;
+}
+
+static uint64_t read_version(SvanFn *fn)
+{
+    (void)fn;
+    return SVAN_VERSION;
+}
+
+static uint64_t read_function(SvanFn *fn)
+{
+    return fn->id;
+}
+
+static uint64_t read_uar_count(SvanFn *fn)
+{
+    return fn->uar_count;
+}
+
+static uint64_t read_msix_count(SvanFn *fn)
+{
+    return fn->msix_count;
+}
+
+static uint64_t read_port(SvanFn *fn)
+{
+    return svan_port_status(fn);
+}
+
+static uint64_t read_mac_lo(SvanFn *fn)
+{
+    return fn->mac[0] | fn->mac[1] << 8 | fn->mac[2] << 16 |
+           (uint64_t)fn->mac[3] << 24;
+}
+
+static uint64_t read_mac_hi(SvanFn *fn)
+{
+    return fn->mac[4] | fn->mac[5] << 8;
+}
+
+/* ---- control ---- */
+
+static uint64_t read_control(SvanFn *fn)
+{
+    return fn->enabled ? SVAN_CONTROL_ENABLE : 0;
+}
+
+static void write_control(SvanFn *fn, uint64_t value)
+{
+    bool enable = value & SVAN_CONTROL_ENABLE;
+
+    if ((value & SVAN_CONTROL_RESET) || (fn->enabled && !enable)) {
+        svan_reset(fn->core, fn->id);
+    } else if (enable && !fn->enabled) {
+        fn->enabled = true;
+        svan_cmdq_start(fn);
+    }
+}
+
+static uint64_t read_status(SvanFn *fn)
+{
+    if (fn->fatal) {
+        return SVAN_STATUS_FATAL;
+    }
+    return fn->enabled ? SVAN_STATUS_READY : 0;
+}
+
+static uint64_t read_fatal_code(SvanFn *fn)
+{
+    return fn->fatal;
+}
+
+static uint64_t read_generation(SvanFn *fn)
+{
+    return fn->generation;
+}
+
+static void write_cmdq_log_size(SvanFn *fn, uint64_t value)
+{
+    if (value <= SVAN_CMDQ_MAX_LOG_SIZE) {
+        fn->cmdq_log_size = value;
+    }
+}
+
+static uint64_t read_cmdq_log_size(SvanFn *fn)
+{
+    return fn->cmdq_log_size;
+}
+
+static void write_cmdq_db(SvanFn *fn, uint64_t value)
+{
+    svan_cmdq_doorbell(fn, value);
+}
+
+static uint64_t read_cmdq_head(SvanFn *fn)
+{
+    return fn->cmdq.ci;
+}
+
+static uint64_t read_clock(SvanFn *fn)
+{
+    return svan_now(fn->core);
+}
+
+/* ---- bring-up tests ---- */
+
+static void write_test_irq(SvanFn *fn, uint64_t value)
+{
+    SvanCore *core = fn->core;
+
+    if (value < fn->msix_count) {
+        core->ops.irq(core->opaque, fn->id, value);
+    }
+}
+
+static bool test_dma_is_sane(const SvanFn *fn, uint32_t op)
+{
+    uint32_t room = SVAN_PAGE_SIZE - (fn->test_dma_addr & SVAN_PAGE_MASK);
+
+    return op >= SVAN_TEST_DMA_CLEAR && op <= SVAN_TEST_DMA_INVERT &&
+           fn->test_dma_size && fn->test_dma_size <= room;
+}
+
+static void write_test_dma_ctrl(SvanFn *fn, uint64_t value)
+{
+    uint32_t op = value & 0xff;
+
+    if (fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) {
+        return;
+    }
+    if (!test_dma_is_sane(fn, op)) {
+        fn->test_dma_ctrl = op | SVAN_TEST_DMA_ERROR;
+        return;
+    }
+    fn->test_dma_ctrl = op | SVAN_TEST_DMA_BUSY;
+    svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
+    svan_kick(fn->core);
+}
+
+static uint64_t read_test_dma_ctrl(SvanFn *fn)
+{
+    return fn->test_dma_ctrl;
+}
+
+static void test_dma_do(uint8_t *at, uint32_t len, uint32_t op)
+{
+    if (op == SVAN_TEST_DMA_INVERT) {
+        for (uint32_t i = 0; i < len; i++) {
+            at[i] = ~at[i];
+        }
+    } else {
+        memset(at, op == SVAN_TEST_DMA_FILL ? 0x5a : 0, len);
+    }
+}
+
+SvanStep svan_test_dma_step(SvanFn *fn)
+{
+    uint32_t op = fn->test_dma_ctrl & 0xff;
+    SvanStep step = SVAN_STEP_ERROR;
+    SvanMem mem;
+
+    /* The registers may have changed meanwhile. */
+    if (test_dma_is_sane(fn, op)) {
+        step = svan_map_bus(fn, fn->test_dma_addr, fn->test_dma_size, true,
+                            &mem);
+    }
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    fn->test_dma_ctrl = op;
+    if (step == SVAN_STEP_DONE) {
+        test_dma_do(mem.host, mem.len, op);
+        svan_stored(fn, &mem);
+    } else {
+        fn->test_dma_ctrl |= SVAN_TEST_DMA_ERROR;
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- the table ---- */
+
+#define ROW(name)       [SVAN_REG_##name / 4]
+#define HIGH_ROW(name)  [SVAN_REG_##name / 4 + 1] = { .high = true }
+#define FIELD32(member, bits) \
+    { .field = offsetof(SvanFn, member), .mask = bits }
+#define FIELD64(member, bits) \
+    { .field = offsetof(SvanFn, member), .mask = bits, .wide = true }
+
+/* Ring entries do not cross pages: their bases are aligned to them. */
+#define CMDQ_MASK       (~(uint64_t)(SVAN_CMD_SIZE - 1))
+#define CMDR_MASK       (~(uint64_t)(SVAN_CMD_RESP_SIZE - 1))
+
+static const Reg regs[REG_ROWS] = {
+    ROW(MAGIC)          = { .read = read_magic },
+    ROW(VERSION)        = { .read = read_version },
+    ROW(FUNCTION)       = { .read = read_function },
+    ROW(UAR_COUNT)      = { .read = read_uar_count },
+    ROW(MSIX_COUNT)     = { .read = read_msix_count },
+    ROW(PORT)           = { .read = read_port },
+    ROW(MAC_LO)         = { .read = read_mac_lo },
+    ROW(MAC_HI)         = { .read = read_mac_hi },
+    ROW(CONTROL)        = { .read = read_control, .write = write_control },
+    ROW(STATUS)         = { .read = read_status },
+    ROW(FATAL_CODE)     = { .read = read_fatal_code },
+    ROW(GENERATION)     = { .read = read_generation },
+    ROW(CMDQ_BASE)      = FIELD64(cmdq_base, CMDQ_MASK),
+    HIGH_ROW(CMDQ_BASE),
+    ROW(CMDR_BASE)      = FIELD64(cmdr_base, CMDR_MASK),
+    HIGH_ROW(CMDR_BASE),
+    ROW(CMDQ_LOG_SIZE)  = { .read = read_cmdq_log_size,
+                            .write = write_cmdq_log_size },
+    ROW(CMDQ_DB)        = { .write = write_cmdq_db },
+    ROW(CMDQ_HEAD)      = { .read = read_cmdq_head },
+    ROW(CLOCK)          = { .read = read_clock, .wide = true },
+    HIGH_ROW(CLOCK),
+    ROW(INV_TARGET)     = FIELD32(inv_target, UINT32_MAX),
+    ROW(INV_ADDR)       = FIELD64(inv_addr, UINT64_MAX),
+    HIGH_ROW(INV_ADDR),
+    ROW(INV_LENGTH)     = FIELD64(inv_length, UINT64_MAX),
+    HIGH_ROW(INV_LENGTH),
+    ROW(TEST_SCRATCH)   = FIELD32(scratch, UINT32_MAX),
+    ROW(TEST_IRQ)       = { .write = write_test_irq },
+    ROW(TEST_DMA_ADDR)  = FIELD64(test_dma_addr, UINT64_MAX),
+    HIGH_ROW(TEST_DMA_ADDR),
+    ROW(TEST_DMA_SIZE)  = FIELD32(test_dma_size, UINT32_MAX),
+    ROW(TEST_DMA_CTRL)  = { .read = read_test_dma_ctrl,
+                            .write = write_test_dma_ctrl },
+};
+
+/* ---- access ---- */
+
+static uint64_t field_read(const SvanFn *fn, const Reg *reg)
+{
+    const char *at = (const char *)fn + reg->field;
+
+    if (!reg->mask) {
+        return 0;
+    }
+    return reg->wide ? *(const uint64_t *)at : *(const uint32_t *)at;
+}
+
+static void field_write(SvanFn *fn, const Reg *reg, uint64_t value)
+{
+    char *at = (char *)fn + reg->field;
+
+    if (reg->wide) {
+        *(uint64_t *)at = value & reg->mask;
+    } else {
+        *(uint32_t *)at = value & reg->mask;
+    }
+}
+
+static uint64_t reg_value(SvanFn *fn, const Reg *reg)
+{
+    return reg->read ? reg->read(fn) : field_read(fn, reg);
+}
+
+/* One half of a wide register. A running clock is latched by its low half. */
+static uint32_t half_read(SvanFn *fn, const Reg *reg, bool high)
+{
+    if (reg->read && !high) {
+        fn->clock_latch = reg->read(fn);
+    }
+    return (reg->read ? fn->clock_latch : field_read(fn, reg)) >>
+           (high ? 32 : 0);
+}
+
+static void half_write(SvanFn *fn, const Reg *reg, bool high, uint32_t value)
+{
+    uint64_t old = field_read(fn, reg);
+
+    if (!reg->mask) {
+        return;
+    }
+    field_write(fn, reg, high ? (uint64_t)value << 32 | (uint32_t)old :
+                                (old & ~(uint64_t)UINT32_MAX) | value);
+}
+
+static bool access_is_sane(uint32_t offset, unsigned size)
+{
+    return (size == 4 || size == 8) && offset % size == 0 &&
+           offset < SVAN_REG_END;
+}
+
+/* All ones would say that the function is gone. */
+static uint64_t never_gone(uint64_t value, unsigned size)
+{
+    return value == (size == 8 ? UINT64_MAX : UINT32_MAX) ? value - 1 : value;
+}
+
+uint64_t svan_reg_read(SvanCore *core, uint16_t id, uint32_t offset,
+                       unsigned size)
+{
+    SvanFn *fn = svan_fn(core, id);
+    uint32_t row = offset / 4;
+    uint64_t value;
+
+    if (!fn || !access_is_sane(offset, size) || row >= REG_ROWS) {
+        return 0;
+    }
+    if (regs[row].high) {
+        value = size == 4 ? half_read(fn, &regs[row - 1], true) : 0;
+    } else if (size == 8) {
+        value = regs[row].wide ? reg_value(fn, &regs[row]) : 0;
+    } else {
+        value = regs[row].wide ? half_read(fn, &regs[row], false) :
+                                 reg_value(fn, &regs[row]);
+    }
+    return never_gone(value, size);
+}
+
+static void table_write(SvanFn *fn, uint32_t row, uint64_t value,
+                        unsigned size)
+{
+    const Reg *reg = &regs[row];
+
+    if (reg->high || (reg->wide && size == 4)) {
+        if (size == 4) {
+            half_write(fn, reg->high ? reg - 1 : reg, reg->high, value);
+        }
+    } else if (reg->wide != (size == 8)) {
+        return;
+    } else if (reg->write) {
+        reg->write(fn, (uint32_t)value);
+    } else if (reg->mask) {
+        field_write(fn, reg, value);
+    }
+}
+
+void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
+                    uint64_t value, unsigned size)
+{
+    SvanFn *fn = svan_fn(core, id);
+    uint32_t eqn = (offset - SVAN_REG_EQ_DB(0)) / 4;
+
+    if (!fn || !access_is_sane(offset, size)) {
+        return;
+    }
+    svan_trace(fn, SVAN_TRACE_REG_WRITE, offset, value, size, 0);
+    if (offset / 4 < REG_ROWS) {
+        table_write(fn, offset / 4, value, size);
+    } else if (eqn < SVAN_MAX_EQS && size == 4 && fn->eqs[eqn]) {
+        svan_eq_doorbell(fn->eqs[eqn], value);
+    }
+}
