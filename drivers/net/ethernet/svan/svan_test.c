@@ -155,16 +155,16 @@ static void svan_test_tx_map_of(struct kunit *test)
 		for (n = 0; n < SVAN_MAX_SGE; n++) {
 			struct svan_tx_map *map = svan_tx_map_of(txq, start, n);
 			void *sge = svan_wqe_sge(&txq->ring, start, n);
-			u32 block = (sge - (void *)txq->ring.bbs) / SVAN_WQEBB_SIZE;
+			u32 bb = (sge - (void *)txq->ring.bbs) / SVAN_WQEBB_SIZE;
+			size_t offset = (void *)map - (void *)&txq->blocks[bb];
 
-			KUNIT_EXPECT_PTR_GE(test, map, &txq->blocks[block].map[0]);
-			KUNIT_EXPECT_PTR_LT(test, map,
-					    &txq->blocks[block].map[SVAN_WQE_BB_SGES]);
+			KUNIT_EXPECT_LT(test, offset,
+					offsetofend(struct svan_tx_block, map));
+			KUNIT_EXPECT_LT(test, (bb - start) & 15,
+					svan_wqe_sge_bbs(n + 1));
 			for (k = 0; k < n; k++)
 				KUNIT_EXPECT_PTR_NE(test, map,
 						    svan_tx_map_of(txq, start, k));
-			KUNIT_EXPECT_LT(test, (block - start) & 15,
-					svan_wqe_sge_bbs(n + 1));
 		}
 	}
 }
