@@ -162,7 +162,7 @@ static int svan_alloc_queues(struct svan_qp *qp,
 	qp->sq.max_wr = layout->cap.max_send_wr;
 	qp->sq.max_sge = layout->cap.max_send_sge;
 	qp->sq.max_inline = layout->cap.max_inline;
-	qp->rq.buf = qp->buf + layout->rq_offset;
+	qp->rq.buf = qp->buf + layout->rq_offset;	/* unused without entries */
 	qp->rq.mask = entries - 1;
 	qp->rq.log_stride = layout->log_rq_stride;
 	qp->rq.max_wr = layout->cap.max_recv_wr;

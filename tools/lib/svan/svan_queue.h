@@ -158,10 +158,12 @@ static inline int svan_qp_layout(const struct svan_qp_cap *want,
 
 	layout->sq_offset = 0;
 	end = (size_t)SVAN_WQEBB_SIZE << layout->log_sq_bbs;
-	layout->rq_offset = end;
-	if (layout->log_rq_stride)
+	layout->rq_offset = 0;
+	if (layout->log_rq_stride) {
+		layout->rq_offset = end;
 		end += (size_t)1 << (layout->log_rq_size +
 				     layout->log_rq_stride);
+	}
 	end = svan_align(end, SVAN_WQEBB_SIZE);
 	layout->dbr_offset = end;
 	end += sizeof(struct svan_qp_dbr);
