@@ -20,6 +20,7 @@ import iperf3
 import plan
 
 LIMIT = 60
+CHECKS = ("devinfo", "pingpong", "selftests", "iperf3")
 SELFTESTS = "/usr/lib/svan/selftests"
 
 
@@ -106,12 +107,18 @@ class Runner:
         self.logs = os.path.join(args.dir, "logs")
         os.makedirs(self.logs, exist_ok=True)
         self.port = 18600
-        self.failed = 0
+        self.passed = self.failed = 0
 
     def record(self, name, row):
         """One line of JSON."""
         with open(os.path.join(self.dir, name), "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def succeed(self, what=None):
+        """Count what went well, and say so unless a table does."""
+        self.passed += 1
+        if what:
+            print("ok %s" % what, flush=True)
 
     def fail(self, what, failure):
         """Remember a failure; the others run all the same."""
@@ -188,7 +195,7 @@ class Runner:
                 part = re.search(r"hca_id:\s+%s\n(.*?)(?=\nhca_id:|\Z)" % device, text, re.S)
                 if not part or "PORT_ACTIVE" not in part.group(1):
                     raise Failure("no active port of %s" % device, self.log("ibv_devinfo"))
-            print("ok ibv_devinfo", flush=True)
+            self.succeed("ibv_devinfo")
         except Failure as failure:
             self.fail("ibv_devinfo", failure)
 
@@ -210,10 +217,9 @@ class Runner:
                         raise Failure("invalid data received", self.log(name))
                     if path == "wire":
                         self.check_port(ends, before, size * count, name)
+                    self.succeed("ibv_rc_pingpong -c %s %s" % (path, plan.size_name(size)))
                 except Failure as failure:
                     self.fail(name, failure)
-            print("ok ibv_rc_pingpong -c %s, %s" % (path, ", ".join(
-                plan.size_name(size) for size, _ in plan.PINGPONG)), flush=True)
 
     def check_port(self, ends, before, payload, name):
         """A row of the wire counts only if the bytes went through the port."""
@@ -258,6 +264,7 @@ class Runner:
         except Failure as failure:
             self.fail(what, failure)
             return "%s FAILED" % plan.size_name(size)
+        self.succeed()
         for metric, unit, value in values:
             self.record("results.jsonl", {
                 "tool": tool, "path": ends.path, "device": ends.device, "size": size,
@@ -303,7 +310,7 @@ class Runner:
             row, payload = iperf3.row(text)
             self.check_port(ends, before, payload, "iperf3")
             self.record("results.jsonl", row)
-            print("ok iperf3", flush=True)
+            self.succeed("iperf3 wire")
         except Failure as failure:
             self.fail("iperf3 wire", failure)
         except (ValueError, KeyError) as error:
@@ -317,7 +324,7 @@ class Runner:
                 passed = len(re.findall(r"^ok ", text, re.M))
                 if re.search(r"^not ok ", text, re.M) or not passed:
                     raise Failure("tests failed" if passed else "it ran no test", self.log(name))
-                print("ok %s: %d tests" % (name, passed), flush=True)
+                self.succeed("%s: %d tests" % (name, passed))
             except Failure as failure:
                 self.fail(name, failure)
 
@@ -387,7 +394,8 @@ def parse_args():
     parser.add_argument("--paths", type=split(plan.PATHS), default=list(plan.PATHS))
     parser.add_argument("--tools", type=split(tools), default=list(tools))
     parser.add_argument("--sizes", type=lambda s: [int(n) for n in s.split(",")], default=None)
-    parser.add_argument("--no-checks", action="store_true")
+    parser.add_argument("--checks", type=split(CHECKS), default=list(CHECKS))
+    parser.add_argument("--no-checks", dest="checks", action="store_const", const=[])
     return parser.parse_args()
 
 
@@ -395,17 +403,15 @@ def main():
     """Checks first, for without them figures mean nothing."""
     args = parse_args()
     runner = Runner(args)
-    if "svan" in args.devices and not args.no_checks:
-        runner.devinfo()
-        runner.pingpong()
-        runner.selftests()
-        runner.iperf3()
+    for check in args.checks if "svan" in args.devices else []:
+        getattr(runner, check)()
     if "rxe" in args.devices:
         subprocess.run(["svan-rxe", "up"], check=True)
     start = time.monotonic()
     for device in args.devices:
         runner.benchmarks(device)
-    print("benchmarks: %.0f s" % (time.monotonic() - start), flush=True)
+    print("benchmarks: %.0f s" % (time.monotonic() - start))
+    print("programs: %d passed, %d failed" % (runner.passed, runner.failed), flush=True)
     sys.exit(1 if runner.failed else 0)
 
 

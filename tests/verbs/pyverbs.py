@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pyverbs.py [--update FILE] DEVICE GID EXPECTED: in a guest, rdma-core's own tests.
+
+Every file of tests runs by itself and under a time limit. What counts is the log
+of each test, not the exit status: some tests crash libibverbs after they have
+printed that they are skipped. EXPECTED says for each test whether it passes or is
+skipped; a test that does worse than that, or does not report, has failed. The
+report is TAP.
+"""
+
+import argparse
+import glob
+import os
+import re
+import subprocess
+import sys
+
+TESTS = "/usr/share/doc/rdma-core/tests"
+LOGS = "/mnt/share/logs"
+# Tests of other vendors' extensions, and of machines with GPUs.
+FOREIGN = re.compile(r"test_(mlx5|efa|cuda)")
+LIMIT = 120
+
+STARTED = re.compile(r"^(test_\w+) \((tests\.[\w.]+)\)", re.M)
+RESULT = re.compile(r"\.\.\. (ok|skipped|FAIL|ERROR)\b(?: '?(.*?)'?)?$", re.M)
+NAMES = {"ok": "pass", "skipped": "skip", "FAIL": "fail", "ERROR": "fail", None: "crash"}
+
+
+def prepare():
+    """What the tests ask of the machine: some huge pages."""
+    with open("/proc/sys/vm/nr_hugepages", "w", encoding="ascii") as file:
+        file.write("64")
+    os.makedirs(LOGS, exist_ok=True)
+
+
+def run_file(name, args):
+    """The log of one file of tests, and whether its time was up."""
+    log = os.path.join(LOGS, name + ".log")
+    late = False
+    with open(log, "w", encoding="utf-8") as file:
+        try:
+            subprocess.run(["python3", "-B", TESTS + "/run_tests.py", "-v", "--dev", args.device,
+                            "--port", "1", "--gid", args.gid, "-k", "tests.%s." % name],
+                           stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                           timeout=LIMIT, check=False)
+        except subprocess.TimeoutExpired:
+            late = True
+            file.write("\nthe time limit of %d s has passed\n" % LIMIT)
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return file.read(), late
+
+
+def results(text):
+    """{test: (result, reason)}: what stands between one test's start and the next's."""
+    found = {}
+    starts = list(STARTED.finditer(text))
+    for this, following in zip(starts, starts[1:] + [None]):
+        part = text[this.start():following.start() if following else len(text)]
+        result = RESULT.search(part)
+        name = this.group(2)
+        if not name.endswith("." + this.group(1)):
+            name += "." + this.group(1)
+        if result:
+            found.setdefault(name, (NAMES[result.group(1)], result.group(2) or ""))
+        else:
+            found.setdefault(name, ("crash", "it did not report"))
+    return found
+
+
+def read_expected(path):
+    """{test: pass or skip}"""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        rows = [line.split("#")[0].split() for line in file]
+    return {row[0]: row[1] for row in rows if row}
+
+
+def verdict(expected, got):
+    """Whether a result is as good as expected; a test unknown so far may not fail."""
+    rank = {"pass": 2, "skip": 1}
+    return rank.get(got, 0) >= rank[expected] if expected else got in rank
+
+
+def write_expected(path, device, found):
+    """A new file of expectations; what fails is left out, so that it goes on failing."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("# SPDX-License-Identifier: GPL-2.0-or-later\n"
+                   "# What rdma-core's tests do over %s: pass, or skip with the reason given.\n\n"
+                   % device.rsplit("_", 1)[0])
+        for name, (result, reason) in sorted(found.items()):
+            if result in ("pass", "skip"):
+                file.write("%s %s%s\n" % (name, result, "    # " + reason if reason else ""))
+
+
+def report(found, expected):
+    """TAP; the number of failures."""
+    failed = 0
+    names = sorted(set(found) | set(expected))
+    print("1..%d" % len(names))
+    for number, name in enumerate(names, 1):
+        got, reason = found.get(name, ("missing", "it was not run"))
+        good = verdict(expected.get(name), got)
+        failed += not good
+        line = "%sok %d %s" % ("" if good else "not ", number, name)
+        if not good:
+            print("# %s: expected %s, got %s: %s" % (name, expected.get(name, "no failure"),
+                                                     got, reason))
+        elif got == "skip":
+            line += " # SKIP " + reason
+        elif expected.get(name) == "skip":
+            print("# %s passes now: say so in the file of expectations" % name)
+        print(line, flush=True)
+    return failed
+
+
+def main():
+    """All files, then the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--update", metavar="FILE")
+    parser.add_argument("--only", metavar="TEXT", default="")
+    parser.add_argument("device")
+    parser.add_argument("gid")
+    parser.add_argument("expected")
+    args = parser.parse_args()
+    prepare()
+    found = {}
+    names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TESTS + "/test_*.py"))]
+    for name in names:
+        if FOREIGN.match(name) or args.only not in name:
+            continue
+        text, late = run_file(name, args)
+        here = results(text)
+        found.update(here)
+        print("# %s: %d tests%s" % (name, len(here), ", time limit reached" if late else ""),
+              flush=True)
+    if args.update:
+        write_expected(args.update, args.device, found)
+    expected = {name: result for name, result in read_expected(args.expected).items()
+                if args.only in name}
+    sys.exit(1 if report(found, expected) or not found else 0)
+
+
+if __name__ == "__main__":
+    main()
