@@ -194,14 +194,20 @@ u32 svan_ib_qp_access(int ib_access)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_ib_qp_access);
 
-int svan_ib_from_qp_access(u32 access)
+int svan_ib_from_mr_access(u32 access)
 {
 	int i, ib_access = 0;
 
 	for (i = 0; i < ARRAY_SIZE(svan_ib_rights); i++)
-		if (access & SVAN_ACCESS_REMOTE_MASK & svan_ib_rights[i].svan)
+		if (access & svan_ib_rights[i].svan)
 			ib_access |= svan_ib_rights[i].ib;
 	return ib_access;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_from_mr_access);
+
+int svan_ib_from_qp_access(u32 access)
+{
+	return svan_ib_from_mr_access(access & SVAN_ACCESS_REMOTE_MASK);
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_ib_from_qp_access);
 

@@ -196,10 +196,9 @@ int svan_ib_modify_cq(struct ib_cq *ibcq, u16 count, u16 period)
 			.period_us = cpu_to_le16(period),
 		},
 	};
-	struct svan_cmd_resp resp;
 	int err;
 
-	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	trace_svan_ib_cq_modify(cq, count, period, err);
 	return err;
 }

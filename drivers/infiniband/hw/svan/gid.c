@@ -17,7 +17,6 @@ int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context)
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_GID),
 		.set_gid.index = cpu_to_le32(attr->index),
 	};
-	struct svan_cmd_resp resp;
 	u16 vlan = U16_MAX;
 	int err;
 
@@ -31,7 +30,7 @@ int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context)
 		cmd.set_gid.vlan = cpu_to_le16(vlan);
 	}
 
-	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	trace_svan_ib_gid_add(attr, vlan, err);
 	return err;
 }

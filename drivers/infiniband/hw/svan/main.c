@@ -46,6 +46,7 @@ static const struct ib_device_ops svan_ib_ops = {
 	.query_qp = svan_ib_query_qp,
 	.reg_user_mr = svan_ib_reg_user_mr,
 	.req_notify_cq = svan_ib_req_notify_cq,
+	.rereg_user_mr = svan_ib_rereg_user_mr,
 
 	INIT_RDMA_OBJ_SIZE(ib_cq, svan_ib_cq, ibcq),
 	INIT_RDMA_OBJ_SIZE(ib_pd, svan_ib_pd, ibpd),

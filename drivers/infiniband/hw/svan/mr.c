@@ -8,15 +8,26 @@
 #include "svan_ib_trace.h"
 
 static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
-			      struct svan_cmd *cmd)
+			      u8 kind)
 {
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_KEY),
+		.create_key = {
+			.kind = kind,
+			.levels = mr->mtt.layout.levels,
+			.page_shift = mr->mtt.layout.page_shift,
+			.access = cpu_to_le32(mr->access),
+			.pd = cpu_to_le32(to_svan_ib_pd(mr->ibmr.pd)->pdn),
+			.va = cpu_to_le64(mr->ibmr.iova),
+			.length = cpu_to_le64(mr->ibmr.length),
+			.table = cpu_to_le64(mr->mtt.root),
+			.owner = cpu_to_le32(mr->owner),
+		},
+	};
 	u32 key;
 	int err;
 
-	cmd->hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_KEY);
-	cmd->create_key.access = cpu_to_le32(mr->access);
-	cmd->create_key.pd = cpu_to_le32(to_svan_ib_pd(mr->ibmr.pd)->pdn);
-	err = svan_cmd_create_object(dev->sdev, cmd, &key);
+	err = svan_cmd_create_object(dev->sdev, &cmd, &key);
 	if (err)
 		return err;
 
@@ -25,17 +36,9 @@ static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 	return 0;
 }
 
-/* All of the function's bus addresses, for ULPs that ask for it. */
-struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
+static struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt,
+					u64 length, int ib_access)
 {
-	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
-	struct svan_cmd cmd = {
-		.create_key = {
-			.kind = SVAN_KEY_PHYS,
-			.page_shift = PAGE_SHIFT,
-			.length = dev->caps->max_key_length,
-		},
-	};
 	struct svan_ib_mr *mr;
 	u32 access;
 	int err;
@@ -50,27 +53,36 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
 
 	mr->access = access;
 	mr->ibmr.pd = ibpd;
-	err = svan_mr_create_key(dev, mr, &cmd);
+	mr->ibmr.iova = virt;
+	mr->ibmr.length = length;
+	return mr;
+}
+
+/* All of the function's bus addresses, for ULPs that ask for it. */
+struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct svan_ib_mr *mr;
+	int err;
+
+	mr = svan_mr_alloc(ibpd, 0, le64_to_cpu(dev->caps->max_key_length),
+			   ib_access);
+	if (IS_ERR(mr))
+		return ERR_CAST(mr);
+
+	mr->mtt.layout.page_shift = PAGE_SHIFT;
+	err = svan_mr_create_key(dev, mr, SVAN_KEY_PHYS);
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
 	if (err) {
 		kfree(mr);
 		return ERR_PTR(err);
 	}
-
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, 0);
 	return &mr->ibmr;
 }
 
-static u32 svan_mr_owner(struct ib_udata *udata)
-{
-	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
-
-	return uctx ? uctx->owner : 0;
-}
-
 static int svan_mr_pin(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
-		       u64 start, int ib_access, u32 owner)
+		       u64 start, int ib_access)
 {
-	struct svan_cmd cmd = {};
 	int err;
 
 	mr->umem = ib_umem_get(&dev->ibdev, start, mr->ibmr.length, ib_access);
@@ -81,14 +93,7 @@ static int svan_mr_pin(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 	if (err)
 		goto release_umem;
 
-	cmd.create_key.kind = SVAN_KEY_PINNED;
-	cmd.create_key.levels = mr->mtt.layout.levels;
-	cmd.create_key.page_shift = mr->mtt.layout.page_shift;
-	cmd.create_key.va = cpu_to_le64(mr->ibmr.iova);
-	cmd.create_key.length = cpu_to_le64(mr->ibmr.length);
-	cmd.create_key.table = cpu_to_le64(mr->mtt.root);
-	cmd.create_key.owner = cpu_to_le32(owner);
-	err = svan_mr_create_key(dev, mr, &cmd);
+	err = svan_mr_create_key(dev, mr, SVAN_KEY_PINNED);
 	if (err)
 		goto destroy_mtt;
 	return 0;
@@ -105,36 +110,89 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  struct ib_udata *udata)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_ib_mr *mr;
-	u32 access;
 	u64 end;
 	int err;
 
 	err = svan_ib_no_ureq(udata);
 	if (err)
 		return ERR_PTR(err);
-	err = svan_ib_mr_access(ib_access, &access);
-	if (err)
-		return ERR_PTR(err);
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
 	    check_add_overflow(virt, length, &end))
 		return ERR_PTR(-EINVAL);
 
-	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
-	if (!mr)
-		return ERR_PTR(-ENOMEM);
+	mr = svan_mr_alloc(ibpd, virt, length, ib_access);
+	if (IS_ERR(mr))
+		return ERR_CAST(mr);
 
-	mr->access = access;
-	mr->ibmr.pd = ibpd;
-	mr->ibmr.iova = virt;
-	mr->ibmr.length = length;
-	err = svan_mr_pin(dev, mr, start, ib_access, svan_mr_owner(udata));
+	mr->owner = uctx ? uctx->owner : 0;
+	err = svan_mr_pin(dev, mr, start, ib_access);
 	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
 	if (err) {
 		kfree(mr);
 		return ERR_PTR(err);
 	}
 	return &mr->ibmr;
+}
+
+/*
+ * Another key for the pages of @old, which keeps none of them. ib_uverbs
+ * deregisters @old next; for a moment both keys lead to the pages.
+ */
+static struct ib_mr *svan_mr_take_over(struct svan_ib_dev *dev,
+				       struct svan_ib_mr *old,
+				       struct ib_pd *ibpd, int ib_access)
+{
+	struct svan_ib_mr *mr;
+	int err;
+
+	mr = svan_mr_alloc(ibpd, old->ibmr.iova, old->ibmr.length, ib_access);
+	if (IS_ERR(mr))
+		return ERR_CAST(mr);
+
+	mr->owner = old->owner;
+	mr->mtt = old->mtt;
+	err = svan_mr_create_key(dev, mr, SVAN_KEY_PINNED);
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
+	if (err) {
+		kfree(mr);
+		return ERR_PTR(err);
+	}
+
+	mr->umem = old->umem;
+	old->umem = NULL;
+	old->mtt.tables = NULL;
+	return &mr->ibmr;
+}
+
+/* Keys do not change: what is registered again is a new one. */
+struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
+				    u64 length, u64 virt, int ib_access,
+				    struct ib_pd *new_pd,
+				    struct ib_udata *udata)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibmr->device);
+	struct svan_ib_mr *mr = to_svan_ib_mr(ibmr);
+	int err;
+
+	if (flags & ~IB_MR_REREG_SUPPORTED)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!(flags & IB_MR_REREG_ACCESS))
+		ib_access = svan_ib_from_mr_access(mr->access);
+	if (!(flags & IB_MR_REREG_PD))
+		new_pd = ibmr->pd;
+	if (flags & IB_MR_REREG_TRANS)
+		return svan_ib_reg_user_mr(new_pd, start, length, virt,
+					   ib_access, udata);
+
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return ERR_PTR(err);
+	err = ib_umem_check_rereg(mr->umem, flags, ib_access);
+	if (err)
+		return ERR_PTR(err);
+	return svan_mr_take_over(dev, mr, new_pd, ib_access);
 }
 
 int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)

@@ -137,13 +137,12 @@ static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 			.attr.state = SVAN_QPS_RESET,
 		},
 	};
-	struct svan_cmd_resp resp;
 
 	svan_qp_detach(dev->sdev, qp->ibqp.qp_num);
 	if (!qp->dbr)
 		return;
 
-	svan_cmd_exec(dev->sdev, &cmd, &resp);
+	svan_cmd_exec(dev->sdev, &cmd, NULL);
 	xa_erase(&dev->kernel_qps, qp->ibqp.qp_num);
 	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.send_cq), qp->ibqp.qp_num);
 	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.recv_cq), qp->ibqp.qp_num);

@@ -147,7 +147,6 @@ static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			.attr.state = next,
 		},
 	};
-	struct svan_cmd_resp resp;
 	int err;
 
 	if (!ib_modify_qp_is_ok(cur, next, qp->ibqp.qp_type, mask))
@@ -155,7 +154,7 @@ static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	err = svan_qp_fill_attr(&cmd.modify_qp, attr, mask);
 	if (err)
 		return err;
-	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
+	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	if (err)
 		return err;
 

@@ -119,6 +119,7 @@ struct svan_ib_mr {
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
 	u32 access;			/* SVAN_ACCESS_* */
+	u32 owner;			/* verbs context, 0: the kernel */
 };
 
 struct svan_ib_cq {
@@ -244,6 +245,7 @@ int svan_ib_check_qp_ureq(const struct svan_ureq_create_qp *ureq,
 int svan_ib_check_qp_cap(const struct ib_qp_cap *cap,
 			 const struct svan_caps *caps);
 int svan_ib_mr_access(int ib_access, u32 *access);
+int svan_ib_from_mr_access(u32 access);
 u32 svan_ib_qp_access(int ib_access);
 int svan_ib_from_qp_access(u32 access);
 enum ib_wc_status svan_ib_wc_status(u8 status);
@@ -269,6 +271,10 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,
 				  struct ib_udata *udata);
+struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
+				    u64 length, u64 virt, int ib_access,
+				    struct ib_pd *new_pd,
+				    struct ib_udata *udata);
 int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
 
 /* cq.c */
