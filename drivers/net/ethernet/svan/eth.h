@@ -72,6 +72,7 @@ struct svan_mem {
  * @cqn: number
  * @log_size: entries
  * @ci: consumer index, free-running; NAPI only
+ * @armed: an event is still to come; set by NAPI, cleared by the event
  */
 struct svan_eth_cq {
 	struct svan_cq_handler	handler;
@@ -82,6 +83,7 @@ struct svan_eth_cq {
 	u32			cqn;
 	u32			log_size;
 	u32			ci;
+	bool			armed;
 };
 
 struct svan_tx_map {

@@ -77,11 +77,18 @@ void svan_eth_cq_release(struct svan_eth_cq *cq)
 	WRITE_ONCE(cq->dbr->ci, cpu_to_le32(cq->ci));
 }
 
-/* One event for the next completion that is not yet consumed. */
+/*
+ * One event for the next completion that is not yet consumed. A CQ whose event
+ * is still to come needs none: an event that is on its way will schedule NAPI
+ * again, which then finds @armed clear.
+ */
 void svan_eth_cq_arm(struct svan_eth_cq *cq)
 {
 	struct svan_dev *dev = cq->eth->dev;
 
+	if (READ_ONCE(cq->armed))
+		return;
+	WRITE_ONCE(cq->armed, true);
 	trace_svan_doorbell(dev, SVAN_UAR_CQ_DB, cq->cqn, cq->ci);
 	/* writeq orders the record before the doorbell */
 	writeq(svan_db_value(cq->cqn, cq->ci), dev->uar + SVAN_UAR_CQ_DB);
@@ -91,6 +98,7 @@ static void svan_eth_cq_complete(struct svan_cq_handler *handler)
 {
 	struct svan_eth_cq *cq = container_of(handler, struct svan_eth_cq, handler);
 
+	WRITE_ONCE(cq->armed, false);
 	napi_schedule_irqoff(&cq->eth->napi);
 }
 
@@ -116,6 +124,7 @@ static int svan_eth_cq_create(struct svan_eth *eth, struct svan_eth_cq *cq,
 	cq->handler.error = svan_eth_cq_error;
 	cq->log_size = log_size;
 	cq->ci = 0;
+	cq->armed = false;
 	err = svan_mem_alloc(dev, &cq->mem, ring_size + sizeof(*cq->dbr));
 	if (err)
 		return err;
