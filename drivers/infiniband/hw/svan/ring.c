@@ -72,7 +72,7 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 
 	ring->length = PAGE_ALIGN(length);
 	ring->addr = dma_alloc_coherent(svan_ib_dma_device(dev), ring->length,
-					&ring->dma, GFP_KERNEL);
+					&ring->dma, GFP_KERNEL | __GFP_NOWARN);
 	if (!ring->addr)
 		return -ENOMEM;
 

@@ -338,6 +338,7 @@ static struct kunit_suite svan_ib_suite = {
 	.name = "svan_ib",
 	.test_cases = svan_ib_cases,
 };
+
 kunit_test_suite(svan_ib_suite);
 
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
