@@ -460,6 +460,8 @@ uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
 /* The attributes of a mask, without a change of state. */
 uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
+/* Has it got what its state needs? */
+bool svan_qp_has_attrs(const SvanQp *qp);
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 /* Put on the run list; does not kick (svan_run() will see it). */
 void svan_qp_schedule(SvanQp *qp);
@@ -687,6 +689,16 @@ struct SvanFn {
     _Atomic uint64_t doorbells, doorbells_refused, doorbells_bad_access;
 };
 
+/* Sources of work, which svan_run() serves in turn. */
+typedef enum SvanTurn {
+    SVAN_TURN_CMD,
+    SVAN_TURN_EQ,
+    SVAN_TURN_RX,
+    SVAN_TURN_QP,
+    SVAN_TURN_POLL,
+    SVAN_TURN_COUNT,
+} SvanTurn;
+
 struct SvanCore {
     SvanOps ops;
     void *opaque;
@@ -698,7 +710,7 @@ struct SvanCore {
 
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
     SvanDbSlot *rung_taken;     /* the rest of what was taken */
-    uint32_t turn;              /* whose turn it is; device.c */
+    SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     SvanLink run, poll, blocked, cmd_work, eq_work;
     SvanTimer **heap;

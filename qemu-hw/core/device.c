@@ -407,15 +407,6 @@ void svan_invalidate_bus(SvanCore *core, uint16_t id, uint64_t addr,
 
 /* ---- the scheduler ---- */
 
-typedef enum Turn {
-    TURN_CMD,
-    TURN_EQ,
-    TURN_RX,
-    TURN_QP,
-    TURN_POLL,
-    TURN_COUNT,
-} Turn;
-
 /* The QP at the head of the run list. IDLE: it had nothing to do. */
 static SvanStep qp_turn(SvanCore *core)
 {
@@ -445,20 +436,20 @@ static SvanStep qp_turn(SvanCore *core)
     return step;
 }
 
-static SvanStep take_turn(SvanCore *core, Turn turn)
+static SvanStep take_turn(SvanCore *core, SvanTurn turn)
 {
     switch (turn) {
-    case TURN_CMD:
+    case SVAN_TURN_CMD:
         return svan_list_empty(&core->cmd_work) ? SVAN_STEP_IDLE :
                                                   svan_cmd_step(core);
-    case TURN_EQ:
+    case SVAN_TURN_EQ:
         return svan_list_empty(&core->eq_work) ? SVAN_STEP_IDLE :
                                                  svan_eq_step(core);
-    case TURN_RX:
+    case SVAN_TURN_RX:
         return core->rx_head ? svan_rx_step(core) : SVAN_STEP_IDLE;
-    case TURN_QP:
+    case SVAN_TURN_QP:
         return svan_list_empty(&core->run) ? SVAN_STEP_IDLE : qp_turn(core);
-    case TURN_POLL:
+    case SVAN_TURN_POLL:
         return svan_list_empty(&core->poll) ? SVAN_STEP_IDLE :
                                               svan_poll_step(core);
     default:
@@ -498,11 +489,11 @@ SvanRun svan_run(SvanCore *core)
         core->timer_skipped = 0;
         svan_timer_fire_due(core);
     }
-    for (uint32_t i = 0; i < TURN_COUNT; i++) {
-        Turn turn = core->turn;
+    for (uint32_t i = 0; i < SVAN_TURN_COUNT; i++) {
+        SvanTurn turn = core->turn;
         SvanStep step;
 
-        core->turn = turn + 1 < TURN_COUNT ? turn + 1 : 0;
+        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
         step = take_turn(core, turn);
         if (step == SVAN_STEP_MISS) {
             return SVAN_RUN_MISS;

@@ -172,7 +172,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
     qp->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
     qp->sq_va = ring_va + le32toh(cmd->sq_offset);
-    qp->rq_va = ring_va + le32toh(cmd->rq_offset);
+    qp->rq_va = ring_va + (cmd->log_rq_stride ? le32toh(cmd->rq_offset) : 0);
     qp->dbr_va = ring_va + le32toh(cmd->dbr_offset);
     qp->log_sq_bbs = cmd->log_sq_bbs;
     qp->log_rq_size = cmd->log_rq_size;
@@ -503,6 +503,25 @@ uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
         apply_attrs(qp, cmd);
     }
     return refusal;
+}
+
+/* What the transitions to its state have required, as far as it is alive. */
+bool svan_qp_has_attrs(const SvanQp *qp)
+{
+    uint32_t need = 0;
+
+    if (qp->type == SVAN_QPT_ETH || qp->state == SVAN_QPS_RESET ||
+        qp->state == SVAN_QPS_ERR) {
+        return true;
+    }
+    need |= rc_transitions[SVAN_QPS_RESET][SVAN_QPS_INIT].required;
+    if (qp->state >= SVAN_QPS_RTR) {
+        need |= rc_transitions[SVAN_QPS_INIT][SVAN_QPS_RTR].required;
+    }
+    if (qp->state >= SVAN_QPS_RTS) {
+        need |= rc_transitions[SVAN_QPS_RTR][SVAN_QPS_RTS].required;
+    }
+    return (qp->attr_mask & need) == need;
 }
 
 uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)

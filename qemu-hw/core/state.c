@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state of the device as a stream: a header, then sections in a fixed order,
+ * each with its version and length. Nothing that can be derived is in it, and
+ * every object is created again by the function that its command uses, with the
+ * same checks. The stream may be hostile.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core.h"
+#include "state.h"
+
+#define STREAM_MAGIC    0x5453564e41565321ull
+#define STREAM_VERSION  1
+#define MAX_LOADED_FRAME        65536u
+
+/* ---- of the device ---- */
+
+static void save_frames(SvanCore *core, SvanWriter *writer)
+{
+    svan_put_u32(writer, core->rx_frames);
+    svan_put_u32(writer, core->rx_fn);
+    for (SvanFrame *frame = core->rx_head; frame; frame = frame->next) {
+        svan_put_u32(writer, frame->len);
+        svan_put_bytes(writer, frame->data, frame->len);
+    }
+}
+
+static bool load_frame(SvanCore *core, SvanReader *reader)
+{
+    uint32_t len = svan_get_u32(reader);
+    SvanFrame *frame;
+
+    if (len > MAX_LOADED_FRAME || len > reader->len - reader->pos) {
+        return false;
+    }
+    frame = svan_frame_alloc(len);
+    if (!frame) {
+        return false;
+    }
+    svan_get_bytes(reader, frame->data, len);
+    frame->len = len;
+    *core->rx_tail = frame;
+    core->rx_tail = &frame->next;
+    core->rx_frames++;
+    return true;
+}
+
+/* A frame of which a part was delivered is delivered again from its start. */
+static bool load_frames(SvanCore *core, SvanReader *reader)
+{
+    uint32_t count = svan_get_u32(reader);
+    uint32_t rx_fn = svan_get_u32(reader);
+
+    if (rx_fn > core->num_fns || (!count && rx_fn)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!svan_rx_room(core) || !load_frame(core, reader)) {
+            return false;
+        }
+    }
+    core->rx_fn = rx_fn;
+    return true;
+}
+
+static void save_device(SvanCore *core, SvanWriter *writer)
+{
+    svan_put_u8(writer, core->link_up);
+    svan_put_u8(writer, core->turn);
+}
+
+static bool load_device(SvanCore *core, SvanReader *reader)
+{
+    core->link_up = svan_get_u8(reader);
+    core->turn = svan_get_u8(reader) % SVAN_TURN_COUNT;
+    return true;
+}
+
+/* ---- lists of queue pairs, whose order is state ---- */
+
+typedef struct QpList {
+    size_t head;                /* in SvanCore */
+    size_t link;                /* in SvanQp */
+} QpList;
+
+static const QpList qp_lists[] = {
+    { offsetof(SvanCore, run), offsetof(SvanQp, run_link) },
+    { offsetof(SvanCore, poll), offsetof(SvanQp, poll_link) },
+    { offsetof(SvanCore, blocked), offsetof(SvanQp, block_link) },
+};
+
+#define NUM_LISTS       (sizeof(qp_lists) / sizeof(qp_lists[0]))
+
+static SvanLink *list_head(SvanCore *core, const QpList *list)
+{
+    return (SvanLink *)((char *)core + list->head);
+}
+
+static void save_lists(SvanCore *core, SvanWriter *writer)
+{
+    for (size_t i = 0; i < NUM_LISTS; i++) {
+        SvanLink *head = list_head(core, &qp_lists[i]);
+
+        for (SvanLink *link = head->next; link != head; link = link->next) {
+            const SvanQp *qp = (SvanQp *)((char *)link - qp_lists[i].link);
+
+            svan_put_u32(writer, qp->qpn);
+            svan_put_u16(writer, qp->fn->id);
+        }
+        svan_put_u32(writer, 0);
+    }
+}
+
+static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
+{
+    for (;;) {
+        uint32_t qpn = svan_get_u32(reader);
+        SvanFn *fn;
+        SvanQp *qp;
+
+        if (!qpn) {
+            return !reader->failed;
+        }
+        fn = svan_fn(core, svan_get_u16(reader));
+        qp = fn ? svan_qp_get(fn, qpn) : NULL;
+        if (!qp || fn->fatal || ((SvanLink *)((char *)qp + list->link))->next) {
+            return false;
+        }
+        svan_list_append(list_head(core, list),
+                         (SvanLink *)((char *)qp + list->link));
+    }
+}
+
+static bool load_lists(SvanCore *core, SvanReader *reader)
+{
+    for (size_t i = 0; i < NUM_LISTS; i++) {
+        if (!load_list(core, reader, &qp_lists[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- sections ---- */
+
+typedef struct Section {
+    uint32_t id;
+    uint32_t version;
+    void (*save)(SvanCore *core, SvanWriter *writer);
+    bool (*load)(SvanCore *core, SvanReader *reader);
+} Section;
+
+typedef struct FnSection {
+    uint32_t id;
+    uint32_t version;
+    void (*save)(SvanFn *fn, SvanWriter *writer);
+    bool (*load)(SvanFn *fn, SvanReader *reader);
+} FnSection;
+
+/* Of each function; in the order in which objects need each other. */
+static const FnSection fn_sections[] = {
+    { 0x10, 1, svan_save_registers, svan_load_registers },
+    { 0x11, 1, svan_save_tables, svan_load_tables },
+    { 0x12, 1, svan_save_uars, svan_load_uars },
+    { 0x13, 1, svan_save_keys, svan_load_keys },
+    { 0x14, 1, svan_save_eqs, svan_load_eqs },
+    { 0x15, 1, svan_save_cqs, svan_load_cqs },
+    { 0x16, 1, svan_save_qps, svan_load_qps },
+    { 0x17, 1, svan_save_net, svan_load_net },
+    { 0x18, 1, svan_save_stats, svan_load_stats },
+};
+
+static const Section sections[] = {
+    { 0x01, 1, save_device, load_device },
+    { 0x02, 1, save_frames, load_frames },
+    { 0x03, 1, save_lists, load_lists },
+};
+
+#define NUM_FN_SECTIONS (sizeof(fn_sections) / sizeof(fn_sections[0]))
+#define NUM_SECTIONS    (sizeof(sections) / sizeof(sections[0]))
+
+static size_t section_begin(SvanWriter *writer, uint32_t id, uint32_t version)
+{
+    svan_put_u32(writer, id);
+    svan_put_u32(writer, version);
+    svan_put_u32(writer, 0);
+    return writer->len;
+}
+
+static void section_end(SvanWriter *writer, size_t start)
+{
+    uint32_t len = htole32(writer->len - start);
+
+    if (!writer->failed) {
+        memcpy(writer->data + start - sizeof(len), &len, sizeof(len));
+    }
+}
+
+/* The section's own reader; false: not the one that comes here. */
+static bool section_open(SvanReader *reader, uint32_t id, uint32_t version,
+                         SvanReader *section)
+{
+    bool known = svan_get_u32(reader) == id;
+    uint32_t len;
+
+    known &= svan_get_u32(reader) == version;
+    len = svan_get_u32(reader);
+    if (!known || reader->failed || len > reader->len - reader->pos) {
+        return false;
+    }
+    *section = (SvanReader) { .data = reader->data + reader->pos, .len = len };
+    reader->pos += len;
+    return true;
+}
+
+static bool section_read_whole(const SvanReader *section)
+{
+    return !section->failed && section->pos == section->len;
+}
+
+static void save_header(SvanCore *core, SvanWriter *writer)
+{
+    svan_put_u64(writer, STREAM_MAGIC);
+    svan_put_u32(writer, STREAM_VERSION);
+    svan_put_u32(writer, core->num_fns);
+    svan_put_u32(writer, core->config.max_qp);
+    svan_put_u32(writer, core->config.max_cq);
+    svan_put_u32(writer, core->config.max_key);
+}
+
+static bool load_header(SvanCore *core, SvanReader *reader)
+{
+    bool good = svan_get_u64(reader) == STREAM_MAGIC;
+
+    good &= svan_get_u32(reader) == STREAM_VERSION;
+    good &= svan_get_u32(reader) == core->num_fns;
+    good &= svan_get_u32(reader) == core->config.max_qp;
+    good &= svan_get_u32(reader) == core->config.max_cq;
+    good &= svan_get_u32(reader) == core->config.max_key;
+    return good && !reader->failed;
+}
+
+void *svan_save(SvanCore *core, size_t *len)
+{
+    SvanWriter writer = { 0 };
+
+    while (svan_db_collect(core)) {
+        /* what was rung is state of the queues now */
+    }
+    save_header(core, &writer);
+    for (uint32_t f = 0; f < core->num_fns; f++) {
+        for (size_t i = 0; i < NUM_FN_SECTIONS; i++) {
+            size_t start = section_begin(&writer, fn_sections[i].id,
+                                         fn_sections[i].version);
+
+            fn_sections[i].save(core->fns[f], &writer);
+            section_end(&writer, start);
+        }
+    }
+    for (size_t i = 0; i < NUM_SECTIONS; i++) {
+        size_t start = section_begin(&writer, sections[i].id,
+                                     sections[i].version);
+
+        sections[i].save(core, &writer);
+        section_end(&writer, start);
+    }
+    if (writer.failed) {
+        free(writer.data);
+        return NULL;
+    }
+    *len = writer.len;
+    return writer.data;
+}
+
+static bool load_fn(SvanFn *fn, SvanReader *reader)
+{
+    for (size_t i = 0; i < NUM_FN_SECTIONS; i++) {
+        SvanReader section;
+
+        if (!section_open(reader, fn_sections[i].id, fn_sections[i].version,
+                          &section) ||
+            !fn_sections[i].load(fn, &section) ||
+            !section_read_whole(&section)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load_all(SvanCore *core, SvanReader *reader)
+{
+    if (!load_header(core, reader)) {
+        return false;
+    }
+    for (uint32_t f = 0; f < core->num_fns; f++) {
+        if (!load_fn(core->fns[f], reader)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < NUM_SECTIONS; i++) {
+        SvanReader section;
+
+        if (!section_open(reader, sections[i].id, sections[i].version,
+                          &section) ||
+            !sections[i].load(core, &section) ||
+            !section_read_whole(&section)) {
+            return false;
+        }
+    }
+    return section_read_whole(reader);
+}
+
+static void reset_all(SvanCore *core)
+{
+    while (core->rx_head) {
+        svan_rx_drop_head(core);
+    }
+    for (uint32_t f = 0; f < core->num_fns; f++) {
+        svan_reset(core, f);
+    }
+}
+
+bool svan_load(SvanCore *core, const void *stream, size_t len)
+{
+    SvanReader reader = { .data = stream, .len = len };
+    bool loaded;
+
+    reset_all(core);
+    loaded = load_all(core, &reader);
+    if (!loaded) {
+        reset_all(core);
+        core->turn = 0;
+    }
+    svan_kick(core);
+    return loaded;
+}

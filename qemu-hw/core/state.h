@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sections of the state stream that belong to a function; state_fn.c and
+ * state_queue.c. A loader finds the function as after a reset, and what the
+ * sections before it have created.
+ */
+#ifndef SVAN_STATE_H
+#define SVAN_STATE_H
+
+#include "core.h"
+
+void svan_save_registers(SvanFn *fn, SvanWriter *writer);
+bool svan_load_registers(SvanFn *fn, SvanReader *reader);
+void svan_save_tables(SvanFn *fn, SvanWriter *writer);
+bool svan_load_tables(SvanFn *fn, SvanReader *reader);
+void svan_save_uars(SvanFn *fn, SvanWriter *writer);
+bool svan_load_uars(SvanFn *fn, SvanReader *reader);
+void svan_save_keys(SvanFn *fn, SvanWriter *writer);
+bool svan_load_keys(SvanFn *fn, SvanReader *reader);
+void svan_save_eqs(SvanFn *fn, SvanWriter *writer);
+bool svan_load_eqs(SvanFn *fn, SvanReader *reader);
+void svan_save_cqs(SvanFn *fn, SvanWriter *writer);
+bool svan_load_cqs(SvanFn *fn, SvanReader *reader);
+void svan_save_qps(SvanFn *fn, SvanWriter *writer);
+bool svan_load_qps(SvanFn *fn, SvanReader *reader);
+void svan_save_net(SvanFn *fn, SvanWriter *writer);
+bool svan_load_net(SvanFn *fn, SvanReader *reader);
+void svan_save_stats(SvanFn *fn, SvanWriter *writer);
+bool svan_load_stats(SvanFn *fn, SvanReader *reader);
+
+#endif /* SVAN_STATE_H */

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State of a function: registers, tables, UAR pages, keys, GIDs, filters,
+ * counters.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+/* ---- registers and the command ring ---- */
+
+void svan_save_registers(SvanFn *fn, SvanWriter *writer)
+{
+    svan_put_u8(writer, fn->enabled);
+    svan_put_u32(writer, fn->fatal);
+    svan_put_u32(writer, fn->generation);
+    svan_put_u64(writer, fn->cmdq_base);
+    svan_put_u64(writer, fn->cmdr_base);
+    svan_put_u32(writer, fn->cmdq_log_size);
+    svan_put_u32(writer, fn->scratch);
+    svan_put_u32(writer, fn->test_dma_size);
+    svan_put_u32(writer, fn->test_dma_ctrl);
+    svan_put_u64(writer, fn->test_dma_addr);
+    svan_put_u32(writer, fn->inv_target);
+    svan_put_u64(writer, fn->inv_addr);
+    svan_put_u64(writer, fn->inv_length);
+    svan_put_u64(writer, fn->clock_latch);
+    svan_put_u64(writer, fn->cmdq.ring);
+    svan_put_u64(writer, fn->cmdq.resp);
+    svan_put_u32(writer, fn->cmdq.log_size);
+    svan_put_u32(writer, fn->cmdq.pi);
+    svan_put_u32(writer, fn->cmdq.ci);
+}
+
+static bool is_ring(uint64_t base, uint32_t log_size, uint32_t entry)
+{
+    uint64_t last = ((1ull << log_size) - 1) * entry;
+
+    return base % entry == 0 && base + last >= base;
+}
+
+static bool load_cmdq(SvanFn *fn, SvanReader *reader)
+{
+    fn->cmdq.ring = svan_get_u64(reader);
+    fn->cmdq.resp = svan_get_u64(reader);
+    fn->cmdq.log_size = svan_get_u32(reader);
+    fn->cmdq.pi = svan_get_u32(reader);
+    fn->cmdq.ci = svan_get_u32(reader);
+    if (fn->cmdq_log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
+        fn->cmdq.log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
+        fn->cmdq.pi - fn->cmdq.ci > 1u << fn->cmdq.log_size ||
+        (fn->cmdq.pi != fn->cmdq.ci && (!fn->enabled || fn->fatal))) {
+        return false;
+    }
+    /* An unusable ring is known by the fatal state it has led to. */
+    return fn->fatal ||
+           (is_ring(fn->cmdq.ring, fn->cmdq.log_size, SVAN_CMD_SIZE) &&
+            is_ring(fn->cmdq.resp, fn->cmdq.log_size, SVAN_CMD_RESP_SIZE));
+}
+
+bool svan_load_registers(SvanFn *fn, SvanReader *reader)
+{
+    fn->enabled = svan_get_u8(reader);
+    fn->fatal = svan_get_u32(reader);
+    fn->generation = svan_get_u32(reader);
+    fn->cmdq_base = svan_get_u64(reader);
+    fn->cmdr_base = svan_get_u64(reader);
+    fn->cmdq_log_size = svan_get_u32(reader);
+    fn->scratch = svan_get_u32(reader);
+    fn->test_dma_size = svan_get_u32(reader);
+    fn->test_dma_ctrl = svan_get_u32(reader);
+    fn->test_dma_addr = svan_get_u64(reader);
+    fn->inv_target = svan_get_u32(reader);
+    fn->inv_addr = svan_get_u64(reader);
+    fn->inv_length = svan_get_u64(reader);
+    fn->clock_latch = svan_get_u64(reader);
+    if (!load_cmdq(fn, reader) || reader->failed ||
+        fn->cmdq_base % SVAN_CMD_SIZE || fn->cmdr_base % SVAN_CMD_RESP_SIZE) {
+        return false;
+    }
+    if (fn->cmdq.pi != fn->cmdq.ci ||
+        (fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY)) {
+        svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
+    }
+    return true;
+}
+
+/* ---- tables: variants up to the last that is not 0, and the next index ---- */
+
+#define NUM_TABLES      4
+
+static void fn_tables(SvanFn *fn, SvanTable *tables[NUM_TABLES])
+{
+    tables[0] = &fn->pds;
+    tables[1] = &fn->keys;
+    tables[2] = &fn->cqs;
+    tables[3] = &fn->qps;
+}
+
+void svan_save_tables(SvanFn *fn, SvanWriter *writer)
+{
+    SvanTable *tables[NUM_TABLES];
+
+    fn_tables(fn, tables);
+    for (uint32_t i = 0; i < NUM_TABLES; i++) {
+        uint32_t count = tables[i]->capacity;
+
+        while (count && !tables[i]->variants[count - 1]) {
+            count--;
+        }
+        svan_put_u32(writer, tables[i]->next);
+        svan_put_u32(writer, count);
+        svan_put_bytes(writer, tables[i]->variants, count);
+    }
+}
+
+bool svan_load_tables(SvanFn *fn, SvanReader *reader)
+{
+    SvanTable *tables[NUM_TABLES];
+
+    fn_tables(fn, tables);
+    for (uint32_t i = 0; i < NUM_TABLES; i++) {
+        SvanTable *table = tables[i];
+        uint32_t next = svan_get_u32(reader);
+        uint32_t count = svan_get_u32(reader);
+
+        if (next < table->first || next >= table->capacity ||
+            count > table->capacity) {
+            return false;
+        }
+        svan_table_reset(table);
+        svan_get_bytes(reader, table->variants, count);
+        table->next = next;
+    }
+    return !reader->failed;
+}
+
+/* ---- UAR pages and protection domains ---- */
+
+void svan_save_uars(SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
+        if (fn->uar_owner[uar] != SVAN_NONE) {
+            svan_put_u32(writer, uar);
+            svan_put_u32(writer, fn->uar_owner[uar]);
+        }
+    }
+    svan_put_u32(writer, 0);
+    for (uint32_t pd = fn->pds.first; pd < fn->pds.capacity; pd++) {
+        if (fn->pds.slots[pd]) {
+            svan_put_u32(writer, pd);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+static bool load_pds(SvanFn *fn, SvanReader *reader)
+{
+    for (;;) {
+        uint32_t pd = svan_get_u32(reader);
+        uint32_t *refs;
+
+        if (!pd) {
+            return !reader->failed;
+        }
+        refs = calloc(1, sizeof(*refs));
+        if (!refs || !svan_table_insert_at(&fn->pds, pd, refs)) {
+            free(refs);
+            return false;
+        }
+    }
+}
+
+bool svan_load_uars(SvanFn *fn, SvanReader *reader)
+{
+    uint32_t uar;
+
+    while ((uar = svan_get_u32(reader)) != 0) {
+        if (uar >= fn->uar_count) {
+            return false;
+        }
+        fn->uar_owner[uar] = svan_get_u32(reader);
+    }
+    return load_pds(fn, reader);
+}
+
+/* ---- keys ---- */
+
+static void save_key(const SvanKey *key, SvanWriter *writer)
+{
+    struct svan_cmd_create_key cmd = {
+        .kind = key->kind, .flags = key->flags, .levels = key->levels,
+        .page_shift = key->page_shift, .access = htole32(key->access),
+        .pd = htole32(key->pd), .pasid = htole32(key->pasid),
+        .va = htole64(key->va), .length = htole64(key->length),
+        .table = htole64(key->table), .owner = htole32(key->owner),
+        .generation = htole32(key->generation),
+    };
+
+    svan_put_u32(writer, key->key);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+}
+
+void svan_save_keys(SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t i = 0; i < fn->keys.capacity; i++) {
+        if (fn->keys.slots[i]) {
+            save_key(fn->keys.slots[i], writer);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+bool svan_load_keys(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_create_key cmd;
+    uint32_t id;
+    SvanKey *key;
+
+    while ((id = svan_get_u32(reader)) != 0) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed ||
+            svan_key_create(fn, &cmd, id, &key) != SVAN_CMD_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- GIDs and filters ---- */
+
+static void save_gid(const SvanGid *gid, uint32_t index, SvanWriter *writer)
+{
+    struct svan_cmd_set_gid cmd = {
+        .index = htole32(index), .vlan = htole16(gid->vlan),
+        .flags = gid->has_vlan ? SVAN_CMD_GID_VLAN : 0,
+    };
+
+    memcpy(cmd.gid, gid->gid, sizeof(cmd.gid));
+    memcpy(cmd.smac, gid->smac, sizeof(cmd.smac));
+    svan_put_u8(writer, 1);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+}
+
+void svan_save_net(SvanFn *fn, SvanWriter *writer)
+{
+    const SvanEthFilter *eth = &fn->eth;
+
+    for (uint32_t i = 0; i < fn->gid_limit; i++) {
+        if (fn->gids[i].valid) {
+            save_gid(&fn->gids[i], i, writer);
+        }
+    }
+    svan_put_u8(writer, 0);
+    svan_put_u32(writer, eth->qpn);
+    svan_put_bytes(writer, eth->mac, sizeof(eth->mac));
+    svan_put_u8(writer, eth->flags);
+    svan_put_u32(writer, eth->max_frame);
+    svan_put_u32(writer, eth->num_mcast);
+    svan_put_bytes(writer, eth->mcast, eth->num_mcast * sizeof(eth->mcast[0]));
+}
+
+/* Its queue pair may have left RTS since the filter was set. */
+static bool load_filter(SvanFn *fn, SvanReader *reader)
+{
+    SvanEthFilter *eth = &fn->eth;
+    const SvanQp *qp;
+
+    eth->qpn = svan_get_u32(reader);
+    svan_get_bytes(reader, eth->mac, sizeof(eth->mac));
+    eth->flags = svan_get_u8(reader);
+    eth->max_frame = svan_get_u32(reader);
+    eth->num_mcast = svan_get_u32(reader);
+    qp = svan_qp_get(fn, eth->qpn);
+    if (eth->num_mcast > SVAN_MAX_MCAST || eth->max_frame > SVAN_MAX_FRAME ||
+        (eth->qpn && (!qp || qp->type != SVAN_QPT_ETH))) {
+        return false;
+    }
+    svan_get_bytes(reader, eth->mcast, eth->num_mcast * sizeof(eth->mcast[0]));
+    return true;
+}
+
+bool svan_load_net(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_set_gid cmd;
+
+    while (svan_get_u8(reader)) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed || svan_gid_set(fn, &cmd) != SVAN_CMD_OK) {
+            return false;
+        }
+    }
+    return load_filter(fn, reader);
+}
+
+/* ---- counters ---- */
+
+void svan_save_stats(SvanFn *fn, SvanWriter *writer)
+{
+    fn->stats.doorbells = atomic_load(&fn->doorbells);
+    fn->stats.doorbells_refused = atomic_load(&fn->doorbells_refused);
+    fn->stats.doorbells_bad_access = atomic_load(&fn->doorbells_bad_access);
+#define PUT_STAT(name) svan_put_u64(writer, fn->stats.name);
+    SVAN_STATS(PUT_STAT)
+#undef PUT_STAT
+}
+
+bool svan_load_stats(SvanFn *fn, SvanReader *reader)
+{
+#define GET_STAT(name) fn->stats.name = svan_get_u64(reader);
+    SVAN_STATS(GET_STAT)
+#undef GET_STAT
+    atomic_store(&fn->doorbells, fn->stats.doorbells);
+    atomic_store(&fn->doorbells_refused, fn->stats.doorbells_refused);
+    atomic_store(&fn->doorbells_bad_access, fn->stats.doorbells_bad_access);
+    return true;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * State of event queues, completion queues and queue pairs.
+ */
+#include <string.h>
+
+#include "state.h"
+
+/* ---- event queues ---- */
+
+static void save_eq(const SvanEq *eq, SvanWriter *writer)
+{
+    struct svan_cmd_create_eq cmd = {
+        .ring = htole64(eq->ring), .eqn = htole32(eq->eqn),
+        .vector = htole16(eq->vector), .log_size = eq->log_size,
+    };
+
+    svan_put_u8(writer, 1);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+    svan_put_u8(writer, eq->armed);
+    svan_put_u32(writer, eq->pi);
+    svan_put_u32(writer, eq->ci);
+    svan_put_u32(writer, eq->pending_count);
+    for (uint32_t i = 0; i < eq->pending_count; i++) {
+        uint32_t at = (eq->pending_head + i) % eq->pending_size;
+
+        svan_put_bytes(writer, &eq->pending[at], sizeof(eq->pending[at]));
+    }
+}
+
+void svan_save_eqs(SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
+        if (fn->eqs[i]) {
+            save_eq(fn->eqs[i], writer);
+        }
+    }
+    svan_put_u8(writer, 0);
+}
+
+static bool load_eq(SvanEq *eq, SvanReader *reader)
+{
+    uint32_t count;
+
+    eq->armed = svan_get_u8(reader);
+    eq->pi = svan_get_u32(reader);
+    eq->ci = svan_get_u32(reader);
+    count = svan_get_u32(reader);
+    if (eq->pi - eq->ci > 1u << eq->log_size || count > eq->pending_size) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        svan_get_bytes(reader, &eq->pending[i], sizeof(eq->pending[i]));
+    }
+    eq->pending_count = count;
+    if (count) {
+        svan_eq_schedule(eq);
+    }
+    return !reader->failed;
+}
+
+bool svan_load_eqs(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_create_eq cmd;
+
+    while (svan_get_u8(reader)) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed || svan_eq_create(fn, &cmd) != SVAN_CMD_OK ||
+            !load_eq(fn->eqs[le32toh(cmd.eqn)], reader)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- completion queues ---- */
+
+#define CQ_ERROR        0x01
+#define CQ_ARMED        0x02
+#define CQ_SOLICITED    0x04
+
+static void save_cq(const SvanCq *cq, SvanWriter *writer)
+{
+    struct svan_cmd_create_cq cmd = {
+        .ring_va = htole64(cq->ring_va), .ring_key = htole32(cq->ring_key->key),
+        .dbr_offset = htole32(cq->dbr_va - cq->ring_va),
+        .eqn = htole32(cq->eq->eqn), .uar = htole32(cq->uar),
+        .log_size = cq->log_size,
+    };
+
+    svan_put_u32(writer, cq->cqn);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+    svan_put_u8(writer, (cq->error ? CQ_ERROR : 0) |
+                        (cq->armed ? CQ_ARMED : 0) |
+                        (cq->armed_solicited ? CQ_SOLICITED : 0));
+    svan_put_u32(writer, cq->pi);
+    svan_put_u32(writer, cq->ci);
+    svan_put_u32(writer, cq->solicited_pi);
+    svan_put_u16(writer, cq->moderate_count);
+    svan_put_u16(writer, cq->moderate_us);
+    svan_put_u32(writer, cq->moderate_done);
+    svan_timer_save(&cq->moderate_timer, writer);
+}
+
+/* Which CQs' events wait, in their order, by EQ. */
+static void save_waiting(const SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
+        const SvanEq *eq = fn->eqs[i];
+
+        if (!eq) {
+            continue;
+        }
+        for (SvanLink *link = eq->cqs.next; link != &eq->cqs;
+             link = link->next) {
+            svan_put_u32(writer, svan_container(link, SvanCq, link)->cqn);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+void svan_save_cqs(SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t i = 0; i < fn->cqs.capacity; i++) {
+        if (fn->cqs.slots[i]) {
+            save_cq(fn->cqs.slots[i], writer);
+        }
+    }
+    svan_put_u32(writer, 0);
+    save_waiting(fn, writer);
+}
+
+static bool load_cq(SvanCq *cq, SvanReader *reader)
+{
+    uint8_t flags = svan_get_u8(reader);
+
+    cq->error = flags & CQ_ERROR;
+    cq->armed = flags & CQ_ARMED;
+    cq->armed_solicited = flags & CQ_SOLICITED;
+    cq->pi = svan_get_u32(reader);
+    cq->ci = svan_get_u32(reader);
+    cq->solicited_pi = svan_get_u32(reader);
+    cq->moderate_count = svan_get_u16(reader);
+    cq->moderate_us = svan_get_u16(reader);
+    cq->moderate_done = svan_get_u32(reader);
+    svan_timer_load(cq->fn->core, &cq->moderate_timer, reader);
+    return !reader->failed;
+}
+
+static bool load_waiting(SvanFn *fn, SvanReader *reader)
+{
+    uint32_t cqn;
+
+    while ((cqn = svan_get_u32(reader)) != 0) {
+        SvanCq *cq = svan_cq_get(fn, cqn);
+
+        if (!cq || cq->event_pending) {
+            return false;
+        }
+        cq->event_pending = true;
+        svan_list_append(&cq->eq->cqs, &cq->link);
+        svan_eq_schedule(cq->eq);
+    }
+    return true;
+}
+
+bool svan_load_cqs(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_create_cq cmd;
+    uint32_t id;
+    SvanCq *cq;
+
+    while ((id = svan_get_u32(reader)) != 0) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed ||
+            svan_cq_create(fn, &cmd, id, &cq) != SVAN_CMD_OK ||
+            cq->cqn != id || !load_cq(cq, reader)) {
+            return false;
+        }
+    }
+    return load_waiting(fn, reader);
+}
+
+/* ---- queue pairs ---- */
+
+static void save_creation(const SvanQp *qp, SvanWriter *writer)
+{
+    /* The offsets count from where the lowest of the three lies. */
+    uint64_t base = qp->sq_va < qp->rq_va ? qp->sq_va : qp->rq_va;
+    struct svan_cmd_create_qp cmd = {
+        .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->log_sq_bbs,
+        .log_rq_size = qp->log_rq_size, .log_rq_stride = qp->log_rq_stride,
+        .pd = htole32(qp->pd), .send_cq = htole32(qp->send_cq->cqn),
+        .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->uar),
+        .ring_key = htole32(qp->ring_key->key),
+    };
+
+    base = qp->dbr_va < base ? qp->dbr_va : base;
+    cmd.ring_va = htole64(base);
+    cmd.sq_offset = htole32(qp->sq_va - base);
+    cmd.rq_offset = htole32(qp->rq_va - base);
+    cmd.dbr_offset = htole32(qp->dbr_va - base);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+}
+
+static void save_attrs(const SvanQp *qp, SvanWriter *writer)
+{
+    struct svan_cmd_modify_qp cmd = {
+        .qpn = htole32(qp->qpn), .mask = htole32(qp->attr_mask),
+    };
+
+    svan_qp_query(qp, &cmd.attr);
+    memcpy(cmd.av.dgid, qp->av.dgid, sizeof(cmd.av.dgid));
+    memcpy(cmd.av.dmac, qp->av.dmac, sizeof(cmd.av.dmac));
+    cmd.av.hop_limit = qp->av.hop_limit;
+    cmd.av.traffic_class = qp->av.traffic_class;
+    cmd.av.flow_label = htole32(qp->av.flow_label);
+    cmd.av.udp_sport = htole16(qp->av.udp_sport);
+    cmd.av.sgid_index = qp->av.sgid_index;
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+    svan_put_u8(writer, qp->sqd_notify);
+    svan_put_u8(writer, qp->sq_draining);
+}
+
+static void save_qp(const SvanQp *qp, SvanWriter *writer)
+{
+    svan_put_u32(writer, qp->qpn);
+    save_creation(qp, writer);
+    save_attrs(qp, writer);
+    svan_put_u32(writer, qp->sq_pi);
+    svan_put_u32(writer, qp->rq_pi);
+    svan_put_u32(writer, qp->sq_pi_seen);
+    svan_put_u32(writer, qp->rq_pi_seen);
+    svan_put_u32(writer, qp->sq_pi_polled);
+    svan_put_u32(writer, qp->sq_pi_rung);
+    svan_put_u32(writer, qp->rq_pi_rung);
+    svan_put_u8(writer, qp->sq_rung);
+    svan_put_u8(writer, qp->rq_rung);
+    svan_put_u64(writer, qp->last_active);
+    qp->transport->save(qp, writer);
+}
+
+void svan_save_qps(SvanFn *fn, SvanWriter *writer)
+{
+    for (uint32_t i = 0; i < fn->qps.capacity; i++) {
+        if (fn->qps.slots[i]) {
+            save_qp(fn->qps.slots[i], writer);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+static bool load_attrs(SvanQp *qp, SvanReader *reader)
+{
+    struct svan_cmd_modify_qp cmd;
+
+    svan_get_bytes(reader, &cmd, sizeof(cmd));
+    if (reader->failed || cmd.attr.state > SVAN_QPS_ERR ||
+        cmd.attr.state == SVAN_QPS_SQE ||
+        svan_qp_set_attrs(qp, &cmd) != SVAN_CMD_OK) {
+        return false;
+    }
+    qp->state = cmd.attr.state;
+    qp->sqd_notify = svan_get_u8(reader);
+    qp->sq_draining = svan_get_u8(reader);
+    return svan_qp_has_attrs(qp) &&
+           (!qp->sq_draining || qp->state == SVAN_QPS_SQD);
+}
+
+static bool load_qp(SvanQp *qp, SvanReader *reader)
+{
+    if (!load_attrs(qp, reader)) {
+        return false;
+    }
+    qp->sq_pi = svan_get_u32(reader);
+    qp->rq_pi = svan_get_u32(reader);
+    qp->sq_pi_seen = svan_get_u32(reader);
+    qp->rq_pi_seen = svan_get_u32(reader);
+    qp->sq_pi_polled = svan_get_u32(reader);
+    qp->sq_pi_rung = svan_get_u32(reader);
+    qp->rq_pi_rung = svan_get_u32(reader);
+    qp->sq_rung = svan_get_u8(reader);
+    qp->rq_rung = svan_get_u8(reader);
+    qp->last_active = svan_get_u64(reader);
+    return !reader->failed && qp->transport->load(qp, reader) &&
+           !reader->failed &&
+           qp->sq_pi - qp->transport->sq_ci(qp) <= 1u << qp->log_sq_bbs &&
+           qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
+}
+
+bool svan_load_qps(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_create_qp cmd;
+    uint32_t id;
+    SvanQp *qp;
+
+    while ((id = svan_get_u32(reader)) != 0) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed ||
+            svan_qp_create(fn, &cmd, id, &qp) != SVAN_CMD_OK ||
+            qp->qpn != id || !load_qp(qp, reader)) {
+            return false;
+        }
+    }
+    return true;
+}
