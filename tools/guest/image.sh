@@ -19,7 +19,7 @@ GUEST_RELEASE=$(kernel_release)
 export GUEST_RELEASE
 mapfile -t extra < <(printf '%s\n' "$@" | sort -u | sed '/^$/d')
 key=$(key_of guest-1 "$SVAN_SUITE" "$SVAN_ARCH" "$GUEST_RELEASE" "$guest/packages" \
-	"$guest/image.sh" "$guest/image-hook.sh" "$guest/unpack-kernel" "${extra[@]}")
+	"$guest/image.sh" "$guest/image-hook.sh" "$guest"/un*-* "${extra[@]}")
 dir=$SVAN_CACHE/guest-$key
 
 make_tree() {

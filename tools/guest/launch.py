@@ -177,7 +177,8 @@ class Guest:
         """The kernel's command line: every oops ends the guest, every NMI too."""
         return " ".join(["console=ttyS0 quiet loglevel=5 panic=-1 oops=panic unknown_nmi_panic=1",
                          "printk.devkmsg=on mitigations=off audit=0 random.trust_cpu=on",
-                         "net.ifnames=0", setting("APPEND", "")]).strip()
+                         "net.ifnames=0 lsm=capability cryptomgr.notests no_timer_check tsc=reliable",
+                         setting("APPEND", "")]).strip()
 
     def configuration(self):
         """Assignments for init."""

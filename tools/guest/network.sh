@@ -10,10 +10,10 @@ complain() { echo "svan-guest: $*" >&2; }
 
 # netdev_of MAC
 netdev_of() {
-	local address
-	for address in /sys/class/net/*/address; do
-		if [ "$(<"$address")" = "$1" ]; then
-			basename "${address%/address}"
+	local dir
+	for dir in /sys/class/net/*; do
+		if [ "$(<"$dir/address")" = "$1" ]; then
+			echo "${dir##*/}"
 			return
 		fi
 	done
