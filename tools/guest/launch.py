@@ -69,7 +69,8 @@ class Settings:
         self.peer = setting("PEER", "")
         self.share = setting("SHARE", "")
         self.svan = setting("SVAN", "1") != "0"
-        self.timeout = float(setting("TIMEOUT", "0" if self.shell else "600"))
+        limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
+        self.timeout = float(setting("TIMEOUT", limit))
         self.peer_wait = float(setting("PEER_WAIT", "5"))
         if self.vms not in (1, 2):
             sys.exit("VMS is 1 or 2")
