@@ -1,0 +1,427 @@
+/*
+ * Svan RDMA NIC: who runs the core, and when
+ *
+ * One thread at a time is the runner: the iothread, or a vCPU's thread in its
+ * doorbell store. It holds the engine lock for each epoch and lets waiters in
+ * between two of them. What needs the BQL is collected and done between
+ * quanta. Whoever makes work sets `kicked`, then looks whether somebody runs;
+ * the runner stops running, then looks whether it was kicked (full barriers in
+ * both). So a kick is never lost, and costs no wake-up while somebody runs.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/main-loop.h"
+#include "qemu/processor.h"
+#include "qemu/timer.h"
+#include "block/aio-wait.h"
+#include "hw/core/cpu.h"
+#include "qapi/error.h"
+#include "system/cpu-timers.h"
+#include "system/cpus.h"
+#include "system/kvm.h"
+#include "system/runstate.h"
+#include "system/tcg.h"
+#include "glue.h"
+#include "trace.h"
+
+#define SVAN_SPINS          500     /* before a waiter sleeps */
+#define SVAN_IOTHREAD_NS    200000  /* then others in the iothread have a turn */
+#define SVAN_EPOCHS_PER_LOOK 8  /* between two looks at clock and BQL work */
+
+/* ---- the engine lock ---- */
+
+void svan_engine_lock(SvanEngine *e)
+{
+    unsigned spins;
+
+    qatomic_inc(&e->waiters);
+    for (spins = 0; qemu_mutex_trylock(&e->lock); spins++) {
+        if (spins == SVAN_SPINS) {
+            qemu_mutex_lock(&e->lock);
+            break;
+        }
+        cpu_relax();
+    }
+    qatomic_inc(&e->turns);
+    qatomic_dec(&e->waiters);
+}
+
+void svan_engine_unlock(SvanEngine *e)
+{
+    qemu_mutex_unlock(&e->lock);
+}
+
+/* The runner, between two epochs: one waiter goes first. */
+static void svan_engine_let_in(SvanEngine *e)
+{
+    unsigned turns = qatomic_read(&e->turns), spins;
+
+    qemu_mutex_unlock(&e->lock);
+    for (spins = 0;
+         qatomic_read(&e->waiters) && qatomic_read(&e->turns) == turns;
+         spins++) {
+        if (spins < SVAN_SPINS) {
+            cpu_relax();
+        } else {
+            sched_yield();
+        }
+    }
+    qemu_mutex_lock(&e->lock);
+}
+
+/* ---- the run loop ---- */
+
+void svan_engine_kick(SvanState *s)
+{
+    SvanEngine *e = &s->engine;
+
+    qatomic_set(&e->kicked, true);
+    smp_mb();       /* pairs with svan_engine_retire() */
+    if (!qatomic_read(&e->running) && !qatomic_xchg(&e->scheduled, true)) {
+        qemu_bh_schedule(e->run_bh);
+    }
+}
+
+/* Become the runner; engine lock held if true. */
+static bool svan_engine_engage(SvanEngine *e, bool wait)
+{
+    if (qatomic_read(&e->running)) {
+        return false;
+    }
+    if (wait) {
+        svan_engine_lock(e);
+    } else if (qatomic_read(&e->waiters) || qemu_mutex_trylock(&e->lock)) {
+        return false;
+    }
+    if (e->running || e->stopped) {
+        qemu_mutex_unlock(&e->lock);
+        return false;
+    }
+    qatomic_set(&e->running, true);
+    return true;
+}
+
+/*
+ * Stop being the runner; engine lock held, released when it returns. Nothing
+ * of the engine may be touched afterwards but under the BQL.
+ */
+static void svan_engine_retire(SvanEngine *e, bool more)
+{
+    qatomic_set(&e->running, false);
+    smp_mb();       /* pairs with svan_engine_kick() */
+    if ((more || qatomic_read(&e->kicked)) && !e->stopped &&
+        !qatomic_xchg(&e->scheduled, true)) {
+        qemu_bh_schedule(e->run_bh);
+    }
+    qemu_mutex_unlock(&e->lock);
+}
+
+/*
+ * Epochs until there is nothing to do, a miss, or the time is over. Engine lock
+ * held before and after, but not all the time.
+ */
+static SvanRun svan_engine_quantum(SvanState *s, int64_t end, bool poll)
+{
+    SvanEngine *e = &s->engine;
+    SvanRun result = SVAN_RUN_IDLE;
+    unsigned epochs = 0;
+
+    while (!e->stopped) {
+        if (qatomic_read(&e->kicked)) {
+            qatomic_set(&e->kicked, false);
+            smp_mb();   /* what was published before the kick is seen below */
+        }
+        svan_port_feed(s);
+        result = svan_run(e->core);
+        epochs++;
+        if (result == SVAN_RUN_MISS) {
+            break;
+        }
+        svan_bus_forget_refusals(&s->pf.bus);
+        if (result != SVAN_RUN_MORE && !qatomic_read(&e->kicked) &&
+            (result == SVAN_RUN_IDLE || !poll || svan_bql_wanted(s))) {
+            break;
+        }
+        if (epochs % SVAN_EPOCHS_PER_LOOK == 0) {
+            if (svan_bql_wanted(s)) {
+                svan_bql_schedule(s);
+            }
+            if (get_clock() > end) {
+                break;
+            }
+        }
+        if (qatomic_read(&e->waiters)) {
+            svan_engine_let_in(e);
+        }
+    }
+    trace_svan_engine_quantum(epochs, result, poll);
+    return result;
+}
+
+/*
+ * Between two quanta of the runner: what needs the BQL. Engine lock held before
+ * and after, not meanwhile.
+ */
+static void svan_engine_between(SvanState *s, SvanRun result)
+{
+    SvanEngine *e = &s->engine;
+
+    qemu_mutex_unlock(&e->lock);
+    bql_lock();
+    if (!e->stopped) {
+        if (result == SVAN_RUN_MISS) {
+            svan_bus_resolve(&s->pf.bus);
+        }
+        svan_bql_work(s);
+    }
+    bql_unlock();
+    qemu_mutex_lock(&e->lock);
+}
+
+/* In the iothread. */
+static void svan_engine_bh(void *opaque)
+{
+    SvanState *s = opaque;
+    SvanEngine *e = &s->engine;
+    int64_t end = get_clock() + SVAN_IOTHREAD_NS;
+    SvanRun result;
+
+    qatomic_set(&e->scheduled, false);
+    qatomic_set(&e->kicked, true);
+    smp_mb();
+    if (!svan_engine_engage(e, true)) {
+        return;
+    }
+    do {
+        result = svan_engine_quantum(s, end, true);
+        if (result == SVAN_RUN_MISS ||
+            (result != SVAN_RUN_MORE && svan_bql_wanted(s))) {
+            /* waiting for the BQL delays nothing now */
+            svan_engine_between(s, result);
+        }
+    } while (!e->stopped && result != SVAN_RUN_IDLE && get_clock() < end);
+    svan_engine_retire(e, result != SVAN_RUN_IDLE);
+}
+
+/* ---- quanta in vCPU threads ---- */
+
+/*
+ * The handler of a store is entered with the BQL, which is let go of while the
+ * engine runs. That is sound only where nobody further up the stack relies on
+ * it: in a vCPU thread that executes the guest's own store, not in a device
+ * that passes a store on (attrs tell), nor in the main loop.
+ */
+static bool svan_store_is_cpus(MemTxAttrs attrs)
+{
+    return !attrs.unspecified && !attrs.requester_id && !attrs.debug &&
+           current_cpu && qemu_in_vcpu_thread();
+}
+
+bool svan_engine_enter(SvanState *s, MemTxAttrs attrs)
+{
+    return s->engine.run_inline && !s->bql_busy && svan_store_is_cpus(attrs) &&
+           svan_engine_engage(&s->engine, false);
+}
+
+void svan_engine_leave(SvanState *s)
+{
+    SvanEngine *e = &s->engine;
+    int64_t end = get_clock() + s->quantum_ns;
+    SvanRun result;
+
+    object_ref(OBJECT(s));
+    bql_unlock();
+    for (;;) {
+        result = svan_engine_quantum(s, end, false);
+        if (result != SVAN_RUN_MISS || get_clock() > end) {
+            break;
+        }
+        svan_engine_between(s, result);
+    }
+    svan_engine_retire(e, result != SVAN_RUN_IDLE);
+    bql_lock();
+    /* The device may have been reset, stopped or unplugged meanwhile. */
+    if (!e->stopped) {
+        svan_bql_work(s);
+    }
+    object_unref(OBJECT(s));
+}
+
+/* ---- the VM's clock and state ---- */
+
+/*
+ * Arming wakes the iothread, so it is done only for an earlier time; a timer
+ * that comes too early arms itself again. Races leave the timer earlier than
+ * `armed`, never later.
+ */
+static void svan_engine_arm(SvanEngine *e, int64_t deadline)
+{
+    if (deadline < qatomic_read(&e->armed)) {
+        qatomic_set(&e->armed, deadline);
+        timer_mod_anticipate_ns(e->timer, deadline);
+    }
+}
+
+void svan_engine_deadline(SvanState *s, uint64_t when)
+{
+    SvanEngine *e = &s->engine;
+
+    qatomic_set(&e->deadline, MIN(when, INT64_MAX));
+    smp_mb();       /* pairs with svan_engine_timer() */
+    svan_engine_arm(e, e->deadline);
+}
+
+/* In the iothread; may not wait, as the main loop waits for it with the BQL. */
+static void svan_engine_timer(void *opaque)
+{
+    SvanState *s = opaque;
+    SvanEngine *e = &s->engine;
+    int64_t deadline;
+
+    qatomic_set(&e->armed, INT64_MAX);
+    smp_mb();       /* pairs with svan_engine_deadline() */
+    deadline = qatomic_read(&e->deadline);
+    if (deadline > qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL)) {
+        svan_engine_arm(e, deadline);
+    } else {
+        svan_engine_kick(s);
+    }
+}
+
+static void svan_engine_vm_state(void *opaque, bool running, RunState state)
+{
+    SvanState *s = opaque;
+    SvanEngine *e = &s->engine;
+
+    trace_svan_engine_vm(running);
+    svan_engine_lock(e);
+    e->stopped = !running;
+    svan_engine_unlock(e);
+    svan_bql_work(s);
+    if (running) {
+        svan_engine_kick(s);
+    }
+}
+
+/* ---- life ---- */
+
+static bool svan_engine_mode(SvanState *s, Error **errp)
+{
+    static const char *const names[SVAN_ENGINE__MAX] = {
+        [SVAN_ENGINE_AUTO] = "auto",
+        [SVAN_ENGINE_INLINE] = "inline",
+        [SVAN_ENGINE_IOTHREAD] = "iothread",
+    };
+    static const QEnumLookup modes = { names, NULL, SVAN_ENGINE__MAX };
+    int mode = SVAN_ENGINE_AUTO;
+    bool possible = !icount_enabled() &&
+                    (kvm_enabled() ||
+                     (tcg_enabled() && qemu_tcg_mttcg_enabled()));
+
+    if (s->engine_mode) {
+        mode = qapi_enum_parse(&modes, s->engine_mode, -1, errp);
+        if (mode < 0) {
+            return false;
+        }
+    }
+    if (mode == SVAN_ENGINE_INLINE && !possible) {
+        error_setg(errp, "engine=inline needs a thread for each vCPU: KVM, or "
+                   "TCG with thread=multi and without icount");
+        return false;
+    }
+    s->engine.run_inline = possible && mode != SVAN_ENGINE_IOTHREAD;
+    return true;
+}
+
+void svan_engine_init(SvanState *s)
+{
+    SvanEngine *e = &s->engine;
+
+    qemu_mutex_init(&e->lock);
+    e->deadline = INT64_MAX;
+    e->armed = INT64_MAX;
+    e->stopped = true;
+}
+
+bool svan_engine_start(SvanState *s, Error **errp)
+{
+    SvanEngine *e = &s->engine;
+    IOThread *iothread = s->iothread;
+
+    if (!svan_engine_mode(s, errp)) {
+        return false;
+    }
+    if (iothread) {
+        object_ref(OBJECT(iothread));
+    } else {
+        g_autofree char *id = g_strdup_printf("svan-%s-%p",
+                                              DEVICE(s)->id ?: "nic", s);
+
+        iothread = s->own_iothread = iothread_create(id, errp);
+        if (!iothread) {
+            return false;
+        }
+        /* The core knows when to poll. */
+        object_property_set_int(OBJECT(iothread), "poll-max-ns", 0,
+                                &error_abort);
+    }
+    e->ctx = iothread_get_aio_context(iothread);
+    e->run_bh = aio_bh_new(e->ctx, svan_engine_bh, s);
+    e->timer = aio_timer_new(e->ctx, QEMU_CLOCK_VIRTUAL, SCALE_NS,
+                             svan_engine_timer, s);
+    e->vm_state = qdev_add_vm_change_state_handler(DEVICE(s),
+                                                   svan_engine_vm_state, s);
+    e->stopped = !runstate_is_running();
+    trace_svan_engine_start(e->run_inline, s->poll_ns);
+    return true;
+}
+
+/* In the iothread: nothing of ours runs there afterwards. */
+static void svan_engine_quiesce(void *opaque)
+{
+    SvanEngine *e = &((SvanState *)opaque)->engine;
+
+    qemu_bh_delete(e->run_bh);
+    timer_free(e->timer);
+    e->run_bh = NULL;
+    e->timer = NULL;
+}
+
+void svan_engine_stop(SvanState *s)
+{
+    SvanEngine *e = &s->engine;
+    QemuCond nobody;
+
+    if (!e->ctx) {
+        return;
+    }
+    qemu_del_vm_change_state_handler(e->vm_state);
+    svan_engine_lock(e);
+    e->stopped = true;
+    svan_engine_unlock(e);
+
+    /* The runner may be waiting for the BQL. */
+    qemu_cond_init(&nobody);
+    while (qatomic_read(&e->running)) {
+        qemu_cond_timedwait_bql(&nobody, 1);
+    }
+    qemu_cond_destroy(&nobody);
+    svan_engine_lock(e);        /* it has left svan_engine_retire() */
+    svan_engine_unlock(e);
+
+    aio_wait_bh_oneshot(e->ctx, svan_engine_quiesce, s);
+    if (s->own_iothread) {
+        iothread_destroy(s->own_iothread);
+        s->own_iothread = NULL;
+    } else {
+        object_unref(OBJECT(s->iothread));
+    }
+    e->ctx = NULL;
+}
+
+void svan_engine_fini(SvanState *s)
+{
+    qemu_mutex_destroy(&s->engine.lock);
+}
