@@ -318,9 +318,9 @@ class Runner:
 
     def selftests(self):
         """The programs that verify every byte on the same paths and sizes (TAP)."""
-        for name in selftest_names():
+        for name, limit in selftest_list():
             try:
-                text = self.run(name, [os.path.join(SELFTESTS, name)], limit=180)
+                text = self.run(name, [os.path.join(SELFTESTS, name)], limit)
                 passed = len(re.findall(r"^ok ", text, re.M))
                 if re.search(r"^not ok ", text, re.M) or not passed:
                     raise Failure("tests failed" if passed else "it ran no test", self.log(name))
@@ -329,17 +329,13 @@ class Runner:
                 self.fail(name, failure)
 
 
-def selftest_names():
-    """verify-* and what run-list names."""
-    names = []
-    if os.path.isdir(SELFTESTS):
-        names = [name for name in sorted(os.listdir(SELFTESTS)) if name.startswith("verify-")
-                 and os.access(os.path.join(SELFTESTS, name), os.X_OK)]
+def selftest_list():
+    """(program, limit in seconds) of the selftests that verify data, from run-list."""
     listed = os.path.join(SELFTESTS, "run-list")
+    rows = []
     if os.path.exists(listed):
-        names += [line for line in read_text(listed).split("\n")
-                  if line and not line.startswith("#") and line not in names]
-    return names
+        rows = [line.split("#")[0].split() for line in read_text(listed).split("\n")]
+    return [(row[0], int(row[1])) for row in rows if row and row[0].startswith("verify-")]
 
 
 def figures(tool, result, log):
