@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A world for one core: flat guest memory, a clock that the test moves, and
+ * records of what the core has done. Misuse of an op by the core ends the
+ * program.
+ */
+#ifndef TESTS_FAKE_H
+#define TESTS_FAKE_H
+
+#include "core.h"
+
+#define FAKE_RAM_BASE   0x40000000ull   /* bus address of ram[0] */
+#define FAKE_RAM_SIZE   (8u << 20)
+#define FAKE_FNS        4
+#define FAKE_VECTORS    64
+
+typedef struct Fake {
+    SvanCore *core;
+    SvanConfig config;
+    uint8_t *ram;
+    uint32_t used;              /* of ram, by fake_alloc() */
+    uint64_t now;               /* ns */
+
+    /* memory */
+    uint64_t maps;              /* calls of ops->map */
+    uint64_t miss_at;           /* the map that misses, counted so; 0: none */
+    uint32_t miss_every;        /* each n-th map misses, 0: none */
+    uint64_t bad_page;          /* bus address of a page that answers ERROR */
+    uint64_t misses;
+    uint64_t written;           /* bytes reported by ops->written */
+
+    /* what came out */
+    uint32_t irqs[FAKE_FNS][FAKE_VECTORS];
+    SvanFrame *out_head, **out_tail;
+    uint32_t out_frames;
+    bool out_full;              /* frame_out has no room */
+    uint64_t deadline;          /* last one told */
+    uint32_t deadlines;         /* times it was told */
+    _Atomic uint32_t kicks;
+    uint64_t traces[SVAN_TRACE_COUNT];
+    SvanTrace last[SVAN_TRACE_COUNT];
+} Fake;
+
+/* NULL: defaults, small tables. The link is up. */
+Fake *fake_create(const SvanConfig *config);
+void fake_destroy(Fake *fake);
+
+/* Zeroed guest memory; its bus address. align is a power of two. */
+uint64_t fake_alloc(Fake *fake, uint32_t size, uint32_t align);
+/* The memory behind a bus address. */
+void *fake_ram(Fake *fake, uint64_t bus);
+
+/*
+ * Run until there is nothing to do; with POLL too, as long as the clock does not
+ * move. A MISS is translated, that is, run again. Ends the program after very
+ * many runs. Returns their number.
+ */
+uint32_t fake_run(Fake *fake);
+/* Move the clock, then run. */
+uint32_t fake_advance(Fake *fake, uint64_t ns);
+
+/* The oldest frame that was sent, NULL: none; the caller's to free. */
+SvanFrame *fake_frame(Fake *fake);
+
+/* Save, destroy, create anew, load. false: the stream was refused. */
+bool fake_restore(Fake *fake);
+
+void fake_die(const char *format, ...)
+    __attribute__((format(printf, 1, 2), noreturn));
+
+#endif /* TESTS_FAKE_H */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit.h"
+
+#define CAPACITY        16u
+#define FIRST           2u
+
+static int object;
+
+static void a_full_table_refuses(void **state)
+{
+    SvanTable table;
+
+    assert_true(svan_table_init(&table, CAPACITY, FIRST));
+    for (uint32_t i = FIRST; i < CAPACITY; i++) {
+        assert_int_equal(svan_table_insert(&table, &object), i);
+        assert_ptr_equal(svan_table_get(&table, i), &object);
+    }
+    assert_int_equal(svan_table_insert(&table, &object), SVAN_NONE);
+    assert_null(svan_table_get(&table, 0));
+    assert_null(svan_table_get(&table, CAPACITY));
+    assert_null(svan_table_get(&table, SVAN_NONE));
+    for (uint32_t i = FIRST; i < CAPACITY; i++) {
+        svan_table_remove(&table, i);
+    }
+    assert_int_equal(table.used, 0);
+    svan_table_fini(&table);
+}
+
+static void a_free_index_rests(void **state)
+{
+    SvanTable table;
+    uint32_t index;
+
+    assert_true(svan_table_init(&table, CAPACITY, FIRST));
+    index = svan_table_insert(&table, &object);
+    svan_table_remove(&table, index);
+    for (uint32_t i = 1; i < CAPACITY - FIRST; i++) {
+        assert_int_not_equal(svan_table_insert(&table, &object), index);
+    }
+    assert_int_equal(svan_table_insert(&table, &object), index);
+    svan_table_fini(&table);
+}
+
+static void a_number_is_not_used_again(void **state)
+{
+    SvanTable table;
+    uint32_t before = 0, qn;
+
+    assert_true(svan_table_init(&table, CAPACITY, FIRST));
+    for (uint32_t i = 0; i < 255 * (CAPACITY - FIRST); i++) {
+        assert_true(svan_qn_insert(&table, &object, SVAN_NONE, &qn));
+        assert_true(qn >= FIRST && qn < 1u << 24);
+        assert_int_not_equal(qn, before);
+        assert_int_equal(qn >> SVAN_QN_INDEX_SHIFT, i / (CAPACITY - FIRST));
+        before = qn;
+        svan_table_remove(&table, qn & SVAN_QN_INDEX_MASK);
+    }
+    svan_table_fini(&table);
+}
+
+static void a_wanted_number(void **state)
+{
+    SvanTable table;
+    uint32_t qn;
+
+    assert_true(svan_table_init(&table, CAPACITY, FIRST));
+    assert_true(svan_qn_insert(&table, &object, 7 << 16 | 5, &qn));
+    assert_int_equal(qn, 7 << 16 | 5);
+    assert_int_equal(table.variants[5], 7);
+    assert_false(svan_qn_insert(&table, &object, 8 << 16 | 5, &qn));
+    assert_false(svan_qn_insert(&table, &object, FIRST - 1, &qn));
+    assert_false(svan_qn_insert(&table, &object, CAPACITY, &qn));
+    assert_int_equal(table.used, 1);
+    svan_table_remove(&table, 5);
+    assert_int_equal(table.variants[5], 8);
+    svan_table_remove(&table, 5);
+    assert_int_equal(table.variants[5], 8);
+    svan_table_fini(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_table_refuses),
+        cmocka_unit_test(a_free_index_rests),
+        cmocka_unit_test(a_number_is_not_used_again),
+        cmocka_unit_test(a_wanted_number),
+    };
+
+    return cmocka_run_group_tests_name("table", tests, NULL, NULL);
+}
