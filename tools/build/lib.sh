@@ -19,7 +19,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 # Messages are English, sort orders are fixed, and this machine's own Python
 # is the one that runs helpers, whatever shims come first in PATH.
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 # shellcheck disable=SC2034
 PYTHON=/usr/bin/python3
 
