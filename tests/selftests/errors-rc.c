@@ -563,10 +563,12 @@ TEST_F_TIMEOUT(errors, peer_state, LIMIT)
 		wr.wr.rdma.rkey = self->remote->mr->rkey;
 		ASSERT_EQ(0, start(&self->pair, &quick));
 		ASSERT_EQ(0, ep_state(self->resp, IBV_QPS_RESET));
-		if (states[i] != IBV_QPS_RESET)
+		if (states[i] != IBV_QPS_RESET) {
 			ASSERT_EQ(0, ep_init(self->resp, &quick));
-		if (states[i] == IBV_QPS_ERR)
+		}
+		if (states[i] == IBV_QPS_ERR) {
 			ASSERT_EQ(0, ep_state(self->resp, IBV_QPS_ERR));
+		}
 		ASSERT_EQ(0, expect_request(self->req, &wr,
 					    IBV_WC_RETRY_EXC_ERR));
 		pair_destroy(&self->pair);
@@ -597,9 +599,10 @@ TEST_F_TIMEOUT(errors, flush_sends, LIMIT)
 	ASSERT_EQ(0, ep_post_send(self->req, wr));
 	ASSERT_EQ(0, ep_expect(self->req, 100, IBV_WC_SUCCESS));
 	ASSERT_EQ(0, ep_expect(self->req, 103, IBV_WC_REM_ACCESS_ERR));
-	for (i = 4; i < MANY; i++)
+	for (i = 4; i < MANY; i++) {
 		ASSERT_EQ(0, ep_expect(self->req, 100 + i,
 				       IBV_WC_WR_FLUSH_ERR));
+	}
 	ASSERT_EQ(0, ep_expect_none(self->req, SHORT_MS));
 }
 
@@ -620,9 +623,10 @@ TEST_F_TIMEOUT(errors, flush_receives, LIMIT)
 	ASSERT_EQ(0, start(&self->pair, &quick));
 	ASSERT_EQ(0, post_receives(self->resp, self->remote, 200));
 	ASSERT_EQ(0, ep_state(self->resp, IBV_QPS_ERR));
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < MANY; i++) {
 		ASSERT_EQ(0, ep_expect(self->resp, 200 + i,
 				       IBV_WC_WR_FLUSH_ERR));
+	}
 	ASSERT_EQ(0, ep_expect_none(self->resp, SHORT_MS));
 }
 
@@ -641,9 +645,10 @@ TEST_F_TIMEOUT(errors, post_in_error_state, LIMIT)
 		ASSERT_EQ(0, ep_expect(self->req, 1000 + round,
 				       IBV_WC_WR_FLUSH_ERR));
 		ASSERT_EQ(0, post_receives(self->req, self->local, 300));
-		for (i = 0; i < MANY; i++)
+		for (i = 0; i < MANY; i++) {
 			ASSERT_EQ(0, ep_expect(self->req, 300 + i,
 					       IBV_WC_WR_FLUSH_ERR));
+		}
 	}
 }
 
@@ -659,9 +664,10 @@ TEST_F_TIMEOUT(errors, receive_after_silent_error, LIMIT)
 	wr.wr.rdma.rkey = self->remote->mr->rkey ^ 1;
 	ASSERT_EQ(0, expect_request(self->req, &wr, IBV_WC_REM_ACCESS_ERR));
 	ASSERT_EQ(0, post_receives(self->resp, self->remote, 400));
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < MANY; i++) {
 		ASSERT_EQ(0, ep_expect(self->resp, 400 + i,
 				       IBV_WC_WR_FLUSH_ERR));
+	}
 }
 
 /* ---- states ---- */
@@ -755,18 +761,21 @@ TEST_F_TIMEOUT(errors, reuse_after_reset, LIMIT)
 	ASSERT_EQ(0, pair_create(&self->pair, &ep_defaults));
 	for (round = 1; round < 20; round++) {
 		ASSERT_EQ(0, pair_connect(&self->pair, &quick));
-		for (i = 0; i < round; i++)
+		for (i = 0; i < round; i++) {
 			ASSERT_EQ(0, send_and_check(&self->pair, round));
+		}
 		ASSERT_EQ(0, post_receives(self->resp, self->remote, 600));
 		for (i = 0; i < MANY + round % 3; i++) {
 			struct ibv_send_wr wr = request(IBV_WR_SEND, &sge, 1);
 
 			ASSERT_EQ(0, ep_post_send(self->req, &wr));
 		}
-		if (round % 2)
+		if (round % 2) {
 			ASSERT_EQ(0, ep_state(self->req, IBV_QPS_ERR));
-		if (round % 4 < 2)
+		}
+		if (round % 4 < 2) {
 			ASSERT_EQ(0, ep_state(self->resp, IBV_QPS_ERR));
+		}
 		ASSERT_EQ(0, ep_state(self->req, IBV_QPS_RESET));
 		ASSERT_EQ(0, ep_state(self->resp, IBV_QPS_RESET));
 		ASSERT_EQ(0, ep_expect_none(self->req, 1));
@@ -839,8 +848,9 @@ TEST_F_TIMEOUT(errors, full_queues, LIMIT)
 	ASSERT_EQ(0, ep_expect_none(self->req, SHORT_MS));
 
 	room = self->resp->cap.max_recv_wr;
-	for (i = 0; i < room; i++)
+	for (i = 0; i < room; i++) {
 		ASSERT_EQ(0, ep_post_recv(self->resp, i, &sge, 1));
+	}
 	ASSERT_GT(0, ep_post_recv(self->resp, i, &sge, 1));
 }
 
