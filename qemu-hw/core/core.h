@@ -156,10 +156,39 @@ typedef struct SvanLink {
     struct SvanLink *next, *prev;       /* NULL: in no list */
 } SvanLink;
 
-void svan_list_init(SvanLink *head);
-bool svan_list_empty(const SvanLink *head);
-void svan_list_append(SvanLink *head, SvanLink *link);      /* no-op if linked */
-void svan_list_remove(SvanLink *link);                      /* no-op if not */
+static inline void svan_list_init(SvanLink *head)
+{
+    head->next = head;
+    head->prev = head;
+}
+
+static inline bool svan_list_empty(const SvanLink *head)
+{
+    return head->next == head;
+}
+
+/* Nothing, if the link is in a list already. */
+static inline void svan_list_append(SvanLink *head, SvanLink *link)
+{
+    if (!link->next) {
+        link->next = head;
+        link->prev = head->prev;
+        head->prev->next = link;
+        head->prev = link;
+    }
+}
+
+/* Nothing, if the link is in no list. */
+static inline void svan_list_remove(SvanLink *link)
+{
+    if (link->next) {
+        link->prev->next = link->next;
+        link->next->prev = link->prev;
+        link->next = NULL;
+        link->prev = NULL;
+    }
+}
+
 #define svan_container(ptr, type, member) \
     ((type *)((char *)(ptr) - offsetof(type, member)))
 
