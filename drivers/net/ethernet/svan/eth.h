@@ -20,7 +20,7 @@
 #define SVAN_ETH_DEF_LOG_SQ	10
 #define SVAN_ETH_MIN_LOG_RQ	6
 #define SVAN_ETH_MAX_LOG_RQ	13
-#define SVAN_ETH_DEF_LOG_RQ	9
+#define SVAN_ETH_DEF_LOG_RQ	10
 
 /* what the stack puts around the MTU: header and one VLAN tag */
 #define SVAN_ETH_OVERHEAD	(ETH_HLEN + VLAN_HLEN)

@@ -364,6 +364,7 @@ static void svan_netdev_setup(struct svan_dev *dev)
 					       dev->caps.max_qp_rwqe);
 	netdev->netdev_ops = &svan_netdev_ops;
 	netdev->ethtool_ops = &svan_ethtool_ops;
+	netdev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	netdev->watchdog_timeo = 10 * HZ;
 	netdev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
 	netdev->min_mtu = ETH_MIN_MTU;
