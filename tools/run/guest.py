@@ -244,7 +244,7 @@ class Runner:
             raise Uncalibrated("the machine is too busy for perftest's clock", self.log(name))
         if ends.path == "wire":
             self.check_port(ends, before, size * count, name)
-        return figures(tool, result, self.log(name))
+        return figures(tool, size, result, self.log(name))
 
     def benchmarks(self, device):
         """Every tool over every path of one device."""
@@ -338,15 +338,19 @@ def selftest_list():
     return [(row[0], int(row[1])) for row in rows if row and row[0].startswith("verify-")]
 
 
-def figures(tool, result, log):
+def figures(tool, size, result, log):
     """What perftest has measured: (metric, unit, value), the first one to be shown."""
     try:
         with open(result, encoding="utf-8") as file:
             # The deviation of few values is printed as nan, which is not JSON's.
             found = json.loads(re.sub(r": -?nan", ": null", file.read()))["results"]
         if plan.kind(tool) == "bw":
-            rows = [("bw_avg", "MB/s", found["BW_average"]),
-                    ("msg_rate", "Mmsg/s", found["MsgRate"])]
+            rate = float(found["MsgRate"])
+            average = float(found["BW_average"])
+            if average < 1:
+                # Two decimals say little about a few bytes; the rate has six.
+                average = round(rate * 1e6 * size / plan.MIB, 6)
+            rows = [("bw_avg", "MB/s", average), ("msg_rate", "Mmsg/s", rate)]
         else:
             rows = [("lat_typical", "us", found["t_typical"]),
                     ("lat_p99", "us", found["percentile_99"])]
