@@ -235,7 +235,7 @@ static void svan_cmdq_wait(struct svan_dev *dev, struct svan_cmd_wait *wait)
 
 	while (!svan_cmdq_wait_some(dev, wait)) {
 		if (svan_dev_is_dead(dev)) {
-			svan_dev_fail(dev, "device is gone or in a fatal state");
+			svan_dev_fail(dev, "device is gone, reset or in a fatal state");
 		} else if (time_after(jiffies, limit)) {
 			dev_err(&dev->pdev->dev,
 				"command %#05x: no answer in %u ms\n",

@@ -65,10 +65,17 @@ int svan_dev_reset(struct svan_dev *dev)
 	return svan_gone(control) ? -ENODEV : 0;
 }
 
+/*
+ * A started function that does not answer commands any more: fatal error, or
+ * somebody else has reset it. A device that is gone reads as all ones, or as
+ * zeroes from a host that completes such reads itself; both are caught.
+ */
 bool svan_dev_is_dead(const struct svan_dev *dev)
 {
-	/* all ones, as from a device that is gone, has the bit too */
-	return svan_read(dev, SVAN_REG_STATUS) & SVAN_STATUS_FATAL;
+	u32 status = svan_read(dev, SVAN_REG_STATUS);
+
+	return (status & (SVAN_STATUS_READY | SVAN_STATUS_FATAL)) !=
+	       SVAN_STATUS_READY;
 }
 
 /* Reset for good and fail all commands; fail_lock is held. */

@@ -182,12 +182,18 @@ static void svan_eth_down(struct svan_eth *eth)
 	svan_eth_queues_destroy(eth);
 }
 
-/* The queues could not be built again: an interface that is down says so. */
+/*
+ * The queues could not be built again. Of a dead function the interface stays
+ * open, so that a reset finds it so; else it goes down, which everybody sees.
+ */
 static void svan_eth_give_up(struct svan_eth *eth, int err)
 {
-	netdev_err(eth->netdev, "queues cannot be made: error %d, going down\n",
-		   err);
-	dev_close(eth->netdev);
+	netdev_err(eth->netdev, "queues cannot be made: error %d\n", err);
+	netif_carrier_off(eth->netdev);
+	if (err == -ENODEV)
+		netif_device_detach(eth->netdev);
+	else
+		dev_close(eth->netdev);
 }
 
 /**
@@ -459,7 +465,8 @@ void svan_netdev_resume(struct svan_dev *dev)
 		if (err)
 			svan_eth_give_up(eth, err);
 	}
-	netif_device_attach(dev->netdev);
+	if (eth->up || !netif_running(dev->netdev))
+		netif_device_attach(dev->netdev);
 	rtnl_unlock();
 }
 
