@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Frames captured from another implementation.
+
+$(call program,golden,asan,golden/test_golden.c,-lcmocka -lpcap)
+cflags_golden/test_golden := -DGOLDEN_DIR='"$(abspath golden)"'
+
+golden: $(out)/asan/golden
+	$(call run_all,$<)
+
+.PHONY: golden
