@@ -228,7 +228,7 @@ static void test_system_reset(void)
 #define PORT_SLOT       6
 #define PORT_ARGS \
     NIC_MACHINE "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off " \
-    "-device pcie-root-port,id=port,chassis=1,addr=6 "
+    "-device pcie-root-port,id=rp,chassis=1,addr=6 "
 
 static QPCIDevice *port_open(QPCIBus *bus)
 {
@@ -251,7 +251,7 @@ static int port_devfn(void)
 /* Secondary bus reset, as `echo 1 > reset` of a function without FLR does. */
 static void test_bus_reset(void)
 {
-    QTestState *qts = qtest_init(PORT_ARGS "-device svan,bus=port,id=nic,mac="
+    QTestState *qts = qtest_init(PORT_ARGS "-device svan,bus=rp,id=nic,mac="
                                  NIC_MAC);
     QPCIBus *bus = qpci_new_pc(qts, NULL);
     QPCIDevice *port = port_open(bus);
@@ -272,12 +272,13 @@ static void test_bus_reset(void)
     nic_stop(nic);
 }
 
-static void port_power_off(QPCIDevice *port)
+static void port_power(QPCIDevice *port, bool on)
 {
     uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
 
     qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
-                       PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
+                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
 }
 
 static void test_unplug(void)
@@ -292,16 +293,17 @@ static void test_unplug(void)
         Nic *nic;
 
         if (i % 2) {
-            qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'port', "
+            qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'rp', "
                                  "'netdev': 'net', 'iothread': 'io' }");
         } else {
-            qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'port', "
+            qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'rp', "
                                  "'netdev': 'net' }");
         }
+        port_power(port, true);
         nic = nic_find(qts, bus, port_devfn());
         start_work(nic);
         qtest_qmp_device_del_send(qts, "nic");
-        port_power_off(port);
+        port_power(port, false);
         qtest_qmp_eventwait(qts, "DEVICE_DELETED");
         g_assert_cmphex(qpci_config_readw(nic->dev, PCI_VENDOR_ID), ==, 0xffff);
         bus->mmio_alloc_ptr = 0xe0000000;
@@ -325,14 +327,14 @@ static void test_properties(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++) {
         g_autofree char *command = g_strdup_printf(
             "{ 'execute': 'device_add', 'arguments': { 'driver': 'svan', "
-            "'id': 'nic', 'bus': 'port', %s } }", wrong[i]);
+            "'id': 'nic', 'bus': 'rp', %s } }", wrong[i]);
         QDict *reply = qtest_qmp(qts, command);
 
         g_test_message("%s", wrong[i]);
         g_assert_true(qdict_haskey(reply, "error"));
         qobject_unref(reply);
     }
-    qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'port', "
+    qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'rp', "
                          "'engine': 'iothread', 'poll-ns': 1000, "
                          "'atomics': 'off' }");
     qtest_quit(qts);
@@ -396,23 +398,29 @@ static char *state_file(void)
     return g_steal_pointer(&path);
 }
 
-static void migrate_to(QTestState *qts, const char *path)
+/* On either side; libqtest gives up on a reply that does not come. */
+static void await_migration(QTestState *qts)
 {
-    QDict *reply;
+    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
     bool done = false;
 
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
-                             "{ 'uri': %s } }", path);
-    do {
-        const char *status;
+    while (!done) {
+        QDict *reply = qtest_qmp_assert_success_ref(
+            qts, "{ 'execute': 'query-migrate' }");
+        const char *status = qdict_get_try_str(reply, "status") ?: "none";
 
-        reply = qtest_qmp_assert_success_ref(qts,
-                                             "{ 'execute': 'query-migrate' }");
-        status = qdict_get_str(reply, "status");
         g_assert_cmpstr(status, !=, "failed");
+        g_assert_cmpint(g_get_monotonic_time(), <, limit);
         done = g_str_equal(status, "completed");
         qobject_unref(reply);
-    } while (!done);
+    }
+}
+
+static void migrate_to(QTestState *qts, const char *path)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
+                             "{ 'uri': %s } }", path);
+    await_migration(qts);
 }
 
 /* Saved with a full ring in the middle of its work, continued elsewhere. */
@@ -437,6 +445,8 @@ static void test_migrate(void)
     migrate_to(from->qts, uri);
 
     qts = qtest_initf(NIC_MACHINE NIC_DEVICE "%s", incoming);
+    await_migration(qts);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'cont' }");
     qtest_qmp_eventwait(qts, "RESUME");
     to = g_new0(Nic, 1);
     *to = (Nic) {
