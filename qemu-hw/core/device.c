@@ -188,6 +188,7 @@ static void fn_clear_registers(SvanFn *fn)
     fn->fatal = SVAN_FATAL_NONE;
     fn->cmdq_base = fn->cmdr_base = 0;
     fn->cmdq_log_size = 0;
+    memset(&fn->cmdq, 0, sizeof(fn->cmdq));
     fn->scratch = fn->test_dma_ctrl = 0;
     fn->test_dma_addr = 0;
     fn->inv_target = 0;
