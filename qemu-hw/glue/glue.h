@@ -174,7 +174,7 @@ struct SvanState {
     NICConf conf;
     IOThread *iothread;
     char *engine_mode;
-    uint64_t poll_ns;
+    uint32_t poll_ns;
     uint32_t quantum_ns;
     uint16_t num_vfs;
     uint32_t link_mbps;

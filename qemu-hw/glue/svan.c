@@ -554,7 +554,7 @@ static const Property svan_properties[] = {
     DEFINE_PROP_LINK("iothread", SvanState, iothread, TYPE_IOTHREAD,
                      IOThread *),
     DEFINE_PROP_STRING("engine", SvanState, engine_mode),
-    DEFINE_PROP_UINT64("poll-ns", SvanState, poll_ns, 0),
+    DEFINE_PROP_UINT32("poll-ns", SvanState, poll_ns, 0),
     DEFINE_PROP_UINT32("quantum-ns", SvanState, quantum_ns, 20000),
     DEFINE_PROP_ON_OFF_AUTO("atomics", SvanState, atomics, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT32("link-speed", SvanState, link_mbps, 100000),
