@@ -13,20 +13,23 @@ APT_MAX_AGE=$((7 * 24 * 60)) # minutes until the index is fetched again
 apt_mirror() {
 	local codename
 	codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-	apt-get indextargets --format '$(IDENTIFIER)|$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(REPO_URI)' |
+	# shellcheck disable=SC2016 # apt's variables
+	local fields='$(IDENTIFIER)|$(ORIGIN)|$(CODENAME)|$(RELEASE)|$(REPO_URI)'
+	apt-get indextargets --format "$fields" |
 		awk -F'|' -v c="$codename" '
 			$1 != "Packages" { next }
 			$2 == "Debian" && $3 == c { print 1, $5 }
 			$4 == c && $5 ~ /\/debian\/?$/ { print 2, $5 }
-			$4 ~ /^(stable|oldstable|testing|sid)$/ && $5 ~ /\/debian\/?$/ { print 3, $5 }' |
+			$5 !~ /\/debian\/?$/ { next }
+			$4 ~ /^(stable|oldstable|testing|sid)$/ { print 3, $5 }' |
 		sort -n | awk 'NR == 1 { print $2 }'
 }
 
 # The scalar Acquire:: settings of the machine (proxies, date checks, time-outs):
 # mmdebstrap does not read /etc/apt/apt.conf.d by itself.
 apt_acquire_options() {
-	apt-config dump --format '%F "%v";%n' 2>/dev/null |
-		grep -E '^Acquire::(Check-|Max-|http|https|ftp|Retries|Languages|AllowReleaseInfoChange)' |
+	local names='Check-|Max-|http|https|ftp|Retries|Languages|AllowReleaseInfoChange'
+	apt-config dump --format '%F "%v";%n' 2>/dev/null | grep -E "^Acquire::($names)" |
 		grep -v '""' || true
 }
 

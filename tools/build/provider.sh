@@ -74,13 +74,17 @@ collect() {
 	mkdir -p "$out"
 	cp -a "$obj"/lib/libsvan*.so* "$out"
 	[ -e "$out/libsvan-rdmav$RDMA_CORE_ABI.so" ] ||
-		die "no libsvan-rdmav$RDMA_CORE_ABI.so was built: has libibverbs another ABI number?"
+		die "no libsvan-rdmav$RDMA_CORE_ABI.so was built: has the ABI number changed?"
 	echo 'driver svan' >"$out/svan.driver"
 	for file in "$obj"/include/infiniband/svan*.h; do
-		[ ! -e "$file" ] || { mkdir -p "$out/include/infiniband" && cp -L "$file" "$_"; }
+		[ -e "$file" ] || continue
+		mkdir -p "$out/include/infiniband"
+		cp -L "$file" "$out/include/infiniband"
 	done
 	for file in "$obj"/lib/pkgconfig/libsvan*.pc; do
-		[ ! -e "$file" ] || { mkdir -p "$out/pkgconfig" && cp -L "$file" "$_"; }
+		[ -e "$file" ] || continue
+		mkdir -p "$out/pkgconfig"
+		cp -L "$file" "$out/pkgconfig"
 	done
 }
 

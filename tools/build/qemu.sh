@@ -24,8 +24,9 @@ options=(
 )
 # Programs built here use the build root's loader and libraries, and so run
 # outside of it too. DT_RPATH, not DT_RUNPATH: it also serves libraries' libraries.
-libs=$root/usr/lib/x86_64-linux-gnu
-options+=("--extra-ldflags=-Wl,--disable-new-dtags,-rpath,$libs,--dynamic-linker,$root/usr/lib64/ld-linux-x86-64.so.2")
+rpath=$root/usr/lib/x86_64-linux-gnu
+loader=$root/usr/lib64/ld-linux-x86-64.so.2
+options+=("--extra-ldflags=-Wl,--disable-new-dtags,-rpath,$rpath,--dynamic-linker,$loader")
 
 # Only what shapes the tree: the device itself is not in the key.
 key=$(key_of qemu-1 "$QEMU_VERSION" "$root" "${options[@]}")
@@ -101,6 +102,7 @@ wrapper() {
 
 take_lock "qemu-$key"
 prepare
+publish "$src" "$SVAN_BUILD/qemu-src"
 join
 configure
 case ${1:-} in
