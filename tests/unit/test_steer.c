@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Steering: who gets a frame, who is refused, and what each refusal counts.
+ */
+#include "unit.h"
+
+typedef struct Pair {
+    Host *host;
+    HostCq cq;
+    HostQp a, b;
+    SvanQp *dev_a;
+} Pair;
+
+static int pair_setup(void **state)
+{
+    Pair *pair = calloc(1, sizeof(*pair));
+
+    pair->host = host_create(fake_create(NULL), 0, 1);
+    pair->cq = host_cq(pair->host, 6);
+    pair->a = host_qp(pair->host, &pair->cq, &pair->cq, &(HostQpAttr) { 0 });
+    pair->b = host_qp(pair->host, &pair->cq, &pair->cq, &(HostQpAttr) { 0 });
+    host_connect(&pair->a, &pair->b);
+    pair->dev_a = svan_qp_get(host_fn(pair->host), pair->a.qpn);
+    assert_non_null(pair->dev_a);
+    *state = pair;
+    return 0;
+}
+
+static int pair_teardown(void **state)
+{
+    Pair *pair = *state;
+
+    fake_destroy(pair->host->fake);
+    host_destroy(pair->host);
+    free(pair);
+    return 0;
+}
+
+#define PAIR_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, pair_setup, pair_teardown)
+
+/* An acknowledgement from a to b, as it would come over the wire. */
+static SvanPkt packet(Pair *pair)
+{
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_ACK, .pkey = SVAN_PKEY_DEFAULT, .dqpn = pair->b.qpn,
+        .syndrome = SVAN_AETH_NO_CREDITS,
+    };
+
+    assert_true(svan_pkt_address(pair->dev_a, &pkt));
+    return pkt;
+}
+
+static void arrive(Pair *pair, SvanFrame *frame)
+{
+    assert_non_null(frame);
+    assert_true(svan_frame_in(pair->host->fake->core, frame));
+    fake_run(pair->host->fake);
+}
+
+#define STATS(pair)     (host_fn((pair)->host)->stats)
+
+static void the_peer_is_heard(void **state)
+{
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).roce_rx_packets, 1);
+    assert_int_equal(STATS(pair).port_rx_frames, 1);
+}
+
+static void strangers_are_not(void **state)
+{
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+
+    pkt.addr.sgid[15] ^= 1;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_wrong_peer, 1);
+
+    pkt = packet(pair);
+    pkt.pkey = 0x1234;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_wrong_peer, 2);
+
+    pkt = packet(pair);
+    pkt.dqpn ^= 0x400;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_no_qp, 1);
+
+    pkt = packet(pair);
+    pkt.opcode = SVAN_BTH_UC | SVAN_OP_SEND_ONLY;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_no_qp, 2);
+    assert_int_equal(STATS(pair).roce_rx_packets, 0);
+}
+
+static void a_queue_pair_in_error_is_deaf(void **state)
+{
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+    const struct svan_cmd_modify_qp none = { 0 };
+
+    assert_int_equal(host_modify(&pair->b, SVAN_QPS_ERR, 0, &none),
+                     SVAN_CMD_OK);
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_wrong_state, 1);
+}
+
+static void damage_is_counted(void **state)
+{
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+    SvanFrame *frame = svan_pkt_encode(&pkt);
+
+    frame->data[frame->len - 1] ^= 1;
+    arrive(pair, frame);
+    assert_int_equal(STATS(pair).rx_icrc_errors, 1);
+
+    pkt.opcode = 0x1f;                  /* no such operation */
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).rx_malformed, 1);
+}
+
+/* A GID that is not ours, and everything else, is Ethernet's. */
+static void other_traffic_goes_to_ethernet(void **state)
+{
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+    SvanFn *fn = host_fn(pair->host);
+
+    fn->eth.qpn = pair->a.qpn;          /* a queue pair, but of another type */
+    fn->eth.flags = SVAN_CMD_ETH_PROMISC;
+    pkt.addr.dgid[15] ^= 1;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).eth_rx_filtered, 1);
+    pkt = packet(pair);
+    pkt.addr.dmac[5] ^= 1;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).eth_rx_filtered, 2);
+    pkt = packet(pair);
+    pkt.addr.has_vlan = true;
+    pkt.addr.vlan = 5;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).eth_rx_filtered, 3);
+    assert_int_equal(STATS(pair).roce_rx_packets, 0);
+    assert_int_equal(STATS(pair).rx_malformed, 0);
+}
+
+static void the_receive_queue_is_bounded(void **state)
+{
+    Pair *pair = *state;
+    SvanCore *core = pair->host->fake->core;
+    SvanPkt pkt = packet(pair);
+    uint32_t taken = 0;
+    SvanFrame *frame;
+
+    while (svan_frame_in(core, frame = svan_pkt_encode(&pkt))) {
+        assert_in_range(++taken, 1, 100000);
+    }
+    assert_false(svan_rx_room(core));
+    fake_run(pair->host->fake);
+    assert_true(svan_rx_room(core));
+    assert_true(svan_frame_in(core, frame));
+    fake_run(pair->host->fake);
+    assert_int_equal(STATS(pair).roce_rx_packets, taken + 1);
+}
+
+static void loopback_does_not_touch_the_port(void **state)
+{
+    Pair *pair = *state;
+    Fake *fake = pair->host->fake;
+    uint64_t from = fake_alloc(fake, 4096, 4096);
+    uint64_t to = fake_alloc(fake, 4096, 4096);
+    HostSend write = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = from, .length = 4000, .remote = to,
+        .rkey = pair->host->all_key,
+    };
+    struct svan_cqe cqe;
+
+    memset(fake_ram(fake, from), 0x77, 4000);
+    host_send(&pair->a, &write);
+    host_post(&pair->a);
+    fake_run(fake);
+    assert_true(host_cq_poll(&pair->cq, &cqe));
+    assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+    assert_memory_equal(fake_ram(fake, from), fake_ram(fake, to), 4000);
+    assert_int_equal(STATS(pair).port_tx_frames, 0);
+    assert_int_equal(fake->out_frames, 0);
+    assert_int_equal(STATS(pair).roce_local_bytes, 4000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PAIR_TEST(the_peer_is_heard),
+        PAIR_TEST(strangers_are_not),
+        PAIR_TEST(a_queue_pair_in_error_is_deaf),
+        PAIR_TEST(damage_is_counted),
+        PAIR_TEST(other_traffic_goes_to_ethernet),
+        PAIR_TEST(the_receive_queue_is_bounded),
+        PAIR_TEST(loopback_does_not_touch_the_port),
+    };
+
+    return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
+}
