@@ -4,17 +4,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-installed() {
-	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
-}
-
-missing=()
-while read -r package _; do
-	case $package in
-	'' | '#'*) continue ;;
-	esac
-	installed "$package" || missing+=("$package")
-done <"$SVAN_TOP/tools/build/host-packages"
+mapfile -t wanted < <(sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$SVAN_TOP/tools/build/host-packages" | sort)
+mapfile -t installed < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" \
+	2>/dev/null | sed -n 's/^installed //p' | sort)
+mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}") <(printf '%s\n' "${installed[@]}"))
 
 [ "${#missing[@]}" -gt 0 ] || exit 0
 [ "$(id -u)" = 0 ] ||
