@@ -30,8 +30,8 @@
  *   ops->kick() comes behind the push. A ringer that found queued set kicks
  *   nobody: the one that set it will, after its push.
  *
- * The POLLING flag is set as long as the QP is on core->poll, and may be a bit
- * longer. See poll_disarm() for how it is cleared.
+ * The POLLING flag is set as long as the QP is on core->poll, or parked because
+ * it waits for room on the wire, and may be a bit longer. See poll_disarm() for how it is cleared.
  */
 #include "core.h"
 
@@ -325,19 +325,27 @@ static void poll_flag(SvanQp *qp, const SvanMem *record, uint32_t flag)
 void svan_poll_begin(SvanQp *qp)
 {
     qp->last_active = 0;
+    qp->poll_parked = false;
     svan_list_append(&qp->fn->core->poll, &qp->poll_link);
+}
+
+void svan_poll_park(SvanQp *qp)
+{
+    qp->poll_parked |= qp->poll_link.next != NULL;
+    svan_list_remove(&qp->poll_link);
 }
 
 /*
  * No fence: a host that does not see the flag yet rings, which does no harm.
- * Without memory the flag stays clear, and the host rings.
+ * Without memory the flag stays clear, and the host rings. Polling looks at
+ * sends alone: in the error state receives have to be rung as well.
  */
 void svan_poll_arm(SvanQp *qp)
 {
     uint32_t syndrome;
     SvanMem mem;
 
-    if (!qp->poll_link.next &&
+    if (!qp->poll_link.next && qp->state != SVAN_QPS_ERR &&
         record_map(qp, true, &mem, &syndrome) == SVAN_STEP_DONE) {
         poll_flag(qp, &mem, SVAN_QP_DBR_POLLING);
         svan_poll_begin(qp);
@@ -383,7 +391,9 @@ static SvanStep poll_disarm(SvanQp *qp)
     }
     poll_flag(qp, &mem, 0);
     atomic_thread_fence(memory_order_seq_cst);
-    poll_has_news(qp, &mem);
+    if (!poll_has_news(qp, &mem) && qp->state == SVAN_QPS_ERR) {
+        svan_qp_schedule(qp);           /* to flush receives */
+    }
     svan_list_remove(&qp->poll_link);
     return SVAN_STEP_DONE;
 }
@@ -393,7 +403,7 @@ static bool poll_is_over(SvanQp *qp)
     SvanCore *core = qp->fn->core;
     uint64_t now;
 
-    if (!core->poll_ns) {
+    if (!core->poll_ns || qp->state == SVAN_QPS_ERR) {
         return true;
     }
     now = svan_now(core);
@@ -433,7 +443,7 @@ SvanStep svan_poll_step(SvanCore *core)
         svan_list_remove(link);
         svan_list_append(&core->poll, link);
         /* A QP that is to run reads its record by itself. */
-        if (!qp->run_link.next && !qp->block_link.next) {
+        if (!qp->run_link.next) {
             step = poll_one(qp);
         }
         if (step != SVAN_STEP_IDLE) {
