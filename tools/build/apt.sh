@@ -84,17 +84,25 @@ apt_kernel_release() {
 	fi
 	newest=$(apt-cache "${APT_OPTIONS[@]}" pkgnames "linux-headers-$KERNEL_SERIES." |
 		grep -E "^linux-headers-[0-9.]+\+deb[0-9.]+-$SVAN_ARCH\$" |
-		sed 's/^linux-headers-//' | sort -V | tail -n 1)
+		sed 's/^linux-headers-//' | sort -V | tail -n 1 || true)
 	[ -n "$newest" ] || die "suite $SVAN_SUITE offers no Linux $KERNEL_SERIES;" \
 		"set KERNEL_SERIES and KERNEL_RELEASE in tools/build/versions.sh"
 	warn "suite $SVAN_SUITE no longer has Linux $KERNEL_RELEASE, taking $newest"
 	printf '%s' "$newest"
 }
 
-# apt_source_version PACKAGE PREFIX: the version of a source package: the newest
-# that begins with PREFIX.
+# apt_source_version PACKAGE VERSION [SERIES]: the Debian version of the upstream
+# VERSION of a source package, else the newest of the SERIES.
 apt_source_version() {
-	apt-cache "${APT_OPTIONS[@]}" showsrc --only-source "$1" 2>/dev/null |
-		sed -n 's/^Version: //p' | grep -E "^([0-9]+:)?${2//./\\.}" |
-		sort -V | tail -n 1
+	local wanted found
+	for wanted in "$2" ${3:+"$3"}; do
+		found=$(apt-cache "${APT_OPTIONS[@]}" showsrc --only-source "$1" 2>/dev/null |
+			sed -n 's/^Version: //p' | sort -V |
+			grep -E "^([0-9]+:)?${wanted//./\\.}([^0-9]|\$)" | tail -n 1 || true)
+		[ -z "$found" ] || break
+	done
+	[ -n "$found" ] ||
+		die "suite $SVAN_SUITE has no source $1 $2; see tools/build/versions.sh"
+	[ "$wanted" = "$2" ] || warn "suite $SVAN_SUITE no longer has $1 $2, taking $found"
+	printf '%s' "$found"
 }

@@ -31,7 +31,7 @@ prepare() {
 	[ ! -e "$tree/prepared" ] || return 0
 	rm -rf "$tree"
 	mkdir -p "$obj"
-	"$SVAN_TOP/tools/build/sources.sh" unpack rdma-core "$RDMA_CORE_VERSION" "$src"
+	"$SVAN_TOP/tools/build/sources.sh" unpack "$src" rdma-core "$RDMA_CORE_VERSION"
 	sed -i 's|^add_subdirectory(providers/siw)|&\nadd_subdirectory(providers/svan)|' \
 		"$src/CMakeLists.txt"
 	sed -i 's|^  rdma/siw-abi.h|&\n  rdma/svan-abi.h|' "$src/kernel-headers/CMakeLists.txt"

@@ -44,7 +44,7 @@ prepare() {
 	[ ! -e "$tree/prepared" ] || return 0
 	rm -rf "$tree"
 	mkdir -p "$obj"
-	"$SVAN_TOP/tools/build/sources.sh" unpack qemu "$QEMU_VERSION" "$src"
+	"$SVAN_TOP/tools/build/sources.sh" unpack "$src" qemu "$QEMU_VERSION" "$QEMU_SERIES"
 	sed -i "1i subdir('svan')" "$src/hw/meson.build"
 	sed -i '/^# devices Kconfig/a source svan/Kconfig' "$src/hw/Kconfig"
 	sed -i "s|^    'hw/acpi',|&\n    'hw/svan',|" "$src/meson.build"

@@ -3,7 +3,7 @@
 # Debian source packages, fetched with the private apt state and checked against
 # the signed index.
 #
-#   sources.sh unpack PACKAGE VERSION-PREFIX DIR   unpack, with Debian's patches
+#   sources.sh unpack DIR PACKAGE VERSION [SERIES] unpack, with Debian's patches
 #   sources.sh linux-tarball                       fetch linux-source, print its path
 #   sources.sh linux-tools                         build/linux: checkpatch, kselftest
 #                                                  headers, kernel-doc of that source
@@ -79,11 +79,10 @@ unpack_into() {
 }
 
 unpack() {
-	local package=$1 prefix=$2 dir=$3 version files
+	local dir=$1 package=$2 version files
+	shift
 	apt_index
-	version=$(apt_source_version "$package" "$prefix")
-	[ -n "$version" ] ||
-		die "suite $SVAN_SUITE has no source $package $prefix; see tools/build/versions.sh"
+	version=$(apt_source_version "$@")
 	files=$(fetch_source "$package" "$version")
 	step "unpacking $package $version"
 	# shellcheck disable=SC2086
@@ -101,7 +100,7 @@ linux_tarball() {
 	apt_index
 	version=$(linux_version)
 	[ -n "$version" ] || die "suite $SVAN_SUITE no longer has Linux $(kernel_release);" \
-		"remove build/root to take what it has"
+		"remove the build root in $SVAN_CACHE to take what it has"
 	tarball=$downloads/$KERNEL_SOURCE_PACKAGE-$version.tar.xz
 	if [ ! -f "$tarball" ]; then
 		mkdir -p "$downloads/deb"
@@ -136,8 +135,8 @@ linux_tools() {
 
 take_lock sources
 case ${1:-} in
-unpack) unpack "$2" "$3" "$4" ;;
+unpack) unpack "${@:2}" ;;
 linux-tarball) linux_tarball ;;
 linux-tools) linux_tools ;;
-*) die "usage: sources.sh unpack PACKAGE VERSION DIR | linux-tarball | linux-tools" ;;
+*) die "usage: sources.sh unpack DIR PACKAGE VERSION [SERIES] | linux-tarball | linux-tools" ;;
 esac
