@@ -4,7 +4,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-mapfile -t wanted < <(sed 's/#.*//; s/[[:space:]]//g; /^$/d' "$SVAN_TOP/tools/build/host-packages" | sort)
+mapfile -t wanted < <(sed 's/#.*//; s/[[:space:]]//g; /^$/d' \
+	"$SVAN_TOP/tools/build/host-packages" | sort)
 mapfile -t installed < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" \
 	2>/dev/null | sed -n 's/^installed //p' | sort)
 mapfile -t missing < <(comm -23 <(printf '%s\n' "${wanted[@]}") <(printf '%s\n' "${installed[@]}"))
