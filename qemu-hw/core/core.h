@@ -479,6 +479,7 @@ struct SvanQp {
     SvanLink run_link;          /* core->run: has work */
     SvanLink poll_link;         /* core->poll: POLLING is set in the record */
     SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
+    bool poll_parked;           /* POLLING is set; off core->poll while blocked */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
 };
 
@@ -522,6 +523,8 @@ bool svan_db_collect(SvanCore *core);
 void svan_poll_begin(SvanQp *qp);
 /* Set the flag if possible; the QP has work. */
 void svan_poll_arm(SvanQp *qp);
+/* It cannot send: leave the flag as it is, and do not look. */
+void svan_poll_park(SvanQp *qp);
 /* Look at some records. IDLE: nothing has changed. */
 SvanStep svan_poll_step(SvanCore *core);
 

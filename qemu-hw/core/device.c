@@ -231,10 +231,15 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_trace(fn, SVAN_TRACE_RESET, id, fn->generation, 0, 0);
 }
 
-/* Nothing of the function runs any more; its objects stay until the reset. */
-static void fn_stop_queues(SvanFn *fn)
+/*
+ * Nothing of the function runs or receives any more; its objects stay until the
+ * reset.
+ */
+static void fn_stop(SvanFn *fn)
 {
     svan_cmdq_stop(fn);
+    fn->gid_limit = 0;
+    fn->eth.qpn = 0;
     FOR_EACH(&fn->qps, SvanQp, qp, {
         svan_list_remove(&qp->run_link);
         svan_list_remove(&qp->poll_link);
@@ -257,7 +262,7 @@ void svan_fatal(SvanFn *fn, uint32_t code)
     }
     fn->fatal = code;
     svan_trace(fn, SVAN_TRACE_FATAL, fn->id, code, 0, 0);
-    fn_stop_queues(fn);
+    fn_stop(fn);
     if (!eq) {
         return;
     }
@@ -372,6 +377,9 @@ void svan_tx_ready(SvanCore *core)
 
         svan_list_remove(&qp->block_link);
         svan_qp_schedule(qp);
+        if (qp->poll_parked) {
+            svan_poll_begin(qp);
+        }
     }
     svan_kick(core);
 }
@@ -429,6 +437,7 @@ static SvanStep qp_turn(SvanCore *core)
         break;
     case SVAN_STEP_BLOCKED:
         svan_list_append(&core->blocked, &qp->block_link);
+        svan_poll_park(qp);
         break;
     default:
         qp->last_active = 0;
@@ -507,5 +516,9 @@ SvanRun svan_run(SvanCore *core)
         return SVAN_RUN_MORE;
     }
     tell_deadline(core);
-    return svan_list_empty(&core->poll) ? SVAN_RUN_IDLE : SVAN_RUN_POLL;
+    if (svan_list_empty(&core->poll)) {
+        return SVAN_RUN_IDLE;
+    }
+    /* Without a window what is left to do is to clear flags. */
+    return core->poll_ns ? SVAN_RUN_POLL : SVAN_RUN_MORE;
 }

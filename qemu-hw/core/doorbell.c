@@ -326,7 +326,9 @@ void svan_poll_begin(SvanQp *qp)
 {
     qp->last_active = 0;
     qp->poll_parked = false;
-    svan_list_append(&qp->fn->core->poll, &qp->poll_link);
+    if (!qp->fn->fatal) {
+        svan_list_append(&qp->fn->core->poll, &qp->poll_link);
+    }
 }
 
 void svan_poll_park(SvanQp *qp)
@@ -360,12 +362,15 @@ static SvanStep poll_lost(SvanQp *qp)
     return SVAN_STEP_DONE;
 }
 
+/* In the error state receives are flushed as they are posted, too. */
 static bool poll_has_news(SvanQp *qp, const SvanMem *record)
 {
     const struct svan_qp_dbr *dbr = (const struct svan_qp_dbr *)record->host;
     uint32_t pi = record_load(&dbr->sq_pi);
+    bool flush = qp->state == SVAN_QPS_ERR && qp->log_rq_stride &&
+                 record_load(&dbr->rq_pi) != qp->rq_pi_seen;
 
-    if (pi == qp->sq_pi_polled) {
+    if (pi == qp->sq_pi_polled && !flush) {
         return false;
     }
     qp->sq_pi_polled = pi;

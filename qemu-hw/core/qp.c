@@ -268,7 +268,7 @@ static void qp_forget(SvanQp *qp)
     qp_unlink(qp);
     qp->sq_pi = qp->sq_pi_seen = qp->sq_pi_rung = qp->sq_pi_polled = 0;
     qp->rq_pi = qp->rq_pi_seen = qp->rq_pi_rung = 0;
-    qp->sq_rung = qp->rq_rung = false;
+    qp->sq_rung = qp->rq_rung = qp->poll_parked = false;
     qp->attr_mask = 0;
     qp->access = qp->log_mtu = 0;
     qp->max_rd_atomic = qp->max_dest_rd_atomic = 0;

@@ -236,6 +236,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u32(writer, qp->rq_pi_rung);
     svan_put_u8(writer, qp->sq_rung);
     svan_put_u8(writer, qp->rq_rung);
+    svan_put_u8(writer, qp->poll_parked);
     svan_put_u64(writer, qp->last_active);
     qp->transport->save(qp, writer);
 }
@@ -281,6 +282,7 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     qp->rq_pi_rung = svan_get_u32(reader);
     qp->sq_rung = svan_get_u8(reader);
     qp->rq_rung = svan_get_u8(reader);
+    qp->poll_parked = svan_get_u8(reader);
     qp->last_active = svan_get_u64(reader);
     return !reader->failed && qp->transport->load(qp, reader) &&
            !reader->failed &&

@@ -31,6 +31,24 @@ static bool in_ram(uint64_t bus, uint64_t len)
            len <= FAKE_RAM_SIZE - (bus - FAKE_RAM_BASE);
 }
 
+static bool page_misses(Fake *fake, uint64_t addr)
+{
+    uint8_t *translated;
+
+    if (fake->maps == fake->miss_at) {
+        return true;
+    }
+    if (!fake->miss_every || !in_ram(addr, 1)) {
+        return false;
+    }
+    translated = &fake->translated[(addr - FAKE_RAM_BASE) / SVAN_PAGE_SIZE];
+    if (*translated || ++fake->miss_count % fake->miss_every) {
+        return false;
+    }
+    *translated = 1;
+    return true;
+}
+
 static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
                       bool for_write, void **host)
 {
@@ -43,8 +61,7 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
                  fn);
     }
     fake->maps++;
-    if (fake->maps == fake->miss_at ||
-        (fake->miss_every && fake->maps % fake->miss_every == 0)) {
+    if (page_misses(fake, addr)) {
         fake->misses++;
         return SVAN_DMA_MISS;
     }
@@ -202,12 +219,19 @@ void *fake_ram(Fake *fake, uint64_t bus)
 
 uint32_t fake_run(Fake *fake)
 {
+    SvanRun before = SVAN_RUN_MORE;
+
     for (uint32_t runs = 1; runs < MAX_RUNS; runs++) {
         SvanRun run = svan_run(fake->core);
 
-        if (run == SVAN_RUN_IDLE || run == SVAN_RUN_POLL) {
+        /* Twice, so that every record was looked at. */
+        if (run == SVAN_RUN_IDLE || (run == SVAN_RUN_POLL && run == before)) {
             return runs;
         }
+        if (fake->miss_every && run != SVAN_RUN_MISS) {
+            memset(fake->translated, 0, sizeof(fake->translated));
+        }
+        before = run;
     }
     fake_die("the core does not come to rest");
 }

@@ -24,7 +24,13 @@ typedef struct Fake {
     /* memory */
     uint64_t maps;              /* calls of ops->map */
     uint64_t miss_at;           /* the map that misses, counted so; 0: none */
-    uint32_t miss_every;        /* each n-th map misses, 0: none */
+    /*
+     * Each n-th map of a page that is not translated misses, 0: none. A miss
+     * translates the page; a run that misses nothing forgets them all.
+     */
+    uint32_t miss_every;
+    uint32_t miss_count;
+    uint8_t translated[FAKE_RAM_SIZE / SVAN_PAGE_SIZE];
     uint64_t bad_page;          /* bus address of a page that answers ERROR */
     uint64_t misses;
     uint64_t written;           /* bytes reported by ops->written */
@@ -51,8 +57,8 @@ uint64_t fake_alloc(Fake *fake, uint32_t size, uint32_t align);
 void *fake_ram(Fake *fake, uint64_t bus);
 
 /*
- * Run until there is nothing to do; with POLL too, as long as the clock does not
- * move. A MISS is translated, that is, run again. Ends the program after very
+ * Run until there is nothing to do, or nothing but polling while the clock stands
+ * still. A MISS is translated, that is, run again. Ends the program after very
  * many runs. Returns their number.
  */
 uint32_t fake_run(Fake *fake);

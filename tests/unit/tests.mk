@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Unit tests: one program for each file of the core, and one under the thread
-# sanitizer for what other threads may call.
+# Unit tests: one program for each file of the core. The one of threads is built
+# with the thread sanitizer, and optimised: its races need real speed.
 
 unit_names := $(patsubst unit/test_%.c,%,$(wildcard unit/test_*.c))
-unit_tsan  := $(filter doorbell_threads,$(unit_names))
-unit_asan  := $(filter-out $(unit_tsan),$(unit_names))
-unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(unit_tsan:%=$(out)/tsan/unit_%)
+unit_asan  := $(filter-out threads,$(unit_names))
+unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(out)/tsan/unit_threads \
+              $(out)/opt/unit_threads
 
 $(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka))
-$(foreach n,$(unit_tsan),$(call program,unit_$(n),tsan,unit/test_$(n).c,-lcmocka -lpthread))
+$(foreach v,tsan opt,$(call program,unit_threads,$(v),unit/test_threads.c,-lcmocka -lpthread))
 
 unit: $(unit_run)
 	$(call run_all,$(unit_run))

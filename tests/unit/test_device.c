@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "mock.h"
+
+typedef struct Bench {
+    Host *host;
+    Fake *fake;
+    SvanCore *core;
+    HostCq cq;
+    HostQp qps[MOCK_QPS];
+} Bench;
+
+static Bench *bench_new(uint32_t num_qps)
+{
+    Bench *bench = calloc(1, sizeof(*bench));
+
+    mock_reset();
+    bench->fake = fake_create(NULL);
+    bench->core = bench->fake->core;
+    bench->host = host_create(bench->fake, 0, 1);
+    bench->cq = host_cq(bench->host, 4);
+    for (uint32_t i = 0; i < num_qps; i++) {
+        bench->qps[i] = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+        mock_qp(&bench->qps[i]);
+    }
+    fake_run(bench->fake);
+    mock_steps = 0;
+    return bench;
+}
+
+static int setup(void **state)
+{
+    *state = bench_new(MOCK_QPS);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Bench *bench = *state;
+
+    fake_destroy(bench->fake);
+    host_destroy(bench->host);
+    free(bench);
+    return 0;
+}
+
+static void bad_configurations(void **state)
+{
+    static const SvanConfig bad[] = {
+        { .num_vfs = SVAN_MAX_VFS + 1 }, { .max_qp = 8 }, { .max_qp = 100 },
+        { .max_cq = 1 << 17 }, { .max_key = 1 << 25 }, { .max_key = 17 },
+    };
+    static const SvanOps none;
+
+    for (size_t i = 0; i < SIZE(bad); i++) {
+        assert_null(svan_create(&bad[i], &none, NULL));
+    }
+}
+
+/* The defaults, and as many functions as there can be. */
+static void the_largest_device(void **state)
+{
+    SvanConfig config = { .num_vfs = SVAN_MAX_VFS };
+    Fake *fake = fake_create(&config);
+
+    assert_int_equal(fake->core->num_fns, SVAN_MAX_VFS + 1);
+    assert_int_equal(fake->core->fns[SVAN_MAX_VFS]->id, SVAN_MAX_VFS);
+    fake_destroy(fake);
+}
+
+/* QPs that always have work take turns. */
+static void queue_pairs_take_turns(void **state)
+{
+    Bench *bench = *state;
+
+    for (uint32_t i = 0; i < MOCK_QPS; i++) {
+        mocks[i].answer = SVAN_STEP_DONE;
+        mocks[i].answers = 100;
+        svan_qp_schedule(mocks[i].qp);
+    }
+    fake_run(bench->fake);
+    for (uint32_t i = 0; i < 100 * MOCK_QPS; i++) {
+        assert_int_equal(mock_order[i], i % MOCK_QPS);
+    }
+}
+
+/* Whatever runs all the time, a command is answered within few runs. */
+static void no_source_starves_another(void **state)
+{
+    Bench *bench = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+    struct svan_cmd_resp resp;
+    uint32_t steps;
+
+    svan_set_poll(bench->core, 1000000000);
+    for (uint32_t i = 0; i < MOCK_QPS; i++) {
+        mocks[i].answer = i & 1 ? SVAN_STEP_AGAIN : SVAN_STEP_DONE;
+        mocks[i].answers = UINT32_MAX;
+        svan_qp_schedule(mocks[i].qp);
+    }
+    for (uint32_t i = 0; i < 100; i++) {
+        svan_run(bench->core);
+    }
+    for (uint32_t i = 0; i < 50; i++) {
+        SvanFrame *frame = svan_frame_alloc(64);
+
+        memset(frame->data, 0, 64);
+        frame->len = 64;
+        assert_true(svan_frame_in(bench->core, frame));
+    }
+    cmd.hdr.flags = htole16(SVAN_CMD_NOTIFY);
+    host_cmd_post(bench->host, &cmd);
+    host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi);
+    host_eq_arm(bench->host, 0);
+    steps = mock_steps;
+    for (uint32_t i = 0; i < 2 * SVAN_TURN_COUNT; i++) {
+        svan_run(bench->core);
+    }
+    assert_true(host_cmd_resp(bench->host, bench->host->cmd_pi - 1, &resp));
+    assert_int_equal(bench->fake->irqs[0][0], 1);
+    assert_true(bench->core->rx_frames <= 48);
+    assert_true(mock_steps > steps + 1);
+}
+
+static void fire_schedules(SvanTimer *timer)
+{
+    timer->deadline = 0;
+}
+
+/* A due timer fires although the run list never empties. */
+static void timers_fire_under_load(void **state)
+{
+    Bench *bench = *state;
+    SvanTimer timer;
+
+    mocks[0].answer = SVAN_STEP_DONE;
+    mocks[0].answers = UINT32_MAX;
+    svan_qp_schedule(mocks[0].qp);
+    svan_timer_init(&timer, fire_schedules);
+    svan_timer_reserve(bench->core, 1);
+    svan_timer_set(bench->core, &timer, bench->fake->now + 10);
+    for (uint32_t i = 0; i < 50; i++) {
+        svan_run(bench->core);
+    }
+    assert_true(timer.slot >= 0);
+    bench->fake->now += 10;
+    for (uint32_t i = 0; i < 10; i++) {
+        svan_run(bench->core);
+    }
+    assert_int_equal(timer.slot, -1);
+}
+
+static void a_miss_is_told_and_others_go_on(void **state)
+{
+    Bench *bench = *state;
+    uint32_t misses = 0;
+
+    mocks[0].answer = SVAN_STEP_MISS;
+    mocks[0].answers = 10;
+    mocks[1].answer = SVAN_STEP_DONE;
+    mocks[1].answers = 10;
+    svan_qp_schedule(mocks[0].qp);
+    svan_qp_schedule(mocks[1].qp);
+    for (uint32_t i = 0; i < 100; i++) {
+        SvanRun run = svan_run(bench->core);
+
+        if (run == SVAN_RUN_MISS) {
+            misses++;
+            /* one step of the other between two of its own */
+            assert_in_range(mocks[1].steps, misses - 1, misses + 2);
+        }
+    }
+    assert_int_equal(misses, 10);
+    assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+}
+
+static void blocked_until_there_is_room(void **state)
+{
+    Bench *bench = *state;
+    uint32_t kicks;
+
+    mocks[0].answer = SVAN_STEP_BLOCKED;
+    mocks[0].answers = 2;
+    host_ring(&bench->qps[0], SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+    assert_int_equal(mocks[0].steps, 2);        /* one of them at RTS */
+    kicks = bench->fake->kicks;
+    svan_tx_ready(bench->core);
+    assert_int_equal(bench->fake->kicks, kicks + 1);
+    fake_run(bench->fake);
+    assert_int_equal(mocks[0].ci, 0);
+    svan_tx_ready(bench->core);
+    fake_run(bench->fake);
+    assert_int_equal(mocks[0].ci, 1);
+    kicks = bench->fake->kicks;
+    svan_tx_ready(bench->core);
+    assert_int_equal(bench->fake->kicks, kicks);
+}
+
+/* Blocked with POLLING set: neither polled, nor forgotten. */
+static void blocked_while_polling(void **state)
+{
+    Bench *bench = *state;
+    struct svan_qp_dbr *dbr = host_dbr(&bench->qps[0]);
+
+    for (uint64_t poll_ns = 0; poll_ns <= 1000; poll_ns += 1000) {
+        uint32_t first = mocks[0].ci;
+
+        svan_set_poll(bench->core, poll_ns);
+        host_ring(&bench->qps[0], SVAN_UAR_SQ_DB, first + 1);
+        while (!dbr->device_flags) {
+            svan_run(bench->core);
+        }
+        mocks[0].answer = SVAN_STEP_BLOCKED;
+        mocks[0].answers = 1;
+        svan_qp_schedule(mocks[0].qp);
+        fake_run(bench->fake);
+        assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+        assert_int_equal(le32toh(dbr->device_flags), SVAN_QP_DBR_POLLING);
+        dbr->sq_pi = htole32(first + 2);
+        svan_tx_ready(bench->core);
+        fake_run(bench->fake);
+        assert_int_equal(mocks[0].ci, first + 2);
+        fake_advance(bench->fake, 1000);
+        assert_int_equal(dbr->device_flags, 0);
+    }
+}
+
+static void a_fatal_function_stands_still(void **state)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+    Bench *bench = *state;
+    uint32_t steps;
+
+    for (uint32_t i = 0; i < MOCK_QPS; i++) {
+        mocks[i].answer = SVAN_STEP_DONE;
+        mocks[i].answers = UINT32_MAX;
+        svan_qp_schedule(mocks[i].qp);
+    }
+    svan_run(bench->core);
+    svan_fatal(host_fn(bench->host), SVAN_FATAL_INTERNAL);
+    assert_false(svan_eth_wants(host_fn(bench->host), broadcast));
+    steps = mock_steps;
+    host_ring(&bench->qps[0], SVAN_UAR_SQ_DB, 1);
+    svan_qp_schedule(mocks[0].qp);
+    fake_run(bench->fake);
+    assert_int_equal(mock_steps, steps);
+    host_write(bench->host, SVAN_REG_CONTROL, SVAN_CONTROL_RESET);
+    fake_run(bench->fake);
+    assert_int_equal(host_fn(bench->host)->qps.used, 0);
+}
+
+static void reset_of_everything(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *fn = host_fn(bench->host);
+    uint32_t generation = fn->generation;
+    uint64_t variants = fn->qps.variants[2];
+
+    for (uint32_t i = 0; i < MOCK_QPS; i++) {
+        host_ring(&bench->qps[i], SVAN_UAR_SQ_DB, 1);
+        host_cq_arm(&bench->cq, false);
+    }
+    svan_run(bench->core);
+    svan_reset(bench->core, 0);
+    assert_int_equal(fn->generation, generation + 1);
+    assert_int_equal(fn->qps.used | fn->cqs.used | fn->keys.used |
+                     fn->pds.used, 0);
+    assert_null(fn->eqs[0]);
+    assert_int_equal(fn->gid_limit, 0);
+    assert_int_equal(fn->stats.commands, 0);
+    assert_int_equal(bench->core->heap_reserved, 0);
+    assert_int_equal(bench->fake->last[SVAN_TRACE_RESET].a, generation + 1);
+    assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+    /* old numbers stay dead */
+    assert_int_equal(fn->qps.variants[2], variants + 1);
+    host_destroy(bench->host);
+    bench->host = host_create(bench->fake, 0, 1);
+    assert_int_equal(host_object(bench->host, SVAN_CMD_DESTROY_QP,
+                                 bench->qps[0].qpn), SVAN_CMD_BAD_RESOURCE);
+}
+
+static void functions_do_not_see_each_other(void **state)
+{
+    SvanConfig config = {
+        .num_vfs = 2, .max_qp = 16, .max_cq = 16, .max_key = 16,
+    };
+    Fake *fake = fake_create(&config);
+    Host *a = host_create(fake, 0, 1), *b = host_create(fake, 2, 2);
+    HostCq cq = host_cq(a, 4);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+
+    assert_int_equal(host_object(b, SVAN_CMD_DESTROY_CQ, cq.cqn),
+                     SVAN_CMD_BAD_RESOURCE);
+    svan_doorbell(fake->core, 2, SVAN_UAR_CQ_DB, svan_db_value(cq.cqn, 0), 8);
+    assert_int_equal(fake->core->fns[2]->doorbells_refused, 1);
+    svan_doorbell(fake->core, 0, SVAN_UAR_CQ_DB, svan_db_value(cq.cqn, 0), 8);
+    assert_int_equal(fake->core->fns[0]->doorbells, 1);
+    svan_reset(fake->core, 2);
+    assert_int_equal(host_cmd(a, &cmd, NULL), SVAN_CMD_OK);
+    assert_int_equal(host_read(a, SVAN_REG_GENERATION), 0);
+    assert_non_null(svan_cq_get(fake->core->fns[0], cq.cqn));
+    host_eq_arm(a, 1);
+    fake_destroy(fake);
+    host_destroy(a);
+    host_destroy(b);
+}
+
+/* No more than a kick for each time that there is news. */
+static void kicks(void **state)
+{
+    Bench *bench = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+    uint32_t before = bench->fake->kicks;
+
+    host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi);
+    host_read(bench->host, SVAN_REG_STATUS);
+    svan_set_link(bench->core, true);
+    svan_tx_ready(bench->core);
+    svan_set_poll(bench->core, 0);
+    assert_int_equal(bench->fake->kicks, before);
+    host_cmd_post(bench->host, &cmd);
+    host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi);
+    assert_int_equal(bench->fake->kicks, before + 1);
+    svan_set_link(bench->core, false);
+    assert_int_equal(bench->fake->kicks, before + 2);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_configurations),
+        cmocka_unit_test(the_largest_device),
+        TEST(queue_pairs_take_turns),
+        TEST(no_source_starves_another),
+        TEST(timers_fire_under_load),
+        TEST(a_miss_is_told_and_others_go_on),
+        TEST(blocked_until_there_is_room),
+        TEST(blocked_while_polling),
+        TEST(a_fatal_function_stands_still),
+        TEST(reset_of_everything),
+        cmocka_unit_test(functions_do_not_see_each_other),
+        TEST(kicks),
+    };
+
+    return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}

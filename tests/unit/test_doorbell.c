@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "mock.h"
+
+#define POLL_NS 2000u
+
+typedef struct Bench {
+    Host *host;
+    Fake *fake;
+    HostCq cq;
+    HostQp qp;
+    Mock *mock;
+    SvanQp *core;
+} Bench;
+
+static int setup(void **state)
+{
+    Bench *bench = calloc(1, sizeof(*bench));
+    HostQpAttr attr = { .log_sq = 4, .log_rq = 3 };
+
+    mock_reset();
+    bench->fake = fake_create(NULL);
+    bench->host = host_create(bench->fake, 0, 1);
+    bench->cq = host_cq(bench->host, 4);
+    bench->qp = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+    bench->mock = mock_qp(&bench->qp);
+    bench->core = bench->mock->qp;
+    fake_run(bench->fake);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Bench *bench = *state;
+
+    fake_destroy(bench->fake);
+    host_destroy(bench->host);
+    free(bench);
+    return 0;
+}
+
+static uint32_t flag(Bench *bench)
+{
+    return le32toh(host_dbr(&bench->qp)->device_flags);
+}
+
+static void publish(Bench *bench, uint32_t sq_pi)
+{
+    host_dbr(&bench->qp)->sq_pi = htole32(sq_pi);
+}
+
+static void accesses_that_are_none(void **state)
+{
+    Bench *bench = *state;
+    SvanCore *core = bench->fake->core;
+    uint64_t value = svan_db_value(bench->qp.qpn, 1);
+    SvanFn *fn = host_fn(bench->host);
+    uint32_t steps = bench->mock->steps;
+
+    svan_doorbell(core, 0, SVAN_UAR_SQ_DB, value, 4);
+    svan_doorbell(core, 0, SVAN_UAR_SQ_DB + 4, value, 8);
+    svan_doorbell(core, 0, 0x18, value, 8);
+    svan_doorbell(core, 0, SVAN_UAR_WQE, value, 8);
+    svan_doorbell(core, 0, SVAN_PF_UAR_COUNT * SVAN_UAR_SIZE, value, 8);
+    svan_doorbell(core, 0, UINT32_MAX & ~7u, value, 8);
+    assert_int_equal(fn->doorbells_bad_access, 6);
+    svan_doorbell(core, 7, 0, value, 8);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->steps, steps);
+    assert_int_equal(fn->doorbells + fn->doorbells_refused, 0);
+}
+
+static void queues_of_others(void **state)
+{
+    Bench *bench = *state;
+    SvanCore *core = bench->fake->core;
+    SvanFn *fn = host_fn(bench->host);
+    uint32_t uar = host_uar(bench->host, 5);
+    uint32_t kicks = bench->fake->kicks, steps = bench->mock->steps;
+    uint64_t value = svan_db_value(bench->qp.qpn, 1);
+
+    svan_doorbell(core, 0, uar << 12, value, 8);
+    svan_doorbell(core, 0, 0, svan_db_value(bench->qp.qpn ^ 0x10000, 1), 8);
+    svan_doorbell(core, 0, 0, svan_db_value(bench->qp.qpn + 1, 1), 8);
+    svan_doorbell(core, 0, 0, svan_db_value(0, 1), 8);
+    svan_doorbell(core, 0, 0, svan_db_value(0xffffff, 1), 8);
+    svan_doorbell(core, 0, SVAN_UAR_CQ_DB, svan_db_value(bench->cq.cqn + 1, 1),
+                  8);
+    assert_int_equal(fn->doorbells_refused, 6);
+    assert_int_equal(fn->doorbells, 0);
+    assert_int_equal(bench->fake->kicks, kicks);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->steps, steps);
+    svan_doorbell(core, 0, 0, value, 8);
+    assert_int_equal(fn->doorbells, 1);
+    assert_int_equal(bench->fake->kicks, kicks + 1);
+    fake_run(bench->fake);
+    assert_true(bench->mock->steps > steps);
+}
+
+/* Rung many times before the engine looks: once on the list, the last value. */
+static void the_last_value_counts(void **state)
+{
+    Bench *bench = *state;
+    uint32_t kicks = bench->fake->kicks;
+
+    for (uint32_t i = 1; i <= 10; i++) {
+        host_ring(&bench->qp, SVAN_UAR_SQ_DB, i);
+    }
+    assert_int_equal(bench->fake->kicks, kicks + 1);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 10);
+    assert_int_equal(bench->mock->ci, 10);
+}
+
+static void a_destroyed_queue_is_silent(void **state)
+{
+    Bench *bench = *state;
+    HostQp qp = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+
+    host_ring(&qp, SVAN_UAR_SQ_DB, 1);
+    svan_qp_destroy(svan_qp_get(host_fn(bench->host), qp.qpn));
+    fake_run(bench->fake);
+    host_ring(&qp, SVAN_UAR_SQ_DB, 1);
+    assert_int_equal(host_fn(bench->host)->doorbells_refused, 1);
+}
+
+static void a_reset_function_is_silent(void **state)
+{
+    Bench *bench = *state;
+
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    host_cq_arm(&bench->cq, false);
+    svan_reset(bench->fake->core, 0);
+    assert_int_equal(fake_run(bench->fake), 1);
+    assert_int_equal(bench->fake->core->eq_work.next,
+                     &bench->fake->core->eq_work);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    assert_int_equal(host_fn(bench->host)->doorbells_refused, 1);
+}
+
+static void the_later_of_record_and_doorbell(void **state)
+{
+    Bench *bench = *state;
+
+    publish(bench, 3);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 3);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 5);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 5);
+    /* from the past */
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 4);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 5);
+    assert_int_equal(bench->mock->producer, SVAN_STEP_DONE);
+}
+
+/* More than 2^32 blocks by doorbell alone, over a record that stays 0. */
+static void a_peer_that_never_writes_the_record(void **state)
+{
+    Bench *bench = *state;
+
+    for (uint64_t pi = 0; pi < 3ull << 32; pi += 1u << 28) {
+        /* as if all before had been rung and done */
+        bench->core->sq_pi = bench->mock->ci = pi;
+        host_ring(&bench->qp, SVAN_UAR_SQ_DB, pi + 16);
+        fake_run(bench->fake);
+        assert_int_equal(bench->core->sq_pi, (uint32_t)(pi + 16));
+        assert_int_equal(bench->mock->producer, SVAN_STEP_DONE);
+    }
+}
+
+static void indices_beyond_the_ring(void **state)
+{
+    Bench *bench = *state;
+
+    publish(bench, 17);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 16);
+    fake_run(bench->fake);
+    /* told once, and what was right is taken all the same */
+    assert_int_equal(bench->mock->syndrome, SVAN_SYN_INDEX);
+    assert_int_equal(bench->core->sq_pi, 16);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 0x7fffffff);
+    svan_db_collect(bench->fake->core);
+    svan_run(bench->fake->core);
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(bench->core->sq_pi, 16);
+}
+
+static void receive_indices(void **state)
+{
+    Bench *bench = *state;
+    uint32_t pi, syndrome;
+
+    host_dbr(&bench->qp)->rq_pi = htole32(8);
+    assert_int_equal(svan_rq_producer(bench->core, 0, &pi, &syndrome),
+                     SVAN_STEP_DONE);
+    assert_int_equal(pi, 8);
+    host_dbr(&bench->qp)->rq_pi = htole32(12);
+    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+                     SVAN_STEP_ERROR);
+    assert_int_equal(syndrome, SVAN_SYN_INDEX);
+    host_ring(&bench->qp, SVAN_UAR_RQ_DB, 11);
+    svan_db_collect(bench->fake->core);
+    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+                     SVAN_STEP_DONE);
+    assert_int_equal(pi, 11);
+    bench->fake->bad_page = bench->qp.dbr;
+    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+                     SVAN_STEP_ERROR);
+    assert_int_equal(syndrome, SVAN_SYN_RING);
+    bench->core->log_rq_stride = 0;
+    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+                     SVAN_STEP_DONE);
+    assert_int_equal(pi, 3);
+}
+
+static void indices_wrap(void **state)
+{
+    Bench *bench = *state;
+
+    bench->core->sq_pi = bench->core->sq_pi_seen = 0xfffffffa;
+    bench->mock->ci = 0xfffffffa;
+    publish(bench, 4);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 4);
+}
+
+/* Without a poll window the flag is up while there is work, and down at rest. */
+static void polling_while_busy(void **state)
+{
+    Bench *bench = *state;
+
+    assert_int_equal(flag(bench), 0);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    for (uint32_t i = 0; !flag(bench); i++) {
+        assert_true(i < 5);
+        svan_run(bench->fake->core);
+    }
+    publish(bench, 2);                  /* and no doorbell */
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 2);
+    assert_int_equal(flag(bench), 0);
+    assert_null(bench->core->poll_link.next);
+}
+
+static void polling_for_a_while(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    assert_int_equal(svan_run(bench->fake->core), SVAN_RUN_POLL);
+    fake_advance(bench->fake, POLL_NS - 1);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    publish(bench, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 2);
+    fake_advance(bench->fake, POLL_NS - 1);     /* the window began anew */
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    fake_advance(bench->fake, 1);
+    assert_int_equal(flag(bench), 0);
+    assert_int_equal(svan_run(bench->fake->core), SVAN_RUN_IDLE);
+    publish(bench, 3);
+    fake_advance(bench->fake, 1000000);
+    assert_int_equal(bench->mock->ci, 2);       /* asleep: it must be rung */
+}
+
+static void polling_is_switched_off(void **state)
+{
+    Bench *bench = *state;
+    uint32_t kicks;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    kicks = bench->fake->kicks;
+    svan_set_poll(bench->fake->core, 0);
+    assert_int_equal(bench->fake->kicks, kicks + 1);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), 0);
+}
+
+/* The host publishes between the last look and the store of the flag. */
+static SvanDma (*real_map)(void *, uint16_t, uint64_t, uint32_t, bool,
+                           void **);
+static Bench *racer;
+
+static SvanDma racing_map(void *opaque, uint16_t fn, uint64_t addr,
+                          uint32_t len, bool for_write, void **host)
+{
+    if (for_write && addr == racer->qp.dbr) {
+        publish(racer, 2);
+    }
+    return real_map(opaque, fn, addr, len, for_write, host);
+}
+
+static void falling_asleep_and_posting(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    racer = bench;
+    real_map = bench->fake->core->ops.map;
+    bench->fake->core->ops.map = racing_map;
+    fake_advance(bench->fake, POLL_NS);
+    bench->fake->core->ops.map = real_map;
+    assert_int_equal(bench->mock->ci, 2);
+    fake_advance(bench->fake, POLL_NS);
+    assert_int_equal(flag(bench), 0);
+}
+
+static void a_stale_flag_is_cleared(void **state)
+{
+    Bench *bench = *state;
+
+    svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
+    host_dbr(&bench->qp)->device_flags = htole32(SVAN_QP_DBR_POLLING);
+    host_dbr(&bench->qp)->sq_pi = 0;
+    bench->mock->ci = 0;
+    svan_qp_set_state(bench->core, SVAN_QPS_RTR, 0);
+    svan_qp_set_state(bench->core, SVAN_QPS_RTS, 0);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), 0);
+}
+
+static void misses_on_the_record(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    for (uint32_t i = 1; i < 40; i++) {
+        bench->fake->miss_every = i % 3 + 2;
+        publish(bench, i);
+        if (!flag(bench)) {
+            host_ring(&bench->qp, SVAN_UAR_SQ_DB, i);
+        }
+        fake_run(bench->fake);
+        assert_int_equal(bench->mock->ci, i);
+        fake_advance(bench->fake, POLL_NS * (i & 1));
+    }
+    fake_advance(bench->fake, POLL_NS);
+    assert_int_equal(flag(bench), 0);
+    assert_true(bench->fake->misses > 20);
+}
+
+static void an_unreachable_record(void **state)
+{
+    Bench *bench = *state;
+    uint32_t steps;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    steps = bench->mock->steps;
+    bench->fake->bad_page = bench->qp.dbr;
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(bench->mock->steps, steps + 1);    /* it is told */
+    assert_int_equal(bench->mock->syndrome, SVAN_SYN_RING);
+    assert_null(bench->core->poll_link.next);
+}
+
+/* A transport that does not look at the record is not called for ever. */
+static void news_are_told_once(void **state)
+{
+    Bench *bench = *state;
+    uint32_t steps;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_IDLE;
+    bench->mock->answers = 1000000;
+    steps = bench->mock->steps;
+    publish(bench, 2);
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(bench->mock->steps, steps + 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(accesses_that_are_none),
+        TEST(queues_of_others),
+        TEST(the_last_value_counts),
+        TEST(a_destroyed_queue_is_silent),
+        TEST(a_reset_function_is_silent),
+        TEST(the_later_of_record_and_doorbell),
+        TEST(a_peer_that_never_writes_the_record),
+        TEST(indices_beyond_the_ring),
+        TEST(receive_indices),
+        TEST(indices_wrap),
+        TEST(polling_while_busy),
+        TEST(polling_for_a_while),
+        TEST(polling_is_switched_off),
+        TEST(falling_asleep_and_posting),
+        TEST(a_stale_flag_is_cleared),
+        TEST(misses_on_the_record),
+        TEST(an_unreachable_record),
+        TEST(news_are_told_once),
+    };
+
+    return cmocka_run_group_tests_name("doorbell", tests, NULL, NULL);
+}
