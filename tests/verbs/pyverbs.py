@@ -4,9 +4,9 @@
 
 Every file of tests runs by itself and under a time limit. What counts is the log
 of each test, not the exit status: some tests crash libibverbs after they have
-printed that they are skipped. EXPECTED says for each test whether it passes or is
-skipped; a test that does worse than that, or does not report, has failed. The
-report is TAP.
+printed that they are skipped. EXPECTED says for each test whether it passes, is
+skipped, or fails for the reason given there; a test that does worse than that has
+failed. The report is TAP.
 """
 
 import argparse
@@ -23,7 +23,9 @@ FOREIGN = re.compile(r"test_(mlx5|efa|cuda)")
 LIMIT = 120
 
 STARTED = re.compile(r"^(test_\w+) \((tests\.[\w.]+)\)", re.M)
-RESULT = re.compile(r"\.\.\. (ok|skipped|FAIL|ERROR)\b(?: '?(.*?)'?)?$", re.M)
+# On the line of its start, or by itself after what the test has printed.
+RESULT = re.compile(r"(?:\.\.\. |^)(ok|skipped|FAIL|ERROR)(?: '(.*)'| \"(.*)\")?$", re.M)
+SUMMARY = re.compile(r"^={20,}$|^-{20,}$\nRan ", re.M)
 NAMES = {"ok": "pass", "skipped": "skip", "FAIL": "fail", "ERROR": "fail", None: "crash"}
 
 
@@ -54,6 +56,8 @@ def run_file(name, args):
 def results(text):
     """{test: (result, reason)}: what stands between one test's start and the next's."""
     found = {}
+    end = SUMMARY.search(text)
+    text = text[:end.start()] if end else text
     starts = list(STARTED.finditer(text))
     for this, following in zip(starts, starts[1:] + [None]):
         part = text[this.start():following.start() if following else len(text)]
@@ -62,35 +66,40 @@ def results(text):
         if not name.endswith("." + this.group(1)):
             name += "." + this.group(1)
         if result:
-            found.setdefault(name, (NAMES[result.group(1)], result.group(2) or ""))
+            found.setdefault(name, (NAMES[result.group(1)],
+                                     result.group(2) or result.group(3) or ""))
         else:
             found.setdefault(name, ("crash", "it did not report"))
     return found
 
 
 def read_expected(path):
-    """{test: pass or skip}"""
+    """{test: (pass, skip or fail, reason)}"""
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
-        rows = [line.split("#")[0].split() for line in file]
-    return {row[0]: row[1] for row in rows if row}
+        rows = [line.strip().partition("#")[::2] for line in file]
+    return {row.split()[0]: (row.split()[1], reason.strip()) for row, reason in rows if row}
 
 
 def verdict(expected, got):
     """Whether a result is as good as expected; a test unknown so far may not fail."""
-    rank = {"pass": 2, "skip": 1}
-    return rank.get(got, 0) >= rank[expected] if expected else got in rank
+    rank = {"pass": 3, "skip": 2, "fail": 1, "crash": 1}
+    return rank.get(got, 0) >= rank[expected or "skip"]
 
 
-def write_expected(path, device, found):
-    """A new file of expectations; what fails is left out, so that it goes on failing."""
+def write_expected(path, device, found, before):
+    """A new file of expectations. What fails is left out, so that it goes on failing,
+    unless it has been written down as such with a reason."""
     with open(path, "w", encoding="utf-8") as file:
         file.write("# SPDX-License-Identifier: GPL-2.0-or-later\n"
-                   "# What rdma-core's tests do over %s: pass, or skip with the reason given.\n\n"
+                   "# What rdma-core's tests do over %s: pass, or skip or fail for the reason\n"
+                   "# given. UPDATE=1 tests/verbs/run pyverbs writes passes and skips.\n\n"
                    % device.rsplit("_", 1)[0])
         for name, (result, reason) in sorted(found.items()):
-            if result in ("pass", "skip"):
+            if result in ("fail", "crash") and before.get(name, ("", ""))[0] == "fail":
+                result, reason = before[name]
+            if result in ("pass", "skip") or name in before:
                 file.write("%s %s%s\n" % (name, result, "    # " + reason if reason else ""))
 
 
@@ -101,15 +110,15 @@ def report(found, expected):
     print("1..%d" % len(names))
     for number, name in enumerate(names, 1):
         got, reason = found.get(name, ("missing", "it was not run"))
-        good = verdict(expected.get(name), got)
+        want, why = expected.get(name, (None, ""))
+        good = verdict(want, got)
         failed += not good
         line = "%sok %d %s" % ("" if good else "not ", number, name)
         if not good:
-            print("# %s: expected %s, got %s: %s" % (name, expected.get(name, "no failure"),
-                                                     got, reason))
-        elif got == "skip":
-            line += " # SKIP " + reason
-        elif expected.get(name) == "skip":
+            print("# %s: expected %s, got %s %s" % (name, want or "no failure", got, reason))
+        elif got != "pass":
+            line += " # SKIP " + (reason if got == "skip" else "known to fail: " + why)
+        elif want in ("skip", "fail"):
             print("# %s passes now: say so in the file of expectations" % name)
         print(line, flush=True)
     return failed
@@ -135,10 +144,10 @@ def main():
         found.update(here)
         print("# %s: %d tests%s" % (name, len(here), ", time limit reached" if late else ""),
               flush=True)
-    if args.update:
-        write_expected(args.update, args.device, found)
-    expected = {name: result for name, result in read_expected(args.expected).items()
+    expected = {name: row for name, row in read_expected(args.expected).items()
                 if args.only in name}
+    if args.update:
+        write_expected(args.update, args.device, found, expected)
     sys.exit(1 if report(found, expected) or not found else 0)
 
 
