@@ -373,13 +373,15 @@ static Completion completion_of(const SvanRcWqe *wqe, uint8_t status)
     };
 }
 
-/* The oldest WQE gives its blocks back. */
+/* The oldest WQE, acknowledged or failed, gives its blocks back. */
 static void retire(SvanRcRequester *req)
 {
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->head);
 
     req->sq_ci = wqe->index + wqe->num_bbs;
-    req->head++;
+    if (req->acked == req->head++) {
+        req->acked = req->head;
+    }
 }
 
 static bool is_signaled(const SvanQp *qp, const SvanRcWqe *wqe)
@@ -454,9 +456,6 @@ static SvanStep flush_taken(SvanQp *qp)
         }
     }
     retire(req);
-    if (!acked) {
-        req->acked = req->head;
-    }
     return SVAN_STEP_DONE;
 }
 

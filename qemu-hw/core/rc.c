@@ -258,6 +258,7 @@ static void enter_error(SvanRc *rc)
 {
     stop_timers(rc);
     rc->req.state = SVAN_RC_REQ_OFF;
+    rc->req.send = rc->req.tail;
     rc->resp.num_owed = 0;
     rc->resp.num_new = 0;
     rc->resp.ack_due = false;

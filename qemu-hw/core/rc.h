@@ -150,7 +150,7 @@ typedef struct SvanRcResponder {
     uint32_t rq_pi;             /* last one read */
     SvanRwqe rwqe;              /* of rq_ci */
     bool rwqe_valid;            /* not part of the saved state */
-    SvanRcNak nak;
+    SvanRcNak nak;              /* the last one */
     uint32_t num_owed, num_new;         /* all; those that are no duplicates */
     SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
     uint32_t next_atomic;

@@ -554,12 +554,15 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
     return SVAN_STEP_DONE;
 }
 
+/* One NAK for each gap; behind an RNR NAK a gap is what is to be expected. */
 static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcNak nak = { .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ };
+    bool rnr = resp->quiet &&
+               (resp->nak.aeth & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK;
 
-    qp->fn->stats.out_of_sequence++;
+    qp->fn->stats.out_of_sequence += !rnr;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_OUT_OF_SEQUENCE);
     if (!resp->quiet) {

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The network simulation. Each seed is a world of its own: seed modulo the
+ * number of scenarios picks what it is like. Prints TAP.
+ *
+ *   SVAN_SIM_SEED=n     this seed alone
+ *   SVAN_SIM_COUNT=n    so many seeds, from SVAN_SIM_FIRST or 1 on
+ *   SVAN_SIM_VERBOSE=1  what the cores trace
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core.h"
+#include "traffic.h"
+
+#define LIMIT_NS        60000000000ull
+#define DEFAULT_COUNT   40
+
+typedef struct Scenario {
+    const char *name;
+    WorldModel world;
+    TrafficModel traffic;
+    bool clean;                 /* nothing is ever sent twice */
+} Scenario;
+
+#define WORLD(...) \
+    { .ram_bytes = 16u << 20, .delay = 2000, .ps_per_byte = 200, \
+      .queue_bytes = 4u << 20, .run_cost = 150, .max_rx_frames = 4096, \
+      __VA_ARGS__ }
+#define TRAFFIC(...) \
+    { .ops = 150, .max_length = 40000, .recv_length = 9000, \
+      .region_bytes = 4u << 20, .idle = 3000, .unsignaled = 400000, \
+      .timeout = 8, .retry_cnt = 7, .rnr_timer = 1, .max_rd_atomic = 16, \
+      __VA_ARGS__ }
+
+static const Scenario scenarios[] = {
+    {
+        .name = "calm", .clean = true,
+        .world = WORLD(.num_nodes = 2),
+        .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
+                           .timeout = 14),
+    }, {
+        .name = "loss",
+        .world = WORLD(.num_nodes = 2, .loss = 20000, .jitter = 500),
+        .traffic = TRAFFIC(.num_pairs = 3, .lossy = true),
+    }, {
+        .name = "storm",
+        .world = WORLD(.num_nodes = 4, .loss = 20000, .jitter = 3000,
+                       .duplicate = 20000, .reorder = 20000,
+                       .reorder_delay = 30000, .corrupt = 10000,
+                       .refuse = 10000, .max_rx_frames = 256),
+        .traffic = TRAFFIC(.num_pairs = 8, .local_pairs = 2, .self_pairs = 1,
+                           .starve = 300000, .lossy = true, .ops = 80),
+    }, {
+        .name = "starved",
+        .world = WORLD(.num_nodes = 2, .loss = 2000),
+        .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
+                           .starve = 970000, .lossy = true),
+    }, {
+        .name = "missing",
+        .world = WORLD(.num_nodes = 2, .miss = 300000, .forget = 20000,
+                       .invalidate = 5000),
+        .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
+                           .events = true),
+    }, {
+        .name = "restored",
+        .world = WORLD(.num_nodes = 2, .loss = 5000, .duplicate = 5000,
+                       .reorder = 5000, .reorder_delay = 10000, .jitter = 500,
+                       .restore = 5000, .refuse = 2000),
+        .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
+                           .starve = 300000, .lossy = true, .events = true),
+    }, {
+        .name = "broken",
+        .world = WORLD(.num_nodes = 3, .miss = 20000, .forget = 20000),
+        .traffic = TRAFFIC(.num_pairs = 8, .local_pairs = 3, .self_pairs = 1,
+                           .defect = 20000, .starve = 100000, .drain = 5000,
+                           .ops = 300),
+    }, {
+        .name = "everything",
+        .world = WORLD(.num_nodes = 8, .loss = 10000, .jitter = 1000,
+                       .duplicate = 10000, .reorder = 10000,
+                       .reorder_delay = 20000, .corrupt = 5000,
+                       .refuse = 5000, .miss = 50000, .forget = 10000,
+                       .restore = 1000, .invalidate = 1000, .poll_ns = 2000),
+        .traffic = TRAFFIC(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
+                           .defect = 10000, .starve = 300000, .drain = 5000,
+                           .lossy = true, .events = true, .ops = 80),
+    }, {
+        .name = "polled",
+        .world = WORLD(.num_nodes = 3, .poll_ns = 5000, .loss = 1000),
+        .traffic = TRAFFIC(.num_pairs = 6, .local_pairs = 3, .self_pairs = 2,
+                           .drain = 20000, .lossy = true,
+                           .max_length = 400000, .ops = 60),
+    },
+};
+
+#define NUM_SCENARIOS   (sizeof(scenarios) / sizeof(scenarios[0]))
+
+typedef struct Totals {
+    TrafficCounts traffic;
+    uint64_t runs, misses, restores, lost, retransmits, time;
+} Totals;
+
+static void add(uint64_t *to, uint64_t value)
+{
+    *to += value;
+}
+
+static void sum_up(Totals *totals, const World *world, const Traffic *traffic)
+{
+    add(&totals->traffic.ops, traffic->counts.ops);
+    add(&totals->traffic.bytes, traffic->counts.bytes);
+    add(&totals->traffic.breaks, traffic->counts.breaks);
+    add(&totals->traffic.atomics, traffic->counts.atomics);
+    add(&totals->time, world->now);
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const Node *node = &world->nodes[i];
+
+        add(&totals->runs, node->counts.runs);
+        add(&totals->misses, node->counts.misses);
+        add(&totals->restores, node->counts.restores);
+        add(&totals->lost, node->counts.lost);
+        add(&totals->retransmits, node->core->fns[0]->stats.retransmits);
+    }
+}
+
+#define RETRY_STATS(X) \
+    X(duplicate_request) X(out_of_sequence) X(packet_seq_err) \
+    X(implied_nak_seq_err) X(local_ack_timeout_err)
+
+static void check_clean(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanFn *fn = world->nodes[i].core->fns[0];
+
+#define CHECK_ZERO(name) \
+        if (fn->stats.name) { \
+            world_fail(world, "node %u: " #name " is %" PRIu64 \
+                       " although nothing was lost", i, fn->stats.name); \
+        }
+        RETRY_STATS(CHECK_ZERO)
+    }
+}
+
+/* The hash of the run. */
+static uint64_t run(uint64_t seed, Totals *totals)
+{
+    const Scenario *scenario = &scenarios[seed % NUM_SCENARIOS];
+    World *world = world_create(&scenario->world, seed);
+    Traffic *traffic = traffic_new(world, &scenario->traffic);
+    uint64_t hash;
+
+    while (!traffic_done(traffic)) {
+        for (uint32_t i = 0; i < 256; i++) {
+            world_step(world);
+        }
+        if (world->now > LIMIT_NS) {
+            traffic_describe(traffic);
+            world_fail(world, "it does not come to an end");
+        }
+    }
+    traffic_check(traffic);
+    if (scenario->clean) {
+        check_clean(world);
+    }
+    sum_up(totals, world, traffic);
+    hash = world->hash;
+    traffic_free(traffic);
+    world_destroy(world);
+    return hash;
+}
+
+static uint64_t env_number(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void run_seed(uint64_t number, uint64_t seed)
+{
+    Totals totals = { 0 }, again = { 0 };
+    const char *name = scenarios[seed % NUM_SCENARIOS].name;
+    bool same = run(seed, &totals) == run(seed, &again);
+
+    printf("%sok %" PRIu64 " - seed %" PRIu64 " %s: %" PRIu64 " operations, %"
+           PRIu64 " KiB, %" PRIu64 " atomics, %" PRIu64 " lost, %" PRIu64
+           " sent again, %" PRIu64 " misses, %" PRIu64 " restores, %" PRIu64
+           " breaks in %" PRIu64 " us%s\n", same ? "" : "not ", number, seed,
+           name, totals.traffic.ops, totals.traffic.bytes >> 10,
+           totals.traffic.atomics, totals.lost, totals.retransmits,
+           totals.misses, totals.restores, totals.traffic.breaks,
+           totals.time / 1000, same ? "" : " # not the same twice");
+    fflush(stdout);
+    if (!same) {
+        exit(1);
+    }
+}
+
+int main(void)
+{
+    uint64_t first = env_number("SVAN_SIM_FIRST", 1);
+    uint64_t count = env_number("SVAN_SIM_COUNT", DEFAULT_COUNT);
+
+    if (getenv("SVAN_SIM_SEED")) {
+        first = env_number("SVAN_SIM_SEED", 1);
+        count = 1;
+    }
+    printf("1..%" PRIu64 "\n", count);
+    for (uint64_t i = 0; i < count; i++) {
+        run_seed(i + 1, first + i);
+    }
+    return 0;
+}
