@@ -65,8 +65,9 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
 	struct svan_ib_mr *mr;
 	int err;
 
+	/* ib_core asks for remote rights alone; they imply the local one */
 	mr = svan_mr_alloc(ibpd, 0, le64_to_cpu(dev->caps->max_key_length),
-			   ib_access);
+			   ib_access | IB_ACCESS_LOCAL_WRITE);
 	if (IS_ERR(mr))
 		return ERR_CAST(mr);
 
