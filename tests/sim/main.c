@@ -6,6 +6,7 @@
  *   SVAN_SIM_SEED=n     this seed alone
  *   SVAN_SIM_COUNT=n    so many seeds, from SVAN_SIM_FIRST or 1 on
  *   SVAN_SIM_VERBOSE=1  what the cores trace
+ *   SVAN_SIM_STATS=1    what they count
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -144,6 +145,19 @@ static void check_clean(const World *world)
     }
 }
 
+static void print_stats(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanFn *fn = world->nodes[i].core->fns[0];
+
+#define PRINT(name) \
+        if (fn->stats.name) { \
+            printf("# node %u " #name " %" PRIu64 "\n", i, fn->stats.name); \
+        }
+        SVAN_STATS(PRINT)
+    }
+}
+
 /* The hash of the run. */
 static uint64_t run(uint64_t seed, Totals *totals)
 {
@@ -166,6 +180,9 @@ static uint64_t run(uint64_t seed, Totals *totals)
         check_clean(world);
     }
     sum_up(totals, world, traffic);
+    if (getenv("SVAN_SIM_STATS")) {
+        print_stats(world);
+    }
     hash = world->hash;
     traffic_free(traffic);
     world_destroy(world);

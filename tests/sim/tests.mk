@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The network simulation. SVAN_SIM_COUNT=n runs more seeds, SVAN_SIM_SEED=n one.
+
+$(call program,simulation,asan,$(wildcard sim/*.c),)
+# A scenario is what all have in common, and what it overrides.
+cflags_sim/main := -Wno-override-init
+
+sim: $(out)/asan/simulation
+	$(call run_all,$<)
+
+.PHONY: sim
