@@ -14,7 +14,7 @@ const struct ep_opts ep_defaults = {
 
 const struct conn conn_defaults = {
 	.mtu = IBV_MTU_1024,
-	.timeout = 14,
+	.timeout = 18,		/* 1 s: a busy machine is no lost packet */
 	.retry_cnt = 7,
 	.rnr_retry = 7,
 	.min_rnr_timer = 1,
