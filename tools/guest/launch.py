@@ -71,7 +71,7 @@ class Settings:
         self.svan = setting("SVAN", "1") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
-        self.peer_wait = float(setting("PEER_WAIT", "5"))
+        self.peer_wait = float(setting("PEER_WAIT", "30"))
         if self.vms not in (1, 2):
             sys.exit("VMS is 1 or 2")
         if self.peer and self.vms != 2:
@@ -353,7 +353,8 @@ class Session:
         first, peer = self.guests[0], self.guests[-1]
         if self.settings.peer:
             peer.send("run", self.settings.peer)
-            if not self.wait(peer, "listening", "status", limit=self.settings.peer_wait):
+            if not self.wait(peer, "listening", "asleep", "status",
+                             limit=self.settings.peer_wait):
                 note("B: PEER does not listen on a socket; going on")
             elif "status" in peer.events:
                 note("B: PEER ended with status %d" % peer.status)
@@ -387,7 +388,7 @@ class Session:
         """After the limit: ask the guest what it waits for."""
         try:
             guest.send("explain")
-            if not self.wait(guest, "explained", limit=5):
+            if not self.wait(guest, "explained", limit=20):
                 note("guest %s does not answer any more" % guest.side)
                 guest.interrogate()
         except GuestFailed as failure:
