@@ -165,7 +165,7 @@ struct svan_cmd_create_qp {
 	__u8	log_rq_size;		/* 0..SVAN_RQ_MAX_LOG_SIZE */
 	__u8	log_rq_stride;		/* SVAN_RWQE_MIN/MAX_LOG_STRIDE; 0: no RQ */
 	__u8	reserved0[3];
-	__le32	pd;
+	__le32	pd;			/* ETH: 0 = none */
 	__le32	send_cq;
 	__le32	recv_cq;
 	__le32	uar;

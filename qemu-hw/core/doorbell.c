@@ -31,7 +31,8 @@
  *   nobody: the one that set it will, after its push.
  *
  * The POLLING flag is set as long as the QP is on core->poll, or parked because
- * it waits for room on the wire, and may be a bit longer. See poll_disarm() for how it is cleared.
+ * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
+ * how it is cleared.
  */
 #include "core.h"
 
@@ -367,10 +368,8 @@ static bool poll_has_news(SvanQp *qp, const SvanMem *record)
 {
     const struct svan_qp_dbr *dbr = (const struct svan_qp_dbr *)record->host;
     uint32_t pi = record_load(&dbr->sq_pi);
-    bool flush = qp->state == SVAN_QPS_ERR && qp->log_rq_stride &&
-                 record_load(&dbr->rq_pi) != qp->rq_pi_seen;
 
-    if (pi == qp->sq_pi_polled && !flush) {
+    if (pi == qp->sq_pi_polled) {
         return false;
     }
     qp->sq_pi_polled = pi;

@@ -21,7 +21,7 @@
 typedef struct QpType {
     const SvanTransport *transport;
     uint64_t feature;
-    bool has_pd;
+    bool needs_pd;              /* else PD 0 is none */
 } QpType;
 
 static const QpType qp_types[] = {
@@ -76,7 +76,7 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     uint32_t send_cq = le32toh(cmd->send_cq), recv_cq = le32toh(cmd->recv_cq);
     uint32_t uar = le32toh(cmd->uar);
 
-    if (qp_types[cmd->type].has_pd &&
+    if ((cmd->pd || qp_types[cmd->type].needs_pd) &&
         !svan_table_get(&fn->pds, le32toh(cmd->pd))) {
         return REFUSE(BAD_RESOURCE, pd);
     }
@@ -165,7 +165,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->type = cmd->type;
     qp->flags = cmd->flags;
     qp->transport = qp_types[cmd->type].transport;
-    qp->pd = qp_types[cmd->type].has_pd ? le32toh(cmd->pd) : 0;
+    qp->pd = le32toh(cmd->pd);
     qp->uar = le32toh(cmd->uar);
     qp->owner = fn->uar_owner[qp->uar];
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
@@ -184,7 +184,7 @@ static void qp_hold(SvanQp *qp, int32_t refs)
 {
     uint32_t *pd_refs = svan_table_get(&qp->fn->pds, qp->pd);
 
-    if (qp_types[qp->type].has_pd) {
+    if (pd_refs) {
         *pd_refs += refs;
     }
     qp->send_cq->refs += refs;

@@ -367,6 +367,27 @@ static void an_unreachable_record(void **state)
     assert_null(bench->core->poll_link.next);
 }
 
+/* The flag speaks of sends; in the error state receives are rung for too. */
+static void the_error_state_is_not_polled(void **state)
+{
+    Bench *bench = *state;
+    uint32_t steps;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    svan_qp_error(bench->core, 0, 0);
+    steps = bench->mock->steps;
+    host_dbr(&bench->qp)->rq_pi = htole32(5);   /* which nobody looks at */
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(flag(bench), 0);
+    assert_true(bench->mock->steps > steps);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), 0);
+}
+
 /* A transport that does not look at the record is not called for ever. */
 static void news_are_told_once(void **state)
 {
@@ -405,6 +426,7 @@ int main(void)
         TEST(a_stale_flag_is_cleared),
         TEST(misses_on_the_record),
         TEST(an_unreachable_record),
+        TEST(the_error_state_is_not_polled),
         TEST(news_are_told_once),
     };
 

@@ -13,7 +13,8 @@
 
 #define RINGERS         3
 #define RINGS           20000u
-#define POSTS           30000u
+#define POSTS           150000u
+#define POLL_NS         300u
 #define LIMIT_NS        10000000000ull  /* of anything that must happen */
 
 typedef struct Bench {
@@ -140,13 +141,25 @@ static void no_ring_is_lost(void **state)
     assert_int_equal(fn->doorbells_refused, RINGERS * RINGS);
 }
 
-/* Posts one at a time, so that the engine falls asleep in between. */
+static void spin(uint64_t ns)
+{
+    uint64_t end = clock_ns(NULL) + ns;
+
+    while (clock_ns(NULL) < end) {
+        /* no system call: it would miss the moment */
+    }
+}
+
+/* Posts one at a time, about when the engine stops polling. */
 static void *poster(void *arg)
 {
     Bench *bench = arg;
     HostQp *qp = &bench->qps[0];
+    uint32_t seed = 1;
 
     for (uint32_t i = 1; i <= POSTS; i++) {
+        seed = seed * 1664525 + 1013904223;
+        spin(POLL_NS / 2 + (seed >> 8) % (2 * POLL_NS));
         qp->sq_pi = i;
         host_post(qp);
         if (!wait_for(bench, 0, i)) {
@@ -162,7 +175,7 @@ static void nobody_sleeps_over_a_post(void **state)
     Bench *bench = *state;
     pthread_t runner, thread;
 
-    svan_set_poll(bench->fake->core, 2000);
+    svan_set_poll(bench->fake->core, POLL_NS);
     assert_int_equal(pthread_create(&runner, NULL, engine, bench), 0);
     assert_int_equal(pthread_create(&thread, NULL, poster, bench), 0);
     pthread_join(thread, NULL);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The provider's rings (tools/lib/svan/svan_queue.h), against models that are
+ * too simple to be wrong.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../tools/lib/svan/svan_queue.h"
+
+static uint64_t seed = 1;
+
+static uint32_t draw(uint32_t limit)
+{
+    uint64_t z = seed += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return (z >> 32) % limit;
+}
+
+/* ---- sizes ---- */
+
+static const struct svan_qp_limits limits = {
+    .max_wqebb = 1u << 15, .max_rwqe = 1u << 14, .max_sge = 30,
+    .max_inline = 480,
+};
+
+static void check_layout(const struct svan_qp_cap *want,
+                         const struct svan_qp_layout *layout)
+{
+    size_t sq = (size_t)64 << layout->log_sq_bbs;
+    size_t rq = layout->log_rq_stride ?
+                (size_t)1 << (layout->log_rq_size + layout->log_rq_stride) : 0;
+
+    assert_true(layout->cap.max_send_wr >= want->max_send_wr);
+    assert_true(layout->cap.max_send_sge >= want->max_send_sge);
+    assert_true(layout->cap.max_inline >= want->max_inline);
+    assert_true(layout->cap.max_recv_wr >= want->max_recv_wr);
+    assert_true(layout->cap.max_send_sge <= limits.max_sge);
+    assert_true(layout->cap.max_recv_sge <= limits.max_sge);
+    assert_true(layout->cap.max_inline <= limits.max_inline);
+    /* the promised requests do fit */
+    assert_true((uint64_t)layout->cap.max_send_wr *
+                svan_wqe_sge_bbs(want->max_send_sge) <=
+                1u << layout->log_sq_bbs);
+    assert_true((uint64_t)layout->cap.max_send_wr *
+                svan_wqe_inline_bbs(want->max_inline) <=
+                1u << layout->log_sq_bbs);
+    if (rq) {
+        assert_true(layout->cap.max_recv_sge >= want->max_recv_sge);
+        assert_true(16 + 16 * layout->cap.max_recv_sge <=
+                    1u << layout->log_rq_stride);
+        assert_true(layout->rq_offset >= sq);
+    }
+    /* as the driver wants it: aligned, apart, inside */
+    assert_int_equal(layout->sq_offset, 0);
+    assert_int_equal(layout->rq_offset % 64, 0);
+    assert_int_equal(layout->dbr_offset % 64, 0);
+    assert_true(layout->dbr_offset >= layout->rq_offset + rq);
+    assert_true(layout->dbr_offset >= sq);
+    assert_true(layout->dbr_offset + sizeof(struct svan_qp_dbr) <=
+                layout->length);
+    assert_int_equal(layout->length % SVAN_RING_ALIGN, 0);
+}
+
+static void qp_sizes(void **state)
+{
+    int good = 0;
+
+    for (int i = 0; i < 20000; i++) {
+        struct svan_qp_cap want = {
+            .max_send_wr = draw(1u << draw(17)),
+            .max_recv_wr = draw(1u << draw(16)),
+            .max_send_sge = draw(32), .max_recv_sge = draw(32),
+            .max_inline = draw(490),
+        };
+        struct svan_qp_layout layout;
+        int ret = svan_qp_layout(&want, &limits, &layout);
+
+        if (want.max_send_sge > 30 || want.max_inline > 480 ||
+            want.max_send_wr > 1u << 15 || want.max_recv_wr > 1u << 14 ||
+            (want.max_recv_wr && want.max_recv_sge > 30)) {
+            assert_int_equal(ret, EINVAL);
+        } else if (!ret) {
+            check_layout(&want, &layout);
+            good++;
+        }
+    }
+    assert_true(good > 10000);
+}
+
+static void qp_sizes_at_the_edge(void **state)
+{
+    struct svan_qp_cap want = { .max_send_wr = 1u << 15, .max_send_sge = 2 };
+    struct svan_qp_layout layout;
+
+    assert_int_equal(svan_qp_layout(&want, &limits, &layout), 0);
+    assert_int_equal(layout.log_sq_bbs, 15);
+    assert_int_equal(layout.log_rq_stride, 0);
+    assert_int_equal(layout.rq_offset, 0);
+    want.max_send_sge = 3;
+    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    want = (struct svan_qp_cap) { .max_send_wr = UINT32_MAX };
+    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    want = (struct svan_qp_cap) { .max_recv_wr = UINT32_MAX };
+    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    want = (struct svan_qp_cap) { 0 };
+    assert_int_equal(svan_qp_layout(&want, &limits, &layout), 0);
+    assert_int_equal(layout.cap.max_send_wr, 0);
+    assert_int_equal(layout.cap.max_recv_wr, 0);
+}
+
+static void cq_sizes(void **state)
+{
+    struct svan_cq_layout layout;
+
+    assert_int_equal(svan_cq_layout(0, 4096, &layout), EINVAL);
+    assert_int_equal(svan_cq_layout(4097, 4096, &layout), EINVAL);
+    for (uint32_t cqe = 1; cqe <= 4096; cqe++) {
+        assert_int_equal(svan_cq_layout(cqe, 4096, &layout), 0);
+        assert_true(1u << layout.log_size >= cqe);
+        assert_true(1u << layout.log_size < 2 * cqe);
+        assert_int_equal(layout.dbr_offset, 64u << layout.log_size);
+        assert_true(layout.dbr_offset + 64 <= layout.length);
+        assert_int_equal(layout.length % SVAN_RING_ALIGN, 0);
+    }
+}
+
+/* ---- send queue: requests of one to eight blocks, completed in any portion ---- */
+
+#define LOG_BBS 5
+#define BBS     (1u << LOG_BBS)
+#define MAX_WR  20
+
+typedef struct Posted {
+    uint64_t wr_id;
+    uint32_t index, bbs;
+} Posted;
+
+typedef struct SqModel {
+    struct svan_sq sq;
+    Posted fifo[MAX_WR];
+    uint32_t first, count, used;
+} SqModel;
+
+static void sq_post(SqModel *model, uint32_t bbs, uint64_t wr_id)
+{
+    struct svan_sq *sq = &model->sq;
+    bool room = svan_sq_has_room(sq, sq->pi + bbs, sq->posted);
+
+    assert_int_equal(room, model->used + bbs <= BBS && model->count < MAX_WR);
+    if (!room) {
+        return;
+    }
+    model->fifo[(model->first + model->count++) % MAX_WR] =
+        (Posted) { wr_id, sq->pi, bbs };
+    model->used += bbs;
+    svan_sq_record(sq, sq->pi, sq->pi + bbs, sq->posted + 1, wr_id);
+    sq->pi += bbs;
+    sq->posted++;
+}
+
+/* The request at this place of the queue completes, and all before it with it. */
+static void sq_complete(SqModel *model, uint32_t place)
+{
+    const Posted *last = &model->fifo[(model->first + place) % MAX_WR];
+
+    assert_int_equal(svan_sq_complete(&model->sq, last->index), last->wr_id);
+    for (uint32_t i = 0; i <= place; i++) {
+        model->used -= model->fifo[model->first].bbs;
+        model->first = (model->first + 1) % MAX_WR;
+        model->count--;
+    }
+    assert_int_equal(model->sq.pi - model->sq.ci, model->used);
+    assert_int_equal(model->sq.posted - model->sq.completed, model->count);
+}
+
+static void send_queue(void **state)
+{
+    static struct svan_sq_slot slots[BBS];
+    SqModel model = {
+        /* both counters wrap soon */
+        .sq = { .ring.mask = BBS - 1, .slots = slots, .max_wr = MAX_WR,
+                .pi = 0xffffff00, .ci = 0xffffff00,
+                .posted = 0xffffffc0, .completed = 0xffffffc0 },
+    };
+
+    for (uint64_t i = 0; i < 20000; i++) {
+        sq_post(&model, 1 + draw(1 + draw(8)), i * 77);
+        if (model.count && draw(3) == 0) {
+            sq_complete(&model, draw(model.count));
+        }
+    }
+    assert_true(model.sq.pi < 0x80000000u);
+    svan_sq_reset(&model.sq);
+    assert_true(svan_sq_has_room(&model.sq, BBS, 0));
+    assert_false(svan_sq_has_room(&model.sq, BBS + 1, 0));
+}
+
+static void receive_queue(void **state)
+{
+    uint64_t wr_ids[16];
+    struct svan_rq rq = {
+        .wr_ids = wr_ids, .mask = 15, .max_wr = 16, .log_stride = 6,
+        .pi = 0xfffffff0, .ci = 0xfffffff0,
+    };
+    uint32_t used = 0;
+
+    for (uint64_t i = 0; i < 5000; i++) {
+        if (draw(2)) {
+            assert_int_equal(svan_rq_has_room(&rq, rq.pi), used < 16);
+            if (used < 16) {
+                wr_ids[rq.pi++ & rq.mask] = i;
+                used++;
+            }
+        } else if (used) {
+            /* free-running or not: the slot is what counts */
+            uint32_t index = draw(2) ? rq.ci : rq.ci & rq.mask;
+            uint64_t wanted = wr_ids[rq.ci & rq.mask];
+
+            assert_int_equal(svan_rq_complete(&rq, index), wanted);
+            used--;
+        }
+    }
+    svan_rq_reset(&rq);
+    assert_true(svan_rq_has_room(&rq, 15));
+    assert_false(svan_rq_has_room(&rq, 16));
+}
+
+/* ---- completion queue ---- */
+
+#define LOG_CQ  4
+#define CQ_SIZE (1u << LOG_CQ)
+
+typedef struct CqModel {
+    struct svan_cqe cqes[CQ_SIZE];
+    struct svan_cq_dbr dbr;
+    struct svan_cq_ring ring;
+    uint32_t pi;                        /* the device's */
+    uint32_t qpns[CQ_SIZE], marks[CQ_SIZE];     /* what is to come, in order */
+    uint32_t count;
+} CqModel;
+
+static void cq_init(CqModel *model)
+{
+    memset(model, 0, sizeof(*model));
+    model->ring.cqes = model->cqes;
+    model->ring.dbr = &model->dbr;
+    model->ring.log_size = LOG_CQ;
+}
+
+/* As the device does it. */
+static void cq_write(CqModel *model, uint32_t qpn, uint32_t mark)
+{
+    struct svan_cqe *cqe = &model->cqes[model->pi & (CQ_SIZE - 1)];
+    uint32_t ci = svan_le32_to_cpu(model->dbr.ci);
+
+    if (model->pi - ci == CQ_SIZE) {
+        return;
+    }
+    cqe->qpn = svan_cpu_to_le32(qpn);
+    cqe->wqe_index = svan_cpu_to_le32(mark);
+    cqe->owner = ((model->pi >> LOG_CQ) & 1 ? 0 : SVAN_CQE_PHASE) |
+                 (mark & 1 ? SVAN_CQE_SOLICITED : 0);
+    model->pi++;
+    model->qpns[model->count] = qpn;
+    model->marks[model->count++] = mark;
+}
+
+static void model_remove(CqModel *model, uint32_t at)
+{
+    model->count--;
+    memmove(&model->qpns[at], &model->qpns[at + 1],
+            (model->count - at) * sizeof(model->qpns[0]));
+    memmove(&model->marks[at], &model->marks[at + 1],
+            (model->count - at) * sizeof(model->marks[0]));
+}
+
+static void cq_read(CqModel *model)
+{
+    struct svan_cqe *cqe = svan_cq_valid_entry(&model->ring, model->ring.ci);
+
+    if (!model->count) {
+        assert_null(cqe);
+        return;
+    }
+    assert_non_null(cqe);
+    assert_int_equal(svan_le32_to_cpu(cqe->qpn), model->qpns[0]);
+    assert_int_equal(svan_le32_to_cpu(cqe->wqe_index), model->marks[0]);
+    assert_int_equal(!!(cqe->owner & SVAN_CQE_SOLICITED), model->marks[0] & 1);
+    model->ring.ci++;
+    svan_cq_publish(&model->ring);
+    model_remove(model, 0);
+}
+
+static void cq_clean(CqModel *model, uint32_t qpn)
+{
+    uint32_t wanted = 0;
+
+    for (uint32_t i = 0; i < model->count;) {
+        if (model->qpns[i] == qpn) {
+            model_remove(model, i);
+            wanted++;
+        } else {
+            i++;
+        }
+    }
+    assert_int_equal(svan_cq_clean(&model->ring, qpn), wanted);
+    assert_int_equal(svan_le32_to_cpu(model->dbr.ci), model->ring.ci);
+    assert_int_equal(model->pi - model->ring.ci, model->count);
+}
+
+static void completion_queue(void **state)
+{
+    CqModel model;
+
+    cq_init(&model);
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint32_t what = draw(10);
+
+        if (what < 5) {
+            cq_write(&model, draw(4), i);
+        } else if (what < 9) {
+            cq_read(&model);
+        } else {
+            cq_clean(&model, draw(5));
+        }
+    }
+}
+
+static void cleaning_full_and_empty_rings(void **state)
+{
+    CqModel model;
+
+    cq_init(&model);
+    assert_int_equal(svan_cq_clean(&model.ring, 1), 0);
+    for (uint32_t round = 0; round < 5; round++) {
+        for (uint32_t i = 0; i < CQ_SIZE + 3; i++) {
+            cq_write(&model, 7, i);
+        }
+        assert_int_equal(model.count, CQ_SIZE);
+        assert_int_equal(svan_cq_clean(&model.ring, 8), 0);
+        cq_clean(&model, 7);
+        cq_read(&model);
+        cq_write(&model, 9, round);
+        cq_read(&model);
+    }
+}
+
+/* ---- doorbell records ---- */
+
+static void records(void **state)
+{
+    struct svan_qp_dbr dbr = { 0 };
+
+    assert_true(svan_dbr_publish(&dbr, &dbr.sq_pi, 0x12345678));
+    assert_int_equal(svan_le32_to_cpu(dbr.sq_pi), 0x12345678);
+    dbr.device_flags = svan_cpu_to_le32(SVAN_QP_DBR_POLLING | 0x80);
+    assert_false(svan_dbr_publish(&dbr, &dbr.rq_pi, 5));
+    assert_int_equal(svan_le32_to_cpu(dbr.rq_pi), 5);
+    dbr.device_flags = svan_cpu_to_le32(0x80);
+    assert_true(svan_dbr_publish(&dbr, &dbr.rq_pi, 6));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(qp_sizes),
+        cmocka_unit_test(qp_sizes_at_the_edge),
+        cmocka_unit_test(cq_sizes),
+        cmocka_unit_test(send_queue),
+        cmocka_unit_test(receive_queue),
+        cmocka_unit_test(completion_queue),
+        cmocka_unit_test(cleaning_full_and_empty_rings),
+        cmocka_unit_test(records),
+    };
+
+    return cmocka_run_group_tests_name("provider", tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A MISS anywhere: whatever was done comes out the same when any one map of it
+ * misses, or when every page misses in every step.
+ */
+#include "unit.h"
+
+typedef void Scenario(Host *host);
+
+static void queries(Host *host)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_CAPS);
+    uint64_t pages = fake_alloc(host->fake, 8192, 4096);
+
+    cmd.query.addr = htole64(pages + 4096 - 64);
+    cmd.query.length = htole32(4096);
+    host_must(host, &cmd);
+    cmd = host_cmd_init(SVAN_CMD_ETH_SET_MCAST);
+    cmd.eth_mcast.addr = htole64(pages);
+    cmd.eth_mcast.count = htole32(5);
+    host_must(host, &cmd);
+    host_object(host, SVAN_CMD_QUERY_KEY, host->all_key);
+    host_object(host, SVAN_CMD_QUERY_KEY, 0x77700);
+}
+
+static void objects(Host *host)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+
+    cmd.hdr.flags = htole16(SVAN_CMD_NOTIFY);
+    for (uint32_t i = 0; i < 3; i++) {
+        HostCq cq = host_cq(host, 4);
+        HostQp qp = host_qp(host, &cq, &cq, NULL);
+
+        host_connect(&qp, &qp);
+        host_must(host, &cmd);
+        if (i) {
+            host_object(host, SVAN_CMD_DESTROY_CQ, cq.cqn);
+            host_object(host, SVAN_CMD_DESTROY_QP, qp.qpn);
+            host_object(host, SVAN_CMD_DESTROY_CQ, cq.cqn);
+        }
+    }
+}
+
+static void fill(Host *host, uint64_t bus, uint32_t len)
+{
+    uint8_t *bytes = fake_ram(host->fake, bus);
+
+    for (uint32_t i = 0; i < len; i++) {
+        bytes[i] = i * 13 + i / 251;
+    }
+}
+
+/* Through a table of four levels, to other pages than it comes from. */
+static void transfers(Host *host)
+{
+    HostCq cq = host_cq(host, 5);
+    HostQp a = host_qp(host, &cq, &cq, NULL), b = host_qp(host, &cq, &cq, NULL);
+    uint64_t src = fake_alloc(host->fake, 20480, 4096);
+    uint64_t dst = fake_alloc(host->fake, 20480, 4096);
+    struct svan_cmd_create_key key = {
+        .kind = SVAN_KEY_PINNED, .levels = 4, .page_shift = 12,
+        .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
+        .pd = htole32(host->pd), .va = htole64(0x10000000123),
+        .length = htole64(20000),
+        .table = htole64(host_mtt(host, dst, 5, 4, 12, true)),
+    };
+    HostSend send = {
+        .flags = SVAN_WQE_SIGNALED, .addr = src + 7, .length = 10000,
+        .remote = 0x10000000123, .rkey = host_key(host, &key),
+    };
+    static const uint8_t opcodes[] = {
+        SVAN_WQE_RDMA_WRITE, SVAN_WQE_SEND, SVAN_WQE_RDMA_WRITE_IMM,
+        SVAN_WQE_RDMA_READ,
+    };
+
+    fill(host, src, 20480);
+    host_connect(&a, &b);
+    for (uint32_t i = 0; i < SIZE(opcodes); i++) {
+        host_recv(&b, dst + 12000, 8192 + 4096 * 1);
+        send.opcode = opcodes[i];
+        send.addr = src + 7 + i * 256;
+        host_send(&a, &send);
+        host_post(&a);
+        host_cq_arm(&cq, i & 1);
+        fake_run(host->fake);
+        cq.ci = svan_cq_get(host_fn(host), cq.cqn)->pi;
+    }
+    assert_int_equal(host_state(&a), SVAN_QPS_RTS);
+    assert_int_equal(cq.ci, 6);
+}
+
+static void ethernet(Host *host)
+{
+    HostCq cq = host_cq(host, 4);
+    HostQpAttr attr = { .type = SVAN_QPT_ETH };
+    HostQp qp = host_qp(host, &cq, &cq, &attr);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
+    uint64_t buffer = fake_alloc(host->fake, 32768, 4096);
+    HostSend send = {
+        .opcode = SVAN_WQE_ETH_SEND, .flags = SVAN_WQE_SIGNALED,
+        .addr = buffer + 16384, .length = 5000,
+    };
+    SvanFrame *frame;
+
+    fill(host, buffer + 16384, 5000);
+    host_eth_rts(&qp);
+    cmd.eth_filter.qpn = htole32(qp.qpn);
+    cmd.eth_filter.flags = SVAN_CMD_ETH_PROMISC;
+    cmd.eth_filter.max_frame = htole32(9000);
+    host_must(host, &cmd);
+    host_recv(&qp, buffer + 5, 9000);
+    host_send(&qp, &send);
+    host_post(&qp);
+    fake_run(host->fake);
+    frame = fake_frame(host->fake);
+    assert_non_null(frame);
+    assert_int_equal(frame->len, 5000);
+    assert_memory_equal(frame->data, fake_ram(host->fake, buffer + 16384),
+                        5000);
+    assert_true(svan_frame_in(host->fake->core, frame));
+    fake_run(host->fake);
+    assert_memory_equal(fake_ram(host->fake, buffer + 5),
+                        fake_ram(host->fake, buffer + 16384), 5000);
+}
+
+/* Guest memory when all is done; the caller's to free. */
+static uint8_t *outcome(Scenario *scenario, uint64_t miss_at,
+                        uint32_t miss_every, uint64_t *maps, uint64_t *misses)
+{
+    Fake *fake = fake_create(NULL);
+    uint8_t *ram = malloc(FAKE_RAM_SIZE);
+    Host *host;
+
+    fake->miss_at = miss_at;
+    fake->miss_every = miss_every;
+    host = host_create(fake, 0, 1);
+    scenario(host);
+    fake_run(fake);
+    memcpy(ram, fake->ram, FAKE_RAM_SIZE);
+    *maps = fake->maps;
+    *misses = fake->misses;
+    host_destroy(host);
+    fake_destroy(fake);
+    return ram;
+}
+
+static void check_scenario(Scenario *scenario)
+{
+    uint64_t maps, maps2, misses;
+    uint8_t *want = outcome(scenario, 0, 0, &maps, &misses), *got;
+
+    for (uint32_t every = 1; every <= 4; every++) {
+        got = outcome(scenario, 0, every, &maps2, &misses);
+        assert_true(misses > maps / 20);
+        assert_memory_equal(got, want, FAKE_RAM_SIZE);
+        free(got);
+    }
+    for (uint64_t at = 1; at <= maps; at += 1 + at / 64) {
+        got = outcome(scenario, at, 0, &maps2, &misses);
+        assert_int_equal(misses, 1);
+        assert_memory_equal(got, want, FAKE_RAM_SIZE);
+        free(got);
+    }
+    free(want);
+}
+
+static void of_queries(void **state)
+{
+    check_scenario(queries);
+}
+
+static void of_objects(void **state)
+{
+    check_scenario(objects);
+}
+
+static void of_transfers(void **state)
+{
+    check_scenario(transfers);
+}
+
+static void of_ethernet(void **state)
+{
+    check_scenario(ethernet);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_queries),
+        cmocka_unit_test(of_objects),
+        cmocka_unit_test(of_transfers),
+        cmocka_unit_test(of_ethernet),
+    };
+
+    return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
+}

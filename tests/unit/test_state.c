@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Saving and loading: what is loaded is saved to the same octets and behaves the
+ * same; a damaged stream is refused or leads to a sane device.
+ */
+#include "unit.h"
+
+typedef struct Bench {
+    Fake *fake;
+    Host *host;
+    HostCq cq;
+    HostQp a, b, eth;
+    uint64_t src, dst;
+} Bench;
+
+static SvanFrame *frame_of(uint32_t len)
+{
+    SvanFrame *frame = svan_frame_alloc(len);
+
+    frame->len = len;
+    for (uint32_t i = 0; i < len; i++) {
+        frame->data[i] = i < 6 ? 0xff : i * 7;
+    }
+    return frame;
+}
+
+static void set_filter(Bench *bench)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
+
+    cmd.eth_filter.qpn = htole32(bench->eth.qpn);
+    cmd.eth_filter.max_frame = htole32(9000);
+    host_must(bench->host, &cmd);
+    cmd = host_cmd_init(SVAN_CMD_ETH_SET_MCAST);
+    cmd.eth_mcast.addr = htole64(FAKE_RAM_BASE);
+    cmd.eth_mcast.count = htole32(3);
+    host_must(bench->host, &cmd);
+}
+
+/* A device in the middle of many things. */
+static int setup(void **state)
+{
+    Bench *bench = calloc(1, sizeof(*bench));
+    HostQpAttr eth = { .type = SVAN_QPT_ETH };
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_MODERATE_CQ);
+
+    bench->fake = fake_create(NULL);
+    bench->host = host_create(bench->fake, 0, 1);
+    bench->cq = host_cq(bench->host, 6);
+    bench->a = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+    bench->b = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+    bench->eth = host_qp(bench->host, &bench->cq, &bench->cq, &eth);
+    bench->src = fake_alloc(bench->fake, 65536, 4096);
+    bench->dst = fake_alloc(bench->fake, 65536, 4096);
+    host_connect(&bench->a, &bench->b);
+    host_eth_rts(&bench->eth);
+    set_filter(bench);
+    host_uar(bench->host, 77);
+    cmd.moderate_cq.cqn = htole32(bench->cq.cqn);
+    cmd.moderate_cq.count = htole16(50);
+    cmd.moderate_cq.period_us = htole16(60000);
+    host_must(bench->host, &cmd);
+    for (uint32_t i = 0; i < 65536; i++) {
+        ((uint8_t *)fake_ram(bench->fake, bench->src))[i] = i * 11 + i / 256;
+    }
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Bench *bench = *state;
+
+    fake_destroy(bench->fake);
+    host_destroy(bench->host);
+    free(bench);
+    return 0;
+}
+
+static void make_busy(Bench *bench)
+{
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = bench->src, .length = 65536, .remote = bench->dst,
+        .rkey = bench->host->all_key,
+    };
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+
+    host_send(&bench->a, &send);
+    host_post(&bench->a);
+    host_cq_arm(&bench->cq, false);
+    for (uint32_t i = 0; i < 3; i++) {
+        svan_run(bench->fake->core);
+    }
+    svan_frame_in(bench->fake->core, frame_of(100));
+    svan_frame_in(bench->fake->core, frame_of(5000));
+    host_ring(&bench->b, SVAN_UAR_RQ_DB, 2);
+    svan_event(host_fn(bench->host), SVAN_EVENT_QP_REQ_ERR, 9, 9);
+    cmd.hdr.flags = htole16(SVAN_CMD_NOTIFY);
+    host_cmd_post(bench->host, &cmd);
+    host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi);
+    host_write(bench->host, SVAN_REG_TEST_SCRATCH, 0x1234);
+    host_write(bench->host, SVAN_REG_TEST_DMA_CTRL, SVAN_TEST_DMA_CLEAR);
+}
+
+static void loading_and_saving_again(void **state)
+{
+    Bench *bench = *state;
+    size_t len, len2;
+    void *stream, *stream2;
+    uint32_t next;
+
+    make_busy(bench);
+    stream = svan_save(bench->fake->core, &len);
+    assert_non_null(stream);
+    assert_true(fake_restore(bench->fake));
+    stream2 = svan_save(bench->fake->core, &len2);
+    assert_int_equal(len, len2);
+    assert_memory_equal(stream, stream2, len);
+    free(stream);
+    free(stream2);
+    assert_int_equal(host_read(bench->host, SVAN_REG_TEST_SCRATCH), 0x1234);
+    assert_int_equal(bench->fake->core->rx_frames, 2);
+    next = host_fn(bench->host)->qps.next;
+    assert_int_equal(host_qp(bench->host, &bench->cq, &bench->cq, NULL).qpn,
+                     next);
+}
+
+static void check_transfer(Bench *bench)
+{
+    struct svan_cqe cqe;
+
+    fake_run(bench->fake);
+    assert_true(host_cq_poll(&bench->cq, &cqe));
+    assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+    assert_memory_equal(fake_ram(bench->fake, bench->src),
+                        fake_ram(bench->fake, bench->dst), 65536);
+}
+
+/* A transfer through a restoration after each single run. */
+static void a_transfer_survives_at_every_step(void **state)
+{
+    Bench *bench = *state;
+    struct svan_eqe eqe;
+    uint32_t restores = 0;
+    SvanRun run;
+
+    make_busy(bench);
+    do {
+        assert_true(fake_restore(bench->fake));
+        restores++;
+        run = svan_run(bench->fake->core);
+    } while (run == SVAN_RUN_MORE && restores < 1000);
+    assert_in_range(restores, 20, 999);
+    check_transfer(bench);
+    assert_true(host_eq_poll(bench->host, 0, &eqe));
+    assert_int_equal(eqe.type, SVAN_EVENT_QP_REQ_ERR);
+    assert_true(host_eq_poll(bench->host, 0, &eqe));
+    assert_int_equal(eqe.type, SVAN_EVENT_CMD);
+    assert_false(host_eq_poll(bench->host, 1, &eqe));
+    fake_advance(bench->fake, 60000000);        /* the moderation timer */
+    assert_true(host_eq_poll(bench->host, 1, &eqe));
+    assert_int_equal(host_fn(bench->host)->stats.eth_rx_no_buffer, 2);
+}
+
+static void saving_changes_nothing(void **state)
+{
+    Bench *bench = *state;
+    struct svan_cmd_resp resp;
+
+    make_busy(bench);
+    for (uint32_t i = 0; i < 5; i++) {
+        size_t len;
+
+        free(svan_save(bench->fake->core, &len));
+        svan_run(bench->fake->core);
+    }
+    check_transfer(bench);
+    assert_true(host_cmd_resp(bench->host, bench->host->cmd_pi - 1, &resp));
+}
+
+/* Every truncation is refused, and leaves a device that can be used. */
+static void truncations(void **state)
+{
+    Bench *bench = *state;
+    uint8_t *stream;
+    size_t len;
+    Host *host;
+
+    make_busy(bench);
+    stream = svan_save(bench->fake->core, &len);
+    for (size_t cut = 0; cut < len; cut += cut < 4000 ? 1 : 7) {
+        uint8_t *copy = malloc(cut ? cut : 1);
+
+        memcpy(copy, stream, cut);
+        assert_false(svan_load(bench->fake->core, copy, cut));
+        assert_int_equal(host_fn(bench->host)->qps.used, 0);
+        assert_int_equal(bench->fake->core->heap_len, 0);
+        assert_int_equal(bench->fake->core->rx_frames, 0);
+        free(copy);
+    }
+    fake_run(bench->fake);
+    host = host_create(bench->fake, 0, 1);
+    host_destroy(host);
+    assert_true(svan_load(bench->fake->core, stream, len));
+    check_transfer(bench);
+    free(stream);
+}
+
+static void something_behind_the_end(void **state)
+{
+    Bench *bench = *state;
+    uint8_t *stream;
+    size_t len;
+
+    stream = svan_save(bench->fake->core, &len);
+    stream = realloc(stream, len + 1);
+    stream[len] = 0;
+    assert_false(svan_load(bench->fake->core, stream, len + 1));
+    assert_true(svan_load(bench->fake->core, stream, len));
+    free(stream);
+}
+
+static void another_configuration(void **state)
+{
+    Bench *bench = *state;
+    SvanConfig config = bench->fake->config;
+    Fake *other;
+    void *stream;
+    size_t len;
+
+    stream = svan_save(bench->fake->core, &len);
+    config.max_qp *= 2;
+    other = fake_create(&config);
+    assert_false(svan_load(other->core, stream, len));
+    fake_destroy(other);
+    config.max_qp /= 2;
+    config.num_vfs = 1;
+    other = fake_create(&config);
+    assert_false(svan_load(other->core, stream, len));
+    fake_destroy(other);
+    free(stream);
+}
+
+/* One octet is changed: refused, or a device that runs and can be reset. */
+static void damaged_octets(void **state)
+{
+    Bench *bench = *state;
+    uint32_t refused = 0;
+    uint8_t *stream;
+    size_t len;
+
+    make_busy(bench);
+    stream = svan_save(bench->fake->core, &len);
+    for (size_t at = 0; at < len; at++) {
+        uint8_t good = stream[at];
+        Fake *fake = bench->fake;
+
+        stream[at] ^= 1 << at % 8;
+        refused += !svan_load(fake->core, stream, len);
+        for (uint32_t i = 0; i < 200; i++) {
+            svan_run(fake->core);
+        }
+        svan_reset(fake->core, 0);
+        stream[at] = good;
+    }
+    assert_true(refused > 500);         /* most octets may be anything */
+    assert_true(svan_load(bench->fake->core, stream, len));
+    free(stream);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(loading_and_saving_again),
+        TEST(a_transfer_survives_at_every_step),
+        TEST(saving_changes_nothing),
+        TEST(truncations),
+        TEST(something_behind_the_end),
+        TEST(another_configuration),
+        TEST(damaged_octets),
+    };
+
+    return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
