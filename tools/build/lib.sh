@@ -127,6 +127,27 @@ write_if_changed() {
 	fi
 }
 
+# replace_files NEW DIR [FIND-TEST...]: make DIR hold the files of NEW, of those in
+# it that pass the tests; each changes at once, so that a guest which starts
+# meanwhile sees the old or the new. NEW is consumed.
+replace_files() {
+	local new=$1 dir=$2 file
+	shift 2
+	mkdir -p "$dir"
+	(cd "$new" && find . ! -type d) | while read -r file; do
+		mkdir -p "$(dirname "$dir/$file")"
+		if [ -L "$new/$file" ] || ! cmp -s "$new/$file" "$dir/$file"; then
+			mv -T "$new/$file" "$dir/$file"
+		fi
+		printf '%s\n' "$file"
+	done | sort >"$new.list"
+	(cd "$dir" && find . ! -type d "$@") | sort | comm -13 "$new.list" - |
+	while read -r file; do
+		rm -f "${dir:?}/$file"
+	done
+	rm -rf "$new" "$new.list"
+}
+
 # mmdebstrap needs real root, or subordinate ids and newuidmap.
 root_mode() {
 	if [ "$(id -u)" = 0 ]; then

@@ -54,12 +54,11 @@ build() {
 
 # Without debug information, which stays in the farm: it travels in an initramfs.
 collect() {
-	local module name
-	rm -f "$out"/*.ko
-	find "$farm" -name '*.ko' | while read -r module; do
-		name=${module##*/}
-		"$SVAN_TOP/tools/build/in-root" strip --strip-debug -o "$out/$name" "$module"
-	done
+	rm -rf "$out/new"
+	mkdir -p "$out/new"
+	find "$farm" -name '*.ko' -exec cp -t "$out/new" {} +
+	"$SVAN_TOP/tools/build/in-root" strip --strip-debug "$out"/new/*.ko
+	replace_files "$out/new" "$out" -name '*.ko' -path './*.ko' ! -path '*/*/*'
 }
 
 exec {lock}>"$SVAN_LOGS/modules-$kind.lock"

@@ -69,23 +69,24 @@ configure() {
 }
 
 collect() {
-	local file
-	rm -rf "$out"
-	mkdir -p "$out"
-	cp -a "$obj"/lib/libsvan*.so* "$out"
-	[ -e "$out/libsvan-rdmav$RDMA_CORE_ABI.so" ] ||
+	local file new=$out.new
+	rm -rf "$new"
+	mkdir -p "$new"
+	cp -a "$obj"/lib/libsvan*.so* "$new"
+	[ -e "$new/libsvan-rdmav$RDMA_CORE_ABI.so" ] ||
 		die "no libsvan-rdmav$RDMA_CORE_ABI.so was built: has the ABI number changed?"
-	echo 'driver svan' >"$out/svan.driver"
+	echo 'driver svan' >"$new/svan.driver"
 	for file in "$obj"/include/infiniband/svan*.h; do
 		[ -e "$file" ] || continue
-		mkdir -p "$out/include/infiniband"
-		cp -L "$file" "$out/include/infiniband"
+		mkdir -p "$new/include/infiniband"
+		cp -L "$file" "$new/include/infiniband"
 	done
 	for file in "$obj"/lib/pkgconfig/libsvan*.pc; do
 		[ -e "$file" ] || continue
-		mkdir -p "$out/pkgconfig"
-		cp -L "$file" "$out/pkgconfig"
+		mkdir -p "$new/pkgconfig"
+		cp -L "$file" "$new/pkgconfig"
 	done
+	replace_files "$new" "$out"
 }
 
 take_lock "rdma-core-$key"
