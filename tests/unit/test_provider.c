@@ -137,7 +137,7 @@ static void cq_sizes(void **state)
 
 #define LOG_BBS 5
 #define BBS     (1u << LOG_BBS)
-#define MAX_WR  20
+#define MAX_WR  9
 
 typedef struct Posted {
     uint64_t wr_id;
