@@ -118,16 +118,34 @@ static void svan_engine_retire(SvanEngine *e, bool more)
     qemu_mutex_unlock(&e->lock);
 }
 
+/* Now and then: is polling a good idea? */
+static void svan_engine_adapt(SvanState *s, int64_t now, bool polling)
+{
+    SvanEngine *e = &s->engine;
+    bool poll;
+
+    if (!e->adaptive) {
+        return;
+    }
+    poll = svan_spare_look(&e->spare, now, polling);
+    if (poll != e->polling) {
+        e->polling = poll;
+        svan_set_poll(e->core, poll ? s->poll_ns : 0);
+    }
+}
+
 /*
  * Epochs until there is nothing to do, a miss, or the time is over. Engine lock
  * held before and after, but not all the time.
  */
-static SvanRun svan_engine_quantum(SvanState *s, int64_t end, bool poll)
+static SvanRun svan_engine_quantum(SvanState *s, int64_t now, int64_t end,
+                                   bool poll)
 {
     SvanEngine *e = &s->engine;
     SvanRun result = SVAN_RUN_IDLE;
     unsigned epochs = 0;
 
+    svan_engine_adapt(s, now, false);
     while (!e->stopped) {
         if (qatomic_read(&e->kicked)) {
             qatomic_set(&e->kicked, false);
@@ -148,9 +166,11 @@ static SvanRun svan_engine_quantum(SvanState *s, int64_t end, bool poll)
             if (svan_bql_wanted(s)) {
                 svan_bql_schedule(s);
             }
-            if (get_clock() > end) {
+            now = get_clock();
+            if (now > end) {
                 break;
             }
+            svan_engine_adapt(s, now, result == SVAN_RUN_POLL);
         }
         if (qatomic_read(&e->waiters)) {
             svan_engine_let_in(e);
@@ -185,7 +205,7 @@ static void svan_engine_bh(void *opaque)
 {
     SvanState *s = opaque;
     SvanEngine *e = &s->engine;
-    int64_t end = get_clock() + SVAN_IOTHREAD_NS;
+    int64_t now = get_clock(), end = now + SVAN_IOTHREAD_NS;
     SvanRun result;
 
     qatomic_set(&e->scheduled, false);
@@ -194,14 +214,17 @@ static void svan_engine_bh(void *opaque)
     if (!svan_engine_engage(e, true)) {
         return;
     }
+    svan_spare_begin(&e->spare);
     do {
-        result = svan_engine_quantum(s, end, true);
+        result = svan_engine_quantum(s, now, end, true);
         if (result == SVAN_RUN_MISS ||
             (result != SVAN_RUN_MORE && svan_bql_wanted(s))) {
             /* waiting for the BQL delays nothing now */
             svan_engine_between(s, result);
         }
-    } while (!e->stopped && result != SVAN_RUN_IDLE && get_clock() < end);
+        now = get_clock();
+    } while (!e->stopped && result != SVAN_RUN_IDLE && now < end);
+    svan_spare_end(&e->spare);
     svan_engine_retire(e, result != SVAN_RUN_IDLE);
 }
 
@@ -228,14 +251,15 @@ bool svan_engine_enter(SvanState *s, MemTxAttrs attrs)
 void svan_engine_leave(SvanState *s)
 {
     SvanEngine *e = &s->engine;
-    int64_t end = get_clock() + s->quantum_ns;
+    int64_t now = get_clock(), end = now + s->quantum_ns;
     SvanRun result;
 
     object_ref(OBJECT(s));
     bql_unlock();
     for (;;) {
-        result = svan_engine_quantum(s, end, false);
-        if (result != SVAN_RUN_MISS || get_clock() > end) {
+        result = svan_engine_quantum(s, now, end, false);
+        now = get_clock();
+        if (result != SVAN_RUN_MISS || now > end) {
             break;
         }
         svan_engine_between(s, result);
@@ -332,6 +356,8 @@ static bool svan_engine_mode(SvanState *s, Error **errp)
         return false;
     }
     s->engine.run_inline = possible && mode != SVAN_ENGINE_IOTHREAD;
+    s->engine.adaptive = mode == SVAN_ENGINE_AUTO && s->poll_ns;
+    s->config.poll_ns = mode == SVAN_ENGINE_IOTHREAD ? s->poll_ns : 0;
     return true;
 }
 
@@ -343,6 +369,7 @@ void svan_engine_init(SvanState *s)
     e->deadline = INT64_MAX;
     e->armed = INT64_MAX;
     e->stopped = true;
+    svan_spare_init(&e->spare);
 }
 
 bool svan_engine_start(SvanState *s, Error **errp)
@@ -374,7 +401,7 @@ bool svan_engine_start(SvanState *s, Error **errp)
     e->vm_state = qdev_add_vm_change_state_handler(DEVICE(s),
                                                    svan_engine_vm_state, s);
     e->stopped = !runstate_is_running();
-    trace_svan_engine_start(e->run_inline, s->poll_ns);
+    trace_svan_engine_start(e->run_inline, e->adaptive, s->poll_ns);
     return true;
 }
 

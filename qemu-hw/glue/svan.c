@@ -359,7 +359,6 @@ static bool svan_configure(SvanState *s, Error **errp)
     s->config.max_cq = s->max_cq;
     s->config.max_key = s->max_key;
     s->config.max_rx_frames = s->max_rx_frames;
-    s->config.poll_ns = s->poll_ns;
     return true;
 }
 
@@ -377,6 +376,7 @@ static bool svan_create_core(SvanState *s, Error **errp)
     }
     svan_engine_lock(e);
     e->core = core;
+    e->polling = s->config.poll_ns != 0;
     svan_engine_unlock(e);
     return true;
 }
@@ -554,7 +554,7 @@ static const Property svan_properties[] = {
     DEFINE_PROP_LINK("iothread", SvanState, iothread, TYPE_IOTHREAD,
                      IOThread *),
     DEFINE_PROP_STRING("engine", SvanState, engine_mode),
-    DEFINE_PROP_UINT32("poll-ns", SvanState, poll_ns, 0),
+    DEFINE_PROP_UINT32("poll-ns", SvanState, poll_ns, 50000),
     DEFINE_PROP_UINT32("quantum-ns", SvanState, quantum_ns, 20000),
     DEFINE_PROP_ON_OFF_AUTO("atomics", SvanState, atomics, ON_OFF_AUTO_AUTO),
     DEFINE_PROP_UINT32("link-speed", SvanState, link_mbps, 100000),
@@ -573,9 +573,10 @@ static const struct {
     { "iothread", "ID of an iothread to run the engine; default: one of its "
       "own" },
     { "engine", "who runs the engine: inline (the vCPU that rings, then the "
-      "iothread), iothread, auto (inline where the accelerator allows it)" },
-    { "poll-ns", "how long the iothread polls the doorbell records of idle "
-      "queues; 0: never" },
+      "iothread), iothread, auto (as inline where the accelerator allows it, "
+      "and polling while a host core is free)" },
+    { "poll-ns", "how long the iothread polls the doorbell record of an idle "
+      "queue, with engine=auto and engine=iothread; 0: never" },
     { "quantum-ns", "how long a vCPU that rings runs the engine before the "
       "iothread goes on" },
     { "atomics", "announce operations atomic with the vCPUs': on, off, auto "
