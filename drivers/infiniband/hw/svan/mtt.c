@@ -60,8 +60,10 @@ static void svan_mtt_free_tables(struct svan_mtt *mtt)
 {
 	u32 i;
 
-	for (i = 0; i < mtt->layout.num_tables; i++)
+	for (i = 0; i < mtt->layout.num_tables; i++) {
 		free_page((unsigned long)mtt->tables[i].entries);
+		cond_resched();
+	}
 	kvfree(mtt->tables);
 	mtt->tables = NULL;
 }
@@ -101,7 +103,8 @@ static void svan_mtt_fill_leaves(struct svan_mtt *mtt, struct ib_umem *umem)
 		mtt->tables[i / SVAN_MTT_TABLE_ENTRIES]
 			.entries[i % SVAN_MTT_TABLE_ENTRIES] =
 			cpu_to_le64(svan_mtt_present(dma, umem->writable));
-		i++;
+		if (++i % SVAN_MTT_TABLE_ENTRIES == 0)
+			cond_resched();
 	}
 }
 

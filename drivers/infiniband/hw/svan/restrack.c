@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What `rdma -d resource show` tells beyond what ib_core knows by itself. */
+/* What `rdma -dd resource show` tells beyond what ib_core knows by itself. */
 
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
