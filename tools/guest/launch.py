@@ -132,7 +132,8 @@ class Guest:
         return self.settings.shell and self.side == "A"
 
     def command(self, fds):
-        """QEMU's command line."""
+        """QEMU's command line. The root's slot comes before those QEMU chooses, so that
+        it is vda whatever else is plugged in."""
         args = self.settings.args
         accel = "tcg,thread=multi" if args.accel == "tcg" else args.accel
         line = [args.qemu, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -144,8 +145,8 @@ class Guest:
                 "-chardev", "file,id=console,path=" + self.file("console.log"),
                 "-serial", "chardev:console",
                 "-drive", "if=none,id=root,format=raw,readonly=on,file=" + args.image,
-                "-device", "virtio-blk-pci,drive=root,addr=2",
-                "-device", "virtio-serial-pci,addr=3", "-device", "virtio-rng-pci,addr=4",
+                "-device", "virtio-blk-pci,drive=root,addr=1",
+                "-device", "virtio-serial-pci,addr=2", "-device", "virtio-rng-pci,addr=3",
                 "-chardev", "socket,id=qmp,fd=%d" % fds["qmp"], "-mon", "chardev=qmp,mode=control"]
         for port in PORTS:
             line += ["-chardev", "socket,id=%s,fd=%d" % (port, fds[port]),
@@ -153,8 +154,9 @@ class Guest:
         if self.interactive():
             line += ["-chardev", "stdio,id=tty,signal=off", "-device", "virtconsole,chardev=tty"]
         if self.settings.share:
-            line += ["-virtfs", "local,mount_tag=share,security_model=none,multidevs=remap,path="
-                     + os.path.abspath(self.settings.share).replace(",", ",,")]
+            line += ["-fsdev", "local,id=share,security_model=none,multidevs=remap,path="
+                     + os.path.abspath(self.settings.share).replace(",", ",,"),
+                     "-device", "virtio-9p-pci,fsdev=share,mount_tag=share,addr=4"]
         return line + self.wire_args() + shlex.split(setting("QEMU_ARGS", ""))
 
     def wire_args(self):
