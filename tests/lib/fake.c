@@ -83,6 +83,9 @@ static void op_written(void *opaque, uint16_t fn, uint64_t addr, void *host,
         fake_die("written: %u bytes at %" PRIx64, len, addr);
     }
     fake->written += len;
+    if (addr + len - FAKE_RAM_BASE > fake->dirty) {
+        fake->dirty = addr + len - FAKE_RAM_BASE;
+    }
 }
 
 static void op_irq(void *opaque, uint16_t fn, uint16_t vector)
@@ -170,22 +173,16 @@ static void *must(void *ptr)
     return ptr;
 }
 
-Fake *fake_create(const SvanConfig *config)
+static void power_on(Fake *fake)
 {
-    Fake *fake = must(calloc(1, sizeof(*fake)));
-
-    fake->config = config ? *config : default_config;
-    fake->ram = must(aligned_alloc(SVAN_PAGE_SIZE, FAKE_RAM_SIZE));
-    memset(fake->ram, 0, FAKE_RAM_SIZE);
     fake->now = 1000;
     fake->deadline = UINT64_MAX;
     fake->out_tail = &fake->out_head;
     fake->core = must(svan_create(&fake->config, &ops, fake));
     svan_set_link(fake->core, true);
-    return fake;
 }
 
-void fake_destroy(Fake *fake)
+static void power_off(Fake *fake)
 {
     SvanFrame *frame;
 
@@ -193,8 +190,37 @@ void fake_destroy(Fake *fake)
     while ((frame = fake_frame(fake))) {
         svan_frame_free(frame);
     }
+}
+
+Fake *fake_create(const SvanConfig *config)
+{
+    Fake *fake = must(calloc(1, sizeof(*fake)));
+
+    fake->config = config ? *config : default_config;
+    fake->ram = must(aligned_alloc(SVAN_PAGE_SIZE, FAKE_RAM_SIZE));
+    memset(fake->ram, 0, FAKE_RAM_SIZE);
+    power_on(fake);
+    return fake;
+}
+
+void fake_destroy(Fake *fake)
+{
+    power_off(fake);
     free(fake->ram);
     free(fake);
+}
+
+void fake_recycle(Fake *fake)
+{
+    SvanConfig config = fake->config;
+    uint8_t *ram = fake->ram;
+
+    power_off(fake);
+    memset(ram, 0, fake->used > fake->dirty ? fake->used : fake->dirty);
+    memset(fake, 0, sizeof(*fake));
+    fake->config = config;
+    fake->ram = ram;
+    power_on(fake);
 }
 
 uint64_t fake_alloc(Fake *fake, uint32_t size, uint32_t align)

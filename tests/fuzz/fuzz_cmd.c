@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Commands of any content, mixed with traffic, doorbells, misses and time.
+ */
+#include "fuzz.h"
+
+static const uint16_t opcodes[] = {
+    SVAN_CMD_NOP, SVAN_CMD_QUERY_CAPS, SVAN_CMD_QUERY_STATS,
+    SVAN_CMD_CREATE_EQ, SVAN_CMD_DESTROY_EQ, SVAN_CMD_ALLOC_UAR,
+    SVAN_CMD_FREE_UAR, SVAN_CMD_ALLOC_PD, SVAN_CMD_FREE_PD,
+    SVAN_CMD_CREATE_KEY, SVAN_CMD_DESTROY_KEY, SVAN_CMD_QUERY_KEY,
+    SVAN_CMD_CREATE_CQ, SVAN_CMD_DESTROY_CQ, SVAN_CMD_MODERATE_CQ,
+    SVAN_CMD_CREATE_QP, SVAN_CMD_DESTROY_QP, SVAN_CMD_MODIFY_QP,
+    SVAN_CMD_QUERY_QP, SVAN_CMD_SET_GID, SVAN_CMD_CLEAR_GID,
+    SVAN_CMD_ETH_SET_FILTER, SVAN_CMD_ETH_SET_MCAST,
+};
+
+#define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))
+
+/* Addresses and keys that mean something, in place of what is all ones. */
+static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
+{
+    uint32_t words[SVAN_CMD_PAYLOAD / 4];
+    const uint32_t meanings[] = {
+        stage->host->ring_key, stage->host->all_key, stage->host->pd,
+        stage->cq.cqn, stage->a.qpn, stage->b.qpn, stage->eth.qpn,
+        stage->buffer,
+    };
+
+    memcpy(words, cmd->payload, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        uint32_t word = le32toh(words[i]);
+
+        if (word >> 8 == 0xffffff) {
+            words[i] = htole32(meanings[word % 8]);
+        }
+    }
+    memcpy(cmd->payload, words, sizeof(words));
+}
+
+static void one_command(Stage *stage, Input *input)
+{
+    uint8_t choice = input_number(input, 1);
+    struct svan_cmd cmd = host_cmd_init(0);
+    uint8_t len = input_number(input, 1);
+
+    input_bytes(input, cmd.payload,
+                len < SVAN_CMD_PAYLOAD ? len : SVAN_CMD_PAYLOAD);
+    cmd.hdr.opcode = htole16(choice < 0xf0 ? opcodes[choice % NUM_OPCODES] :
+                                             input_number(input, 2));
+    cmd.hdr.flags = htole16(choice & SVAN_CMD_NOTIFY);
+    make_meaningful(stage, &cmd);
+    host_cmd_post(stage->host, &cmd);
+    host_write(stage->host, SVAN_REG_CMDQ_DB, stage->host->cmd_pi);
+}
+
+static void one_action(Stage *stage, Input *input)
+{
+    Fake *fake = stage->host->fake;
+    uint8_t action = input_number(input, 1);
+
+    switch (action % 8) {
+    case 0:
+    case 1:
+    case 2:
+        one_command(stage, input);
+        break;
+    case 3:
+        stage_send(stage, action >> 3 & 15, 3000);
+        break;
+    case 4:
+        svan_doorbell(fake->core, 0, input_number(input, 2) << 3,
+                      input_number(input, 8), 8);
+        break;
+    case 5:
+        fake->miss_every = action >> 3;
+        break;
+    case 6:
+        fake->now += 1ull << (action >> 3);
+        break;
+    default:
+        host_eq_arm(stage->host, action >> 7);
+        break;
+    }
+    stage_run(fake, 1 + (action >> 5));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static Fake *fake;
+    Input input = { data, size };
+    Stage stage;
+
+    if (!fake) {
+        fake = fake_create(NULL);
+    }
+    stage = stage_set(fake);
+    for (uint32_t n = 0; input.size && n < 64; n++) {
+        one_action(&stage, &input);
+    }
+    stage_run(fake, 100);
+    svan_reset(fake->core, 0);
+    if (fake->core->heap_reserved) {
+        fake_die("room for %u timers is left over",
+                 fake->core->heap_reserved);
+    }
+    stage_strike(&stage);
+    fake_recycle(fake);
+    return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hardware interface as every compiler and data model sees it. The headers'
+ * own asserts are compiled in; here are more offsets, written by hand, the ends
+ * of the structures, and runs of the inline functions.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <svan/caps.h>
+#include <svan/cmd.h>
+#include <svan/faults.h>
+#include <svan/keys.h>
+#include <svan/queues.h>
+#include <svan/regs.h>
+#include <svan/wire.h>
+#include <svan/wqe.h>
+
+static int failed, number;
+
+static void check(int good, const char *what)
+{
+    number++;
+    failed |= !good;
+    printf("%sok %d - " VARIANT " %s\n", good ? "" : "not ", number, what);
+}
+
+#define END(type, member) \
+    (offsetof(struct type, member) + sizeof(((struct type *)0)->member))
+
+/* Nothing is padded: the last member ends where the structure does. */
+static void ends(void)
+{
+#define TIGHT(type, member) do { \
+    static_assert(END(type, member) == sizeof(struct type), #type); \
+    check(1, #type " ends with " #member); \
+} while (0)
+    TIGHT(svan_sge, lkey);
+    TIGHT(svan_wqe_ctrl, reserved);
+    TIGHT(svan_wqe_remote, reserved);
+    TIGHT(svan_wqe_atomic, sge);
+    TIGHT(svan_wqe_eth, reserved);
+    TIGHT(svan_av, reserved);
+    TIGHT(svan_qp_dbr, reserved1);
+    TIGHT(svan_cqe, owner);
+    TIGHT(svan_cq_dbr, reserved);
+    TIGHT(svan_eqe, owner);
+    TIGHT(svan_cmd_query, reserved);
+    TIGHT(svan_cmd_create_eq, reserved);
+    TIGHT(svan_cmd_create_key, reserved);
+    TIGHT(svan_cmd_create_cq, reserved);
+    TIGHT(svan_cmd_moderate_cq, period_us);
+    TIGHT(svan_cmd_create_qp, reserved1);
+    TIGHT(svan_qp_attr, qkey);
+    TIGHT(svan_cmd_modify_qp, av);
+    TIGHT(svan_cmd_set_gid, reserved1);
+    TIGHT(svan_cmd_eth_filter, reserved1);
+    TIGHT(svan_cmd_eth_mcast, reserved);
+    TIGHT(svan_cmd_query_key_resp, reserved);
+    TIGHT(svan_cmd_query_qp_resp, reserved);
+    TIGHT(svan_cmd_resp, payload);
+    TIGHT(svan_stats, dma_errors);
+    TIGHT(svan_caps, reserved);
+    TIGHT(svan_process_context, reserved1);
+    TIGHT(svan_page_request, owner);
+    TIGHT(svan_page_response, time_ns);
+    TIGHT(svan_bth, psn);
+    TIGHT(svan_reth, length);
+    TIGHT(svan_atomic_eth, compare);
+}
+
+/* Offsets that no header asserts, written down once more. */
+static void offsets(void)
+{
+#define AT(type, member, offset) do { \
+    SVAN_ASSERT_OFFSET(struct type, member, offset); \
+    check(1, #type "." #member); \
+} while (0)
+    AT(svan_sge, length, 8);
+    AT(svan_wqe_ctrl, inline_length, 4);
+    AT(svan_wqe_head, atomic.sge, 48);
+    AT(svan_qp_dbr, rq_pi, 4);
+    AT(svan_cqe, wqe_index, 4);
+    AT(svan_cqe, imm, 12);
+    AT(svan_cqe, opcode, 60);
+    AT(svan_cqe, status, 62);
+    AT(svan_eqe, type, 12);
+    AT(svan_cmd, hdr.tag, 4);
+    AT(svan_cmd, create_eq.eqn, 24);
+    AT(svan_cmd, create_eq.log_size, 30);
+    AT(svan_cmd, create_key.access, 20);
+    AT(svan_cmd, create_key.table, 48);
+    AT(svan_cmd, create_cq.uar, 36);
+    AT(svan_cmd, create_cq.log_size, 40);
+    AT(svan_cmd, create_qp.pd, 24);
+    AT(svan_cmd, create_qp.ring_key, 48);
+    AT(svan_cmd, create_qp.srq, 64);
+    AT(svan_cmd, modify_qp.attr, 24);
+    AT(svan_cmd, modify_qp.attr.dest_qpn, 36);
+    AT(svan_cmd, modify_qp.av.sgid_index, 86);
+    AT(svan_cmd, set_gid.smac, 40);
+    AT(svan_cmd, eth_filter.max_frame, 28);
+    AT(svan_cmd_resp, status, 4);
+    AT(svan_cmd_resp, syndrome, 8);
+    AT(svan_cmd_resp, payload, 16);
+    AT(svan_caps, off_reason, 12);
+    AT(svan_caps, max_qp_wqebb, 48);
+    AT(svan_caps, max_msg_size, 72);
+    AT(svan_caps, clock_khz, 96);
+    AT(svan_process_context, generation, 12);
+    AT(svan_page_request, qpn, 24);
+    AT(svan_atomic_eth, rkey, 8);
+}
+
+/* The encoders, against octets written by hand. */
+static void encoders(void)
+{
+    union svan_wqebb ring[4], want[4];
+    struct svan_sq_ring sq = { .bbs = ring, .mask = 3 };
+    struct svan_wqe_head *head;
+    __u8 text[100];
+    __u32 i;
+
+    memset(ring, 0, sizeof(ring));
+    memset(want, 0, sizeof(want));
+    head = svan_wqe_begin(&sq, 7, SVAN_WQE_RDMA_WRITE, SVAN_WQE_SIGNALED,
+                          0);
+    svan_wqe_set_remote(head, 0x1122334455667788ull, 0x99aabbcc);
+    svan_wqe_set_num_sge(head, 3);
+    for (i = 0; i < 3; i++) {
+        svan_sge_set(svan_wqe_sge(&sq, 7, i), 0x1000 + i, 0x20 + i, 0x30 + i);
+    }
+    memcpy(want[3].data, "\x04\x01\x02\x03", 4);
+    memcpy(want[3].data + 16,
+           "\x88\x77\x66\x55\x44\x33\x22\x11\xcc\xbb\xaa\x99", 12);
+    memcpy(want[3].data + 32, "\x00\x10\0\0\0\0\0\0\x20\0\0\0\x30\0\0\0"
+           "\x01\x10\0\0\0\0\0\0\x21\0\0\0\x31\0\0\0", 32);
+    memcpy(want[0].data, "\x02\x10\0\0\0\0\0\0\x22\0\0\0\x32\0\0\0", 16);
+    check(!memcmp(ring, want, sizeof(ring)), "a WRITE of three entries");
+
+    memset(ring, 0, sizeof(ring));
+    memset(want, 0, sizeof(want));
+    for (i = 0; i < sizeof(text); i++) {
+        text[i] = i + 1;
+    }
+    head = svan_wqe_begin(&sq, 2, SVAN_WQE_SEND, 0, 0);
+    svan_wqe_put_inline(&sq, 2, 0, text, 40);
+    svan_wqe_put_inline(&sq, 2, 40, text + 40, 60);
+    svan_wqe_set_inline(head, 100);
+    memcpy(want[2].data, "\x01\x08\x03\0\x64", 5);
+    memcpy(want[2].data + 32, text, 32);
+    memcpy(want[3].data, text + 32, 64);
+    memcpy(want[0].data, text + 96, 4);
+    check(!memcmp(ring, want, sizeof(ring)), "100 octets inline");
+
+    check(svan_wqe_sge_bbs(2) == 1 && svan_wqe_sge_bbs(3) == 2 &&
+          svan_wqe_sge_bbs(SVAN_MAX_SGE) == SVAN_WQE_MAX_BBS,
+          "blocks of entries");
+    check(svan_wqe_inline_bbs(0) == 1 && svan_wqe_inline_bbs(33) == 2 &&
+          svan_wqe_inline_bbs(SVAN_MAX_INLINE) == SVAN_WQE_MAX_BBS,
+          "blocks of inline octets");
+    check(svan_rwqe_log_stride(0) == 5 && svan_rwqe_log_stride(1) == 5 &&
+          svan_rwqe_log_stride(2) == 6 && svan_rwqe_log_stride(30) == 9,
+          "stride of receive entries");
+    check(svan_cqe_valid(SVAN_CQE_PHASE, 0, 4) && !svan_cqe_valid(0, 15, 4) &&
+          svan_cqe_valid(0, 16, 4) && !svan_cqe_valid(SVAN_CQE_PHASE, 31, 4) &&
+          svan_eqe_valid(SVAN_EQE_PHASE, 32, 4) &&
+          svan_cmd_resp_valid(1, 0, 2) && !svan_cmd_resp_valid(0, 3, 2),
+          "phases");
+    check(svan_db_value(0x12345678, 0x9abcdef0) == 0x9abcdef000345678ull,
+          "doorbell values");
+    check(svan_mtt_present(0xfff123456789abcdull, 1) == 0x000123456789a003ull &&
+          svan_mtt_present(0x1000, 0) == 0x1001, "present table entries");
+    check(svan_mtt_absent(5, 1000) == (1000ull << 16 | 10) &&
+          svan_mtt_absent(0, ~0ull) == 0xffffffffffff0000ull,
+          "absent table entries");
+}
+
+int main(void)
+{
+    ends();
+    offsets();
+    encoders();
+    printf("1..%d\n", number);
+    return failed;
+}
