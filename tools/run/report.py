@@ -31,7 +31,14 @@ def write_csv(path, rows):
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: row[name] for name in COLUMNS} for row in rows)
+        for row in rows:
+            writer.writerow(dict({name: row[name] for name in COLUMNS},
+                                 value=plain(row["value"])))
+
+
+def plain(value):
+    """A number as programs read it, never with an exponent."""
+    return ("%.6f" % value).rstrip("0").rstrip(".")
 
 
 def number(value):
@@ -40,16 +47,17 @@ def number(value):
         return "-"
     if value >= 1000:
         return "%.0f" % value
-    if value >= 0.0001:
+    if value >= 0.001:
         return "%.4g" % value
-    return "%.2g" % value
+    return plain(value)
 
 
 def ratio(ours, theirs, more_is_better):
     """How many times better than soft-RoCE."""
     if not ours or not theirs:
         return "-"
-    return "%.3gx" % (ours / theirs if more_is_better else theirs / ours)
+    times = ours / theirs if more_is_better else theirs / ours
+    return "%.0fx" % times if times >= 100 else "%.3gx" % times
 
 
 def table(rows):
