@@ -81,6 +81,17 @@ static void svan_ib_port_changed(struct svan_ib_dev *dev)
 	mutex_unlock(&dev->port_lock);
 }
 
+/* Announced once; the function is dead until it is bound again. */
+static void svan_ib_fatal(struct svan_ib_dev *dev)
+{
+	mutex_lock(&dev->port_lock);
+	if (!dev->fatal) {
+		dev->fatal = true;
+		svan_ib_dispatch(dev, IB_EVENT_DEVICE_FATAL);
+	}
+	mutex_unlock(&dev->port_lock);
+}
+
 static int svan_ib_netdev_event(struct notifier_block *nb, unsigned long event,
 				void *arg)
 {
@@ -110,7 +121,7 @@ static int svan_ib_aux_event(struct notifier_block *nb, unsigned long event,
 		svan_ib_port_changed(dev);
 		return NOTIFY_OK;
 	case SVAN_NOTIFY_FATAL:
-		svan_ib_dispatch(dev, IB_EVENT_DEVICE_FATAL);
+		svan_ib_fatal(dev);
 		return NOTIFY_OK;
 	default:
 		return NOTIFY_DONE;

@@ -113,6 +113,12 @@ int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 	attr->max_msg_sz = le32_to_cpu(caps->max_msg_size);
 	attr->max_vl_num = 1;
 	attr->ip_gids = true;
+	if (attr->state != IB_PORT_ACTIVE) {
+		/* the netdev has no speed to tell */
+		attr->active_speed = IB_SPEED_SDR;
+		attr->active_width = IB_WIDTH_1X;
+		return 0;
+	}
 	return ib_get_eth_speed(ibdev, port, &attr->active_speed,
 				&attr->active_width);
 }

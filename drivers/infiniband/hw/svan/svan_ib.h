@@ -33,8 +33,9 @@
  * @kernel_qps: QPs of the kernel by number, for svan_ib_poll_cq()
  * @aux_nb: port and fatal events of the function
  * @netdev_nb: state of the netdev
- * @port_lock: @port_state
+ * @port_lock: @port_state, @fatal
  * @port_state: as last announced
+ * @fatal: the function's death has been announced
  */
 struct svan_ib_dev {
 	struct ib_device ibdev;
@@ -44,8 +45,9 @@ struct svan_ib_dev {
 	struct xarray kernel_qps;
 	struct notifier_block aux_nb;
 	struct notifier_block netdev_nb;
-	struct mutex port_lock;		/* port_state */
+	struct mutex port_lock;		/* port_state, fatal */
 	enum ib_port_state port_state;
+	bool fatal;
 };
 
 /* A UAR page in the mmap space of a context; lives as long as a mapping. */
