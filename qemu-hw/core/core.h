@@ -124,7 +124,10 @@ static inline void *svan_table_get(const SvanTable *table, uint32_t index)
 #define SVAN_FIRST_QP           2
 #define SVAN_FIRST_CQ           1
 
-/* Insert under a number of its own, or the one asked for (not SVAN_NONE). */
+/*
+ * Insert under a number of its own, or the one asked for (not SVAN_NONE), which
+ * must have the variant that is next at its index.
+ */
 bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
                     uint32_t *qn);
 

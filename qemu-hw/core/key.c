@@ -120,10 +120,10 @@ static bool key_insert(SvanKey *key, uint32_t id)
         if (index == SVAN_NONE) {
             return false;
         }
-    } else if (!svan_table_insert_at(table, index, key)) {
+    } else if (index >= table->capacity ||
+               table->variants[index] != (id & SVAN_KEY_VARIANT_MASK) ||
+               !svan_table_insert_at(table, index, key)) {
         return false;
-    } else {
-        table->variants[index] = id & SVAN_KEY_VARIANT_MASK;
     }
     key->key = index << SVAN_KEY_INDEX_SHIFT | table->variants[index];
     return true;

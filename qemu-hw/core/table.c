@@ -90,10 +90,10 @@ bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
         if (index == SVAN_NONE) {
             return false;
         }
-    } else if (!svan_table_insert_at(table, index, object)) {
+    } else if (index >= table->capacity ||
+               table->variants[index] != want >> SVAN_QN_INDEX_SHIFT ||
+               !svan_table_insert_at(table, index, object)) {
         return false;
-    } else {
-        table->variants[index] = want >> SVAN_QN_INDEX_SHIFT;
     }
     *qn = (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
     return true;

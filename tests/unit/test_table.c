@@ -64,10 +64,12 @@ static void a_wanted_number(void **state)
     uint32_t qn;
 
     assert_true(svan_table_init(&table, CAPACITY, FIRST));
+    table.variants[5] = 7;
+    assert_false(svan_qn_insert(&table, &object, 8 << 16 | 5, &qn));
+    assert_false(svan_qn_insert(&table, &object, 0x107 << 16 | 5, &qn));
     assert_true(svan_qn_insert(&table, &object, 7 << 16 | 5, &qn));
     assert_int_equal(qn, 7 << 16 | 5);
-    assert_int_equal(table.variants[5], 7);
-    assert_false(svan_qn_insert(&table, &object, 8 << 16 | 5, &qn));
+    assert_false(svan_qn_insert(&table, &object, 7 << 16 | 5, &qn));
     assert_false(svan_qn_insert(&table, &object, FIRST - 1, &qn));
     assert_false(svan_qn_insert(&table, &object, CAPACITY, &qn));
     assert_int_equal(table.used, 1);
