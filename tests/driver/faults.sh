@@ -37,14 +37,15 @@ fatal_then_reset() {
 }
 
 fatal_while_down() {
-	ip link set svan0 down && poke svan0 $CMDQ_DB 0x7fffffff && await 20 reported 'device reports' &&
-		rebind svan0 && wire_works
+	ip link set svan0 down && poke svan0 $CMDQ_DB 0x7fffffff &&
+		await 20 reported 'device reports' && rebind svan0 && wire_works
 }
 
 # The driver finds out by the next command.
 alien_reset() {
 	poke svan0 $CONTROL $CONTROL_RESET && ! ethtool -G svan0 rx 512 2>/dev/null &&
-		await 20 is_detached && reported 'device is gone' && reset_function svan0 && wire_works
+		await 20 is_detached && reported 'device is gone' &&
+		reset_function svan0 && wire_works
 }
 
 alien_reset_then_unbind() {

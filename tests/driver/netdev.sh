@@ -44,7 +44,7 @@ counters_move() {
 }
 
 # an echo of that many octets that may not be cut
-ping_whole() { ping -c 1 -W 1 -q -M do -s "$1" "${2:-10.77.0.2}" >/dev/null; }
+ping_whole() { ping -c 1 -W 1 -q -M "do" -s "$1" "${2:-10.77.0.2}" >/dev/null; }
 
 mtu_changes() {
 	local mtu
@@ -59,7 +59,8 @@ mtu_changes() {
 
 # below an MTU of 1280 the kernel takes the IPv6 addresses away
 netdev_up_again() {
-	ip addr replace fd77::1/64 dev svan0 nodad && ip -n peer addr replace fd77::2/64 dev svan1 nodad
+	ip addr replace fd77::1/64 dev svan0 nodad &&
+		ip -n peer addr replace fd77::2/64 dev svan1 nodad
 }
 
 rings_change() {

@@ -244,6 +244,7 @@ static struct kunit_suite svan_test_suite = {
 	.name = "svan",
 	.test_cases = svan_test_cases,
 };
+
 kunit_test_suite(svan_test_suite);
 
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
