@@ -87,9 +87,13 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 {
 	if (!check_comp_mask(attr->comp_mask,
 			     IBV_QP_INIT_ATTR_PD |
-			     IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)) {
-		verbs_debug(&ctx->vctx, "QP attributes 0x%x are not known\n",
-			    attr->comp_mask);
+			     IBV_QP_INIT_ATTR_CREATE_FLAGS |
+			     IBV_QP_INIT_ATTR_SEND_OPS_FLAGS) ||
+	    ((attr->comp_mask & IBV_QP_INIT_ATTR_CREATE_FLAGS) &&
+	     attr->create_flags)) {
+		verbs_debug(&ctx->vctx,
+			    "QP attributes 0x%x, flags 0x%x are not known\n",
+			    attr->comp_mask, attr->create_flags);
 		return EOPNOTSUPP;
 	}
 	if (attr->qp_type != IBV_QPT_RC) {
@@ -184,9 +188,10 @@ static void svan_free_queues(struct svan_qp *qp)
 }
 
 static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
-			       struct ibv_qp_init_attr_ex *attr,
+			       const struct ibv_qp_init_attr_ex *attr,
 			       const struct svan_qp_layout *layout)
 {
+	struct ibv_qp_init_attr_ex core_attr = *attr;
 	struct svan_create_qp_resp resp = {};
 	struct svan_create_qp cmd = {
 		.buf_va = (uintptr_t)qp->buf,
@@ -200,7 +205,9 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 	};
 	int ret;
 
-	ret = ibv_cmd_create_qp_ex(ibctx, &qp->vqp, attr, &cmd.ibv_cmd,
+	/* there are none, and this command does not know of them */
+	core_attr.comp_mask &= ~IBV_QP_INIT_ATTR_CREATE_FLAGS;
+	ret = ibv_cmd_create_qp_ex(ibctx, &qp->vqp, &core_attr, &cmd.ibv_cmd,
 				   sizeof(cmd), &resp.ibv_resp, sizeof(resp));
 	if (ret)
 		return ret;
@@ -242,7 +249,7 @@ static int svan_enable_wr_ops(struct svan_qp *qp,
 }
 
 static int svan_setup_qp(struct svan_qp *qp, struct ibv_context *ibctx,
-			 struct ibv_qp_init_attr_ex *attr,
+			 const struct ibv_qp_init_attr_ex *attr,
 			 const struct svan_qp_layout *layout)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
