@@ -28,6 +28,7 @@
 
 #define SVAN_SPINS          500     /* before a waiter sleeps */
 #define SVAN_IOTHREAD_NS    200000  /* then others in the iothread have a turn */
+#define SVAN_CHAIN_MAX      8       /* devices */
 #define SVAN_EPOCHS_PER_LOOK 8  /* between two looks at clock and BQL work */
 
 /* ---- the engine lock ---- */
@@ -180,6 +181,85 @@ static SvanRun svan_engine_quantum(SvanState *s, int64_t now, int64_t end,
     return result;
 }
 
+/* ---- chains: what frames between devices set off, in the same thread ---- */
+
+typedef struct SvanChain {
+    SvanState *todo[SVAN_CHAIN_MAX];
+    unsigned len;
+} SvanChain;
+
+/* This thread sends frames and will run the engines that they are for. */
+static __thread SvanChain *svan_chain;
+
+static bool svan_chain_add(SvanChain *chain, SvanState *s)
+{
+    for (unsigned i = 0; i < chain->len; i++) {
+        if (chain->todo[i] == s) {
+            return true;
+        }
+    }
+    if (chain->len == SVAN_CHAIN_MAX) {
+        return false;
+    }
+    chain->todo[chain->len++] = s;
+    object_ref(OBJECT(s));
+    return true;
+}
+
+void svan_engine_kick_later(SvanState *s)
+{
+    SvanEngine *e = &s->engine;
+
+    if (svan_chain && e->run_inline && !qatomic_read(&e->running) &&
+        svan_chain_add(svan_chain, s)) {
+        return;
+    }
+    svan_engine_kick(s);
+}
+
+/* One link. BQL held before and after. */
+static void svan_chain_run(SvanState *s, int64_t end)
+{
+    SvanEngine *e = &s->engine;
+    int64_t now = get_clock();
+    SvanRun result;
+
+    if (e->stopped) {
+        qatomic_set(&e->kicked, true);
+        return;
+    }
+    if (now >= end || !svan_engine_engage(e, false)) {
+        svan_engine_kick(s);
+        return;
+    }
+    bql_unlock();
+    result = svan_engine_quantum(s, now, end, false);
+    svan_engine_retire(e, result != SVAN_RUN_IDLE);
+    bql_lock();
+    if (!e->stopped) {
+        svan_bql_work(s);
+    }
+}
+
+/* The BQL's work of s, and what follows from it. BQL held before and after. */
+static void svan_engine_bql_work(SvanState *s)
+{
+    int64_t end = get_clock() + s->quantum_ns;
+    SvanChain chain = {};
+
+    svan_chain = &chain;
+    svan_bql_work(s);
+    while (chain.len) {
+        SvanState *next = chain.todo[0];
+
+        memmove(chain.todo, chain.todo + 1,
+                --chain.len * sizeof(chain.todo[0]));
+        svan_chain_run(next, end);
+        object_unref(OBJECT(next));
+    }
+    svan_chain = NULL;
+}
+
 /*
  * Between two quanta of the runner: what needs the BQL. Engine lock held before
  * and after, not meanwhile.
@@ -194,11 +274,13 @@ static void svan_engine_between(SvanState *s, SvanRun result)
         if (result == SVAN_RUN_MISS) {
             svan_bus_resolve(&s->pf.bus);
         }
-        svan_bql_work(s);
+        svan_engine_bql_work(s);
     }
     bql_unlock();
     qemu_mutex_lock(&e->lock);
 }
+
+/* ---- the runners ---- */
 
 /* In the iothread. */
 static void svan_engine_bh(void *opaque)
@@ -227,8 +309,6 @@ static void svan_engine_bh(void *opaque)
     svan_spare_end(&e->spare);
     svan_engine_retire(e, result != SVAN_RUN_IDLE);
 }
-
-/* ---- quanta in vCPU threads ---- */
 
 /*
  * The handler of a store is entered with the BQL, which is let go of while the
@@ -268,7 +348,7 @@ void svan_engine_leave(SvanState *s)
     bql_lock();
     /* The device may have been reset, stopped or unplugged meanwhile. */
     if (!e->stopped) {
-        svan_bql_work(s);
+        svan_engine_bql_work(s);
     }
     object_unref(OBJECT(s));
 }

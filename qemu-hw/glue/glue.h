@@ -91,6 +91,7 @@ typedef struct SvanSpare {
     unsigned cores;                 /* of the host, that we may use */
     bool running;                   /* the iothread is */
     bool allowed;
+    int64_t allowed_since;
     int64_t differs_since;          /* what is seen differs from allowed; 0 */
     int64_t last_look;              /* while polling, else 0 */
     int64_t penalty, penalty_end;
@@ -140,6 +141,8 @@ void svan_engine_fini(SvanState *s);
 void svan_engine_lock(SvanEngine *e);
 void svan_engine_unlock(SvanEngine *e);
 void svan_engine_kick(SvanState *s);
+/* The same for a frame that has come, if who sends it runs engines, too. */
+void svan_engine_kick_later(SvanState *s);
 void svan_engine_deadline(SvanState *s, uint64_t when);
 /*
  * A vCPU's MMIO handler may run the engine, without the BQL, until enter()'s

@@ -98,7 +98,7 @@ static ssize_t svan_port_receive_iov(NetClientState *nc,
     WITH_QEMU_LOCK_GUARD(&port->lock) {
         svan_queue_append(&port->rx, frame);
     }
-    svan_engine_kick(s);
+    svan_engine_kick_later(s);
     return len;
 }
 

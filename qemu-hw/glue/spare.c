@@ -3,10 +3,10 @@
  *
  * A poller that takes the core of a vCPU delays the very thing it waits for
  * (Documentation/decisions, "engine thread"). So the iothread polls only as
- * long as there are more host cores than busy vCPUs and other pollers. Short
- * changes do not count: a vCPU that wakes for a timer interrupt is no load. A
- * poller that notices that it has lost its core all the same, to something
- * that is not ours, stays away for a while, each time longer.
+ * long as there are more host cores than busy vCPUs and other engines. Short
+ * changes do not count: a vCPU that wakes for a timer interrupt is no load.
+ * Whoever has to stop, or notices that its core was taken by something that is
+ * not ours, stays away for a while, and longer if that happens again soon.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,8 +19,8 @@
 
 #define SVAN_SETTLE_NS      200000      /* a change that lasts so long counts */
 #define SVAN_LOST_NS        100000      /* a gap that no epoch explains */
-#define SVAN_PENALTY_MIN_NS 10000000
-#define SVAN_PENALTY_MAX_NS 640000000
+#define SVAN_PENALTY_MIN_NS 2000000
+#define SVAN_PENALTY_MAX_NS 512000000
 
 /* Iothreads of all devices that run an engine now; atomic. */
 static unsigned svan_iothreads_running;
@@ -64,39 +64,47 @@ static bool svan_core_is_free(const SvanSpare *spare)
     return svan_busy_vcpus() + others + 1 <= spare->cores;
 }
 
-/* The poller has lost its core. */
-static void svan_spare_punish(SvanSpare *spare, int64_t now)
+static void svan_spare_disallow(SvanSpare *spare, int64_t now, bool lost)
 {
-    if (now > spare->penalty_end + SVAN_PENALTY_MAX_NS) {
+    if (now > spare->allowed_since + SVAN_PENALTY_MAX_NS / 8) {
         spare->penalty = SVAN_PENALTY_MIN_NS;
     }
     spare->penalty_end = now + spare->penalty;
     spare->penalty = MIN(2 * spare->penalty, SVAN_PENALTY_MAX_NS);
     spare->allowed = false;
-    trace_svan_spare(false, true);
+    spare->differs_since = 0;
+    trace_svan_spare(false, lost);
+}
+
+static void svan_spare_allow(SvanSpare *spare, int64_t now)
+{
+    spare->allowed = true;
+    spare->allowed_since = now;
+    spare->differs_since = 0;
+    trace_svan_spare(true, false);
 }
 
 bool svan_spare_look(SvanSpare *spare, int64_t now, bool polling)
 {
     int64_t gap = now - spare->last_look;
-    bool is_free;
 
     if (polling && spare->last_look && gap > SVAN_LOST_NS) {
-        svan_spare_punish(spare, now);
+        svan_spare_disallow(spare, now, true);
     }
     spare->last_look = polling ? now : 0;
     if (now < spare->penalty_end) {
         return false;
     }
-    is_free = svan_core_is_free(spare);
-    if (is_free == spare->allowed) {
+    if (svan_core_is_free(spare) == spare->allowed) {
         spare->differs_since = 0;
     } else if (!spare->differs_since) {
         spare->differs_since = now;
     } else if (now - spare->differs_since > SVAN_SETTLE_NS) {
-        spare->allowed = is_free;
-        spare->differs_since = 0;
-        trace_svan_spare(is_free, false);
+        if (spare->allowed) {
+            svan_spare_disallow(spare, now, false);
+        } else {
+            svan_spare_allow(spare, now);
+        }
     }
     return spare->allowed;
 }

@@ -155,12 +155,13 @@ static uint64_t svan_regs_read(void *opaque, hwaddr offset, unsigned size)
 {
     SvanFunction *f = opaque;
     SvanEngine *e = &f->s->engine;
-    uint64_t value = 0;
+    uint64_t value;
 
-    svan_engine_lock(e);
-    if (e->core) {
-        value = svan_reg_read(e->core, f->id, offset, size);
+    if (!e->core) {
+        return 0;       /* a vCPU that has not seen the unplug yet */
     }
+    svan_engine_lock(e);
+    value = svan_reg_read(e->core, f->id, offset, size);
     svan_engine_unlock(e);
     trace_svan_reg_read(f->id, offset, size, value);
     return value;
@@ -178,10 +179,11 @@ static void svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
         qemu_log_mask(LOG_GUEST_ERROR, "svan: %u-byte store to register "
                       "0x%" HWADDR_PRIx " ignored\n", size, offset);
     }
-    svan_engine_lock(e);
-    if (e->core) {
-        svan_reg_write(e->core, f->id, offset, value, size);
+    if (!e->core) {
+        return;
     }
+    svan_engine_lock(e);
+    svan_reg_write(e->core, f->id, offset, value, size);
     svan_engine_unlock(e);
     svan_bql_work(s);
 }
