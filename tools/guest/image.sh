@@ -53,10 +53,15 @@ pack_tree() {
 }
 
 make_image() {
-	step "making the guest's image${extra:+ with ${extra[*]}} (about 1 minute)"
+	local package
 	"$SVAN_TOP/tools/build/host-packages.sh"
 	apt_index
+	for package in "${extra[@]}"; do
+		apt_has "$package" || die "PACKAGES: Debian $SVAN_SUITE has no package '$package'"
+	done
+	step "making the guest's image${extra:+ with ${extra[*]}} (about 1 minute)"
 	remove_tree "$dir.tmp"
+	trap 'remove_tree "$dir.tmp"' EXIT
 	mkdir -p "$dir.tmp"
 	make_tree "$dir.tmp/tree"
 	pack_tree "$dir.tmp/tree" "$dir.tmp/out"
