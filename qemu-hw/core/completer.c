@@ -53,11 +53,18 @@ static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
     svan_qp_schedule(qp);
 }
 
-/* Send again from una, if the retry count allows. */
+/*
+ * Send again from una, if the retry count allows. Everything behind what was
+ * lost goes again, so where packets are lost fewer are sent ahead.
+ */
 static void retry(SvanQp *qp, SvanRcRetry reason)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
+    req->window_packets /= 2;
+    if (req->window_packets < SVAN_RC_MIN_UNACKED) {
+        req->window_packets = SVAN_RC_MIN_UNACKED;
+    }
     if (!req->retries) {
         svan_rc_fail(qp, req->acked, SVAN_CQE_RETRY_EXC_ERR, SVAN_SYN_TIMEOUT);
     } else {

@@ -249,6 +249,7 @@ static void start_requester(SvanRc *rc)
 
     req->una = rc->qp->sq_psn & SVAN_PSN_MASK;
     req->nxt = req->high = req->end = req->ack_asked = req->una;
+    req->window_packets = SVAN_RC_MAX_UNACKED;
     req->retries = rc->qp->retry_cnt;
     req->rnr_retries = rc->qp->rnr_retry;
     req->state = SVAN_RC_REQ_SEND;

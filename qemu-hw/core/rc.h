@@ -21,6 +21,7 @@
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
+#define SVAN_RC_MIN_UNACKED     16u     /* after many retries */
 #define SVAN_RC_ACK_EVERY       32u     /* packets between requests for an ACK */
 #define SVAN_RC_BURST           16u     /* packets, or completions, of a step */
 #define SVAN_RC_PSN_HALF        (1u << 23)
@@ -80,6 +81,7 @@ typedef struct SvanRcRequester {
     uint32_t high;              /* one above the highest ever sent */
     uint32_t end;               /* one above the last one of the window */
     uint32_t ack_asked;         /* one above the last packet with AckReq */
+    uint32_t window_packets;    /* how many may be unacknowledged */
     uint32_t sq_ci;             /* oldest block in use */
     uint32_t next_index;        /* block to be fetched next */
     uint32_t rd_atomics;        /* READs and atomics not acknowledged */

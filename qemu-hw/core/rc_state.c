@@ -35,6 +35,7 @@ static void save_requester(const SvanRcRequester *req, SvanWriter *writer)
     svan_put_u32(writer, req->nxt);
     svan_put_u32(writer, req->high);
     svan_put_u32(writer, req->ack_asked);
+    svan_put_u32(writer, req->window_packets);
     svan_put_u32(writer, req->sq_ci);
     svan_put_u8(writer, req->retries);
     svan_put_u8(writer, req->rnr_retries);
@@ -129,6 +130,8 @@ static bool sequence_ok(const SvanQp *qp, const SvanRcRequester *req)
     }
     return req->state != SVAN_RC_REQ_OFF &&
            req->state < SVAN_RC_REQ_STATES &&
+           req->window_packets >= SVAN_RC_MIN_UNACKED &&
+           req->window_packets <= SVAN_RC_MAX_UNACKED &&
            lies_in(req, req->una, req->acked) &&
            lies_in(req, req->nxt, req->send) &&
            req->high - req->una <= SVAN_RC_PSN_HALF &&
@@ -157,6 +160,7 @@ static bool load_requester(SvanQp *qp, SvanReader *reader)
     req->nxt = svan_get_u32(reader);
     req->high = svan_get_u32(reader);
     req->ack_asked = svan_get_u32(reader);
+    req->window_packets = svan_get_u32(reader);
     req->sq_ci = svan_get_u32(reader);
     req->retries = svan_get_u8(reader) & 7;
     req->rnr_retries = svan_get_u8(reader) & 7;

@@ -36,6 +36,10 @@ static void moved(SvanQp *qp, uint32_t old_una)
         req->nxt = req->una;
     }
     if (req->una != old_una) {
+        req->window_packets += req->una - old_una;
+        if (req->window_packets > SVAN_RC_MAX_UNACKED) {
+            req->window_packets = SVAN_RC_MAX_UNACKED;
+        }
         req->progress++;
         req->implied = false;
         req->retries = qp->retry_cnt;
@@ -323,7 +327,7 @@ static bool in_window(const SvanRcRequester *req, const SvanRcWqe *wqe,
                       const Segment *seg)
 {
     uint32_t limit = svan_rc_has_response(wqe->opcode) ?
-                     SVAN_RC_PSN_HALF / 2 : SVAN_RC_MAX_UNACKED;
+                     SVAN_RC_PSN_HALF / 2 : req->window_packets;
 
     return req->nxt == req->una ||
            req->nxt - req->una + seg->packets <= limit;
@@ -335,7 +339,7 @@ static bool wants_ack(const SvanRcRequester *req, const Segment *seg)
     uint32_t next = req->nxt + seg->packets;
 
     return seg->last || next - req->ack_asked >= SVAN_RC_ACK_EVERY ||
-           next - req->una >= SVAN_RC_MAX_UNACKED;
+           next - req->una >= req->window_packets;
 }
 
 /* All headers but the address. READ: what is still missing is asked for. */

@@ -17,7 +17,7 @@
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
-#define DEFAULT_COUNT   40
+#define DEFAULT_COUNT   18
 
 typedef struct Scenario {
     const char *name;
@@ -76,7 +76,7 @@ static const Scenario scenarios[] = {
         .name = "broken",
         .world = WORLD(.num_nodes = 3, .miss = 20000, .forget = 20000),
         .traffic = TRAFFIC(.num_pairs = 8, .local_pairs = 3, .self_pairs = 1,
-                           .defect = 20000, .starve = 100000, .drain = 5000,
+                           .defect = 6000, .starve = 100000, .drain = 5000,
                            .ops = 300),
     }, {
         .name = "everything",
@@ -86,7 +86,7 @@ static const Scenario scenarios[] = {
                        .refuse = 5000, .miss = 50000, .forget = 10000,
                        .restore = 1000, .invalidate = 1000, .poll_ns = 2000),
         .traffic = TRAFFIC(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
-                           .defect = 10000, .starve = 300000, .drain = 5000,
+                           .defect = 5000, .starve = 300000, .drain = 5000,
                            .lossy = true, .events = true, .ops = 80),
     }, {
         .name = "polled",
@@ -182,6 +182,10 @@ static uint64_t run(uint64_t seed, Totals *totals)
     sum_up(totals, world, traffic);
     if (getenv("SVAN_SIM_STATS")) {
         print_stats(world);
+        for (uint32_t i = 0; i < DEFECT_COUNT; i++) {
+            printf("# defect %u: %" PRIu64 "\n", i,
+                   traffic->counts.by_defect[i]);
+        }
     }
     hash = world->hash;
     traffic_free(traffic);
@@ -196,11 +200,13 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+/* The first of each scenario twice: the same seed, the same world. */
 static void run_seed(uint64_t number, uint64_t seed)
 {
     Totals totals = { 0 }, again = { 0 };
     const char *name = scenarios[seed % NUM_SCENARIOS].name;
-    bool same = run(seed, &totals) == run(seed, &again);
+    uint64_t hash = run(seed, &totals);
+    bool same = number > NUM_SCENARIOS || run(seed, &again) == hash;
 
     printf("%sok %" PRIu64 " - seed %" PRIu64 " %s: %" PRIu64 " operations, %"
            PRIu64 " KiB, %" PRIu64 " atomics, %" PRIu64 " lost, %" PRIu64

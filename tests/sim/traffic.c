@@ -159,7 +159,8 @@ static Defect choose_defect(End *end)
     if (end->pair->state != PAIR_LIVE || !rng_ppm(rng, model->defect)) {
         return DEFECT_NONE;
     }
-    return rng_between(rng, 1, DEFECT_COUNT - 1);
+    return end->pair->fragile && rng_below(rng, 2) ? DEFECT_NO_RECV :
+           rng_between(rng, 1, DEFECT_COUNT - 1);
 }
 
 static void vanish(End *end);
