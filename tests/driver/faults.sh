@@ -21,10 +21,30 @@ os.pwrite(os.open(sys.argv[1], os.O_RDWR), bytes([int(sys.argv[2])]), 4)
 END
 }
 
+# ring NETDEV INDEX: a send doorbell of the kernel's UAR page, for every queue pair
+# that the netdev may have
+ring() {
+	python3 - "$pci/devices/${slot[$1]}/resource2" "$2" <<'END'
+import ctypes, mmap, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_SYNC)
+uar = mmap.mmap(fd, 0x1000)
+for qpn in range(256):
+    ctypes.c_uint64.from_buffer(uar, 0).value = int(sys.argv[2], 0) << 32 | qpn
+END
+}
+
 CMDQ_DB=0x54 CONTROL=0x20 CONTROL_RESET=0x80000000
 
 reported() { dmesg | tail -n 40 | grep -q "${slot[svan0]}: function failed: $1"; }
 is_detached() { ! ethtool -S svan0 >/dev/null 2>&1 && [ "$(</sys/class/net/svan0/carrier)" = 0 ]; }
+
+restarted() { [ "$(counter svan0 drv_restarts)" -gt "$1" ]; }
+
+queue_pair_fails() {
+	local before
+	before=$(counter svan0 drv_restarts)
+	ring svan0 0x40000000 && await 20 restarted "$before" && wire_works
+}
 
 fatal_then_bind() {
 	poke svan0 $CMDQ_DB 0x7fffffff && await 20 is_detached && reported 'device reports' &&
@@ -72,6 +92,7 @@ gone_then_unload() {
 }
 
 fault_tests() {
+	test_case "a queue pair that fails is made again" queue_pair_fails
 	test_case "a fatal error is reported, and bind recovers" fatal_then_bind
 	test_case "a reset recovers from a fatal error" fatal_then_reset
 	test_case "a fatal error while the interface is down" fatal_while_down
