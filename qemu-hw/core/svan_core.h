@@ -79,7 +79,7 @@ typedef struct SvanOps {
      * engine lock or, from svan_doorbell(), in the ringing thread without it.
      */
     void (*kick)(void *opaque);
-    /* May be NULL. */
+    /* May be NULL. Doorbells are told in the thread that rings. */
     void (*trace)(void *opaque, const SvanTrace *trace);
 } SvanOps;
 

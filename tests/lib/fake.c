@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "fake.h"
 
@@ -197,8 +198,12 @@ Fake *fake_create(const SvanConfig *config)
     Fake *fake = must(calloc(1, sizeof(*fake)));
 
     fake->config = config ? *config : default_config;
-    fake->ram = must(aligned_alloc(SVAN_PAGE_SIZE, FAKE_RAM_SIZE));
-    memset(fake->ram, 0, FAKE_RAM_SIZE);
+    /* Zeroes that cost nothing until they are touched. */
+    fake->ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fake->ram == MAP_FAILED) {
+        fake_die("out of memory");
+    }
     power_on(fake);
     return fake;
 }
@@ -206,7 +211,7 @@ Fake *fake_create(const SvanConfig *config)
 void fake_destroy(Fake *fake)
 {
     power_off(fake);
-    free(fake->ram);
+    munmap(fake->ram, FAKE_RAM_SIZE);
     free(fake);
 }
 

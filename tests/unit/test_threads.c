@@ -11,9 +11,14 @@
 
 #include "mock.h"
 
-#define RINGERS         3
+#ifdef __SANITIZE_THREAD__
+#define RINGS           5000u
+#define POSTS           5000u
+#else
 #define RINGS           20000u
 #define POSTS           150000u
+#endif
+#define RINGERS         3
 #define POLL_NS         300u
 #define LIMIT_NS        10000000000ull  /* of anything that must happen */
 
