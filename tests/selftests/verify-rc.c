@@ -670,24 +670,33 @@ static int post_item(struct pair *pair, struct item *item, uint64_t wr_id,
 	return -ret;
 }
 
+/* The next completion of either side; *side says whose. */
+static int wait_either(struct pair *pair, struct ibv_wc *wc, unsigned int *side)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+	int ret;
+
+	do {
+		*side = !*side;
+		ret = ep_wait(&pair->ep[*side], wc, 0);
+	} while (ret == -ETIMEDOUT && now_ms() < deadline);
+	return ret;
+}
+
 /* Reap both CQs until each requester's last request and all receives are in. */
 static int reap_round(struct pair *pair, struct item items[2][SLOTS],
 		      const unsigned int sends[2])
 {
 	unsigned int left = sends[0] + sends[1], next[2] = {}, i, d;
 	struct ibv_wc wc;
+	int ret;
 
 	for (d = 0; d < 2; d++)
 		for (i = 0; i < SLOTS; i++)
 			left += consumes_receive(items[d][i].t.opcode);
 
-	for (d = 0; left; d = !d) {
-		int ret = ep_wait(&pair->ep[d], &wc, 0);
-
-		if (ret == -ETIMEDOUT) {
-			ret = ep_wait(&pair->ep[!d], &wc, WAIT_MS);
-			d = !d;
-		}
+	for (d = 0; left; left--) {
+		ret = wait_either(pair, &wc, &d);
 		if (ret) {
 			complain("%u completions are missing", left);
 			return ret;
@@ -696,7 +705,6 @@ static int reap_round(struct pair *pair, struct item items[2][SLOTS],
 			complain("%s", ibv_wc_status_str(wc.status));
 			return -EIO;
 		}
-		left--;
 		if (!(wc.opcode & IBV_WC_RECV))
 			continue;
 		/* receives complete in the order of the requests */
