@@ -27,7 +27,7 @@
 #include "trace.h"
 
 #define SVAN_SPINS          500     /* before a waiter sleeps */
-#define SVAN_IOTHREAD_NS    200000  /* then others in the iothread have a turn */
+#define SVAN_IOTHREAD_NS    200000  /* then others in the thread have a turn */
 #define SVAN_CHAIN_MAX      8       /* devices */
 #define SVAN_EPOCHS_PER_LOOK 8  /* between two looks at clock and BQL work */
 
@@ -292,7 +292,7 @@ static void svan_engine_bh(void *opaque)
 
     qatomic_set(&e->scheduled, false);
     qatomic_set(&e->kicked, true);
-    smp_mb();
+    smp_mb();       /* pairs with svan_engine_retire(): as a kick */
     if (!svan_engine_engage(e, true)) {
         return;
     }

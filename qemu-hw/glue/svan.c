@@ -145,7 +145,7 @@ static void svan_bql_bh(void *opaque)
     SvanState *s = opaque;
 
     qatomic_set(&s->bql_scheduled, false);
-    smp_mb();
+    smp_mb();       /* whoever found it set has set bql_wanted before */
     svan_bql_work(s);
 }
 

@@ -10,10 +10,10 @@
 #include "glue.h"
 #include "trace.h"
 
-/* The event's a, b and c, as many as it names. */
-#define A(t)    (t)->fn, (t)->id, (t)->a
-#define AB(t)   A(t), (t)->b
-#define ABC(t)  AB(t), (t)->c
+/* With a, b and c, as many as the event names. */
+#define TRACE1(name)    trace_svan_core_##name(t->fn, t->id, t->a)
+#define TRACE2(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b)
+#define TRACE3(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b, t->c)
 
 void svan_core_traced(void *opaque, const SvanTrace *t)
 {
@@ -26,61 +26,61 @@ void svan_core_traced(void *opaque, const SvanTrace *t)
         trace_svan_core_reset(t->fn, t->a);
         break;
     case SVAN_TRACE_REG_WRITE:
-        trace_svan_core_reg_write(AB(t));
+        TRACE2(reg_write);
         break;
     case SVAN_TRACE_CMD:
-        trace_svan_core_cmd(ABC(t));
+        TRACE3(cmd);
         break;
     case SVAN_TRACE_FATAL:
         trace_svan_core_fatal(t->fn, t->a);
         break;
     case SVAN_TRACE_DOORBELL:
-        trace_svan_core_doorbell(ABC(t));
+        TRACE3(doorbell);
         break;
     case SVAN_TRACE_WQE:
-        trace_svan_core_wqe(ABC(t));
+        TRACE3(wqe);
         break;
     case SVAN_TRACE_WQE_REJECT:
-        trace_svan_core_wqe_reject(ABC(t));
+        TRACE3(wqe_reject);
         break;
     case SVAN_TRACE_PKT_TX:
-        trace_svan_core_pkt_tx(ABC(t));
+        TRACE3(pkt_tx);
         break;
     case SVAN_TRACE_PKT_RX:
-        trace_svan_core_pkt_rx(ABC(t));
+        TRACE3(pkt_rx);
         break;
     case SVAN_TRACE_PKT_DROP:
-        trace_svan_core_pkt_drop(ABC(t));
+        TRACE3(pkt_drop);
         break;
     case SVAN_TRACE_NAK:
-        trace_svan_core_nak(AB(t));
+        TRACE2(nak);
         break;
     case SVAN_TRACE_RETRY:
-        trace_svan_core_retry(ABC(t));
+        TRACE3(retry);
         break;
     case SVAN_TRACE_CQE:
-        trace_svan_core_cqe(ABC(t));
+        TRACE3(cqe);
         break;
     case SVAN_TRACE_EQE:
-        trace_svan_core_eqe(ABC(t));
+        TRACE3(eqe);
         break;
     case SVAN_TRACE_QP_STATE:
-        trace_svan_core_qp_state(ABC(t));
+        TRACE3(qp_state);
         break;
     case SVAN_TRACE_ACCESS_ERROR:
-        trace_svan_core_access_error(ABC(t));
+        TRACE3(access_error);
         break;
     case SVAN_TRACE_TLB_FILL:
-        trace_svan_core_tlb_fill(ABC(t));
+        TRACE3(tlb_fill);
         break;
     case SVAN_TRACE_POLL:
-        trace_svan_core_poll(A(t));
+        TRACE1(poll);
         break;
     case SVAN_TRACE_ETH_TX:
-        trace_svan_core_eth_tx(AB(t));
+        TRACE2(eth_tx);
         break;
     case SVAN_TRACE_ETH_RX:
-        trace_svan_core_eth_rx(AB(t));
+        TRACE2(eth_rx);
         break;
     case SVAN_TRACE_FRAME_DROP:
         trace_svan_core_frame_drop(t->fn, t->a, t->b);

@@ -157,7 +157,7 @@ static void test_translate(void)
     g_assert_cmphex(byte_at(iommu, PAGE_A + 16), ==, 0x5a);
     g_assert_cmphex(byte_at(iommu, PAGE_A + 32), ==, 0x11);
 
-    /* bus addresses are no system addresses any more, and the other way round */
+    /* bus addresses are no system addresses any more, nor the reverse */
     g_assert_false(fill(iommu, PAGE_B, 16));
     g_assert_cmphex(byte_at(iommu, PAGE_B), ==, 0x22);
     iommu_disable(iommu);
