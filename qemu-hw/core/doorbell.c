@@ -258,7 +258,8 @@ static SvanStep producer_read(const Producer *producer, uint32_t record,
         *producer->rung = false;
         good &= producer_advance(producer, producer->rung_pi);
     }
-    if (!good) {
+    /* The second only if ci is not the transport's own any more. */
+    if (!good || *producer->pi - producer->ci > producer->size) {
         *syndrome = SVAN_SYN_INDEX;
         return SVAN_STEP_ERROR;
     }

@@ -293,6 +293,7 @@ static bool responder_ok(const SvanQp *qp, const SvanRcResponder *resp)
             resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
             resp->offset <= SVAN_MAX_MSG) &&
            (resp->message != SVAN_RC_MSG_NONE || !resp->offset) &&
+           resp->rq_pi == qp->rq_pi &&
            resp->rq_pi - resp->rq_ci <= 1u << qp->log_rq_size;
 }
 

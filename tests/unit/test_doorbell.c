@@ -207,6 +207,9 @@ static void receive_indices(void **state)
     assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
                      SVAN_STEP_DONE);
     assert_int_equal(pi, 11);
+    /* a consumer that has overtaken the producer is not let loose */
+    assert_int_equal(svan_rq_producer(bench->core, 12, &pi, &syndrome),
+                     SVAN_STEP_ERROR);
     bench->fake->bad_page = bench->qp.dbr;
     assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
                      SVAN_STEP_ERROR);
