@@ -852,4 +852,43 @@ TEST_F_TIMEOUT(errors, full_queues, LIMIT)
 	ASSERT_GT(0, ep_post_recv(self->resp, i, &sge, 1));
 }
 
+/* What is not there says so, and what is advertised is there. */
+TEST_F_TIMEOUT(errors, unsupported, LIMIT)
+{
+	struct node *node = &self->pair.node[0];
+	struct ibv_qp_init_attr attr = {
+		.cap = { .max_send_wr = 1000, .max_recv_wr = 1000,
+			 .max_send_sge = 1, .max_recv_sge = 1 },
+		.qp_type = IBV_QPT_UD,
+	};
+	struct ibv_cq *cq = ibv_create_cq(node->ctx, 1000, NULL, NULL, 0);
+	struct ibv_qp *qp;
+
+	ASSERT_NE(NULL, cq);
+	ASSERT_LE(1000, cq->cqe);
+	ASSERT_EQ(EOPNOTSUPP, ibv_resize_cq(cq, 2000));
+	ASSERT_EQ(NULL, ibv_create_cq(node->ctx, node->attr.max_cqe + 1, NULL,
+				      NULL, 0));
+	ASSERT_EQ(EINVAL, errno);
+
+	attr.send_cq = attr.recv_cq = cq;
+	ASSERT_EQ(NULL, ibv_create_qp(node->pd, &attr));
+	ASSERT_EQ(EOPNOTSUPP, errno);
+	attr.qp_type = IBV_QPT_RC;
+	qp = ibv_create_qp(node->pd, &attr);
+	ASSERT_NE(NULL, qp);
+	ASSERT_LE(1000, attr.cap.max_send_wr);
+	ASSERT_LE(1000, attr.cap.max_recv_wr);
+	ASSERT_EQ(0, ibv_destroy_qp(qp));
+	attr.cap.max_recv_wr = node->attr.max_qp_wr + 1;
+	ASSERT_EQ(NULL, ibv_create_qp(node->pd, &attr));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, ibv_destroy_cq(cq));
+
+	ASSERT_EQ(NULL, ibv_reg_mr(node->pd, NULL, SIZE_MAX,
+				   IBV_ACCESS_ON_DEMAND |
+				   IBV_ACCESS_LOCAL_WRITE));
+	ASSERT_EQ(EOPNOTSUPP, errno);
+}
+
 TEST_HARNESS_MAIN
