@@ -242,6 +242,16 @@ static void another_configuration(void **state)
     free(stream);
 }
 
+/* The transport's copy of an index and the queue pair's are one. */
+static void indices_that_disagree(void **state)
+{
+    Bench *bench = *state;
+    SvanQp *qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
+
+    qp->rq_pi++;
+    assert_false(fake_restore(bench->fake));
+}
+
 /* One octet is changed: refused, or a device that runs and can be reset. */
 static void damaged_octets(void **state)
 {
@@ -279,6 +289,7 @@ int main(void)
         TEST(truncations),
         TEST(something_behind_the_end),
         TEST(another_configuration),
+        TEST(indices_that_disagree),
         TEST(damaged_octets),
     };
 
