@@ -10,16 +10,19 @@
 . "$(dirname "$0")/lib.sh"
 
 kind=${1:-stock}
+root=$(readlink -f "$SVAN_BUILD/root")
 case $kind in
 stock | check)
 	out=$SVAN_BUILD/modules
-	kernel=/usr/src/linux-headers-$(kernel_release)
+	release=$(kernel_release)
+	kernel=/usr/src/linux-headers-$release
 	;;
 debug)
 	out=$SVAN_BUILD/modules-debug
 	kernel=$(readlink -f "$SVAN_BUILD/debug-kernel")/build
 	[ -e "$kernel/Module.symvers" ] ||
 		die "there is no debug kernel yet: run tools/build/debug-kernel.sh"
+	release=$(cat "$SVAN_BUILD/debug-kernel/release")
 	;;
 *)
 	die "usage: modules.sh [debug|check]"
@@ -32,7 +35,9 @@ farm=$out/tree
 # is gone are dropped with what was made from them.
 plant() {
 	local file link
+	[ "$(cat "$out/kernel" 2>/dev/null)" = "$root$kernel" ] || rm -rf "$farm"
 	mkdir -p "$farm"
+	printf '%s\n' "$root$kernel" >"$out/kernel"
 	(cd "$SVAN_TOP" && find Kbuild drivers -type f) | while read -r file; do
 		link=$farm/$file
 		[ ! -L "$link" ] || continue
@@ -72,8 +77,9 @@ check)
 		die "compiler or sparse warnings (build/log/modules-check.log)"
 	;;
 *)
-	step "building the kernel modules ($kind, $(basename "$kernel"))"
-	build
+	step "building the kernel modules ($kind, Linux $release)"
+	# The debug kernel has no line numbers, our modules in the farm do.
+	if [ "$kind" = debug ]; then build KCFLAGS=-g; else build; fi
 	collect
 	;;
 esac
