@@ -369,21 +369,22 @@ static void test_several(void)
 static void test_stop_and_continue(void)
 {
     Nic *nic = nic_start("");
+    struct svan_cmd cmd = {};
 
     start_work(nic);
+    nic_await(nic, SVAN_REG_CMDQ_HEAD, UINT32_MAX, 256);
     qtest_qmp_assert_success(nic->qts, "{ 'execute': 'stop' }");
     qtest_qmp_eventwait(nic->qts, "STOP");
-    {
-        uint32_t head = nic_read(nic, SVAN_REG_CMDQ_HEAD);
-
-        nic_write(nic, SVAN_REG_CMDQ_DB, nic->cmd_index);
-        for (unsigned i = 0; i < 100; i++) {
-            g_assert_cmpuint(nic_read(nic, SVAN_REG_CMDQ_HEAD), ==, head);
-        }
+    for (unsigned i = 0; i < 8; i++) {
+        nic_post(nic, &cmd, SVAN_CMD_NOP);
+    }
+    nic_write(nic, SVAN_REG_CMDQ_DB, nic->cmd_index);
+    for (unsigned i = 0; i < 200; i++) {
+        g_assert_cmpuint(nic_read(nic, SVAN_REG_CMDQ_HEAD), ==, 256);
     }
     qtest_qmp_assert_success(nic->qts, "{ 'execute': 'cont' }");
     qtest_qmp_eventwait(nic->qts, "RESUME");
-    nic_await(nic, SVAN_REG_CMDQ_HEAD, UINT32_MAX, 256);
+    nic_await(nic, SVAN_REG_CMDQ_HEAD, UINT32_MAX, 264);
     nic_stop(nic);
 }
 
