@@ -258,7 +258,7 @@ void guest_deregister(Guest *guest, Region *region)
     destroy(guest, SVAN_CMD_DESTROY_KEY, region->key);
 }
 
-/* The ring buffer at offset, contiguous; mostly through a table all the same. */
+/* The ring buffer at offset, contiguous; mostly through a table anyway. */
 static uint32_t ring_key(Guest *guest, uint32_t offset, uint32_t length)
 {
     uint32_t num_pages = (length + SIM_PAGE - 1) / SIM_PAGE;

@@ -631,8 +631,13 @@ static void drained(End *end)
         world_fail(end->node->world, "node %u QP %06x: said to be drained, "
                    "and is not", end->node->id, end->qp->qpn);
     }
-    if (attr.state == SVAN_QPS_SQD) {
-        must_state(end, SVAN_QPS_RTS);
+    /* an error may come at any time, and be seen later */
+    if (attr.state == SVAN_QPS_SQD &&
+        guest_qp_state(end->qp, SVAN_QPS_RTS, 0) != SVAN_CMD_OK &&
+        (guest_qp_query(end->qp, &attr) != SVAN_CMD_OK ||
+         attr.state != SVAN_QPS_ERR)) {
+        world_fail(end->node->world, "node %u QP %06x: not back to RTS",
+                   end->node->id, end->qp->qpn);
     }
 }
 

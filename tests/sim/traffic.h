@@ -24,7 +24,7 @@ typedef enum Defect {
     DEFECT_ALIGNMENT,           /* atomic */
     DEFECT_RECV_SMALL,
     DEFECT_OPCODE,
-    DEFECT_NO_RECV,             /* finite RNR retries, nothing to receive into */
+    DEFECT_NO_RECV,             /* finite RNR retries, no receive is posted */
     DEFECT_MODIFY_ERR,          /* by command, in mid-flight */
     DEFECT_VANISH,              /* the peer is reset: nobody answers */
     DEFECT_COUNT
@@ -45,7 +45,7 @@ typedef struct TrafficModel {
     uint32_t drain;             /* SQD and back */
     uint32_t defect;            /* a post is DEFECT_*, else what it should be */
     bool events;                /* wait for completion events */
-    bool lossy;                 /* packets of an ending connection may be lost */
+    bool lossy;                 /* packets of a dying connection may be lost */
     uint8_t timeout, retry_cnt, rnr_timer;
     uint8_t max_rd_atomic;
     uint8_t log_mtu;            /* 0: random */

@@ -32,7 +32,7 @@ typedef struct WorldModel {
     uint32_t run_cost;          /* of an epoch */
     uint32_t miss;              /* a page is not translated */
     uint32_t forget;            /* what was translated is not any more */
-    uint32_t restore;           /* the core is saved and loaded into a new one */
+    uint32_t restore;           /* the core is saved, loaded into a new one */
     uint32_t invalidate;        /* svan_invalidate_bus() */
     uint64_t poll_ns;
 } WorldModel;

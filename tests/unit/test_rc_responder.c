@@ -718,7 +718,7 @@ static void test_comm_established(void **state)
     rc_free(rc);
 }
 
-/* A message begun is flushed first, then what else was posted, then or later. */
+/* A message begun is flushed first, then what else was posted, or is later. */
 static void test_flush(void **state)
 {
     Rc *rc = *state;
@@ -807,7 +807,7 @@ static void run_with_miss(uint64_t miss_at, uint32_t miss_every, Outcome *out)
     rc_free(rc);
 }
 
-/* Wherever a translation is missing, the outcome is the same (core.h: steps). */
+/* Wherever a translation is missing, the outcome is the same (see core.h). */
 static void test_miss_anywhere(void **state)
 {
     Outcome *expected = malloc(sizeof(*expected));
