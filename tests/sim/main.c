@@ -11,7 +11,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core.h"
 #include "traffic.h"
@@ -222,18 +223,61 @@ static void run_seed(uint64_t number, uint64_t seed)
     }
 }
 
+/* In a process of its own, so that what breaks one seed leaves the others. */
+static void start_seed(uint64_t number, uint64_t seed)
+{
+    pid_t pid = fork();
+
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
+    if (pid == 0) {
+        run_seed(number, seed);
+        exit(0);
+    }
+}
+
+/* false: the child that has ended did not end well. */
+static bool await_seed(void)
+{
+    int status;
+
+    return wait(&status) > 0 && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* One on each CPU. */
+static bool run_seeds(uint64_t first, uint64_t count)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t jobs = cpus > 1 ? cpus : 1, running = 0;
+    bool good = true;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (running == jobs) {
+            good &= await_seed();
+            running--;
+        }
+        start_seed(i + 1, first + i);
+        running++;
+    }
+    while (running--) {
+        good &= await_seed();
+    }
+    return good;
+}
+
 int main(void)
 {
     uint64_t first = env_number("SVAN_SIM_FIRST", 1);
     uint64_t count = env_number("SVAN_SIM_COUNT", DEFAULT_COUNT);
 
     if (getenv("SVAN_SIM_SEED")) {
-        first = env_number("SVAN_SIM_SEED", 1);
-        count = 1;
+        printf("1..1\n");
+        run_seed(1, env_number("SVAN_SIM_SEED", 1));
+        return 0;
     }
     printf("1..%" PRIu64 "\n", count);
-    for (uint64_t i = 0; i < count; i++) {
-        run_seed(i + 1, first + i);
-    }
-    return 0;
+    fflush(stdout);
+    return !run_seeds(first, count);
 }
