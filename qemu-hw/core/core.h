@@ -249,7 +249,10 @@ SvanStep svan_check_access(const SvanAccess *access, uint32_t *syndrome);
 /* Bus address of the function, within one page (commands, EQs). */
 SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
                       SvanMem *mem);
-/* svan_access() to a ring of the device's own; key is an internal one. */
+/*
+ * svan_access() to a ring of the device's own; key is an internal one. What does
+ * not lie within one page is an ERROR.
+ */
 SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
                           bool for_write, SvanMem *mem, uint32_t *syndrome);
 
