@@ -126,7 +126,9 @@ static bool sequence_ok(const SvanQp *qp, const SvanRcRequester *req)
     bool off = qp->state != SVAN_QPS_RTS && qp->state != SVAN_QPS_SQD;
 
     if (off) {
-        return req->state == SVAN_RC_REQ_OFF;
+        /* A window that was not begun anew would be taken for one. */
+        return req->state == SVAN_RC_REQ_OFF &&
+               (qp->state == SVAN_QPS_ERR || !req->tail);
     }
     return req->state != SVAN_RC_REQ_OFF &&
            req->state < SVAN_RC_REQ_STATES &&
