@@ -279,6 +279,17 @@ void svan_key_destroy(SvanKey *key);                /* refs is 0 */
 
 /* ---- queues ---- */
 
+/*
+ * Asynchronous events of an object, or of the function, that wait for room on
+ * EQ 0: those of one type are one event.
+ */
+typedef struct SvanEvents {
+    SvanLink link;              /* SvanEq.sources of EQ 0, while there are some */
+    uint64_t types;             /* bit n: enum svan_event n */
+    uint32_t qn;                /* of the object */
+    uint32_t syndrome;          /* of its error */
+} SvanEvents;
+
 struct SvanEq {
     SvanFn *fn;
     uint32_t eqn;
@@ -289,13 +300,20 @@ struct SvanEq {
     uint32_t pi, ci;
     SvanLink link;              /* core->eq_work while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */
-    struct svan_eqe *pending;   /* asynchronous events, EQ 0 */
-    uint32_t pending_head, pending_count, pending_size;
+    SvanLink sources;           /* EQ 0: SvanEvents that wait */
     uint32_t refs;              /* CQs */
 };
 
-/* An asynchronous event for EQ 0 of fn; lost without EQ 0. */
+/*
+ * An asynchronous event for EQ 0 of fn; lost without EQ 0, or without the queue
+ * that it is of.
+ */
 void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data);
+/* Those of an object that goes, or begins anew, are not written any more. */
+void svan_events_drop(SvanEvents *events);
+/* From a stream of state. false: they are not those of what type says. */
+bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
+                         uint32_t syndrome);
 uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd);
 void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
 /* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */
@@ -322,6 +340,7 @@ struct SvanCq {
     uint32_t moderate_done;     /* completions since the last event */
     SvanTimer moderate_timer;
     SvanLink link;              /* eq->cqs */
+    SvanEvents events;
     uint32_t refs;              /* queue pairs */
 };
 
@@ -487,6 +506,7 @@ struct SvanQp {
     SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
     bool poll_parked;           /* POLLING is set; off core->poll while blocked */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
+    SvanEvents events;
 };
 
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
@@ -707,6 +727,7 @@ struct SvanFn {
     SvanLink cmd_link;          /* core->cmd_work: a command, or the DMA test */
 
     SvanEq *eqs[SVAN_MAX_EQS];
+    SvanEvents events;          /* of no queue */
     uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
     uint32_t *uar_refs;         /* queues that are rung there */
     SvanTable pds;              /* slot: uint32_t *refs */

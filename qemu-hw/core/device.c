@@ -266,7 +266,7 @@ void svan_fatal(SvanFn *fn, uint32_t code)
     if (!eq) {
         return;
     }
-    if (code == SVAN_FATAL_EQ_DMA || code == SVAN_FATAL_EQ_OVERRUN) {
+    if (code == SVAN_FATAL_EQ_DMA) {
         /* The event cannot be written, but somebody may look at STATUS. */
         core->ops.irq(core->opaque, fn->id, eq->vector);
         return;

@@ -229,6 +229,7 @@ static void qp_unlink(SvanQp *qp)
     svan_list_remove(&qp->run_link);
     svan_list_remove(&qp->poll_link);
     svan_list_remove(&qp->block_link);
+    svan_events_drop(&qp->events);
 }
 
 void svan_qp_destroy(SvanQp *qp)
