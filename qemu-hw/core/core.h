@@ -781,6 +781,7 @@ struct SvanCore {
     uint32_t rx_frames;
     uint32_t rx_offset;         /* progress of the frame at the head */
     uint32_t rx_fn;             /* function that receives it now */
+    uint32_t rx_qpn;            /* its QP that has begun to, 0: none */
 };
 
 static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)

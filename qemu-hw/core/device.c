@@ -226,6 +226,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     fn_init_state(fn);
     if (core->rx_fn == id) {
         core->rx_offset = 0;            /* its half of a frame is gone */
+        core->rx_qpn = 0;
     }
     fn->generation++;
     svan_trace(fn, SVAN_TRACE_RESET, id, fn->generation, 0, 0);

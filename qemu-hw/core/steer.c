@@ -66,6 +66,7 @@ void svan_rx_drop_head(SvanCore *core)
     core->rx_frames--;
     core->rx_offset = 0;
     core->rx_fn = 0;
+    core->rx_qpn = 0;
     svan_frame_free(frame);
 }
 
@@ -182,6 +183,7 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
         }
         core->rx_offset = 0;
         core->rx_fn++;
+        core->rx_qpn = 0;
     }
     return SVAN_STEP_DONE;
 }
