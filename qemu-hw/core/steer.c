@@ -72,17 +72,24 @@ void svan_rx_drop_head(SvanCore *core)
 
 /* ---- receivers ---- */
 
+/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
+static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
+{
+    return has_vlan ? vlan & 0xfff : 0;
+}
+
 /* The function that owns this destination, NULL: none of this device. */
 static SvanFn *find_fn(SvanCore *core, const SvanAddr *addr)
 {
+    uint16_t id = vlan_id(addr->has_vlan, addr->vlan);
+
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
         for (uint32_t g = 0; g < fn->gid_limit; g++) {
             const SvanGid *gid = &fn->gids[g];
 
-            if (gid->valid && gid->has_vlan == addr->has_vlan &&
-                (!gid->has_vlan || ((gid->vlan ^ addr->vlan) & 0xfff) == 0) &&
+            if (gid->valid && vlan_id(gid->has_vlan, gid->vlan) == id &&
                 !memcmp(gid->gid, addr->dgid, 16) &&
                 !memcmp(gid->smac, addr->dmac, 6)) {
                 return fn;

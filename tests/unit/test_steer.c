@@ -148,6 +148,39 @@ static void other_traffic_goes_to_ethernet(void **state)
     assert_int_equal(STATS(pair).rx_malformed, 0);
 }
 
+/* VLAN 0 is none, and a priority makes no difference. */
+static void vlan_tags(void **state)
+{
+    static const struct {
+        bool gid_tagged;
+        uint16_t gid;
+        bool tagged;
+        uint16_t tci;
+        bool heard;
+    } rows[] = {
+        { false, 0, true, 0x0000, true }, { false, 0, true, 0xe000, true },
+        { false, 0, true, 0xe001, false }, { true, 5, true, 0x6005, true },
+        { true, 5, true, 0x6006, false }, { true, 5, true, 0xe000, false },
+        { true, 5, false, 0, false }, { true, 0x6000, true, 0x2000, true },
+        { true, 0x6000, false, 0, true },
+    };
+    Pair *pair = *state;
+    SvanGid *gid = &host_fn(pair->host)->gids[0];
+    uint32_t heard = 0;
+
+    for (uint32_t i = 0; i < SIZE(rows); i++) {
+        SvanPkt pkt = packet(pair);
+
+        gid->has_vlan = rows[i].gid_tagged;
+        gid->vlan = rows[i].gid;
+        pkt.addr.has_vlan = rows[i].tagged;
+        pkt.addr.vlan = rows[i].tci;
+        heard += rows[i].heard;
+        arrive(pair, svan_pkt_encode(&pkt));
+        assert_int_equal(STATS(pair).roce_rx_packets, heard);
+    }
+}
+
 static void the_receive_queue_is_bounded(void **state)
 {
     Pair *pair = *state;
@@ -200,6 +233,7 @@ int main(void)
         PAIR_TEST(a_queue_pair_in_error_is_deaf),
         PAIR_TEST(damage_is_counted),
         PAIR_TEST(other_traffic_goes_to_ethernet),
+        PAIR_TEST(vlan_tags),
         PAIR_TEST(the_receive_queue_is_bounded),
         PAIR_TEST(loopback_does_not_touch_the_port),
     };
