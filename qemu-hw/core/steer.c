@@ -123,6 +123,11 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
+    if (pkt->opcode == SVAN_OP_CNP) {
+        svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_FILTERED);
+        return SVAN_STEP_DONE;          /* nobody slows down for it yet */
+    }
     if (!qp || !qp->transport->rx ||
         (pkt->opcode & SVAN_BTH_TRANSPORT_MASK) != SVAN_BTH_RC) {
         return drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
