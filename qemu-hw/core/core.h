@@ -5,7 +5,9 @@
  * Steps. svan_run() gives one object one step. A step first obtains every
  * pointer it needs (svan_access(), svan_cq_reserve(), ...), each of which may
  * answer that the step must stop; only then does it change state and memory.
- * So a step that stops can be started again as if it had never begun.
+ * So a step that stops can be started again as if it had never begun. One that
+ * missed is the next one: the world remembers no longer than that that it has
+ * refused an address.
  *
  * Only steps transmit. Receiving (SvanTransport.rx) records and schedules, so
  * that a packet delivered locally never recurses.
@@ -190,6 +192,13 @@ static inline void svan_list_remove(SvanLink *link)
         link->next = NULL;
         link->prev = NULL;
     }
+}
+
+/* Wherever it was before: the step that missed is the next one. */
+static inline void svan_list_first(SvanLink *head, SvanLink *link)
+{
+    svan_list_remove(link);
+    svan_list_append(head->next, link);
 }
 
 #define svan_container(ptr, type, member) \

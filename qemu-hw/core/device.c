@@ -434,7 +434,7 @@ static SvanStep qp_turn(SvanCore *core)
         }
         break;
     case SVAN_STEP_MISS:
-        svan_qp_schedule(qp);
+        svan_list_first(&core->run, &qp->run_link);
         break;
     case SVAN_STEP_BLOCKED:
         svan_list_append(&core->blocked, &qp->block_link);
@@ -504,11 +504,11 @@ SvanRun svan_run(SvanCore *core)
         SvanTurn turn = core->turn;
         SvanStep step;
 
-        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
         step = take_turn(core, turn);
         if (step == SVAN_STEP_MISS) {
             return SVAN_RUN_MISS;
         }
+        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
         if (step != SVAN_STEP_IDLE) {
             return SVAN_RUN_MORE;
         }

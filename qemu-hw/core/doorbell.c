@@ -452,6 +452,9 @@ SvanStep svan_poll_step(SvanCore *core)
         if (!qp->run_link.next) {
             step = poll_one(qp);
         }
+        if (step == SVAN_STEP_MISS) {
+            svan_list_first(&core->poll, link);
+        }
         if (step != SVAN_STEP_IDLE) {
             return step;
         }

@@ -288,7 +288,9 @@ SvanStep svan_eq_step(SvanCore *core)
         svan_fatal(eq->fn, SVAN_FATAL_EQ_DMA);
         return SVAN_STEP_DONE;
     }
-    if (eq_has_events(eq) && eq_has_room(eq)) {
+    if (step == SVAN_STEP_MISS) {
+        svan_list_first(&core->eq_work, &eq->link);
+    } else if (eq_has_events(eq) && eq_has_room(eq)) {
         svan_eq_schedule(eq);
     }
     return step;
