@@ -297,6 +297,9 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
         svan_poll_begin(qp);
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
+    if (state == SVAN_QPS_ERR) {
+        svan_list_remove(&qp->block_link);      /* to flush needs no wire */
+    }
     qp->transport->enter(qp, old);
 }
 

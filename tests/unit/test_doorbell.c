@@ -434,6 +434,29 @@ static void the_error_state_is_not_polled(void **state)
     assert_int_equal(flag(bench), 0);
 }
 
+/* Who waits for the wire waits no longer: what is left is to flush. */
+static void an_error_while_blocked(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_BLOCKED;
+    bench->mock->answers = 1;
+    svan_qp_schedule(bench->core);
+    fake_run(bench->fake);
+    assert_non_null(bench->core->block_link.next);
+    svan_qp_error(bench->core, 0, 0);
+    assert_null(bench->core->block_link.next);
+    publish(bench, 2);                  /* seen to be polled: not rung */
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), 0);
+    assert_int_equal(bench->mock->ci, 2);
+    svan_tx_ready(bench->fake->core);
+    assert_null(bench->core->poll_link.next);
+}
+
 /* A transport that does not look at the record is not called for ever. */
 static void news_are_told_once(void **state)
 {
@@ -475,6 +498,7 @@ int main(void)
         TEST(misses_on_the_record),
         TEST(an_unreachable_record),
         TEST(the_error_state_is_not_polled),
+        TEST(an_error_while_blocked),
         TEST(news_are_told_once),
     };
 
