@@ -523,6 +523,8 @@ static int svan_post_load(void *opaque, int version_id)
     }
     trace_svan_load(s->stream_len, ok);
     svan_post_save(s);
+    /* The queues that the blocked ones waited for are empty here. */
+    qatomic_set(&s->port.tx_ready, true);
     if (!ok) {
         error_report("svan: the saved state does not fit this device; are "
                      "its properties those of the source?");
