@@ -32,7 +32,8 @@
  *
  * The POLLING flag is set as long as the QP is on core->poll, or parked because
  * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
- * how it is cleared.
+ * how it is cleared. RESET leaves it as it is: whoever enters RTS or the error
+ * state is on core->poll, until the flag is known to be clear.
  */
 #include "core.h"
 

@@ -290,8 +290,9 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     if (state != SVAN_QPS_SQD || old != SVAN_QPS_SQD) {
         qp->sq_draining = state == SVAN_QPS_SQD;
     }
-    if (state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) {
-        /* The flag may be left over from a connection before. */
+    if ((state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) ||
+        state == SVAN_QPS_ERR) {
+        /* The flag may be left over from before RESET, or from a parked QP. */
         svan_poll_begin(qp);
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);

@@ -334,6 +334,49 @@ static void a_stale_flag_is_cleared(void **state)
     assert_int_equal(flag(bench), 0);
 }
 
+/* Posted but not rung in the error state, since the flag said so. */
+static void expect_flush(Bench *bench)
+{
+    uint32_t steps;
+
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    svan_qp_set_state(bench->core, SVAN_QPS_ERR, 0);
+    steps = bench->mock->steps;
+    host_dbr(&bench->qp)->rq_pi = htole32(5);
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(flag(bench), 0);
+    assert_true(bench->mock->steps > steps);
+}
+
+static void a_stale_flag_in_the_error_state(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
+    host_dbr(&bench->qp)->sq_pi = 0;
+    svan_qp_set_state(bench->core, SVAN_QPS_INIT, 0);
+    expect_flush(bench);
+}
+
+static void the_flag_of_a_parked_queue(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_BLOCKED;
+    bench->mock->answers = 1;
+    publish(bench, 2);
+    fake_run(bench->fake);
+    assert_true(bench->core->poll_parked);
+    expect_flush(bench);
+}
+
 static void misses_on_the_record(void **state)
 {
     Bench *bench = *state;
@@ -427,6 +470,8 @@ int main(void)
         TEST(polling_is_switched_off),
         TEST(falling_asleep_and_posting),
         TEST(a_stale_flag_is_cleared),
+        TEST(a_stale_flag_in_the_error_state),
+        TEST(the_flag_of_a_parked_queue),
         TEST(misses_on_the_record),
         TEST(an_unreachable_record),
         TEST(the_error_state_is_not_polled),
