@@ -520,6 +520,8 @@ struct SvanDbSlot;
 
 void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, uint32_t qn);
 void svan_db_close(struct SvanDbSlot *slot);
+/* Drop what was rung and not collected yet. */
+void svan_db_forget(struct SvanDbSlot *slot);
 /* Take some of the rung slots. false: there was none. */
 bool svan_db_collect(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
