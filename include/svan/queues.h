@@ -305,6 +305,14 @@ enum svan_event {
 	SVAN_EVENT_FATAL		= 0x3f,	/* data: enum svan_fatal */
 };
 
+/*
+ * How many asynchronous events can come while the host issues no command. The
+ * device holds back as many, whatever the size of EQ 0.
+ */
+#define SVAN_EQ_QP_EVENTS	3	/* of a QP: COMM_EST, SQ_DRAINED, an error */
+#define SVAN_EQ_CQ_EVENTS	1	/* of a CQ: its error */
+#define SVAN_EQ_OTHER_EVENTS	256	/* commands on their way, port, fatal */
+
 #define SVAN_EQE_PHASE		0x80	/* 1 in the first pass over the ring */
 
 /* The owner octet is written last; validity as for a CQE. */

@@ -9,7 +9,6 @@
 #include "core.h"
 
 #define MIN_LOG_SIZE    4
-#define MAX_PENDING     4096u   /* asynchronous events that find no room */
 #define EVENTS_A_STEP   16
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_eq.field)
@@ -38,6 +37,13 @@ static uint32_t check_eq(const SvanFn *fn, const struct svan_cmd_create_eq *cmd)
     return SVAN_CMD_OK;
 }
 
+/* Asynchronous events that may find no room in the ring. */
+static uint32_t max_pending(const SvanFn *fn)
+{
+    return SVAN_EQ_QP_EVENTS * fn->qps.capacity +
+           SVAN_EQ_CQ_EVENTS * fn->cqs.capacity + SVAN_EQ_OTHER_EVENTS;
+}
+
 uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd)
 {
     uint32_t refusal = check_eq(fn, cmd);
@@ -57,7 +63,7 @@ uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd)
     eq->log_size = cmd->log_size;
     svan_list_init(&eq->cqs);
     if (eq->eqn == 0) {
-        eq->pending_size = MAX_PENDING;
+        eq->pending_size = max_pending(fn);
         eq->pending = calloc(eq->pending_size, sizeof(eq->pending[0]));
         if (!eq->pending) {
             free(eq);
@@ -153,8 +159,10 @@ static void eq_next_event(const SvanEq *eq, struct svan_eqe *eqe)
 static void eq_event_done(SvanEq *eq)
 {
     if (eq->pending_count) {
-        eq->pending_head = (eq->pending_head + 1) % eq->pending_size;
         eq->pending_count--;
+        /* Begin anew when it is empty: so most of it is never touched. */
+        eq->pending_head = eq->pending_count ?
+                           (eq->pending_head + 1) % eq->pending_size : 0;
     } else {
         SvanCq *cq = svan_container(eq->cqs.next, SvanCq, link);
 

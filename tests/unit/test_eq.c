@@ -95,6 +95,45 @@ static void a_full_ring_waits(void **state)
     assert_int_equal(host_fn(host)->stats.eq_overruns, 0);
 }
 
+/* Everything fails at once, and the host looks at nothing meanwhile. */
+static void every_object_has_room(void **state)
+{
+    SvanConfig config = {
+        .mac = { 0x52, 0x54, 0, 0x77, 0, 1 }, .true_atomics = true,
+        .max_qp = 8192, .max_cq = 4096, .max_key = 256,
+    };
+    Fake *fake = fake_create(&config);
+    Host *host = host_create(fake, 0, 1);
+    SvanFn *fn = host_fn(host);
+    struct svan_eqe eqe;
+    uint32_t seen = 0;
+
+    for (uint32_t qpn = SVAN_FIRST_QP; qpn < config.max_qp; qpn++) {
+        svan_event(fn, SVAN_EVENT_QP_COMM_EST, qpn, 0);
+        svan_event(fn, SVAN_EVENT_QP_SQ_DRAINED, qpn, 0);
+        svan_event(fn, SVAN_EVENT_QP_FATAL, qpn, 0);
+    }
+    for (uint32_t cqn = SVAN_FIRST_CQ; cqn < config.max_cq; cqn++) {
+        svan_event(fn, SVAN_EVENT_CQ_ERROR, cqn, 0);
+    }
+    assert_int_equal(fn->fatal, 0);
+    fake_run(fake);
+    for (;;) {
+        if (!host_eq_poll(host, 0, &eqe)) {
+            host_write(host, SVAN_REG_EQ_DB(0), host->eqs[0].ci);
+            fake_run(fake);
+            if (!host_eq_poll(host, 0, &eqe)) {
+                break;
+            }
+        }
+        seen++;
+    }
+    assert_int_equal(seen, SVAN_EQ_QP_EVENTS * (config.max_qp - SVAN_FIRST_QP) +
+                           SVAN_EQ_CQ_EVENTS * (config.max_cq - SVAN_FIRST_CQ));
+    host_destroy(host);
+    fake_destroy(fake);
+}
+
 static void too_many_events_are_fatal(void **state)
 {
     Host *host = *state;
@@ -202,6 +241,7 @@ int main(void)
         HOST_TEST(every_event_in_its_order),
         HOST_TEST(the_same_event_merges),
         HOST_TEST(a_full_ring_waits),
+        cmocka_unit_test(every_object_has_room),
         HOST_TEST(too_many_events_are_fatal),
         HOST_TEST(an_unreachable_ring_is_fatal),
         HOST_TEST(nonsense_doorbells),

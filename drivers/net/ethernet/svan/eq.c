@@ -15,7 +15,6 @@
 #include "svan.h"
 #include "svan_trace.h"
 
-#define SVAN_ASYNC_EQ_LOG_SIZE	10
 #define SVAN_COMP_EQ_LOG_SIZE	12
 /* how many entries are consumed before the device is told */
 #define SVAN_EQ_BATCH		64
@@ -155,7 +154,8 @@ static int svan_eq_create(struct svan_dev *dev, u32 eqn)
 	eq->dev = dev;
 	eq->eqn = eqn;
 	eq->ci = 0;
-	eq->log_size = min_t(u32, eqn ? SVAN_COMP_EQ_LOG_SIZE : SVAN_ASYNC_EQ_LOG_SIZE,
+	eq->log_size = min_t(u32, eqn ? SVAN_COMP_EQ_LOG_SIZE :
+					svan_async_eq_log_size(&dev->caps),
 			     ilog2(le32_to_cpu(dev->caps.max_eqe)));
 	eq->ring = dma_alloc_coherent(&dev->pdev->dev, svan_eq_bytes(eq),
 				      &eq->ring_dma, GFP_KERNEL);

@@ -13,6 +13,7 @@
 #include <linux/if_vlan.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/semaphore.h>
@@ -178,6 +179,16 @@ static inline void svan_write64(struct svan_dev *dev, u32 reg, u64 value)
 static inline bool svan_gone(u32 value)
 {
 	return value == ~0u;
+}
+
+/* EQ 0 has room for whatever all objects can tell at once. */
+static inline u32 svan_async_eq_log_size(const struct svan_caps *caps)
+{
+	u64 events = (u64)SVAN_EQ_QP_EVENTS * le32_to_cpu(caps->max_qp) +
+		     (u64)SVAN_EQ_CQ_EVENTS * le32_to_cpu(caps->max_cq) +
+		     SVAN_EQ_OTHER_EVENTS;
+
+	return order_base_2(events);
 }
 
 static inline const char *svan_name(const struct svan_dev *dev)

@@ -109,6 +109,25 @@ static void svan_test_cmd_id_valid(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, svan_cmd_id_valid(SVAN_CMD_CREATE_CQ, U32_MAX, 16));
 }
 
+/* ---- events ---- */
+
+static void svan_test_async_eq_log_size(struct kunit *test)
+{
+	struct svan_caps caps = {};
+
+	KUNIT_EXPECT_EQ(test, svan_async_eq_log_size(&caps), 8);
+	caps.max_cq = cpu_to_le32(1);
+	KUNIT_EXPECT_EQ(test, svan_async_eq_log_size(&caps), 9);
+	caps.max_qp = cpu_to_le32(85);
+	KUNIT_EXPECT_EQ(test, svan_async_eq_log_size(&caps), 9);
+	caps.max_cq = cpu_to_le32(2);
+	KUNIT_EXPECT_EQ(test, svan_async_eq_log_size(&caps), 10);
+	/* more than 32 bits */
+	caps.max_qp = cpu_to_le32(U32_MAX);
+	caps.max_cq = cpu_to_le32(U32_MAX);
+	KUNIT_EXPECT_EQ(test, svan_async_eq_log_size(&caps), 35);
+}
+
 /* ---- send queue ---- */
 
 static void svan_test_txq_room(struct kunit *test)
@@ -229,6 +248,7 @@ static struct kunit_case svan_test_cases[] = {
 	KUNIT_CASE(svan_test_resp_valid),
 	KUNIT_CASE(svan_test_cmd_errno),
 	KUNIT_CASE(svan_test_cmd_id_valid),
+	KUNIT_CASE(svan_test_async_eq_log_size),
 	KUNIT_CASE(svan_test_txq_room),
 	KUNIT_CASE(svan_test_index_in_flight),
 	KUNIT_CASE(svan_test_tx_map_of),
