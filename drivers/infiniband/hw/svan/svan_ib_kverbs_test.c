@@ -383,6 +383,7 @@ static void kv_wrap_test(struct kunit *test)
 	}
 }
 
+/* The flags are those that any request may carry, be they of use or not. */
 static void kv_rdma_op(struct kunit *test, struct kv *kv,
 		       enum ib_wr_opcode opcode, struct ib_sge *sge, u64 remote)
 {
@@ -392,7 +393,8 @@ static void kv_rdma_op(struct kunit *test, struct kv *kv,
 			.sg_list = sge,
 			.num_sge = 1,
 			.opcode = opcode,
-			.send_flags = IB_SEND_SIGNALED,
+			.send_flags = IB_SEND_SIGNALED |
+				      IB_SEND_SOLICITED | IB_SEND_FENCE,
 		},
 		.remote_addr = remote,
 		.rkey = kv->mr->rkey,
