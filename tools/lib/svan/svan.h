@@ -23,21 +23,11 @@
 #include <svan/regs.h>
 
 #include "svan_queue.h"
+#include "svan_table.h"
 #include "svan_trace.h"
-
-/* QPN to QP: two levels, so that pollers look up without a lock */
-#define SVAN_QP_TABLE_SHIFT	12
-#define SVAN_QP_TABLE_SIZE	(1u << SVAN_QP_TABLE_SHIFT)
-#define SVAN_QP_TABLE_MASK	(SVAN_QP_TABLE_SIZE - 1)
-
-struct svan_qp;
 
 struct svan_device {
 	struct verbs_device vdev;
-};
-
-struct svan_qp_leaf {
-	struct svan_qp *_Atomic qps[SVAN_QP_TABLE_SIZE];
 };
 
 struct svan_context {
@@ -48,11 +38,7 @@ struct svan_context {
 	uint8_t *uar;			/* write-only */
 	size_t uar_size;
 
-	/*
-	 * Leaves stay until the context goes. An entry changes under the mutex
-	 * and the locks of the CQs of the QP that is in it.
-	 */
-	struct svan_qp_leaf *_Atomic qp_table[SVAN_QP_TABLE_SIZE];
+	struct svan_table qp_table;
 	pthread_mutex_t qp_table_mutex;
 };
 
@@ -129,21 +115,6 @@ static inline struct svan_qp *to_svan_qp(struct ibv_qp *ibqp)
 static inline struct svan_qp *to_svan_qp_ex(struct ibv_qp_ex *ibqp)
 {
 	return container_of(ibqp, struct svan_qp, vqp.qp_ex);
-}
-
-/* Caller holds the lock of a CQ of the QP, or is its only user. */
-static inline struct svan_qp *svan_find_qp(struct svan_context *ctx,
-					   uint32_t qpn)
-{
-	struct svan_qp_leaf *leaf;
-
-	leaf = atomic_load_explicit(&ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) &
-						   SVAN_QP_TABLE_MASK],
-				    memory_order_acquire);
-	if (!leaf)
-		return NULL;
-	return atomic_load_explicit(&leaf->qps[qpn & SVAN_QP_TABLE_MASK],
-				    memory_order_acquire);
 }
 
 /*

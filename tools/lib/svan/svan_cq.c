@@ -85,8 +85,9 @@ static struct svan_qp *svan_cqe_qp(struct svan_cq *cq,
 	uint32_t qpn = le32toh(cqe->qpn);
 
 	if (unlikely(!cq->last_qp || cq->last_qp->qpn != qpn))
-		cq->last_qp = svan_find_qp(to_svan_ctx(cq->vcq.cq.context),
-					   qpn);
+		cq->last_qp =
+			svan_table_find(&to_svan_ctx(cq->vcq.cq.context)->qp_table,
+					qpn);
 	return cq->last_qp;
 }
 

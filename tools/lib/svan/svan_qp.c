@@ -10,74 +10,34 @@
 
 /* ---- QPN to QP ---- */
 
-/* Under the table mutex. NULL without memory. */
-static struct svan_qp *_Atomic *svan_qp_entry(struct svan_context *ctx,
-					      uint32_t qpn)
-{
-	struct svan_qp_leaf *_Atomic *slot;
-	struct svan_qp_leaf *leaf;
-
-	slot = &ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) & SVAN_QP_TABLE_MASK];
-	leaf = *slot;
-	if (!leaf) {
-		leaf = calloc(1, sizeof(*leaf));
-		if (!leaf)
-			return NULL;
-		*slot = leaf;
-	}
-	return &leaf->qps[qpn & SVAN_QP_TABLE_MASK];
-}
-
 /*
- * The device may give a number out again before the thread that destroyed its
- * former owner has come to svan_remove_qp(). Whatever is in the CQs under this
- * number now is the former owner's.
+ * There is nothing in the CQs under this number: the device gives it out again
+ * after 255 others at its index, and its former owner has taken out what it left.
  */
 static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
-	struct svan_qp *_Atomic *entry;
+	int ret;
 
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	entry = svan_qp_entry(ctx, qp->qpn);
-	if (entry) {
-		svan_lock_cqs(qp);
-		svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
-		svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
-		*entry = qp;
-		svan_unlock_cqs(qp);
-	}
+	ret = svan_table_store(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
-	return entry ? 0 : ENOMEM;
+	return ret;
 }
 
-static bool svan_uses_cq(const struct svan_qp *qp, const struct ibv_cq *cq)
-{
-	return qp->vqp.qp.send_cq == cq || qp->vqp.qp.recv_cq == cq;
-}
-
-static void svan_remove_from_cq(struct svan_qp *qp, struct ibv_cq *cq,
-				const struct svan_qp *successor)
-{
-	if (!successor || !svan_uses_cq(successor, cq))
-		svan_clean_cq(to_svan_cq(cq), qp->qpn);
-}
-
-/* The kernel has destroyed the QP: no new entry of it will come. */
+/*
+ * The kernel has destroyed the QP: no new entry of it will come. Who has found it
+ * holds the lock of one of its CQs; nobody finds it after these were taken.
+ */
 static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
-	struct svan_qp *_Atomic *entry;
-	struct svan_qp *successor;
-
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	entry = svan_qp_entry(ctx, qp->qpn);
-	svan_lock_cqs(qp);
-	if (*entry == qp)
-		*entry = NULL;
-	successor = *entry;
-	svan_remove_from_cq(qp, qp->vqp.qp.send_cq, successor);
-	svan_remove_from_cq(qp, qp->vqp.qp.recv_cq, successor);
-	svan_unlock_cqs(qp);
+	svan_table_remove(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
+
+	svan_lock_cqs(qp);
+	svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
+	svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
+	svan_unlock_cqs(qp);
 }
 
 /* ---- creation ---- */
