@@ -200,7 +200,8 @@ static void send_queue(void **state)
         }
     }
     assert_true(model.sq.pi < 0x80000000u);
-    svan_sq_reset(&model.sq);
+    svan_sq_reset_consumer(&model.sq);
+    svan_sq_reset_producer(&model.sq);
     assert_true(svan_sq_has_room(&model.sq, BBS, 0));
     assert_false(svan_sq_has_room(&model.sq, BBS + 1, 0));
 }
@@ -230,7 +231,8 @@ static void receive_queue(void **state)
             used--;
         }
     }
-    svan_rq_reset(&rq);
+    svan_rq_reset_consumer(&rq);
+    svan_rq_reset_producer(&rq);
     assert_true(svan_rq_has_room(&rq, 15));
     assert_false(svan_rq_has_room(&rq, 16));
 }
@@ -296,7 +298,7 @@ static void cq_read(CqModel *model)
     assert_int_equal(svan_le32_to_cpu(cqe->qpn), model->qpns[0]);
     assert_int_equal(svan_le32_to_cpu(cqe->wqe_index), model->marks[0]);
     assert_int_equal(!!(cqe->owner & SVAN_CQE_SOLICITED), model->marks[0] & 1);
-    model->ring.ci++;
+    svan_cq_advance(&model->ring, 1);
     svan_cq_publish(&model->ring);
     model_remove(model, 0);
 }

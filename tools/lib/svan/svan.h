@@ -2,9 +2,11 @@
 /*
  * Objects of the provider.
  *
- * Locks, outermost first: a QP's sq_lock, its rq_lock, then the locks of its
- * CQs, the one with the lower CQN first. The table mutex is taken before the
- * locks of CQs and never together with a queue's lock.
+ * Locks: of a CQ, a QP's sq_lock, its rq_lock, the mutex of the table. The
+ * provider itself waits for none of them while it holds another. Its users make
+ * them nest: between start_poll() and end_poll() they hold the CQ's and may post,
+ * arm, create and change states (but not destroy or reset a QP of that CQ);
+ * between wr_start() and wr_complete() they hold sq_lock.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -153,8 +155,6 @@ struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
 int svan_destroy_cq(struct ibv_cq *ibcq);
 int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);
-void svan_lock_cqs(struct svan_qp *qp);
-void svan_unlock_cqs(struct svan_qp *qp);
 /* Under the CQ's lock. */
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
 

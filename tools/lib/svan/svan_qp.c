@@ -24,20 +24,33 @@ static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 	return ret;
 }
 
+/* Take what a QP has left out of its CQs; nothing of it comes any more. */
+static void svan_clean_cqs(struct svan_qp *qp)
+{
+	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
+	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
+
+	pthread_spin_lock(&send_cq->lock);
+	svan_clean_cq(send_cq, qp->qpn);
+	svan_sq_reset_consumer(&qp->sq);
+	pthread_spin_unlock(&send_cq->lock);
+
+	pthread_spin_lock(&recv_cq->lock);
+	svan_clean_cq(recv_cq, qp->qpn);
+	svan_rq_reset_consumer(&qp->rq);
+	pthread_spin_unlock(&recv_cq->lock);
+}
+
 /*
- * The kernel has destroyed the QP: no new entry of it will come. Who has found it
- * holds the lock of one of its CQs; nobody finds it after these were taken.
+ * The kernel has destroyed the QP. Who has found it holds the lock of one of its
+ * CQs; nobody finds it after these were taken.
  */
 static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
 	pthread_mutex_lock(&ctx->qp_table_mutex);
 	svan_table_remove(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
-
-	svan_lock_cqs(qp);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
-	svan_unlock_cqs(qp);
+	svan_clean_cqs(qp);
 }
 
 /* ---- creation ---- */
@@ -311,26 +324,35 @@ int svan_destroy_qp(struct ibv_qp *ibqp)
 
 /* ---- state ---- */
 
-/* The device has forgotten the queues' contents: begin again at index 0. */
-static void svan_reset_queues(struct svan_qp *qp)
+static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
 {
-	svan_lock_cqs(qp);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
-	svan_sq_reset(&qp->sq);
-	svan_rq_reset(&qp->rq);
-	svan_unlock_cqs(qp);
-	svan_store_le32(&qp->dbr->sq_pi, 0);
-	svan_store_le32(&qp->dbr->rq_pi, 0);
-}
-
-static void svan_enter_state(struct svan_qp *qp, enum ibv_qp_state state)
-{
-	if (state == IBV_QPS_RESET)
-		svan_reset_queues(qp);
-	qp->rq_ready = state != IBV_QPS_RESET;
+	pthread_spin_lock(&qp->sq_lock);
 	qp->sq_ready = state != IBV_QPS_RESET && state != IBV_QPS_INIT &&
 		       state != IBV_QPS_RTR;
+	pthread_spin_unlock(&qp->sq_lock);
+
+	pthread_spin_lock(&qp->rq_lock);
+	qp->rq_ready = state != IBV_QPS_RESET;
+	pthread_spin_unlock(&qp->rq_lock);
+}
+
+/*
+ * The device has forgotten the queues' contents, and nobody posts: begin again at
+ * index 0.
+ */
+static void svan_reset_queues(struct svan_qp *qp)
+{
+	svan_clean_cqs(qp);
+
+	pthread_spin_lock(&qp->sq_lock);
+	svan_sq_reset_producer(&qp->sq);
+	svan_store_le32(&qp->dbr->sq_pi, 0);
+	pthread_spin_unlock(&qp->sq_lock);
+
+	pthread_spin_lock(&qp->rq_lock);
+	svan_rq_reset_producer(&qp->rq);
+	svan_store_le32(&qp->dbr->rq_pi, 0);
+	pthread_spin_unlock(&qp->rq_lock);
 }
 
 int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
@@ -344,11 +366,9 @@ int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
 	if (ret || !(attr_mask & IBV_QP_STATE))
 		return ret;
 
-	pthread_spin_lock(&qp->sq_lock);
-	pthread_spin_lock(&qp->rq_lock);
-	svan_enter_state(qp, attr->qp_state);
-	pthread_spin_unlock(&qp->rq_lock);
-	pthread_spin_unlock(&qp->sq_lock);
+	svan_set_ready(qp, attr->qp_state);
+	if (attr->qp_state == IBV_QPS_RESET)
+		svan_reset_queues(qp);
 	return 0;
 }
 
