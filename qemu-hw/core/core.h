@@ -116,11 +116,9 @@ static inline void *svan_table_get(const SvanTable *table, uint32_t index)
 }
 
 /*
- * Queue numbers (QPN, CQN) are 24 bits: variant << 16 | index. QP indices begin
- * at 2, CQ indices at 1, so that 0 is never one and QP 1 stays for GSI.
+ * QP indices begin at 2, CQ indices at 1, so that 0 is never a number and QP 1
+ * stays for GSI.
  */
-#define SVAN_QN_INDEX_SHIFT     16
-#define SVAN_QN_INDEX_MASK      0xffffu
 #define SVAN_MAX_QN_CAPACITY    (1u << SVAN_QN_INDEX_SHIFT)
 #define SVAN_MAX_KEY_CAPACITY   (1u << (32 - SVAN_KEY_INDEX_SHIFT))
 #define SVAN_FIRST_QP           2
@@ -552,6 +550,8 @@ struct SvanDbSlot;
 
 void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, uint32_t qn);
 void svan_db_close(struct SvanDbSlot *slot);
+/* Drop what was rung and not collected yet. */
+void svan_db_forget(struct SvanDbSlot *slot);
 /* Take some of the rung slots. false: there was none. */
 bool svan_db_collect(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */

@@ -122,21 +122,36 @@ void svan_db_close(SvanDbSlot *slot)
     atomic_store_explicit(&slot->owner, 0, memory_order_release);
 }
 
+/* One in RESET has no work: what rings it belongs to its life before. */
+static SvanQp *rung_qp(SvanFn *fn, uint64_t word)
+{
+    SvanQp *qp = word & SVAN_DB_RUNG ? svan_qp_get(fn, word & SVAN_DB_QN_MASK) :
+                                       NULL;
+
+    return qp && qp->state != SVAN_QPS_RESET ? qp : NULL;
+}
+
 static void qp_rung(SvanFn *fn, uint64_t sq, uint64_t rq)
 {
-    SvanQp *qp;
+    SvanQp *qp = rung_qp(fn, sq);
 
-    qp = sq & SVAN_DB_RUNG ? svan_qp_get(fn, sq & SVAN_DB_QN_MASK) : NULL;
     if (qp) {
         qp->sq_pi_rung = sq >> SVAN_DB_INDEX_SHIFT;
         qp->sq_rung = true;
         svan_qp_schedule(qp);
     }
-    qp = rq & SVAN_DB_RUNG ? svan_qp_get(fn, rq & SVAN_DB_QN_MASK) : NULL;
+    qp = rung_qp(fn, rq);
     if (qp) {
         qp->rq_pi_rung = rq >> SVAN_DB_INDEX_SHIFT;
         qp->rq_rung = true;
         svan_qp_schedule(qp);
+    }
+}
+
+void svan_db_forget(SvanDbSlot *slot)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        atomic_store_explicit(&slot->word[i], 0, memory_order_relaxed);
     }
 }
 

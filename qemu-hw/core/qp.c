@@ -285,6 +285,9 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     uint8_t old = qp->state;
 
     qp->state = state;
+    if (old == SVAN_QPS_RESET) {
+        svan_db_forget(&qp->fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
+    }
     if (state == SVAN_QPS_RESET) {
         qp_forget(qp);
     }

@@ -125,6 +125,31 @@ static void a_destroyed_queue_is_silent(void **state)
     assert_int_equal(host_fn(bench->host)->doorbells_refused, 1);
 }
 
+/* Neither what comes in RESET counts, nor what has not been looked at by then. */
+static void a_reset_queue_is_silent(void **state)
+{
+    Bench *bench = *state;
+    uint32_t pi, syndrome;
+
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 5);
+    host_ring(&bench->qp, SVAN_UAR_RQ_DB, 5);
+    svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
+    fake_run(bench->fake);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 6);
+    host_ring(&bench->qp, SVAN_UAR_RQ_DB, 6);
+    svan_qp_set_state(bench->core, SVAN_QPS_INIT, 0);
+    svan_qp_set_state(bench->core, SVAN_QPS_RTR, 0);
+    svan_qp_set_state(bench->core, SVAN_QPS_RTS, 0);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 0);
+    assert_int_equal(svan_rq_producer(bench->core, 0, &pi, &syndrome),
+                     SVAN_STEP_DONE);
+    assert_int_equal(pi, 0);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 2);
+}
+
 static void a_reset_function_is_silent(void **state)
 {
     Bench *bench = *state;
@@ -482,6 +507,7 @@ int main(void)
         TEST(queues_of_others),
         TEST(the_last_value_counts),
         TEST(a_destroyed_queue_is_silent),
+        TEST(a_reset_queue_is_silent),
         TEST(a_reset_function_is_silent),
         TEST(the_later_of_record_and_doorbell),
         TEST(a_peer_that_never_writes_the_record),
