@@ -146,6 +146,7 @@ static void svan_bql_bh(void *opaque)
 
     qatomic_set(&s->bql_scheduled, false);
     smp_mb();       /* whoever found it set has set bql_wanted before */
+    svan_engine_resolve(s);
     svan_bql_work(s);
 }
 

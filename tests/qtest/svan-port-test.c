@@ -1,5 +1,6 @@
 /*
- * A Svan device that sends more than its netdev takes
+ * A Svan device that sends more than its netdev takes, and what may happen
+ * meanwhile: migration, the unplug of another one
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -221,9 +222,51 @@ static void test_migrate_blocked(void)
     g_unlink(file);
 }
 
+/* ---- two devices, one iothread ---- */
+
+static void port_power(QPCIDevice *port, bool on)
+{
+    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+
+    qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
+                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
+                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+}
+
+/* Plugged and unplugged while the other one keeps thread and big lock busy. */
+static void test_shared_iothread(void)
+{
+    QTestState *qts = qtest_init(
+        NIC_MACHINE "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+        "-device pcie-root-port,id=rp,chassis=1,addr=6 -object iothread,id=io "
+        "-device svan,id=nic,addr=4,iothread=io,mac=" NIC_MAC);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    Nic *nic = nic_find(qts, bus, QPCI_DEVFN(NIC_SLOT, 0));
+    QPCIDevice *port = qpci_device_find(bus, QPCI_DEVFN(6, 0));
+    Sender sender = sender_new(nic, SVAN_SQ_MAX_LOG_BBS);
+    uint32_t busy = 0;
+
+    g_assert_nonnull(port);
+    for (unsigned i = 0; i < 4; i++) {
+        qtest_qmp_device_add(qts, "svan", "hot", "{ 'bus': 'rp', "
+                             "'iothread': 'io' }");
+        port_power(port, true);
+        sender_post(&sender, 1u << sender.log_size);
+        qtest_qmp_device_del_send(qts, "hot");
+        port_power(port, false);
+        qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+        busy += sender_ci(&sender) != sender.pi;
+        sender_await(&sender, sender.pi);
+    }
+    g_assert_cmpuint(busy, >, 0);
+    g_free(port);
+    nic_stop(nic);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/svan/port/migrate-blocked", test_migrate_blocked);
+    qtest_add_func("/svan/port/shared-iothread", test_shared_iothread);
     return g_test_run();
 }
