@@ -224,6 +224,23 @@ struct SvanKey {
     uint32_t refs;              /* queues whose rings it covers */
 };
 
+/*
+ * What the last svan_access() of the function that answered FAULT was about;
+ * addresses as in the key's table.
+ */
+typedef struct SvanAbsent {
+    SvanKey *key;
+    uint64_t va;                /* of the first octet that is not there */
+    uint64_t len;               /* wanted from va on */
+    uint64_t entry;             /* what stood in the table */
+    uint64_t time_ns;           /* the table's estimate; 0 = unknown */
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint8_t source;             /* SVAN_ESTIMATE_ENTRY, _LOCATION, 0: none */
+    uint8_t level;              /* of the entry, 1 = leaf */
+    bool write;
+    bool is_protected;          /* present, but not for this access */
+} SvanAbsent;
+
 /* What is asked of svan_access(). */
 typedef struct SvanAccess {
     SvanFn *fn;
@@ -715,6 +732,7 @@ struct SvanFn {
     SvanTlbEntry *tlb;
     uint64_t tlb_generation;
     uint64_t key_serial;        /* last one given out */
+    SvanAbsent absent;
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
