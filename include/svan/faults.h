@@ -109,7 +109,7 @@ struct svan_fault_policy {
 	__le32	bound_us;		/* hold, divert, drop: RNR NAK after it */
 	__le32	unknown_us;		/* taken for an unknown time */
 	__le32	hold_bytes;		/* of the fault buffer, for one QP */
-	__le32	reserved1;
+	__le32	divert_pages;		/* of the spare pages, for one QP */
 };
 
 SVAN_ASSERT_SIZE(struct svan_fault_policy, 32);

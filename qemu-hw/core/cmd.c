@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -96,6 +96,9 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
         .max_key_length = htole64(1ull << 48),          /* 4 levels of 4 KiB */
         .clock_khz = htole64(1000000),
         .max_mcast_filters = htole32(SVAN_MAX_MCAST),
+        .max_page_requests = htole32(1u << SVAN_PRQ_MAX_LOG_SIZE),
+        .max_spare_pages = htole32(SVAN_MAX_SPARES),
+        .fault_buffer = htole32(fn->core->config.fault_buffer),
     };
 
     return query_answer(ctx, &caps, sizeof(caps));
@@ -155,6 +158,11 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_CLEAR_GID]        = svan_cmd_clear_gid,
     [SVAN_CMD_ETH_SET_FILTER]   = svan_cmd_eth_set_filter,
     [SVAN_CMD_ETH_SET_MCAST]    = svan_cmd_eth_set_mcast,
+    [SVAN_CMD_CREATE_PRQ]       = svan_cmd_create_prq,
+    [SVAN_CMD_DESTROY_PRQ]      = svan_cmd_destroy_prq,
+    [SVAN_CMD_SET_FAULT_POLICY] = svan_cmd_set_fault_policy,
+    [SVAN_CMD_QUERY_FAULT_POLICY] = svan_cmd_query_fault_policy,
+    [SVAN_CMD_SET_SPARE_PAGES]  = svan_cmd_set_spare_pages,
 };
 
 static SvanStep cmd_execute(SvanCmdCtx *ctx)

@@ -42,6 +42,8 @@ typedef struct SvanQp SvanQp;
 typedef struct SvanCq SvanCq;
 typedef struct SvanEq SvanEq;
 typedef struct SvanKey SvanKey;
+typedef struct SvanPrq SvanPrq;
+typedef struct SvanSpares SvanSpares;
 typedef struct SvanWriter SvanWriter;
 typedef struct SvanReader SvanReader;
 
@@ -80,7 +82,12 @@ typedef enum SvanStep {
     X(POLL,         "qpn",  "on", "-", "-") \
     X(ETH_TX,       "qpn",  "length", "flags", "-") \
     X(ETH_RX,       "qpn",  "length", "flags", "-") \
-    X(FRAME_DROP,   "fn",   "length", "reason", "-")
+    X(FRAME_DROP,   "fn",   "length", "reason", "-") \
+    X(PAGE_REQUEST, "token", "addr", "flags", "qpn") \
+    X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
+    X(FAULT,        "qpn",  "token", "psn", "va") \
+    X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
+    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
 
 typedef enum SvanTraceEvent {
 #define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
@@ -493,6 +500,7 @@ struct SvanQp {
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
     uint8_t pkey_index, port;
     bool sqd_notify;
+    struct svan_fault_policy policy;    /* checked */
     uint32_t dest_qpn, rq_psn, sq_psn, qkey;
     SvanAv av;
 
@@ -635,6 +643,7 @@ typedef enum SvanDrop {
     SVAN_DROP_FILTERED,
     SVAN_DROP_DUPLICATE,
     SVAN_DROP_OUT_OF_SEQUENCE,
+    SVAN_DROP_PAGE_ABSENT,
 } SvanDrop;
 
 /* ---- Ethernet ---- */
@@ -733,6 +742,10 @@ struct SvanFn {
     uint64_t tlb_generation;
     uint64_t key_serial;        /* last one given out */
     SvanAbsent absent;
+    SvanPrq *prq;               /* page request queue, NULL: none; fault.c */
+    SvanSpares *spares;         /* hold.c */
+    uint32_t held_bytes;        /* of the fault buffer */
+    struct svan_fault_policy policy;    /* of new queue pairs; checked */
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -746,6 +759,7 @@ struct SvanFn {
 typedef enum SvanTurn {
     SVAN_TURN_CMD,
     SVAN_TURN_EQ,
+    SVAN_TURN_FAULT,
     SVAN_TURN_RX,
     SVAN_TURN_QP,
     SVAN_TURN_POLL,
@@ -765,7 +779,7 @@ struct SvanCore {
     SvanDbSlot *rung_taken;     /* the rest of what was taken */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
-    SvanLink run, poll, blocked, cmd_work, eq_work;
+    SvanLink run, poll, blocked, cmd_work, eq_work, fault_work;
     SvanTimer **heap;
     uint32_t heap_len, heap_reserved, heap_capacity;
     uint64_t timer_order;
@@ -830,6 +844,9 @@ SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
+SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
+SvanCmdHandler svan_cmd_set_spare_pages;
 
 void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);

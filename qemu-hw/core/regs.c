@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 typedef uint64_t RegRead(SvanFn *fn);
 typedef void RegWrite(SvanFn *fn, uint64_t value);
@@ -132,6 +132,16 @@ static uint64_t read_clock(SvanFn *fn)
     return svan_now(fn->core);
 }
 
+static void write_prq_db(SvanFn *fn, uint64_t value)
+{
+    svan_prq_doorbell(fn, value);
+}
+
+static void write_prr_db(SvanFn *fn, uint64_t value)
+{
+    svan_prr_doorbell(fn, value);
+}
+
 /* ---- bring-up tests ---- */
 
 static void write_test_irq(SvanFn *fn, uint64_t value)
@@ -248,6 +258,8 @@ static const Reg regs[REG_ROWS] = {
     HIGH_ROW(INV_ADDR),
     ROW(INV_LENGTH)     = FIELD64(inv_length, UINT64_MAX),
     HIGH_ROW(INV_LENGTH),
+    ROW(PRQ_DB)         = { .write = write_prq_db },
+    ROW(PRR_DB)         = { .write = write_prr_db },
     ROW(TEST_SCRATCH)   = FIELD32(scratch, UINT32_MAX),
     ROW(TEST_IRQ)       = { .write = write_test_irq },
     ROW(TEST_DMA_ADDR)  = FIELD64(test_dma_addr, UINT64_MAX),

@@ -95,6 +95,7 @@ typedef struct SvanConfig {
     uint32_t max_key;
     uint64_t poll_ns;           /* how long an idle QP's record is polled; 0 = never */
     uint32_t max_rx_frames;     /* bound of the receive queue; 0 = default */
+    uint32_t fault_buffer;      /* bytes a function may hold packets in; 0 = default */
 } SvanConfig;
 
 /* NULL without memory. ops and config are copied. */
