@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "fault.h"
 #include "state.h"
 
 /* ---- event queues ---- */
@@ -286,8 +287,8 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     qp->poll_parked = svan_get_u8(reader);
     qp->last_active = svan_get_u64(reader);
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
-    return !reader->failed && svan_policy_ok(&qp->policy) && qp->transport->load(qp, reader) &&
-           !reader->failed &&
+    return !reader->failed && svan_policy_ok(&qp->policy) &&
+           qp->transport->load(qp, reader) && !reader->failed &&
            qp->sq_pi - qp->transport->sq_ci(qp) <= 1u << qp->log_sq_bbs &&
            qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
 }

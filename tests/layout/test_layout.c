@@ -59,11 +59,16 @@ static void ends(void)
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, dma_errors);
+    TIGHT(svan_stats, fault_dropped_packets);
     TIGHT(svan_caps, reserved);
-    TIGHT(svan_process_context, reserved1);
+    TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);
     TIGHT(svan_page_response, time_ns);
+    TIGHT(svan_fault_policy, divert_pages);
+    TIGHT(svan_cmd_create_prq, reserved);
+    TIGHT(svan_cmd_fault_policy, policy);
+    TIGHT(svan_cmd_spare_pages, reserved);
+    TIGHT(svan_cmd_context_table, reserved);
     TIGHT(svan_bth, psn);
     TIGHT(svan_reth, length);
     TIGHT(svan_atomic_eth, compare);
@@ -108,7 +113,7 @@ static void offsets(void)
     AT(svan_caps, max_msg_size, 72);
     AT(svan_caps, clock_khz, 96);
     AT(svan_process_context, generation, 12);
-    AT(svan_page_request, qpn, 24);
+    AT(svan_page_request, flags, 36);
     AT(svan_atomic_eth, rkey, 8);
 }
 
