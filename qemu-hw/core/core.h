@@ -253,7 +253,8 @@ typedef struct SvanAccess {
 
 /*
  * translate() and map: a run that begins at va, within one page and no longer
- * than asked for. DONE, MISS, FAULT or ERROR (*syndrome, enum svan_syndrome).
+ * than asked for. DONE, AGAIN (the table has changed meanwhile: in another step),
+ * MISS, FAULT (fn->absent) or ERROR (*syndrome, enum svan_syndrome).
  * Bounds and rights are checked for the whole of len, not for the run alone.
  * The key's rights are; those of the QP (SvanQp.access) are the responder's.
  */
@@ -275,7 +276,12 @@ void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
 /* The key's fields have just been set. */
 void svan_key_prepare(SvanKey *key);
-bool svan_key_kind_known(uint8_t kind);
+
+/* May an access to keys of the kind meet an absent page? */
+static inline bool svan_key_is_pageable(uint8_t kind)
+{
+    return kind == SVAN_KEY_ONDEMAND || kind == SVAN_KEY_PROCESS;
+}
 
 /*
  * Creation of objects, the same for commands and for a stream of state. id:
@@ -409,7 +415,7 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
 
 /*
  * Runs of a message's bytes [offset, offset + len) over entries, with the local
- * right `access` checked; at most max. DONE, MISS, FAULT, ERROR.
+ * right `access` checked; at most max. DONE, or as svan_access().
  */
 typedef struct SvanGather {
     SvanQp *qp;

@@ -97,17 +97,24 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     return true;
 }
 
-/* What this device can do today, and why not more. */
+/*
+ * What this device can do today, and why not more: the reason is that of the
+ * machine, if it has one, else that of its owner.
+ */
 static void fn_set_features(SvanFn *fn, const SvanConfig *config)
 {
-    uint64_t all = SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
-                   SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
+    /* what needs the CPUs' view of memory, or their atomic operations */
+    uint64_t shared = SVAN_CAP_ATOMIC_GLOBAL;
+    uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_ATOMIC |
+                   SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_ETH |
+                   SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
     uint64_t on = all & ~config->features_off;
 
-    if (!(on & SVAN_CAP_ATOMIC_GLOBAL)) {
+    if (shared & ~on) {
         fn->off_reason = SVAN_CAP_OFF_DISABLED;
-    } else if (!config->true_atomics) {
-        on &= ~SVAN_CAP_ATOMIC_GLOBAL;
+    }
+    if (!config->true_atomics && (shared & on)) {
+        on &= ~shared;
         fn->off_reason = SVAN_CAP_OFF_NO_TRUE_ATOMICS;
     }
     if (config->off_reason) {
