@@ -31,6 +31,8 @@
 #define SVAN_MAX_MTU            4096u
 #define SVAN_MAX_FRAME          9216u   /* Ethernet, without FCS */
 #define SVAN_MAX_MSG            (1u << 31)
+#define SVAN_MAX_TABLE_KEY      (1ull << 48)    /* 4 levels of 4 KiB */
+#define SVAN_MAX_PROCESS_KEY    (1ull << 56)    /* user space of 5 levels */
 #define SVAN_MAX_GID            128
 #define SVAN_MAX_MCAST          256
 #define SVAN_MAX_RD_ATOMIC      16
@@ -274,6 +276,8 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
 static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key);  /* NULL: stale */
 void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
+/* SVAN_REG_INV_GO: what overlaps [addr, addr + len) of a key; len 0: all of it. */
+void svan_invalidate_key(SvanFn *fn, uint32_t key, uint64_t addr, uint64_t len);
 /* The key's fields have just been set. */
 void svan_key_prepare(SvanKey *key);
 
@@ -661,6 +665,22 @@ typedef struct SvanEthFilter {
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
 
+/* ---- process contexts; context.c ---- */
+
+/* What the TLB holds of a process. */
+typedef struct SvanContext {
+    uint64_t serial;            /* of its entries, as SvanKey.serial; 0: none */
+    uint64_t limit;             /* end of user space */
+    uint32_t generation;        /* of the context that they come from */
+    bool huge;                  /* there are some of larger leaves */
+} SvanContext;
+
+uint32_t svan_context_table_set(SvanFn *fn,
+                                const struct svan_cmd_context_table *cmd);
+void svan_context_table_clear(SvanFn *fn);          /* process_keys is 0 */
+/* SVAN_REG_INV_CONTEXT */
+void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value);
+
 /* ---- functions ---- */
 
 typedef struct SvanGid {
@@ -690,7 +710,7 @@ typedef struct SvanDbSlot {
 } __attribute__((aligned(64))) SvanDbSlot;
 
 typedef struct SvanTlbEntry {
-    uint64_t serial;            /* SvanKey.serial, 0 = free */
+    uint64_t serial;            /* SvanKey's or SvanContext's, 0 = free */
     uint64_t page;              /* va >> page_shift of the key */
     uint64_t bus;               /* of the page; bit 0: writable */
     uint64_t generation;        /* SvanFn.tlb_generation when it was filled */
@@ -739,6 +759,12 @@ struct SvanFn {
     uint64_t tlb_generation;
     uint64_t key_serial;        /* last one given out */
     SvanAbsent absent;
+    struct {
+        uint64_t addr;          /* bus address */
+        uint32_t count;         /* 0: none */
+    } context_table;
+    SvanContext *contexts;      /* by PASID */
+    uint32_t process_keys;      /* that exist */
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -836,6 +862,7 @@ SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_set_context_table;
 
 void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);

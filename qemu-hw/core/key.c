@@ -51,6 +51,30 @@ static uint32_t check_kind(const SvanFn *fn,
     return SVAN_CMD_OK;
 }
 
+/* Addresses are a process's, and the table is that of its context. */
+static uint32_t check_process(const SvanFn *fn,
+                              const struct svan_cmd_create_key *cmd)
+{
+    uint64_t va = le64toh(cmd->va);
+    uint64_t length = le64toh(cmd->length);
+    uint32_t pasid = le32toh(cmd->pasid);
+
+    if (cmd->page_shift != MIN_PAGE_SHIFT) {
+        return REFUSE(BAD_PARAM, page_shift);
+    }
+    if (cmd->levels) {
+        return REFUSE(BAD_PARAM, levels);
+    }
+    if (cmd->table) {
+        return REFUSE(BAD_PARAM, table);
+    }
+    if (va > SVAN_MAX_PROCESS_KEY || length > SVAN_MAX_PROCESS_KEY - va) {
+        return REFUSE(BAD_PARAM, length);
+    }
+    return pasid == 0 || pasid >= fn->context_table.count ?
+           REFUSE(BAD_PARAM, pasid) : SVAN_CMD_OK;
+}
+
 static uint32_t check_table(const struct svan_cmd_create_key *cmd)
 {
     uint64_t va = le64toh(cmd->va);
@@ -100,7 +124,8 @@ static uint32_t check_key(const SvanFn *fn,
     if (length && va + (length - 1) < va) {
         return REFUSE(BAD_PARAM, length);
     }
-    return check_table(cmd);
+    return cmd->kind == SVAN_KEY_PROCESS ? check_process(fn, cmd) :
+                                           check_table(cmd);
 }
 
 static uint32_t *key_pd(const SvanFn *fn, const SvanKey *key)
@@ -176,6 +201,7 @@ uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
     if (pd_refs) {
         ++*pd_refs;
     }
+    fn->process_keys += key->kind == SVAN_KEY_PROCESS;
     *out = key;
     return SVAN_CMD_OK;
 }
@@ -188,6 +214,7 @@ void svan_key_destroy(SvanKey *key)
     if (pd_refs) {
         --*pd_refs;
     }
+    fn->process_keys -= key->kind == SVAN_KEY_PROCESS;
     svan_table_remove(&fn->keys, key->key >> SVAN_KEY_INDEX_SHIFT);
     free(key);
 }

@@ -162,6 +162,7 @@ static SvanWalker *const walkers[] = {
     [SVAN_KEY_PHYS]     = walk_table,
     [SVAN_KEY_PINNED]   = walk_table,
     [SVAN_KEY_ONDEMAND] = walk_table,
+    [SVAN_KEY_PROCESS]  = svan_context_walk,
 };
 
 /* ---- the TLB ---- */
@@ -196,16 +197,33 @@ static inline SvanTlbEntry *tlb_entry(SvanFn *fn, uint64_t serial,
 }
 
 /*
+ * Of the entries that serve the access; 0: it has to walk. All keys of a process
+ * share its entries.
+ */
+static inline uint64_t tlb_serial(const SvanWalk *walk)
+{
+    const SvanKey *key = walk->key;
+    const SvanContext *context;
+
+    if (likely(key->kind != SVAN_KEY_PROCESS)) {
+        return key->serial;
+    }
+    context = &key->fn->contexts[key->pasid];
+    return context->generation == key->generation &&
+           walk->va + walk->len <= context->limit ? context->serial : 0;
+}
+
+/*
  * What was loaded for reads does not serve a write: rights may have grown since,
- * which nobody tells the TLB.
+ * which nobody tells the TLB, and a page table's leaf is to become dirty.
  */
 static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
 {
     const SvanKey *key = walk->key;
-    uint64_t page = walk->va >> key->page_shift;
-    const SvanTlbEntry *entry = tlb_entry(key->fn, key->serial, page);
+    uint64_t page = walk->va >> key->page_shift, serial = tlb_serial(walk);
+    const SvanTlbEntry *entry = tlb_entry(key->fn, serial, page);
 
-    if (unlikely(entry->serial != key->serial || entry->page != page ||
+    if (unlikely(!serial || entry->serial != serial || entry->page != page ||
                  entry->generation != key->fn->tlb_generation)) {
         return false;
     }
@@ -219,6 +237,7 @@ tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
     const SvanKey *key = walk->key;
     SvanFn *fn = key->fn;
     SvanTlbEntry *entry;
+    uint64_t serial;
     SvanLeaf leaf;
     SvanStep step = walkers[key->kind](walk, &leaf, syndrome);
 
@@ -226,8 +245,9 @@ tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    entry = tlb_entry(fn, key->serial, walk->va >> key->page_shift);
-    entry->serial = key->serial;
+    serial = tlb_serial(walk);
+    entry = tlb_entry(fn, serial, walk->va >> key->page_shift);
+    entry->serial = serial;
     entry->page = walk->va >> key->page_shift;
     entry->bus = leaf.bus | (leaf.writable ? SVAN_TLB_WRITABLE : 0);
     entry->generation = fn->tlb_generation;
@@ -235,6 +255,39 @@ tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
                1u << key->page_shift);
     *bus = leaf.bus;
     return SVAN_STEP_DONE;
+}
+
+void svan_tlb_drop(SvanFn *fn, uint64_t serial, uint64_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        SvanTlbEntry *entry = tlb_entry(fn, serial, first + i);
+
+        if (entry->serial == serial && entry->page == first + i) {
+            entry->serial = 0;
+        }
+    }
+}
+
+void svan_invalidate_key(SvanFn *fn, uint32_t id, uint64_t addr, uint64_t len)
+{
+    SvanKey *key = svan_key_get(fn, id);
+    uint64_t first = 0, count = UINT64_MAX, last = addr + (len - 1);
+
+    fn->stats.invalidations++;
+    if (!key) {
+        return;                         /* it was destroyed meanwhile */
+    }
+    if (len && last >= addr) {
+        first = addr >> key->page_shift;
+        count = (last >> key->page_shift) - first + 1;
+    }
+    if (key->kind == SVAN_KEY_PROCESS) {
+        svan_context_drop(fn, key->pasid, first, count);
+    } else if (count > SVAN_TLB_PROBES) {
+        svan_tlb_flush_key(key);
+    } else {
+        svan_tlb_drop(fn, key->serial, first, count);
+    }
 }
 
 static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
@@ -282,7 +335,8 @@ static uint32_t check_pageable(const SvanAccess *access, const SvanKey *key)
     if (access->qp->type == SVAN_QPT_ETH) {
         return SVAN_SYN_KEY_INVALID;
     }
-    return SVAN_SYN_NONE;
+    return key->kind == SVAN_KEY_PROCESS && key->owner != access->qp->owner ?
+           SVAN_SYN_KEY_OWNER : SVAN_SYN_NONE;
 }
 
 /* *va: of the first octet as the table knows it */

@@ -95,7 +95,8 @@ static void keys(void **state)
     Host *host = *state;
     struct svan_cmd good = good_key(host);
     const Refusal bad[] = {
-        BAD(create_key.kind, SVAN_KEY_PROCESS, NOT_SUPPORTED),
+        BAD_AS(create_key.kind, SVAN_KEY_PROCESS, BAD_PARAM,
+               create_key.levels),
         BAD(create_key.kind, SVAN_KEY_DEVMEM, NOT_SUPPORTED),
         BAD(create_key.kind, SVAN_KEY_DEVMEM + 1, BAD_PARAM),
         BAD(create_key.kind, 255, BAD_PARAM),
