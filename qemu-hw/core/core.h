@@ -31,6 +31,8 @@
 #define SVAN_MAX_MTU            4096u
 #define SVAN_MAX_FRAME          9216u   /* Ethernet, without FCS */
 #define SVAN_MAX_MSG            (1u << 31)
+#define SVAN_MAX_TABLE_KEY      (1ull << 48)    /* 4 levels of 4 KiB */
+#define SVAN_MAX_PROCESS_KEY    (1ull << 56)    /* user space of 5 levels */
 #define SVAN_MAX_GID            128
 #define SVAN_MAX_MCAST          256
 #define SVAN_MAX_RD_ATOMIC      16
@@ -260,7 +262,8 @@ typedef struct SvanAccess {
 
 /*
  * translate() and map: a run that begins at va, within one page and no longer
- * than asked for. DONE, MISS, FAULT or ERROR (*syndrome, enum svan_syndrome).
+ * than asked for. DONE, AGAIN (the table has changed meanwhile: in another step),
+ * MISS, FAULT (fn->absent) or ERROR (*syndrome, enum svan_syndrome).
  * Bounds and rights are checked for the whole of len, not for the run alone.
  * The key's rights are; those of the QP (SvanQp.access) are the responder's.
  */
@@ -280,9 +283,16 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
 static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key);  /* NULL: stale */
 void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
+/* SVAN_REG_INV_GO: what overlaps [addr, addr + len) of a key; len 0: all of it. */
+void svan_invalidate_key(SvanFn *fn, uint32_t key, uint64_t addr, uint64_t len);
 /* The key's fields have just been set. */
 void svan_key_prepare(SvanKey *key);
-bool svan_key_kind_known(uint8_t kind);
+
+/* May an access to keys of the kind meet an absent page? */
+static inline bool svan_key_is_pageable(uint8_t kind)
+{
+    return kind == SVAN_KEY_ONDEMAND || kind == SVAN_KEY_PROCESS;
+}
 
 /*
  * Creation of objects, the same for commands and for a stream of state. id:
@@ -416,7 +426,7 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
 
 /*
  * Runs of a message's bytes [offset, offset + len) over entries, with the local
- * right `access` checked; at most max. DONE, MISS, FAULT, ERROR.
+ * right `access` checked; at most max. DONE, or as svan_access().
  */
 typedef struct SvanGather {
     SvanQp *qp;
@@ -664,6 +674,22 @@ typedef struct SvanEthFilter {
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
 
+/* ---- process contexts; context.c ---- */
+
+/* What the TLB holds of a process. */
+typedef struct SvanContext {
+    uint64_t serial;            /* of its entries, as SvanKey.serial; 0: none */
+    uint64_t limit;             /* end of user space */
+    uint32_t generation;        /* of the context that they come from */
+    bool huge;                  /* there are some of larger leaves */
+} SvanContext;
+
+uint32_t svan_context_table_set(SvanFn *fn,
+                                const struct svan_cmd_context_table *cmd);
+void svan_context_table_clear(SvanFn *fn);          /* process_keys is 0 */
+/* SVAN_REG_INV_CONTEXT */
+void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value);
+
 /* ---- functions ---- */
 
 typedef struct SvanGid {
@@ -693,7 +719,7 @@ typedef struct SvanDbSlot {
 } __attribute__((aligned(64))) SvanDbSlot;
 
 typedef struct SvanTlbEntry {
-    uint64_t serial;            /* SvanKey.serial, 0 = free */
+    uint64_t serial;            /* SvanKey's or SvanContext's, 0 = free */
     uint64_t page;              /* va >> page_shift of the key */
     uint64_t bus;               /* of the page; bit 0: writable */
     uint64_t generation;        /* SvanFn.tlb_generation when it was filled */
@@ -746,6 +772,12 @@ struct SvanFn {
     SvanSpares *spares;         /* hold.c */
     uint32_t held_bytes;        /* of the fault buffer */
     struct svan_fault_policy policy;    /* of new queue pairs; checked */
+    struct {
+        uint64_t addr;          /* bus address */
+        uint32_t count;         /* 0: none */
+    } context_table;
+    SvanContext *contexts;      /* by PASID */
+    uint32_t process_keys;      /* that exist */
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -847,6 +879,7 @@ SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
 SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
 SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
+SvanCmdHandler svan_cmd_set_context_table;
 
 void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);

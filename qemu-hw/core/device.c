@@ -73,6 +73,7 @@ static void fn_free(SvanFn *fn)
     free(fn->uar_owner);
     free(fn->uar_refs);
     free(fn->tlb);
+    free(fn->contexts);
     free(fn);
 }
 
@@ -81,7 +82,8 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     fn->uar_owner = calloc(fn->uar_count, sizeof(fn->uar_owner[0]));
     fn->uar_refs = calloc(fn->uar_count, sizeof(fn->uar_refs[0]));
     fn->tlb = calloc(SVAN_TLB_SIZE, sizeof(fn->tlb[0]));
-    if (!fn->uar_owner || !fn->uar_refs || !fn->tlb ||
+    fn->contexts = calloc(SVAN_PASID_COUNT, sizeof(fn->contexts[0]));
+    if (!fn->uar_owner || !fn->uar_refs || !fn->tlb || !fn->contexts ||
         !svan_table_init(&fn->pds, PD_CAPACITY, FIRST_PD) ||
         !svan_table_init(&fn->keys, config->max_key, FIRST_KEY) ||
         !svan_table_init(&fn->cqs, config->max_cq, SVAN_FIRST_CQ) ||
@@ -98,22 +100,31 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     return true;
 }
 
-/* What this device can do today, and why not more. */
+/*
+ * What this device can do today, and why not more: the reason is that of the
+ * machine, if it has one, else that of its owner.
+ */
 static void fn_set_features(SvanFn *fn, const SvanConfig *config)
 {
-    uint64_t all = SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
-                   SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_ETH |
-                   SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
+    /* what needs the CPUs' view of memory, or their atomic operations */
+    uint64_t shared = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
+    uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_ATOMIC |
+                   SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PAGE_REQUESTS |
+                   SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
     uint64_t on = all & ~config->features_off;
 
-    if (!(on & SVAN_CAP_ATOMIC_GLOBAL)) {
+    if (shared & ~on) {
         fn->off_reason = SVAN_CAP_OFF_DISABLED;
-    } else if (!config->true_atomics) {
-        on &= ~SVAN_CAP_ATOMIC_GLOBAL;
+    }
+    if (!config->true_atomics && (shared & on)) {
+        on &= ~shared;
         fn->off_reason = SVAN_CAP_OFF_NO_TRUE_ATOMICS;
     }
     if (config->off_reason) {
         fn->off_reason = config->off_reason;
+    }
+    if (config->off_reason == SVAN_CAP_OFF_VIOMMU) {
+        on &= ~SVAN_CAP_PROCESS_KEYS;
     }
     fn->features = on;
 }
@@ -225,6 +236,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     memset(fn->gids, 0, sizeof(fn->gids));
     fn->gid_limit = 0;
     memset(&fn->eth, 0, sizeof(fn->eth));
+    svan_context_table_clear(fn);
     svan_tlb_flush(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);

@@ -270,7 +270,7 @@ SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources)
     return result;
 }
 
-SvanEstimate svan_absent_estimate(SvanFn *fn, uint8_t sources)
+SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
 {
     SvanEstimate estimate = { 0 };
 

@@ -51,7 +51,7 @@ void svan_fault_forget(SvanFaultWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */
 SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
 /* The same for what qp->fn->absent tells, before anybody waits for it. */
-SvanEstimate svan_absent_estimate(SvanFn *fn, uint8_t sources);
+SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
 /* Of the request, for traces; SVAN_NONE without one. */
 uint32_t svan_fault_token(const SvanFaultWait *wait);
 

@@ -147,14 +147,21 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
     return step;
 }
 
-/* What carries no payload takes no spare page, but a little of the buffer. */
+/*
+ * What carries no payload takes no spare page, but a little of the buffer; what
+ * finds no room in the buffer takes a spare page, if it may.
+ */
 static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
 {
     SvanHeld *held;
     SvanStep step;
 
     if (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len) {
-        return keep_in_buffer(qp, pkt);
+        step = keep_in_buffer(qp, pkt);
+        if (step != SVAN_STEP_IDLE ||
+            qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+            return step;
+        }
     }
     step = keep_in_spare(qp, pkt, &held);
     if (step == SVAN_STEP_DONE) {
@@ -245,19 +252,11 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     return step;
 }
 
-/* No room where it should go: the next best that needs less. */
-static uint8_t without_room(SvanQp *qp, uint8_t mode, const SvanPkt *pkt,
-                            SvanStep *step)
+/* There is no room for the packet: the next best mode, which needs none. */
+static uint8_t without_room(SvanQp *qp, uint8_t mode)
 {
-    bool fixed = qp->policy.mode != SVAN_FAULT_MODE_AUTO;
-
-    if (mode == SVAN_FAULT_MODE_HOLD && !fixed) {
-        *step = keep(qp, pkt, SVAN_FAULT_MODE_DIVERT);
-        if (*step != SVAN_STEP_IDLE) {
-            return SVAN_FAULT_MODE_DIVERT;
-        }
-    }
-    if (mode == SVAN_FAULT_MODE_AUTO || fixed) {
+    if (mode == SVAN_FAULT_MODE_AUTO ||
+        qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
         return mode;
     }
     return may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
@@ -313,7 +312,7 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
-    SvanEstimate estimate = svan_absent_estimate(qp->fn, qp->policy.sources);
+    SvanEstimate estimate = svan_fault_expected(qp->fn, qp->policy.sources);
     uint8_t mode = choose(qp, &estimate);
     SvanStep step = SVAN_STEP_IDLE;
 
@@ -322,11 +321,13 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     }
     if (keeps_packets(mode)) {
         step = keep(qp, pkt, mode);
-        if (step == SVAN_STEP_IDLE) {
-            mode = without_room(qp, mode, pkt, &step);
-        }
         if (step == SVAN_STEP_MISS) {
             return step;
+        }
+        if (step == SVAN_STEP_IDLE) {
+            mode = without_room(qp, mode);
+        } else if (fault->spare != SVAN_NONE) {
+            mode = SVAN_FAULT_MODE_DIVERT;
         }
     }
     fault_begins(qp, pkt);
@@ -334,6 +335,7 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
         discard(qp, pkt);
     }
     svan_fault_wait(&fault->wait, true);
+    fault->wait.news = mode == SVAN_FAULT_MODE_AUTO;
     qp->fn->stats.page_faults_estimated += estimate.known;
     svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, svan_fault_token(&fault->wait),
                pkt->psn, qp->fn->absent.va);

@@ -15,6 +15,8 @@ void svan_save_tables(SvanFn *fn, SvanWriter *writer);
 bool svan_load_tables(SvanFn *fn, SvanReader *reader);
 void svan_save_uars(SvanFn *fn, SvanWriter *writer);
 bool svan_load_uars(SvanFn *fn, SvanReader *reader);
+void svan_save_contexts(SvanFn *fn, SvanWriter *writer);
+bool svan_load_contexts(SvanFn *fn, SvanReader *reader);
 void svan_save_keys(SvanFn *fn, SvanWriter *writer);
 bool svan_load_keys(SvanFn *fn, SvanReader *reader);
 void svan_save_eqs(SvanFn *fn, SvanWriter *writer);
