@@ -137,7 +137,7 @@ static void fn_init_state(SvanFn *fn)
     }
     fn->uar_owner[0] = 0;               /* the kernel's */
     fn->test_dma_size = SVAN_PAGE_SIZE;
-    svan_policy_default(&fn->policy);
+    fn->policy = fn->core->config.policy;
 }
 
 static SvanFn *fn_new(SvanCore *core, uint16_t id)
@@ -310,7 +310,8 @@ static bool config_is_sane(const SvanConfig *config)
     return config->num_vfs <= SVAN_MAX_VFS &&
            is_capacity(config->max_qp, SVAN_MAX_QN_CAPACITY) &&
            is_capacity(config->max_cq, SVAN_MAX_QN_CAPACITY) &&
-           is_capacity(config->max_key, SVAN_MAX_KEY_CAPACITY);
+           is_capacity(config->max_key, SVAN_MAX_KEY_CAPACITY) &&
+           svan_policy_ok(&config->policy);
 }
 
 static void core_init(SvanCore *core)
@@ -342,6 +343,9 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
     core->config.max_key = capacity_of(config->max_key, DEFAULT_KEYS);
     core->config.fault_buffer = capacity_of(config->fault_buffer,
                                             DEFAULT_FAULT_BUFFER);
+    if (!config->policy.sources) {
+        svan_policy_default(&core->config.policy);
+    }
     core_init(core);
     core->fns = calloc(1 + config->num_vfs, sizeof(core->fns[0]));
     if (!core->fns || !config_is_sane(&core->config)) {
