@@ -208,6 +208,8 @@ static void capabilities(void **state)
     assert_int_equal(le32toh(caps->max_srq), 0);
     assert_int_equal(le16toh(caps->max_sge), SVAN_MAX_SGE);
     assert_int_equal(le64toh(caps->clock_khz), 1000000);
+    assert_int_equal(le64toh(caps->max_key_length), 1ull << 56);
+    assert_int_equal(le32toh(caps->max_pasid), SVAN_PASID_COUNT - 1);
     assert_int_equal(((uint8_t *)caps)[sizeof(*caps)], 0);
 }
 
