@@ -12,7 +12,6 @@
 #define HASH_SIZE       256u    /* power of two */
 #define ENTRIES_A_STEP  16u
 #define TOKEN_SHIFT     16      /* variant << 16 | index */
-#define TOKEN_INDEX     0xffffu
 
 struct SvanFault {
     SvanFn *fn;
@@ -479,7 +478,7 @@ static SvanStep ask(SvanPrq *prq)
 
 static SvanFault *fault_by_token(SvanPrq *prq, uint32_t token)
 {
-    uint32_t index = token & TOKEN_INDEX;
+    uint32_t index = token & SVAN_PAGE_TOKEN_INDEX;
     SvanFault *fault = &prq->faults[index & ((1u << prq->log_size) - 1)];
 
     return index < 1u << prq->log_size && fault->used && fault->asked &&
@@ -617,7 +616,7 @@ static void save_fault(const SvanFault *fault, SvanWriter *writer)
 
 static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
 {
-    uint32_t index = token & TOKEN_INDEX, at;
+    uint32_t index = token & SVAN_PAGE_TOKEN_INDEX, at;
     SvanFault *fault = &prq->faults[index & ((1u << prq->log_size) - 1)];
 
     if (index >= 1u << prq->log_size || fault->used) {
