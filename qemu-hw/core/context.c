@@ -177,16 +177,14 @@ static bool entry_is_leaf(const Entry *entry)
     return entry->level == 1 || (entry->value & SVAN_PTE_LARGE);
 }
 
-/* What CPUs take for a reserved bit. In leaves of 4 KiB the bit LARGE is PAT. */
+/* What CPUs take for reserved. At level 1 LARGE is PAT, and nothing is. */
 static bool entry_is_reserved(const Entry *entry)
 {
     uint64_t misaligned = (level_size(entry->level) - 1) & SVAN_PTE_ADDR_MASK &
                           ~PTE_PAT_LARGE;
 
-    if (entry->level == 1 || !(entry->value & SVAN_PTE_LARGE)) {
-        return false;
-    }
-    return entry->level > MAX_LARGE_LEVEL || (entry->value & misaligned);
+    return (entry->value & SVAN_PTE_LARGE) &&
+           (entry->level > MAX_LARGE_LEVEL || (entry->value & misaligned));
 }
 
 static uint32_t entry_check(const Entry *entry)
@@ -361,11 +359,9 @@ SvanStep svan_context_walk(const SvanWalk *walk, SvanLeaf *leaf,
 
 static void context_flush(SvanFn *fn, uint32_t pasid)
 {
-    SvanContext *context = &fn->contexts[pasid];
     SvanMem mem;
 
-    context->serial = 0;
-    context->huge = false;
+    fn->contexts[pasid].serial = 0;
     /* Left as it is, it costs the kernel invalidations, nothing else. */
     if (context_map(fn, pasid, &mem) == SVAN_STEP_DONE) {
         cached_set(fn, &mem, 0);
