@@ -141,7 +141,7 @@ static SvanStep context_read(const SvanKey *key, Context *context,
         return context_refused(syndrome);
     }
     cached_set(key->fn, &mem, 1);
-    /* Once more: who took it back before that has not seen the word set. */
+    /* Once more: who took it back before that need not know of this walk. */
     context->levels = context_levels(key, from);
     context->root = load64(&from->root);
     context->location_table = load64(&from->location_table);
@@ -269,7 +269,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     if (walk->write && !writable) {
         return svan_absent(walk, entry->value, entry->level, true);
     }
-    /* Before the data: when that is written the kernel can see it is. */
+    /* Before the data is: the kernel must not take the page for a clean one. */
     if (!entry_mark(fn, entry, SVAN_PTE_ACCESSED |
                                (walk->write ? SVAN_PTE_DIRTY : 0))) {
         return SVAN_STEP_AGAIN;
