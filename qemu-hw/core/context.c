@@ -141,7 +141,7 @@ static SvanStep context_read(const SvanKey *key, Context *context,
         return context_refused(syndrome);
     }
     cached_set(key->fn, &mem, 1);
-    /* Once more: who took it back before that has not seen the word set. */
+    /* Once more: who took it back before that need not know of this walk. */
     context->levels = context_levels(key, from);
     context->root = load64(&from->root);
     context->location_table = load64(&from->location_table);
@@ -177,16 +177,14 @@ static bool entry_is_leaf(const Entry *entry)
     return entry->level == 1 || (entry->value & SVAN_PTE_LARGE);
 }
 
-/* What CPUs take for a reserved bit. In leaves of 4 KiB the bit LARGE is PAT. */
+/* What CPUs take for reserved. At level 1 LARGE is PAT, and nothing is. */
 static bool entry_is_reserved(const Entry *entry)
 {
     uint64_t misaligned = (level_size(entry->level) - 1) & SVAN_PTE_ADDR_MASK &
                           ~PTE_PAT_LARGE;
 
-    if (entry->level == 1 || !(entry->value & SVAN_PTE_LARGE)) {
-        return false;
-    }
-    return entry->level > MAX_LARGE_LEVEL || (entry->value & misaligned);
+    return (entry->value & SVAN_PTE_LARGE) &&
+           (entry->level > MAX_LARGE_LEVEL || (entry->value & misaligned));
 }
 
 static uint32_t entry_check(const Entry *entry)
@@ -271,7 +269,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     if (walk->write && !writable) {
         return svan_absent(walk, entry->value, entry->level, true);
     }
-    /* Before the data: when that is written the kernel can see it is. */
+    /* Before the data is: the kernel must not take the page for a clean one. */
     if (!entry_mark(fn, entry, SVAN_PTE_ACCESSED |
                                (walk->write ? SVAN_PTE_DIRTY : 0))) {
         return SVAN_STEP_AGAIN;
@@ -361,11 +359,9 @@ SvanStep svan_context_walk(const SvanWalk *walk, SvanLeaf *leaf,
 
 static void context_flush(SvanFn *fn, uint32_t pasid)
 {
-    SvanContext *context = &fn->contexts[pasid];
     SvanMem mem;
 
-    context->serial = 0;
-    context->huge = false;
+    fn->contexts[pasid].serial = 0;
     /* Left as it is, it costs the kernel invalidations, nothing else. */
     if (context_map(fn, pasid, &mem) == SVAN_STEP_DONE) {
         cached_set(fn, &mem, 0);

@@ -681,7 +681,7 @@ typedef struct SvanContext {
     uint64_t serial;            /* of its entries, as SvanKey.serial; 0: none */
     uint64_t limit;             /* end of user space */
     uint32_t generation;        /* of the context that they come from */
-    bool huge;                  /* there are some of larger leaves */
+    bool huge;                  /* some of them are of larger leaves */
 } SvanContext;
 
 uint32_t svan_context_table_set(SvanFn *fn,

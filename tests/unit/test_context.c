@@ -145,7 +145,7 @@ static void rights_of_every_level(void **state)
     uint32_t count = 0;
 
     for (uint32_t n = 0; n < 2 * 4 * 4 * 64 * 2; n++) {
-        uint32_t levels = 4 + n % 2, first = 1 + n / 2 % 4;
+        uint32_t levels = 4 + n % 2, first = levels - n / 2 % 4;
         uint32_t second = 1 + n / 8 % 4, bits[6] = { 0 };
         bool write = n / 2048;
         uint64_t va, tables;
@@ -692,7 +692,10 @@ static void reserved_bits(void **state)
             map_leaf(p, va, 1, p->pages | P_RW);
             *pte(p, va, level) |= htole64(SVAN_PTE_LARGE);
             assert_int_equal(tap(p, va, 0), SVAN_SYN_TABLE);
-            *pte(p, va, level) &= htole64(~SVAN_PTE_LARGE);
+            /* the address is that of such a large page */
+            *pte(p, va, level) = htole64(P_RW | SVAN_PTE_LARGE);
+            assert_int_equal(tap(p, va, 0), SVAN_SYN_TABLE);
+            *pte(p, va, level) = 0;
         }
         for (uint32_t bit = 13; bit < 30; bit++) {
             map_leaf(p, va, 3, FAKE_RAM_BASE | P_RW | SVAN_PTE_LARGE |

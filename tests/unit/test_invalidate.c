@@ -337,13 +337,18 @@ static void other_processes_are_left_alone(void **state)
 {
     Process *p = *state;
     uint64_t invalidations = p->fn->stats.invalidations;
+    struct svan_process_context *nobody = p->context - PASID;
+    struct svan_process_context *outside = nobody + PASIDS;
 
+    nobody->cached = outside->cached = htole32(7);
     fill(p, 8);
     for (uint32_t pasid = 0; pasid < SVAN_PASID_COUNT; pasid++) {
         if (pasid != PASID) {
             wr(p, SVAN_REG_INV_CONTEXT(pasid), SVAN_INV_CONTEXT_ALL, 8);
         }
     }
+    assert_int_equal(nobody->cached, htole32(7));
+    assert_int_equal(outside->cached, htole32(7));
     assert_int_equal(held(p, 8), 8);
     assert_int_equal(p->fn->stats.invalidations,
                      invalidations + SVAN_PASID_COUNT - 1);
