@@ -5,13 +5,13 @@
  *
  * The device walks again after RESOLVED and may find the page gone again. From
  * the third attempt on it is pinned for a moment, so that it is there when the
- * device looks.
+ * device looks (pin.c).
  */
 
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
@@ -22,36 +22,93 @@
 #define SVAN_FAULT_ROUNDS	4
 /* out of memory: as a CPU does it, wait for the OOM killer, but not for ever */
 #define SVAN_FAULT_OOM_ROUNDS	1000
+/* what a drain serves by itself: how many of one batch, expected to take this */
+#define SVAN_QUICK_MAX		8
+#define SVAN_QUICK_NS		(1000 * NSEC_PER_USEC)
+/* pages behind the first that are faulted in as long as that is easy */
+#define SVAN_REST_PAGES		16
+
+/*
+ * One attempt; mmap_lock is held and given up. Return -EAGAIN to try again with
+ * the new flags.
+ */
+static int svan_fault_round(struct mm_struct *mm, unsigned long addr, u32 how,
+			    unsigned int *flags)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	vm_fault_t ret;
+	int err = 0;
+
+	if (!vma || !(vma->vm_flags & (how & SVAN_IN_WRITE ? VM_WRITE :
+							     VM_READ))) {
+		err = -EFAULT;
+		goto unlock;
+	}
+	if (how & SVAN_IN_NO_USER && userfaultfd_armed(vma)) {
+		err = -EWOULDBLOCK;
+		goto unlock;
+	}
+
+	ret = handle_mm_fault(vma, addr, *flags, NULL);
+	if (ret & VM_FAULT_COMPLETED)
+		return 0;
+	if (ret & VM_FAULT_ERROR) {
+		err = vm_fault_to_errno(ret, 0);
+	} else if (ret & VM_FAULT_RETRY) {
+		if (!(how & SVAN_IN_NOWAIT)) {
+			*flags |= FAULT_FLAG_TRIED;
+			return -EAGAIN;
+		}
+		err = -EWOULDBLOCK;
+	}
+unlock:
+	mmap_read_unlock(mm);
+	return err;
+}
 
 /**
  * svan_fault_in - fault a page in, as its process would
  * @mm: mm_users is held
  * @addr: where
- * @write: for a store
+ * @how: SVAN_IN_*
  *
- * As fixup_user_fault() does it, userfaultfd works and stacks do not grow.
+ * As fixup_user_fault() does it: userfaultfd works, stacks do not grow.
  *
- * Return: 0; -EFAULT if there is nothing or no right to it; -EINTR after
- * SIGKILL; -ENOMEM.
+ * Return: 0; -EFAULT if there is nothing, or no right to it; -EINTR after
+ * SIGKILL; -ENOMEM; -EWOULDBLOCK if it would have to wait and must not.
  */
-int svan_fault_in(struct mm_struct *mm, unsigned long addr, bool write)
+int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how)
 {
-	unsigned int flags = FAULT_FLAG_USER | FAULT_FLAG_REMOTE;
-	bool unlocked = false;
+	unsigned int flags = FAULT_FLAG_USER | FAULT_FLAG_REMOTE |
+			     FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
 	int err;
 
-	if (write)
+	if (how & SVAN_IN_WRITE)
 		flags |= FAULT_FLAG_WRITE;
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	err = fixup_user_fault(mm, addr, flags, &unlocked);
-	mmap_read_unlock(mm);
+	if (how & SVAN_IN_NOWAIT) {
+		flags |= FAULT_FLAG_RETRY_NOWAIT;
+		if (!mmap_read_trylock(mm))
+			return -EWOULDBLOCK;
+		return svan_fault_round(mm, addr, how, &flags);
+	}
+
+	do {
+		if (fatal_signal_pending(current) ||
+		    mmap_read_lock_killable(mm))
+			return -EINTR;
+		err = svan_fault_round(mm, addr, how, &flags);
+	} while (err == -EAGAIN);
 	return err;
 }
 
 static bool svan_fault_is_write(const struct svan_fault *fault)
 {
 	return fault->req.flags & SVAN_PAGE_REQ_WRITE;
+}
+
+static u32 svan_fault_how(const struct svan_fault *fault)
+{
+	return svan_fault_is_write(fault) ? SVAN_IN_WRITE : 0;
 }
 
 static bool svan_fault_is_process(const struct svan_fault *fault)
@@ -106,7 +163,7 @@ static int svan_fault_page(struct svan_fault *fault)
 		if (!svan_fault_is_wanted(fault))
 			return -ESRCH;
 		err = svan_fault_in(fault->mm, fault->addr,
-				    svan_fault_is_write(fault));
+				    svan_fault_how(fault));
 		if (err == -EINTR)
 			flush_signals(current);
 		else if (err == -ENOMEM && ++tries < SVAN_FAULT_OOM_ROUNDS)
@@ -116,17 +173,39 @@ static int svan_fault_page(struct svan_fault *fault)
 	} while (true);
 }
 
+/* It keeps going away: hold it until the device has looked. */
+static int svan_fault_pin(struct svan_fault *fault)
+{
+	if (fault->req.attempt < SVAN_FAULT_ATTEMPTS)
+		return 0;
+	return svan_pin_page(fault->prq, fault->mm, fault->addr,
+			     svan_fault_is_write(fault));
+}
+
+/* Of a process key the page table is the table. */
+static int svan_fault_enter(struct svan_fault *fault)
+{
+	u32 entered;
+
+	if (svan_fault_is_process(fault))
+		return 1;
+	return svan_odp_enter(fault->odp, fault->req.addr, 1,
+			      svan_fault_is_write(fault), &entered);
+}
+
 /* Fault the first page in, and enter it if the table is ours. */
 static int svan_fault_first(struct svan_fault *fault)
 {
-	bool write = svan_fault_is_write(fault);
 	int round, ret;
 
 	for (round = 0; round < SVAN_FAULT_ROUNDS; round++) {
 		ret = svan_fault_page(fault);
-		if (ret || svan_fault_is_process(fault))
+		if (ret)
 			return ret;
-		ret = svan_odp_enter(fault->odp, fault->req.addr, 1, write);
+		ret = svan_fault_pin(fault);
+		if (ret == -EFAULT || ret == -ESRCH)
+			return ret;
+		ret = svan_fault_enter(fault);
 		if (ret && ret != -EBUSY)
 			return ret < 0 ? ret : 0;
 	}
@@ -173,22 +252,33 @@ static void svan_fault_end(struct svan_fault *fault, int err)
 	svan_prq_finish(fault, !err);
 }
 
-/* From here to svan_fault_deafen() SIGKILL ends the waits of the fault path. */
-static void svan_fault_listen(struct svan_fault *fault)
+/*
+ * The device has its page. What it wants behind that is faulted in as long as
+ * nothing has to be waited for; it will ask for what is missing.
+ */
+static void svan_fault_rest(struct svan_fault *fault)
 {
-	allow_kernel_signal(SIGKILL);
-	spin_lock(&fault->prq->lock);
-	fault->task = current;
-	spin_unlock(&fault->prq->lock);
-}
+	u64 pages = min_t(u64, PAGE_ALIGN(fault->req.length) >> PAGE_SHIFT,
+			  SVAN_REST_PAGES);
+	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
+	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered;
+	u64 i;
 
-static void svan_fault_deafen(struct svan_fault *fault)
-{
-	spin_lock(&fault->prq->lock);
-	fault->task = NULL;
-	spin_unlock(&fault->prq->lock);
-	/* forgets a signal that is pending, too */
-	disallow_signal(SIGKILL);
+	if (pages <= 1 || !mmget_not_zero(fault->mm))
+		return;
+	for (i = 1; i < pages; i++)
+		if (svan_fault_in(fault->mm, fault->addr + i * PAGE_SIZE, how))
+			break;
+	mmput_async(fault->mm);
+	if (svan_fault_is_process(fault))
+		return;
+	/* of the last page the region may have a part only */
+	while (--i && !svan_odp_contains(fault->odp, next + (i - 1) * PAGE_SIZE,
+					 1))
+		;
+	if (i)
+		svan_odp_enter(fault->odp, next, i * PAGE_SIZE,
+			       svan_fault_is_write(fault), &entered);
 }
 
 void svan_fault_work(struct work_struct *work)
@@ -196,20 +286,78 @@ void svan_fault_work(struct work_struct *work)
 	struct svan_fault *fault = container_of(work, struct svan_fault, work);
 	int err;
 
-	svan_fault_listen(fault);
+	svan_prq_listen(fault->prq, &fault->waiter);
 	err = svan_fault_resolve(fault);
-	svan_fault_deafen(fault);
+	svan_prq_deafen(fault->prq, &fault->waiter);
 	svan_fault_end(fault, err);
+	if (!err)
+		svan_fault_rest(fault);
 	svan_prq_release(fault);
+}
+
+/* Without waiting for data or user space; false: it is for a worker. */
+static bool svan_fault_try(struct svan_fault *fault)
+{
+	int err;
+
+	if (!mmget_not_zero(fault->mm))
+		return false;
+	err = svan_fault_in(fault->mm, fault->addr,
+			    svan_fault_how(fault) | SVAN_IN_NOWAIT);
+	mmput_async(fault->mm);
+	if (err || svan_fault_enter(fault) <= 0)
+		return false;
+	svan_fault_end(fault, 0);
+	return true;
+}
+
+/**
+ * svan_fault_serve - serve those that should not take long
+ * @quick: faults that svan_fault_begin() has returned true for
+ */
+void svan_fault_serve(struct list_head *quick)
+{
+	struct svan_fault *fault, *next;
+	u32 served = 0;
+
+	list_for_each_entry_safe(fault, next, quick, entry) {
+		if (served < SVAN_QUICK_MAX && svan_fault_try(fault)) {
+			served++;
+			continue;
+		}
+		list_del(&fault->entry);
+		queue_work(svan_fault_wq, &fault->work);
+	}
+	list_for_each_entry_safe(fault, next, quick, entry) {
+		list_del(&fault->entry);
+		svan_fault_rest(fault);
+		svan_prq_release(fault);
+	}
+}
+
+static bool svan_fault_is_quick(const struct svan_fault *fault)
+{
+	switch (fault->place.fault_class) {
+	case SVAN_FAULT_ZERO_FILL:
+	case SVAN_FAULT_PAGE_CACHE:
+	case SVAN_FAULT_COPY_ON_WRITE:
+		return fault->estimate < SVAN_QUICK_NS &&
+		       fault->req.attempt < SVAN_FAULT_ATTEMPTS;
+	default:
+		return false;
+	}
 }
 
 /**
  * svan_fault_begin - take up a request
  * @fault: copied from the queue, its token is taken
  *
- * Does not wait for anything but memory.
+ * Says what the page waits for and how long that takes. Does not wait.
+ *
+ * Return: true if the caller shall serve it with svan_fault_serve(), false if
+ * it is in other hands.
  */
-void svan_fault_begin(struct svan_fault *fault)
+bool svan_fault_begin(struct svan_fault *fault)
 {
 	struct svan_ib_dev *dev = fault->prq->dev;
 
@@ -220,11 +368,14 @@ void svan_fault_begin(struct svan_fault *fault)
 		trace_svan_ib_page_request(fault);
 		svan_fault_end(fault, -ENOENT);
 		svan_prq_release(fault);
-		return;
+		return false;
 	}
 	trace_svan_ib_page_request(fault);
 	svan_classify(fault->mm, fault->addr, &fault->req, &fault->place);
 	fault->estimate = svan_learn_get(dev, &fault->place);
 	svan_prq_pending(fault);
+	if (svan_fault_is_quick(fault))
+		return true;
 	queue_work(svan_fault_wq, &fault->work);
+	return false;
 }

@@ -68,6 +68,14 @@ void svan_learn_reset(struct svan_ib_dev *dev)
 	svan_contexts_learned(dev);
 }
 
+void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile)
+{
+	spin_lock(&dev->learn.lock);
+	WRITE_ONCE(dev->learn.est.percentile, percentile);
+	spin_unlock(&dev->learn.lock);
+	svan_contexts_learned(dev);
+}
+
 static void svan_learn_refresh(struct work_struct *work)
 {
 	struct svan_ib_dev *dev = container_of(work, struct svan_ib_dev,

@@ -16,6 +16,7 @@ static const struct ib_device_ops svan_ib_ops = {
 	.uverbs_abi_ver = SVAN_UVERBS_ABI_VERSION,
 
 	.add_gid = svan_ib_add_gid,
+	.advise_mr = svan_ib_advise_mr,
 	.alloc_hw_port_stats = svan_ib_alloc_hw_port_stats,
 	.alloc_pd = svan_ib_alloc_pd,
 	.alloc_ucontext = svan_ib_alloc_ucontext,
@@ -164,12 +165,16 @@ static int svan_ib_init_faults(struct svan_ib_dev *dev)
 	err = svan_contexts_init(dev);
 	if (err)
 		return err;
-	return svan_prq_create(dev);
+	err = svan_prq_create(dev);
+	if (err)
+		return err;
+	return svan_spare_init(dev);
 }
 
 /* What has not been created is skipped. */
 static void svan_ib_exit_faults(struct svan_ib_dev *dev)
 {
+	svan_spare_exit(dev);
 	svan_prq_destroy(dev);
 	svan_learn_exit(dev);
 	svan_contexts_exit(dev);
@@ -227,6 +232,7 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	addrconf_addr_eui48((u8 *)&ibdev->node_guid, netdev->dev_addr);
 	ib_set_device_ops(ibdev, &svan_ib_ops);
 	ib_set_device_ops(ibdev, &dealloc_ops);
+	ibdev->driver_def = svan_ib_uapi_defs;
 	return dev;
 }
 
@@ -284,6 +290,7 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	if (err)
 		goto unregister;
 
+	svan_ib_debugfs_add(dev);
 	auxiliary_set_drvdata(adev, dev);
 	return 0;
 
@@ -303,6 +310,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 {
 	struct svan_ib_dev *dev = auxiliary_get_drvdata(adev);
 
+	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
 	ib_unregister_device(&dev->ibdev);
 }
@@ -327,9 +335,12 @@ static int __init svan_ib_init(void)
 	err = svan_fault_wq_create();
 	if (err)
 		return err;
+	svan_ib_debugfs_init();
 	err = auxiliary_driver_register(&svan_ib_driver);
-	if (err)
+	if (err) {
+		svan_ib_debugfs_exit();
 		svan_fault_wq_destroy();
+	}
 	return err;
 }
 module_init(svan_ib_init);
@@ -337,6 +348,7 @@ module_init(svan_ib_init);
 static void __exit svan_ib_exit(void)
 {
 	auxiliary_driver_unregister(&svan_ib_driver);
+	svan_ib_debugfs_exit();
 	svan_fault_wq_destroy();
 }
 module_exit(svan_ib_exit);

@@ -105,12 +105,16 @@ const struct mmu_interval_notifier_ops svan_odp_notifier_ops = {
 	.invalidate = svan_odp_invalidate,
 };
 
-/* umem_mutex is held. Enter @count pages from @user on that are mapped. */
-static void svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
-			 u64 user, int count)
+/*
+ * Enter those of @count pages from @user on that are mapped; umem_mutex is
+ * held. Return how many were not there before.
+ */
+static u32 svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
+			u64 user, int count)
 {
 	u64 page = svan_odp_page(odp, svan_odp_key_addr(odp, user));
 	u64 index = (user - ib_umem_start(umem)) >> PAGE_SHIFT;
+	u32 entered = 0;
 	int i;
 
 	for (i = 0; i < count; i++) {
@@ -121,10 +125,13 @@ static void svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
 		/* what nobody writes is not made dirty when it is unmapped */
 		if (!umem->umem.writable)
 			*dma &= ~(dma_addr_t)ODP_WRITE_ALLOWED_BIT;
+		entered += !(svan_radix_get(&odp->radix, page + i) &
+			     SVAN_MTT_PRESENT);
 		svan_radix_set(odp->dev, &odp->radix, page + i,
 			       svan_mtt_present(*dma & ODP_DMA_ADDR_MASK,
 						!!(*dma & ODP_WRITE_ALLOWED_BIT)));
 	}
+	return entered;
 }
 
 /*
@@ -135,7 +142,7 @@ static void svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
  * Return: whether the first page can be accessed as wanted, or an error.
  */
 static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
-			u64 user, u64 bytes, bool write)
+			u64 user, u64 bytes, bool write, u32 *entered)
 {
 	u64 first = svan_odp_page(odp, svan_odp_key_addr(odp, user));
 	u64 wanted = SVAN_MTT_PRESENT | (write ? SVAN_MTT_WRITABLE : 0);
@@ -151,7 +158,7 @@ static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
 					     ODP_READ_ALLOWED_BIT, false);
 	if (count < 0)
 		return count;
-	svan_odp_set(odp, umem, user, count);
+	*entered = svan_odp_set(odp, umem, user, count);
 	entry = svan_radix_get(&odp->radix, first);
 	mutex_unlock(&umem->umem_mutex);
 	return (entry & wanted) == wanted;
@@ -163,19 +170,22 @@ static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
  * @addr: first address as in the table
  * @length: bytes, within the region
  * @write: the first page shall be writable
+ * @entered: pages that were not there before
  *
  * Does not fault. Of an implicit region the range is cut at 2 MiB.
  *
  * Return: 1 if the first page can be accessed as wanted, 0 if not, or an error;
  * -ESRCH if the region is gone.
  */
-int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write)
+int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
+		   u32 *entered)
 {
 	u64 user = svan_odp_user_addr(odp, addr);
 	u64 end = PAGE_ALIGN(user + length);
 	struct ib_umem_odp *umem = odp->umem;
 	int ret = -ESRCH;
 
+	*entered = 0;
 	if (odp->kind == SVAN_KEY_PROCESS)
 		return READ_ONCE(odp->gone) ? -ESRCH : 1;
 
@@ -191,7 +201,7 @@ int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write)
 		}
 	}
 	end = min_t(u64, end, ib_umem_end(umem));
-	ret = svan_odp_map(odp, umem, user, end - user, write);
+	ret = svan_odp_map(odp, umem, user, end - user, write, entered);
 unlock:
 	up_read(&odp->lock);
 	return ret;

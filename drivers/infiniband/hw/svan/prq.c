@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page request queue (PRM chapter "Faults"). The event queues the drain,
- * which takes the requests from their ring and hands each to a worker of its
- * own, so that a slow page holds up no other. Answers are written by whoever
- * has one, under svan_prq.lock.
+ * The page request queue (PRM chapter "Faults"). The event queues a drain,
+ * which takes the requests from their ring, tells the device what each waits
+ * for, and hands the slow ones to a worker each, so that none holds up another.
+ * Quick ones it serves itself. That may take longer than expected (reclaim), so
+ * there are several drains, and the next event goes to one that is not serving.
+ * Answers are written by whoever has one, under svan_prq.lock.
  *
  * Workers can be stuck for as long as user space likes (userfaultfd) or a file
  * server takes. So they run on a workqueue of the module, hold what they need
@@ -66,8 +68,6 @@ static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 	struct svan_page_response *entry;
 
 	lockdep_assert_held(&prq->lock);
-	if (!prq->live)
-		return;
 	entry = &prq->responses[prq->pi & (2 * svan_prq_size(prq) - 1)];
 	entry->token = cpu_to_le32(token);
 	entry->status = status;
@@ -75,18 +75,30 @@ static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 	entry->reserved = 0;
 	entry->time_ns = cpu_to_le64(time_ns);
 	prq->pi++;
-	svan_prr_doorbell(prq->dev->sdev, prq->pi);
 }
 
-/* Say what the page waits for, and how long. Once for a request. */
+/*
+ * Say what the page waits for, and how long. Once for a request, by the drain,
+ * which rings the bell when it has said so of all of them.
+ */
 void svan_prq_pending(struct svan_fault *fault)
 {
 	struct svan_prq *prq = fault->prq;
 
 	trace_svan_ib_page_pending(fault);
 	spin_lock(&prq->lock);
-	svan_prq_write(prq, fault->req.token, SVAN_PAGE_PENDING,
-		       fault->place.fault_class, fault->estimate);
+	if (prq->live)
+		svan_prq_write(prq, fault->req.token, SVAN_PAGE_PENDING,
+			       fault->place.fault_class, fault->estimate);
+	spin_unlock(&prq->lock);
+}
+
+/* Tell the device of what has been written without the bell. */
+static void svan_prq_ring(struct svan_prq *prq)
+{
+	spin_lock(&prq->lock);
+	if (prq->live)
+		svan_prr_doorbell(prq->dev->sdev, prq->pi);
 	spin_unlock(&prq->lock);
 }
 
@@ -97,9 +109,12 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 
 	spin_lock(&prq->lock);
 	__clear_bit(fault->req.token & SVAN_PAGE_TOKEN_INDEX, prq->busy);
-	svan_prq_write(prq, fault->req.token,
-		       resolved ? SVAN_PAGE_RESOLVED : SVAN_PAGE_FAILED,
-		       fault->place.fault_class, 0);
+	if (prq->live) {
+		svan_prq_write(prq, fault->req.token,
+			       resolved ? SVAN_PAGE_RESOLVED : SVAN_PAGE_FAILED,
+			       fault->place.fault_class, 0);
+		svan_prr_doorbell(prq->dev->sdev, prq->pi);
+	}
 	spin_unlock(&prq->lock);
 }
 
@@ -151,12 +166,23 @@ static struct svan_fault *svan_prq_take_fault(struct svan_prq *prq)
 	spin_lock(&prq->lock);
 	fault = list_first_entry_or_null(&prq->free, struct svan_fault, entry);
 	if (fault) {
-		list_move_tail(&fault->entry, &prq->active);
+		list_del(&fault->entry);
 		kref_get(&prq->ref);
 	}
 	prq->starved = !fault;
 	spin_unlock(&prq->lock);
 	return fault;
+}
+
+/* Any context. A drain that is serving would come to it too late. */
+static void svan_prq_start_drain(struct svan_prq *prq)
+{
+	u32 i;
+
+	for (i = 0; i < SVAN_DRAINS - 1; i++)
+		if (!READ_ONCE(prq->drains[i].away))
+			break;
+	queue_work(svan_fault_wq, &prq->drains[i].work);
 }
 
 static void svan_prq_free(struct kref *ref)
@@ -167,14 +193,19 @@ static void svan_prq_free(struct kref *ref)
 	kvfree(prq->faults);
 	kvfree(prq->uses);
 	bitmap_free(prq->busy);
+	mutex_destroy(&prq->drain_lock);
 	kfree(prq);
+}
+
+void svan_prq_put(struct svan_prq *prq)
+{
+	kref_put(&prq->ref, svan_prq_free);
 }
 
 /* The fault is over, whether it was answered or not. */
 void svan_prq_release(struct svan_fault *fault)
 {
 	struct svan_prq *prq = fault->prq;
-	bool starved;
 
 	if (fault->odp)
 		svan_odp_put(fault->odp);
@@ -184,16 +215,18 @@ void svan_prq_release(struct svan_fault *fault)
 	fault->mm = NULL;
 
 	spin_lock(&prq->lock);
-	list_move(&fault->entry, &prq->free);
-	starved = prq->starved && prq->live;
-	if (starved)
-		queue_work(svan_fault_wq, &prq->drain);
+	list_add(&fault->entry, &prq->free);
+	if (prq->starved && prq->live)
+		svan_prq_start_drain(prq);
 	spin_unlock(&prq->lock);
-	kref_put(&prq->ref, svan_prq_free);
+	svan_prq_put(prq);
 }
 
-/* Return false if nothing more can be taken for now. */
-static bool svan_prq_serve_one(struct svan_prq *prq)
+/*
+ * Take a request and say what it waits for. Quick ones are put into @quick.
+ * Return false if nothing more can be taken for now.
+ */
+static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
 {
 	struct svan_fault *fault = svan_prq_take_fault(prq);
 
@@ -210,45 +243,81 @@ static bool svan_prq_serve_one(struct svan_prq *prq)
 	}
 	fault->start = ktime_get();
 	fault->use = prq->uses[fault->req.token & SVAN_PAGE_TOKEN_INDEX]++;
-	svan_fault_begin(fault);
+	if (svan_fault_begin(fault))
+		list_add_tail(&fault->entry, quick);
 	return true;
 }
 
+/* First all requests are taken and answered PENDING, then quick ones served. */
 static void svan_prq_drain(struct work_struct *work)
 {
-	struct svan_prq *prq = container_of(work, struct svan_prq, drain);
-	u32 n;
+	struct svan_drain *drain = container_of(work, struct svan_drain, work);
+	struct svan_prq *prq = drain->prq;
+	LIST_HEAD(quick);
+	u32 n = 0;
 
-	/* at most one ring: the doorbell raises the event for what is left */
-	for (n = 0; n < svan_prq_size(prq) && svan_prq_serve_one(prq); n++)
-		;
+	mutex_lock(&prq->drain_lock);
+	while (n < svan_prq_size(prq) && svan_prq_take_one(prq, &quick))
+		n++;
+	if (n)
+		svan_prq_ring(prq);
+	/* before the bell: from then on the event may come again */
+	WRITE_ONCE(drain->away, true);
 	svan_prq_doorbell(prq->dev->sdev, prq->ci, true);
+	mutex_unlock(&prq->drain_lock);
+
+	svan_fault_serve(&quick);
+	WRITE_ONCE(drain->away, false);
 }
 
 /* hard interrupt context */
 static void svan_prq_event(struct svan_page_handler *handler)
 {
-	struct svan_prq *prq = container_of(handler, struct svan_prq, handler);
+	svan_prq_start_drain(container_of(handler, struct svan_prq, handler));
+}
 
-	queue_work(svan_fault_wq, &prq->drain);
+/* ---- waking those who wait ---- */
+
+/*
+ * From here to svan_prq_deafen() a worker can be kicked: SIGKILL ends the waits
+ * of the fault path.
+ */
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter)
+{
+	allow_kernel_signal(SIGKILL);
+	waiter->task = current;
+	spin_lock(&prq->lock);
+	list_add(&waiter->entry, &prq->waiters);
+	spin_unlock(&prq->lock);
+}
+
+void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter)
+{
+	spin_lock(&prq->lock);
+	list_del(&waiter->entry);
+	spin_unlock(&prq->lock);
+	/* forgets a signal that is pending, too */
+	disallow_signal(SIGKILL);
+}
+
+static void svan_prq_kick_waiters(struct svan_prq *prq)
+{
+	struct svan_waiter *waiter;
+
+	spin_lock(&prq->lock);
+	list_for_each_entry(waiter, &prq->waiters, entry)
+		send_sig(SIGKILL, waiter->task, 1);
+	spin_unlock(&prq->lock);
 }
 
 /*
- * Something that faults may be waiting for has been marked as gone: wake them,
+ * Something that workers may be waiting for has been marked as gone: wake them,
  * so that they look.
  */
 void svan_prq_kick(struct svan_ib_dev *dev)
 {
-	struct svan_prq *prq = dev->prq;
-	struct svan_fault *fault;
-
-	if (!prq)
-		return;
-	spin_lock(&prq->lock);
-	list_for_each_entry(fault, &prq->active, entry)
-		if (fault->task)
-			send_sig(SIGKILL, fault->task, 1);
-	spin_unlock(&prq->lock);
+	if (dev->prq)
+		svan_prq_kick_waiters(dev->prq);
 }
 
 /* ---- creation ---- */
@@ -281,10 +350,30 @@ static void svan_prq_free_rings(struct svan_prq *prq)
 			  prq->requests_dma);
 }
 
+static int svan_prq_alloc_faults(struct svan_prq *prq)
+{
+	u32 i, size = svan_prq_size(prq);
+
+	for (i = 0; i < SVAN_DRAINS; i++) {
+		prq->drains[i].prq = prq;
+		INIT_WORK(&prq->drains[i].work, svan_prq_drain);
+	}
+	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
+	prq->uses = kvcalloc(size, sizeof(*prq->uses), GFP_KERNEL);
+	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
+	if (!prq->busy || !prq->uses || !prq->faults)
+		return -ENOMEM;
+	for (i = 0; i < size; i++) {
+		prq->faults[i].prq = prq;
+		INIT_WORK(&prq->faults[i].work, svan_fault_work);
+		list_add_tail(&prq->faults[i].entry, &prq->free);
+	}
+	return 0;
+}
+
 static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq;
-	u32 i, size;
 
 	prq = kzalloc(sizeof(*prq), GFP_KERNEL);
 	if (!prq)
@@ -293,27 +382,26 @@ static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 	get_device(&dev->ibdev.dev);
 	kref_init(&prq->ref);
 	spin_lock_init(&prq->lock);
+	mutex_init(&prq->drain_lock);
 	INIT_LIST_HEAD(&prq->free);
-	INIT_LIST_HEAD(&prq->active);
-	INIT_WORK(&prq->drain, svan_prq_drain);
+	INIT_LIST_HEAD(&prq->waiters);
+	svan_pins_init(prq);
 	prq->handler.request = svan_prq_event;
 	prq->log_size = min(ilog2(le32_to_cpu(dev->caps->max_page_requests)),
 			    SVAN_PRQ_LOG_SIZE);
-
-	size = svan_prq_size(prq);
-	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
-	prq->uses = kvcalloc(size, sizeof(*prq->uses), GFP_KERNEL);
-	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
-	if (!prq->busy || !prq->uses || !prq->faults) {
-		svan_prq_free(&prq->ref);
+	if (svan_prq_alloc_faults(prq)) {
+		svan_prq_put(prq);
 		return NULL;
 	}
-	for (i = 0; i < size; i++) {
-		prq->faults[i].prq = prq;
-		INIT_WORK(&prq->faults[i].work, svan_fault_work);
-		list_add_tail(&prq->faults[i].entry, &prq->free);
-	}
 	return prq;
+}
+
+static void svan_prq_stop_drains(struct svan_prq *prq)
+{
+	u32 i;
+
+	for (i = 0; i < SVAN_DRAINS; i++)
+		disable_work_sync(&prq->drains[i].work);
 }
 
 static int svan_prq_create_hw(struct svan_prq *prq)
@@ -335,7 +423,7 @@ static int svan_prq_create_hw(struct svan_prq *prq)
 	err = svan_cmd_exec(sdev, &cmd, NULL);
 	if (err) {
 		svan_page_detach(sdev);
-		cancel_work_sync(&prq->drain);
+		svan_prq_stop_drains(prq);
 		return err;
 	}
 	svan_prq_doorbell(sdev, 0, true);
@@ -369,7 +457,7 @@ int svan_prq_create(struct svan_ib_dev *dev)
 free_rings:
 	svan_prq_free_rings(prq);
 put_prq:
-	kref_put(&prq->ref, svan_prq_free);
+	svan_prq_put(prq);
 	return err;
 }
 
@@ -384,10 +472,11 @@ void svan_prq_destroy(struct svan_ib_dev *dev)
 	prq->live = false;
 	spin_unlock(&prq->lock);
 	svan_page_detach(dev->sdev);
-	disable_work_sync(&prq->drain);
+	svan_prq_stop_drains(prq);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_PRQ, 0);
-	svan_prq_kick(dev);
+	svan_prq_kick_waiters(prq);
+	svan_pins_exit(prq);
 	dev->prq = NULL;
 	svan_prq_free_rings(prq);
-	kref_put(&prq->ref, svan_prq_free);
+	svan_prq_put(prq);
 }

@@ -40,6 +40,7 @@
 struct svan_context;
 struct svan_odp;
 struct svan_prq;
+struct svan_spare;
 
 #define SVAN_IB_PORT	1	/* the only one */
 
@@ -95,6 +96,8 @@ struct svan_learn {
  * @contexts: process contexts
  * @prq: page requests, or NULL
  * @learn: how long pages take
+ * @spare: pages for diverted data, or NULL
+ * @debugfs: our folder
  */
 struct svan_ib_dev {
 	struct ib_device ibdev;
@@ -113,6 +116,8 @@ struct svan_ib_dev {
 	struct svan_context_table contexts;
 	struct svan_prq *prq;
 	struct svan_learn learn;
+	struct svan_spare *spare;
+	struct dentry *debugfs;
 };
 
 /* A UAR page in the mmap space of a context; lives as long as a mapping. */

@@ -12,6 +12,8 @@
 #include <linux/tracepoint.h>
 #include <rdma/ib_cache.h>
 
+#include <rdma/svan_user_ioctl_cmds.h>
+
 #include "svan_odp.h"
 
 #define svan_show_event(event) \
@@ -464,6 +466,39 @@ TRACE_EVENT(svan_ib_odp_invalidate,
 	TP_printk("%s key=%#x start=%#llx end=%#llx class=%s pages=%d",
 		  __get_str(name), __entry->key, __entry->start, __entry->end,
 		  svan_show_fault_class(__entry->fault_class), __entry->pages)
+);
+
+TRACE_EVENT(svan_ib_fault_policy,
+	TP_PROTO(const struct ib_device *ibdev, u32 qpn,
+		 const struct svan_ib_fault_policy *policy, int err),
+	TP_ARGS(ibdev, qpn, policy, err),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, qpn)
+		__field(u8, mode)
+		__field(u8, sources)
+		__field(u32, hold_max_us)
+		__field(u32, divert_max_us)
+		__field(u32, drop_max_us)
+		__field(u32, bound_us)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qpn;
+		__entry->mode = policy->mode;
+		__entry->sources = policy->sources;
+		__entry->hold_max_us = policy->hold_max_us;
+		__entry->divert_max_us = policy->divert_max_us;
+		__entry->drop_max_us = policy->drop_max_us;
+		__entry->bound_us = policy->bound_us;
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u mode=%u sources=%#x hold=%u divert=%u drop=%u bound=%u err=%d",
+		  __get_str(name), __entry->qpn, __entry->mode,
+		  __entry->sources, __entry->hold_max_us,
+		  __entry->divert_max_us, __entry->drop_max_us,
+		  __entry->bound_us, __entry->err)
 );
 
 /* ---- process contexts ---- */

@@ -21,6 +21,7 @@
 #include <linux/rwsem.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_umem_odp.h>
+#include <rdma/uverbs_ioctl.h>
 
 #include "svan_ib.h"
 
@@ -154,7 +155,8 @@ struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
 void svan_odp_dereg_mr(struct svan_ib_mr *mr);
 struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key);
 void svan_odp_put(struct svan_odp *odp);
-int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write);
+int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
+		   u32 *entered);
 bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length);
 u64 svan_odp_invalidations(struct svan_odp *odp);
 
@@ -196,10 +198,21 @@ struct svan_place {
 };
 
 /**
+ * struct svan_waiter - who may be stuck in a fault, for svan_prq_kick()
+ * @entry: in svan_prq.waiters
+ * @task: a worker
+ */
+struct svan_waiter {
+	struct list_head entry;
+	struct task_struct *task;
+};
+
+/**
  * struct svan_fault - a page request that is being served
- * @work: serves it
- * @entry: in svan_prq.free or svan_prq.active
- * @prq: whose it is; counted while it is active
+ * @work: serves it, if it may take long
+ * @entry: in svan_prq.free, or in a list of the one drain that has it
+ * @waiter: who serves it in @work
+ * @prq: whose it is; counted while it is in use
  * @req: what was asked for
  * @use: how often the token has been used before
  * @place: where the page was found to be
@@ -208,11 +221,11 @@ struct svan_place {
  * @odp: the region, or NULL: a process key's may be gone
  * @mm: whose memory it is, or NULL; mm_count is held
  * @addr: the page in @mm
- * @task: who serves it, for svan_prq_kick(); svan_prq.lock
  */
 struct svan_fault {
 	struct work_struct work;
 	struct list_head entry;
+	struct svan_waiter waiter;
 	struct svan_prq *prq;
 	struct svan_page_req req;
 	u32 use;
@@ -222,55 +235,72 @@ struct svan_fault {
 	struct svan_odp *odp;
 	struct mm_struct *mm;
 	unsigned long addr;
-	struct task_struct *task;
+};
+
+/* as many as may be held up by reclaim before requests are left waiting */
+#define SVAN_DRAINS	4
+
+/**
+ * struct svan_drain - takes requests from the ring and serves the quick ones
+ * @work: queued by the event
+ * @prq: whose it is
+ * @away: it is serving, the next event is for another one
+ */
+struct svan_drain {
+	struct work_struct work;
+	struct svan_prq *prq;
+	bool away;
 };
 
 /**
  * struct svan_prq - the page request queue of a function
- * @ref: the device's and one for each active fault
+ * @ref: the device's, one for each fault in use and each prefetch
  * @dev: its memory is held, whether it is registered or not
  * @handler: of the event
- * @drain: takes requests from the ring, one instance at a time
- * @lock: everything below but @ci, @requests and @uses, which are @drain's
- * @live: the device may be told something
- * @starved: @drain left requests in the ring for want of a struct svan_fault
+ * @drains: take requests from the ring
+ * @drain_lock: @ci, @requests, @uses
+ * @lock: @live and what follows it
  * @log_size: of the request ring; that of the responses is twice as large
  * @ci: requests taken, free-running
- * @pi: responses written, free-running
  * @requests: the device writes them
- * @responses: the device reads them
+ * @uses: how often each token has been used
  * @requests_dma: bus address of @requests
  * @responses_dma: bus address of @responses
+ * @faults: all there are
+ * @live: the device may be told something
+ * @starved: requests were left in the ring for want of a struct svan_fault
+ * @pi: responses written, free-running
+ * @responses: the device reads them
  * @busy: tokens whose final answer is not written yet
- * @uses: how often each token has been used
  * @free: faults that are idle
- * @active: faults that are not
- * @pins: pages held for a moment, see svan_pin_page()
+ * @waiters: who can be kicked
+ * @pins: struct svan_pin, pages held for a moment
  * @unpin: lets go of them
- * @faults: all of them
  */
 struct svan_prq {
 	struct kref ref;
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
-	struct work_struct drain;
-	spinlock_t lock;
-	bool live;
-	bool starved;
+	struct svan_drain drains[SVAN_DRAINS];
+	struct mutex drain_lock;	/* ci, requests, uses */
+	spinlock_t lock;		/* live and what follows it */
 	u8 log_size;
 	u32 ci;
-	u32 pi;
 	struct svan_page_request *requests;
-	struct svan_page_response *responses;
+	u32 *uses;
 	dma_addr_t requests_dma;
 	dma_addr_t responses_dma;
+	struct svan_fault *faults;
+
+	bool live;
+	bool starved;
+	u32 pi;
+	struct svan_page_response *responses;
 	unsigned long *busy;
-	u32 *uses;
 	struct list_head free;
-	struct list_head active;
+	struct list_head waiters;
 	struct list_head pins;
 	struct delayed_work unpin;
-	struct svan_fault *faults;
 };
 
 /* what faults and prefetches run on; it outlives the devices */
@@ -280,16 +310,31 @@ int svan_fault_wq_create(void);
 void svan_fault_wq_destroy(void);
 int svan_prq_create(struct svan_ib_dev *dev);
 void svan_prq_destroy(struct svan_ib_dev *dev);
+void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter);
+void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter);
 void svan_prq_kick(struct svan_ib_dev *dev);
 
 /* ---- serving them: fault.c ---- */
 
-void svan_fault_begin(struct svan_fault *fault);
+#define SVAN_IN_WRITE	BIT(0)	/* for a store */
+#define SVAN_IN_NOWAIT	BIT(1)	/* neither for mmap_lock nor for data */
+#define SVAN_IN_NO_USER	BIT(2)	/* not for a userfaultfd */
+
+int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how);
+bool svan_fault_begin(struct svan_fault *fault);
+void svan_fault_serve(struct list_head *quick);
 void svan_fault_work(struct work_struct *work);
-int svan_fault_in(struct mm_struct *mm, unsigned long addr, bool write);
+
+/* ---- holding pages for a moment: pin.c ---- */
+
+int svan_pin_page(struct svan_prq *prq, struct mm_struct *mm,
+		  unsigned long addr, bool write);
+void svan_pins_init(struct svan_prq *prq);
+void svan_pins_exit(struct svan_prq *prq);
 
 /* ---- what a page waits for: classify.c ---- */
 
@@ -308,5 +353,36 @@ u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place);
 void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 		    u64 estimate, u64 actual);
 u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class);
+
+void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile);
+
+/* ---- ibv_advise_mr(): advise.c ---- */
+
+int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
+		      u32 flags, struct ib_sge *sg_list, u32 num_sge,
+		      struct uverbs_attr_bundle *attrs);
+
+/* ---- pages for diverted data: spare.c ---- */
+
+int svan_spare_init(struct svan_ib_dev *dev);
+void svan_spare_exit(struct svan_ib_dev *dev);
+
+/* ---- what a QP does with faults: policy.c ---- */
+
+extern const struct uapi_definition svan_ib_uapi_defs[];
+
+/* ---- debugfs.c ---- */
+
+#ifdef CONFIG_DEBUG_FS
+void svan_ib_debugfs_init(void);
+void svan_ib_debugfs_exit(void);
+void svan_ib_debugfs_add(struct svan_ib_dev *dev);
+void svan_ib_debugfs_del(struct svan_ib_dev *dev);
+#else
+static inline void svan_ib_debugfs_init(void) {}
+static inline void svan_ib_debugfs_exit(void) {}
+static inline void svan_ib_debugfs_add(struct svan_ib_dev *dev) {}
+static inline void svan_ib_debugfs_del(struct svan_ib_dev *dev) {}
+#endif
 
 #endif /* SVAN_ODP_H */
