@@ -430,7 +430,7 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
         return step;
     }
     if (step == SVAN_STEP_AGAIN) {
-        return SVAN_STEP_IDLE;
+        return fault->wait.state == SVAN_WAIT_PENDING ? SVAN_STEP_IDLE : step;
     }
     fault->dropped |= step == SVAN_STEP_ERROR;
     fault->held = held->next;

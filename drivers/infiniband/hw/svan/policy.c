@@ -24,6 +24,7 @@ static void svan_policy_to_device(const struct svan_ib_fault_policy *policy,
 	hw->bound_us = cpu_to_le32(policy->bound_us);
 	hw->unknown_us = cpu_to_le32(policy->unknown_us);
 	hw->hold_bytes = cpu_to_le32(policy->hold_bytes);
+	hw->divert_pages = cpu_to_le32(policy->divert_pages);
 }
 
 static void svan_policy_from_device(const struct svan_fault_policy *hw,
@@ -37,14 +38,14 @@ static void svan_policy_from_device(const struct svan_fault_policy *hw,
 	policy->bound_us = le32_to_cpu(hw->bound_us);
 	policy->unknown_us = le32_to_cpu(hw->unknown_us);
 	policy->hold_bytes = le32_to_cpu(hw->hold_bytes);
+	policy->divert_pages = le32_to_cpu(hw->divert_pages);
 }
 
 static int svan_policy_check(const struct svan_ib_fault_policy *policy)
 {
 	if (policy->mode >= SVAN_FAULT_MODE_COUNT ||
 	    policy->mode == SVAN_FAULT_MODE_FAIL ||
-	    policy->sources & ~SVAN_ESTIMATE_MASK || policy->reserved0 ||
-	    policy->reserved1)
+	    policy->sources & ~SVAN_ESTIMATE_MASK || policy->reserved0)
 		return -EINVAL;
 	return 0;
 }
@@ -107,7 +108,7 @@ DECLARE_UVERBS_NAMED_METHOD(
 			UVERBS_ACCESS_WRITE, UA_MANDATORY),
 	UVERBS_ATTR_PTR_IN(SVAN_IB_ATTR_FAULT_POLICY,
 			   UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy,
-					      reserved1),
+					      divert_pages),
 			   UA_MANDATORY));
 
 DECLARE_UVERBS_NAMED_METHOD(
@@ -116,7 +117,7 @@ DECLARE_UVERBS_NAMED_METHOD(
 			UVERBS_ACCESS_READ, UA_MANDATORY),
 	UVERBS_ATTR_PTR_OUT(SVAN_IB_ATTR_FAULT_POLICY,
 			    UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy,
-					       reserved1),
+					       divert_pages),
 			    UA_MANDATORY));
 
 ADD_UVERBS_METHODS(svan_ib_qp_methods, UVERBS_OBJECT_QP,
