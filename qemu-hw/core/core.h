@@ -44,6 +44,7 @@ typedef struct SvanQp SvanQp;
 typedef struct SvanCq SvanCq;
 typedef struct SvanEq SvanEq;
 typedef struct SvanKey SvanKey;
+typedef struct SvanInjections SvanInjections;
 typedef struct SvanPrq SvanPrq;
 typedef struct SvanSpares SvanSpares;
 typedef struct SvanWriter SvanWriter;
@@ -248,6 +249,9 @@ typedef struct SvanAbsent {
     uint8_t level;              /* of the entry, 1 = leaf */
     bool write;
     bool is_protected;          /* present, but not for this access */
+    bool injected;              /* by the host: nobody is asked */
+    bool injected_failure;
+    uint64_t injected_ns;
 } SvanAbsent;
 
 /* What is asked of svan_access(). */
@@ -770,6 +774,7 @@ struct SvanFn {
     SvanAbsent absent;
     SvanPrq *prq;               /* page request queue, NULL: none; fault.c */
     SvanSpares *spares;         /* hold.c */
+    SvanInjections *injections; /* NULL: none; inject.c */
     uint32_t held_bytes;        /* of the fault buffer */
     struct svan_fault_policy policy;    /* of new queue pairs; checked */
     struct {

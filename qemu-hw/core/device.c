@@ -194,6 +194,7 @@ static void fn_destroy_objects(SvanFn *fn)
     }
     svan_prq_destroy(fn);
     svan_spares_free(fn);
+    svan_inject_nothing(fn->core, fn->id);
     FOR_EACH(&fn->keys, SvanKey, key, svan_key_destroy(key));
     FOR_EACH(&fn->pds, uint32_t, refs, pd_destroy(fn, refs, i_));
 }

@@ -22,6 +22,8 @@ struct SvanFault {
     uint8_t level, attempt;
     bool used;
     bool asked;                 /* the request has been written */
+    bool injected, failure;     /* ended by the timer, nobody is asked */
+    SvanTimer timer;
     uint8_t table_source;       /* SVAN_ESTIMATE_*, of `table` */
     SvanEstimate table, answer;
     SvanLink link;              /* prq->queue, until it is asked */
@@ -75,6 +77,7 @@ static SvanFault *find_fault(const SvanPrq *prq, const SvanAbsent *absent)
     SvanFault *fault = prq->hash[hash_of(space, page)];
 
     while (fault && (fault_space(fault) != space || fault->page != page ||
+                     fault->injected != absent->injected ||
                      !(fault->flags & SVAN_PAGE_REQ_PROCESS) == process ||
                      (absent->write &&
                       !(fault->flags & SVAN_PAGE_REQ_WRITE)))) {
@@ -128,6 +131,14 @@ static void fault_begin(SvanFault *fault, const SvanFaultWait *wait,
     at = hash_of(fault_space(fault), fault->page);
     fault->next = prq->hash[at];
     prq->hash[at] = fault;
+    fault->injected = absent->injected;
+    if (fault->injected) {
+        fault->asked = true;
+        fault->failure = absent->injected_failure;
+        svan_timer_set(fn->core, &fault->timer,
+                       svan_now(fn->core) + absent->injected_ns);
+        return;
+    }
     svan_list_append(&prq->queue, &fault->link);
     svan_list_append(&fn->core->fault_work, &prq->link);
 }
@@ -166,6 +177,7 @@ static void fault_free(SvanFault *fault)
 
     fault_unhash(fault);
     svan_list_remove(&fault->link);
+    svan_timer_cancel(fault->fn->core, &fault->timer);
     fault->used = false;
     fault->next = prq->free;
     prq->free = fault;
@@ -179,6 +191,13 @@ static void fault_ends(SvanFault *fault, SvanWaitState state)
                   state);
     }
     fault_free(fault);
+}
+
+static void fire_injected(SvanTimer *timer)
+{
+    SvanFault *fault = svan_container(timer, SvanFault, timer);
+
+    fault_ends(fault, fault->failure ? SVAN_WAIT_FAILED : SVAN_WAIT_OVER);
 }
 
 /* ---- waits ---- */
@@ -242,7 +261,8 @@ void svan_fault_leave(SvanFaultWait *wait)
     svan_list_remove(&wait->link);
     wait->fault = NULL;
     wait->state = SVAN_WAIT_NONE;
-    if (fault && !fault->asked && svan_list_empty(&fault->waits)) {
+    if (fault && (!fault->asked || fault->injected) &&
+        svan_list_empty(&fault->waits)) {
         fault_free(fault);
     }
 }
@@ -323,7 +343,8 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
     }
     size = 1u << cmd->log_size;
     prq = calloc(1, sizeof(*prq) + size * sizeof(prq->faults[0]));
-    if (!prq) {
+    if (!prq || !svan_timer_reserve(fn->core, size)) {
+        free(prq);
         return SVAN_CMD_NO_RESOURCES;
     }
     prq->fn = fn;
@@ -334,6 +355,7 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
     svan_list_init(&prq->starved);
     for (uint32_t i = size; i--; ) {
         prq->faults[i].fn = fn;
+        svan_timer_init(&prq->faults[i].timer, fire_injected);
         prq->faults[i].token = i;
         prq->faults[i].next = prq->free;
         prq->free = &prq->faults[i];
@@ -365,6 +387,7 @@ void svan_prq_destroy(SvanFn *fn)
         feed_starved(prq);
     }
     svan_list_remove(&prq->link);
+    svan_timer_unreserve(fn->core, 1u << prq->log_size);
     fn->prq = NULL;
     free(prq);
 }
@@ -482,7 +505,7 @@ static SvanFault *fault_by_token(SvanPrq *prq, uint32_t token)
     SvanFault *fault = &prq->faults[index & ((1u << prq->log_size) - 1)];
 
     return index < 1u << prq->log_size && fault->used && fault->asked &&
-           fault->token == token ? fault : NULL;
+           fault->token == token && !fault->injected ? fault : NULL;
 }
 
 static void pending(SvanFault *fault, const struct svan_page_response *response)
@@ -657,7 +680,8 @@ void svan_save_faults(SvanFn *fn, SvanWriter *writer)
     svan_put_u32(writer, prq->resp_pi);
     svan_put_u32(writer, prq->resp_ci);
     for (uint32_t i = 0; i < 1u << prq->log_size; i++) {
-        if (prq->faults[i].used && prq->faults[i].asked) {
+        if (prq->faults[i].used && prq->faults[i].asked &&
+            !prq->faults[i].injected) {
             save_fault(&prq->faults[i], writer);
         }
     }

@@ -145,6 +145,27 @@ void svan_set_link(SvanCore *core, bool up);
 void svan_invalidate_bus(SvanCore *core, uint16_t fn, uint64_t addr,
                          uint64_t len);
 
+/*
+ * Tests: RC transfers meet pages of [first, last] (addresses as in the key's
+ * table) as if they were absent, each page once.
+ */
+typedef struct SvanInjection {
+    uint32_t key;               /* 0: of any */
+    uint64_t first, last;
+    uint32_t count;             /* faults; 0: no limit */
+    uint32_t chance_ppm;        /* of each page, drawn from seed */
+    uint64_t seed;
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint64_t estimate_ns;       /* what the device is told; 0: nothing */
+    uint64_t delay_ns;          /* what it takes, VM clock */
+    bool failure;               /* then the page never comes */
+} SvanInjection;
+
+/* false: not sane, too many, or no memory. */
+bool svan_inject(SvanCore *core, uint16_t fn, const SvanInjection *what);
+/* Whatever was injected and has not been met; what was goes on. */
+void svan_inject_nothing(SvanCore *core, uint16_t fn);
+
 typedef enum SvanRun {
     SVAN_RUN_IDLE,              /* nothing to do before the deadline */
     SVAN_RUN_MORE,

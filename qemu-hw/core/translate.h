@@ -36,6 +36,9 @@ SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected);
 void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source);
 
+/* FAULT is to be met here, fn->absent says which; fn->injections is not NULL. */
+bool svan_inject_applies(const SvanWalk *walk);
+
 /*
  * Drop pages [first, first + count) of what the TLB holds under a serial; of more
  * pages than these nobody looks for each, a new serial is cheaper.

@@ -184,6 +184,7 @@ void svan_core_traced(void *opaque, const SvanTrace *trace);
 /* ---- fault.c ---- */
 
 bool svan_configure_faults(SvanState *s, Error **errp);
+void svan_fault_class_init(ObjectClass *klass);
 
 /* ---- svan.c ---- */
 

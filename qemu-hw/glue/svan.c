@@ -660,6 +660,7 @@ static void svan_class_init(ObjectClass *klass, void *data)
         object_class_property_set_description(klass, svan_property_help[i].name,
                                               svan_property_help[i].text);
     }
+    svan_fault_class_init(klass);
     set_bit(DEVICE_CATEGORY_NETWORK, dc->categories);
 }
 

@@ -777,6 +777,65 @@ static void a_full_table_of_faults_makes_wait(void **state)
     }
 }
 
+static void injected_faults_take_their_time(void **state)
+{
+    SvanInjection what = {
+        .first = PAGE(3), .last = PAGE(4) - 1, .chance_ppm = 1000000, .count = 1,
+        .fault_class = SVAN_FAULT_FILE_READ, .estimate_ns = 200000,
+        .delay_ns = 300000,
+    };
+    Od *od = *state;
+    SvanCore *core = od->rc->fake->core;
+
+    map_page(od, 3, true);
+    map_page(od, 4, true);
+    assert_true(svan_inject(core, 0, &what));
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 4);
+    assert_false(requested(od));
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_HOLD);
+    fake_advance(od->rc->fake, 299000);
+    assert_int_equal(page_mem(od, 3)[1], 0);
+    fake_advance(od->rc->fake, 2000);
+    check_page(od, 3);
+    check_page(od, 4);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
+    write_page(od, PSN_IN + 2, 3);      /* each page once */
+    RC_SENT_AETH(od->rc, PSN_IN + 2, ACKED);
+    assert_int_equal(OD_STAT(od, page_faults_injected), 1);
+
+    what.failure = true;
+    what.key = od->key;
+    assert_true(svan_inject(core, 0, &what));
+    write_page(od, PSN_IN + 3, 3);
+    fake_advance(od->rc->fake, 300000);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, NAK(REMOTE_ACCESS));
+}
+
+static void bad_injections(void **state)
+{
+    SvanInjection what = { .first = 1, .last = 0 };
+    Od *od = *state;
+    SvanCore *core = od->rc->fake->core;
+    uint32_t n = 0;
+
+    assert_false(svan_inject(core, 0, &what));
+    assert_false(svan_inject(core, 9, &what));
+    what.last = UINT64_MAX;
+    what.fault_class = SVAN_FAULT_CLASS_COUNT;
+    assert_false(svan_inject(core, 0, &what));
+    what.fault_class = 0;
+    while (svan_inject(core, 0, &what)) {
+        n++;
+    }
+    assert_int_equal(n, 16);
+    svan_inject_nothing(core, 0);
+    assert_true(svan_inject(core, 0, &what));
+    map_page(od, 3, true);
+    write_page(od, PSN_IN, 3);          /* no chance */
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
 static void bad_commands(void **state)
 {
     Od *od = *state;
@@ -832,6 +891,8 @@ int main(void)
         OD_TEST(a_saved_suspension_is_taken_up_again),
         OD_TEST(misses_anywhere),
         OD_TEST(a_full_table_of_faults_makes_wait),
+        OD_TEST(injected_faults_take_their_time),
+        OD_TEST(bad_injections),
         OD_TEST(bad_commands),
     };
 
