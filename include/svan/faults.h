@@ -30,9 +30,12 @@ enum svan_fault_class {
 
 /*
  * The device writes it to the page request queue, owner octet last; its phase
- * is that of a CQE's owner octet (queues.h). A token is used again once its
- * request has had its final answer.
+ * is that of a CQE's owner octet (queues.h). A token names the request on both
+ * sides; its index, below the ring's size, is that of no other request that waits
+ * for its final answer.
  */
+#define SVAN_PAGE_TOKEN_INDEX	0x0000ffff
+
 struct svan_page_request {
 	__le64	addr;			/* of the first page, as in the table */
 	__le64	entry;			/* what stood in the table */
@@ -109,7 +112,7 @@ struct svan_fault_policy {
 	__le32	bound_us;		/* hold, divert, drop: RNR NAK after it */
 	__le32	unknown_us;		/* taken for an unknown time */
 	__le32	hold_bytes;		/* of the fault buffer, for one QP */
-	__le32	reserved1;
+	__le32	divert_pages;		/* of the spare pages, for one QP */
 };
 
 SVAN_ASSERT_SIZE(struct svan_fault_policy, 32);

@@ -143,6 +143,7 @@ enum svan_fatal {
 	SVAN_FATAL_EQ_DMA		= 3,
 	SVAN_FATAL_EQ_OVERRUN		= 4,
 	SVAN_FATAL_INTERNAL		= 5,
+	SVAN_FATAL_PRQ_DMA		= 6,	/* page requests or responses */
 };
 
 /*

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <svan/faults.h>
+
 typedef struct SvanCore SvanCore;
 
 /* A frame without FCS. Whoever holds the pointer owns it. */
@@ -95,6 +97,10 @@ typedef struct SvanConfig {
     uint32_t max_key;
     uint64_t poll_ns;           /* how long an idle QP's record is polled; 0 = never */
     uint32_t max_rx_frames;     /* bound of the receive queue; 0 = default */
+    /* bytes that a function may hold packets in; 0 = default */
+    uint32_t fault_buffer;
+    /* of new queue pairs until the driver says otherwise; sources 0 = default */
+    struct svan_fault_policy policy;
 } SvanConfig;
 
 /* NULL without memory. ops and config are copied. */

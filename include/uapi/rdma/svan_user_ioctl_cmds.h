@@ -35,7 +35,7 @@ struct svan_ib_fault_policy {
 	__u32 bound_us;
 	__u32 unknown_us;
 	__u32 hold_bytes;
-	__u32 reserved1;
+	__u32 divert_pages;
 };
 
 #endif /* SVAN_USER_IOCTL_CMDS_H */

@@ -24,6 +24,7 @@ static void svan_policy_to_device(const struct svan_ib_fault_policy *policy,
 	hw->bound_us = cpu_to_le32(policy->bound_us);
 	hw->unknown_us = cpu_to_le32(policy->unknown_us);
 	hw->hold_bytes = cpu_to_le32(policy->hold_bytes);
+	hw->divert_pages = cpu_to_le32(policy->divert_pages);
 }
 
 static void svan_policy_from_device(const struct svan_fault_policy *hw,
@@ -37,14 +38,14 @@ static void svan_policy_from_device(const struct svan_fault_policy *hw,
 	policy->bound_us = le32_to_cpu(hw->bound_us);
 	policy->unknown_us = le32_to_cpu(hw->unknown_us);
 	policy->hold_bytes = le32_to_cpu(hw->hold_bytes);
+	policy->divert_pages = le32_to_cpu(hw->divert_pages);
 }
 
 static int svan_policy_check(const struct svan_ib_fault_policy *policy)
 {
 	if (policy->mode >= SVAN_FAULT_MODE_COUNT ||
 	    policy->mode == SVAN_FAULT_MODE_FAIL ||
-	    policy->sources & ~SVAN_ESTIMATE_MASK || policy->reserved0 ||
-	    policy->reserved1)
+	    policy->sources & ~SVAN_ESTIMATE_MASK || policy->reserved0)
 		return -EINVAL;
 	return 0;
 }
@@ -103,7 +104,7 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_QUERY_FAULT_POLICY)(struct uverbs_attr_
 	UVERBS_ATTR_IDR(SVAN_IB_ATTR_FAULT_POLICY_QP, UVERBS_OBJECT_QP,	\
 			access, UA_MANDATORY)
 #define SVAN_IB_POLICY_STRUCT						\
-	UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy, reserved1)
+	UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy, divert_pages)
 
 DECLARE_UVERBS_NAMED_METHOD(SVAN_IB_METHOD_SET_FAULT_POLICY,
 			    SVAN_IB_POLICY_QP(UVERBS_ACCESS_WRITE),

@@ -108,7 +108,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 	struct svan_prq *prq = fault->prq;
 
 	spin_lock(&prq->lock);
-	__clear_bit(fault->req.token, prq->busy);
+	__clear_bit(fault->req.token & SVAN_PAGE_TOKEN_INDEX, prq->busy);
 	if (prq->live) {
 		svan_prq_write(prq, fault->req.token,
 			       resolved ? SVAN_PAGE_RESOLVED : SVAN_PAGE_FAILED,
@@ -146,15 +146,16 @@ static bool svan_prq_next(struct svan_prq *prq, struct svan_page_req *req)
 /* A token that cannot be, or is in use, is the device's mistake. */
 static bool svan_prq_take_token(struct svan_prq *prq, u32 token)
 {
+	u32 index = token & SVAN_PAGE_TOKEN_INDEX;
 	bool taken = false;
 
 	spin_lock(&prq->lock);
-	if (token < svan_prq_size(prq))
-		taken = !__test_and_set_bit(token, prq->busy);
+	if (index < svan_prq_size(prq))
+		taken = !__test_and_set_bit(index, prq->busy);
 	spin_unlock(&prq->lock);
 	if (!taken)
 		dev_warn_ratelimited(&prq->dev->ibdev.dev,
-				     "page request with a bad token %u\n", token);
+				     "page request with a bad token %#x\n", token);
 	return taken;
 }
 
@@ -241,7 +242,7 @@ static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
 		return true;
 	}
 	fault->start = ktime_get();
-	fault->use = prq->uses[fault->req.token]++;
+	fault->use = prq->uses[fault->req.token & SVAN_PAGE_TOKEN_INDEX]++;
 	if (svan_fault_begin(fault))
 		list_add_tail(&fault->entry, quick);
 	return true;
