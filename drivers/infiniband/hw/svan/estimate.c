@@ -6,7 +6,7 @@
 #include <linux/string.h>
 #else
 #include <string.h>
-#define EXPORT_SYMBOL_IF_KUNIT(symbol)	struct svan_est_slot
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)	struct symbol##_is_not_exported
 #endif
 
 #include "estimate.h"

@@ -30,7 +30,7 @@
 #define SVAN_EST_PRIOR		(2 * SVAN_EST_UNIT)
 #define SVAN_EST_SLOTS		48		/* classes and stores */
 #define SVAN_EST_ANY		0xffffffffu	/* key: the whole class */
-#define SVAN_EST_PERCENTILE	60
+#define SVAN_EST_PERCENTILE	50
 
 /**
  * struct svan_est_slot - what is known of a class, or of one of its stores

@@ -50,8 +50,7 @@ static int svan_policy_check(const struct svan_ib_fault_policy *policy)
 	return 0;
 }
 
-static int UVERBS_HANDLER(SVAN_IB_METHOD_SET_FAULT_POLICY)(
-	struct uverbs_attr_bundle *attrs)
+static int UVERBS_HANDLER(SVAN_IB_METHOD_SET_FAULT_POLICY)(struct uverbs_attr_bundle *attrs)
 {
 	struct ib_qp *ibqp = uverbs_attr_get_obj(attrs,
 						 SVAN_IB_ATTR_FAULT_POLICY_QP);
@@ -78,8 +77,7 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_SET_FAULT_POLICY)(
 	return err;
 }
 
-static int UVERBS_HANDLER(SVAN_IB_METHOD_QUERY_FAULT_POLICY)(
-	struct uverbs_attr_bundle *attrs)
+static int UVERBS_HANDLER(SVAN_IB_METHOD_QUERY_FAULT_POLICY)(struct uverbs_attr_bundle *attrs)
 {
 	struct ib_qp *ibqp = uverbs_attr_get_obj(attrs,
 						 SVAN_IB_ATTR_FAULT_POLICY_QP);
@@ -102,23 +100,23 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_QUERY_FAULT_POLICY)(
 			      sizeof(policy));
 }
 
-DECLARE_UVERBS_NAMED_METHOD(
-	SVAN_IB_METHOD_SET_FAULT_POLICY,
-	UVERBS_ATTR_IDR(SVAN_IB_ATTR_FAULT_POLICY_QP, UVERBS_OBJECT_QP,
-			UVERBS_ACCESS_WRITE, UA_MANDATORY),
-	UVERBS_ATTR_PTR_IN(SVAN_IB_ATTR_FAULT_POLICY,
-			   UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy,
-					      divert_pages),
-			   UA_MANDATORY));
+#define SVAN_IB_POLICY_QP(access)					\
+	UVERBS_ATTR_IDR(SVAN_IB_ATTR_FAULT_POLICY_QP, UVERBS_OBJECT_QP,	\
+			access, UA_MANDATORY)
+#define SVAN_IB_POLICY_STRUCT						\
+	UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy, divert_pages)
 
-DECLARE_UVERBS_NAMED_METHOD(
-	SVAN_IB_METHOD_QUERY_FAULT_POLICY,
-	UVERBS_ATTR_IDR(SVAN_IB_ATTR_FAULT_POLICY_QP, UVERBS_OBJECT_QP,
-			UVERBS_ACCESS_READ, UA_MANDATORY),
-	UVERBS_ATTR_PTR_OUT(SVAN_IB_ATTR_FAULT_POLICY,
-			    UVERBS_ATTR_STRUCT(struct svan_ib_fault_policy,
-					       divert_pages),
-			    UA_MANDATORY));
+DECLARE_UVERBS_NAMED_METHOD(SVAN_IB_METHOD_SET_FAULT_POLICY,
+			    SVAN_IB_POLICY_QP(UVERBS_ACCESS_WRITE),
+			    UVERBS_ATTR_PTR_IN(SVAN_IB_ATTR_FAULT_POLICY,
+					       SVAN_IB_POLICY_STRUCT,
+					       UA_MANDATORY));
+
+DECLARE_UVERBS_NAMED_METHOD(SVAN_IB_METHOD_QUERY_FAULT_POLICY,
+			    SVAN_IB_POLICY_QP(UVERBS_ACCESS_READ),
+			    UVERBS_ATTR_PTR_OUT(SVAN_IB_ATTR_FAULT_POLICY,
+						SVAN_IB_POLICY_STRUCT,
+						UA_MANDATORY));
 
 ADD_UVERBS_METHODS(svan_ib_qp_methods, UVERBS_OBJECT_QP,
 		   &UVERBS_METHOD(SVAN_IB_METHOD_SET_FAULT_POLICY),
