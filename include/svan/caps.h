@@ -72,8 +72,11 @@ struct svan_caps {
 	__le64	max_key_length;		/* bytes */
 	__le64	clock_khz;		/* of SVAN_REG_CLOCK and CQE timestamps */
 	__le32	max_mcast_filters;
-	__le32	max_pasid;
-	__u8	reserved[16];
+	__le32	max_pasid;		/* 0: no process keys */
+	__le32	max_page_requests;	/* of the queue; 0: none */
+	__le32	max_spare_pages;
+	__le32	fault_buffer;		/* bytes, for held packets */
+	__le32	reserved;
 };
 
 SVAN_ASSERT_SIZE(struct svan_caps, 128);

@@ -9,8 +9,9 @@
 #ifndef SVAN_CMD_H
 #define SVAN_CMD_H
 
-#include "queues.h"
+#include "faults.h"
 #include "keys.h"
+#include "queues.h"
 
 enum svan_cmd_opcode {
 	SVAN_CMD_NOP			= 0x000,
@@ -45,9 +46,15 @@ enum svan_cmd_opcode {
 	SVAN_CMD_ETH_SET_FILTER		= 0x070,
 	SVAN_CMD_ETH_SET_MCAST		= 0x071,
 
-	/* 0x080..0x08f shared receive queues, 0x090..0x09f faults and page
-	 * requests, 0x0a0..0x0af process contexts, 0x0b0..0x0bf virtual
-	 * functions, 0x0c0..0x0cf flows and congestion: reserved
+	SVAN_CMD_CREATE_PRQ		= 0x090,
+	SVAN_CMD_DESTROY_PRQ		= 0x091,
+	SVAN_CMD_SET_FAULT_POLICY	= 0x092,
+	SVAN_CMD_QUERY_FAULT_POLICY	= 0x093,
+	SVAN_CMD_SET_SPARE_PAGES	= 0x094,
+	SVAN_CMD_SET_CONTEXT_TABLE	= 0x0a0,
+
+	/* 0x080..0x08f shared receive queues, 0x0b0..0x0bf virtual functions,
+	 * 0x0c0..0x0cf flows and congestion: reserved
 	 */
 };
 
@@ -288,6 +295,50 @@ struct svan_cmd_eth_mcast {
 	__le32	reserved;
 };
 
+/*
+ * The function's page request queue: 2^log_size requests, and twice as many
+ * responses, so that a request can be answered PENDING and then finally.
+ * SVAN_EVENT_PAGE_REQUEST says that there are requests.
+ */
+struct svan_cmd_create_prq {
+	__le64	requests;		/* bus address, contiguous, 4096-aligned */
+	__le64	responses;		/* the same */
+	__u8	log_size;		/* 6..SVAN_PRQ_MAX_LOG_SIZE */
+	__u8	reserved[7];
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_prq, 24);
+
+/* qpn 0: of the queue pairs that are created from now on */
+struct svan_cmd_fault_policy {
+	__le32	qpn;
+	__le32	reserved;
+	struct svan_fault_policy policy;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_fault_policy, 40);
+
+/*
+ * Pages for diverted data, the device's until the next SET_SPARE_PAGES: `addr`
+ * lists `count` bus addresses of 64 bits. BUSY while one of the old holds data.
+ */
+struct svan_cmd_spare_pages {
+	__le64	addr;			/* bus address, within one page */
+	__le32	count;			/* 0..caps.max_spare_pages */
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_spare_pages, 16);
+
+/* An array of struct svan_process_context; BUSY while process keys exist */
+struct svan_cmd_context_table {
+	__le64	addr;			/* bus address, contiguous, 4096-aligned */
+	__le32	count;			/* 0: none; PASIDs 1..count - 1 count */
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_context_table, 16);
+
 struct svan_cmd {
 	struct svan_cmd_hdr hdr;
 	union {
@@ -303,6 +354,10 @@ struct svan_cmd {
 		struct svan_cmd_set_gid		set_gid;
 		struct svan_cmd_eth_filter	eth_filter;
 		struct svan_cmd_eth_mcast	eth_mcast;
+		struct svan_cmd_create_prq	create_prq;
+		struct svan_cmd_fault_policy	fault_policy;
+		struct svan_cmd_spare_pages	spare_pages;
+		struct svan_cmd_context_table	context_table;
 		__u8				payload[SVAN_CMD_PAYLOAD];
 	};
 };
@@ -349,6 +404,7 @@ struct svan_cmd_resp {
 		struct svan_cmd_id_resp		id;
 		struct svan_cmd_query_key_resp	query_key;
 		struct svan_cmd_query_qp_resp	query_qp;
+		struct svan_fault_policy	fault_policy;
 		__u8				payload[SVAN_CMD_RESP_PAYLOAD];
 	};
 };
@@ -393,7 +449,17 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(commands_failed)	X(tlb_hits) \
 	X(tlb_misses)		X(cq_overruns) \
 	X(eq_overruns)		X(ecn_marked_roce_packets) \
-	X(dma_errors)
+	X(dma_errors)		X(context_walks) \
+	X(invalidations)	X(page_requests) \
+	X(page_requests_merged)	X(page_requests_stalled) \
+	X(page_responses_bad)	X(page_faults) \
+	X(page_faults_again)	X(page_faults_injected) \
+	X(page_faults_requester) X(page_faults_estimated) \
+	X(fault_hold)		X(fault_rnr) \
+	X(fault_divert)		X(fault_drop) \
+	X(fault_fail)		X(fault_fallback) \
+	X(fault_held_bytes)	X(fault_diverted_bytes) \
+	X(fault_dropped_bytes)	X(fault_dropped_packets)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -401,6 +467,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 55);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 76);
 
 #endif /* SVAN_CMD_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * Page requests and their answers (PRM chapter "Faults"). The formats are
- * fixed here; a device uses them when SVAN_CAP_PAGE_REQUESTS is set.
+ * Page requests, their answers, and how a transfer that meets an absent page is
+ * handled (PRM chapter "Faults"). A device has them with SVAN_CAP_PAGE_REQUESTS.
  */
 #ifndef SVAN_FAULTS_H
 #define SVAN_FAULTS_H
@@ -25,23 +25,41 @@ enum svan_fault_class {
 
 #define SVAN_PAGE_REQ_WRITE	0x01
 #define SVAN_PAGE_REQ_REMOTE	0x02	/* the access came over the wire */
-#define SVAN_PAGE_REQ_PREFETCH	0x04
+#define SVAN_PAGE_REQ_PROTECTED	0x04	/* present, but not for this access */
+#define SVAN_PAGE_REQ_PROCESS	0x08	/* pasid counts, else key */
 
-/* the device writes it to the page request queue; owner octet last */
+/*
+ * The device writes it to the page request queue, owner octet last; its phase
+ * is that of a CQE's owner octet (queues.h). A token names the request on both
+ * sides; its index, below the ring's size, is that of no other request that waits
+ * for its final answer.
+ */
+#define SVAN_PAGE_TOKEN_INDEX	0x0000ffff
+
 struct svan_page_request {
-	__le64	addr;
-	__le32	length;			/* bytes wanted from addr on */
-	__le32	token;			/* returned in the response */
-	__le32	key;
-	__le32	pasid;
-	__le32	qpn;
+	__le64	addr;			/* of the first page, as in the table */
+	__le64	entry;			/* what stood in the table */
+	__le32	length;			/* bytes wanted from addr on, >= 1 page */
+	__le32	token;			/* returned in the responses */
+	__le32	key;			/* whose access it was */
+	__le32	pasid;			/* with PROCESS */
+	__le32	qpn;			/* of the first that met it */
 	__u8	flags;			/* SVAN_PAGE_REQ_* */
-	__u8	reserved[2];
-	__u8	owner;			/* phase, as in struct svan_eqe */
+	__u8	level;			/* of the entry, 1 = leaf */
+	__u8	attempt;		/* how often the page was gone again */
+	__u8	reserved0;
+	__u8	reserved1[23];
+	__u8	owner;			/* SVAN_PAGE_REQ_PHASE */
 };
 
-SVAN_ASSERT_SIZE(struct svan_page_request, 32);
-SVAN_ASSERT_OFFSET(struct svan_page_request, owner, 31);
+#define SVAN_PAGE_REQ_PHASE	0x01	/* 1 in the first pass over the ring */
+
+SVAN_ASSERT_SIZE(struct svan_page_request, 64);
+SVAN_ASSERT_OFFSET(struct svan_page_request, qpn, 32);
+SVAN_ASSERT_OFFSET(struct svan_page_request, owner, 63);
+
+#define SVAN_PRQ_MIN_LOG_SIZE	6	/* 64 requests = 4096 bytes */
+#define SVAN_PRQ_MAX_LOG_SIZE	12
 
 enum svan_page_status {
 	SVAN_PAGE_PENDING		= 1,	/* class and time are set */
@@ -49,16 +67,55 @@ enum svan_page_status {
 	SVAN_PAGE_FAILED		= 3,
 };
 
-/* the driver's answer */
+/* the driver's answer: any number of PENDING, then RESOLVED or FAILED */
 struct svan_page_response {
 	__le32	token;
 	__u8	status;			/* enum svan_page_status */
 	__u8	fault_class;		/* enum svan_fault_class */
 	__le16	reserved;
-	__le64	time_ns;		/* PENDING: 0 = unknown */
+	__le64	time_ns;		/* PENDING: from now on, 0 = unknown */
 };
 
 SVAN_ASSERT_SIZE(struct svan_page_response, 16);
 SVAN_ASSERT_OFFSET(struct svan_page_response, time_ns, 8);
+
+/* what is done with a transfer that meets an absent page */
+enum svan_fault_mode {
+	SVAN_FAULT_MODE_AUTO		= 0,	/* policies only: by the estimate */
+	SVAN_FAULT_MODE_HOLD		= 1,	/* in the device's fault buffer */
+	SVAN_FAULT_MODE_RNR		= 2,	/* NAK, with the covering timer */
+	SVAN_FAULT_MODE_DIVERT		= 3,	/* to a spare page */
+	SVAN_FAULT_MODE_DROP		= 4,	/* and call back by a sequence NAK */
+	SVAN_FAULT_MODE_FAIL		= 5,	/* chosen by FAILED alone */
+	SVAN_FAULT_MODE_COUNT		= 6,
+};
+
+/* where an estimate may come from */
+#define SVAN_ESTIMATE_ENTRY	0x01	/* absent entry of the table */
+#define SVAN_ESTIMATE_LOCATION	0x02	/* absent entry of a page table */
+#define SVAN_ESTIMATE_RESPONSE	0x04	/* PENDING */
+#define SVAN_ESTIMATE_MASK	0x07
+
+/*
+ * Thresholds of AUTO: the first whose limit covers the estimate and that has
+ * room is taken; what is above all of them is answered by RNR NAK. The other
+ * modes are for comparison: they are taken whatever the estimate says, if they
+ * have room.
+ */
+struct svan_fault_policy {
+	__u8	mode;			/* enum svan_fault_mode but FAIL */
+	__u8	sources;		/* SVAN_ESTIMATE_* that count */
+	__le16	reserved0;
+	__le32	hold_max_us;
+	__le32	divert_max_us;
+	__le32	drop_max_us;
+	__le32	bound_us;		/* hold, divert, drop: RNR NAK after it */
+	__le32	unknown_us;		/* taken for an unknown time */
+	__le32	hold_bytes;		/* of the fault buffer, for one QP */
+	__le32	divert_pages;		/* of the spare pages, for one QP */
+};
+
+SVAN_ASSERT_SIZE(struct svan_fault_policy, 32);
+SVAN_ASSERT_OFFSET(struct svan_fault_policy, hold_max_us, 4);
 
 #endif /* SVAN_FAULTS_H */

@@ -75,6 +75,16 @@ static inline __u64 svan_mtt_present(__u64 addr, int writable)
 	       (writable ? SVAN_MTT_WRITABLE : 0);
 }
 
+static inline __u32 svan_mtt_absent_class(__u64 entry)
+{
+	return (entry & SVAN_MTT_ABSENT_CLASS_MASK) >> SVAN_MTT_ABSENT_CLASS_SHIFT;
+}
+
+static inline __u64 svan_mtt_absent_time(__u64 entry)
+{
+	return entry >> SVAN_MTT_ABSENT_TIME_SHIFT;
+}
+
 static inline __u64 svan_mtt_absent(__u32 fault_class, __u64 time_ns)
 {
 	__u64 limit = SVAN_MTT_ABSENT_TIME_MASK >> SVAN_MTT_ABSENT_TIME_SHIFT;
@@ -88,10 +98,10 @@ static inline __u64 svan_mtt_absent(__u32 fault_class, __u64 time_ns)
 
 /*
  * Process context, an element of the process context table in host memory,
- * indexed by PASID and written only by the kernel. Reserved until
- * SVAN_CAP_PROCESS_KEYS is set. The kernel writes flags last when it makes a
- * context valid, and first, followed by an invalidation of the whole PASID,
- * when it takes one back.
+ * indexed by PASID (1..; PASID 0 is nobody) and written by the kernel, but for
+ * `cached`. The kernel writes flags last when it makes a context valid, and
+ * first, followed by an invalidation of the whole PASID, when it takes one
+ * back (PRM "Translation", "Process contexts").
  */
 #define SVAN_CTX_VALID		0x0001
 #define SVAN_CTX_FORMAT_MASK	0x00f0	/* enum svan_pt_format */
@@ -106,14 +116,49 @@ enum svan_pt_format {
 struct svan_process_context {
 	__le64	root;			/* bus address of the top table */
 	__le32	flags;			/* SVAN_CTX_* */
-	__le32	generation;
-	__le64	location_table;		/* bus address, 0 = none */
+	__le32	generation;		/* as in the keys that may use it */
+	__le64	location_table;		/* bus address, 4096-aligned, 0 = none */
 	__le32	location_entries;
 	__le32	reserved0;
-	__u8	reserved1[32];
+	__u8	reserved1[24];
+	__le32	cached;			/* device: it may hold translations */
+	__le32	reserved2;
 };
 
 SVAN_ASSERT_SIZE(struct svan_process_context, 64);
 SVAN_ASSERT_OFFSET(struct svan_process_context, location_table, 16);
+SVAN_ASSERT_OFFSET(struct svan_process_context, cached, 56);
+
+/* page table entries of SVAN_PT_X86_64 */
+#define SVAN_PTE_PRESENT	0x0000000000000001ull
+#define SVAN_PTE_WRITABLE	0x0000000000000002ull
+#define SVAN_PTE_USER		0x0000000000000004ull
+#define SVAN_PTE_ACCESSED	0x0000000000000020ull
+#define SVAN_PTE_DIRTY		0x0000000000000040ull
+#define SVAN_PTE_LARGE		0x0000000000000080ull	/* levels 2 and 3 */
+#define SVAN_PTE_ADDR_MASK	0x000ffffffffff000ull
+#define SVAN_PTE_PROTNONE	0x0000000000000100ull	/* Linux, absent only */
+#define SVAN_PTE_SWAP_SHIFT	59			/* Linux, absent: type */
+#define SVAN_PTE_SWAP_TYPES	32
+
+/*
+ * The location table of a context: what an absent entry says about where the
+ * page is, as 64-bit words in the form of absent translation entries (class
+ * and time). It is indexed by the location of the page.
+ */
+#define SVAN_LOCATION_NONE	0	/* never touched: the entry is empty */
+#define SVAN_LOCATION_PROTNONE	1
+#define SVAN_LOCATION_SWAP	2	/* + swap type */
+#define SVAN_LOCATION_COUNT	(SVAN_LOCATION_SWAP + SVAN_PTE_SWAP_TYPES)
+
+/* Where an absent page is, by its entry in a page table of SVAN_PT_X86_64 */
+static inline __u32 svan_pte_location(__u64 pte)
+{
+	if (!pte)
+		return SVAN_LOCATION_NONE;
+	if (pte & SVAN_PTE_PROTNONE)
+		return SVAN_LOCATION_PROTNONE;
+	return SVAN_LOCATION_SWAP + (__u32)(pte >> SVAN_PTE_SWAP_SHIFT);
+}
 
 #endif /* SVAN_KEYS_H */

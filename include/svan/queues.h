@@ -272,6 +272,10 @@ enum svan_syndrome {
 	SVAN_SYN_DMA			= 0x15,	/* memory did not answer, or is none */
 	SVAN_SYN_RING			= 0x16,	/* queue memory not reachable */
 	SVAN_SYN_INDEX			= 0x17,	/* producer index out of the ring */
+	SVAN_SYN_KEY_OWNER		= 0x18,	/* process key of another context */
+	SVAN_SYN_CONTEXT		= 0x19,	/* process context is gone or bad */
+	SVAN_SYN_PAGE			= 0x1a,	/* the page will never come */
+	SVAN_SYN_ADDRESS		= 0x1b,	/* no address of user space */
 	SVAN_SYN_NAK			= 0x20,	/* remote end refused */
 	SVAN_SYN_TIMEOUT		= 0x21,
 	SVAN_SYN_RNR			= 0x22,
@@ -307,7 +311,7 @@ enum svan_event {
 	SVAN_EVENT_QP_SQ_DRAINED	= 0x15,
 	SVAN_EVENT_SRQ_LIMIT		= 0x16,	/* reserved */
 	SVAN_EVENT_QP_LAST_WQE		= 0x17,	/* reserved */
-	SVAN_EVENT_PAGE_REQUEST		= 0x20,	/* reserved: faults.h */
+	SVAN_EVENT_PAGE_REQUEST		= 0x20,	/* faults.h */
 	SVAN_EVENT_FLOW			= 0x21,	/* reserved */
 	SVAN_EVENT_FATAL		= 0x3f,	/* data: enum svan_fatal */
 };

@@ -77,14 +77,20 @@
 #define SVAN_REG_CLOCK			0x060	/* RO (64) */
 
 /*
- * Invalidation (PRM "Translation"): a write to GO drops what overlaps and
- * returns once no epoch that began before it is open.
- * Reserved until SVAN_CAP_PROCESS_KEYS or SVAN_CAP_ONDEMAND_KEYS is set.
+ * Invalidation of keys (PRM "Translation"): a write to GO drops what overlaps
+ * [ADDR, ADDR + LENGTH) of the key, addresses as in its table, and returns once
+ * no epoch that began before it is open. Writers take turns at all four.
  */
-#define SVAN_REG_INV_TARGET		0x080	/* RW: PASID or key index */
+#define SVAN_REG_INV_TARGET		0x080	/* RW: key, all 32 bits */
 #define SVAN_REG_INV_ADDR		0x088	/* RW (64) */
 #define SVAN_REG_INV_LENGTH		0x090	/* RW (64): 0 = everything */
 #define SVAN_REG_INV_GO			0x098	/* WO: enum svan_inv_kind */
+
+/* page requests (PRM "Faults") */
+#define SVAN_REG_PRQ_DB			0x0a0	/* WO: consumer index of requests */
+#define   SVAN_PRQ_DB_CI_MASK		0x00ffffff
+#define   SVAN_PRQ_DB_ARM		0x80000000
+#define SVAN_REG_PRR_DB			0x0a4	/* WO: producer index of responses */
 
 /* bring-up tests, as a driver author wants them */
 #define SVAN_REG_TEST_SCRATCH		0x0c0	/* RW */
@@ -104,7 +110,30 @@
 #define   SVAN_EQ_DB_ARM		0x80000000
 #define SVAN_MAX_EQS			256
 
-#define SVAN_REG_END			0x2000	/* above: reserved, reads 0 */
+/*
+ * Invalidation of a process context: one 64-bit register for each PASID, one
+ * store drops what overlaps and returns once no epoch that began before it is
+ * open. Stores of several CPUs need no lock.
+ */
+#define SVAN_REG_INV_CONTEXT(pasid)	(0x2000 + 8 * (pasid))	/* WO (64) */
+#define   SVAN_INV_CONTEXT_ADDR_MASK	0xfffffffffffff000ull	/* aligned to its size */
+#define   SVAN_INV_CONTEXT_LOG_MASK	0x000000000000003full	/* log2 of 4 KiB pages */
+#define   SVAN_INV_CONTEXT_ALL		0x000000000000003full
+#define SVAN_PASID_COUNT		2048
+
+#define SVAN_REG_END			0x6000	/* above: reserved, reads 0 */
+
+enum svan_inv_kind {
+	SVAN_INV_KEY			= 1,	/* TARGET, ADDR, LENGTH */
+	SVAN_INV_FUNCTION		= 2,	/* everything of the function */
+};
+
+/* [addr, addr + 2^log_pages pages), for SVAN_REG_INV_CONTEXT */
+static inline __u64 svan_inv_context(__u64 addr, __u32 log_pages)
+{
+	return (addr & SVAN_INV_CONTEXT_ADDR_MASK) |
+	       (log_pages & SVAN_INV_CONTEXT_LOG_MASK);
+}
 
 /* why STATUS.FATAL is set; only reset leaves the state */
 enum svan_fatal {
@@ -114,6 +143,7 @@ enum svan_fatal {
 	SVAN_FATAL_EQ_DMA		= 3,
 	SVAN_FATAL_EQ_OVERRUN		= 4,	/* reserved: events wait for room */
 	SVAN_FATAL_INTERNAL		= 5,
+	SVAN_FATAL_PRQ_DMA		= 6,	/* page requests or responses */
 };
 
 /*

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -70,6 +70,7 @@ static SvanStep query_answer(SvanCmdCtx *ctx, const void *data, uint32_t size)
 SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
 {
     const SvanFn *fn = ctx->fn;
+    bool processes = fn->features & SVAN_CAP_PROCESS_KEYS;
     struct svan_caps caps = {
         .features = htole64(fn->features),
         .fw_version = htole32(SVAN_VERSION),
@@ -93,9 +94,14 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
         .max_mtu = htole32(SVAN_MAX_MTU),
         .max_frame = htole32(SVAN_MAX_FRAME),
         .page_size_cap = htole32(0x7ffff000),           /* 2^12 .. 2^30 */
-        .max_key_length = htole64(1ull << 48),          /* 4 levels of 4 KiB */
+        .max_key_length = htole64(processes ? SVAN_MAX_PROCESS_KEY :
+                                              SVAN_MAX_TABLE_KEY),
         .clock_khz = htole64(1000000),
         .max_mcast_filters = htole32(SVAN_MAX_MCAST),
+        .max_page_requests = htole32(1u << SVAN_PRQ_MAX_LOG_SIZE),
+        .max_spare_pages = htole32(SVAN_MAX_SPARES),
+        .fault_buffer = htole32(fn->core->config.fault_buffer),
+        .max_pasid = htole32(processes ? SVAN_PASID_COUNT - 1 : 0),
     };
 
     return query_answer(ctx, &caps, sizeof(caps));
@@ -155,6 +161,12 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_CLEAR_GID]        = svan_cmd_clear_gid,
     [SVAN_CMD_ETH_SET_FILTER]   = svan_cmd_eth_set_filter,
     [SVAN_CMD_ETH_SET_MCAST]    = svan_cmd_eth_set_mcast,
+    [SVAN_CMD_CREATE_PRQ]       = svan_cmd_create_prq,
+    [SVAN_CMD_DESTROY_PRQ]      = svan_cmd_destroy_prq,
+    [SVAN_CMD_SET_FAULT_POLICY] = svan_cmd_set_fault_policy,
+    [SVAN_CMD_QUERY_FAULT_POLICY] = svan_cmd_query_fault_policy,
+    [SVAN_CMD_SET_SPARE_PAGES]  = svan_cmd_set_spare_pages,
+    [SVAN_CMD_SET_CONTEXT_TABLE] = svan_cmd_set_context_table,
 };
 
 static SvanStep cmd_execute(SvanCmdCtx *ctx)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands for EQs, UAR pages, protection domains, keys and CQs.
+ * Commands for EQs, UAR pages, protection domains, keys, process contexts and
+ * CQs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,18 @@ SvanStep svan_cmd_query_key(SvanCmdCtx *ctx)
     resp->pd = htole32(key->pd);
     resp->kind = key->kind;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- process contexts ---- */
+
+SvanStep svan_cmd_set_context_table(SvanCmdCtx *ctx)
+{
+    if (!(ctx->fn->features & SVAN_CAP_PROCESS_KEYS)) {
+        return svan_cmd_answer(ctx, REFUSE(NOT_SUPPORTED, hdr.opcode));
+    }
+    return svan_cmd_answer(ctx,
+                           svan_context_table_set(ctx->fn,
+                                                  &ctx->cmd->context_table));
 }
 
 /* ---- completion queues ---- */

@@ -44,6 +44,7 @@ static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
+    svan_fault_leave(&req->wait);
     req->send = req->acked;
     req->nxt = req->una;
     req->ack_asked = req->una;
@@ -81,7 +82,8 @@ static void ack_timeout(SvanQp *qp)
         svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
         return;
     }
-    if (req->progress != req->timer_progress) {
+    if (req->progress != req->timer_progress ||
+        req->in_wait.state == SVAN_WAIT_PENDING) {
         svan_rc_start_ack_timer(qp);
         return;
     }
@@ -90,9 +92,28 @@ static void ack_timeout(SvanQp *qp)
     retry(qp, SVAN_RC_RETRY_TIMEOUT);
 }
 
+/* The page that a response was for: ask for the response again, or give up. */
+static void page_has_come(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanWaitState state = req->in_wait.state;
+
+    if (state == SVAN_WAIT_NONE || state == SVAN_WAIT_PENDING) {
+        return;
+    }
+    svan_fault_leave(&req->in_wait);
+    if (state == SVAN_WAIT_FAILED) {
+        qp->fn->stats.fault_fail++;
+        svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
+    }
+    go_back(qp, SVAN_RC_RETRY_FAULT, req->retries);
+}
+
 void svan_rc_timeouts(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    page_has_come(qp);
 
     if (req->rnr_fired) {
         req->rnr_fired = false;
@@ -244,8 +265,14 @@ static SvanStep place(SvanQp *qp, const Placement *at)
         return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_DONE) {
-        step = svan_rc_gather(&gather, at->offset, at->length, runs, &num_runs,
-                              &syndrome);
+        step = svan_gather(&gather, at->offset, at->length, runs, &num_runs,
+                           &syndrome);
+    }
+    if (step == SVAN_STEP_FAULT) {
+        /* dropped: it will be asked for again */
+        svan_fault_wait(&req->in_wait, false);
+        qp->fn->stats.page_faults_requester++;
+        return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_PROT_ERR, syndrome);
@@ -253,6 +280,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     }
     if (step == SVAN_STEP_DONE) {
         svan_scatter(qp->fn, runs, num_runs, at->src, at->num_src, at->length);
+        svan_fault_forget(&req->in_wait);
         svan_rc_responded(qp);
     }
     return step;
@@ -324,7 +352,8 @@ SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt)
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, req->una);
 
-    if (req->state == SVAN_RC_REQ_OFF || ahead >= req->high - req->una) {
+    if (req->state == SVAN_RC_REQ_OFF || ahead >= req->high - req->una ||
+        req->in_wait.state != SVAN_WAIT_NONE) {
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_DUPLICATE);
         return SVAN_STEP_DONE;

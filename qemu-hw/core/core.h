@@ -33,6 +33,8 @@
 #define SVAN_MAX_MTU            4096u
 #define SVAN_MAX_FRAME          9216u   /* Ethernet, without FCS */
 #define SVAN_MAX_MSG            (1u << 31)
+#define SVAN_MAX_TABLE_KEY      (1ull << 48)    /* 4 levels of 4 KiB */
+#define SVAN_MAX_PROCESS_KEY    (1ull << 56)    /* user space of 5 levels */
 #define SVAN_MAX_GID            128
 #define SVAN_MAX_MCAST          256
 #define SVAN_MAX_RD_ATOMIC      16
@@ -44,6 +46,9 @@ typedef struct SvanQp SvanQp;
 typedef struct SvanCq SvanCq;
 typedef struct SvanEq SvanEq;
 typedef struct SvanKey SvanKey;
+typedef struct SvanInjections SvanInjections;
+typedef struct SvanPrq SvanPrq;
+typedef struct SvanSpares SvanSpares;
 typedef struct SvanWriter SvanWriter;
 typedef struct SvanReader SvanReader;
 
@@ -82,7 +87,12 @@ typedef enum SvanStep {
     X(POLL,         "qpn",  "on", "-", "-") \
     X(ETH_TX,       "qpn",  "length", "flags", "-") \
     X(ETH_RX,       "qpn",  "length", "flags", "-") \
-    X(FRAME_DROP,   "fn",   "length", "reason", "-")
+    X(FRAME_DROP,   "fn",   "length", "reason", "-") \
+    X(PAGE_REQUEST, "token", "addr", "flags", "qpn") \
+    X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
+    X(FAULT,        "qpn",  "token", "psn", "va") \
+    X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
+    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
 
 typedef enum SvanTraceEvent {
 #define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
@@ -231,6 +241,26 @@ struct SvanKey {
     uint32_t refs;              /* queues whose rings it covers */
 };
 
+/*
+ * What the last svan_access() of the function that answered FAULT was about;
+ * addresses as in the key's table.
+ */
+typedef struct SvanAbsent {
+    SvanKey *key;
+    uint64_t va;                /* of the first octet that is not there */
+    uint64_t len;               /* wanted from va on */
+    uint64_t entry;             /* what stood in the table */
+    uint64_t time_ns;           /* the table's estimate; 0 = unknown */
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint8_t source;             /* SVAN_ESTIMATE_ENTRY, _LOCATION, 0: none */
+    uint8_t level;              /* of the entry, 1 = leaf */
+    bool write;
+    bool is_protected;          /* present, but not for this access */
+    bool injected;              /* by the host: nobody is asked */
+    bool injected_failure;
+    uint64_t injected_ns;
+} SvanAbsent;
+
 /* What is asked of svan_access(). */
 typedef struct SvanAccess {
     SvanFn *fn;
@@ -243,7 +273,8 @@ typedef struct SvanAccess {
 
 /*
  * translate() and map: a run that begins at va, within one page and no longer
- * than asked for. DONE, MISS, FAULT or ERROR (*syndrome, enum svan_syndrome).
+ * than asked for. DONE, AGAIN (the table has changed meanwhile: in another step),
+ * MISS, FAULT (fn->absent) or ERROR (*syndrome, enum svan_syndrome).
  * Bounds and rights are checked for the whole of len, not for the run alone.
  * The key's rights are; those of the QP (SvanQp.access) are the responder's.
  */
@@ -266,9 +297,16 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
 static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key);  /* NULL: stale */
 void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
+/* SVAN_REG_INV_GO: what overlaps [addr, addr + len) of a key; len 0: all of it. */
+void svan_invalidate_key(SvanFn *fn, uint32_t key, uint64_t addr, uint64_t len);
 /* The key's fields have just been set. */
 void svan_key_prepare(SvanKey *key);
-bool svan_key_kind_known(uint8_t kind);
+
+/* May an access to keys of the kind meet an absent page? */
+static inline bool svan_key_is_pageable(uint8_t kind)
+{
+    return kind == SVAN_KEY_ONDEMAND || kind == SVAN_KEY_PROCESS;
+}
 
 /*
  * Creation of objects, the same for commands and for a stream of state. id:
@@ -421,7 +459,7 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
 
 /*
  * Runs of a message's bytes [offset, offset + len) over entries, with the local
- * right `access` checked; at most max. DONE, MISS, FAULT, ERROR.
+ * right `access` checked; at most max. DONE, or as svan_access().
  */
 typedef struct SvanGather {
     SvanQp *qp;
@@ -505,6 +543,7 @@ struct SvanQp {
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
     uint8_t pkey_index, port;
     bool sqd_notify;
+    struct svan_fault_policy policy;    /* checked */
     uint32_t dest_qpn, rq_psn, sq_psn, qkey;
     SvanAv av;
 
@@ -650,6 +689,7 @@ typedef enum SvanDrop {
     SVAN_DROP_FILTERED,
     SVAN_DROP_DUPLICATE,
     SVAN_DROP_OUT_OF_SEQUENCE,
+    SVAN_DROP_PAGE_ABSENT,
 } SvanDrop;
 
 /* ---- Ethernet ---- */
@@ -669,6 +709,22 @@ typedef struct SvanEthFilter {
  */
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
+
+/* ---- process contexts; context.c ---- */
+
+/* What the TLB holds of a process. */
+typedef struct SvanContext {
+    uint64_t serial;            /* of its entries, as SvanKey.serial; 0: none */
+    uint64_t limit;             /* end of user space */
+    uint32_t generation;        /* of the context that they come from */
+    bool huge;                  /* some of them are of larger leaves */
+} SvanContext;
+
+uint32_t svan_context_table_set(SvanFn *fn,
+                                const struct svan_cmd_context_table *cmd);
+void svan_context_table_clear(SvanFn *fn);          /* process_keys is 0 */
+/* SVAN_REG_INV_CONTEXT */
+void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value);
 
 /* ---- functions ---- */
 
@@ -699,7 +755,7 @@ typedef struct SvanDbSlot {
 } __attribute__((aligned(64))) SvanDbSlot;
 
 typedef struct SvanTlbEntry {
-    uint64_t serial;            /* SvanKey.serial, 0 = free */
+    uint64_t serial;            /* SvanKey's or SvanContext's, 0 = free */
     uint64_t page;              /* va >> page_shift of the key */
     uint64_t bus;               /* of the page; bit 0: writable */
     uint64_t generation;        /* SvanFn.tlb_generation when it was filled */
@@ -748,6 +804,18 @@ struct SvanFn {
     SvanTlbEntry *tlb;
     uint64_t tlb_generation;
     uint64_t key_serial;        /* last one given out */
+    SvanAbsent absent;
+    SvanPrq *prq;               /* page request queue, NULL: none; fault.c */
+    SvanSpares *spares;         /* hold.c */
+    SvanInjections *injections; /* NULL: none; inject.c */
+    uint32_t held_bytes;        /* of the fault buffer */
+    struct svan_fault_policy policy;    /* of new queue pairs; checked */
+    struct {
+        uint64_t addr;          /* bus address */
+        uint32_t count;         /* 0: none */
+    } context_table;
+    SvanContext *contexts;      /* by PASID */
+    uint32_t process_keys;      /* that exist */
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -761,6 +829,7 @@ struct SvanFn {
 typedef enum SvanTurn {
     SVAN_TURN_CMD,
     SVAN_TURN_EQ,
+    SVAN_TURN_FAULT,
     SVAN_TURN_RX,
     SVAN_TURN_QP,
     SVAN_TURN_POLL,
@@ -780,7 +849,7 @@ struct SvanCore {
     SvanDbSlot *rung_taken;     /* the rest of what was taken */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
-    SvanLink run, poll, blocked, cmd_work, eq_work;
+    SvanLink run, poll, blocked, cmd_work, eq_work, fault_work;
     SvanTimer **heap;
     uint32_t heap_len, heap_reserved, heap_capacity;
     uint64_t timer_order;
@@ -846,6 +915,10 @@ SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
+SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
+SvanCmdHandler svan_cmd_set_spare_pages;
+SvanCmdHandler svan_cmd_set_context_table;
 
 void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);

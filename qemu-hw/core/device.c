@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 #define DEFAULT_QPS     16384u
 #define DEFAULT_CQS     16384u
@@ -14,6 +14,7 @@
 #define PD_CAPACITY     16384u
 #define FIRST_PD        1
 #define FIRST_KEY       1
+#define DEFAULT_FAULT_BUFFER    (4u << 20)
 #define TIMER_LOOK      8       /* runs between two looks at the clock */
 
 void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
@@ -72,6 +73,7 @@ static void fn_free(SvanFn *fn)
     free(fn->uar_owner);
     free(fn->uar_refs);
     free(fn->tlb);
+    free(fn->contexts);
     free(fn);
 }
 
@@ -80,7 +82,8 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     fn->uar_owner = calloc(fn->uar_count, sizeof(fn->uar_owner[0]));
     fn->uar_refs = calloc(fn->uar_count, sizeof(fn->uar_refs[0]));
     fn->tlb = calloc(SVAN_TLB_SIZE, sizeof(fn->tlb[0]));
-    if (!fn->uar_owner || !fn->uar_refs || !fn->tlb ||
+    fn->contexts = calloc(SVAN_PASID_COUNT, sizeof(fn->contexts[0]));
+    if (!fn->uar_owner || !fn->uar_refs || !fn->tlb || !fn->contexts ||
         !svan_table_init(&fn->pds, PD_CAPACITY, FIRST_PD) ||
         !svan_table_init(&fn->keys, config->max_key, FIRST_KEY) ||
         !svan_table_init(&fn->cqs, config->max_cq, SVAN_FIRST_CQ) ||
@@ -97,21 +100,31 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     return true;
 }
 
-/* What this device can do today, and why not more. */
+/*
+ * What this device can do today, and why not more: the reason is that of the
+ * machine, if it has one, else that of its owner.
+ */
 static void fn_set_features(SvanFn *fn, const SvanConfig *config)
 {
-    uint64_t all = SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
+    /* what needs the CPUs' view of memory, or their atomic operations */
+    uint64_t shared = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
+    uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_ATOMIC |
+                   SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PAGE_REQUESTS |
                    SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
     uint64_t on = all & ~config->features_off;
 
-    if (!(on & SVAN_CAP_ATOMIC_GLOBAL)) {
+    if (shared & ~on) {
         fn->off_reason = SVAN_CAP_OFF_DISABLED;
-    } else if (!config->true_atomics) {
-        on &= ~SVAN_CAP_ATOMIC_GLOBAL;
+    }
+    if (!config->true_atomics && (shared & on)) {
+        on &= ~shared;
         fn->off_reason = SVAN_CAP_OFF_NO_TRUE_ATOMICS;
     }
     if (config->off_reason) {
         fn->off_reason = config->off_reason;
+    }
+    if (config->off_reason == SVAN_CAP_OFF_VIOMMU) {
+        on &= ~SVAN_CAP_PROCESS_KEYS;
     }
     fn->features = on;
 }
@@ -124,6 +137,7 @@ static void fn_init_state(SvanFn *fn)
     }
     fn->uar_owner[0] = 0;               /* the kernel's */
     fn->test_dma_size = SVAN_PAGE_SIZE;
+    fn->policy = fn->core->config.policy;
 }
 
 static SvanFn *fn_new(SvanCore *core, uint16_t id)
@@ -178,6 +192,9 @@ static void fn_destroy_objects(SvanFn *fn)
             svan_eq_destroy(fn->eqs[i]);
         }
     }
+    svan_prq_destroy(fn);
+    svan_spares_free(fn);
+    svan_inject_nothing(fn->core, fn->id);
     FOR_EACH(&fn->keys, SvanKey, key, svan_key_destroy(key));
     FOR_EACH(&fn->pds, uint32_t, refs, pd_destroy(fn, refs, i_));
 }
@@ -220,6 +237,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     memset(fn->gids, 0, sizeof(fn->gids));
     fn->gid_limit = 0;
     memset(&fn->eth, 0, sizeof(fn->eth));
+    svan_context_table_clear(fn);
     svan_tlb_flush(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
@@ -239,6 +257,7 @@ void svan_reset(SvanCore *core, uint16_t id)
 static void fn_stop(SvanFn *fn)
 {
     svan_cmdq_stop(fn);
+    svan_prq_stop(fn);
     fn->gid_limit = 0;
     fn->eth.qpn = 0;
     FOR_EACH(&fn->qps, SvanQp, qp, {
@@ -293,7 +312,8 @@ static bool config_is_sane(const SvanConfig *config)
     return config->num_vfs <= SVAN_MAX_VFS &&
            is_capacity(config->max_qp, SVAN_MAX_QN_CAPACITY) &&
            is_capacity(config->max_cq, SVAN_MAX_QN_CAPACITY) &&
-           is_capacity(config->max_key, SVAN_MAX_KEY_CAPACITY);
+           is_capacity(config->max_key, SVAN_MAX_KEY_CAPACITY) &&
+           svan_policy_ok(&config->policy);
 }
 
 static void core_init(SvanCore *core)
@@ -303,6 +323,7 @@ static void core_init(SvanCore *core)
     svan_list_init(&core->blocked);
     svan_list_init(&core->cmd_work);
     svan_list_init(&core->eq_work);
+    svan_list_init(&core->fault_work);
     core->deadline_told = UINT64_MAX;
     core->poll_ns = core->config.poll_ns;
     core->rx_tail = &core->rx_head;
@@ -322,6 +343,11 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
     core->config.max_qp = capacity_of(config->max_qp, DEFAULT_QPS);
     core->config.max_cq = capacity_of(config->max_cq, DEFAULT_CQS);
     core->config.max_key = capacity_of(config->max_key, DEFAULT_KEYS);
+    core->config.fault_buffer = capacity_of(config->fault_buffer,
+                                            DEFAULT_FAULT_BUFFER);
+    if (!config->policy.sources) {
+        svan_policy_default(&core->config.policy);
+    }
     core_init(core);
     core->fns = calloc(1 + config->num_vfs, sizeof(core->fns[0]));
     if (!core->fns || !config_is_sane(&core->config)) {
@@ -456,6 +482,9 @@ static SvanStep take_turn(SvanCore *core, SvanTurn turn)
     case SVAN_TURN_EQ:
         return svan_list_empty(&core->eq_work) ? SVAN_STEP_IDLE :
                                                  svan_eq_step(core);
+    case SVAN_TURN_FAULT:
+        return svan_list_empty(&core->fault_work) ? SVAN_STEP_IDLE :
+                                                    svan_fault_step(core);
     case SVAN_TURN_RX:
         return core->rx_head ? svan_rx_step(core) : SVAN_STEP_IDLE;
     case SVAN_TURN_QP:
@@ -471,7 +500,8 @@ static SvanStep take_turn(SvanCore *core, SvanTurn turn)
 static bool has_work(SvanCore *core)
 {
     return !svan_list_empty(&core->cmd_work) ||
-           !svan_list_empty(&core->eq_work) || core->rx_head ||
+           !svan_list_empty(&core->eq_work) ||
+           !svan_list_empty(&core->fault_work) || core->rx_head ||
            !svan_list_empty(&core->run) || core->rung_taken ||
            atomic_load_explicit(&core->rung, memory_order_relaxed);
 }

@@ -26,6 +26,55 @@ static bool fits_table(uint64_t va, uint64_t length, uint8_t page_shift,
     return pages <= 1ull << (levels * SVAN_MTT_INDEX_BITS);
 }
 
+/* The feature that a kind of key needs; 0: none. */
+static const uint64_t kind_features[] = {
+    [SVAN_KEY_ONDEMAND] = SVAN_CAP_ONDEMAND_KEYS,
+    [SVAN_KEY_PROCESS]  = SVAN_CAP_PROCESS_KEYS,
+    [SVAN_KEY_DEVMEM]   = SVAN_CAP_DEVMEM_KEYS,
+};
+
+static uint32_t check_kind(const SvanFn *fn,
+                           const struct svan_cmd_create_key *cmd)
+{
+    if (cmd->kind >= sizeof(kind_features) / sizeof(kind_features[0])) {
+        return REFUSE(BAD_PARAM, kind);
+    }
+    if (kind_features[cmd->kind] & ~fn->features) {
+        return REFUSE(NOT_SUPPORTED, kind);
+    }
+    /* Rings do not wait for pages. */
+    if ((cmd->flags & ~KEY_FLAGS) ||
+        ((cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
+         svan_key_is_pageable(cmd->kind))) {
+        return REFUSE(BAD_PARAM, flags);
+    }
+    return SVAN_CMD_OK;
+}
+
+/* Addresses are a process's, and the table is that of its context. */
+static uint32_t check_process(const SvanFn *fn,
+                              const struct svan_cmd_create_key *cmd)
+{
+    uint64_t va = le64toh(cmd->va);
+    uint64_t length = le64toh(cmd->length);
+    uint32_t pasid = le32toh(cmd->pasid);
+
+    if (cmd->page_shift != MIN_PAGE_SHIFT) {
+        return REFUSE(BAD_PARAM, page_shift);
+    }
+    if (cmd->levels) {
+        return REFUSE(BAD_PARAM, levels);
+    }
+    if (cmd->table) {
+        return REFUSE(BAD_PARAM, table);
+    }
+    if (va > SVAN_MAX_PROCESS_KEY || length > SVAN_MAX_PROCESS_KEY - va) {
+        return REFUSE(BAD_PARAM, length);
+    }
+    return pasid == 0 || pasid >= fn->context_table.count ?
+           REFUSE(BAD_PARAM, pasid) : SVAN_CMD_OK;
+}
+
 static uint32_t check_table(const struct svan_cmd_create_key *cmd)
 {
     uint64_t va = le64toh(cmd->va);
@@ -39,7 +88,8 @@ static uint32_t check_table(const struct svan_cmd_create_key *cmd)
     if (cmd->kind == SVAN_KEY_PHYS) {
         return SVAN_CMD_OK;
     }
-    if (cmd->levels > SVAN_MTT_MAX_LEVELS) {
+    if (cmd->levels > SVAN_MTT_MAX_LEVELS ||
+        (cmd->kind == SVAN_KEY_ONDEMAND && !cmd->levels)) {
         return REFUSE(BAD_PARAM, levels);
     }
     if (!fits_table(va, length, cmd->page_shift, cmd->levels)) {
@@ -58,17 +108,15 @@ static uint32_t check_table(const struct svan_cmd_create_key *cmd)
     return SVAN_CMD_OK;
 }
 
-static uint32_t check_key(const struct svan_cmd_create_key *cmd)
+static uint32_t check_key(const SvanFn *fn,
+                          const struct svan_cmd_create_key *cmd)
 {
     uint64_t va = le64toh(cmd->va);
     uint64_t length = le64toh(cmd->length);
+    uint32_t refusal = check_kind(fn, cmd);
 
-    if (!svan_key_kind_known(cmd->kind)) {
-        return cmd->kind > SVAN_KEY_DEVMEM ? REFUSE(BAD_PARAM, kind) :
-                                             REFUSE(NOT_SUPPORTED, kind);
-    }
-    if (cmd->flags & ~KEY_FLAGS) {
-        return REFUSE(BAD_PARAM, flags);
+    if (refusal) {
+        return refusal;
     }
     if (le32toh(cmd->access) & ~SVAN_ACCESS_MASK) {
         return REFUSE(BAD_PARAM, access);
@@ -81,7 +129,8 @@ static uint32_t check_key(const struct svan_cmd_create_key *cmd)
     if (length && va + (length - 1) < va) {
         return REFUSE(BAD_PARAM, length);
     }
-    return check_table(cmd);
+    return cmd->kind == SVAN_KEY_PROCESS ? check_process(fn, cmd) :
+                                           check_table(cmd);
 }
 
 static uint32_t *key_pd(const SvanFn *fn, const SvanKey *key)
@@ -137,7 +186,7 @@ static bool key_insert(SvanKey *key, uint32_t id)
 uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
                          uint32_t id, SvanKey **out)
 {
-    uint32_t refusal = check_key(cmd);
+    uint32_t refusal = check_key(fn, cmd);
     uint32_t *pd_refs;
     SvanKey *key;
 
@@ -157,6 +206,7 @@ uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
     if (pd_refs) {
         ++*pd_refs;
     }
+    fn->process_keys += key->kind == SVAN_KEY_PROCESS;
     *out = key;
     return SVAN_CMD_OK;
 }
@@ -169,6 +219,7 @@ void svan_key_destroy(SvanKey *key)
     if (pd_refs) {
         --*pd_refs;
     }
+    fn->process_keys -= key->kind == SVAN_KEY_PROCESS;
     svan_table_remove(&fn->keys, key->key >> SVAN_KEY_INDEX_SHIFT);
     free(key);
 }

@@ -162,6 +162,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
         return NULL;
     }
     qp->fn = fn;
+    qp->policy = fn->policy;
     qp->type = cmd->type;
     qp->flags = cmd->flags;
     qp->transport = qp_types[cmd->type].transport;

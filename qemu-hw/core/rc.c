@@ -10,27 +10,6 @@
 
 /* ---- memory ---- */
 
-/*
- * The one place where a transfer meets an absent page. Keys whose pages may be
- * absent (on-demand, process) cannot be created yet: what is absent is an
- * access error. Nothing has been changed when this is called, neither on the
- * requester's nor on the responder's side, so the packet may as well be
- * suspended here and started again.
- */
-static SvanStep meet_fault(uint32_t *syndrome)
-{
-    *syndrome = SVAN_SYN_TABLE;
-    return SVAN_STEP_ERROR;
-}
-
-SvanStep svan_rc_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
-                        SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome)
-{
-    SvanStep step = svan_gather(gather, offset, len, runs, num_runs, syndrome);
-
-    return step == SVAN_STEP_FAULT ? meet_fault(syndrome) : step;
-}
-
 SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome)
 {
@@ -46,7 +25,7 @@ SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
         SvanStep step = svan_access(&access, run, syndrome);
 
         if (step != SVAN_STEP_DONE) {
-            return step == SVAN_STEP_FAULT ? meet_fault(syndrome) : step;
+            return step;
         }
         run->len = run->len < left ? run->len : left;
         left -= run->len;
@@ -147,13 +126,18 @@ static SvanStep rc_step(SvanQp *qp)
     uint8_t state = qp->state;
     bool progress = false;
     uint32_t turn = rc->respond_last;
+    SvanStep step;
 
     svan_rc_timeouts(qp);
+    budget.units = SVAN_RC_BURST;
+    step = run_unit(qp, svan_rc_fault, &budget, &progress);
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
     for (uint32_t i = 0; i < MAX_UNITS && qp->state == state; i++) {
         /* units 1 and 2 take turns at being the first */
         SvanRcUnit unit = units[state][i && turn && state != SVAN_QPS_ERR ?
                                        3 - i : i];
-        SvanStep step;
 
         if (!unit) {
             continue;
@@ -187,8 +171,13 @@ static void fire_rnr(SvanTimer *timer)
     svan_qp_schedule(rc->qp);
 }
 
-static void stop_timers(SvanRc *rc)
+/* It waits for nothing, neither time nor page. */
+static void stop_waiting(SvanRc *rc)
 {
+    svan_fault_leave(&rc->req.wait);
+    svan_fault_leave(&rc->req.in_wait);
+    svan_fault_leave(&rc->resp.read_wait);
+    svan_rc_fault_clear(rc->qp);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.ack_timer);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.rnr_timer);
     rc->req.ack_fired = false;
@@ -201,9 +190,16 @@ static void forget(SvanRc *rc)
     memset(&rc->req, 0, sizeof(rc->req));
     memset(&rc->resp, 0, sizeof(rc->resp));
     rc->respond_last = false;
+    rc->req.wait.qp = rc->req.in_wait.qp = rc->resp.read_wait.qp = rc->qp;
+    svan_fault_forget(&rc->req.wait);
+    svan_fault_forget(&rc->req.in_wait);
+    svan_fault_forget(&rc->resp.read_wait);
+    svan_rc_fault_init(rc->qp);
     svan_timer_init(&rc->req.ack_timer, fire_ack);
     svan_timer_init(&rc->req.rnr_timer, fire_rnr);
 }
+
+#define RC_TIMERS       3       /* ACK, RNR, bound of a suspension */
 
 static bool rc_create(SvanQp *qp)
 {
@@ -212,13 +208,13 @@ static bool rc_create(SvanQp *qp)
     if (!rc) {
         return false;
     }
-    if (!svan_timer_reserve(qp->fn->core, 2)) {
+    if (!svan_timer_reserve(qp->fn->core, RC_TIMERS)) {
         free(rc);
         return false;
     }
     rc->qp = qp;
-    forget(rc);
     qp->priv = rc;
+    forget(rc);
     return true;
 }
 
@@ -226,15 +222,15 @@ static void rc_destroy(SvanQp *qp)
 {
     SvanRc *rc = qp->priv;
 
-    stop_timers(rc);
-    svan_timer_unreserve(qp->fn->core, 2);
+    stop_waiting(rc);
+    svan_timer_unreserve(qp->fn->core, RC_TIMERS);
     free(rc);
     qp->priv = NULL;
 }
 
 static void enter_reset(SvanRc *rc)
 {
-    stop_timers(rc);
+    stop_waiting(rc);
     forget(rc);
 }
 
@@ -257,7 +253,7 @@ static void start_requester(SvanRc *rc)
 
 static void enter_error(SvanRc *rc)
 {
-    stop_timers(rc);
+    stop_waiting(rc);
     rc->req.state = SVAN_RC_REQ_OFF;
     rc->req.send = rc->req.tail;
     rc->resp.num_owed = 0;

@@ -8,6 +8,7 @@
  *   completer.c  responses to the requester; retries; completions; flushing
  *   responder.c  requests that arrive
  *   respond.c    what is owed to the remote requester: responses, ACKs, NAKs
+ *   rc_fault.c   requests that meet an absent page
  *   rc_state.c   save and load
  *
  * Receiving only records. Whatever an arriving packet breaks is noted in the
@@ -18,6 +19,7 @@
 #define SVAN_RC_H
 
 #include "core.h"
+#include "fault.h"
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
@@ -63,6 +65,7 @@ typedef enum SvanRcRetry {      /* SVAN_TRACE_RETRY: reason */
     SVAN_RC_RETRY_NAK,
     SVAN_RC_RETRY_IMPLIED,
     SVAN_RC_RETRY_RNR,
+    SVAN_RC_RETRY_FAULT,        /* the response met an absent page */
 } SvanRcRetry;
 
 /*
@@ -94,6 +97,9 @@ typedef struct SvanRcRequester {
     SvanTimer ack_timer, rnr_timer;
     SvanRcCache out;            /* WQE at `send`, or the next to be taken */
     SvanRcCache in;             /* WQE at `acked`, for its response */
+    uint32_t touched;           /* octets of the next WQE's targets looked at */
+    SvanFaultWait wait;         /* for a page to send from, or of a target */
+    SvanFaultWait in_wait;      /* for a page of a response */
 } SvanRcRequester;
 
 /* ---- responder ---- */
@@ -157,13 +163,38 @@ typedef struct SvanRcResponder {
     SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
     uint32_t next_atomic;
     SvanRcAtomic atomics[SVAN_MAX_RD_ATOMIC];
+    SvanFaultWait read_wait;    /* for a page of owed[0] */
 } SvanRcResponder;
+
+/*
+ * The responder's suspension. While it is active, the packet of the expected
+ * PSN and those behind it are kept here or dropped.
+ */
+typedef struct SvanRcFault {
+    bool active;
+    bool replaying;             /* a kept packet is being executed */
+    uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
+    uint8_t opcode;             /* of the packet that met the page */
+    bool nak_spent;             /* an RNR NAK was sent for this page */
+    bool dropped;               /* something is missing */
+    bool called_back;           /* since a packet was executed last */
+    bool bound_fired;
+    uint64_t since;             /* ns */
+    SvanFaultWait wait;
+    SvanTimer bound_timer;
+    SvanHeld *held, **held_tail;
+    uint32_t held_end;          /* PSN behind the last one kept */
+    uint32_t held_bytes;        /* in the fault buffer */
+    uint32_t spares;            /* spare pages taken */
+    uint32_t spare;             /* the last of them */
+} SvanRcFault;
 
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
     SvanRcRequester req;
     SvanRcResponder resp;
+    SvanRcFault fault;
 } SvanRc;
 
 static inline uint32_t svan_rc_mtu(const SvanQp *qp)
@@ -213,11 +244,10 @@ bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes);
 /* All but the runs, for a packet to the peer; false: the source GID is gone. */
 bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
 
-/* svan_gather() with FAULT dealt with: DONE, MISS or ERROR. */
-SvanStep svan_rc_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
-                        SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome);
-
-/* Runs of remote memory. `whole` >= len bytes from va on must be permitted. */
+/*
+ * Runs of remote memory. `whole` >= len bytes from va on must be permitted.
+ * DONE, MISS, FAULT, ERROR.
+ */
 typedef struct SvanRcRemote {
     SvanQp *qp;
     uint64_t va;
@@ -258,6 +288,21 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget);
 /* Forget the oldest answer that is owed. */
 void svan_rc_owed_drop(SvanRcResponder *resp);
+
+void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak);
+/* The page that a packet of this opcode needs will never come. */
+SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
+
+/* ---- rc_fault.c ---- */
+
+/* pkt, of the expected PSN, has met fn->absent; nothing has been changed. */
+SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
+/* pkt, expected or later, comes while the responder is suspended. */
+SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);
+/* A unit of the step. */
+SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget);
+void svan_rc_fault_init(SvanQp *qp);
+void svan_rc_fault_clear(SvanQp *qp);
 
 /* ---- respond.c ---- */
 

@@ -323,6 +323,50 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
     return responder_ok(qp, resp);
 }
 
+/* ---- waits for pages ---- */
+
+/*
+ * What was kept is dropped, and asked for again after the load; so is a
+ * response that met an absent page.
+ */
+static void save_waits(const SvanRc *rc, SvanWriter *writer)
+{
+    svan_put_u8(writer, rc->fault.active);
+    svan_put_u8(writer, rc->fault.nak_spent);
+    svan_put_u8(writer, rc->fault.called_back);
+    svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);
+    svan_put_u8(writer, rc->req.wait.state != SVAN_WAIT_NONE ||
+                        rc->resp.read_wait.state != SVAN_WAIT_NONE);
+}
+
+static void load_waits(SvanQp *qp, SvanReader *reader)
+{
+    SvanRc *rc = qp->priv;
+    bool interrupted = svan_get_u8(reader);
+    bool nak_spent = svan_get_u8(reader);
+    bool response, other;
+
+    rc->fault.called_back = svan_get_u8(reader);
+    response = svan_get_u8(reader);
+    other = svan_get_u8(reader);
+    if (qp->state < SVAN_QPS_RTR || qp->state > SVAN_QPS_SQD ||
+        qp->fn->fatal || !(interrupted || response || other)) {
+        return;
+    }
+    if (interrupted && !nak_spent && !rc->resp.nak.pending) {
+        rc->resp.nak = (SvanRcNak) {
+            .pending = true, .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ,
+            .psn = rc->resp.epsn,
+        };
+        rc->resp.quiet = true;
+    }
+    if (response && qp->state != SVAN_QPS_RTR) {
+        rc->req.send = rc->req.acked;
+        rc->req.nxt = rc->req.ack_asked = rc->req.una;
+    }
+    svan_qp_schedule(qp);
+}
+
 /* ---- both ---- */
 
 void svan_rc_save(const SvanQp *qp, SvanWriter *writer)
@@ -332,6 +376,7 @@ void svan_rc_save(const SvanQp *qp, SvanWriter *writer)
     svan_put_u8(writer, rc->respond_last);
     save_requester(&rc->req, writer);
     save_responder(&rc->resp, writer);
+    save_waits(rc, writer);
 }
 
 bool svan_rc_load(SvanQp *qp, SvanReader *reader)
@@ -339,6 +384,9 @@ bool svan_rc_load(SvanQp *qp, SvanReader *reader)
     SvanRc *rc = qp->priv;
 
     rc->respond_last = svan_get_u8(reader);
-    return load_requester(qp, reader) && load_responder(qp, reader) &&
-           !reader->failed;
+    if (!load_requester(qp, reader) || !load_responder(qp, reader)) {
+        return false;
+    }
+    load_waits(qp, reader);
+    return !reader->failed;
 }

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 typedef uint64_t RegRead(SvanFn *fn);
 typedef void RegWrite(SvanFn *fn, uint64_t value);
@@ -132,6 +132,35 @@ static uint64_t read_clock(SvanFn *fn)
     return svan_now(fn->core);
 }
 
+static void write_prq_db(SvanFn *fn, uint64_t value)
+{
+    svan_prq_doorbell(fn, value);
+}
+
+static void write_prr_db(SvanFn *fn, uint64_t value)
+{
+    svan_prr_doorbell(fn, value);
+}
+
+/*
+ * Register accesses come under the engine lock: no epoch is open, and none that
+ * begins later finds what is dropped here.
+ */
+static void write_inv_go(SvanFn *fn, uint64_t value)
+{
+    switch (value) {
+    case SVAN_INV_KEY:
+        svan_invalidate_key(fn, fn->inv_target, fn->inv_addr, fn->inv_length);
+        break;
+    case SVAN_INV_FUNCTION:
+        fn->stats.invalidations++;
+        svan_tlb_flush(fn);
+        break;
+    default:
+        break;
+    }
+}
+
 /* ---- bring-up tests ---- */
 
 static void write_test_irq(SvanFn *fn, uint64_t value)
@@ -248,6 +277,9 @@ static const Reg regs[REG_ROWS] = {
     HIGH_ROW(INV_ADDR),
     ROW(INV_LENGTH)     = FIELD64(inv_length, UINT64_MAX),
     HIGH_ROW(INV_LENGTH),
+    ROW(PRQ_DB)         = { .write = write_prq_db },
+    ROW(PRR_DB)         = { .write = write_prr_db },
+    ROW(INV_GO)         = { .write = write_inv_go },
     ROW(TEST_SCRATCH)   = FIELD32(scratch, UINT32_MAX),
     ROW(TEST_IRQ)       = { .write = write_test_irq },
     ROW(TEST_DMA_ADDR)  = FIELD64(test_dma_addr, UINT64_MAX),
@@ -362,6 +394,7 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
 {
     SvanFn *fn = svan_fn(core, id);
     uint32_t eqn = (offset - SVAN_REG_EQ_DB(0)) / 4;
+    uint32_t pasid = (offset - SVAN_REG_INV_CONTEXT(0)) / 8;
 
     if (!fn || !access_is_sane(offset, size)) {
         return;
@@ -371,5 +404,7 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
         table_write(fn, offset / 4, value, size);
     } else if (eqn < SVAN_MAX_EQS && size == 4 && fn->eqs[eqn]) {
         svan_eq_doorbell(fn->eqs[eqn], value);
+    } else if (pasid < SVAN_PASID_COUNT && size == 8) {
+        svan_invalidate_context(fn, pasid, value);
     }
 }

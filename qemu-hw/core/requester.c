@@ -138,6 +138,7 @@ static SvanRcWqe *push_wqe(SvanQp *qp, const SvanWqe *wqe)
     req->end += kept->packets;
     req->next_index += wqe->num_bbs;
     req->tail++;
+    req->touched = 0;
     return kept;
 }
 
@@ -175,6 +176,49 @@ static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
     return SVAN_STEP_DONE;
 }
 
+/* What is looked at before a request leaves; the rest may have to come twice. */
+#define MAX_TOUCHED     (1u << 20)
+#define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
+
+/*
+ * Pages of the targets are made present before the request leaves, since a
+ * response that finds none is dropped. DONE; AGAIN: in the next step; IDLE:
+ * waits; MISS; ERROR.
+ */
+static SvanStep touch_targets(SvanQp *qp, const SvanWqe *wqe,
+                              uint32_t *syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    SvanGather gather = {
+        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+        .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
+    uint32_t limit = wqe->length < MAX_TOUCHED ? wqe->length : MAX_TOUCHED;
+    uint32_t end = req->touched + TOUCHED_A_STEP;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+
+    while (req->touched < limit) {
+        uint32_t left = limit - req->touched, num_runs;
+        uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
+        SvanStep step = svan_gather(&gather, req->touched, len, runs,
+                                    &num_runs, syndrome);
+
+        if (step == SVAN_STEP_FAULT) {
+            svan_fault_wait(&req->wait, false);
+            qp->fn->stats.page_faults_requester++;
+            return SVAN_STEP_IDLE;
+        }
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        req->touched += len;
+        if (req->touched >= end && req->touched < limit) {
+            return SVAN_STEP_AGAIN;
+        }
+    }
+    return SVAN_STEP_DONE;
+}
+
 /* May it be begun now? 9.7.3 (limit of READs and atomics), 10.8.3.3 (fence) */
 static bool may_begin(const SvanQp *qp, const SvanWqe *wqe)
 {
@@ -191,16 +235,26 @@ static SvanStep push_good(SvanQp *qp, const SvanWqe *wqe)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     uint32_t syndrome = SVAN_SYN_OPCODE;
+    SvanStep step;
 
     if (svan_rc_has_response(wqe->opcode)) {
         if (!qp->max_rd_atomic) {
             return push_bad(qp, wqe, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
         }
-        if (check_targets(qp, wqe, &syndrome) != SVAN_STEP_DONE) {
+        step = check_targets(qp, wqe, &syndrome);
+        if (step == SVAN_STEP_DONE) {
+            step = touch_targets(qp, wqe, &syndrome);
+        }
+        if (step == SVAN_STEP_ERROR) {
             return push_bad(qp, wqe, SVAN_CQE_LOC_PROT_ERR, syndrome);
+        }
+        if (step != SVAN_STEP_DONE) {
+            return step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
         }
         req->rd_atomics++;
     }
+    svan_trace(qp->fn, SVAN_TRACE_WQE, qp->qpn, wqe->index, wqe->opcode,
+               wqe->length);
     push_wqe(qp, wqe);
     return SVAN_STEP_DONE;
 }
@@ -256,8 +310,11 @@ static SvanStep take(SvanQp *qp)
     if (!may_begin(qp, wqe)) {
         return SVAN_STEP_IDLE;
     }
-    svan_trace(qp->fn, SVAN_TRACE_WQE, qp->qpn, wqe->index, wqe->opcode,
-               wqe->length);
+    if (req->wait.state == SVAN_WAIT_FAILED) {
+        svan_fault_leave(&req->wait);
+        qp->fn->stats.fault_fail++;
+        return push_bad(qp, wqe, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
+    }
     return push_good(qp, wqe);
 }
 
@@ -389,8 +446,8 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
         };
         return SVAN_STEP_DONE;
     }
-    return svan_rc_gather(&gather, seg->offset, seg->length, pkt->runs,
-                          &pkt->num_runs, syndrome);
+    return svan_gather(&gather, seg->offset, seg->length, pkt->runs,
+                       &pkt->num_runs, syndrome);
 }
 
 /* The packet at nxt has left. */
@@ -399,6 +456,7 @@ static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
+    svan_fault_forget(&req->wait);
     if ((int32_t)(req->high - req->nxt) > 0) {
         qp->fn->stats.retransmits++;
     }
@@ -429,6 +487,12 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     if (!in_window(req, wqe, &seg)) {
         return SVAN_STEP_IDLE;
     }
+    if (req->wait.state == SVAN_WAIT_FAILED) {
+        svan_fault_leave(&req->wait);
+        qp->fn->stats.fault_fail++;
+        svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
+        return SVAN_STEP_DONE;
+    }
     step = svan_rc_load_wqe(qp, req->send, &req->out, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
@@ -443,6 +507,11 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, syndrome);
         return SVAN_STEP_DONE;
+    }
+    if (step == SVAN_STEP_FAULT) {
+        svan_fault_wait(&req->wait, false);
+        qp->fn->stats.page_faults_requester++;
+        return SVAN_STEP_IDLE;
     }
     if (step == SVAN_STEP_DONE && routed) {
         step = svan_pkt_send(qp, &pkt);
@@ -490,7 +559,13 @@ static SvanStep (*const by_state[])(SvanQp *qp, SvanRcBudget *budget) = {
 
 SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget)
 {
-    const SvanRc *rc = qp->priv;
+    SvanRc *rc = qp->priv;
 
+    if (rc->req.wait.state == SVAN_WAIT_PENDING) {
+        return SVAN_STEP_IDLE;
+    }
+    if (rc->req.wait.state == SVAN_WAIT_OVER) {
+        svan_fault_leave(&rc->req.wait);
+    }
     return by_state[rc->req.state](qp, budget);
 }

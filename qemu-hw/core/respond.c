@@ -101,6 +101,7 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
 {
     SvanRcOwed *owed = &resp->owed[0];
 
+    svan_fault_forget(&resp->read_wait);
     if (last) {
         svan_rc_owed_drop(resp);
         return;
@@ -134,6 +135,10 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);
     }
+    if (step == SVAN_STEP_FAULT) {
+        svan_fault_wait(&((SvanRc *)qp->priv)->resp.read_wait, true);
+        return SVAN_STEP_IDLE;
+    }
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.payload_len = payload;
     if (step == SVAN_STEP_DONE && routed) {
@@ -145,11 +150,31 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     return step;
 }
 
+/* false: the oldest response still waits for its page */
+static bool page_has_come(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanWaitState state = resp->read_wait.state;
+
+    if (state == SVAN_WAIT_PENDING && resp->num_owed) {
+        return false;
+    }
+    svan_fault_leave(&resp->read_wait);
+    if (state == SVAN_WAIT_FAILED && resp->num_owed) {
+        qp->fn->stats.fault_fail++;
+        read_failed(qp, &resp->owed[0], SVAN_SYN_PAGE);
+    }
+    return true;
+}
+
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanStep step;
 
+    if (resp->read_wait.state != SVAN_WAIT_NONE && !page_has_come(qp)) {
+        return SVAN_STEP_IDLE;
+    }
     if (resp->num_owed) {
         const SvanRcOwed *owed = &resp->owed[0];
 

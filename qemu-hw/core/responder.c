@@ -10,7 +10,7 @@
 
 /* ---- refusing ---- */
 
-static void record_nak(SvanQp *qp, const SvanRcNak *nak)
+void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
 
@@ -35,7 +35,7 @@ static SvanStep refuse(SvanQp *qp, uint8_t code, uint8_t event,
     if (code == SVAN_NAK_REMOTE_ACCESS) {
         qp->fn->stats.resp_remote_access_errors++;
     }
-    record_nak(qp, &nak);
+    svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
 }
 
@@ -63,7 +63,7 @@ static SvanStep refuse_receive(SvanQp *qp, uint8_t code, uint8_t recv_status,
     if (recv_status == SVAN_CQE_LOC_LEN_ERR) {
         qp->fn->stats.resp_local_length_error++;
     }
-    record_nak(qp, &nak);
+    svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
 }
 
@@ -82,8 +82,24 @@ static SvanStep not_ready(SvanQp *qp)
 
     qp->fn->stats.out_of_buffer++;
     qp->fn->stats.rnr_nak_sent++;
-    record_nak(qp, &nak);
+    svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
+}
+
+SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode)
+{
+    switch (opcode) {
+    case SVAN_OP_SEND_FIRST:
+    case SVAN_OP_SEND_MIDDLE:
+    case SVAN_OP_SEND_LAST:
+    case SVAN_OP_SEND_LAST_IMM:
+    case SVAN_OP_SEND_ONLY:
+    case SVAN_OP_SEND_ONLY_IMM:
+        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
+                              SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
+    default:
+        return refuse_access(qp, SVAN_SYN_PAGE);
+    }
 }
 
 /* ---- progress ---- */
@@ -98,6 +114,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
 
     resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
+    ((SvanRc *)qp->priv)->fault.called_back = false;
     resp->quiet = false;
     resp->nak.pending = false;
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
@@ -220,8 +237,11 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     }
     gather.sge = resp->rwqe.sge;
     gather.num_sge = resp->rwqe.num_sge;
-    step = svan_rc_gather(&gather, resp->offset, pkt->payload_len, runs,
-                          &num_runs, &syndrome);
+    step = svan_gather(&gather, resp->offset, pkt->payload_len, runs,
+                       &num_runs, &syndrome);
+    if (step == SVAN_STEP_FAULT) {
+        return svan_rc_suspend(qp, pkt);
+    }
     if (step == SVAN_STEP_ERROR) {
         return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
                               SVAN_CQE_LOC_PROT_ERR, syndrome);
@@ -271,6 +291,20 @@ static SvanStep reserve_receive(SvanQp *qp, SvanCqSlot *slot, SvanStep *refused)
     return step;
 }
 
+/* Memory that cannot be accessed now, or not at all. */
+static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
+                               uint32_t syndrome)
+{
+    switch (step) {
+    case SVAN_STEP_FAULT:
+        return svan_rc_suspend(qp, pkt);
+    case SVAN_STEP_ERROR:
+        return refuse_access(qp, syndrome);
+    default:
+        return step;
+    }
+}
+
 static void begin_write(SvanRcResponder *resp, const SvanPkt *pkt)
 {
     resp->message = SVAN_RC_MSG_WRITE;
@@ -305,7 +339,7 @@ static SvanStep rx_write(SvanQp *qp, const SvanPkt *pkt)
     }
     step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
     if (step != SVAN_STEP_DONE) {
-        return step == SVAN_STEP_ERROR ? refuse_access(qp, syndrome) : step;
+        return remote_refused(qp, pkt, step, syndrome);
     }
     if (info->immdt &&
         reserve_receive(qp, &slot, &refused) != SVAN_STEP_DONE) {
@@ -406,9 +440,14 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
         resp->num_owed == SVAN_RC_OWED) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
-    if (access.len &&
-        svan_check_access(&access, &syndrome) != SVAN_STEP_DONE) {
-        return refuse_access(qp, syndrome);
+    if (access.len) {
+        /* of an absent page is better known now than when it is its turn */
+        SvanMem first;
+        SvanStep step = svan_access(&access, &first, &syndrome);
+
+        if (step != SVAN_STEP_DONE) {
+            return remote_refused(qp, pkt, step, syndrome);
+        }
     }
     qp->fn->stats.rx_read_requests++;
     message_done(resp);
@@ -480,7 +519,7 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     }
     step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
     if (step != SVAN_STEP_DONE) {
-        return step == SVAN_STEP_ERROR ? refuse_access(qp, syndrome) : step;
+        return remote_refused(qp, pkt, step, syndrome);
     }
     if (num_runs != 1 || ((uintptr_t)runs[0].host & 7)) {
         return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
@@ -570,7 +609,7 @@ static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_OUT_OF_SEQUENCE);
     if (!resp->quiet) {
-        record_nak(qp, &nak);
+        svan_rc_record_nak(qp, &nak);
     }
     return SVAN_STEP_DONE;
 }
@@ -618,6 +657,7 @@ static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
 SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    const SvanRcFault *fault = &((SvanRc *)qp->priv)->fault;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
     const RequestRule *rule;
 
@@ -628,6 +668,9 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
     }
     if (ahead >= SVAN_RC_PSN_HALF) {
         return rx_duplicate(qp, pkt);
+    }
+    if (fault->active && !fault->replaying) {
+        return svan_rc_suspended(qp, pkt);
     }
     if (ahead) {
         return rx_out_of_sequence(qp, pkt);

@@ -125,9 +125,10 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
         }
         fn = svan_fn(core, svan_get_u16(reader));
         qp = fn ? svan_qp_get(fn, qpn) : NULL;
-        if (!qp || fn->fatal || ((SvanLink *)((char *)qp + list->link))->next) {
+        if (!qp || fn->fatal) {
             return false;
         }
+        /* nothing, if it stands there already: what it waited for is gone */
         svan_list_append(list_head(core, list),
                          (SvanLink *)((char *)qp + list->link));
     }
@@ -164,12 +165,15 @@ static const FnSection fn_sections[] = {
     { 0x10, 1, svan_save_registers, svan_load_registers },
     { 0x11, 1, svan_save_tables, svan_load_tables },
     { 0x12, 1, svan_save_uars, svan_load_uars },
+    { 0x19, 1, svan_save_contexts, svan_load_contexts },
     { 0x13, 1, svan_save_keys, svan_load_keys },
     { 0x14, 2, svan_save_eqs, svan_load_eqs },
     { 0x15, 1, svan_save_cqs, svan_load_cqs },
     { 0x16, 2, svan_save_qps, svan_load_qps },
     { 0x17, 1, svan_save_net, svan_load_net },
-    { 0x18, 1, svan_save_stats, svan_load_stats },
+    { 0x18, 2, svan_save_stats, svan_load_stats },
+    { 0x1a, 1, svan_save_faults, svan_load_faults },
+    { 0x1b, 1, svan_save_spares, svan_load_spares },
 };
 
 static const Section sections[] = {

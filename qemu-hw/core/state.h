@@ -15,6 +15,8 @@ void svan_save_tables(SvanFn *fn, SvanWriter *writer);
 bool svan_load_tables(SvanFn *fn, SvanReader *reader);
 void svan_save_uars(SvanFn *fn, SvanWriter *writer);
 bool svan_load_uars(SvanFn *fn, SvanReader *reader);
+void svan_save_contexts(SvanFn *fn, SvanWriter *writer);
+bool svan_load_contexts(SvanFn *fn, SvanReader *reader);
 void svan_save_keys(SvanFn *fn, SvanWriter *writer);
 bool svan_load_keys(SvanFn *fn, SvanReader *reader);
 void svan_save_eqs(SvanFn *fn, SvanWriter *writer);
@@ -27,5 +29,11 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer);
 bool svan_load_net(SvanFn *fn, SvanReader *reader);
 void svan_save_stats(SvanFn *fn, SvanWriter *writer);
 bool svan_load_stats(SvanFn *fn, SvanReader *reader);
+
+/* fault.c, hold.c */
+void svan_save_faults(SvanFn *fn, SvanWriter *writer);
+bool svan_load_faults(SvanFn *fn, SvanReader *reader);
+void svan_save_spares(SvanFn *fn, SvanWriter *writer);
+bool svan_load_spares(SvanFn *fn, SvanReader *reader);
 
 #endif /* SVAN_STATE_H */

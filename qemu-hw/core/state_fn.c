@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * State of a function: registers, tables, UAR pages, keys, GIDs, filters,
- * counters.
+ * State of a function: registers, tables, UAR pages, process contexts, keys, GIDs,
+ * filters, counters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +183,24 @@ bool svan_load_uars(SvanFn *fn, SvanReader *reader)
         fn->uar_owner[uar] = svan_get_u32(reader);
     }
     return load_pds(fn, reader);
+}
+
+/* ---- process contexts: where they are; nothing of them is cached ---- */
+
+void svan_save_contexts(SvanFn *fn, SvanWriter *writer)
+{
+    svan_put_u64(writer, fn->context_table.addr);
+    svan_put_u32(writer, fn->context_table.count);
+}
+
+bool svan_load_contexts(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_context_table cmd = { 0 };
+
+    cmd.addr = htole64(svan_get_u64(reader));
+    cmd.count = htole32(svan_get_u32(reader));
+    return (!cmd.count || (fn->features & SVAN_CAP_PROCESS_KEYS)) &&
+           svan_context_table_set(fn, &cmd) == SVAN_CMD_OK;
 }
 
 /* ---- keys ---- */

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "fault.h"
 #include "state.h"
 
 /* ---- event queues ---- */
@@ -219,6 +220,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u8(writer, qp->rq_rung);
     svan_put_u8(writer, qp->poll_parked);
     svan_put_u64(writer, qp->last_active);
+    svan_put_bytes(writer, &qp->policy, sizeof(qp->policy));
     qp->transport->save(qp, writer);
 }
 
@@ -282,8 +284,9 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     qp->rq_rung = svan_get_u8(reader);
     qp->poll_parked = svan_get_u8(reader);
     qp->last_active = svan_get_u64(reader);
-    return !reader->failed && qp->transport->load(qp, reader) &&
-           !reader->failed &&
+    svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
+    return !reader->failed && svan_policy_ok(&qp->policy) &&
+           qp->transport->load(qp, reader) && !reader->failed &&
            qp->sq_pi - qp->transport->sq_ci(qp) <= 1u << qp->log_sq_bbs &&
            qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
 }

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <svan/faults.h>
+
 typedef struct SvanCore SvanCore;
 
 /* A frame without FCS. Whoever holds the pointer owns it. */
@@ -97,6 +99,10 @@ typedef struct SvanConfig {
     uint32_t max_key;
     uint64_t poll_ns;           /* how long an idle QP's record is polled; 0 = never */
     uint32_t max_rx_frames;     /* bound of the receive queue; 0 = default */
+    /* bytes that a function may hold packets in; 0 = default */
+    uint32_t fault_buffer;
+    /* of new queue pairs until the driver says otherwise; sources 0 = default */
+    struct svan_fault_policy policy;
 } SvanConfig;
 
 /* NULL without memory. ops and config are copied. */
@@ -140,6 +146,27 @@ void svan_set_link(SvanCore *core, bool up);
  */
 void svan_invalidate_bus(SvanCore *core, uint16_t fn, uint64_t addr,
                          uint64_t len);
+
+/*
+ * Tests: RC transfers meet pages of [first, last] (addresses as in the key's
+ * table) as if they were absent, each page once.
+ */
+typedef struct SvanInjection {
+    uint32_t key;               /* 0: of any */
+    uint64_t first, last;
+    uint32_t count;             /* faults; 0: no limit */
+    uint32_t chance_ppm;        /* of each page, drawn from seed */
+    uint64_t seed;
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint64_t estimate_ns;       /* what the device is told; 0: nothing */
+    uint64_t delay_ns;          /* what it takes, VM clock */
+    bool failure;               /* then the page never comes */
+} SvanInjection;
+
+/* false: not sane, too many, or no memory. */
+bool svan_inject(SvanCore *core, uint16_t fn, const SvanInjection *what);
+/* Whatever was injected and has not been met; what was goes on. */
+void svan_inject_nothing(SvanCore *core, uint16_t fn);
 
 typedef enum SvanRun {
     SVAN_RUN_IDLE,              /* nothing to do before the deadline */

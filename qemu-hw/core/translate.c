@@ -4,23 +4,13 @@
  * for each kind of key (PRM "Translation"). Everything that moves data comes
  * through here.
  */
-#include "core.h"
+#include "translate.h"
 
 #define likely(x)       __builtin_expect(!!(x), 1)
 #define unlikely(x)     __builtin_expect(!!(x), 0)
 
 #define MTT_TABLE_BITS  (SVAN_MTT_ADDR_MASK | SVAN_MTT_PRESENT)
 #define MTT_LEAF_BITS   (MTT_TABLE_BITS | SVAN_MTT_WRITABLE)
-
-/* What a walker finds. */
-typedef struct Leaf {
-    uint64_t bus;               /* of the page that holds va */
-    bool writable;
-} Leaf;
-
-/* DONE, MISS, FAULT or ERROR (*syndrome); va lies in the key. */
-typedef SvanStep Walker(SvanKey *key, uint64_t va, Leaf *leaf,
-                        uint32_t *syndrome);
 
 /* ---- bus addresses ---- */
 
@@ -91,53 +81,89 @@ static SvanStep read_entry(SvanFn *fn, uint64_t table, uint64_t index,
     return step;
 }
 
+SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
+                     bool is_protected)
+{
+    walk->key->fn->absent = (SvanAbsent) {
+        .key = walk->key, .va = walk->va, .len = walk->len, .entry = entry,
+        .level = level, .write = walk->write, .is_protected = is_protected,
+    };
+    return SVAN_STEP_FAULT;
+}
+
+void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source)
+{
+    SvanAbsent *absent = &fn->absent;
+    uint32_t fault_class = svan_mtt_absent_class(word);
+
+    absent->fault_class = fault_class < SVAN_FAULT_CLASS_COUNT ?
+                          fault_class : SVAN_FAULT_UNKNOWN;
+    absent->time_ns = svan_mtt_absent_time(word);
+    absent->source = absent->fault_class || absent->time_ns ? source : 0;
+}
+
+/* The entry does not let the access through: it is absent, or not writable. */
+static SvanStep table_refuses(const SvanWalk *walk, uint64_t entry,
+                              uint8_t level, uint32_t *syndrome)
+{
+    bool present = entry & SVAN_MTT_PRESENT;
+
+    if (walk->key->kind != SVAN_KEY_ONDEMAND) {
+        *syndrome = present ? SVAN_SYN_KEY_ACCESS : SVAN_SYN_TABLE;
+        return SVAN_STEP_ERROR;
+    }
+    svan_absent(walk, entry, level, present);
+    if (!present) {
+        svan_absent_estimate(walk->key->fn, entry, SVAN_ESTIMATE_ENTRY);
+    }
+    return SVAN_STEP_FAULT;
+}
+
 /* The radix tree of keys.h; levels is not 0. */
-static SvanStep walk_table(SvanKey *key, uint64_t va, Leaf *leaf,
+static SvanStep walk_table(const SvanWalk *walk, SvanLeaf *leaf,
                            uint32_t *syndrome)
 {
-    uint64_t index = (va >> key->page_shift) - (key->va >> key->page_shift);
+    const SvanKey *key = walk->key;
+    uint64_t index = (walk->va >> key->page_shift) -
+                     (key->va >> key->page_shift);
     uint64_t misaligned = (1ull << key->page_shift) - SVAN_PAGE_SIZE;
-    uint64_t table = key->table;
     uint64_t entry = 0;
 
+    leaf->bus = key->table;
     for (uint32_t level = key->levels; level; level--) {
         uint32_t shift = (level - 1) * SVAN_MTT_INDEX_BITS;
         uint64_t allowed = level > 1 ? MTT_TABLE_BITS : MTT_LEAF_BITS;
-        SvanStep step = read_entry(key->fn, table,
+        SvanStep step = read_entry(key->fn, leaf->bus,
                                    (index >> shift) %
                                    SVAN_MTT_TABLE_ENTRIES, &entry, syndrome);
 
         if (step != SVAN_STEP_DONE) {
             return step;
         }
-        if (!(entry & SVAN_MTT_PRESENT) || (entry & ~allowed)) {
+        if (!(entry & SVAN_MTT_PRESENT)) {
+            return table_refuses(walk, entry, level, syndrome);
+        }
+        if ((entry & ~allowed) || (level == 1 && (entry & misaligned))) {
             *syndrome = SVAN_SYN_TABLE;
             return SVAN_STEP_ERROR;
         }
-        table = entry & SVAN_MTT_ADDR_MASK;
+        leaf->bus = entry & SVAN_MTT_ADDR_MASK;
     }
-    if (table & misaligned) {
-        *syndrome = SVAN_SYN_TABLE;
-        return SVAN_STEP_ERROR;
-    }
-    leaf->bus = table;
     leaf->writable = entry & SVAN_MTT_WRITABLE;
-    return SVAN_STEP_DONE;
+    return walk->write && !leaf->writable ?
+           table_refuses(walk, entry, 1, syndrome) : SVAN_STEP_DONE;
 }
 
 /*
  * By kind of key. PHYS keys, and those without a table, are direct: they never
  * come to a walker.
  */
-static Walker *const walkers[] = {
+static SvanWalker *const walkers[] = {
     [SVAN_KEY_PHYS]     = walk_table,
     [SVAN_KEY_PINNED]   = walk_table,
+    [SVAN_KEY_ONDEMAND] = walk_table,
+    [SVAN_KEY_PROCESS]  = svan_context_walk,
 };
-
-bool svan_key_kind_known(uint8_t kind)
-{
-    return kind < sizeof(walkers) / sizeof(walkers[0]) && walkers[kind];
-}
 
 /* ---- the TLB ---- */
 
@@ -157,70 +183,134 @@ void svan_key_prepare(SvanKey *key)
     uint64_t page_mask = (1ull << key->page_shift) - 1;
 
     key->origin = key->access & SVAN_ACCESS_ZERO_BASED ? 0 : key->va;
-    key->direct = key->kind == SVAN_KEY_PHYS || key->levels == 0;
+    key->direct = key->kind == SVAN_KEY_PHYS ||
+                  (key->kind == SVAN_KEY_PINNED && key->levels == 0);
     key->direct_offset = key->kind == SVAN_KEY_PHYS ? 0 :
                          key->table - (key->va & ~page_mask);
     svan_tlb_flush_key(key);
 }
 
-static inline SvanTlbEntry *tlb_entry(const SvanKey *key, uint64_t page)
+static inline SvanTlbEntry *tlb_entry(SvanFn *fn, uint64_t serial,
+                                      uint64_t page)
 {
-    uint64_t hash = page + key->serial * 0x9e3779b1u;
+    return &fn->tlb[(page + serial * 0x9e3779b1u) % SVAN_TLB_SIZE];
+}
 
-    return &key->fn->tlb[hash % SVAN_TLB_SIZE];
+/*
+ * Of the entries that serve the access; 0: it has to walk. All keys of a process
+ * share its entries.
+ */
+static inline uint64_t tlb_serial(const SvanWalk *walk)
+{
+    const SvanKey *key = walk->key;
+    const SvanContext *context;
+
+    if (likely(key->kind != SVAN_KEY_PROCESS)) {
+        return key->serial;
+    }
+    context = &key->fn->contexts[key->pasid];
+    return context->generation == key->generation &&
+           walk->va + walk->len <= context->limit ? context->serial : 0;
+}
+
+/*
+ * What was loaded for reads does not serve a write: rights may have grown since,
+ * which nobody tells the TLB, and a page table's leaf is to become dirty.
+ */
+static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
+{
+    const SvanKey *key = walk->key;
+    uint64_t page = walk->va >> key->page_shift, serial = tlb_serial(walk);
+    const SvanTlbEntry *entry = tlb_entry(key->fn, serial, page);
+
+    if (unlikely(!serial || entry->serial != serial || entry->page != page ||
+                 entry->generation != key->fn->tlb_generation)) {
+        return false;
+    }
+    *bus = entry->bus & ~SVAN_TLB_WRITABLE;
+    return likely(!walk->write || (entry->bus & SVAN_TLB_WRITABLE));
 }
 
 static __attribute__((noinline)) SvanStep
-tlb_fill(SvanKey *key, uint64_t va, SvanTlbEntry *entry, uint32_t *syndrome)
+tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
 {
+    const SvanKey *key = walk->key;
     SvanFn *fn = key->fn;
-    Leaf leaf;
-    SvanStep step = walkers[key->kind](key, va, &leaf, syndrome);
+    SvanTlbEntry *entry;
+    uint64_t serial;
+    SvanLeaf leaf;
+    SvanStep step = walkers[key->kind](walk, &leaf, syndrome);
 
     fn->stats.tlb_misses++;
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    entry->serial = key->serial;
-    entry->page = va >> key->page_shift;
+    serial = tlb_serial(walk);
+    entry = tlb_entry(fn, serial, walk->va >> key->page_shift);
+    entry->serial = serial;
+    entry->page = walk->va >> key->page_shift;
     entry->bus = leaf.bus | (leaf.writable ? SVAN_TLB_WRITABLE : 0);
     entry->generation = fn->tlb_generation;
-    svan_trace(fn, SVAN_TRACE_TLB_FILL, key->key, va, leaf.bus,
+    svan_trace(fn, SVAN_TRACE_TLB_FILL, key->key, walk->va, leaf.bus,
                1u << key->page_shift);
+    *bus = leaf.bus;
     return SVAN_STEP_DONE;
 }
 
-/* va and len lie in the key, the right is checked. */
-static inline SvanStep key_map(SvanKey *key, uint64_t va, uint32_t len,
-                               bool for_write, SvanMem *mem,
+void svan_tlb_drop(SvanFn *fn, uint64_t serial, uint64_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        SvanTlbEntry *entry = tlb_entry(fn, serial, first + i);
+
+        if (entry->serial == serial && entry->page == first + i) {
+            entry->serial = 0;
+        }
+    }
+}
+
+void svan_invalidate_key(SvanFn *fn, uint32_t id, uint64_t addr, uint64_t len)
+{
+    SvanKey *key = svan_key_get(fn, id);
+    uint64_t first = 0, count = UINT64_MAX, last = addr + (len - 1);
+
+    fn->stats.invalidations++;
+    if (!key) {
+        return;                         /* it was destroyed meanwhile */
+    }
+    if (len && last >= addr) {
+        first = addr >> key->page_shift;
+        count = (last >> key->page_shift) - first + 1;
+    }
+    if (key->kind == SVAN_KEY_PROCESS) {
+        svan_context_drop(fn, key->pasid, first, count);
+    } else if (count > SVAN_TLB_PROBES) {
+        svan_tlb_flush_key(key);
+    } else {
+        svan_tlb_drop(fn, key->serial, first, count);
+    }
+}
+
+static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
                                uint32_t *syndrome)
 {
-    uint64_t page = va >> key->page_shift;
-    SvanFn *fn = key->fn;
-    SvanTlbEntry *entry;
-    SvanStep step;
+    const SvanKey *key = walk->key;
+    uint64_t bus;
 
     if (key->direct) {
-        return map_run(fn, va + key->direct_offset, len, for_write, mem,
-                       syndrome);
+        return map_run(key->fn, walk->va + key->direct_offset, walk->len,
+                       walk->write, mem, syndrome);
     }
-    entry = tlb_entry(key, page);
-    if (likely(entry->serial == key->serial && entry->page == page &&
-               entry->generation == fn->tlb_generation)) {
-        fn->stats.tlb_hits++;
+    if (likely(tlb_find(walk, &bus))) {
+        key->fn->stats.tlb_hits++;
     } else {
-        step = tlb_fill(key, va, entry, syndrome);
+        SvanStep step = tlb_fill(walk, &bus, syndrome);
+
         if (step != SVAN_STEP_DONE) {
             return step;
         }
     }
-    if (unlikely(for_write && !(entry->bus & SVAN_TLB_WRITABLE))) {
-        *syndrome = SVAN_SYN_KEY_ACCESS;
-        return SVAN_STEP_ERROR;
-    }
-    return map_run(fn, (entry->bus & ~SVAN_TLB_WRITABLE) +
-                       (va & ((1ull << key->page_shift) - 1)),
-                   len, for_write, mem, syndrome);
+    return map_run(key->fn, bus + (walk->va & ((1ull << key->page_shift) - 1)),
+                   walk->len, walk->write, mem, syndrome);
 }
 
 /* ---- the checks ---- */
@@ -234,6 +324,19 @@ static uint32_t check_local_dma(const SvanAccess *access)
     }
     return access->len && access->va > UINT64_MAX - (access->len - 1) ?
            SVAN_SYN_KEY_BOUNDS : SVAN_SYN_NONE;
+}
+
+/*
+ * Of keys whose pages may be absent, which are never internal. The queues of the
+ * Ethernet function cannot wait for a page.
+ */
+static uint32_t check_pageable(const SvanAccess *access, const SvanKey *key)
+{
+    if (access->qp->type == SVAN_QPT_ETH) {
+        return SVAN_SYN_KEY_INVALID;
+    }
+    return key->kind == SVAN_KEY_PROCESS && key->owner != access->qp->owner ?
+           SVAN_SYN_KEY_OWNER : SVAN_SYN_NONE;
 }
 
 /* *va: of the first octet as the table knows it */
@@ -262,7 +365,8 @@ static inline uint32_t check_key(const SvanAccess *access, const SvanKey *key,
         return SVAN_SYN_KEY_BOUNDS;
     }
     *va = key->va + offset;
-    return SVAN_SYN_NONE;
+    return svan_key_is_pageable(key->kind) ? check_pageable(access, key) :
+                                             SVAN_SYN_NONE;
 }
 
 static __attribute__((noinline)) SvanStep
@@ -296,25 +400,29 @@ SvanStep svan_check_access(const SvanAccess *access, uint32_t *syndrome)
 SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
                      uint32_t *syndrome)
 {
-    SvanKey *key;
+    SvanWalk walk = {
+        .len = access->len, .write = is_write(access->access),
+    };
     SvanStep step;
-    uint64_t va;
 
     if (unlikely(access->key == SVAN_KEY_LOCAL_DMA)) {
         *syndrome = check_local_dma(access);
         if (*syndrome != SVAN_SYN_NONE) {
             return refuse(access, *syndrome);
         }
-        return map_run(access->fn, access->va, access->len,
-                       is_write(access->access), mem, syndrome);
+        return map_run(access->fn, access->va, access->len, walk.write, mem,
+                       syndrome);
     }
-    key = svan_key_get(access->fn, access->key);
-    *syndrome = check_key(access, key, &va);
+    walk.key = svan_key_get(access->fn, access->key);
+    *syndrome = check_key(access, walk.key, &walk.va);
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(access, *syndrome);
     }
-    step = key_map(key, va, access->len, is_write(access->access), mem,
-                   syndrome);
+    if (unlikely(access->fn->injections) && access->qp->type == SVAN_QPT_RC &&
+        svan_inject_applies(&walk)) {
+        return SVAN_STEP_FAULT;
+    }
+    step = key_map(&walk, mem, syndrome);
     if (unlikely(step == SVAN_STEP_ERROR)) {
         return refuse(access, *syndrome);
     }
@@ -328,13 +436,14 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
         .fn = key->fn, .key = key->key, .va = va, .len = len,
         .access = for_write ? SVAN_ACCESS_LOCAL_WRITE : 0,
     };
+    SvanWalk walk = { .key = key, .len = len, .write = for_write };
     SvanStep step;
 
-    *syndrome = check_key(&access, key, &va);
+    *syndrome = check_key(&access, key, &walk.va);
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(&access, *syndrome);
     }
-    step = key_map(key, va, len, for_write, mem, syndrome);
+    step = key_map(&walk, mem, syndrome);
     if (unlikely(step == SVAN_STEP_ERROR)) {
         return refuse(&access, *syndrome);
     }

@@ -185,6 +185,11 @@ extern NetClientInfo svan_port_info;
 
 void svan_core_traced(void *opaque, const SvanTrace *trace);
 
+/* ---- fault.c ---- */
+
+bool svan_configure_faults(SvanState *s, Error **errp);
+void svan_fault_class_init(ObjectClass *klass);
+
 /* ---- svan.c ---- */
 
 typedef struct SvanFunction {
@@ -208,6 +213,10 @@ struct SvanState {
     uint32_t link_mbps;
     OnOffAuto atomics;
     uint32_t max_qp, max_cq, max_key, max_rx_frames;
+    char *fault_mode;
+    uint32_t fault_hold_us, fault_divert_us, fault_drop_us;
+    uint32_t fault_bound_us, fault_unknown_us, fault_buffer;
+    uint8_t fault_sources;
 
     MemoryRegion regs, uars;
     NICState *nic;

@@ -168,8 +168,15 @@ static uint64_t svan_regs_read(void *opaque, hwaddr offset, unsigned size)
     return value;
 }
 
-static void svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
-                            unsigned size)
+/* These make work that somebody waits for: as a doorbell. */
+static bool svan_reg_is_doorbell(hwaddr offset)
+{
+    return offset == SVAN_REG_PRR_DB || offset == SVAN_REG_CMDQ_DB;
+}
+
+/* As svan_uars_write(): the BQL may be let go of in here. */
+static MemTxResult svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
+                                   unsigned size, MemTxAttrs attrs)
 {
     SvanFunction *f = opaque;
     SvanState *s = f->s;
@@ -181,17 +188,23 @@ static void svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
                       "0x%" HWADDR_PRIx " ignored\n", size, offset);
     }
     if (!e->core) {
-        return;
+        return MEMTX_OK;
+    }
+    if (svan_reg_is_doorbell(offset) && svan_engine_enter(s, attrs)) {
+        svan_reg_write(e->core, f->id, offset, value, size);
+        svan_engine_leave(s);
+        return MEMTX_OK;
     }
     svan_engine_lock(e);
     svan_reg_write(e->core, f->id, offset, value, size);
     svan_engine_unlock(e);
     svan_bql_work(s);
+    return MEMTX_OK;
 }
 
 static const MemoryRegionOps svan_regs_ops = {
     .read = svan_regs_read,
-    .write = svan_regs_write,
+    .write_with_attrs = svan_regs_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = { .min_access_size = 1, .max_access_size = 8 },
     .impl = { .min_access_size = 1, .max_access_size = 8 },
@@ -266,8 +279,9 @@ static bool svan_pci_init(SvanState *s, Error **errp)
                           "svan-uars", SVAN_PF_UAR_COUNT * SVAN_UAR_SIZE);
     /*
      * While a doorbell's thread runs the engine without the BQL, other vCPUs
-     * ring theirs. DMA reaches RAM only, so nothing recurses.
+     * ring theirs and access registers. DMA reaches RAM only, so nothing recurses.
      */
+    s->regs.disable_reentrancy_guard = true;
     s->uars.disable_reentrancy_guard = true;
     pci_register_bar(pci, SVAN_BAR_REGS, PCI_BASE_ADDRESS_MEM_TYPE_64,
                      &s->regs);
@@ -327,6 +341,16 @@ static bool svan_configure_atomics(SvanState *s, Error **errp)
     return true;
 }
 
+/* With an IOMMU in front, a process's page table holds no bus addresses. */
+static void svan_configure_iommu(SvanState *s)
+{
+    if (pci_device_iommu_address_space(PCI_DEVICE(s)) !=
+        &address_space_memory) {
+        s->config.features_off |= SVAN_CAP_PROCESS_KEYS;
+        s->config.off_reason = SVAN_CAP_OFF_VIOMMU;
+    }
+}
+
 static bool svan_check_limit(const char *name, uint32_t value, Error **errp)
 {
     if (value && !is_power_of_2(value)) {
@@ -352,9 +376,11 @@ static bool svan_configure(SvanState *s, Error **errp)
     if (!svan_check_limit("max-qp", s->max_qp, errp) ||
         !svan_check_limit("max-cq", s->max_cq, errp) ||
         !svan_check_limit("max-key", s->max_key, errp) ||
-        !svan_configure_atomics(s, errp)) {
+        !svan_configure_atomics(s, errp) ||
+        !svan_configure_faults(s, errp)) {
         return false;
     }
+    svan_configure_iommu(s);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
     memcpy(s->config.mac, s->conf.macaddr.a, sizeof(s->config.mac));
     s->config.link_mbps = s->link_mbps;
@@ -567,6 +593,15 @@ static const Property svan_properties[] = {
     DEFINE_PROP_UINT32("max-cq", SvanState, max_cq, 0),
     DEFINE_PROP_UINT32("max-key", SvanState, max_key, 0),
     DEFINE_PROP_UINT32("max-rx-frames", SvanState, max_rx_frames, 0),
+    DEFINE_PROP_STRING("fault-mode", SvanState, fault_mode),
+    DEFINE_PROP_UINT32("fault-hold-us", SvanState, fault_hold_us, 1000),
+    DEFINE_PROP_UINT32("fault-divert-us", SvanState, fault_divert_us, 4000),
+    DEFINE_PROP_UINT32("fault-drop-us", SvanState, fault_drop_us, 8000),
+    DEFINE_PROP_UINT32("fault-bound-us", SvanState, fault_bound_us, 20000),
+    DEFINE_PROP_UINT32("fault-unknown-us", SvanState, fault_unknown_us, 500),
+    DEFINE_PROP_UINT8("fault-sources", SvanState, fault_sources,
+                      SVAN_ESTIMATE_MASK),
+    DEFINE_PROP_UINT32("fault-buffer", SvanState, fault_buffer, 0),
     DEFINE_PROP_UINT16("num-vfs", SvanState, num_vfs, 0),
 };
 
@@ -592,6 +627,19 @@ static const struct {
       "0: default" },
     { "max-key", "memory keys of a function, a power of two; 0: default" },
     { "max-rx-frames", "frames the port holds for the engine; 0: default" },
+    { "fault-mode", "what becomes of a transfer that meets an absent page, where "
+      "the driver sets no policy: auto (by the estimate of its time), or always "
+      "hold, rnr, divert or drop" },
+    { "fault-hold-us", "fault-mode=auto: estimates up to it hold" },
+    { "fault-divert-us", "fault-mode=auto: estimates up to it divert" },
+    { "fault-drop-us", "fault-mode=auto: estimates up to it drop and call back, "
+      "longer ones answer RNR" },
+    { "fault-bound-us", "hold, divert and drop end with an RNR NAK after it; "
+      "0: never" },
+    { "fault-unknown-us", "what counts for an unknown time" },
+    { "fault-sources", "where estimates come from, a sum: 1 the table's entry, 2 "
+      "the page's location, 4 the driver's response" },
+    { "fault-buffer", "bytes in which a function holds packets; 0: default" },
     { "num-vfs", "virtual functions; 0 is the only value of this version" },
 };
 
@@ -615,6 +663,7 @@ static void svan_class_init(ObjectClass *klass, void *data)
         object_class_property_set_description(klass, svan_property_help[i].name,
                                               svan_property_help[i].text);
     }
+    svan_fault_class_init(klass);
     set_bit(DEVICE_CATEGORY_NETWORK, dc->categories);
 }
 

@@ -85,6 +85,21 @@ void svan_core_traced(void *opaque, const SvanTrace *t)
     case SVAN_TRACE_FRAME_DROP:
         trace_svan_core_frame_drop(t->fn, t->a, t->b);
         break;
+    case SVAN_TRACE_PAGE_REQUEST:
+        TRACE3(page_request);
+        break;
+    case SVAN_TRACE_PAGE_RESPONSE:
+        TRACE3(page_response);
+        break;
+    case SVAN_TRACE_FAULT:
+        TRACE3(fault);
+        break;
+    case SVAN_TRACE_FAULT_MODE:
+        TRACE3(fault_mode);
+        break;
+    case SVAN_TRACE_FAULT_END:
+        TRACE3(fault_end);
+        break;
     case SVAN_TRACE_COUNT:
         break;
     }

@@ -13,6 +13,7 @@ static const uint16_t opcodes[] = {
     SVAN_CMD_CREATE_QP, SVAN_CMD_DESTROY_QP, SVAN_CMD_MODIFY_QP,
     SVAN_CMD_QUERY_QP, SVAN_CMD_SET_GID, SVAN_CMD_CLEAR_GID,
     SVAN_CMD_ETH_SET_FILTER, SVAN_CMD_ETH_SET_MCAST,
+    SVAN_CMD_SET_CONTEXT_TABLE,
 };
 
 #define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))

@@ -56,14 +56,19 @@ static void ends(void)
     TIGHT(svan_cmd_set_gid, reserved1);
     TIGHT(svan_cmd_eth_filter, reserved1);
     TIGHT(svan_cmd_eth_mcast, reserved);
+    TIGHT(svan_cmd_create_prq, reserved);
+    TIGHT(svan_cmd_fault_policy, policy);
+    TIGHT(svan_cmd_spare_pages, reserved);
+    TIGHT(svan_cmd_context_table, reserved);
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, dma_errors);
+    TIGHT(svan_stats, fault_dropped_packets);
     TIGHT(svan_caps, reserved);
-    TIGHT(svan_process_context, reserved1);
+    TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);
     TIGHT(svan_page_response, time_ns);
+    TIGHT(svan_fault_policy, divert_pages);
     TIGHT(svan_bth, psn);
     TIGHT(svan_reth, length);
     TIGHT(svan_atomic_eth, compare);
@@ -100,6 +105,10 @@ static void offsets(void)
     AT(svan_cmd, modify_qp.av.sgid_index, 86);
     AT(svan_cmd, set_gid.smac, 40);
     AT(svan_cmd, eth_filter.max_frame, 28);
+    AT(svan_cmd, create_prq.log_size, 32);
+    AT(svan_cmd, fault_policy.policy, 24);
+    AT(svan_cmd, spare_pages.count, 24);
+    AT(svan_cmd, context_table.count, 24);
     AT(svan_cmd_resp, status, 4);
     AT(svan_cmd_resp, syndrome, 8);
     AT(svan_cmd_resp, payload, 16);
@@ -107,8 +116,14 @@ static void offsets(void)
     AT(svan_caps, max_qp_wqebb, 48);
     AT(svan_caps, max_msg_size, 72);
     AT(svan_caps, clock_khz, 96);
+    AT(svan_caps, max_pasid, 108);
+    AT(svan_caps, fault_buffer, 120);
     AT(svan_process_context, generation, 12);
-    AT(svan_page_request, qpn, 24);
+    AT(svan_process_context, location_entries, 24);
+    AT(svan_page_request, entry, 8);
+    AT(svan_page_request, pasid, 28);
+    AT(svan_page_request, attempt, 38);
+    AT(svan_fault_policy, bound_us, 16);
     AT(svan_atomic_eth, rkey, 8);
 }
 
@@ -174,6 +189,17 @@ static void encoders(void)
     check(svan_mtt_absent(5, 1000) == (1000ull << 16 | 10) &&
           svan_mtt_absent(0, ~0ull) == 0xffffffffffff0000ull,
           "absent table entries");
+    check(svan_mtt_absent_class(svan_mtt_absent(9, 77)) == 9 &&
+          svan_mtt_absent_time(svan_mtt_absent(9, 77)) == 77,
+          "what absent table entries say");
+    check(svan_pte_location(0) == SVAN_LOCATION_NONE &&
+          svan_pte_location(0x8000000012345100ull) == SVAN_LOCATION_PROTNONE &&
+          svan_pte_location(0x07ffffffffffe002ull) == SVAN_LOCATION_SWAP &&
+          svan_pte_location(~0x101ull) == SVAN_LOCATION_COUNT - 1,
+          "locations of absent pages");
+    check(svan_inv_context(0x7f0000123fffull, 2) == 0x7f0000123002ull &&
+          svan_inv_context(0, SVAN_INV_CONTEXT_ALL) == 0x3f,
+          "invalidations of a context");
 }
 
 int main(void)

@@ -62,6 +62,9 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
                  fn);
     }
     fake->maps++;
+    if (fake->on_map) {
+        fake->on_map(fake, addr, fake->on_map_arg);
+    }
     if (page_misses(fake, addr)) {
         fake->misses++;
         return SVAN_DMA_MISS;

@@ -34,6 +34,9 @@ typedef struct Fake {
     uint8_t translated[FAKE_RAM_SIZE / SVAN_PAGE_SIZE];
     uint64_t bad_page;          /* bus address of a page that answers ERROR */
     uint64_t misses;
+    /* before a map is answered; memory may be changed */
+    void (*on_map)(struct Fake *fake, uint64_t addr, void *arg);
+    void *on_map_arg;
     uint64_t written;           /* bytes reported by ops->written */
 
     /* what came out */

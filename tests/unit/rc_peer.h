@@ -259,7 +259,8 @@ static inline uint8_t rc_event(Rc *rc)
     struct svan_eqe eqe;
 
     while (host_eq_poll(rc->host, 0, &eqe)) {
-        if (eqe.type != SVAN_EVENT_PORT && eqe.type != SVAN_EVENT_CMD) {
+        if (eqe.type != SVAN_EVENT_PORT && eqe.type != SVAN_EVENT_CMD &&
+            eqe.type != SVAN_EVENT_PAGE_REQUEST) {
             assert_int_equal(le32toh(eqe.qn), rc->qp.qpn);
             return eqe.type;
         }

@@ -196,6 +196,8 @@ static void capabilities(void **state)
                      SVAN_CMD_OK);
     assert_int_equal(le64toh(caps->features),
                      SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
+                     SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
+                     SVAN_CAP_PAGE_REQUESTS |
                      SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM |
                      SVAN_CAP_ETH_RX_CSUM);
     assert_int_equal(le32toh(caps->off_reason), SVAN_CAP_OFF_NONE);
@@ -206,6 +208,8 @@ static void capabilities(void **state)
     assert_int_equal(le32toh(caps->max_srq), 0);
     assert_int_equal(le16toh(caps->max_sge), SVAN_MAX_SGE);
     assert_int_equal(le64toh(caps->clock_khz), 1000000);
+    assert_int_equal(le64toh(caps->max_key_length), 1ull << 56);
+    assert_int_equal(le32toh(caps->max_pasid), SVAN_PASID_COUNT - 1);
     assert_int_equal(((uint8_t *)caps)[sizeof(*caps)], 0);
 }
 

@@ -95,8 +95,8 @@ static void keys(void **state)
     Host *host = *state;
     struct svan_cmd good = good_key(host);
     const Refusal bad[] = {
-        BAD(create_key.kind, SVAN_KEY_ONDEMAND, NOT_SUPPORTED),
-        BAD(create_key.kind, SVAN_KEY_PROCESS, NOT_SUPPORTED),
+        BAD_AS(create_key.kind, SVAN_KEY_PROCESS, BAD_PARAM,
+               create_key.levels),
         BAD(create_key.kind, SVAN_KEY_DEVMEM, NOT_SUPPORTED),
         BAD(create_key.kind, SVAN_KEY_DEVMEM + 1, BAD_PARAM),
         BAD(create_key.kind, 255, BAD_PARAM),
@@ -118,6 +118,23 @@ static void keys(void **state)
         BAD(create_key.length, 0, OK),
     };
 
+    check_refusals(host, &good, bad, SIZE(bad));
+}
+
+/* Their pages are in a table, and no ring may lie there. */
+static void ondemand_keys(void **state)
+{
+    Host *host = *state;
+    struct svan_cmd good = good_key(host);
+    const Refusal bad[] = {
+        BAD(create_key.flags, SVAN_CMD_KEY_INTERNAL, BAD_PARAM),
+        BAD(create_key.levels, 0, BAD_PARAM),
+        BAD(create_key.length, 512 * 4096 + 1, BAD_PARAM),
+        BAD(create_key.table, FAKE_RAM_BASE + 8, BAD_PARAM),
+        BAD(create_key.page_shift, 30, OK),
+    };
+
+    good.create_key.kind = SVAN_KEY_ONDEMAND;
     check_refusals(host, &good, bad, SIZE(bad));
 }
 
@@ -315,6 +332,7 @@ int main(void)
         HOST_TEST(uar_pages),
         HOST_TEST(protection_domains),
         HOST_TEST(keys),
+        HOST_TEST(ondemand_keys),
         HOST_TEST(keys_that_just_fit),
         HOST_TEST(keys_without_a_table),
         HOST_TEST(internal_keys),

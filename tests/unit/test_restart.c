@@ -90,6 +90,80 @@ static void transfers(Host *host)
     assert_int_equal(cq.ci, 6);
 }
 
+/* The page table of a process over n pages at PROCESS_VA, and a key to it. */
+#define PROCESS_VA      0x7f0012345000ull
+
+static uint32_t process(Host *host, uint64_t bus, uint32_t n)
+{
+    uint64_t contexts = fake_alloc(host->fake, 4096, 4096);
+    struct svan_process_context *context = fake_ram(host->fake, contexts);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
+    struct svan_cmd_create_key key = {
+        .kind = SVAN_KEY_PROCESS, .page_shift = 12, .pasid = htole32(1),
+        .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
+        .pd = htole32(host->pd), .length = htole64(1ull << 47),
+    };
+    uint64_t table = fake_alloc(host->fake, 4096, 4096);
+
+    cmd.context_table.addr = htole64(contexts);
+    cmd.context_table.count = htole32(2);
+    host_must(host, &cmd);
+    context[1].root = htole64(table);
+    context[1].flags = htole32(SVAN_CTX_VALID | 4 << SVAN_CTX_LEVELS_SHIFT |
+                               SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT);
+    for (uint32_t shift = 39; shift; shift -= 9) {
+        uint64_t *entries = fake_ram(host->fake, table);
+        uint32_t index = PROCESS_VA >> shift & 511;
+
+        if (shift == 12) {
+            for (uint32_t i = 0; i < n; i++) {
+                entries[index + i] = htole64((bus + i * 4096) | 7);
+            }
+            break;
+        }
+        table = fake_alloc(host->fake, 4096, 4096);
+        entries[index] = htole64(table | 7);
+    }
+    return host_key(host, &key);
+}
+
+/* Between what a process sees and the pages of an on-demand key. */
+static void processes(Host *host)
+{
+    HostCq cq = host_cq(host, 5);
+    HostQp a = host_qp(host, &cq, &cq, NULL), b = host_qp(host, &cq, &cq, NULL);
+    uint64_t src = fake_alloc(host->fake, 20480, 4096);
+    uint64_t dst = fake_alloc(host->fake, 20480, 4096);
+    struct svan_cmd_create_key ondemand = {
+        .kind = SVAN_KEY_ONDEMAND, .levels = 2, .page_shift = 12,
+        .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
+        .pd = htole32(host->pd), .length = htole64(20480),
+        .table = htole64(host_mtt(host, dst, 5, 2, 12, true)),
+    };
+    HostSend send = {
+        .flags = SVAN_WQE_SIGNALED, .addr = PROCESS_VA + 7, .length = 9000,
+        .remote = 123, .lkey = process(host, src, 5),
+        .rkey = host_key(host, &ondemand),
+    };
+
+    fill(host, src, 20480);
+    host_connect(&a, &b);
+    for (uint32_t i = 0; i < 3; i++) {
+        send.opcode = i == 1 ? SVAN_WQE_RDMA_READ : SVAN_WQE_RDMA_WRITE;
+        send.addr += i * 1024;
+        svan_reg_write(host->fake->core, 0, SVAN_REG_INV_CONTEXT(1),
+                       i == 1 ? SVAN_INV_CONTEXT_ALL :
+                                svan_inv_context(PROCESS_VA, 1), 8);
+        host_send(&a, &send);
+        host_post(&a);
+        fake_run(host->fake);
+    }
+    assert_int_equal(svan_cq_get(host_fn(host), cq.cqn)->pi, 3);
+    assert_int_equal(host_state(&a), SVAN_QPS_RTS);
+    assert_memory_equal(fake_ram(host->fake, src + 7 + 3072),
+                        fake_ram(host->fake, dst + 123), 9000);
+}
+
 static void ethernet(Host *host)
 {
     HostCq cq = host_cq(host, 4);
@@ -180,6 +254,11 @@ static void of_transfers(void **state)
     check_scenario(transfers);
 }
 
+static void of_processes(void **state)
+{
+    check_scenario(processes);
+}
+
 static void of_ethernet(void **state)
 {
     check_scenario(ethernet);
@@ -191,6 +270,7 @@ int main(void)
         cmocka_unit_test(of_queries),
         cmocka_unit_test(of_objects),
         cmocka_unit_test(of_transfers),
+        cmocka_unit_test(of_processes),
         cmocka_unit_test(of_ethernet),
     };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Doorbells and records beside a running engine, in real time. Built twice: with
- * the thread sanitizer, and optimised, where stores and loads do overtake.
+ * Doorbells, records and page tables beside a running engine, in real time. Built
+ * twice: with the thread sanitizer, and optimised, where stores and loads do
+ * overtake.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,9 +15,11 @@
 #ifdef __SANITIZE_THREAD__
 #define RINGS           5000u
 #define POSTS           5000u
+#define UNMAPS          3000u
 #else
 #define RINGS           20000u
 #define POSTS           150000u
+#define UNMAPS          100000u
 #endif
 #define RINGERS         3
 #define POLL_NS         300u
@@ -233,6 +236,240 @@ static void rung_while_they_die(void **state)
     fake_run(bench->fake);
 }
 
+/* ---- page tables ---- */
+
+#define KERNELS         2
+#define POISON          UINT64_MAX
+#define VA              0x7f0012345000ull
+#define PTE_BITS        (SVAN_PTE_PRESENT | SVAN_PTE_WRITABLE | SVAN_PTE_USER)
+#define PTE_MARKS       (SVAN_PTE_ACCESSED | SVAN_PTE_DIRTY)
+
+/*
+ * A page that its kernel moves to and fro between two frames, by an entry of the
+ * leaf's table or of the root.
+ */
+typedef struct Slot {
+    uint64_t va;
+    _Atomic uint64_t *entry;            /* what is changed */
+    uint64_t values[2];                 /* what to */
+    _Atomic uint64_t *leaves[2];
+    uint64_t frames[2];                 /* bus addresses */
+} Slot;
+
+typedef struct Space {
+    Bench *bench;
+    pthread_mutex_t engine;     /* the engine lock */
+    struct svan_process_context *context;
+    SvanQp qp;                  /* as far as accesses look at one */
+    uint32_t key;
+    Slot slots[KERNELS];
+    _Atomic uint32_t running;   /* kernels */
+    _Atomic uint32_t epochs;
+    _Atomic bool stale, unmarked;
+    _Atomic uint32_t skipped, asked;
+} Space;
+
+typedef struct Kernel {
+    Space *space;
+    uint32_t number;
+} Kernel;
+
+static _Atomic uint64_t *word_at(Space *space, uint64_t bus)
+{
+    return fake_ram(space->bench->fake, bus);
+}
+
+/* A table of this level with the tables below, down to a leaf for the frame. */
+static uint64_t branch(Space *space, Slot *slot, uint32_t n, uint32_t level)
+{
+    uint64_t table = fake_alloc(space->bench->fake, 4096, 4096);
+    _Atomic uint64_t *entry = word_at(space, table) +
+                              (slot->va >> (3 + 9 * level) & 511);
+
+    if (level == 1) {
+        slot->leaves[n] = entry;
+    } else {
+        *entry = htole64(branch(space, slot, n, level - 1) | PTE_BITS |
+                         PTE_MARKS);
+    }
+    return table;
+}
+
+static void space_tables(Space *space)
+{
+    Fake *fake = space->bench->fake;
+    _Atomic uint64_t *root;
+
+    space->context->root = htole64(fake_alloc(fake, 4096, 4096));
+    space->context->flags = htole32(SVAN_CTX_VALID |
+                                    4 << SVAN_CTX_LEVELS_SHIFT |
+                                    SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT);
+    root = word_at(space, le64toh(space->context->root));
+    for (uint32_t i = 0; i < KERNELS; i++) {
+        Slot *slot = &space->slots[i];
+
+        slot->va = VA + ((uint64_t)i << 39);
+        slot->entry = root + (slot->va >> 39 & 511);
+        for (uint32_t n = 0; n < 2; n++) {
+            slot->frames[n] = fake_alloc(fake, 4096, 4096);
+            slot->values[n] = branch(space, slot, n, 3);
+        }
+        if (i % 2 == 0) {
+            *slot->entry = htole64(slot->values[0] | PTE_BITS | PTE_MARKS);
+            slot->entry = slot->leaves[1] = slot->leaves[0];
+            slot->values[0] = slot->frames[0];
+            slot->values[1] = slot->frames[1];
+        }
+    }
+}
+
+static void space_key(Space *space)
+{
+    Host *host = space->bench->host;
+    uint64_t contexts = fake_alloc(host->fake, 4096, 4096);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
+    struct svan_cmd_create_key key = {
+        .kind = SVAN_KEY_PROCESS, .page_shift = 12, .pasid = htole32(1),
+        .access = htole32(SVAN_ACCESS_LOCAL_WRITE), .pd = htole32(host->pd),
+        .length = htole64(1ull << 47),
+    };
+
+    cmd.context_table.addr = htole64(contexts);
+    cmd.context_table.count = htole32(2);
+    host_must(host, &cmd);
+    space->context = (struct svan_process_context *)
+                     fake_ram(host->fake, contexts) + 1;
+    space->key = host_key(host, &key);
+    space->qp.fn = host_fn(host);
+    space->qp.pd = host->pd;
+}
+
+/* What the kernel has to do between an entry and its page. */
+static void invalidate(Space *space, uint64_t va, bool all)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!__atomic_load_n(&space->context->cached, __ATOMIC_RELAXED)) {
+        space->skipped++;
+        return;
+    }
+    space->asked++;
+    pthread_mutex_lock(&space->engine);
+    svan_reg_write(space->bench->fake->core, 0, SVAN_REG_INV_CONTEXT(1),
+                   all ? SVAN_INV_CONTEXT_ALL :
+                         svan_inv_context(va, 0), 8);
+    pthread_mutex_unlock(&space->engine);
+}
+
+/* Let the engine run, were it on the same processor. */
+static void wait_for_epochs(Space *space)
+{
+    uint32_t epochs = space->epochs;
+
+    while (space->epochs - epochs < 8) {
+        sched_yield();
+    }
+}
+
+static void *kernel(void *arg)
+{
+    Kernel *self = arg;
+    Space *space = self->space;
+    Slot *slot = &space->slots[self->number];
+    uint32_t seed = self->number;
+
+    for (uint32_t i = 1; i <= UNMAPS; i++) {
+        uint32_t n = i & 1;
+        _Atomic uint64_t *word = word_at(space, slot->frames[n]);
+        bool marked;
+
+        seed = seed * 1664525 + 1013904223;
+        /* With the marks set there is no compare-and-swap that would notice. */
+        marked = seed >> 29 & 1;
+        atomic_store(word, i);
+        atomic_store(slot->leaves[n],
+                     htole64(slot->frames[n] | PTE_BITS |
+                             (marked ? PTE_MARKS : 0)));
+        if (slot->entry != slot->leaves[n]) {
+            atomic_store(slot->entry,
+                         htole64(slot->values[n] | PTE_BITS | PTE_MARKS));
+        }
+        if (i % (UNMAPS / 50) == 0) {
+            wait_for_epochs(space);
+        }
+        spin(seed >> 8 & 1023);
+        marked |= !!(le64toh(atomic_exchange(slot->entry, 0)) &
+                     SVAN_PTE_DIRTY) && slot->entry == slot->leaves[n];
+        invalidate(space, slot->va, seed >> 30 == 0);
+        /* Nobody but us has it now. */
+        marked |= !!(le64toh(atomic_load(slot->leaves[n])) & SVAN_PTE_DIRTY);
+        if (atomic_exchange(word, POISON) != i && !marked) {
+            space->unmarked = true;
+        }
+        spin(seed >> 18 & 127);
+        if (atomic_load(word) != POISON) {
+            space->stale = true;
+        }
+    }
+    space->running--;
+    return NULL;
+}
+
+/* An epoch: reads, or writes, one of the pages, if it is there. */
+static void space_access(Space *space, uint32_t slot, bool write)
+{
+    SvanAccess access = {
+        .fn = space->qp.fn, .qp = &space->qp, .key = space->key,
+        .va = space->slots[slot].va, .len = 8,
+        .access = write ? SVAN_ACCESS_LOCAL_WRITE : 0,
+    };
+    uint32_t syndrome;
+    SvanMem mem;
+
+    pthread_mutex_lock(&space->engine);
+    if (svan_access(&access, &mem, &syndrome) == SVAN_STEP_DONE) {
+        _Atomic uint64_t *word = (_Atomic uint64_t *)mem.host;
+
+        space->stale |= atomic_load(word) == POISON;
+        if (write) {
+            atomic_store(word, 0);
+        }
+        space->stale |= atomic_load(word) == POISON;
+    }
+    pthread_mutex_unlock(&space->engine);
+    space->epochs++;
+}
+
+/* No page is read, or written, after its entry was cleared and invalidated. */
+static void no_page_is_used_once_it_is_gone(void **state)
+{
+    Space space = { .bench = *state, .running = KERNELS };
+    Kernel kernels[KERNELS];
+    pthread_t threads[KERNELS];
+    uint32_t seed = 3;
+
+    pthread_mutex_init(&space.engine, NULL);
+    space_key(&space);
+    space_tables(&space);
+    for (uint32_t i = 0; i < KERNELS; i++) {
+        kernels[i] = (Kernel) { &space, i };
+        assert_int_equal(pthread_create(&threads[i], NULL, kernel,
+                                        &kernels[i]), 0);
+    }
+    while (space.running) {
+        seed = seed * 1664525 + 1013904223;
+        space_access(&space, seed >> 16 & 1, seed >> 17 & 1);
+        spin(seed >> 20 & 511);
+    }
+    for (uint32_t i = 0; i < KERNELS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_mutex_destroy(&space.engine);
+    assert_false(space.stale);
+    assert_false(space.unmarked);
+    assert_true(space.asked && space.skipped);
+    assert_true(space.qp.fn->stats.tlb_hits);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -240,6 +477,7 @@ int main(void)
         TEST(no_ring_is_lost),
         TEST(nobody_sleeps_over_a_post),
         TEST(rung_while_they_die),
+        TEST(no_page_is_used_once_it_is_gone),
     };
 
     return cmocka_run_group_tests_name("threads", tests, NULL, NULL);

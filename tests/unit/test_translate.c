@@ -4,6 +4,8 @@
 #define WRITE   SVAN_ACCESS_LOCAL_WRITE
 #define ALL     (SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK)
 #define VA      0x7f0000001000ull
+#define MISSED  0x1000
+#define FAULTED 0x2000
 
 typedef struct Bench {
     Host *host;
@@ -46,7 +48,7 @@ static struct svan_cmd_create_key key_of(Bench *bench, uint64_t va,
     return key;
 }
 
-/* 0 and *bus, or the syndrome; MISS is 0x1000 */
+/* 0 and *mem, or the syndrome, MISSED, FAULTED (fn->absent) */
 static uint32_t access_as(Bench *bench, const SvanQp *qp, uint32_t key,
                           uint64_t va, uint32_t len, uint8_t right,
                           SvanMem *mem)
@@ -60,7 +62,11 @@ static uint32_t access_as(Bench *bench, const SvanQp *qp, uint32_t key,
     SvanStep check = svan_check_access(&access, &checked);
 
     if (step == SVAN_STEP_MISS) {
-        return 0x1000;
+        return MISSED;
+    }
+    if (step == SVAN_STEP_FAULT) {
+        assert_int_equal(check, SVAN_STEP_DONE);
+        return FAULTED;
     }
     if (step == SVAN_STEP_DONE) {
         assert_int_equal(check, SVAN_STEP_DONE);
@@ -461,10 +467,240 @@ static void a_miss_at_each_level(void **state)
     for (uint32_t i = 1; i <= 5; i++) {
         svan_tlb_flush(host_fn(bench->host));
         fake->miss_at = fake->maps + i;
-        assert_int_equal(go(bench, key, VA + 4096, 8, 0, &mem), 0x1000);
+        assert_int_equal(go(bench, key, VA + 4096, 8, 0, &mem), MISSED);
         assert_int_equal(go(bench, key, VA + 4096, 8, 0, &mem), 0);
         assert_int_equal(mem.bus, bench->pages + 4096);
     }
+}
+
+/* ---- on-demand keys ---- */
+
+static uint32_t ondemand(Bench *bench, uint64_t *table, uint8_t levels,
+                         bool writable)
+{
+    struct svan_cmd_create_key cmd;
+
+    *table = host_mtt(bench->host, bench->pages, 8, levels, 12, writable);
+    cmd = key_of(bench, VA, 8 * 4096, *table, levels);
+    cmd.kind = SVAN_KEY_ONDEMAND;
+    return host_key(bench->host, &cmd);
+}
+
+/* The table above the leaf's, or the leaf's, of the first pages. */
+static uint64_t *table_at(Bench *bench, uint64_t root, uint32_t down)
+{
+    uint64_t *entries = fake_ram(bench->host->fake, root);
+
+    while (down--) {
+        entries = fake_ram(bench->host->fake,
+                           le64toh(entries[0]) & SVAN_MTT_ADDR_MASK);
+    }
+    return entries;
+}
+
+static void absent_at_each_level(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *fn = bench->qp.fn;
+    const SvanAbsent *absent = &fn->absent;
+    uint64_t table;
+    uint32_t key = ondemand(bench, &table, 4, true);
+    SvanMem mem;
+
+    for (uint32_t level = 4; level; level--) {
+        uint64_t *entry = table_at(bench, table, 4 - level);
+        uint64_t good = *entry;
+
+        *entry = 0;
+        memset(&fn->absent, 0xff, sizeof(fn->absent));
+        assert_int_equal(go(bench, key, VA + 5, 7000, WRITE, &mem), FAULTED);
+        assert_ptr_equal(absent->key, svan_key_get(fn, key));
+        assert_int_equal(absent->va, VA + 5);
+        assert_int_equal(absent->len, 7000);
+        assert_int_equal(absent->entry, 0);
+        assert_int_equal(absent->level, level);
+        assert_int_equal(absent->fault_class, SVAN_FAULT_UNKNOWN);
+        assert_int_equal(absent->time_ns, 0);
+        assert_int_equal(absent->source, 0);
+        assert_true(absent->write);
+        assert_false(absent->is_protected);
+        /* nothing was cached */
+        *entry = good;
+        assert_int_equal(go(bench, key, VA + 5, 7000, WRITE, &mem), 0);
+        assert_int_equal(mem.bus, bench->pages + 5);
+        svan_tlb_flush(fn);
+    }
+    assert_int_equal(bench->host->fake->traces[SVAN_TRACE_ACCESS_ERROR], 0);
+}
+
+static void what_absent_entries_estimate(void **state)
+{
+    const struct {
+        uint64_t entry;
+        uint8_t fault_class, source;
+        uint64_t time;
+    } rows[] = {
+        { svan_mtt_absent(SVAN_FAULT_SWAP_IN, 12345), SVAN_FAULT_SWAP_IN,
+          SVAN_ESTIMATE_ENTRY, 12345 },
+        { svan_mtt_absent(SVAN_FAULT_ZERO_FILL, 0), SVAN_FAULT_ZERO_FILL,
+          SVAN_ESTIMATE_ENTRY, 0 },
+        { svan_mtt_absent(0, 1), 0, SVAN_ESTIMATE_ENTRY, 1 },
+        { svan_mtt_absent(SVAN_FAULT_CLASS_COUNT, 7), 0, SVAN_ESTIMATE_ENTRY,
+          7 },
+        { svan_mtt_absent(127, 0), 0, 0, 0 },
+        { svan_mtt_absent(0, UINT64_MAX), 0, SVAN_ESTIMATE_ENTRY,
+          0xffffffffffff },
+        { 0xff00, 0, 0, 0 },            /* bits that say nothing */
+    };
+    Bench *bench = *state;
+    const SvanAbsent *absent = &bench->qp.fn->absent;
+    uint64_t table;
+    uint32_t key = ondemand(bench, &table, 2, true);
+    SvanMem mem;
+
+    for (size_t i = 0; i < 2 * SIZE(rows); i++) {
+        size_t row = i / 2;
+        uint64_t *entries = table_at(bench, table, i % 2);
+        uint64_t good = entries[0];
+
+        entries[0] = htole64(rows[row].entry);
+        assert_int_equal(go(bench, key, VA, 1, 0, &mem), FAULTED);
+        assert_int_equal(absent->entry, rows[row].entry);
+        assert_int_equal(absent->fault_class, rows[row].fault_class);
+        assert_int_equal(absent->time_ns, rows[row].time);
+        assert_int_equal(absent->source, rows[row].source);
+        assert_false(absent->write);
+        entries[0] = good;
+    }
+}
+
+static void only_what_is_absent_faults(void **state)
+{
+    static const uint64_t present = FAKE_RAM_BASE | SVAN_MTT_PRESENT;
+    const uint64_t bad[] = { present | 4, present | 0x800, present | 1ull << 63 };
+    Bench *bench = *state;
+    uint64_t table;
+    uint32_t key = ondemand(bench, &table, 2, true);
+    uint64_t *root = table_at(bench, table, 0);
+    uint64_t *leaves = table_at(bench, table, 1);
+    uint64_t good = root[0];
+    SvanMem mem;
+
+    for (size_t i = 0; i < SIZE(bad); i++) {
+        leaves[3] = htole64(bad[i]);
+        assert_int_equal(go(bench, key, VA + 3 * 4096, 1, 0, &mem),
+                         SVAN_SYN_TABLE);
+    }
+    leaves[3] = htole64(svan_mtt_present(1ull << 40, 1));
+    assert_int_equal(go(bench, key, VA + 3 * 4096, 1, 0, &mem), SVAN_SYN_DMA);
+    root[0] = good | htole64(SVAN_MTT_WRITABLE);
+    assert_int_equal(go(bench, key, VA, 1, 0, &mem), SVAN_SYN_TABLE);
+    root[0] = htole64(svan_mtt_present(1ull << 40, 0));
+    assert_int_equal(go(bench, key, VA, 1, 0, &mem), SVAN_SYN_TABLE);
+}
+
+/* The run ends where the absent page begins. */
+static void an_absent_page_in_the_middle(void **state)
+{
+    Bench *bench = *state;
+    uint64_t table;
+    uint32_t key = ondemand(bench, &table, 1, true);
+    SvanMem mem;
+
+    table_at(bench, table, 0)[1] = 0;
+    assert_int_equal(go(bench, key, VA + 4000, 5000, 0, &mem), 0);
+    assert_int_equal(mem.len, 96);
+    assert_int_equal(go(bench, key, VA + 4096, 4904, 0, &mem), FAULTED);
+    assert_int_equal(bench->qp.fn->absent.va, VA + 4096);
+    assert_int_equal(bench->qp.fn->absent.len, 4904);
+    assert_int_equal(go(bench, key, VA + 8192, 8, 0, &mem), 0);
+}
+
+/* Rights that grow are not told to the TLB: it is walked before a fault. */
+static void a_write_to_a_read_only_leaf(void **state)
+{
+    Bench *bench = *state;
+    const SvanAbsent *absent = &bench->qp.fn->absent;
+    uint64_t table;
+    uint32_t key = ondemand(bench, &table, 2, false);
+    uint64_t *leaves = table_at(bench, table, 1);
+    SvanMem mem;
+
+    assert_int_equal(go(bench, key, VA, 8, 0, &mem), 0);
+    assert_int_equal(go(bench, key, VA, 8, SVAN_ACCESS_REMOTE_WRITE, &mem),
+                     FAULTED);
+    assert_true(absent->is_protected);
+    assert_true(absent->write);
+    assert_int_equal(absent->level, 1);
+    assert_int_equal(absent->entry, le64toh(leaves[0]));
+    assert_int_equal(absent->source, 0);
+    assert_int_equal(go(bench, key, VA + 4096, 8, WRITE, &mem), FAULTED);
+    assert_true(absent->is_protected);
+    leaves[0] |= htole64(SVAN_MTT_WRITABLE);
+    assert_int_equal(go(bench, key, VA, 8, WRITE, &mem), 0);
+    leaves[0] = 0;                      /* and now it is known to be writable */
+    assert_int_equal(go(bench, key, VA, 8, WRITE, &mem), 0);
+    assert_int_equal(go(bench, key, VA, 8, 0, &mem), 0);
+}
+
+static void a_right_that_the_key_lacks(void **state)
+{
+    Bench *bench = *state;
+    uint64_t table = fake_alloc(bench->host->fake, 4096, 4096);
+    struct svan_cmd_create_key cmd = key_of(bench, VA, 4096, table, 1);
+    SvanQp other = bench->qp;
+    SvanMem mem;
+    uint32_t key;
+
+    cmd.kind = SVAN_KEY_ONDEMAND;
+    cmd.access = htole32(SVAN_ACCESS_REMOTE_READ);
+    key = host_key(bench->host, &cmd);
+    assert_int_equal(go(bench, key, VA, 8, WRITE, &mem), SVAN_SYN_KEY_ACCESS);
+    assert_int_equal(go(bench, key, VA, 4097, 0, &mem), SVAN_SYN_KEY_BOUNDS);
+    assert_int_equal(go(bench, key, VA, 8, SVAN_ACCESS_REMOTE_READ, &mem),
+                     FAULTED);
+    other.type = SVAN_QPT_ETH;
+    assert_int_equal(access_as(bench, &other, key, VA, 8, 0, &mem),
+                     SVAN_SYN_KEY_INVALID);
+}
+
+static void large_ondemand_pages(void **state)
+{
+    Bench *bench = *state;
+    uint64_t bus = fake_alloc(bench->host->fake, 2 << 16, 1 << 16);
+    uint64_t table = host_mtt(bench->host, bus, 2, 1, 16, true);
+    struct svan_cmd_create_key cmd =
+        key_of(bench, 0x10000, 2 << 16, table, 1);
+    uint64_t *entries = fake_ram(bench->host->fake, table);
+    SvanMem mem;
+    uint32_t key;
+
+    cmd.kind = SVAN_KEY_ONDEMAND;
+    cmd.page_shift = 16;
+    key = host_key(bench->host, &cmd);
+    entries[1] = htole64(svan_mtt_absent(SVAN_FAULT_HUGE_PAGE, 5));
+    assert_int_equal(go(bench, key, 0x1f123, 8192, WRITE, &mem), 0);
+    assert_int_equal(mem.bus, bus + 0xf123);
+    assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), FAULTED);
+    assert_int_equal(bench->qp.fn->absent.fault_class, SVAN_FAULT_HUGE_PAGE);
+    entries[1] = htole64(svan_mtt_present(bus + 4096, 1));
+    assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), SVAN_SYN_TABLE);
+}
+
+/* The table's own addresses are told, not those of the key's users. */
+static void a_zero_based_ondemand_key(void **state)
+{
+    Bench *bench = *state;
+    uint64_t table = fake_alloc(bench->host->fake, 4096, 4096);
+    struct svan_cmd_create_key cmd = key_of(bench, VA + 100, 8192, table, 1);
+    SvanMem mem;
+    uint32_t key;
+
+    cmd.kind = SVAN_KEY_ONDEMAND;
+    cmd.access = htole32(ALL | SVAN_ACCESS_ZERO_BASED);
+    key = host_key(bench->host, &cmd);
+    assert_int_equal(go(bench, key, 50, 8, WRITE, &mem), FAULTED);
+    assert_int_equal(bench->qp.fn->absent.va, VA + 150);
 }
 
 static void errors_are_traced(void **state)
@@ -518,6 +754,14 @@ int main(void)
         TEST(a_new_key_does_not_inherit),
         TEST(collisions),
         TEST(a_miss_at_each_level),
+        TEST(absent_at_each_level),
+        TEST(what_absent_entries_estimate),
+        TEST(only_what_is_absent_faults),
+        TEST(an_absent_page_in_the_middle),
+        TEST(a_write_to_a_read_only_leaf),
+        TEST(a_right_that_the_key_lacks),
+        TEST(large_ondemand_pages),
+        TEST(a_zero_based_ondemand_key),
         TEST(errors_are_traced),
         TEST(an_empty_check),
     };

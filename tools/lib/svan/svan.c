@@ -9,6 +9,7 @@
 #include "svan_abi.h"
 
 static void svan_free_context(struct ibv_context *ibctx);
+static const struct verbs_device_ops svan_device_ops;
 
 static const struct verbs_match_ent svan_match_table[] = {
 	VERBS_PCI_MATCH(SVAN_PCI_VENDOR_ID, SVAN_PCI_DEVICE_ID_PF, NULL),
@@ -17,6 +18,7 @@ static const struct verbs_match_ent svan_match_table[] = {
 };
 
 static const struct verbs_context_ops svan_context_ops = {
+	.advise_mr = svan_advise_mr,
 	.alloc_pd = svan_alloc_pd,
 	.create_cq = svan_create_cq,
 	.create_cq_ex = svan_create_cq_ex,
@@ -165,6 +167,11 @@ static struct verbs_device *svan_device_alloc(struct verbs_sysfs_dev *sysfs_dev)
 	struct svan_device *dev = calloc(1, sizeof(*dev));
 
 	return dev ? &dev->vdev : NULL;
+}
+
+bool svan_is_svan(const struct ibv_device *ibdev)
+{
+	return verbs_get_device(ibdev)->ops == &svan_device_ops;
 }
 
 static void svan_device_free(struct verbs_device *vdev)

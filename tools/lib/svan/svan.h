@@ -132,6 +132,7 @@ static inline void svan_ring(uint8_t *db, uint64_t value)
 }
 
 /* Buffers of queues: zeroed, page-aligned, not inherited over fork(). */
+bool svan_is_svan(const struct ibv_device *ibdev);
 void *svan_alloc_buf(size_t length);
 void svan_free_buf(void *buf, size_t length);
 
@@ -145,6 +146,8 @@ struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx);
 int svan_dealloc_pd(struct ibv_pd *ibpd);
 struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 			   uint64_t hca_va, int access);
+int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,
+		   uint32_t flags, struct ibv_sge *sg_list, uint32_t num_sge);
 int svan_dereg_mr(struct verbs_mr *vmr);
 
 /* svan_cq.c */

@@ -69,28 +69,13 @@ int svan_dealloc_pd(struct ibv_pd *ibpd)
 	return 0;
 }
 
-/* A key over the whole address space takes the process's own page table. */
-static bool svan_is_implicit_odp(const void *addr, size_t length, int access)
-{
-	return (access & IBV_ACCESS_ON_DEMAND) && !addr && length == SIZE_MAX;
-}
-
 struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 			   uint64_t hca_va, int access)
 {
-	struct svan_context *ctx = to_svan_ctx(ibpd->context);
 	struct ib_uverbs_reg_mr_resp resp = {};
 	struct ibv_reg_mr cmd = {};
 	struct verbs_mr *vmr;
 	int ret;
-
-	if (svan_is_implicit_odp(addr, length, access) &&
-	    !(ctx->features & SVAN_CAP_PROCESS_KEYS)) {
-		verbs_err(&ctx->vctx,
-			  "this device has no process keys, so the whole address space cannot be registered at once: register ranges\n");
-		errno = EOPNOTSUPP;
-		return NULL;
-	}
 
 	vmr = calloc(1, sizeof(*vmr));
 	if (!vmr)
@@ -104,6 +89,12 @@ struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 		return NULL;
 	}
 	return &vmr->ibv_mr;
+}
+
+int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,
+		   uint32_t flags, struct ibv_sge *sg_list, uint32_t num_sge)
+{
+	return ibv_cmd_advise_mr(ibpd, advice, flags, sg_list, num_sge);
 }
 
 int svan_dereg_mr(struct verbs_mr *vmr)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Binding to the auxiliary device of a function, and the events of its port. */
 
+#include <linux/cc_platform.h>
+#include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/swiotlb.h>
 #include <net/addrconf.h>
 
-#include "svan_ib.h"
+#include "svan_odp.h"
 #include "svan_ib_trace.h"
 
 static const struct ib_device_ops svan_ib_ops = {
@@ -13,6 +16,7 @@ static const struct ib_device_ops svan_ib_ops = {
 	.uverbs_abi_ver = SVAN_UVERBS_ABI_VERSION,
 
 	.add_gid = svan_ib_add_gid,
+	.advise_mr = svan_ib_advise_mr,
 	.alloc_hw_port_stats = svan_ib_alloc_hw_port_stats,
 	.alloc_pd = svan_ib_alloc_pd,
 	.alloc_ucontext = svan_ib_alloc_ucontext,
@@ -28,6 +32,7 @@ static const struct ib_device_ops svan_ib_ops = {
 	.fill_res_cq_entry = svan_ib_fill_res_cq,
 	.fill_res_mr_entry = svan_ib_fill_res_mr,
 	.fill_res_qp_entry = svan_ib_fill_res_qp,
+	.fill_stat_mr_entry = svan_ib_fill_stat_mr,
 	.get_dev_fw_str = svan_ib_get_fw_str,
 	.get_dma_mr = svan_ib_get_dma_mr,
 	.get_hw_stats = svan_ib_get_hw_stats,
@@ -128,11 +133,61 @@ static int svan_ib_aux_event(struct notifier_block *nb, unsigned long event,
 	}
 }
 
+/*
+ * What the device can do and the machine lets it. Bounce buffers are no memory
+ * of a process; page tables are read by the device as they are, so their
+ * addresses must be its own.
+ */
+static void svan_ib_choose_keys(struct svan_ib_dev *dev)
+{
+	struct device *dma_dev = svan_ib_dma_device(dev);
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dma_dev);
+	u64 features = le64_to_cpu(dev->caps->features);
+
+	if (!(features & SVAN_CAP_ONDEMAND_KEYS) ||
+	    !(features & SVAN_CAP_PAGE_REQUESTS) ||
+	    le32_to_cpu(dev->caps->max_page_requests) <
+	    BIT(SVAN_PRQ_MIN_LOG_SIZE) || is_swiotlb_force_bounce(dma_dev))
+		return;
+
+	dev->ondemand_keys = true;
+	dev->process_keys = features & SVAN_CAP_PROCESS_KEYS &&
+			    le32_to_cpu(dev->caps->max_pasid) &&
+			    !cc_platform_has(CC_ATTR_MEM_ENCRYPT) &&
+			    (!domain || domain->type == IOMMU_DOMAIN_IDENTITY);
+}
+
+/* Before anybody can register memory. */
+static int svan_ib_init_faults(struct svan_ib_dev *dev)
+{
+	int err;
+
+	err = svan_contexts_init(dev);
+	if (err)
+		return err;
+	err = svan_prq_create(dev);
+	if (err)
+		return err;
+	return svan_spare_init(dev);
+}
+
+/* What has not been created is skipped. */
+static void svan_ib_exit_faults(struct svan_ib_dev *dev)
+{
+	svan_spare_exit(dev);
+	svan_prq_destroy(dev);
+	svan_learn_exit(dev);
+	svan_contexts_exit(dev);
+	WARN_ON(!xa_empty(&dev->odps));
+	xa_destroy(&dev->odps);
+}
+
 /* Called once, by ib_dealloc_device(), when no op can run any more. */
 static void svan_ib_dealloc_driver(struct ib_device *ibdev)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
 
+	svan_ib_exit_faults(dev);
 	WARN_ON(!xa_empty(&dev->kernel_qps));
 	xa_destroy(&dev->kernel_qps);
 	ida_destroy(&dev->owners);
@@ -160,6 +215,11 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	mutex_init(&dev->port_lock);
 	ida_init(&dev->owners);
 	xa_init(&dev->kernel_qps);
+	xa_init(&dev->odps);
+	xa_init(&dev->contexts.live);
+	ida_init(&dev->contexts.pasids);
+	svan_learn_init(dev);
+	svan_ib_choose_keys(dev);
 
 	ibdev = &dev->ibdev;
 	ibdev->node_type = RDMA_NODE_IB_CA;
@@ -172,6 +232,7 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	addrconf_addr_eui48((u8 *)&ibdev->node_guid, netdev->dev_addr);
 	ib_set_device_ops(ibdev, &svan_ib_ops);
 	ib_set_device_ops(ibdev, &dealloc_ops);
+	ibdev->driver_def = svan_ib_uapi_defs;
 	return dev;
 }
 
@@ -212,6 +273,10 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	if (!dev)
 		return -ENOMEM;
 
+	err = svan_ib_init_faults(dev);
+	if (err)
+		goto dealloc;
+
 	/* before registration, so that the GID table is filled at once */
 	err = ib_device_set_netdev(&dev->ibdev, svan_netdev(sdev), SVAN_IB_PORT);
 	if (err)
@@ -225,6 +290,7 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	if (err)
 		goto unregister;
 
+	svan_ib_debugfs_add(dev);
 	auxiliary_set_drvdata(adev, dev);
 	return 0;
 
@@ -244,6 +310,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 {
 	struct svan_ib_dev *dev = auxiliary_get_drvdata(adev);
 
+	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
 	ib_unregister_device(&dev->ibdev);
 }
@@ -260,7 +327,31 @@ static struct auxiliary_driver svan_ib_driver = {
 	.remove = svan_ib_remove,
 	.id_table = svan_ib_ids,
 };
-module_auxiliary_driver(svan_ib_driver);
+
+static int __init svan_ib_init(void)
+{
+	int err;
+
+	err = svan_fault_wq_create();
+	if (err)
+		return err;
+	svan_ib_debugfs_init();
+	err = auxiliary_driver_register(&svan_ib_driver);
+	if (err) {
+		svan_ib_debugfs_exit();
+		svan_fault_wq_destroy();
+	}
+	return err;
+}
+module_init(svan_ib_init);
+
+static void __exit svan_ib_exit(void)
+{
+	auxiliary_driver_unregister(&svan_ib_driver);
+	svan_ib_debugfs_exit();
+	svan_fault_wq_destroy();
+}
+module_exit(svan_ib_exit);
 
 MODULE_DESCRIPTION("Svan RDMA NIC: verbs");
 MODULE_LICENSE("GPL");

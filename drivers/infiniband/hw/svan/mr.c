@@ -4,7 +4,7 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
-#include "svan_ib.h"
+#include "svan_odp.h"
 #include "svan_ib_trace.h"
 
 static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
@@ -36,8 +36,8 @@ static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 	return 0;
 }
 
-static struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt,
-					u64 length, int ib_access)
+struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
+				 int ib_access)
 {
 	struct svan_ib_mr *mr;
 	u32 access;
@@ -119,6 +119,9 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	err = svan_ib_no_ureq(udata);
 	if (err)
 		return ERR_PTR(err);
+	if (ib_access & IB_ACCESS_ON_DEMAND)
+		return svan_odp_reg_mr(ibpd, start, length, virt, ib_access,
+				       udata);
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
 	    check_add_overflow(virt, length, &end))
 		return ERR_PTR(-EINVAL);
@@ -180,9 +183,19 @@ struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(-EOPNOTSUPP);
 	if (!(flags & IB_MR_REREG_ACCESS))
-		ib_access = svan_ib_from_mr_access(mr->access);
+		ib_access = svan_ib_from_mr_access(mr->access) |
+			    (mr->odp ? IB_ACCESS_ON_DEMAND : 0);
 	if (!(flags & IB_MR_REREG_PD))
 		new_pd = ibmr->pd;
+	if (mr->odp && !(flags & IB_MR_REREG_TRANS)) {
+		start = mr->odp->start;
+		length = ibmr->length;
+		virt = mr->odp->iova;
+		flags |= IB_MR_REREG_TRANS;
+	}
+	if (!mr->odp && ib_access & IB_ACCESS_ON_DEMAND &&
+	    !(flags & IB_MR_REREG_TRANS))
+		return ERR_PTR(-EOPNOTSUPP);
 	if (flags & IB_MR_REREG_TRANS)
 		return svan_ib_reg_user_mr(new_pd, start, length, virt,
 					   ib_access, udata);
@@ -202,6 +215,11 @@ int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	struct svan_ib_mr *mr = to_svan_ib_mr(ibmr);
 
 	trace_svan_ib_mr_dereg(&dev->ibdev, ibmr->lkey);
+	if (mr->odp) {
+		svan_odp_dereg_mr(mr);
+		kfree(mr);
+		return 0;
+	}
 	/* when it returns, the device reads and writes the pages no more */
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ibmr->lkey);
 	svan_mtt_destroy(dev, &mr->mtt);

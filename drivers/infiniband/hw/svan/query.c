@@ -38,6 +38,24 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 }
 
+/* Every operation of reliable connections works on memory that is not there. */
+static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
+				  struct ib_device_attr *attr)
+{
+	struct ib_odp_caps *caps = &attr->odp_caps;
+
+	if (!dev->ondemand_keys)
+		return;
+	attr->kernel_cap_flags |= IBK_ON_DEMAND_PAGING;
+	caps->general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
+	caps->per_transport_caps.rc_odp_caps = IB_ODP_SUPPORT_SEND |
+					       IB_ODP_SUPPORT_RECV |
+					       IB_ODP_SUPPORT_WRITE |
+					       IB_ODP_SUPPORT_READ;
+	if (attr->atomic_cap != IB_ATOMIC_NONE)
+		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_ATOMIC;
+}
+
 int svan_ib_query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 			 struct ib_udata *udata)
 {
@@ -62,6 +80,7 @@ int svan_ib_query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 				 IB_DEVICE_SYS_IMAGE_GUID;
 	attr->kernel_cap_flags = IBK_LOCAL_DMA_LKEY;
 	attr->atomic_cap = svan_ib_atomic_cap(features);
+	svan_ib_fill_odp_caps(dev, attr);
 	attr->max_mr_size = le64_to_cpu(caps->max_key_length);
 	attr->page_size_cap = le32_to_cpu(caps->page_size_cap);
 	attr->max_mr = le32_to_cpu(caps->max_key);

@@ -4,7 +4,7 @@
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
 
-#include "svan_ib.h"
+#include "svan_odp.h"
 
 static struct nlattr *svan_res_begin(struct sk_buff *msg)
 {
@@ -21,6 +21,21 @@ static int svan_res_end(struct sk_buff *msg, struct nlattr *table, int err)
 	return 0;
 }
 
+static int svan_fill_res_odp(struct sk_buff *msg, const struct svan_odp *odp)
+{
+	int err;
+
+	err = rdma_nl_put_driver_string(msg, "odp", odp->implicit ? "implicit" :
+								    "explicit");
+	if (err)
+		return err;
+	if (odp->kind == SVAN_KEY_PROCESS)
+		return rdma_nl_put_driver_u32(msg, "pasid", odp->pasid);
+	return rdma_nl_put_driver_u32(msg, "levels", odp->radix.levels) ||
+	       rdma_nl_put_driver_u32(msg, "tables",
+				      READ_ONCE(odp->radix.count));
+}
+
 int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 {
 	struct svan_ib_mr *mr = to_svan_ib_mr(ibmr);
@@ -30,10 +45,35 @@ int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 
 	if (!table)
 		return -EMSGSIZE;
-	err = rdma_nl_put_driver_u32_hex(msg, "access", mr->access) ||
-	      rdma_nl_put_driver_u32(msg, "page_shift", layout->page_shift) ||
-	      rdma_nl_put_driver_u32(msg, "levels", layout->levels) ||
-	      rdma_nl_put_driver_u32(msg, "tables", layout->num_tables);
+	err = rdma_nl_put_driver_u32_hex(msg, "access", mr->access);
+	if (!err && mr->odp)
+		err = svan_fill_res_odp(msg, mr->odp);
+	else if (!err)
+		err = rdma_nl_put_driver_u32(msg, "page_shift",
+					     layout->page_shift) ||
+		      rdma_nl_put_driver_u32(msg, "levels", layout->levels) ||
+		      rdma_nl_put_driver_u32(msg, "tables", layout->num_tables);
+	return svan_res_end(msg, table, err);
+}
+
+/* Names as of mlx5. What is taken from a process key, its context counts. */
+int svan_ib_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr)
+{
+	struct svan_odp *odp = to_svan_ib_mr(ibmr)->odp;
+	struct nlattr *table;
+	int err;
+
+	if (!odp)
+		return 0;
+	table = nla_nest_start(msg, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
+	if (!table)
+		return -EMSGSIZE;
+	err = rdma_nl_stat_hwcounter_entry(msg, "page_faults",
+					   atomic64_read(&odp->faults)) ||
+	      rdma_nl_stat_hwcounter_entry(msg, "page_invalidations",
+					   svan_odp_invalidations(odp)) ||
+	      rdma_nl_stat_hwcounter_entry(msg, "page_prefetch",
+					   atomic64_read(&odp->prefetches));
 	return svan_res_end(msg, table, err);
 }
 

@@ -7,6 +7,19 @@
  *   svan_ib_cq.lock	consumer side of a kernel CQ and of its QPs' queues
  *   svan_ib_wq.lock	producer side of a kernel work queue
  * svan_ib_dev.port_lock stands alone. Commands sleep: under a mutex at most.
+ *
+ * Of memory that is not pinned (svan_odp.h):
+ *   svan_ib_ucontext.context_lock	the process context of a verbs context
+ *   svan_odp.lock	read: pages are entered; written: the region is gone
+ *   svan_odp.children_lock	parts of an implicit region
+ *   svan_radix.lock	growth of a translation table; allocates
+ *   mm_struct.mmap_lock
+ *   ib_umem_odp.umem_mutex	entries of the table; also taken by the kernel's
+ *			reclaim, so nothing is allocated under it
+ *   svan_prq.lock	answers, faults and who serves them
+ *   svan_learn.lock	the estimator
+ *   svan_dev.inv_lock	(svan.ko)
+ * The notifier of a process context takes none of them.
  */
 #ifndef SVAN_IB_H
 #define SVAN_IB_H
@@ -15,14 +28,55 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/svan-abi.h>
 
+#include "estimate.h"
 #include "svan_aux.h"
 
+struct svan_context;
+struct svan_odp;
+struct svan_prq;
+struct svan_spare;
+
 #define SVAN_IB_PORT	1	/* the only one */
+
+/**
+ * struct svan_context_table - the process contexts of a device
+ * @entries: the table itself, or NULL; the device reads it
+ * @dma: its bus address
+ * @count: elements, PASID 0 included
+ * @locations: location table of all contexts
+ * @locations_dma: its bus address
+ * @pasids: those in use
+ * @generations: of each PASID; who has it owns its element
+ * @live: struct svan_context by PASID
+ */
+struct svan_context_table {
+	struct svan_process_context *entries;
+	dma_addr_t dma;
+	u32 count;
+	__le64 *locations;
+	dma_addr_t locations_dma;
+	struct ida pasids;
+	u32 *generations;
+	struct xarray live;
+};
+
+/**
+ * struct svan_learn - what the device has learned of the time pages take
+ * @lock: @est
+ * @est: the estimator
+ * @refresh: writes it to where the device sees it
+ */
+struct svan_learn {
+	spinlock_t lock;
+	struct svan_estimator est;
+	struct delayed_work refresh;
+};
 
 /**
  * struct svan_ib_dev - the RDMA device of a function
@@ -36,6 +90,14 @@
  * @port_lock: @port_state, @fatal
  * @port_state: as last announced
  * @fatal: the function's death has been announced
+ * @ondemand_keys: memory may be registered without pinning it
+ * @process_keys: the device walks page tables of processes
+ * @odps: struct svan_odp by key
+ * @contexts: process contexts
+ * @prq: page requests, or NULL
+ * @learn: how long pages take
+ * @spare: pages for diverted data, or NULL
+ * @debugfs: our folder
  */
 struct svan_ib_dev {
 	struct ib_device ibdev;
@@ -48,6 +110,14 @@ struct svan_ib_dev {
 	struct mutex port_lock;		/* port_state, fatal */
 	enum ib_port_state port_state;
 	bool fatal;
+	bool ondemand_keys;
+	bool process_keys;
+	struct xarray odps;
+	struct svan_context_table contexts;
+	struct svan_prq *prq;
+	struct svan_learn learn;
+	struct svan_spare *spare;
+	struct dentry *debugfs;
 };
 
 /* A UAR page in the mmap space of a context; lives as long as a mapping. */
@@ -56,11 +126,24 @@ struct svan_ib_mmap_entry {
 	phys_addr_t phys;
 };
 
+/**
+ * struct svan_ib_ucontext - a verbs context
+ * @ibucontext: first
+ * @uar_entry: of the UAR page
+ * @owner: our id of it
+ * @uar: number of the UAR page
+ * @mm: who opened it, for process keys; mm_count is held
+ * @context_lock: @context
+ * @context: process context, made with the first process key
+ */
 struct svan_ib_ucontext {
 	struct ib_ucontext ibucontext;
 	struct svan_ib_mmap_entry *uar_entry;
 	u32 owner;
 	u32 uar;
+	struct mm_struct *mm;
+	struct mutex context_lock;	/* context */
+	struct svan_context *context;
 };
 
 struct svan_ib_pd {
@@ -120,6 +203,7 @@ struct svan_ib_mr {
 	struct ib_mr ibmr;
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
+	struct svan_odp *odp;		/* instead of both: not pinned */
 	u32 access;			/* SVAN_ACCESS_* */
 	u32 owner;			/* verbs context, 0: the kernel */
 };
@@ -269,6 +353,8 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring);
 
 /* mr.c */
+struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
+				 int ib_access);
 struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,
@@ -318,6 +404,7 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 
 /* restrack.c */
 int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr);
+int svan_ib_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 int svan_ib_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq);
 int svan_ib_fill_res_qp(struct sk_buff *msg, struct ib_qp *ibqp);
 

@@ -12,7 +12,9 @@
 #include <linux/tracepoint.h>
 #include <rdma/ib_cache.h>
 
-#include "svan_ib.h"
+#include <rdma/svan_user_ioctl_cmds.h>
+
+#include "svan_odp.h"
 
 #define svan_show_event(event) \
 	__print_symbolic(event, \
@@ -29,6 +31,19 @@
 		{ IB_QPS_RTR,	"RTR" }, { IB_QPS_RTS, "RTS" }, \
 		{ IB_QPS_SQD,	"SQD" }, { IB_QPS_SQE, "SQE" }, \
 		{ IB_QPS_ERR,	"ERR" })
+
+#define svan_show_fault_class(fault_class) \
+	__print_symbolic(fault_class, \
+		{ SVAN_FAULT_UNKNOWN,		"unknown" }, \
+		{ SVAN_FAULT_ZERO_FILL,		"zero_fill" }, \
+		{ SVAN_FAULT_PAGE_CACHE,	"page_cache" }, \
+		{ SVAN_FAULT_FILE_READ,		"file_read" }, \
+		{ SVAN_FAULT_SWAP_IN,		"swap_in" }, \
+		{ SVAN_FAULT_COPY_ON_WRITE,	"copy_on_write" }, \
+		{ SVAN_FAULT_HUGE_PAGE,		"huge_page" }, \
+		{ SVAN_FAULT_USERFAULTFD,	"userfaultfd" }, \
+		{ SVAN_FAULT_MIGRATION,		"migration" }, \
+		{ SVAN_FAULT_INVALIDATED,	"invalidated" })
 
 DECLARE_EVENT_CLASS(svan_ib_ucontext,
 	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 uar),
@@ -334,6 +349,202 @@ DEFINE_EVENT(svan_ib_gid, svan_ib_gid_add,
 DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
 	TP_PROTO(const struct ib_gid_attr *attr, u16 vlan, int err),
 	TP_ARGS(attr, vlan, err)
+);
+
+/* ---- page requests: one fault is token.use from request to answer ---- */
+
+DECLARE_EVENT_CLASS(svan_ib_fault,
+	TP_PROTO(const struct svan_fault *fault),
+	TP_ARGS(fault),
+	TP_STRUCT__entry(
+		__string(name, fault->prq->dev->ibdev.name)
+		__field(u32, token)
+		__field(u32, use)
+		__field(u32, key)
+		__field(u32, pasid)
+		__field(u32, qpn)
+		__field(u64, addr)
+		__field(u64, entry)
+		__field(u32, length)
+		__field(u8, flags)
+		__field(u8, level)
+		__field(u8, attempt)
+		__field(u32, fault_class)
+		__field(u32, store)
+		__field(u64, estimate)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->token = fault->req.token;
+		__entry->use = fault->use;
+		__entry->key = fault->req.key;
+		__entry->pasid = fault->req.pasid;
+		__entry->qpn = fault->req.qpn;
+		__entry->addr = fault->req.addr;
+		__entry->entry = fault->req.entry;
+		__entry->length = fault->req.length;
+		__entry->flags = fault->req.flags;
+		__entry->level = fault->req.level;
+		__entry->attempt = fault->req.attempt;
+		__entry->fault_class = fault->place.fault_class;
+		__entry->store = fault->place.key;
+		__entry->estimate = fault->estimate;
+	),
+	TP_printk("%s fault=%u.%u key=%#x pasid=%u qpn=%u addr=%#llx length=%u entry=%#llx level=%u %s%s%s%sattempt=%u class=%s store=%#x estimate=%llu",
+		  __get_str(name), __entry->token, __entry->use, __entry->key,
+		  __entry->pasid, __entry->qpn, __entry->addr, __entry->length,
+		  __entry->entry, __entry->level,
+		  __entry->flags & SVAN_PAGE_REQ_WRITE ? "write " : "",
+		  __entry->flags & SVAN_PAGE_REQ_REMOTE ? "remote " : "",
+		  __entry->flags & SVAN_PAGE_REQ_PROTECTED ? "protected " : "",
+		  __entry->flags & SVAN_PAGE_REQ_PROCESS ? "process " : "",
+		  __entry->attempt, svan_show_fault_class(__entry->fault_class),
+		  __entry->store, __entry->estimate)
+);
+
+DEFINE_EVENT(svan_ib_fault, svan_ib_page_request,
+	TP_PROTO(const struct svan_fault *fault),
+	TP_ARGS(fault)
+);
+
+DEFINE_EVENT(svan_ib_fault, svan_ib_page_pending,
+	TP_PROTO(const struct svan_fault *fault),
+	TP_ARGS(fault)
+);
+
+TRACE_EVENT(svan_ib_page_resolved,
+	TP_PROTO(const struct svan_fault *fault, int err, u64 actual),
+	TP_ARGS(fault, err, actual),
+	TP_STRUCT__entry(
+		__string(name, fault->prq->dev->ibdev.name)
+		__field(u32, token)
+		__field(u32, use)
+		__field(u64, addr)
+		__field(u32, fault_class)
+		__field(u32, store)
+		__field(u64, estimate)
+		__field(u64, actual)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->token = fault->req.token;
+		__entry->use = fault->use;
+		__entry->addr = fault->req.addr;
+		__entry->fault_class = fault->place.fault_class;
+		__entry->store = fault->place.key;
+		__entry->estimate = fault->estimate;
+		__entry->actual = actual;
+		__entry->err = err;
+	),
+	TP_printk("%s fault=%u.%u addr=%#llx class=%s store=%#x estimate=%llu actual=%llu err=%d",
+		  __get_str(name), __entry->token, __entry->use, __entry->addr,
+		  svan_show_fault_class(__entry->fault_class), __entry->store,
+		  __entry->estimate, __entry->actual, __entry->err)
+);
+
+TRACE_EVENT(svan_ib_odp_invalidate,
+	TP_PROTO(const struct svan_odp *odp, u64 start, u64 end,
+		 u32 fault_class, int pages),
+	TP_ARGS(odp, start, end, fault_class, pages),
+	TP_STRUCT__entry(
+		__string(name, odp->dev->ibdev.name)
+		__field(u32, key)
+		__field(u64, start)
+		__field(u64, end)
+		__field(u32, fault_class)
+		__field(int, pages)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->key = odp->key;
+		__entry->start = start;
+		__entry->end = end;
+		__entry->fault_class = fault_class;
+		__entry->pages = pages;
+	),
+	TP_printk("%s key=%#x start=%#llx end=%#llx class=%s pages=%d",
+		  __get_str(name), __entry->key, __entry->start, __entry->end,
+		  svan_show_fault_class(__entry->fault_class), __entry->pages)
+);
+
+TRACE_EVENT(svan_ib_fault_policy,
+	TP_PROTO(const struct ib_device *ibdev, u32 qpn,
+		 const struct svan_ib_fault_policy *policy, int err),
+	TP_ARGS(ibdev, qpn, policy, err),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, qpn)
+		__field(u8, mode)
+		__field(u8, sources)
+		__field(u32, hold_max_us)
+		__field(u32, divert_max_us)
+		__field(u32, drop_max_us)
+		__field(u32, bound_us)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qpn;
+		__entry->mode = policy->mode;
+		__entry->sources = policy->sources;
+		__entry->hold_max_us = policy->hold_max_us;
+		__entry->divert_max_us = policy->divert_max_us;
+		__entry->drop_max_us = policy->drop_max_us;
+		__entry->bound_us = policy->bound_us;
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u mode=%u sources=%#x hold=%u divert=%u drop=%u bound=%u err=%d",
+		  __get_str(name), __entry->qpn, __entry->mode,
+		  __entry->sources, __entry->hold_max_us,
+		  __entry->divert_max_us, __entry->drop_max_us,
+		  __entry->bound_us, __entry->err)
+);
+
+/* ---- process contexts ---- */
+
+TRACE_EVENT(svan_ib_context,
+	TP_PROTO(const struct ib_device *ibdev, const struct svan_context *ctx,
+		 bool create),
+	TP_ARGS(ibdev, ctx, create),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, pasid)
+		__field(u32, generation)
+		__field(bool, create)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->pasid = ctx->pasid;
+		__entry->generation = ctx->generation;
+		__entry->create = create;
+	),
+	TP_printk("%s pasid=%u generation=%u %s", __get_str(name),
+		  __entry->pasid, __entry->generation,
+		  __entry->create ? "created" : "destroyed")
+);
+
+TRACE_EVENT(svan_ib_ctx_invalidate,
+	TP_PROTO(const struct ib_device *ibdev, u32 pasid, u64 start, u64 end,
+		 u32 log_pages),
+	TP_ARGS(ibdev, pasid, start, end, log_pages),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, pasid)
+		__field(u64, start)
+		__field(u64, end)
+		__field(u32, log_pages)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->pasid = pasid;
+		__entry->start = start;
+		__entry->end = end;
+		__entry->log_pages = log_pages;
+	),
+	TP_printk("%s pasid=%u start=%#llx end=%#llx log_pages=%u",
+		  __get_str(name), __entry->pasid, __entry->start, __entry->end,
+		  __entry->log_pages)
 );
 
 #endif /* SVAN_IB_TRACE_H */

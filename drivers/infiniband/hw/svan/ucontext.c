@@ -2,10 +2,11 @@
 /* Verbs contexts with their UAR page, and protection domains. */
 
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <rdma/uverbs_ioctl.h>
 
-#include "svan_ib.h"
+#include "svan_odp.h"
 #include "svan_ib_trace.h"
 
 static struct svan_ib_mmap_entry *
@@ -116,6 +117,9 @@ int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 	if (err)
 		goto put_uar;
 
+	mutex_init(&uctx->context_lock);
+	uctx->mm = current->mm;
+	mmgrab(uctx->mm);
 	trace_svan_ib_ucontext_alloc(&dev->ibdev, uctx->owner, uctx->uar);
 	return 0;
 
@@ -132,6 +136,10 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibucontext->device);
 
 	trace_svan_ib_ucontext_dealloc(&dev->ibdev, uctx->owner, uctx->uar);
+	if (uctx->context)
+		svan_context_destroy(uctx->context);
+	mmdrop(uctx->mm);
+	mutex_destroy(&uctx->context_lock);
 	svan_ib_put_uar(dev, uctx);
 	ida_free(&dev->owners, uctx->owner);
 }

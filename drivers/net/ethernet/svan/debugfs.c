@@ -81,6 +81,9 @@ static int caps_show(struct seq_file *s, void *unused)
 	SVAN_SHOW_CAP(s, caps, 64, clock_khz);
 	SVAN_SHOW_CAP(s, caps, 32, max_mcast_filters);
 	SVAN_SHOW_CAP(s, caps, 32, max_pasid);
+	SVAN_SHOW_CAP(s, caps, 32, max_page_requests);
+	SVAN_SHOW_CAP(s, caps, 32, max_spare_pages);
+	SVAN_SHOW_CAP(s, caps, 32, fault_buffer);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(caps);

@@ -64,6 +64,14 @@ static void svan_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 		handler->event(handler, type);
 }
 
+static void svan_page_event(struct svan_dev *dev)
+{
+	struct svan_page_handler *handler = READ_ONCE(dev->page_handler);
+
+	if (handler)
+		handler->request(handler);
+}
+
 static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 {
 	struct svan_dev *dev = eq->dev;
@@ -92,6 +100,9 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	case SVAN_EVENT_QP_SQ_DRAINED:
 	case SVAN_EVENT_QP_LAST_WQE:
 		svan_qp_event(dev, qn, eqe->type);
+		break;
+	case SVAN_EVENT_PAGE_REQUEST:
+		svan_page_event(dev);
 		break;
 	default:
 		dev_warn_ratelimited(&dev->pdev->dev,
@@ -317,3 +328,29 @@ void svan_qp_detach(struct svan_dev *dev, u32 qpn)
 	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
 }
 EXPORT_SYMBOL_GPL(svan_qp_detach);
+
+/**
+ * svan_page_attach - receive the event of page requests
+ * @dev: the function
+ * @handler: called in hard interrupts, from before this returns on
+ *
+ * Return: 0, -EBUSY if there is a handler already.
+ */
+int svan_page_attach(struct svan_dev *dev, struct svan_page_handler *handler)
+{
+	return cmpxchg(&dev->page_handler, NULL, handler) ? -EBUSY : 0;
+}
+EXPORT_SYMBOL_GPL(svan_page_attach);
+
+/**
+ * svan_page_detach - no more events of page requests
+ * @dev: the function
+ *
+ * When it returns the handler does not run and will not run. May sleep.
+ */
+void svan_page_detach(struct svan_dev *dev)
+{
+	WRITE_ONCE(dev->page_handler, NULL);
+	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
+}
+EXPORT_SYMBOL_GPL(svan_page_detach);

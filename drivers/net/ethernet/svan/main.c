@@ -28,6 +28,7 @@ static struct svan_dev *svan_dev_alloc(struct pci_dev *pdev)
 	xa_init(&dev->qps);
 	mutex_init(&dev->fail_lock);
 	mutex_init(&dev->page_lock);
+	spin_lock_init(&dev->inv_lock);
 	BLOCKING_INIT_NOTIFIER_HEAD(&dev->notifier);
 	svan_dev_init_events(dev);
 	return dev;
@@ -37,6 +38,7 @@ static void svan_dev_free(struct svan_dev *dev)
 {
 	WARN_ON(!xa_empty(&dev->cqs));
 	WARN_ON(!xa_empty(&dev->qps));
+	WARN_ON(dev->page_handler);
 	xa_destroy(&dev->cqs);
 	xa_destroy(&dev->qps);
 	mutex_destroy(&dev->page_lock);

@@ -5,6 +5,7 @@
  * Lock order, outermost first:
  *	device_lock(pdev) > rtnl > svan_eth.filter_lock > svan_dev.page_lock >
  *	svan_dev.fail_lock > svan_cmdq.lock (also taken in hard interrupts)
+ * svan_dev.inv_lock is innermost: callers hold whatever locks they like.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -115,6 +116,8 @@ struct svan_eq {
  * @num_vectors: MSI-X vectors that were granted, one for each EQ
  * @cqs: struct svan_cq_handler by CQ number
  * @qps: struct svan_qp_handler by QP number
+ * @page_handler: who serves page requests, or NULL
+ * @inv_lock: the registers SVAN_REG_INV_*, which are written one after another
  * @netdev: the Ethernet function
  * @aux: the auxiliary device, NULL when it is not registered
  * @notifier: who wants SVAN_NOTIFY_*
@@ -144,6 +147,8 @@ struct svan_dev {
 	u32			num_vectors;
 	struct xarray		cqs;
 	struct xarray		qps;
+	struct svan_page_handler *page_handler;
+	spinlock_t		inv_lock;
 	struct net_device	*netdev;
 	struct svan_aux		*aux;
 	struct blocking_notifier_head notifier;

@@ -96,6 +96,33 @@ struct svan_qp_handler {
 int svan_qp_attach(struct svan_dev *dev, u32 qpn, struct svan_qp_handler *handler);
 void svan_qp_detach(struct svan_dev *dev, u32 qpn);
 
+/**
+ * struct svan_page_handler - who serves the page requests of the function
+ * @request: there are requests in the queue; hard interrupt context, so it
+ *	does no more than to queue work
+ *
+ * Embedded in the owner's page request queue. There is one at most.
+ */
+struct svan_page_handler {
+	void (*request)(struct svan_page_handler *handler);
+};
+
+/* svan_page_detach() returns when the handler does not run and will not. May sleep. */
+int svan_page_attach(struct svan_dev *dev, struct svan_page_handler *handler);
+void svan_page_detach(struct svan_dev *dev);
+
+/*
+ * Doorbells of the page request queue, and invalidation of translations. All
+ * of them only store to registers, so they may be called in any context and
+ * cannot hang, whatever state the device is in: one that is gone, or was reset,
+ * ignores the store and has no translations.
+ */
+void svan_prq_doorbell(struct svan_dev *dev, u32 ci, bool arm);
+void svan_prr_doorbell(struct svan_dev *dev, u32 pi);
+void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
+			     u32 log_pages);
+void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length);
+
 /* Fatal error, reset and port events: a blocking notifier chain (process context). */
 enum svan_notify {
 	SVAN_NOTIFY_PORT,	/* data: SVAN_REG_PORT in a u32 * */

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What an absent page waits for: from its page table entry, its mapping and the
+ * page cache. Nothing here blocks. A wrong answer costs a wrong estimate, so
+ * what it reads need not stand still.
+ */
+
+#include <kunit/visibility.h>
+#include <linux/fs.h>
+#include <linux/hugetlb.h>
+#include <linux/kdev_t.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
+
+#include "estimate.h"
+#include "svan_odp.h"
+
+static void svan_place_set(struct svan_place *place, u32 fault_class, u32 key)
+{
+	place->fault_class = fault_class;
+	place->key = key;
+}
+
+static void svan_classify_swap(u32 type, struct svan_place *place)
+{
+	if (type < MAX_SWAPFILES)
+		svan_place_set(place, SVAN_FAULT_SWAP_IN, type);
+#ifdef CONFIG_MIGRATION
+	else if (type == SWP_MIGRATION_READ ||
+		 type == SWP_MIGRATION_READ_EXCLUSIVE ||
+		 type == SWP_MIGRATION_WRITE)
+		svan_place_set(place, SVAN_FAULT_MIGRATION, SVAN_EST_ANY);
+#endif
+	else if (type == SWP_PTE_MARKER)
+		svan_place_set(place, SVAN_FAULT_USERFAULTFD, SVAN_EST_ANY);
+	else
+		svan_place_set(place, SVAN_FAULT_UNKNOWN, SVAN_EST_ANY);
+}
+
+/* By a word of the location table (svan/keys.h). */
+void svan_classify_location(u32 location, struct svan_place *place)
+{
+	if (location >= SVAN_LOCATION_SWAP)
+		svan_classify_swap(location - SVAN_LOCATION_SWAP, place);
+	else if (location == SVAN_LOCATION_PROTNONE)
+		/* a hint fault, as a rule; it may move the page */
+		svan_place_set(place, SVAN_FAULT_MIGRATION, SVAN_EST_ANY);
+	else
+		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_classify_location);
+
+/* By what the device has seen alone. */
+void svan_classify_entry(const struct svan_page_req *req,
+			 struct svan_place *place)
+{
+	if (req->flags & SVAN_PAGE_REQ_PROTECTED)
+		svan_place_set(place, SVAN_FAULT_COPY_ON_WRITE, SVAN_EST_ANY);
+	else if (!(req->flags & SVAN_PAGE_REQ_PROCESS))
+		svan_place_set(place, svan_mtt_absent_class(req->entry),
+			       SVAN_EST_ANY);
+	else if (req->entry)
+		svan_classify_location(svan_pte_location(req->entry), place);
+	else
+		svan_place_set(place, SVAN_FAULT_UNKNOWN, SVAN_EST_ANY);
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_classify_entry);
+
+/* A page table entry of 4 KiB or 2 MiB. */
+struct svan_peek {
+	pte_t pte;
+	bool present;
+	bool pmd_none;
+};
+
+/*
+ * Look at the entry of an address as it is at this moment. The upper tables
+ * stay while mmap_lock is held, tables of entries are freed by RCU.
+ */
+static void svan_peek_pmd(pmd_t *pmdp, unsigned long addr,
+			  struct svan_peek *peek)
+{
+	pmd_t pmd = pmdp_get_lockless(pmdp);
+
+	if (pmd_none(pmd)) {
+		peek->pmd_none = true;
+	} else if (!pmd_present(pmd)) {
+		peek->pte = __pte(pmd_val(pmd));
+	} else if (pmd_leaf(pmd)) {
+		peek->pte = __pte(pmd_val(pmd));
+		peek->present = true;
+	} else if (!pmd_bad(pmd)) {
+		peek->pte = ptep_get_lockless(pte_offset_kernel(&pmd, addr));
+		peek->present = pte_present(peek->pte);
+	}
+}
+
+static void svan_peek(struct mm_struct *mm, unsigned long addr,
+		      struct svan_peek *peek)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	memset(peek, 0, sizeof(*peek));
+	peek->pmd_none = true;
+	if (pgd_none(*pgd) || pgd_bad(*pgd))
+		return;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d) || p4d_bad(*p4d))
+		return;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud))
+		return;
+	if (pud_leaf(*pud)) {
+		peek->pmd_none = false;
+		peek->present = true;
+		return;
+	}
+	if (pud_bad(*pud))
+		return;
+
+	peek->pmd_none = false;
+	rcu_read_lock();
+	svan_peek_pmd(pmd_offset(pud, addr), addr, peek);
+	rcu_read_unlock();
+}
+
+/* The page of a file that no page table entry tells of. */
+static void svan_classify_file(struct vm_area_struct *vma, unsigned long addr,
+			       struct svan_place *place)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+	pgoff_t index = linear_page_index(vma, addr);
+	struct folio *folio;
+	void *shadow;
+
+	folio = __filemap_get_folio(mapping, index, 0, 0);
+	if (!IS_ERR(folio)) {
+		if (folio_test_uptodate(folio))
+			svan_place_set(place, SVAN_FAULT_PAGE_CACHE,
+				       SVAN_EST_ANY);
+		else
+			svan_place_set(place, SVAN_FAULT_FILE_READ,
+				       mapping->host->i_sb->s_dev);
+		folio_put(folio);
+		return;
+	}
+	if (!shmem_mapping(mapping)) {
+		svan_place_set(place, SVAN_FAULT_FILE_READ,
+			       mapping->host->i_sb->s_dev);
+		return;
+	}
+	shadow = xa_load(&mapping->i_pages, index);
+	if (xa_is_value(shadow))
+		svan_classify_swap(swp_type(radix_to_swp_entry(shadow)), place);
+	else
+		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
+}
+
+/* May the first access make a huge page of it? THP settings are not exported. */
+static bool svan_may_be_huge(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = ALIGN_DOWN(addr, PMD_SIZE);
+
+	return start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
+	       !(vma->vm_flags & VM_NOHUGEPAGE) &&
+	       !test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
+}
+
+static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
+			      bool write, struct svan_place *place)
+{
+	struct svan_peek peek;
+
+	if (is_vm_hugetlb_page(vma)) {
+		/* its tables may be shared, and freed by others */
+		svan_place_set(place, SVAN_FAULT_HUGE_PAGE, SVAN_EST_ANY);
+		return;
+	}
+	svan_peek(vma->vm_mm, addr, &peek);
+	if (peek.present) {
+		/* for a store; a load needs no more than to be entered */
+		if (write && !pte_write(peek.pte))
+			svan_place_set(place, SVAN_FAULT_COPY_ON_WRITE,
+				       SVAN_EST_ANY);
+		else
+			svan_place_set(place, SVAN_FAULT_PAGE_CACHE,
+				       SVAN_EST_ANY);
+		return;
+	}
+	if (!peek.pmd_none && !pte_none(peek.pte)) {
+		svan_classify_location(svan_pte_location(pte_val(peek.pte)),
+				       place);
+		return;
+	}
+	if (userfaultfd_armed(vma))
+		svan_place_set(place, SVAN_FAULT_USERFAULTFD, SVAN_EST_ANY);
+	else if (!vma_is_anonymous(vma) && vma->vm_file)
+		svan_classify_file(vma, addr, place);
+	else if (peek.pmd_none && svan_may_be_huge(vma, addr))
+		svan_place_set(place, SVAN_FAULT_HUGE_PAGE, SVAN_EST_ANY);
+	else
+		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
+}
+
+/**
+ * svan_classify - what a page waits for
+ * @mm: whose address space it is in
+ * @addr: where
+ * @req: the request
+ * @place: the answer
+ *
+ * Never waits for a lock: if the address space is being changed, the entry that
+ * the device has seen must do.
+ */
+void svan_classify(struct mm_struct *mm, unsigned long addr,
+		   const struct svan_page_req *req, struct svan_place *place)
+{
+	struct vm_area_struct *vma;
+
+	svan_classify_entry(req, place);
+	if (!mmget_not_zero(mm))
+		return;
+	if (mmap_read_trylock(mm)) {
+		vma = vma_lookup(mm, addr);
+		if (vma)
+			svan_classify_vma(vma, addr,
+					  req->flags & SVAN_PAGE_REQ_WRITE,
+					  place);
+		mmap_read_unlock(mm);
+	}
+	mmput_async(mm);
+}

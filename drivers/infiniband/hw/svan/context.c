@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Process contexts (PRM chapter "Translation"): the device walks the page table
+ * of a process by itself, and drops what it has found there when the kernel
+ * tells it to.
+ *
+ * The notifier's callbacks run under page table locks. They take no lock and do
+ * not wait: one store to the device, which has drained when the store is done.
+ * A device that is gone, or was reset, has no translations; the store is lost
+ * and that is right.
+ *
+ * Life of a context: notifier registered, then VALID; VALID taken away and
+ * everything drained, then unregistered. If the mm goes first, `release` does
+ * the first half, and no callback comes after it.
+ */
+
+#include <kunit/visibility.h>
+#include <linux/dma-mapping.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/pgtable.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "svan_odp.h"
+#include "svan_ib_trace.h"
+
+/* a larger block is not worth its precision */
+#define SVAN_INV_MAX_LOG_PAGES	9
+
+/* clear_young lets the device forget all at most this often */
+#define SVAN_YOUNG_INTERVAL	(HZ / 10)
+
+/*
+ * The smallest naturally aligned block of 2^n pages that holds both, but at
+ * least one page.
+ */
+static u32 svan_context_cover(u64 first, u64 last)
+{
+	return first == last ? 0 : ilog2(first ^ last) + 1;
+}
+
+/**
+ * svan_context_split - cover a range of addresses by stores to the device
+ * @start: first address
+ * @end: behind the last one
+ * @ranges: room for SVAN_MAX_INVALIDATIONS
+ *
+ * A block is aligned to its size, so a range across a boundary of large blocks
+ * is better covered by two small ones, one on each side.
+ *
+ * Return: how many of @ranges are set.
+ */
+int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges)
+{
+	u64 first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
+	u64 middle;
+	u32 log;
+
+	if (start >= end || end > TASK_SIZE_MAX)
+		goto everything;
+
+	log = svan_context_cover(first, last);
+	if (log <= SVAN_INV_MAX_LOG_PAGES) {
+		ranges[0].addr = first >> log << log << PAGE_SHIFT;
+		ranges[0].log_pages = log;
+		return 1;
+	}
+
+	/* the boundary that they are on different sides of */
+	middle = last >> (log - 1) << (log - 1);
+	ranges[0].log_pages = svan_context_cover(first, middle - 1);
+	ranges[1].log_pages = svan_context_cover(middle, last);
+	if (max(ranges[0].log_pages, ranges[1].log_pages) >
+	    SVAN_INV_MAX_LOG_PAGES)
+		goto everything;
+	ranges[0].addr = first >> ranges[0].log_pages << ranges[0].log_pages
+			 << PAGE_SHIFT;
+	ranges[1].addr = middle << PAGE_SHIFT;
+	return 2;
+
+everything:
+	ranges[0].addr = 0;
+	ranges[0].log_pages = SVAN_INV_CONTEXT_ALL;
+	return 1;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_context_split);
+
+static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
+{
+	struct svan_context_range ranges[SVAN_MAX_INVALIDATIONS];
+	int i, count;
+
+	/*
+	 * The page table before `cached`. The device sets `cached`, with a
+	 * fence behind it, before it walks: either it sees the new entry, or
+	 * we see that it may have the old one. mb() is an MFENCE; smp_mb() is a
+	 * LOCK, which the kernel and TCG drop where there is one CPU, and the
+	 * device is another one.
+	 */
+	mb();
+	if (!READ_ONCE(ctx->entry->cached))
+		return;
+
+	count = svan_context_split(start, end, ranges);
+	for (i = 0; i < count; i++)
+		svan_invalidate_context(ctx->dev->sdev, ctx->pasid,
+					ranges[i].addr, ranges[i].log_pages);
+	atomic64_inc(&ctx->invalidations);
+	trace_svan_ib_ctx_invalidate(&ctx->dev->ibdev, ctx->pasid, start, end,
+				     ranges[0].log_pages);
+}
+
+static void svan_context_invalidate(struct mmu_notifier *mn,
+				    struct mm_struct *mm, unsigned long start,
+				    unsigned long end)
+{
+	svan_context_flush(container_of(mn, struct svan_context, notifier),
+			   start, end);
+}
+
+/* The device found the page young in the entry; it must look there again. */
+static int svan_context_clear_flush_young(struct mmu_notifier *mn,
+					  struct mm_struct *mm,
+					  unsigned long start,
+					  unsigned long end)
+{
+	svan_context_flush(container_of(mn, struct svan_context, notifier),
+			   start, end);
+	return 0;
+}
+
+/*
+ * The kernel ages all of the address space page by page. What the device holds
+ * may then stay for a while, but not for ever: pages that it uses all the time
+ * would look as if nobody did.
+ */
+static int svan_context_clear_young(struct mmu_notifier *mn,
+				    struct mm_struct *mm, unsigned long start,
+				    unsigned long end)
+{
+	struct svan_context *ctx = container_of(mn, struct svan_context,
+						notifier);
+	unsigned long last = READ_ONCE(ctx->young_flush);
+
+	if (time_after(jiffies, last + SVAN_YOUNG_INTERVAL) &&
+	    cmpxchg(&ctx->young_flush, last, jiffies) == last)
+		svan_context_flush(ctx, 0, ULONG_MAX);
+	return 0;
+}
+
+/* Accessed bits of the device are in the page table itself. */
+static int svan_context_test_young(struct mmu_notifier *mn,
+				   struct mm_struct *mm, unsigned long address)
+{
+	return 0;
+}
+
+/* Take the context from the device. Whatever it was doing there is over. */
+static void svan_context_revoke(struct svan_context *ctx)
+{
+	WRITE_ONCE(ctx->gone, true);
+	WRITE_ONCE(ctx->entry->flags, 0);
+	/* not before the device can see it, and whatever `cached` says */
+	mb();
+	svan_invalidate_context(ctx->dev->sdev, ctx->pasid, 0,
+				SVAN_INV_CONTEXT_ALL);
+}
+
+/* The page table is about to be freed. */
+static void svan_context_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	svan_context_revoke(container_of(mn, struct svan_context, notifier));
+}
+
+static const struct mmu_notifier_ops svan_context_ops = {
+	.release = svan_context_release,
+	.clear_flush_young = svan_context_clear_flush_young,
+	.clear_young = svan_context_clear_young,
+	.test_young = svan_context_test_young,
+	.arch_invalidate_secondary_tlbs = svan_context_invalidate,
+};
+
+static void svan_context_fill(struct svan_context *ctx)
+{
+	struct svan_process_context *entry = ctx->entry;
+	u32 levels = pgtable_l5_enabled() ? 5 : 4;
+
+	entry->root = cpu_to_le64(__pa(ctx->mm->pgd));
+	entry->generation = cpu_to_le32(ctx->generation);
+	entry->location_table = cpu_to_le64(ctx->dev->contexts.locations_dma);
+	entry->location_entries = cpu_to_le32(SVAN_LOCATION_COUNT);
+	/* before the flags */
+	dma_wmb();
+	WRITE_ONCE(entry->flags,
+		   cpu_to_le32(SVAN_CTX_VALID |
+			       SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
+			       levels << SVAN_CTX_LEVELS_SHIFT));
+}
+
+static int svan_context_take_pasid(struct svan_context *ctx)
+{
+	struct svan_context_table *table = &ctx->dev->contexts;
+	int pasid;
+
+	pasid = ida_alloc_range(&table->pasids, 1, table->count - 1, GFP_KERNEL);
+	if (pasid < 0)
+		return pasid == -ENOSPC ? -ENOMEM : pasid;
+
+	ctx->pasid = pasid;
+	ctx->entry = &table->entries[pasid];
+	ctx->generation = ++table->generations[pasid];
+	return 0;
+}
+
+/**
+ * svan_context_create - let the device walk the page table of an mm
+ * @dev: the device
+ * @mm: the caller's own
+ *
+ * Return: the context, or an error pointer.
+ */
+struct svan_context *svan_context_create(struct svan_ib_dev *dev,
+					 struct mm_struct *mm)
+{
+	struct svan_context *ctx;
+	int err;
+
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+	if (!ctx)
+		return ERR_PTR(-ENOMEM);
+	ctx->dev = dev;
+	ctx->mm = mm;
+	ctx->young_flush = jiffies;
+	ctx->notifier.ops = &svan_context_ops;
+	err = svan_context_take_pasid(ctx);
+	if (err)
+		goto free_ctx;
+
+	mmgrab(mm);
+	err = mmu_notifier_register(&ctx->notifier, mm);
+	if (err)
+		goto free_pasid;
+	err = xa_err(xa_store(&dev->contexts.live, ctx->pasid, ctx, GFP_KERNEL));
+	if (err)
+		goto unregister;
+
+	svan_context_fill(ctx);
+	trace_svan_ib_context(&dev->ibdev, ctx, true);
+	return ctx;
+
+unregister:
+	mmu_notifier_unregister(&ctx->notifier, mm);
+free_pasid:
+	mmdrop(mm);
+	ida_free(&dev->contexts.pasids, ctx->pasid);
+free_ctx:
+	kfree(ctx);
+	return ERR_PTR(err);
+}
+
+/* No key names the context any more. */
+void svan_context_destroy(struct svan_context *ctx)
+{
+	struct svan_ib_dev *dev = ctx->dev;
+
+	trace_svan_ib_context(&dev->ibdev, ctx, false);
+	xa_erase(&dev->contexts.live, ctx->pasid);
+	svan_context_revoke(ctx);
+	mmu_notifier_unregister(&ctx->notifier, ctx->mm);
+	svan_prq_kick(dev);
+	mmdrop(ctx->mm);
+	ida_free(&dev->contexts.pasids, ctx->pasid);
+	kfree(ctx);
+}
+
+/* The mm of a PASID with mm_count up, or NULL. */
+struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid)
+{
+	struct mm_struct *mm = NULL;
+	struct svan_context *ctx;
+
+	xa_lock(&dev->contexts.live);
+	ctx = xa_load(&dev->contexts.live, pasid);
+	if (ctx && !READ_ONCE(ctx->gone)) {
+		mm = ctx->mm;
+		mmgrab(mm);
+	}
+	xa_unlock(&dev->contexts.live);
+	return mm;
+}
+
+bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
+			  struct mm_struct *mm)
+{
+	struct svan_context *ctx;
+	bool live;
+
+	xa_lock(&dev->contexts.live);
+	ctx = xa_load(&dev->contexts.live, pasid);
+	live = ctx && ctx->mm == mm && !READ_ONCE(ctx->gone);
+	xa_unlock(&dev->contexts.live);
+	return live;
+}
+
+u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid)
+{
+	struct svan_context *ctx;
+	u64 count;
+
+	xa_lock(&dev->contexts.live);
+	ctx = xa_load(&dev->contexts.live, pasid);
+	count = ctx ? atomic64_read(&ctx->invalidations) : 0;
+	xa_unlock(&dev->contexts.live);
+	return count;
+}
+
+/*
+ * One location table serves all contexts: how long a swap area takes does not
+ * depend on who asks.
+ */
+void svan_contexts_learned(struct svan_ib_dev *dev)
+{
+	__le64 *words = dev->contexts.locations;
+	struct svan_place place = {};
+	u32 i;
+
+	if (!words)
+		return;
+	for (i = 0; i < SVAN_LOCATION_COUNT; i++) {
+		svan_classify_location(i, &place);
+		WRITE_ONCE(words[i],
+			   cpu_to_le64(svan_mtt_absent(place.fault_class,
+						       svan_learn_get(dev, &place))));
+	}
+}
+
+static int svan_contexts_set_table(struct svan_ib_dev *dev, u32 count)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_CONTEXT_TABLE),
+		.context_table.addr = cpu_to_le64(count ? dev->contexts.dma : 0),
+		.context_table.count = cpu_to_le32(count),
+	};
+
+	return svan_cmd_exec(dev->sdev, &cmd, NULL);
+}
+
+static void svan_contexts_free(struct svan_ib_dev *dev)
+{
+	struct svan_context_table *table = &dev->contexts;
+	struct device *dma_dev = svan_ib_dma_device(dev);
+
+	if (table->locations)
+		dma_free_coherent(dma_dev, PAGE_SIZE, table->locations,
+				  table->locations_dma);
+	if (table->entries)
+		dma_free_coherent(dma_dev, table->count * sizeof(*table->entries),
+				  table->entries, table->dma);
+	kvfree(table->generations);
+	table->locations = NULL;
+	table->entries = NULL;
+	table->generations = NULL;
+}
+
+static int svan_contexts_alloc(struct svan_ib_dev *dev)
+{
+	struct svan_context_table *table = &dev->contexts;
+	struct device *dma_dev = svan_ib_dma_device(dev);
+
+	table->generations = kvcalloc(table->count,
+				      sizeof(*table->generations), GFP_KERNEL);
+	table->entries = dma_alloc_coherent(dma_dev,
+					    table->count * sizeof(*table->entries),
+					    &table->dma, GFP_KERNEL);
+	table->locations = dma_alloc_coherent(dma_dev, PAGE_SIZE,
+					      &table->locations_dma, GFP_KERNEL);
+	if (table->generations && table->entries && table->locations)
+		return 0;
+	svan_contexts_free(dev);
+	return -ENOMEM;
+}
+
+/**
+ * svan_contexts_init - give the device a process context table
+ * @dev: the device; does nothing if it serves no process keys
+ */
+int svan_contexts_init(struct svan_ib_dev *dev)
+{
+	struct svan_context_table *table = &dev->contexts;
+	int err;
+
+	BUILD_BUG_ON(SVAN_LOCATION_COUNT * sizeof(__le64) > PAGE_SIZE);
+	if (!dev->process_keys)
+		return 0;
+
+	table->count = min(le32_to_cpu(dev->caps->max_pasid) + 1,
+			   (u32)SVAN_PASID_COUNT);
+	err = svan_contexts_alloc(dev);
+	if (err)
+		return err;
+	svan_contexts_learned(dev);
+	err = svan_contexts_set_table(dev, table->count);
+	if (err)
+		svan_contexts_free(dev);
+	return err;
+}
+
+/* All contexts are gone. A device that clings to the table keeps the memory. */
+void svan_contexts_exit(struct svan_ib_dev *dev)
+{
+	struct svan_context_table *table = &dev->contexts;
+	int err;
+
+	WARN_ON(!xa_empty(&table->live));
+	xa_destroy(&table->live);
+	ida_destroy(&table->pasids);
+	if (!table->entries)
+		return;
+
+	err = svan_contexts_set_table(dev, 0);
+	if (err && err != -ENODEV) {
+		dev_err(&dev->ibdev.dev,
+			"the device keeps its process context table: error %d\n",
+			err);
+		return;
+	}
+	svan_contexts_free(dev);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The estimator at work: it learns from the faults that were served, and tells
+ * the device, through PENDING responses, absent entries and the location table.
+ */
+
+#include "svan_odp.h"
+
+/* how soon the location table follows what has been learned */
+#define SVAN_LEARN_INTERVAL	(HZ / 10)
+
+/**
+ * svan_learn_get - how long a page will take
+ * @dev: the device
+ * @place: where the page is
+ *
+ * Return: nanoseconds, 0 = unknown.
+ */
+u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place)
+{
+	struct svan_learn *learn = &dev->learn;
+	u64 ns;
+
+	spin_lock(&learn->lock);
+	ns = svan_est_get(&learn->est, place->fault_class, place->key);
+	spin_unlock(&learn->lock);
+	return ns;
+}
+
+/* The absent entry of a class, with the time it takes as a rule. */
+u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class)
+{
+	struct svan_place place = {
+		.fault_class = fault_class,
+		.key = SVAN_EST_ANY,
+	};
+
+	return svan_mtt_absent(fault_class, svan_learn_get(dev, &place));
+}
+
+/**
+ * svan_learn_add - learn from a page that has come
+ * @dev: the device
+ * @place: where it was
+ * @estimate: what had been said of it, ns
+ * @actual: how long it took, ns
+ */
+void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
+		    u64 estimate, u64 actual)
+{
+	struct svan_learn *learn = &dev->learn;
+
+	spin_lock(&learn->lock);
+	svan_est_add(&learn->est, place->fault_class, place->key, estimate,
+		     actual);
+	spin_unlock(&learn->lock);
+	if (dev->contexts.locations)
+		schedule_delayed_work(&learn->refresh, SVAN_LEARN_INTERVAL);
+}
+
+void svan_learn_reset(struct svan_ib_dev *dev)
+{
+	struct svan_learn *learn = &dev->learn;
+
+	spin_lock(&learn->lock);
+	svan_est_reset(&learn->est);
+	spin_unlock(&learn->lock);
+	svan_contexts_learned(dev);
+}
+
+void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile)
+{
+	spin_lock(&dev->learn.lock);
+	WRITE_ONCE(dev->learn.est.percentile, percentile);
+	spin_unlock(&dev->learn.lock);
+	svan_contexts_learned(dev);
+}
+
+static void svan_learn_refresh(struct work_struct *work)
+{
+	struct svan_ib_dev *dev = container_of(work, struct svan_ib_dev,
+					       learn.refresh.work);
+
+	svan_contexts_learned(dev);
+}
+
+void svan_learn_init(struct svan_ib_dev *dev)
+{
+	struct svan_learn *learn = &dev->learn;
+
+	spin_lock_init(&learn->lock);
+	INIT_DELAYED_WORK(&learn->refresh, svan_learn_refresh);
+	svan_est_reset(&learn->est);
+}
+
+/* Faults that are still under way may go on learning, to no effect. */
+void svan_learn_exit(struct svan_ib_dev *dev)
+{
+	disable_delayed_work_sync(&dev->learn.refresh);
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * svan_ib.ko: memory that is not pinned. Process contexts, on-demand keys, page
+ * requests, and what is known of the time pages take.
+ *
+ * Lifetimes: a fault can take for ever (userfaultfd, a dead file server), and
+ * nothing but another fault may wait for it. So what a fault needs is counted:
+ * the device (svan_prq.ref holds its memory, svan_prq.live says that there is
+ * hardware), the region (svan_odp.ref, svan_odp.gone) and the mm (mm_count; the
+ * address space itself only while it is being faulted in). Whoever takes one
+ * of them away marks it first and then wakes the faults that are stuck on it
+ * (svan_prq_kick()).
+ *
+ * Locks: see svan_ib.h.
+ */
+#ifndef SVAN_ODP_H
+#define SVAN_ODP_H
+
+#include <linux/kref.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rwsem.h>
+#include <linux/workqueue.h>
+#include <rdma/ib_umem_odp.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "svan_ib.h"
+
+/* ---- process contexts: context.c ---- */
+
+/**
+ * struct svan_context - an mm whose page table the device walks
+ * @notifier: of the mm; its callbacks take no lock
+ * @dev: the device
+ * @mm: mm_count is held
+ * @entry: in the process context table; the device writes `cached`
+ * @pasid: its index
+ * @generation: tells uses of the index apart
+ * @gone: the mm has been released, or the context is being destroyed
+ * @young_flush: jiffies of the last flush for the sake of accessed bits
+ * @invalidations: flushes that reached the device
+ */
+struct svan_context {
+	struct mmu_notifier notifier;
+	struct svan_ib_dev *dev;
+	struct mm_struct *mm;
+	struct svan_process_context *entry;
+	u32 pasid;
+	u32 generation;
+	bool gone;
+	unsigned long young_flush;
+	atomic64_t invalidations;
+};
+
+#define SVAN_MAX_INVALIDATIONS	2
+
+/* One store to SVAN_REG_INV_CONTEXT */
+struct svan_context_range {
+	u64 addr;
+	u32 log_pages;
+};
+
+int svan_contexts_init(struct svan_ib_dev *dev);
+void svan_contexts_exit(struct svan_ib_dev *dev);
+void svan_contexts_learned(struct svan_ib_dev *dev);
+struct svan_context *svan_context_create(struct svan_ib_dev *dev,
+					 struct mm_struct *mm);
+void svan_context_destroy(struct svan_context *ctx);
+struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid);
+u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid);
+bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
+			  struct mm_struct *mm);
+int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
+
+/* ---- tables that grow: radix.c ---- */
+
+/**
+ * struct svan_radix - translation table of an on-demand key
+ * @levels: at least 1
+ * @lock: growth; tables are found under RCU and stay until the end
+ * @tables: struct svan_mtt_table by number, of each level; 0 holds the leaves
+ * @root: bus address of the top table
+ * @count: tables there are
+ */
+struct svan_radix {
+	u8 levels;
+	struct mutex lock;
+	struct xarray tables[SVAN_MTT_MAX_LEVELS];
+	dma_addr_t root;
+	u32 count;
+};
+
+int svan_radix_init(struct svan_ib_dev *dev, struct svan_radix *radix,
+		    u64 pages);
+void svan_radix_destroy(struct svan_ib_dev *dev, struct svan_radix *radix);
+int svan_radix_grow(struct svan_ib_dev *dev, struct svan_radix *radix,
+		    u64 first, u64 last);
+void svan_radix_set(struct svan_ib_dev *dev, struct svan_radix *radix,
+		    u64 page, u64 entry);
+u64 svan_radix_get(struct svan_radix *radix, u64 page);
+bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
+		      u64 first, u64 last, u64 entry);
+
+/* ---- regions: odp.c, implicit.c ---- */
+
+/**
+ * struct svan_odp - a registered region whose pages come and go
+ * @ref: the region itself, faults and prefetches under way
+ * @dev: the device, valid while @gone is false or the caller holds it otherwise
+ * @mm: whose memory it is; mm_count is held
+ * @pd: for comparison only
+ * @kind: SVAN_KEY_ONDEMAND or SVAN_KEY_PROCESS
+ * @implicit: the whole address space, however it is served
+ * @writable: the key grants local or remote stores
+ * @key: its key, 0 before it has one
+ * @pasid: of the process context, or 0
+ * @iova: address of the first octet as the device sees it
+ * @start: the same in @mm
+ * @length: bytes
+ * @lock: written to set @gone; read while pages are entered
+ * @gone: deregistered: no pages are entered any more
+ * @radix: ONDEMAND: the table
+ * @umem: ONDEMAND: all of the region, or an implicit one's root
+ * @children: implicit ONDEMAND: struct ib_umem_odp by leaf table
+ * @children_lock: their creation
+ * @faults: pages that were faulted in for the device
+ * @invalidations: pages that were taken away from it
+ * @prefetches: pages that were prefetched
+ */
+struct svan_odp {
+	struct kref ref;
+	struct svan_ib_dev *dev;
+	struct mm_struct *mm;
+	const struct ib_pd *pd;
+	u8 kind;
+	bool implicit;
+	bool writable;
+	u32 key;
+	u32 pasid;
+	u64 iova;
+	u64 start;
+	u64 length;
+	struct rw_semaphore lock;
+	bool gone;
+	struct svan_radix radix;
+	struct ib_umem_odp *umem;
+	struct xarray children;
+	struct mutex children_lock;
+	atomic64_t faults;
+	atomic64_t invalidations;
+	atomic64_t prefetches;
+};
+
+struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
+			      u64 virt, int ib_access, struct ib_udata *udata);
+void svan_odp_dereg_mr(struct svan_ib_mr *mr);
+struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key);
+void svan_odp_put(struct svan_odp *odp);
+int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
+		   u32 *entered);
+bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length);
+u64 svan_odp_invalidations(struct svan_odp *odp);
+
+/* implicit.c */
+extern const struct mmu_interval_notifier_ops svan_odp_notifier_ops;
+struct ib_umem_odp *svan_odp_child(struct svan_odp *odp, u64 user);
+void svan_odp_release_children(struct svan_odp *odp);
+
+static inline unsigned long svan_odp_user_addr(const struct svan_odp *odp,
+					       u64 addr)
+{
+	return addr - odp->iova + odp->start;
+}
+
+/* ---- page requests: prq.c ---- */
+
+/* struct svan_page_request, copied once, in host order */
+struct svan_page_req {
+	u64 addr;
+	u64 entry;
+	u32 length;
+	u32 token;
+	u32 key;
+	u32 pasid;
+	u32 qpn;
+	u8 flags;
+	u8 level;
+	u8 attempt;
+};
+
+/**
+ * struct svan_place - where an absent page is
+ * @fault_class: enum svan_fault_class
+ * @key: the store, or SVAN_EST_ANY
+ */
+struct svan_place {
+	u32 fault_class;
+	u32 key;
+};
+
+/**
+ * struct svan_waiter - who may be stuck in a fault, for svan_prq_kick()
+ * @entry: in svan_prq.waiters
+ * @task: a worker
+ */
+struct svan_waiter {
+	struct list_head entry;
+	struct task_struct *task;
+};
+
+/**
+ * struct svan_fault - a page request that is being served
+ * @work: serves it, if it may take long
+ * @entry: in svan_prq.free, or in a list of the one drain that has it
+ * @waiter: who serves it in @work
+ * @prq: whose it is; counted while it is in use
+ * @req: what was asked for
+ * @use: how often the token has been used before
+ * @place: where the page was found to be
+ * @estimate: what was said of it, ns
+ * @start: when the request was taken from the queue
+ * @odp: the region, or NULL: a process key's may be gone
+ * @mm: whose memory it is, or NULL; mm_count is held
+ * @addr: the page in @mm
+ */
+struct svan_fault {
+	struct work_struct work;
+	struct list_head entry;
+	struct svan_waiter waiter;
+	struct svan_prq *prq;
+	struct svan_page_req req;
+	u32 use;
+	struct svan_place place;
+	u64 estimate;
+	ktime_t start;
+	struct svan_odp *odp;
+	struct mm_struct *mm;
+	unsigned long addr;
+};
+
+/* as many as may be held up by reclaim before requests are left waiting */
+#define SVAN_DRAINS	4
+
+/**
+ * struct svan_drain - takes requests from the ring and serves the quick ones
+ * @work: queued by the event
+ * @prq: whose it is
+ * @away: it is serving, the next event is for another one
+ */
+struct svan_drain {
+	struct work_struct work;
+	struct svan_prq *prq;
+	bool away;
+};
+
+/**
+ * struct svan_prq - the page request queue of a function
+ * @ref: the device's, one for each fault in use and each prefetch
+ * @dev: its memory is held, whether it is registered or not
+ * @handler: of the event
+ * @drains: take requests from the ring
+ * @drain_lock: @ci, @requests, @uses
+ * @lock: @live and what follows it
+ * @log_size: of the request ring; that of the responses is twice as large
+ * @ci: requests taken, free-running
+ * @requests: the device writes them
+ * @uses: how often each token has been used
+ * @requests_dma: bus address of @requests
+ * @responses_dma: bus address of @responses
+ * @faults: all there are
+ * @live: the device may be told something
+ * @starved: requests were left in the ring for want of a struct svan_fault
+ * @pi: responses written, free-running
+ * @responses: the device reads them
+ * @busy: tokens whose final answer is not written yet
+ * @free: faults that are idle
+ * @waiters: who can be kicked
+ * @pins: struct svan_pin, pages held for a moment
+ * @unpin: lets go of them
+ */
+struct svan_prq {
+	struct kref ref;
+	struct svan_ib_dev *dev;
+	struct svan_page_handler handler;
+	struct svan_drain drains[SVAN_DRAINS];
+	struct mutex drain_lock;	/* ci, requests, uses */
+	spinlock_t lock;		/* live and what follows it */
+	u8 log_size;
+	u32 ci;
+	struct svan_page_request *requests;
+	u32 *uses;
+	dma_addr_t requests_dma;
+	dma_addr_t responses_dma;
+	struct svan_fault *faults;
+
+	bool live;
+	bool starved;
+	u32 pi;
+	struct svan_page_response *responses;
+	unsigned long *busy;
+	struct list_head free;
+	struct list_head waiters;
+	struct list_head pins;
+	struct delayed_work unpin;
+};
+
+/* what faults and prefetches run on; it outlives the devices */
+extern struct workqueue_struct *svan_fault_wq;
+
+int svan_fault_wq_create(void);
+void svan_fault_wq_destroy(void);
+int svan_prq_create(struct svan_ib_dev *dev);
+void svan_prq_destroy(struct svan_ib_dev *dev);
+void svan_prq_put(struct svan_prq *prq);
+void svan_prq_pending(struct svan_fault *fault);
+void svan_prq_finish(struct svan_fault *fault, bool resolved);
+void svan_prq_release(struct svan_fault *fault);
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter);
+void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter);
+void svan_prq_kick(struct svan_ib_dev *dev);
+
+/* ---- serving them: fault.c ---- */
+
+#define SVAN_IN_WRITE	BIT(0)	/* for a store */
+#define SVAN_IN_NOWAIT	BIT(1)	/* neither for mmap_lock nor for data */
+#define SVAN_IN_NO_USER	BIT(2)	/* not for a userfaultfd */
+
+int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how);
+bool svan_fault_begin(struct svan_fault *fault);
+void svan_fault_serve(struct list_head *quick);
+void svan_fault_work(struct work_struct *work);
+
+/* ---- holding pages for a moment: pin.c ---- */
+
+int svan_pin_page(struct svan_prq *prq, struct mm_struct *mm,
+		  unsigned long addr, bool write);
+void svan_pins_init(struct svan_prq *prq);
+void svan_pins_exit(struct svan_prq *prq);
+
+/* ---- what a page waits for: classify.c ---- */
+
+void svan_classify(struct mm_struct *mm, unsigned long addr,
+		   const struct svan_page_req *req, struct svan_place *place);
+void svan_classify_entry(const struct svan_page_req *req,
+			 struct svan_place *place);
+void svan_classify_location(u32 location, struct svan_place *place);
+
+/* ---- what it takes: learn.c ---- */
+
+void svan_learn_init(struct svan_ib_dev *dev);
+void svan_learn_exit(struct svan_ib_dev *dev);
+void svan_learn_reset(struct svan_ib_dev *dev);
+u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place);
+void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
+		    u64 estimate, u64 actual);
+u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class);
+
+void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile);
+
+/* ---- ibv_advise_mr(): advise.c ---- */
+
+int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
+		      u32 flags, struct ib_sge *sg_list, u32 num_sge,
+		      struct uverbs_attr_bundle *attrs);
+
+/* ---- pages for diverted data: spare.c ---- */
+
+int svan_spare_init(struct svan_ib_dev *dev);
+void svan_spare_exit(struct svan_ib_dev *dev);
+
+/* ---- what a QP does with faults: policy.c ---- */
+
+extern const struct uapi_definition svan_ib_uapi_defs[];
+
+/* ---- debugfs.c ---- */
+
+#ifdef CONFIG_DEBUG_FS
+void svan_ib_debugfs_init(void);
+void svan_ib_debugfs_exit(void);
+void svan_ib_debugfs_add(struct svan_ib_dev *dev);
+void svan_ib_debugfs_del(struct svan_ib_dev *dev);
+#else
+static inline void svan_ib_debugfs_init(void) {}
+static inline void svan_ib_debugfs_exit(void) {}
+static inline void svan_ib_debugfs_add(struct svan_ib_dev *dev) {}
+static inline void svan_ib_debugfs_del(struct svan_ib_dev *dev) {}
+#endif
+
+#endif /* SVAN_ODP_H */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
+/*
+ * Methods of svan_ib.ko on standard verbs objects, called through the ioctl
+ * interface of ib_uverbs.
+ */
+#ifndef SVAN_USER_IOCTL_CMDS_H
+#define SVAN_USER_IOCTL_CMDS_H
+
+#include <linux/types.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+
+/* methods of UVERBS_OBJECT_QP */
+enum svan_ib_qp_methods {
+	SVAN_IB_METHOD_SET_FAULT_POLICY = (1U << UVERBS_ID_NS_SHIFT),
+	SVAN_IB_METHOD_QUERY_FAULT_POLICY,
+};
+
+/* attributes of both: the QP's handle, struct svan_ib_fault_policy in or out */
+enum svan_ib_fault_policy_attrs {
+	SVAN_IB_ATTR_FAULT_POLICY_QP = (1U << UVERBS_ID_NS_SHIFT),
+	SVAN_IB_ATTR_FAULT_POLICY,
+};
+
+/*
+ * What a QP does with transfers that meet an absent page: struct
+ * svan_fault_policy of svan/faults.h, in host byte order.
+ */
+struct svan_ib_fault_policy {
+	__u8 mode;			/* enum svan_fault_mode, not FAIL */
+	__u8 sources;			/* SVAN_ESTIMATE_* */
+	__u16 reserved0;
+	__u32 hold_max_us;
+	__u32 divert_max_us;
+	__u32 drop_max_us;
+	__u32 bound_us;
+	__u32 unknown_us;
+	__u32 hold_bytes;
+	__u32 divert_pages;
+};
+
+#endif /* SVAN_USER_IOCTL_CMDS_H */

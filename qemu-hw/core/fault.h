@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page faults: the requests of a function, who waits for them, and the memory
+ * that transfers wait in (PRM "Faults").
+ *
+ * A fault is what the driver is asked for, a wait is one transfer's interest in
+ * it. Waits for the same page share a fault; who waits is scheduled when the
+ * fault is over or when more is known about its length.
+ */
+#ifndef SVAN_CORE_FAULT_H
+#define SVAN_CORE_FAULT_H
+
+#include "core.h"
+
+typedef struct SvanFault SvanFault;
+
+typedef enum SvanWaitState {
+    SVAN_WAIT_NONE,
+    SVAN_WAIT_PENDING,
+    SVAN_WAIT_OVER,             /* worth another try */
+    SVAN_WAIT_FAILED,           /* the page will never come */
+} SvanWaitState;
+
+typedef struct SvanFaultWait {
+    SvanQp *qp;
+    SvanFault *fault;           /* PENDING without: waits for a free one */
+    SvanLink link;
+    SvanWaitState state;
+    bool news;                  /* the estimate has changed; the waiter's to clear */
+    uint8_t attempt;            /* how often `page` was gone again */
+    uint64_t page;              /* of the last fault */
+} SvanFaultWait;
+
+/* What is known about when a page comes. */
+typedef struct SvanEstimate {
+    bool known;                 /* if not, at counts for nothing */
+    bool answered;              /* PENDING has come, or never will */
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint64_t at;                /* ns, VM clock */
+} SvanEstimate;
+
+/*
+ * Wait for what qp->fn->absent tells. Without a page request queue the wait has
+ * failed at once. remote: the access came over the wire.
+ */
+void svan_fault_wait(SvanFaultWait *wait, bool remote);
+/* Waits for nothing any more; the state is NONE. */
+void svan_fault_leave(SvanFaultWait *wait);
+/* The access went well: the next fault of the page is the first again. */
+void svan_fault_forget(SvanFaultWait *wait);
+/* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */
+SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
+/* The same for what qp->fn->absent tells, before anybody waits for it. */
+SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
+/* Of the request, for traces; SVAN_NONE without one. */
+uint32_t svan_fault_token(const SvanFaultWait *wait);
+
+/* ---- the page request queue ---- */
+
+uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd);
+/* Every wait has failed. */
+void svan_prq_destroy(SvanFn *fn);
+void svan_prq_doorbell(SvanFn *fn, uint32_t value);     /* SVAN_REG_PRQ_DB */
+void svan_prr_doorbell(SvanFn *fn, uint32_t pi);        /* SVAN_REG_PRR_DB */
+/* Some responses and requests of the function at the head of the list. */
+SvanStep svan_fault_step(SvanCore *core);
+/* Out of service: nothing is written or read any more. */
+void svan_prq_stop(SvanFn *fn);
+
+/* ---- memory that packets wait in ---- */
+
+/* A packet that waits; its payload lies in the fault buffer or a spare page. */
+typedef struct SvanHeld {
+    struct SvanHeld *next;
+    uint32_t psn, psns;         /* what the request takes */
+    uint32_t len;               /* of the payload */
+    uint32_t spare;             /* page with the payload, SVAN_NONE: it is here */
+    uint32_t offset;            /* in that page */
+    uint8_t head[offsetof(SvanPkt, runs)];
+    uint8_t payload[];
+} SvanHeld;
+
+/* A copy in the fault buffer; NULL: no room. */
+SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt);
+/*
+ * A copy in a spare page; *page is the one that the last went to, SVAN_NONE at
+ * first. DONE; IDLE: no room; MISS.
+ */
+SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
+                     SvanHeld **out);
+void svan_held_free(SvanFn *fn, SvanHeld *held);
+/* The packet again. DONE, MISS, ERROR: the spare page is out of reach. */
+SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt);
+
+#define SVAN_HELD_OVERHEAD      64u     /* of a packet in the fault buffer */
+#define SVAN_MAX_SPARES         256u
+
+/* 4096-aligned bus addresses; none of the old ones is in use. false: no memory */
+bool svan_spares_set(SvanFn *fn, const uint64_t *pages, uint32_t count);
+bool svan_spares_in_use(const SvanFn *fn);
+void svan_spares_free(SvanFn *fn);
+
+/* ---- policies ---- */
+
+void svan_policy_default(struct svan_fault_policy *policy);
+bool svan_policy_ok(const struct svan_fault_policy *policy);
+
+#endif /* SVAN_CORE_FAULT_H */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory for packets that wait for a page: the fault buffer, which is the
+ * device's own, and the spare pages that the host has lent (PRM "Faults").
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault.h"
+#include "state.h"
+
+struct SvanSpares {
+    uint32_t count;
+    struct {
+        uint64_t bus;
+        uint32_t used;          /* octets, from the start on */
+        uint32_t refs;          /* packets that are in it */
+    } pages[];
+};
+
+static SvanHeld *held_new(const SvanPkt *pkt, uint32_t room)
+{
+    SvanHeld *held = malloc(sizeof(*held) + room);
+
+    if (held) {
+        held->next = NULL;
+        held->psn = pkt->psn;
+        held->psns = 1;
+        held->len = pkt->payload_len;
+        held->spare = SVAN_NONE;
+        memcpy(held->head, pkt, sizeof(held->head));
+    }
+    return held;
+}
+
+static void gather_payload(uint8_t *to, const SvanPkt *pkt)
+{
+    uint32_t left = pkt->payload_len;
+
+    for (uint32_t i = 0; i < pkt->num_runs && left; i++) {
+        uint32_t n = pkt->runs[i].len < left ? pkt->runs[i].len : left;
+
+        memcpy(to, pkt->runs[i].host, n);
+        to += n;
+        left -= n;
+    }
+}
+
+SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt)
+{
+    uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
+    SvanHeld *held;
+
+    if (size > fn->core->config.fault_buffer - fn->held_bytes) {
+        return NULL;
+    }
+    held = held_new(pkt, pkt->payload_len);
+    if (held) {
+        gather_payload(held->payload, pkt);
+        fn->held_bytes += size;
+        fn->stats.fault_held_bytes += pkt->payload_len;
+    }
+    return held;
+}
+
+/* A page with room for len octets: the last one used, or an empty one. */
+static uint32_t find_spare(const SvanSpares *spares, uint32_t page,
+                           uint32_t len)
+{
+    if (page < spares->count && spares->pages[page].refs &&
+        len <= SVAN_PAGE_SIZE - spares->pages[page].used) {
+        return page;
+    }
+    for (uint32_t i = 0; i < spares->count; i++) {
+        if (!spares->pages[i].refs) {
+            return i;
+        }
+    }
+    return SVAN_NONE;
+}
+
+SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
+                     SvanHeld **out)
+{
+    SvanSpares *spares = fn->spares;
+    uint32_t len = pkt->payload_len;
+    uint32_t to = spares ? find_spare(spares, *page, len) : SVAN_NONE;
+    uint32_t offset;
+    SvanStep step;
+    SvanHeld *held;
+    SvanMem mem;
+
+    if (!len || to == SVAN_NONE) {
+        return SVAN_STEP_IDLE;
+    }
+    offset = spares->pages[to].refs ? spares->pages[to].used : 0;
+    step = svan_map_bus(fn, spares->pages[to].bus + offset, len, true, &mem);
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
+    }
+    held = held_new(pkt, 0);
+    if (!held) {
+        return SVAN_STEP_IDLE;
+    }
+    gather_payload(mem.host, pkt);
+    svan_stored(fn, &mem);
+    held->spare = *page = to;
+    held->offset = offset;
+    spares->pages[to].used = offset + len;
+    spares->pages[to].refs++;
+    fn->stats.fault_diverted_bytes += len;
+    *out = held;
+    return SVAN_STEP_DONE;
+}
+
+void svan_held_free(SvanFn *fn, SvanHeld *held)
+{
+    if (held->spare == SVAN_NONE) {
+        fn->held_bytes -= SVAN_HELD_OVERHEAD + held->len;
+    } else {
+        fn->spares->pages[held->spare].refs--;
+    }
+    free(held);
+}
+
+SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt)
+{
+    SvanStep step = SVAN_STEP_DONE;
+
+    memcpy(pkt, held->head, sizeof(held->head));
+    pkt->num_runs = held->len ? 1 : 0;
+    if (held->spare != SVAN_NONE) {
+        step = svan_map_bus(fn, fn->spares->pages[held->spare].bus +
+                                held->offset, held->len, false, &pkt->runs[0]);
+    } else if (held->len) {
+        pkt->runs[0] = (SvanMem) { .host = held->payload, .len = held->len };
+    }
+    return step;
+}
+
+/* ---- the spare pages ---- */
+
+bool svan_spares_in_use(const SvanFn *fn)
+{
+    const SvanSpares *spares = fn->spares;
+
+    for (uint32_t i = 0; spares && i < spares->count; i++) {
+        if (spares->pages[i].refs) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool svan_spares_set(SvanFn *fn, const uint64_t *pages, uint32_t count)
+{
+    SvanSpares *spares = NULL;
+
+    if (count) {
+        spares = calloc(1, sizeof(*spares) + count * sizeof(spares->pages[0]));
+        if (!spares) {
+            return false;
+        }
+        spares->count = count;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        spares->pages[i].bus = pages[i];
+    }
+    svan_spares_free(fn);
+    fn->spares = spares;
+    return true;
+}
+
+void svan_spares_free(SvanFn *fn)
+{
+    free(fn->spares);
+    fn->spares = NULL;
+}
+
+void svan_save_spares(SvanFn *fn, SvanWriter *writer)
+{
+    uint32_t count = fn->spares ? fn->spares->count : 0;
+
+    svan_put_u32(writer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        svan_put_u64(writer, fn->spares->pages[i].bus);
+    }
+}
+
+bool svan_load_spares(SvanFn *fn, SvanReader *reader)
+{
+    uint64_t pages[SVAN_MAX_SPARES];
+    uint32_t count = svan_get_u32(reader);
+
+    if (count > SVAN_MAX_SPARES) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i] = svan_get_u64(reader);
+        if (pages[i] & SVAN_PAGE_MASK) {
+            return false;
+        }
+    }
+    return !reader->failed && svan_spares_set(fn, pages, count);
+}

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC responder at an absent page (PRM "Faults"): nothing of the request has been
+ * executed; the mode says what becomes of it and of what follows. Held packets
+ * are executed, in their order, when the page has come; whatever was dropped
+ * is asked for by a sequence NAK, or comes back after the RNR NAK's time.
+ */
+#include <string.h>
+
+#include "rc.h"
+
+static SvanRcFault *fault_of(SvanQp *qp)
+{
+    return &((SvanRc *)qp->priv)->fault;
+}
+
+static void trace_mode(const SvanQp *qp, uint8_t mode, uint64_t ns)
+{
+    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn,
+               svan_fault_token(&fault->wait), mode, ns);
+}
+
+/* ---- choosing ---- */
+
+static uint64_t remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
+{
+    uint64_t now = svan_now(qp->fn->core);
+
+    if (!estimate->known) {
+        return le32toh(qp->policy.unknown_us) * 1000ull;
+    }
+    return estimate->at > now ? estimate->at - now : 0;
+}
+
+/*
+ * A sequence NAK takes one of the requester's retries, of which we do not know
+ * the number: only one until something of it is executed.
+ */
+static bool may_call_back(const SvanRcFault *fault)
+{
+    return !fault->called_back;
+}
+
+/* AUTO: wait until more is known */
+static uint8_t choose(SvanQp *qp, const SvanEstimate *estimate)
+{
+    const struct svan_fault_policy *policy = &qp->policy;
+    uint64_t us = remaining_ns(qp, estimate) / 1000;
+
+    if (policy->mode != SVAN_FAULT_MODE_AUTO) {
+        return policy->mode;
+    }
+    if (!estimate->known && !estimate->answered) {
+        return SVAN_FAULT_MODE_AUTO;
+    }
+    if (us <= le32toh(policy->hold_max_us)) {
+        return SVAN_FAULT_MODE_HOLD;
+    }
+    if (us <= le32toh(policy->divert_max_us)) {
+        return SVAN_FAULT_MODE_DIVERT;
+    }
+    return us <= le32toh(policy->drop_max_us) &&
+           may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
+                                         SVAN_FAULT_MODE_RNR;
+}
+
+static void count_mode(SvanFn *fn, uint8_t mode)
+{
+    fn->stats.fault_hold += mode == SVAN_FAULT_MODE_HOLD;
+    fn->stats.fault_rnr += mode == SVAN_FAULT_MODE_RNR;
+    fn->stats.fault_divert += mode == SVAN_FAULT_MODE_DIVERT;
+    fn->stats.fault_drop += mode == SVAN_FAULT_MODE_DROP;
+    fn->stats.fault_fail += mode == SVAN_FAULT_MODE_FAIL;
+}
+
+/* ---- keeping packets ---- */
+
+static void release(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    while (fault->held) {
+        SvanHeld *held = fault->held;
+
+        fault->held = held->next;
+        svan_held_free(qp->fn, held);
+    }
+    fault->held_tail = &fault->held;
+    fault->held_bytes = 0;
+    fault->spares = 0;
+    fault->spare = SVAN_NONE;
+}
+
+static void discard(SvanQp *qp, const SvanPkt *pkt)
+{
+    fault_of(qp)->dropped = true;
+    qp->fn->stats.fault_dropped_packets++;
+    qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
+    svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+               SVAN_DROP_PAGE_ABSENT);
+}
+
+static void append(SvanQp *qp, SvanHeld *held, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    held->psns = pkt->opcode == SVAN_OP_READ_REQUEST ?
+                 svan_rc_packets(qp, pkt->dma_len) : 1;
+    fault->held_end = (held->psn + held->psns) & SVAN_PSN_MASK;
+    *fault->held_tail = held;
+    fault->held_tail = &held->next;
+}
+
+/* DONE: it is kept; IDLE: no room; MISS */
+static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint32_t limit = le32toh(qp->policy.hold_bytes);
+    SvanHeld *held;
+
+    if (pkt->payload_len > limit - fault->held_bytes ||
+        fault->held_bytes > limit) {
+        return SVAN_STEP_IDLE;
+    }
+    held = svan_hold(qp->fn, pkt);
+    if (!held) {
+        return SVAN_STEP_IDLE;
+    }
+    fault->held_bytes += pkt->payload_len;
+    append(qp, held, pkt);
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint32_t page = fault->spare;
+    SvanStep step;
+
+    if (fault->spares >= le32toh(qp->policy.divert_pages)) {
+        return SVAN_STEP_IDLE;
+    }
+    step = svan_divert(qp->fn, pkt, &fault->spare, held);
+    fault->spares += step == SVAN_STEP_DONE && fault->spare != page;
+    return step;
+}
+
+/*
+ * What carries no payload takes no spare page, but a little of the buffer; what
+ * finds no room in the buffer takes a spare page, if it may.
+ */
+static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
+{
+    SvanHeld *held;
+    SvanStep step;
+
+    if (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len) {
+        step = keep_in_buffer(qp, pkt);
+        if (step != SVAN_STEP_IDLE ||
+            qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+            return step;
+        }
+    }
+    step = keep_in_spare(qp, pkt, &held);
+    if (step == SVAN_STEP_DONE) {
+        append(qp, held, pkt);
+    }
+    return step;
+}
+
+/* From the fault buffer to spare pages, as far as they go. */
+static SvanStep move_to_spares(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    for (SvanHeld **at = &fault->held; *at; at = &(*at)->next) {
+        SvanHeld *old = *at, *new;
+        SvanPkt pkt;
+        SvanStep step;
+
+        if (old->spare != SVAN_NONE || !old->len) {
+            continue;
+        }
+        svan_held_packet(qp->fn, old, &pkt);
+        step = keep_in_spare(qp, &pkt, &new);
+        if (step != SVAN_STEP_DONE) {
+            return step == SVAN_STEP_MISS ? step : SVAN_STEP_DONE;
+        }
+        new->psns = old->psns;
+        new->next = old->next;
+        *at = new;
+        if (!new->next) {
+            fault->held_tail = &new->next;
+        }
+        fault->held_bytes -= old->len;
+        svan_held_free(qp->fn, old);
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- RNR NAK ---- */
+
+/* The code whose time covers ns, at least the QP's own; 9.7.5.2.8 */
+static uint8_t covering_code(const SvanQp *qp, uint64_t ns)
+{
+    uint64_t least = svan_rc_rnr_ns(qp->min_rnr_timer);
+    uint8_t code = 1;
+
+    ns = ns > least ? ns : least;
+    while (code < SVAN_AETH_VALUE_MASK && svan_rc_rnr_ns(code) < ns) {
+        code++;
+    }
+    return svan_rc_rnr_ns(code) < ns ? 0 : code;        /* 0: the longest */
+}
+
+static void send_rnr(SvanQp *qp, uint64_t ns)
+{
+    SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | covering_code(qp, ns) };
+
+    release(qp);
+    fault_of(qp)->nak_spent = true;
+    fault_of(qp)->dropped = true;
+    qp->fn->stats.rnr_nak_sent++;
+    svan_rc_record_nak(qp, &nak);
+}
+
+/* ---- modes ---- */
+
+/* The mode is known, the packets that are kept stay as they are. MISS or DONE */
+static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanStep step = SVAN_STEP_DONE;
+
+    if (mode == SVAN_FAULT_MODE_DIVERT) {
+        step = move_to_spares(qp);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    fault->mode = mode;
+    trace_mode(qp, mode, ns);
+    count_mode(qp->fn, mode);
+    if (mode == SVAN_FAULT_MODE_RNR) {
+        send_rnr(qp, ns);
+    } else if (mode == SVAN_FAULT_MODE_DROP) {
+        fault->dropped |= !!fault->held;
+        release(qp);
+    }
+    return step;
+}
+
+/* There is no room for the packet: the next best mode, which needs none. */
+static uint8_t without_room(SvanQp *qp, uint8_t mode)
+{
+    if (mode == SVAN_FAULT_MODE_AUTO ||
+        qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+        return mode;
+    }
+    return may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
+                                         SVAN_FAULT_MODE_RNR;
+}
+
+static void start_bound(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint64_t bound = le32toh(qp->policy.bound_us) * 1000ull;
+
+    if (bound) {
+        svan_timer_set(qp->fn->core, &fault->bound_timer,
+                       svan_now(qp->fn->core) + bound);
+    }
+}
+
+static bool keeps_packets(uint8_t mode)
+{
+    return mode == SVAN_FAULT_MODE_AUTO || mode == SVAN_FAULT_MODE_HOLD ||
+           mode == SVAN_FAULT_MODE_DIVERT;
+}
+
+static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    fault->active = true;
+    fault->mode = SVAN_FAULT_MODE_AUTO;
+    fault->nak_spent = false;
+    fault->dropped = false;
+    fault->opcode = pkt->opcode;
+    fault->since = svan_now(qp->fn->core);
+    fault->bound_fired = false;
+    start_bound(qp);
+}
+
+/* A held packet has met the next absent page: it stays at the head. */
+static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    svan_fault_wait(&fault->wait, true);
+    fault->nak_spent = false;
+    fault->opcode = pkt->opcode;
+    fault->mode = SVAN_FAULT_MODE_AUTO;
+    fault->bound_fired = false;
+    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
+    start_bound(qp);
+    return SVAN_STEP_AGAIN;
+}
+
+SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanEstimate estimate = svan_fault_expected(qp->fn, qp->policy.sources);
+    uint8_t mode = choose(qp, &estimate);
+    SvanStep step = SVAN_STEP_IDLE;
+
+    if (fault->replaying) {
+        return suspend_again(qp, pkt);
+    }
+    if (keeps_packets(mode)) {
+        step = keep(qp, pkt, mode);
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+        if (step == SVAN_STEP_IDLE) {
+            mode = without_room(qp, mode);
+        } else if (fault->spare != SVAN_NONE) {
+            mode = SVAN_FAULT_MODE_DIVERT;
+        }
+    }
+    fault_begins(qp, pkt);
+    if (step == SVAN_STEP_IDLE) {
+        discard(qp, pkt);
+    }
+    svan_fault_wait(&fault->wait, true);
+    fault->wait.news = mode == SVAN_FAULT_MODE_AUTO;
+    qp->fn->stats.page_faults_estimated += estimate.known;
+    svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, svan_fault_token(&fault->wait),
+               pkt->psn, qp->fn->absent.va);
+    svan_qp_schedule(qp);
+    return mode == SVAN_FAULT_MODE_AUTO ? SVAN_STEP_DONE :
+           enter_mode(qp, mode, remaining_ns(qp, &estimate));
+}
+
+/*
+ * A request that comes meanwhile. What is a duplicate of a kept one is nothing
+ * new; what lies behind a gap is dropped. The next in order is kept: after an
+ * RNR NAK it is the requester's next try.
+ */
+SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
+    uint32_t ahead = svan_rc_psn_sub(pkt->psn, epsn);
+    uint32_t kept = fault->held ? svan_rc_psn_sub(fault->held_end, epsn) : 0;
+    SvanStep step = SVAN_STEP_IDLE;
+
+    if (ahead < kept) {
+        qp->fn->stats.duplicate_request++;
+        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_DUPLICATE);
+        return SVAN_STEP_DONE;
+    }
+    if (ahead == kept) {
+        step = keep(qp, pkt, fault->mode);
+    }
+    if (step == SVAN_STEP_IDLE) {
+        discard(qp, pkt);
+    }
+    return step == SVAN_STEP_MISS ? step : SVAN_STEP_DONE;
+}
+
+/* ---- what the step does ---- */
+
+static void fault_ends(SvanQp *qp, SvanWaitState how)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanCore *core = qp->fn->core;
+
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, SVAN_NONE, how,
+               svan_now(core) - fault->since);
+    svan_timer_cancel(core, &fault->bound_timer);
+    svan_fault_leave(&fault->wait);
+    release(qp);
+    fault->active = false;
+    fault->bound_fired = false;
+}
+
+/* Everything kept is executed: ask for what is missing. */
+static void resume(SvanQp *qp)
+{
+    SvanRcNak nak = { .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ };
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcFault *fault = fault_of(qp);
+    bool call = fault->dropped && !fault->nak_spent && !resp->dead &&
+                may_call_back(fault);
+
+    svan_fault_forget(&fault->wait);
+    fault_ends(qp, SVAN_WAIT_OVER);
+    if (call) {
+        fault->called_back = true;
+        svan_rc_record_nak(qp, &nak);
+    }
+}
+
+/* One kept packet, or the end. */
+static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanHeld *held = fault->held;
+    SvanStep step;
+    SvanPkt pkt;
+
+    if (!held) {
+        resume(qp);
+        return SVAN_STEP_DONE;
+    }
+    if (!svan_rc_afford(budget, held->len)) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_held_packet(qp->fn, held, &pkt);
+    if (step == SVAN_STEP_DONE) {
+        fault->replaying = true;
+        step = svan_rc_rx_request(qp, &pkt);
+        fault->replaying = false;
+    }
+    if (step == SVAN_STEP_MISS || step == SVAN_STEP_BLOCKED) {
+        return step;
+    }
+    if (step == SVAN_STEP_AGAIN) {
+        return fault->wait.state == SVAN_WAIT_PENDING ? SVAN_STEP_IDLE : step;
+    }
+    fault->dropped |= step == SVAN_STEP_ERROR;
+    fault->held = held->next;
+    if (!fault->held) {
+        fault->held_tail = &fault->held;
+    }
+    if (held->spare == SVAN_NONE) {
+        fault->held_bytes -= held->len;
+    }
+    svan_held_free(qp->fn, held);
+    return SVAN_STEP_DONE;
+}
+
+/* It has taken longer than the requester may be kept without an answer. */
+static SvanStep fall_back(SvanQp *qp, const SvanEstimate *estimate)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint64_t ns = remaining_ns(qp, estimate);
+    uint64_t so_far = svan_now(qp->fn->core) - fault->since;
+
+    fault->bound_fired = false;
+    if (fault->nak_spent) {
+        fault->dropped |= !!fault->held;
+        release(qp);
+        return SVAN_STEP_DONE;
+    }
+    qp->fn->stats.fault_fallback++;
+    /* an estimate that was wrong already is no help: as long again */
+    return enter_mode(qp, SVAN_FAULT_MODE_RNR, ns > so_far ? ns : so_far);
+}
+
+/* The page is still awaited: is there a better mode now? */
+static SvanStep reconsider(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanEstimate estimate;
+    SvanStep step;
+    uint8_t mode;
+
+    if (!fault->wait.news && !fault->bound_fired) {
+        return SVAN_STEP_IDLE;
+    }
+    estimate = svan_fault_estimate(&fault->wait, qp->policy.sources);
+    if (fault->bound_fired) {
+        return fall_back(qp, &estimate);
+    }
+    mode = choose(qp, &estimate);
+    if (mode != fault->mode && !fault->nak_spent &&
+        mode != SVAN_FAULT_MODE_AUTO) {
+        step = enter_mode(qp, mode, remaining_ns(qp, &estimate));
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
+    fault->wait.news = false;
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep give_up(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    uint8_t opcode = fault->opcode;
+
+    trace_mode(qp, SVAN_FAULT_MODE_FAIL, 0);
+    count_mode(qp->fn, SVAN_FAULT_MODE_FAIL);
+    fault_ends(qp, SVAN_WAIT_FAILED);
+    return svan_rc_refuse_page(qp, opcode);
+}
+
+SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    if (!fault->active) {
+        return SVAN_STEP_IDLE;
+    }
+    if (((SvanRc *)qp->priv)->resp.dead) {
+        fault_ends(qp, SVAN_WAIT_FAILED);
+        return SVAN_STEP_DONE;
+    }
+    switch (fault->wait.state) {
+    case SVAN_WAIT_PENDING:
+        return reconsider(qp);
+    case SVAN_WAIT_FAILED:
+        return give_up(qp);
+    default:
+        return replay(qp, budget);
+    }
+}
+
+/* ---- life ---- */
+
+static void fire_bound(SvanTimer *timer)
+{
+    SvanRc *rc = svan_container(timer, SvanRc, fault.bound_timer);
+
+    rc->fault.bound_fired = true;
+    svan_qp_schedule(rc->qp);
+}
+
+void svan_rc_fault_init(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    memset(fault, 0, sizeof(*fault));
+    fault->wait.qp = qp;
+    fault->held_tail = &fault->held;
+    fault->spare = SVAN_NONE;
+    svan_fault_forget(&fault->wait);
+    svan_timer_init(&fault->bound_timer, fire_bound);
+}
+
+void svan_rc_fault_clear(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
+    svan_fault_leave(&fault->wait);
+    release(qp);
+    fault->active = false;
+    fault->bound_fired = false;
+}
