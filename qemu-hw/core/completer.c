@@ -269,7 +269,9 @@ static SvanStep place(SvanQp *qp, const Placement *at)
                            &syndrome);
     }
     if (step == SVAN_STEP_FAULT) {
-        /* dropped: it will be asked for again */
+        /* dropped: it will be asked for again, but the peer does answer */
+        req->retries = qp->retry_cnt;
+        req->implied = false;
         svan_fault_wait(&req->in_wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_DONE;

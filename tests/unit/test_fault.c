@@ -753,6 +753,36 @@ static void a_response_that_meets_an_absent_page(void **state)
     check_page(od, 7);
 }
 
+/* However often it is gone when the response comes: the peer does answer. */
+static void a_response_without_its_page_gives_retries_back(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
+        .rkey = 1,
+    };
+    SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
+
+    fill_pattern();
+    map_page(od, 7, true);
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    for (uint32_t i = 0; i < 5; i++) {
+        fake_advance(od->rc->fake, 10000000);   /* nothing came: try again */
+        fake_advance(od->rc->fake, 10000000);
+        unmap_page(od, 7, 0, 0);
+        rc_inject_run(od->rc, &response);
+        assert_int_equal(rc_priv(od->rc)->req.retries, 3);
+        assert_true(requested(od));
+        resolve(od);
+    }
+    assert_true(OD_STAT(od, local_ack_timeout_err) > 3);
+    rc_inject_run(od->rc, &response);
+    RC_SQ_DONE(od->rc, 0, SUCCESS);
+    check_page(od, 7);
+}
+
 static void a_page_that_is_gone_again_counts(void **state)
 {
     Od *od = *state;
@@ -986,6 +1016,7 @@ int main(void)
         OD_TEST(a_source_that_is_absent_suspends_the_requester),
         OD_TEST(a_source_that_never_comes),
         OD_TEST(a_response_that_meets_an_absent_page),
+        OD_TEST(a_response_without_its_page_gives_retries_back),
         OD_TEST(a_page_that_is_gone_again_counts),
         OD_TEST(a_protected_page_is_asked_for_and_refused),
         OD_TEST(responses_that_make_no_sense),
