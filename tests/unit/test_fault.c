@@ -783,6 +783,36 @@ static void a_response_without_its_page_gives_retries_back(void **state)
     check_page(od, 7);
 }
 
+/* Sent again it waits for its page, when the ACK comes after all. */
+static void an_acknowledged_packet_waits_for_no_page(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
+        .rkey = 1,
+    };
+
+    map_page(od, 7, true);
+    map_page(od, 8, true);
+    host_send(&od->rc->qp, &send);
+    send.addr = PAGE(8);
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    unmap_page(od, 7, 0, 0);
+    rc_skip_sent(od->rc);
+    fake_advance(od->rc->fake, 10000000);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    rc_inject_ack(od->rc, ACKED, PSN_OUT);
+    RC_SQ_DONE(od->rc, 0, SUCCESS);
+    RC_SENT(od->rc, SVAN_OP_WRITE_ONLY, PSN_OUT + 1);
+    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+    RC_NO_CQE(od->rc);
+    rc_inject_ack(od->rc, ACKED, PSN_OUT + 1);
+    RC_SQ_DONE(od->rc, 1, SUCCESS);
+}
+
 static void a_page_that_is_gone_again_counts(void **state)
 {
     Od *od = *state;
@@ -1017,6 +1047,7 @@ int main(void)
         OD_TEST(a_source_that_never_comes),
         OD_TEST(a_response_that_meets_an_absent_page),
         OD_TEST(a_response_without_its_page_gives_retries_back),
+        OD_TEST(an_acknowledged_packet_waits_for_no_page),
         OD_TEST(a_page_that_is_gone_again_counts),
         OD_TEST(a_protected_page_is_asked_for_and_refused),
         OD_TEST(responses_that_make_no_sense),
