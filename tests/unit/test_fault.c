@@ -994,6 +994,39 @@ static void a_full_table_of_faults_makes_wait(void **state)
     }
 }
 
+/* Who was woken because a fault is free, and needs none, wakes the next. */
+static void a_free_fault_is_passed_on(void **state)
+{
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    SvanFaultWait waits[(1u << PRQ_LOG) + 3];
+    uint32_t n = sizeof(waits) / sizeof(waits[0]);
+
+    memset(waits, 0, sizeof(waits));
+    for (uint32_t i = 0; i < n; i++) {
+        waits[i].qp = od->rc->core;
+        svan_fault_forget(&waits[i]);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
+        };
+        svan_fault_wait(&waits[i], true);
+    }
+    fake_run(od->rc->fake);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    svan_fault_leave(&waits[n - 3]);    /* its page is there */
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
+    fn->absent.va = 1 << 12;            /* it waits for the same as another */
+    svan_fault_wait(&waits[n - 2], true);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    assert_int_equal(waits[n - 1].state, SVAN_WAIT_OVER);
+    for (uint32_t i = 0; i < n; i++) {
+        svan_fault_leave(&waits[i]);
+    }
+}
+
 static void bad_commands(void **state)
 {
     Od *od = *state;
@@ -1057,6 +1090,7 @@ int main(void)
         OD_TEST(a_saved_suspension_after_an_rnr_nak),
         OD_TEST(misses_anywhere),
         OD_TEST(a_full_table_of_faults_makes_wait),
+        OD_TEST(a_free_fault_is_passed_on),
         OD_TEST(bad_commands),
     };
 
