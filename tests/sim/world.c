@@ -224,6 +224,9 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
         node->missed = page;
         return SVAN_DMA_MISS;
     }
+    if (node->world->mapped) {
+        node->world->mapped(node, page, for_write);
+    }
     *host = node->ram + offset;
     return SVAN_DMA_OK;
 }
@@ -423,6 +426,7 @@ static SvanCore *make_core(Node *node)
         .max_key = 256,
         .poll_ns = model->poll_ns,
         .max_rx_frames = model->max_rx_frames,
+        .fault_buffer = model->fault_buffer,
     };
 
     memcpy(config.mac, node->mac, 6);
