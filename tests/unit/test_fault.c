@@ -311,6 +311,94 @@ static void rnr_is_sent_once_for_a_page(void **state)
     assert_int_equal(OD_STAT(od, rnr_nak_sent), 1);
 }
 
+#define IS_RNR_NAK(pkt) \
+    (((pkt).syndrome & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK)
+
+static void set_room(Od *od, uint8_t mode, uint32_t hold_bytes)
+{
+    struct svan_fault_policy policy;
+
+    svan_policy_default(&policy);
+    policy.mode = mode;
+    policy.hold_bytes = htole32(hold_bytes);
+    policy.divert_pages = 0;
+    set_policy(od, &policy);
+}
+
+/* A requester without a timeout depends on it. */
+static void a_retry_that_finds_no_room_is_called_back(void **state)
+{
+    Od *od = *state;
+
+    set_room(od, SVAN_FAULT_MODE_RNR, 0);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 12);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    /* once more: the next time it is no sequence NAK, and no long wait */
+    unmap_page(od, 3, 0, 0);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 12);
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 9);
+    assert_int_equal(OD_STAT(od, rnr_nak_sent), 3);
+    write_page(od, PSN_IN, 3);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+static void what_trails_behind_an_rnr_nak_is_not_called_back(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    write_page(od, PSN_IN + 1, 3);      /* it was on its way */
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+static void what_follows_a_retry_without_room_is_called_back(void **state)
+{
+    Od *od = *state;
+
+    set_room(od, SVAN_FAULT_MODE_RNR, MTU);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    write_page(od, PSN_IN, 3);          /* kept */
+    write_page(od, PSN_IN + 1, 3);      /* dropped */
+    assert_true(requested(od));
+    resolve(od);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, NAK(PSN_SEQ));
+}
+
+static void past_the_bound_a_kept_retry_is_called_back(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    write_page(od, PSN_IN, 3);
+    assert_int_not_equal(host_fn(od->rc->host)->held_bytes, 0);
+    fake_advance(od->rc->fake, 21000000);
+    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    RC_SENT_NOTHING(od->rc);            /* one RNR NAK for a page */
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+}
+
 static void diverted_data_takes_spare_pages_alone(void **state)
 {
     Od *od = *state;
@@ -509,6 +597,41 @@ static void a_receive_buffer_that_is_absent(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* Its NAK is the only one, and what was kept behind it is forgotten. */
+static void a_kept_send_that_finds_no_receive(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_SEND_ONLY, PSN_IN, pattern, MTU);
+    Od *od = *state;
+    uint32_t all = od->rc->host->all_key;
+
+    fill_pattern();
+    od->rc->host->all_key = od->key;
+    host_recv(&od->rc->qp, PAGE(2), 4096);
+    od->rc->host->all_key = all;
+    for (uint32_t i = 0; i < 5; i++) {
+        pkt.psn = PSN_IN + i;
+        pkt.ack_req = true;
+        if (i != 3) {
+            rc_inject_run(od->rc, &pkt);
+        }
+    }
+    assert_true(requested(od));
+    resolve(od);
+    RC_RQ_DONE(od->rc, 0, RECV, SUCCESS);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    assert_int_equal(od->rc->pkt.psn, (PSN_IN + 1) & SVAN_PSN_MASK);
+    RC_SENT_NOTHING(od->rc);
+    assert_int_equal(OD_STAT(od, out_of_buffer), 1);
+    assert_int_equal(OD_STAT(od, out_of_sequence), 0);
+    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    host_recv(&od->rc->qp, od->rc->buffer, 4096);
+    pkt.psn = PSN_IN + 1;
+    rc_inject_run(od->rc, &pkt);
+    RC_RQ_DONE(od->rc, 1, RECV, SUCCESS);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
+}
+
 static void a_receive_buffer_that_never_comes(void **state)
 {
     SvanPkt pkt = rc_pkt(SVAN_OP_SEND_ONLY, PSN_IN, pattern, MTU);
@@ -630,6 +753,66 @@ static void a_response_that_meets_an_absent_page(void **state)
     check_page(od, 7);
 }
 
+/* However often it is gone when the response comes: the peer does answer. */
+static void a_response_without_its_page_gives_retries_back(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
+        .rkey = 1,
+    };
+    SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
+
+    fill_pattern();
+    map_page(od, 7, true);
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    for (uint32_t i = 0; i < 5; i++) {
+        fake_advance(od->rc->fake, 10000000);   /* nothing came: try again */
+        fake_advance(od->rc->fake, 10000000);
+        unmap_page(od, 7, 0, 0);
+        rc_inject_run(od->rc, &response);
+        assert_int_equal(rc_priv(od->rc)->req.retries, 3);
+        assert_true(requested(od));
+        resolve(od);
+    }
+    assert_true(OD_STAT(od, local_ack_timeout_err) > 3);
+    rc_inject_run(od->rc, &response);
+    RC_SQ_DONE(od->rc, 0, SUCCESS);
+    check_page(od, 7);
+}
+
+/* Sent again it waits for its page, when the ACK comes after all. */
+static void an_acknowledged_packet_waits_for_no_page(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
+        .rkey = 1,
+    };
+
+    map_page(od, 7, true);
+    map_page(od, 8, true);
+    host_send(&od->rc->qp, &send);
+    send.addr = PAGE(8);
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    unmap_page(od, 7, 0, 0);
+    rc_skip_sent(od->rc);
+    fake_advance(od->rc->fake, 10000000);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    rc_inject_ack(od->rc, ACKED, PSN_OUT);
+    RC_SQ_DONE(od->rc, 0, SUCCESS);
+    RC_SENT(od->rc, SVAN_OP_WRITE_ONLY, PSN_OUT + 1);
+    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+    RC_NO_CQE(od->rc);
+    rc_inject_ack(od->rc, ACKED, PSN_OUT + 1);
+    RC_SQ_DONE(od->rc, 1, SUCCESS);
+}
+
 static void a_page_that_is_gone_again_counts(void **state)
 {
     Od *od = *state;
@@ -726,6 +909,40 @@ static void a_saved_suspension_is_taken_up_again(void **state)
     resolve(od);
     check_page(od, 3);
     assert_int_equal(OD_STAT(od, page_responses_bad), 0);
+}
+
+static void restored(Od *od)
+{
+    assert_true(fake_restore(od->rc->fake));
+    od->rc->core = svan_qp_get(host_fn(od->rc->host), od->rc->qp.qpn);
+    fake_run(od->rc->fake);
+}
+
+/* It is asked to come again only if it has come since the RNR NAK. */
+static void a_saved_suspension_after_an_rnr_nak(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    restored(od);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    write_page(od, PSN_IN, 3);
+    restored(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    write_page(od, PSN_IN, 3);
+    restored(od);                       /* a second one would cost a retry */
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 9);
+    assert_true(requested(od));
+    resolve(od);
+    write_page(od, PSN_IN, 3);
+    check_page(od, 3);
 }
 
 /* Every map misses once: nothing is done twice, nothing is lost. */
@@ -836,6 +1053,39 @@ static void bad_injections(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* Who was woken because a fault is free, and needs none, wakes the next. */
+static void a_free_fault_is_passed_on(void **state)
+{
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    SvanFaultWait waits[(1u << PRQ_LOG) + 3];
+    uint32_t n = sizeof(waits) / sizeof(waits[0]);
+
+    memset(waits, 0, sizeof(waits));
+    for (uint32_t i = 0; i < n; i++) {
+        waits[i].qp = od->rc->core;
+        svan_fault_forget(&waits[i]);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
+        };
+        svan_fault_wait(&waits[i], true);
+    }
+    fake_run(od->rc->fake);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    svan_fault_leave(&waits[n - 3]);    /* its page is there */
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
+    fn->absent.va = 1 << 12;            /* it waits for the same as another */
+    svan_fault_wait(&waits[n - 2], true);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    assert_int_equal(waits[n - 1].state, SVAN_WAIT_OVER);
+    for (uint32_t i = 0; i < n; i++) {
+        svan_fault_leave(&waits[i]);
+    }
+}
+
 static void bad_commands(void **state)
 {
     Od *od = *state;
@@ -868,6 +1118,10 @@ int main(void)
         OD_TEST(a_kept_packet_may_meet_the_next_page),
         OD_TEST(rnr_covers_the_estimate),
         OD_TEST(rnr_is_sent_once_for_a_page),
+        OD_TEST(a_retry_that_finds_no_room_is_called_back),
+        OD_TEST(what_trails_behind_an_rnr_nak_is_not_called_back),
+        OD_TEST(what_follows_a_retry_without_room_is_called_back),
+        OD_TEST(past_the_bound_a_kept_retry_is_called_back),
         OD_TEST(diverted_data_takes_spare_pages_alone),
         OD_TEST(an_estimate_moves_what_is_held_to_spare_pages),
         OD_TEST(dropped_data_is_called_back_once),
@@ -877,22 +1131,27 @@ int main(void)
         OD_TEST(sources_can_be_switched_off),
         OD_TEST(a_full_buffer_diverts_then_drops),
         OD_TEST(a_receive_buffer_that_is_absent),
+        OD_TEST(a_kept_send_that_finds_no_receive),
         OD_TEST(a_receive_buffer_that_never_comes),
         OD_TEST(an_atomic_is_executed_once),
         OD_TEST(a_read_waits_for_its_source),
         OD_TEST(a_source_that_is_absent_suspends_the_requester),
         OD_TEST(a_source_that_never_comes),
         OD_TEST(a_response_that_meets_an_absent_page),
+        OD_TEST(a_response_without_its_page_gives_retries_back),
+        OD_TEST(an_acknowledged_packet_waits_for_no_page),
         OD_TEST(a_page_that_is_gone_again_counts),
         OD_TEST(a_protected_page_is_asked_for_and_refused),
         OD_TEST(responses_that_make_no_sense),
         OD_TEST(without_a_queue_a_page_never_comes),
         OD_TEST(a_reset_forgets_what_was_kept),
         OD_TEST(a_saved_suspension_is_taken_up_again),
+        OD_TEST(a_saved_suspension_after_an_rnr_nak),
         OD_TEST(misses_anywhere),
         OD_TEST(a_full_table_of_faults_makes_wait),
         OD_TEST(injected_faults_take_their_time),
         OD_TEST(bad_injections),
+        OD_TEST(a_free_fault_is_passed_on),
         OD_TEST(bad_commands),
     };
 
