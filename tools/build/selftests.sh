@@ -5,6 +5,7 @@
 #
 #   OUT        where programs go
 #   INCLUDE    include/ of this checkout
+#   PROVIDER   build/provider, for the direct verbs
 #   KSELFTEST  the folder of kselftest_harness.h, of the guest's kernel
 
 . "$(dirname "$0")/lib.sh"
@@ -14,5 +15,6 @@ step "building the selftests"
 mkdir -p "$SVAN_BUILD/selftests"
 logged selftests "$SVAN_TOP/tools/build/in-root" make -C "$SVAN_TOP/tests/selftests" \
 	-j "$SVAN_JOBS" OUT="$SVAN_BUILD/selftests" INCLUDE="$SVAN_TOP/include" \
+	PROVIDER="$SVAN_BUILD/provider" \
 	KSELFTEST="$SVAN_BUILD/linux/tools/testing/selftests" all
 grep -E 'warning:' "$SVAN_LOGS/selftests.log" >&2 || true
