@@ -35,6 +35,7 @@ static bool swap_on(void)
 {
 	return !system("exec >/dev/null 2>&1; grep -q zram /proc/swaps && exit;"
 		       "modprobe zram num_devices=1 &&"
+		       "echo 1 >/sys/block/zram0/reset &&"
 		       "echo " ZRAM_SIZE " >/sys/block/zram0/disksize &&"
 		       "mkswap /dev/zram0 && swapon /dev/zram0");
 }
@@ -81,7 +82,8 @@ static void limit_prepare(struct torture *t)
 		mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	mkdir(CGROUP, 0755);
-	t->has_limit = !access(CGROUP "/memory.max", W_OK);
+	/* one that was killed may have left its own */
+	t->has_limit = !write_file(CGROUP "/memory.max", "max");
 	if (t->has_limit)
 		enter_cgroup(CGROUP);
 	else
