@@ -127,7 +127,7 @@ $(provider): $(user_src) | root
 	@tools/build/provider.sh
 	@mkdir -p $(@D) && touch $@
 
-build/stamp/selftests: $(self_src) | root
+build/stamp/selftests: $(self_src) $(provider) | root
 	@tools/build/selftests.sh
 	@mkdir -p $(@D) && touch $@
 

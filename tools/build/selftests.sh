@@ -6,6 +6,7 @@
 #
 #   OUT        where programs go
 #   INCLUDE    include/ of this checkout
+#   PROVIDER   build/provider, for the direct verbs
 #   KSELFTEST  the folder of kselftest_harness.h, of the guest's kernel
 
 . "$(dirname "$0")/lib.sh"
@@ -18,6 +19,7 @@ programs() {
 	mkdir -p "$SVAN_BUILD/$1"
 	logged "$1" "$SVAN_TOP/tools/build/in-root" make -C "$SVAN_TOP/$2" \
 		-j "$SVAN_JOBS" OUT="$SVAN_BUILD/$1" INCLUDE="$SVAN_TOP/include" \
+		PROVIDER="$SVAN_BUILD/provider" \
 		KSELFTEST="$SVAN_BUILD/linux/tools/testing/selftests" all
 	grep -E 'warning:' "$SVAN_LOGS/$1.log" >&2 || true
 }

@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * On-demand and process keys at their edges: addresses that cannot be, keys of
+ * others, advice, policies, pages that come too late, and an owner who is stopped.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common.h"
+#include "demand.h"
+#include "kselftest_harness.h"
+
+#define LIMIT		300
+#define AREA		65536u
+
+FIXTURE(edge)
+{
+	struct pair pair;
+	struct conn conn;
+	struct ibv_mr *all[2];
+};
+
+static int reconnect(FIXTURE_DATA(edge) *self)
+{
+	int ret;
+
+	pair_destroy(&self->pair);
+	ret = pair_create(&self->pair, &ep_defaults);
+	return ret ? ret : pair_connect(&self->pair, &self->conn);
+}
+
+FIXTURE_SETUP(edge)
+{
+	int i;
+
+	self->conn = conn_defaults;
+	ASSERT_EQ(0, pair_open(&self->pair, false, AREA));
+	for (i = 0; i < 2; i++) {
+		self->all[i] = demand_reg(self->pair.node[i].pd, NULL, SIZE_MAX,
+					  ACCESS_ALL);
+		ASSERT_NE(NULL, self->all[i]);
+	}
+	ASSERT_EQ(0, reconnect(self));
+}
+
+FIXTURE_TEARDOWN(edge)
+{
+	EXPECT_EQ(0, pair_sound(&self->pair));
+	pair_destroy(&self->pair);
+	EXPECT_EQ(0, ibv_dereg_mr(self->all[0]));
+	EXPECT_EQ(0, ibv_dereg_mr(self->all[1]));
+	pair_close(&self->pair);
+}
+
+/* An operation of ep[0], whose own memory is pinned where it is not named. */
+static int run(FIXTURE_DATA(edge) *self, struct op op)
+{
+	struct area *area = op.opcode == IBV_WR_RDMA_WRITE ?
+			    &self->pair.out[0] : &self->pair.in[0];
+
+	if (!op.lkey) {
+		op.local = area->data;
+		op.lkey = area->mr->lkey;
+	}
+	return op_run(&self->pair.ep[0], &self->pair.ep[1], &op, NULL);
+}
+
+/* ---- addresses ---- */
+
+static const struct {
+	uint64_t addr;
+	uint32_t length;
+} bad_ranges[] = {
+	{ 0, 64 },
+	{ 0x7ffffffff000, 64 },			/* the last page below 2^47 */
+	{ 0x7fffffffefc0, 4096 },
+	{ 0x800000000000, 64 },
+	{ 0x7fffffffffc0, 4096 },		/* across */
+	{ 1ull << 56, 64 },
+	{ (1ull << 56) - 32, 64 },
+	{ 0x8000000000000000, 64 },
+	{ 0xffff800000000000, 64 },		/* the kernel's half */
+	{ 0xffff888000000000, 64 },
+	{ 0xffffffff81000000, 64 },
+	{ 0xffffffffff600000, 64 },		/* vsyscall */
+	{ 0xffffffffffffffc0, 64 },
+	{ 0xffffffffffffffe0, 64 },		/* wraps */
+	{ 0xffffffffffffff00, 65536 },
+};
+
+TEST_F_TIMEOUT(edge, bad_addresses, LIMIT)
+{
+	unsigned int i, w;
+
+	for (i = 0; i < ARRAY_SIZE(bad_ranges); i++) {
+		struct op op = { .length = bad_ranges[i].length };
+
+		for (w = 0; w < 2; w++) {
+			op.opcode = w ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ;
+			op.remote = (void *)bad_ranges[i].addr;
+			op.rkey = self->all[1]->rkey;
+			op.lkey = 0;
+			EXPECT_EQ(IBV_WC_REM_ACCESS_ERR, run(self, op))
+				TH_LOG("remote %p of %u, opcode %d", op.remote,
+				       op.length, op.opcode);
+			ASSERT_EQ(0, reconnect(self));
+
+			op.local = op.remote;
+			op.lkey = self->all[0]->lkey;
+			op.remote = self->pair.in[1].data;
+			op.rkey = self->pair.in[1].mr->rkey;
+			EXPECT_EQ(IBV_WC_LOC_PROT_ERR, run(self, op))
+				TH_LOG("local %p of %u, opcode %d", op.local,
+				       op.length, op.opcode);
+			ASSERT_EQ(0, reconnect(self));
+		}
+	}
+}
+
+/* Such a region may be had, as it may name anything; its memory may not. */
+TEST_F_TIMEOUT(edge, bad_regions, LIMIT)
+{
+	struct ibv_pd *pd = self->pair.node[1].pd;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_ranges); i++) {
+		struct op op = {
+			.opcode = IBV_WR_RDMA_WRITE,
+			.remote = (void *)bad_ranges[i].addr,
+			.length = bad_ranges[i].length,
+		};
+		struct ibv_mr *mr = demand_reg(pd, op.remote, op.length,
+					       ACCESS_ALL);
+
+		if (!mr)
+			continue;
+		op.rkey = mr->rkey;
+		EXPECT_EQ(IBV_WC_REM_ACCESS_ERR, run(self, op))
+			TH_LOG("region at %p", op.remote);
+		ASSERT_EQ(0, ibv_dereg_mr(mr));
+		ASSERT_EQ(0, reconnect(self));
+	}
+	/* not everything, and not nothing */
+	ASSERT_EQ(NULL, demand_reg(pd, (void *)4096, SIZE_MAX, ACCESS_ALL));
+	ASSERT_EQ(NULL, demand_reg(pd, self->pair.in[1].data, 0, ACCESS_ALL));
+}
+
+/* ---- bounds of an on-demand key ---- */
+
+TEST_F_TIMEOUT(edge, bounds, LIMIT)
+{
+	static const struct {
+		int from;
+		uint32_t length;
+		bool good;
+	} cases[] = {
+		{ 100, 5000, true }, { 5099, 1, true }, { 99, 10, false },
+		{ 99, 1, false }, { 5090, 11, false }, { 5100, 1, false },
+		{ 100, 5001, false }, { 4096, 1004, true },
+	};
+	struct ibv_mr *mr;
+	struct mem mem;
+	unsigned int i;
+
+	ASSERT_EQ(0, mem_map(&mem, MEM_ANON, 4 * PAGE));
+	mr = demand_reg(self->pair.node[1].pd, mem.map + 100, 5000, ACCESS_ALL);
+	ASSERT_NE(NULL, mr);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct op op = {
+			.opcode = IBV_WR_RDMA_WRITE,
+			.remote = mem.map + cases[i].from,
+			.rkey = mr->rkey,
+			.length = cases[i].length,
+		};
+
+		EXPECT_EQ(cases[i].good ? 0 : IBV_WC_REM_ACCESS_ERR,
+			  run(self, op)) TH_LOG("case %u", i);
+		if (!cases[i].good)
+			ASSERT_EQ(0, reconnect(self));
+	}
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	mem_unmap(&mem);
+}
+
+/* ---- somebody else's key ---- */
+
+TEST_F_TIMEOUT(edge, keys_of_others, LIMIT)
+{
+	struct op op = { .opcode = IBV_WR_RDMA_WRITE, .length = 64 };
+
+	/* ep[1] serves with a key of ep[0]'s context */
+	op.remote = self->pair.in[0].data;
+	op.rkey = self->all[0]->rkey;
+	ASSERT_EQ(IBV_WC_REM_ACCESS_ERR, run(self, op));
+	ASSERT_EQ(0, reconnect(self));
+	/* ep[0] sends with a key of ep[1]'s context */
+	op.local = self->pair.out[0].data;
+	op.lkey = self->all[1]->lkey;
+	op.remote = self->pair.in[1].data;
+	op.rkey = self->all[1]->rkey;
+	ASSERT_EQ(IBV_WC_LOC_PROT_ERR, run(self, op));
+	ASSERT_EQ(0, reconnect(self));
+	/* and one that is no more */
+	op.lkey = 0;
+	ASSERT_EQ(0, run(self, op));
+	ASSERT_EQ(0, ibv_dereg_mr(self->all[1]));
+	ASSERT_EQ(IBV_WC_REM_ACCESS_ERR, run(self, op));
+	ASSERT_EQ(0, reconnect(self));
+	self->all[1] = demand_reg(self->pair.node[1].pd, NULL, SIZE_MAX,
+				  ACCESS_ALL);
+	ASSERT_NE(NULL, self->all[1]);
+}
+
+/* ---- advice ---- */
+
+static int advise(struct ibv_mr *mr, int advice, int flags, void *addr,
+		  uint32_t length)
+{
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)addr,
+		.length = length,
+		.lkey = mr->lkey,
+	};
+
+	return ibv_advise_mr(mr->pd, advice, flags, &sge, 1);
+}
+
+#define ADVISED		(32 * PAGE)
+
+/* Page requests of a WRITE to all of it. */
+static int64_t write_requests(FIXTURE_DATA(edge) *self, struct ibv_mr *mr,
+			      void *at)
+{
+	struct op op = { .opcode = IBV_WR_RDMA_WRITE, .remote = at,
+			 .rkey = mr->rkey, .length = AREA };
+	uint64_t before = counter_of(LOCAL, "page_requests");
+
+	if (run(self, op) || memcmp(at, self->pair.out[0].data, AREA))
+		return -1;
+	return counter_of(LOCAL, "page_requests") - before;
+}
+
+TEST_F_TIMEOUT(edge, prefetch, LIMIT)
+{
+	struct ibv_pd *pd = self->pair.node[1].pd;
+	struct ibv_mr *mr;
+	struct mem mem;
+	int implicit;
+
+	for (implicit = 0; implicit < 2; implicit++) {
+		ASSERT_EQ(0, mem_map(&mem, MEM_ANON, ADVISED));
+		mr = implicit ? self->all[1] :
+		     demand_reg(pd, mem.map, ADVISED, ACCESS_ALL);
+		ASSERT_NE(NULL, mr);
+		/* nothing is there, and this does not change it */
+		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
+		ASSERT_LT(0, write_requests(self, mr, mem.map));
+		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
+		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
+		ASSERT_EQ(0, write_requests(self, mr, mem.map))
+			TH_LOG("implicit %d", implicit);
+		/* for reading: the zero page is replaced on the first store */
+		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
+		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH,
+				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
+		ASSERT_LT(0, write_requests(self, mr, mem.map));
+		/* without waiting: it comes about in time */
+		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
+		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0,
+				    mem.map, AREA));
+		usleep(300000);
+		ASSERT_EQ(0, write_requests(self, mr, mem.map));
+		if (!implicit)
+			ASSERT_EQ(0, ibv_dereg_mr(mr));
+		mem_unmap(&mem);
+	}
+}
+
+TEST_F_TIMEOUT(edge, prefetch_no_fault, LIMIT)
+{
+	struct ibv_mr *mr;
+	struct mem mem;
+
+	ASSERT_EQ(0, mem_map(&mem, MEM_ANON, ADVISED));
+	memset(mem.map, 1, ADVISED);
+	mr = demand_reg(self->pair.node[1].pd, mem.map, ADVISED, ACCESS_ALL);
+	ASSERT_NE(NULL, mr);
+	ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+			    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, ADVISED));
+	ASSERT_EQ(0, write_requests(self, mr, mem.map));
+	ASSERT_EQ(0, ibv_dereg_mr(mr));
+	mem_unmap(&mem);
+}
+
+TEST_F_TIMEOUT(edge, bad_advice, LIMIT)
+{
+	const int now = IBV_ADVISE_MR_FLAG_FLUSH;
+	struct ibv_mr *mr, *ro, *other, lost;
+	struct mem mem;
+
+	ASSERT_EQ(0, mem_map(&mem, MEM_ANON, 4 * PAGE));
+	mr = demand_reg(self->pair.node[1].pd, mem.map, 2 * PAGE, ACCESS_ALL);
+	ro = demand_reg(self->pair.node[1].pd, mem.map, 2 * PAGE,
+			IBV_ACCESS_REMOTE_READ);
+	other = demand_reg(self->pair.node[0].pd, mem.map, PAGE, ACCESS_ALL);
+	ASSERT_TRUE(mr && ro && other);
+	EXPECT_EQ(EFAULT, advise(mr, 0, now, mem.map + PAGE, 2 * PAGE));
+	EXPECT_EQ(EFAULT, advise(mr, 0, now, mem.map - 1, 2));
+	EXPECT_EQ(EPERM, advise(ro, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, now,
+				mem.map, PAGE));
+	EXPECT_EQ(0, advise(ro, 0, now, mem.map, PAGE));
+	lost = *mr;
+	lost.lkey += 0x77;
+	EXPECT_NE(0, advise(&lost, 0, now, mem.map, PAGE));
+	lost = *other;
+	lost.pd = self->pair.node[1].pd;
+	EXPECT_NE(0, advise(&lost, 0, now, mem.map, PAGE));
+	/* the mapping has gone: nothing comes, and that is said */
+	munmap(mem.map, mem.length);
+	EXPECT_EQ(EFAULT, advise(mr, 0, now, mem.map, PAGE));
+	EXPECT_EQ(EFAULT, advise(self->all[1], 0, now, mem.map, PAGE));
+	EXPECT_EQ(0, advise(mr, 0, 0, mem.map, PAGE));
+	/* advice under way does not hold up the end of its region */
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+	EXPECT_EQ(0, ibv_dereg_mr(ro));
+	EXPECT_EQ(0, ibv_dereg_mr(other));
+}
+
+/* ---- policies ---- */
+
+TEST_F_TIMEOUT(edge, policy, LIMIT)
+{
+	struct svandv_fault_policy policy, seen;
+	struct ibv_qp *qp = self->pair.ep[1].qp;
+	int mode;
+
+	ASSERT_EQ(0, svandv_query_fault_policy(qp, &policy));
+	for (mode = SVANDV_FAULT_AUTO; mode <= SVANDV_FAULT_DROP; mode++) {
+		policy.mode = mode;
+		policy.hold_max_us = 1000 + mode;
+		policy.divert_max_us = 2000 + mode;
+		policy.drop_max_us = 3000 + mode;
+		policy.bound_us = 4000 + mode;
+		policy.unknown_us = 5000 + mode;
+		policy.hold_bytes = 6000 + mode;
+		policy.divert_pages = 7 + mode;
+		policy.sources = mode & 7;
+		ASSERT_EQ(0, svandv_set_fault_policy(qp, &policy));
+		memset(&seen, 0xff, sizeof(seen));
+		ASSERT_EQ(0, svandv_query_fault_policy(qp, &seen));
+		ASSERT_EQ(0, memcmp(&seen, &policy, sizeof(seen)));
+	}
+	policy.mode = SVANDV_FAULT_DROP + 1;
+	EXPECT_EQ(EINVAL, svandv_set_fault_policy(qp, &policy));
+	policy.mode = 255;
+	EXPECT_EQ(EINVAL, svandv_set_fault_policy(qp, &policy));
+	policy.mode = 257;
+	EXPECT_EQ(EINVAL, svandv_set_fault_policy(qp, &policy));
+	policy.mode = SVANDV_FAULT_HOLD;
+	policy.sources = 8;
+	EXPECT_EQ(EINVAL, svandv_set_fault_policy(qp, &policy));
+	policy.sources = 7 | 256;
+	EXPECT_EQ(EINVAL, svandv_set_fault_policy(qp, &policy));
+	ASSERT_EQ(0, svandv_query_fault_policy(qp, &policy));
+	EXPECT_EQ(0, memcmp(&seen, &policy, sizeof(seen)));
+}
+
+/* ---- pages that come late ---- */
+
+struct late {
+	enum svandv_fault_mode mode;
+	uint32_t bound_us;
+	uint8_t rnr_retry;
+	int status;
+	const char *counter;	/* that must have grown */
+};
+
+static int late_once(FIXTURE_DATA(edge) *self, const struct late *late)
+{
+	struct svandv_fault_policy policy;
+	struct op op = { .opcode = IBV_WR_RDMA_WRITE, .length = PAGE };
+	struct server server;
+	struct mem mem;
+	int status;
+
+	self->conn.rnr_retry = late->rnr_retry;
+	if (reconnect(self) || mem_map(&mem, MEM_ANON, 2 * PAGE))
+		return -EIO;
+	svandv_query_fault_policy(self->pair.ep[1].qp, &policy);
+	policy.mode = late->mode;
+	policy.bound_us = late->bound_us;
+	/* nobody says how long: a short timer, so that it comes back early */
+	policy.sources = 0;
+	policy.unknown_us = 1000;
+	if (svandv_set_fault_policy(self->pair.ep[1].qp, &policy) ||
+	    server_start(&server, mem.map, mem.length, 700, 0x5a))
+		return -EIO;
+	op.remote = mem.map;
+	op.rkey = self->all[1]->rkey;
+	status = run(self, op);
+	/* it is served in the end, to nobody */
+	if (mem.map[PAGE - 1] != (status ? 0x5a : self->pair.out[0].data[7]))
+		status = -EIO;
+	server_stop(&server);
+	self->conn.rnr_retry = 7;
+	if (!status || !reconnect(self)) {
+		memset(self->pair.out[0].data, 0x31, PAGE);
+		if (run(self, op) || mem.map[PAGE - 1] != 0x31)
+			status = -EIO;
+		memset(self->pair.out[0].data, CANARY, PAGE);
+	}
+	mem_unmap(&mem);
+	return status;
+}
+
+TEST_F_TIMEOUT(edge, late_pages, LIMIT)
+{
+	static const struct late cases[] = {
+		{ SVANDV_FAULT_RNR, 0, 0, IBV_WC_RNR_RETRY_EXC_ERR, "fault_rnr" },
+		{ SVANDV_FAULT_RNR, 10000, 1, IBV_WC_RNR_RETRY_EXC_ERR,
+		  "fault_rnr" },
+		{ SVANDV_FAULT_RNR, 10000, 7, IBV_WC_SUCCESS, "fault_rnr" },
+		{ SVANDV_FAULT_RNR, 0, 1, IBV_WC_SUCCESS, "fault_rnr" },
+		{ SVANDV_FAULT_HOLD, 0, 0, IBV_WC_SUCCESS, "fault_hold" },
+		{ SVANDV_FAULT_HOLD, 10000, 0, IBV_WC_RNR_RETRY_EXC_ERR,
+		  "fault_fallback" },
+		{ SVANDV_FAULT_HOLD, 10000, 7, IBV_WC_SUCCESS, "fault_fallback" },
+		{ SVANDV_FAULT_DIVERT, 0, 0, IBV_WC_SUCCESS, "fault_divert" },
+		{ SVANDV_FAULT_DROP, 0, 0, IBV_WC_SUCCESS, "fault_drop" },
+	};
+	unsigned int i;
+	uint64_t before;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		before = counter_of(LOCAL, cases[i].counter);
+		EXPECT_EQ(cases[i].status, late_once(self, &cases[i]))
+			TH_LOG("case %u", i);
+		EXPECT_LT(before, counter_of(LOCAL, cases[i].counter))
+			TH_LOG("case %u: %s", i, cases[i].counter);
+	}
+}
+
+/* ---- it is the device that walks ---- */
+
+/* What the two processes have to know of each other. */
+struct card {
+	uint32_t qpn, psn, rkey;
+	union ibv_gid gid;
+	uint64_t addr;
+};
+
+static int connect_card(struct ep *ep, const struct card *card)
+{
+	struct node node = { .gid = card->gid };
+	struct ibv_qp qp = { .qp_num = card->qpn };
+	struct ep peer = { .node = &node, .qp = &qp, .psn = card->psn };
+
+	return ep_init(ep, &conn_defaults) ?:
+	       ep_rtr(ep, &peer, &conn_defaults) ?: ep_rts(ep, &conn_defaults);
+}
+
+/* Offers its memory, is stopped, and looks afterwards. */
+static void owner(int in, int out)
+{
+	struct card card, theirs;
+	struct ibv_mr *mr;
+	struct node node;
+	struct ep ep;
+	struct mem mem;
+	char octet;
+
+	if (node_open(&node, LOCAL) || ep_create(&ep, &node, &ep_defaults) ||
+	    mem_map(&mem, MEM_ANON, AREA))
+		_exit(1);
+	mr = demand_reg(node.pd, NULL, SIZE_MAX, ACCESS_ALL);
+	memset(mem.map, 0x3c, AREA);
+	if (!mr)
+		_exit(2);
+	card = (struct card){ .qpn = ep.qp->qp_num, .psn = ep.psn,
+			      .rkey = mr->rkey, .gid = node.gid,
+			      .addr = (uintptr_t)mem.map };
+	if (read(in, &theirs, sizeof(theirs)) != sizeof(theirs) ||
+	    connect_card(&ep, &theirs) ||
+	    write(out, &card, sizeof(card)) != sizeof(card))
+		_exit(3);
+	if (read(in, &octet, 1) != 1)
+		_exit(4);
+	_exit(mem.map[0] == 0x4d && mem.map[AREA / 2 - 1] == 0x4d &&
+	      mem.map[AREA / 2] == 0x3c ? 0 : 5);
+}
+
+static int exchange(FIXTURE_DATA(edge) *self, int to[2], int from[2],
+		    struct card *theirs)
+{
+	struct ep *ep = &self->pair.ep[0];
+	struct card card = { .qpn = ep->qp->qp_num, .psn = ep->psn,
+			     .gid = ep->node->gid };
+
+	if (write(to[1], &card, sizeof(card)) != sizeof(card) ||
+	    read(from[0], theirs, sizeof(*theirs)) != sizeof(*theirs))
+		return -EIO;
+	return connect_card(ep, theirs);
+}
+
+TEST_F_TIMEOUT(edge, stopped_owner, LIMIT)
+{
+	uint64_t walks, requests;
+	int to[2], from[2], status;
+	struct card card;
+	struct op op = { .length = AREA / 2 };
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(to) | pipe(from));
+	pid = fork();
+	if (!pid)
+		owner(to[0], from[1]);
+	pair_destroy(&self->pair);
+	ASSERT_EQ(0, pair_create(&self->pair, &ep_defaults));
+	ASSERT_EQ(0, exchange(self, to, from, &card));
+	ASSERT_EQ(0, kill(pid, SIGSTOP));
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+
+	walks = counter_of(LOCAL, "context_walks");
+	requests = counter_of(LOCAL, "page_requests");
+	memset(self->pair.out[0].data, 0x4d, AREA);
+	op.rkey = card.rkey;
+	op.opcode = IBV_WR_RDMA_WRITE;
+	op.remote = (void *)card.addr;
+	ASSERT_EQ(0, run(self, op));
+	op.opcode = IBV_WR_RDMA_READ;
+	op.remote = (void *)(card.addr + AREA / 4);
+	ASSERT_EQ(0, run(self, op));
+	EXPECT_EQ(0x4d, self->pair.in[0].data[AREA / 4 - 1]);
+	EXPECT_EQ(0x3c, self->pair.in[0].data[AREA / 4]);
+	EXPECT_LE(walks + AREA / PAGE / 2, counter_of(LOCAL, "context_walks"));
+	EXPECT_EQ(requests, counter_of(LOCAL, "page_requests"));
+
+	ASSERT_EQ(0, kill(pid, SIGCONT));
+	ASSERT_EQ(1, write(to[1], "x", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+TEST_HARNESS_MAIN
