@@ -261,7 +261,7 @@ static void svan_fault_rest(struct svan_fault *fault)
 	u64 pages = min_t(u64, PAGE_ALIGN(fault->req.length) >> PAGE_SHIFT,
 			  SVAN_REST_PAGES);
 	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
-	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered;
+	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered = 0;
 	u64 i;
 
 	if (pages <= 1 || !mmget_not_zero(fault->mm))
@@ -272,13 +272,14 @@ static void svan_fault_rest(struct svan_fault *fault)
 	mmput_async(fault->mm);
 	if (svan_fault_is_process(fault))
 		return;
-	/* of the last page the region may have a part only */
+	/* a request that is honest does not reach beyond the region */
 	while (--i && !svan_odp_contains(fault->odp, next + (i - 1) * PAGE_SIZE,
 					 1))
 		;
 	if (i)
 		svan_odp_enter(fault->odp, next, i * PAGE_SIZE,
 			       svan_fault_is_write(fault), &entered);
+	atomic64_add(entered, &fault->odp->faults);
 }
 
 void svan_fault_work(struct work_struct *work)

@@ -191,7 +191,6 @@ static void svan_prq_free(struct kref *ref)
 
 	put_device(&prq->dev->ibdev.dev);
 	kvfree(prq->faults);
-	kvfree(prq->uses);
 	bitmap_free(prq->busy);
 	mutex_destroy(&prq->drain_lock);
 	kfree(prq);
@@ -242,7 +241,6 @@ static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
 		return true;
 	}
 	fault->start = ktime_get();
-	fault->use = prq->uses[fault->req.token & SVAN_PAGE_TOKEN_INDEX]++;
 	if (svan_fault_begin(fault))
 		list_add_tail(&fault->entry, quick);
 	return true;
@@ -359,9 +357,8 @@ static int svan_prq_alloc_faults(struct svan_prq *prq)
 		INIT_WORK(&prq->drains[i].work, svan_prq_drain);
 	}
 	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
-	prq->uses = kvcalloc(size, sizeof(*prq->uses), GFP_KERNEL);
 	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
-	if (!prq->busy || !prq->uses || !prq->faults)
+	if (!prq->busy || !prq->faults)
 		return -ENOMEM;
 	for (i = 0; i < size; i++) {
 		prq->faults[i].prq = prq;

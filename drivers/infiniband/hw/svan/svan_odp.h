@@ -18,7 +18,7 @@
 
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
-#include <linux/rwsem.h>
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_umem_odp.h>
 #include <rdma/uverbs_ioctl.h>
@@ -74,16 +74,14 @@ int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 /* ---- tables that grow: radix.c ---- */
 
 /**
- * struct svan_radix - translation table of an on-demand key
+ * struct svan_radix - translation table of an on-demand key; it only grows
  * @levels: at least 1
- * @lock: growth; tables are found under RCU and stay until the end
  * @tables: struct svan_mtt_table by number, of each level; 0 holds the leaves
  * @root: bus address of the top table
  * @count: tables there are
  */
 struct svan_radix {
 	u8 levels;
-	struct mutex lock;
 	struct xarray tables[SVAN_MTT_MAX_LEVELS];
 	dma_addr_t root;
 	u32 count;
@@ -116,12 +114,11 @@ bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
  * @iova: address of the first octet as the device sees it
  * @start: the same in @mm
  * @length: bytes
- * @lock: written to set @gone; read while pages are entered
+ * @lock: held while pages are entered, and to set @gone
  * @gone: deregistered: no pages are entered any more
  * @radix: ONDEMAND: the table
  * @umem: ONDEMAND: all of the region, or an implicit one's root
  * @children: implicit ONDEMAND: struct ib_umem_odp by leaf table
- * @children_lock: their creation
  * @faults: pages that were faulted in for the device
  * @invalidations: pages that were taken away from it
  * @prefetches: pages that were prefetched
@@ -139,12 +136,11 @@ struct svan_odp {
 	u64 iova;
 	u64 start;
 	u64 length;
-	struct rw_semaphore lock;
+	struct mutex lock;		/* gone, growth of what follows */
 	bool gone;
 	struct svan_radix radix;
 	struct ib_umem_odp *umem;
 	struct xarray children;
-	struct mutex children_lock;
 	atomic64_t faults;
 	atomic64_t invalidations;
 	atomic64_t prefetches;
@@ -214,7 +210,6 @@ struct svan_waiter {
  * @waiter: who serves it in @work
  * @prq: whose it is; counted while it is in use
  * @req: what was asked for
- * @use: how often the token has been used before
  * @place: where the page was found to be
  * @estimate: what was said of it, ns
  * @start: when the request was taken from the queue
@@ -228,7 +223,6 @@ struct svan_fault {
 	struct svan_waiter waiter;
 	struct svan_prq *prq;
 	struct svan_page_req req;
-	u32 use;
 	struct svan_place place;
 	u64 estimate;
 	ktime_t start;
@@ -258,12 +252,11 @@ struct svan_drain {
  * @dev: its memory is held, whether it is registered or not
  * @handler: of the event
  * @drains: take requests from the ring
- * @drain_lock: @ci, @requests, @uses
+ * @drain_lock: @ci, @requests
  * @lock: @live and what follows it
  * @log_size: of the request ring; that of the responses is twice as large
  * @ci: requests taken, free-running
  * @requests: the device writes them
- * @uses: how often each token has been used
  * @requests_dma: bus address of @requests
  * @responses_dma: bus address of @responses
  * @faults: all there are
@@ -282,12 +275,11 @@ struct svan_prq {
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
 	struct svan_drain drains[SVAN_DRAINS];
-	struct mutex drain_lock;	/* ci, requests, uses */
+	struct mutex drain_lock;	/* ci, requests */
 	spinlock_t lock;		/* live and what follows it */
 	u8 log_size;
 	u32 ci;
 	struct svan_page_request *requests;
-	u32 *uses;
 	dma_addr_t requests_dma;
 	dma_addr_t responses_dma;
 	struct svan_fault *faults;
