@@ -244,3 +244,36 @@ void svan_classify(struct mm_struct *mm, unsigned long addr,
 	}
 	mmput_async(mm);
 }
+
+/**
+ * svan_classify_block - what some pages wait for
+ * @mm: whose address space they are in
+ * @addr: the first
+ * @count: how many
+ * @places: the answers; UNKNOWN where there is nothing
+ *
+ * Return: false if it cannot be said without waiting.
+ */
+bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
+			 struct svan_place *places)
+{
+	struct vm_area_struct *vma;
+	bool done = false;
+	u32 i;
+
+	if (!mmget_not_zero(mm))
+		return false;
+	if (mmap_read_trylock(mm)) {
+		for (i = 0; i < count; i++, addr += PAGE_SIZE) {
+			svan_place_set(&places[i], SVAN_FAULT_UNKNOWN,
+				       SVAN_EST_ANY);
+			vma = vma_lookup(mm, addr);
+			if (vma)
+				svan_classify_vma(vma, addr, false, &places[i]);
+		}
+		mmap_read_unlock(mm);
+		done = true;
+	}
+	mmput_async(mm);
+	return done;
+}

@@ -16,12 +16,6 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* Number of the page of @addr in the key's table. */
-static u64 svan_odp_page(const struct svan_odp *odp, u64 addr)
-{
-	return (addr >> PAGE_SHIFT) - (odp->iova >> PAGE_SHIFT);
-}
-
 static u64 svan_odp_key_addr(const struct svan_odp *odp, u64 user)
 {
 	return user - odp->start + odp->iova;
@@ -350,13 +344,13 @@ static int svan_odp_need_context(struct svan_ib_dev *dev,
 /* Addresses that the device can have of an implicit region, from 0 on. */
 static u64 svan_odp_reach(struct svan_ib_dev *dev, u8 kind)
 {
-	u64 reach = min_t(u64, le64_to_cpu(dev->caps->max_key_length),
-			  TASK_SIZE_MAX);
+	const u64 tables = 1ull << (PAGE_SHIFT + SVAN_MTT_MAX_LEVELS *
+				    SVAN_MTT_INDEX_BITS);
+	u64 reach = TASK_SIZE_MAX;
 
-	/* what the tables can hold */
 	if (kind == SVAN_KEY_ONDEMAND)
-		reach = min(reach, 1ull << (PAGE_SHIFT + SVAN_MTT_MAX_LEVELS *
-					    SVAN_MTT_INDEX_BITS));
+		reach = min3(reach, tables,
+			     le64_to_cpu(dev->caps->max_key_length));
 	return ALIGN_DOWN(reach, PAGE_SIZE);
 }
 
@@ -487,6 +481,6 @@ void svan_odp_dereg_mr(struct svan_ib_mr *mr)
 	mutex_unlock(&odp->lock);
 	if (odp->kind == SVAN_KEY_ONDEMAND)
 		svan_odp_release_umem(odp);
-	svan_prq_kick(dev);
+	svan_prq_kick(dev, odp);
 	svan_odp_put(odp);
 }

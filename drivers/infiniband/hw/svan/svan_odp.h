@@ -161,6 +161,15 @@ extern const struct mmu_interval_notifier_ops svan_odp_notifier_ops;
 struct ib_umem_odp *svan_odp_child(struct svan_odp *odp, u64 user);
 void svan_odp_release_children(struct svan_odp *odp);
 
+/* refine.c */
+void svan_odp_refine(struct svan_odp *odp, u64 addr);
+
+/* Number of the page of @addr in the key's table. */
+static inline u64 svan_odp_page(const struct svan_odp *odp, u64 addr)
+{
+	return (addr >> PAGE_SHIFT) - (odp->iova >> PAGE_SHIFT);
+}
+
 static inline unsigned long svan_odp_user_addr(const struct svan_odp *odp,
 					       u64 addr)
 {
@@ -197,10 +206,12 @@ struct svan_place {
  * struct svan_waiter - who may be stuck in a fault, for svan_prq_kick()
  * @entry: in svan_prq.waiters
  * @task: a worker
+ * @subject: the struct svan_odp or mm_struct it works for, NULL: several
  */
 struct svan_waiter {
 	struct list_head entry;
 	struct task_struct *task;
+	const void *subject;
 };
 
 /**
@@ -306,9 +317,10 @@ void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
-void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter);
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter,
+		     const void *subject);
 void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter);
-void svan_prq_kick(struct svan_ib_dev *dev);
+void svan_prq_kick(struct svan_ib_dev *dev, const void *subject);
 
 /* ---- serving them: fault.c ---- */
 
@@ -332,6 +344,8 @@ void svan_pins_exit(struct svan_prq *prq);
 
 void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place);
+bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
+			 struct svan_place *places);
 void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place);
 void svan_classify_location(u32 location, struct svan_place *place);
