@@ -271,7 +271,8 @@ static void a_window_before_its_time(void **state)
         *req = (SvanRcRequester) {
             .state = SVAN_RC_REQ_OFF, .tail = 1, .acked = 1, .send = 1,
             .end = 5, .next_index = 1, .ack_timer = req->ack_timer,
-            .rnr_timer = req->rnr_timer,
+            .rnr_timer = req->rnr_timer, .wait = req->wait,
+            .in_wait = req->in_wait,
         };
         req->window[0] = (SvanRcWqe) {
             .opcode = SVAN_WQE_SEND, .num_bbs = 1, .length = 100,
