@@ -4,6 +4,7 @@
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 
 #include "svan_odp.h"
