@@ -12,6 +12,13 @@
 
 #include "types.h"
 
+/*
+ * QPNs and CQNs have 24 bits: variant << SVAN_QN_INDEX_SHIFT | index. Those that
+ * live at a time differ in their index; the variant counts how often it was used.
+ */
+#define SVAN_QN_INDEX_SHIFT	16
+#define SVAN_QN_INDEX_MASK	0xffffu
+
 /* ---- send queue: WQEs of 1 to SVAN_WQE_MAX_BBS 64-byte blocks ---- */
 
 #define SVAN_WQEBB_SHIFT	6

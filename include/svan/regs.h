@@ -141,7 +141,7 @@ enum svan_fatal {
 	SVAN_FATAL_CMDQ_DMA		= 1,	/* command or response ring not reachable */
 	SVAN_FATAL_CMDQ_INDEX		= 2,	/* producer more than one ring ahead */
 	SVAN_FATAL_EQ_DMA		= 3,
-	SVAN_FATAL_EQ_OVERRUN		= 4,
+	SVAN_FATAL_EQ_OVERRUN		= 4,	/* reserved: events wait for room */
 	SVAN_FATAL_INTERNAL		= 5,
 	SVAN_FATAL_PRQ_DMA		= 6,	/* page requests or responses */
 };

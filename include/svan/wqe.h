@@ -49,6 +49,26 @@ static inline void svan_sge_set(struct svan_sge *sge, __u64 addr, __u32 length,
 	sge->lkey = svan_cpu_to_le32(lkey);
 }
 
+/*
+ * Flags for a work request that asks for these. Only what may complete a receive
+ * at the other end can be solicited; of others the wish is ignored, as verbs have
+ * it.
+ */
+static inline __u8 svan_wqe_flags(__u8 opcode, int signaled, int solicited,
+				  int fence)
+{
+	__u8 flags = 0;
+
+	if (signaled)
+		flags |= SVAN_WQE_SIGNALED;
+	if (solicited && opcode >= SVAN_WQE_SEND &&
+	    opcode <= SVAN_WQE_RDMA_WRITE_IMM)
+		flags |= SVAN_WQE_SOLICITED;
+	if (fence)
+		flags |= SVAN_WQE_FENCE;
+	return flags;
+}
+
 /* Start a WQE at @index: control segment filled, the rest of the head zero. */
 static inline struct svan_wqe_head *
 svan_wqe_begin(const struct svan_sq_ring *ring, __u32 index, __u8 opcode,

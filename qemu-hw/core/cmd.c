@@ -291,8 +291,10 @@ SvanStep svan_cmd_step(SvanCore *core)
     } else if (fn->cmdq.pi != fn->cmdq.ci) {
         step = cmd_one(fn);
     }
-    if ((fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
-        fn->cmdq.pi != fn->cmdq.ci) {
+    if (step == SVAN_STEP_MISS) {
+        svan_list_first(&core->cmd_work, &fn->cmd_link);
+    } else if ((fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
+               fn->cmdq.pi != fn->cmdq.ci) {
         svan_list_append(&core->cmd_work, &fn->cmd_link);
     }
     return step;

@@ -269,7 +269,9 @@ static SvanStep place(SvanQp *qp, const Placement *at)
                            &syndrome);
     }
     if (step == SVAN_STEP_FAULT) {
-        /* dropped: it will be asked for again */
+        /* dropped: it will be asked for again, but the peer does answer */
+        req->retries = qp->retry_cnt;
+        req->implied = false;
         svan_fault_wait(&req->in_wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_DONE;
@@ -420,6 +422,15 @@ static void retire(SvanRcRequester *req)
     }
 }
 
+/* One has not succeeded: what follows is flushed, whatever it met (10.8.5). */
+static void forget_failures(SvanRcRequester *req)
+{
+    for (uint32_t pos = req->head; pos != req->tail; pos++) {
+        svan_rc_wqe(req, pos)->status = SVAN_CQE_SUCCESS;
+        svan_rc_wqe(req, pos)->syndrome = SVAN_SYN_NONE;
+    }
+}
+
 static bool is_signaled(const SvanQp *qp, const SvanRcWqe *wqe)
 {
     return (wqe->flags & SVAN_WQE_SIGNALED) ||
@@ -437,6 +448,7 @@ static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
         return step;
     }
     retire(req);
+    forget_failures(req);
     svan_qp_error(qp, step == SVAN_STEP_DONE ? 0 : SVAN_EVENT_QP_FATAL,
                   done.syndrome);
     return SVAN_STEP_DONE;
@@ -492,6 +504,9 @@ static SvanStep flush_taken(SvanQp *qp)
         }
     }
     retire(req);
+    if (!acked) {
+        forget_failures(req);
+    }
     return SVAN_STEP_DONE;
 }
 

@@ -5,7 +5,9 @@
  * Steps. svan_run() gives one object one step. A step first obtains every
  * pointer it needs (svan_access(), svan_cq_reserve(), ...), each of which may
  * answer that the step must stop; only then does it change state and memory.
- * So a step that stops can be started again as if it had never begun.
+ * So a step that stops can be started again as if it had never begun. One that
+ * missed is the next one: the world remembers no longer than that that it has
+ * refused an address.
  *
  * Only steps transmit. Receiving (SvanTransport.rx) records and schedules, so
  * that a packet delivered locally never recurses.
@@ -124,11 +126,9 @@ static inline void *svan_table_get(const SvanTable *table, uint32_t index)
 }
 
 /*
- * Queue numbers (QPN, CQN) are 24 bits: variant << 16 | index. QP indices begin
- * at 2, CQ indices at 1, so that 0 is never one and QP 1 stays for GSI.
+ * QP indices begin at 2, CQ indices at 1, so that 0 is never a number and QP 1
+ * stays for GSI.
  */
-#define SVAN_QN_INDEX_SHIFT     16
-#define SVAN_QN_INDEX_MASK      0xffffu
 #define SVAN_MAX_QN_CAPACITY    (1u << SVAN_QN_INDEX_SHIFT)
 #define SVAN_MAX_KEY_CAPACITY   (1u << (32 - SVAN_KEY_INDEX_SHIFT))
 #define SVAN_FIRST_QP           2
@@ -200,6 +200,13 @@ static inline void svan_list_remove(SvanLink *link)
         link->next = NULL;
         link->prev = NULL;
     }
+}
+
+/* Wherever it was before: the step that missed is the next one. */
+static inline void svan_list_first(SvanLink *head, SvanLink *link)
+{
+    svan_list_remove(link);
+    svan_list_append(head->next, link);
 }
 
 #define svan_container(ptr, type, member) \
@@ -280,7 +287,10 @@ SvanStep svan_check_access(const SvanAccess *access, uint32_t *syndrome);
 /* Bus address of the function, within one page (commands, EQs). */
 SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
                       SvanMem *mem);
-/* svan_access() to a ring of the device's own; key is an internal one. */
+/*
+ * svan_access() to a ring of the device's own; key is an internal one. What does
+ * not lie within one page is an ERROR.
+ */
 SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
                           bool for_write, SvanMem *mem, uint32_t *syndrome);
 
@@ -314,6 +324,17 @@ void svan_key_destroy(SvanKey *key);                /* refs is 0 */
 
 /* ---- queues ---- */
 
+/*
+ * Asynchronous events of an object, or of the function, that wait for room on
+ * EQ 0: those of one type are one event.
+ */
+typedef struct SvanEvents {
+    SvanLink link;              /* SvanEq.sources of EQ 0, while there are some */
+    uint64_t types;             /* bit n: enum svan_event n */
+    uint32_t qn;                /* of the object */
+    uint32_t syndrome;          /* of its error */
+} SvanEvents;
+
 struct SvanEq {
     SvanFn *fn;
     uint32_t eqn;
@@ -324,13 +345,20 @@ struct SvanEq {
     uint32_t pi, ci;
     SvanLink link;              /* core->eq_work while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */
-    struct svan_eqe *pending;   /* asynchronous events, EQ 0 */
-    uint32_t pending_head, pending_count, pending_size;
+    SvanLink sources;           /* EQ 0: SvanEvents that wait */
     uint32_t refs;              /* CQs */
 };
 
-/* An asynchronous event for EQ 0 of fn; lost without EQ 0. */
+/*
+ * An asynchronous event for EQ 0 of fn; lost without EQ 0, or without the queue
+ * that it is of.
+ */
 void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data);
+/* Those of an object that goes, or begins anew, are not written any more. */
+void svan_events_drop(SvanEvents *events);
+/* From a stream of state. false: they are not those of what type says. */
+bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
+                         uint32_t syndrome);
 uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd);
 void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
 /* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */
@@ -357,6 +385,7 @@ struct SvanCq {
     uint32_t moderate_done;     /* completions since the last event */
     SvanTimer moderate_timer;
     SvanLink link;              /* eq->cqs */
+    SvanEvents events;
     uint32_t refs;              /* queue pairs */
 };
 
@@ -523,6 +552,7 @@ struct SvanQp {
     SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
     bool poll_parked;           /* POLLING is set; off core->poll while blocked */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
+    SvanEvents events;
 };
 
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
@@ -559,6 +589,8 @@ struct SvanDbSlot;
 
 void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, uint32_t qn);
 void svan_db_close(struct SvanDbSlot *slot);
+/* Drop what was rung and not collected yet. */
+void svan_db_forget(struct SvanDbSlot *slot);
 /* Take some of the rung slots. false: there was none. */
 bool svan_db_collect(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
@@ -760,6 +792,7 @@ struct SvanFn {
     SvanLink cmd_link;          /* core->cmd_work: a command, or the DMA test */
 
     SvanEq *eqs[SVAN_MAX_EQS];
+    SvanEvents events;          /* of no queue */
     uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
     uint32_t *uar_refs;         /* queues that are rung there */
     SvanTable pds;              /* slot: uint32_t *refs */
@@ -826,6 +859,7 @@ struct SvanCore {
     uint32_t rx_frames;
     uint32_t rx_offset;         /* progress of the frame at the head */
     uint32_t rx_fn;             /* function that receives it now */
+    uint32_t rx_qpn;            /* its QP that has begun to, 0: none */
 };
 
 static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)

@@ -135,6 +135,7 @@ void svan_cq_destroy(SvanCq *cq)
 
     svan_db_close(&fn->cq_slots[index]);
     svan_list_remove(&cq->link);
+    svan_events_drop(&cq->events);
     svan_timer_cancel(fn->core, &cq->moderate_timer);
     svan_timer_unreserve(fn->core, 1);
     fn->uar_refs[cq->uar]--;

@@ -244,6 +244,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     fn_init_state(fn);
     if (core->rx_fn == id) {
         core->rx_offset = 0;            /* its half of a frame is gone */
+        core->rx_qpn = 0;
     }
     fn->generation++;
     svan_trace(fn, SVAN_TRACE_RESET, id, fn->generation, 0, 0);
@@ -285,7 +286,7 @@ void svan_fatal(SvanFn *fn, uint32_t code)
     if (!eq) {
         return;
     }
-    if (code == SVAN_FATAL_EQ_DMA || code == SVAN_FATAL_EQ_OVERRUN) {
+    if (code == SVAN_FATAL_EQ_DMA) {
         /* The event cannot be written, but somebody may look at STATUS. */
         core->ops.irq(core->opaque, fn->id, eq->vector);
         return;
@@ -459,7 +460,7 @@ static SvanStep qp_turn(SvanCore *core)
         }
         break;
     case SVAN_STEP_MISS:
-        svan_qp_schedule(qp);
+        svan_list_first(&core->run, &qp->run_link);
         break;
     case SVAN_STEP_BLOCKED:
         svan_list_append(&core->blocked, &qp->block_link);
@@ -533,11 +534,11 @@ SvanRun svan_run(SvanCore *core)
         SvanTurn turn = core->turn;
         SvanStep step;
 
-        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
         step = take_turn(core, turn);
         if (step == SVAN_STEP_MISS) {
             return SVAN_RUN_MISS;
         }
+        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
         if (step != SVAN_STEP_IDLE) {
             return SVAN_RUN_MORE;
         }

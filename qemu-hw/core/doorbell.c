@@ -32,7 +32,8 @@
  *
  * The POLLING flag is set as long as the QP is on core->poll, or parked because
  * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
- * how it is cleared.
+ * how it is cleared. RESET leaves it as it is: whoever enters RTS or the error
+ * state is on core->poll, until the flag is known to be clear.
  */
 #include "core.h"
 
@@ -121,21 +122,36 @@ void svan_db_close(SvanDbSlot *slot)
     atomic_store_explicit(&slot->owner, 0, memory_order_release);
 }
 
+/* One in RESET has no work: what rings it belongs to its life before. */
+static SvanQp *rung_qp(SvanFn *fn, uint64_t word)
+{
+    SvanQp *qp = word & SVAN_DB_RUNG ? svan_qp_get(fn, word & SVAN_DB_QN_MASK) :
+                                       NULL;
+
+    return qp && qp->state != SVAN_QPS_RESET ? qp : NULL;
+}
+
 static void qp_rung(SvanFn *fn, uint64_t sq, uint64_t rq)
 {
-    SvanQp *qp;
+    SvanQp *qp = rung_qp(fn, sq);
 
-    qp = sq & SVAN_DB_RUNG ? svan_qp_get(fn, sq & SVAN_DB_QN_MASK) : NULL;
     if (qp) {
         qp->sq_pi_rung = sq >> SVAN_DB_INDEX_SHIFT;
         qp->sq_rung = true;
         svan_qp_schedule(qp);
     }
-    qp = rq & SVAN_DB_RUNG ? svan_qp_get(fn, rq & SVAN_DB_QN_MASK) : NULL;
+    qp = rung_qp(fn, rq);
     if (qp) {
         qp->rq_pi_rung = rq >> SVAN_DB_INDEX_SHIFT;
         qp->rq_rung = true;
         svan_qp_schedule(qp);
+    }
+}
+
+void svan_db_forget(SvanDbSlot *slot)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        atomic_store_explicit(&slot->word[i], 0, memory_order_relaxed);
     }
 }
 
@@ -450,6 +466,9 @@ SvanStep svan_poll_step(SvanCore *core)
         /* A QP that is to run reads its record by itself. */
         if (!qp->run_link.next) {
             step = poll_one(qp);
+        }
+        if (step == SVAN_STEP_MISS) {
+            svan_list_first(&core->poll, link);
         }
         if (step != SVAN_STEP_IDLE) {
             return step;

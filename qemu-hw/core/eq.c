@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Event queues (PRM "Queues"). Completion events wait in the list of their CQs
- * while the ring is full, asynchronous events in a buffer of EQ 0.
+ * Event queues (PRM "Queues"). While the ring is full completion events wait in
+ * the list of their CQs, asynchronous events in that of their sources.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "core.h"
 
 #define MIN_LOG_SIZE    4
-#define MAX_PENDING     4096u   /* asynchronous events that find no room */
 #define EVENTS_A_STEP   16
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_eq.field)
@@ -56,23 +55,18 @@ uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd)
     eq->vector = le16toh(cmd->vector);
     eq->log_size = cmd->log_size;
     svan_list_init(&eq->cqs);
-    if (eq->eqn == 0) {
-        eq->pending_size = MAX_PENDING;
-        eq->pending = calloc(eq->pending_size, sizeof(eq->pending[0]));
-        if (!eq->pending) {
-            free(eq);
-            return SVAN_CMD_NO_RESOURCES;
-        }
-    }
+    svan_list_init(&eq->sources);
     fn->eqs[eq->eqn] = eq;
     return SVAN_CMD_OK;
 }
 
 void svan_eq_destroy(SvanEq *eq)
 {
+    while (!svan_list_empty(&eq->sources)) {
+        svan_events_drop(svan_container(eq->sources.next, SvanEvents, link));
+    }
     eq->fn->eqs[eq->eqn] = NULL;
     svan_list_remove(&eq->link);
-    free(eq->pending);
     free(eq);
 }
 
@@ -83,8 +77,7 @@ static bool eq_is_dead(const SvanEq *eq)
 {
     uint32_t fatal = eq->fn->fatal;
 
-    return fatal && (eq->eqn || fatal == SVAN_FATAL_EQ_DMA ||
-                     fatal == SVAN_FATAL_EQ_OVERRUN);
+    return fatal && (eq->eqn || fatal == SVAN_FATAL_EQ_DMA);
 }
 
 void svan_eq_schedule(SvanEq *eq)
@@ -94,42 +87,76 @@ void svan_eq_schedule(SvanEq *eq)
     }
 }
 
-/* An event that says the same as the last one waiting adds nothing. */
-static bool event_merges(const SvanEq *eq, const struct svan_eqe *eqe)
-{
-    uint32_t last = (eq->pending_head + eq->pending_count - 1) %
-                    eq->pending_size;
+#define EVENT(name)     (1ull << SVAN_EVENT_##name)
+#define FN_EVENTS       (EVENT(CMD) | EVENT(PORT) | EVENT(PAGE_REQUEST) | \
+                         EVENT(FATAL))
+#define CQ_EVENTS       EVENT(CQ_ERROR)
+#define QP_ERRORS       (EVENT(QP_FATAL) | EVENT(QP_REQ_ERR) | \
+                         EVENT(QP_ACCESS_ERR))
+#define QP_EVENTS       (QP_ERRORS | EVENT(QP_COMM_EST) | \
+                         EVENT(QP_SQ_DRAINED))
 
-    return eq->pending_count && !memcmp(&eq->pending[last], eqe, sizeof(*eqe));
+static bool are_of(uint64_t types, uint64_t all)
+{
+    return types && !(types & ~all);
+}
+
+/* Who has events of these types, NULL: nobody. */
+static SvanEvents *events_of(SvanFn *fn, uint64_t types, uint32_t qn)
+{
+    SvanCq *cq = are_of(types, CQ_EVENTS) ? svan_cq_get(fn, qn) : NULL;
+    SvanQp *qp = are_of(types, QP_EVENTS) ? svan_qp_get(fn, qn) : NULL;
+
+    return cq ? &cq->events : qp ? &qp->events :
+           are_of(types, FN_EVENTS) ? &fn->events : NULL;
+}
+
+bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
+                         uint32_t syndrome)
+{
+    SvanEvents *events = events_of(fn, types, qn);
+    SvanEq *eq = fn->eqs[0];
+
+    if (!events || !eq || events->types) {
+        return false;
+    }
+    events->types = types;
+    events->qn = qn;
+    events->syndrome = syndrome;
+    svan_list_append(&eq->sources, &events->link);
+    svan_eq_schedule(eq);
+    return true;
 }
 
 void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data)
 {
-    struct svan_eqe eqe = {
-        .qn = htole32(qn), .data = htole32(data), .type = type,
-    };
+    uint64_t bit = type < 64 ? 1ull << type : 0;
+    SvanEvents *events = events_of(fn, bit, qn);
     SvanEq *eq = fn->eqs[0];
-    uint32_t at;
 
-    if (!eq || event_merges(eq, &eqe)) {
+    if (!events || !eq) {
         return;
     }
-    if (eq->pending_count == eq->pending_size) {
-        fn->stats.eq_overruns++;
-        svan_fatal(fn, SVAN_FATAL_EQ_OVERRUN);
-        return;
+    events->types |= bit;
+    events->qn = qn;
+    if (bit & (CQ_EVENTS | QP_ERRORS)) {
+        events->syndrome = data;
     }
-    at = (eq->pending_head + eq->pending_count) % eq->pending_size;
-    eq->pending[at] = eqe;
-    eq->pending_count++;
+    svan_list_append(&eq->sources, &events->link);
     svan_eq_schedule(eq);
+}
+
+void svan_events_drop(SvanEvents *events)
+{
+    events->types = 0;
+    svan_list_remove(&events->link);
 }
 
 /* ---- events go ---- */
 
 static bool eq_has_events(const SvanEq *eq)
 {
-    return eq->pending_count || !svan_list_empty(&eq->cqs);
+    return !svan_list_empty(&eq->sources) || !svan_list_empty(&eq->cqs);
 }
 
 static bool eq_has_room(const SvanEq *eq)
@@ -137,24 +164,61 @@ static bool eq_has_room(const SvanEq *eq)
     return eq->pi - eq->ci < 1u << eq->log_size;
 }
 
-static void eq_next_event(const SvanEq *eq, struct svan_eqe *eqe)
+/* Of one source in the order in which its states bring them about. */
+static uint8_t first_type(const SvanEvents *events)
 {
-    if (eq->pending_count) {
-        *eqe = eq->pending[eq->pending_head];
-    } else {
-        SvanCq *cq = svan_container(eq->cqs.next, SvanCq, link);
+    static const uint8_t order[] = {
+        SVAN_EVENT_CMD, SVAN_EVENT_PORT, SVAN_EVENT_PAGE_REQUEST,
+        SVAN_EVENT_QP_COMM_EST, SVAN_EVENT_QP_SQ_DRAINED, SVAN_EVENT_CQ_ERROR,
+        SVAN_EVENT_QP_FATAL, SVAN_EVENT_QP_REQ_ERR, SVAN_EVENT_QP_ACCESS_ERR,
+    };
 
-        memset(eqe, 0, sizeof(*eqe));
-        eqe->type = SVAN_EVENT_COMPLETION;
-        eqe->qn = htole32(cq->cqn);
+    for (size_t i = 0; i < sizeof(order); i++) {
+        if (events->types >> order[i] & 1) {
+            return order[i];
+        }
+    }
+    return SVAN_EVENT_FATAL;
+}
+
+static uint32_t event_data(const SvanFn *fn, const SvanEvents *events,
+                           uint8_t type)
+{
+    switch (type) {
+    case SVAN_EVENT_PORT:
+        return svan_port_status(fn);
+    case SVAN_EVENT_FATAL:
+        return fn->fatal;
+    default:
+        return (CQ_EVENTS | QP_ERRORS) >> type & 1 ? events->syndrome : 0;
     }
 }
 
-static void eq_event_done(SvanEq *eq)
+static void eq_next_event(const SvanEq *eq, struct svan_eqe *eqe)
 {
-    if (eq->pending_count) {
-        eq->pending_head = (eq->pending_head + 1) % eq->pending_size;
-        eq->pending_count--;
+    memset(eqe, 0, sizeof(*eqe));
+    if (!svan_list_empty(&eq->sources)) {
+        const SvanEvents *events = svan_container(eq->sources.next, SvanEvents,
+                                                  link);
+
+        eqe->type = first_type(events);
+        eqe->qn = htole32(events->qn);
+        eqe->data = htole32(event_data(eq->fn, events, eqe->type));
+    } else {
+        eqe->type = SVAN_EVENT_COMPLETION;
+        eqe->qn = htole32(svan_container(eq->cqs.next, SvanCq, link)->cqn);
+    }
+}
+
+static void eq_event_done(SvanEq *eq, uint8_t type)
+{
+    if (type != SVAN_EVENT_COMPLETION) {
+        SvanEvents *events = svan_container(eq->sources.next, SvanEvents, link);
+
+        events->types &= ~(1ull << type);
+        if (!events->types) {
+            svan_list_remove(&events->link);
+        }
     } else {
         SvanCq *cq = svan_container(eq->cqs.next, SvanCq, link);
 
@@ -186,7 +250,7 @@ static SvanStep eq_write(SvanEq *eq)
     __atomic_store_n(&ring[1], words[1], __ATOMIC_RELEASE);
     svan_stored(eq->fn, &mem);
     eq->pi++;
-    eq_event_done(eq);
+    eq_event_done(eq, eqe.type);
     svan_trace(eq->fn, SVAN_TRACE_EQE, eq->eqn, eqe.type, le32toh(eqe.qn),
                le32toh(eqe.data));
     return SVAN_STEP_DONE;
@@ -224,7 +288,9 @@ SvanStep svan_eq_step(SvanCore *core)
         svan_fatal(eq->fn, SVAN_FATAL_EQ_DMA);
         return SVAN_STEP_DONE;
     }
-    if (eq_has_events(eq) && eq_has_room(eq)) {
+    if (step == SVAN_STEP_MISS) {
+        svan_list_first(&core->eq_work, &eq->link);
+    } else if (eq_has_events(eq) && eq_has_room(eq)) {
         svan_eq_schedule(eq);
     }
     return step;

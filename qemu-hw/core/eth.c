@@ -18,7 +18,7 @@ typedef struct SvanEth {
     uint32_t tx_done;           /* bytes of it */
     bool tx_sent;               /* gone; wqe waits for its completion */
     SvanWqe wqe;                /* of tx */
-    bool rx_active;             /* rwqe holds the frame that is coming in */
+    bool rx_active;             /* rwqe is for the frame of core->rx_qpn */
     SvanRwqe rwqe;
 } SvanEth;
 
@@ -367,6 +367,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
                        SVAN_DROP_TOO_LONG);
     }
     eth->rx_active = true;
+    fn->core->rx_qpn = qp->qpn;
     return SVAN_STEP_AGAIN;
 }
 
@@ -440,13 +441,11 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
         return rx_drop(fn, frame, &fn->stats.eth_rx_too_long,
                        SVAN_DROP_TOO_LONG);
     }
-    if (*offset && !eth->rx_active) {
-        /* The queue pair went through a reset in the middle of the frame. */
-        return rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+    if (!eth->rx_active || fn->core->rx_qpn != qp->qpn) {
+        /* Else it is no more the queue pair, or the life of it, that began. */
+        return !*offset ? rx_begin(qp, frame) :
+               rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
                        SVAN_DROP_NO_BUFFER);
-    }
-    if (!*offset && !eth->rx_active) {
-        return rx_begin(qp, frame);
     }
     return *offset < frame->len ? rx_copy(qp, frame, offset) :
                                   rx_complete(qp, frame);

@@ -162,12 +162,22 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
     svan_qp_schedule(wait->qp);
 }
 
-/* One who found no free fault looks again. */
+/*
+ * One who found no free fault looks again. Whoever does not take the one that is
+ * free lets the next one look.
+ */
 static void feed_starved(SvanPrq *prq)
 {
     if (!svan_list_empty(&prq->starved)) {
         wait_ends(svan_container(prq->starved.next, SvanFaultWait, link),
                   SVAN_WAIT_OVER);
+    }
+}
+
+static void pass_on(SvanPrq *prq)
+{
+    if (prq && prq->free) {
+        feed_starved(prq);
     }
 }
 
@@ -240,6 +250,7 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
     fault = find_fault(prq, &fn->absent);
     if (fault) {
         fn->stats.page_requests_merged++;
+        pass_on(prq);
     } else if (prq->free) {
         fault = prq->free;
         prq->free = fault->next;
@@ -264,6 +275,8 @@ void svan_fault_leave(SvanFaultWait *wait)
     if (fault && (!fault->asked || fault->injected) &&
         svan_list_empty(&fault->waits)) {
         fault_free(fault);
+    } else {
+        pass_on(wait->qp->fn->prq);
     }
 }
 

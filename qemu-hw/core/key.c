@@ -121,6 +121,11 @@ static uint32_t check_key(const SvanFn *fn,
     if (le32toh(cmd->access) & ~SVAN_ACCESS_MASK) {
         return REFUSE(BAD_PARAM, access);
     }
+    /* Their queues are aligned by the addresses that they are given. */
+    if ((cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
+        (le32toh(cmd->access) & SVAN_ACCESS_ZERO_BASED)) {
+        return REFUSE(BAD_PARAM, access);
+    }
     if (length && va + (length - 1) < va) {
         return REFUSE(BAD_PARAM, length);
     }

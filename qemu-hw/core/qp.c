@@ -230,6 +230,7 @@ static void qp_unlink(SvanQp *qp)
     svan_list_remove(&qp->run_link);
     svan_list_remove(&qp->poll_link);
     svan_list_remove(&qp->block_link);
+    svan_events_drop(&qp->events);
 }
 
 void svan_qp_destroy(SvanQp *qp)
@@ -285,17 +286,24 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     uint8_t old = qp->state;
 
     qp->state = state;
+    if (old == SVAN_QPS_RESET) {
+        svan_db_forget(&qp->fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
+    }
     if (state == SVAN_QPS_RESET) {
         qp_forget(qp);
     }
     if (state != SVAN_QPS_SQD || old != SVAN_QPS_SQD) {
         qp->sq_draining = state == SVAN_QPS_SQD;
     }
-    if (state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) {
-        /* The flag may be left over from a connection before. */
+    if ((state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) ||
+        state == SVAN_QPS_ERR) {
+        /* The flag may be left over from before RESET, or from a parked QP. */
         svan_poll_begin(qp);
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
+    if (state == SVAN_QPS_ERR) {
+        svan_list_remove(&qp->block_link);      /* to flush needs no wire */
+    }
     qp->transport->enter(qp, old);
 }
 

@@ -176,7 +176,8 @@ typedef struct SvanRcFault {
     uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
     uint8_t opcode;             /* of the packet that met the page */
     bool nak_spent;             /* an RNR NAK was sent for this page */
-    bool dropped;               /* something is missing */
+    bool awaited;               /* after it nothing has come yet */
+    bool dropped;               /* something is missing, and not awaited */
     bool called_back;           /* since a packet was executed last */
     bool bound_fired;
     uint64_t since;             /* ns */
@@ -299,6 +300,8 @@ SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
 SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
 /* pkt, expected or later, comes while the responder is suspended. */
 SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);
+/* Something of the expected PSN was dropped, and no NAK says so. */
+void svan_rc_call_back(SvanQp *qp);
 /* A unit of the step. */
 SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget);
 void svan_rc_fault_init(SvanQp *qp);

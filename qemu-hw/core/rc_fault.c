@@ -95,7 +95,9 @@ static void release(SvanQp *qp)
 
 static void discard(SvanQp *qp, const SvanPkt *pkt)
 {
-    fault_of(qp)->dropped = true;
+    SvanRcFault *fault = fault_of(qp);
+
+    fault->dropped |= !fault->awaited;
     qp->fn->stats.fault_dropped_packets++;
     qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
@@ -221,7 +223,8 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
 
     release(qp);
     fault_of(qp)->nak_spent = true;
-    fault_of(qp)->dropped = true;
+    fault_of(qp)->awaited = true;
+    fault_of(qp)->dropped = false;
     qp->fn->stats.rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);
 }
@@ -287,6 +290,7 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     fault->active = true;
     fault->mode = SVAN_FAULT_MODE_AUTO;
     fault->nak_spent = false;
+    fault->awaited = false;
     fault->dropped = false;
     fault->opcode = pkt->opcode;
     fault->since = svan_now(qp->fn->core);
@@ -364,6 +368,7 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
         return SVAN_STEP_DONE;
     }
     if (ahead == kept) {
+        fault->awaited = false;
         step = keep(qp, pkt, fault->mode);
     }
     if (step == SVAN_STEP_IDLE) {
@@ -388,28 +393,43 @@ static void fault_ends(SvanQp *qp, SvanWaitState how)
     fault->bound_fired = false;
 }
 
-/* Everything kept is executed: ask for what is missing. */
-static void resume(SvanQp *qp)
+/*
+ * The requester may know of no timeout: it is told. Where it was called back
+ * already it gets the shortest RNR NAK, which takes none of its retries.
+ */
+void svan_rc_call_back(SvanQp *qp)
 {
     SvanRcNak nak = { .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ };
+    SvanRcFault *fault = fault_of(qp);
+
+    if (!may_call_back(fault)) {
+        nak.aeth = SVAN_AETH_RNR_NAK | covering_code(qp, 0);
+        qp->fn->stats.rnr_nak_sent++;
+    }
+    fault->called_back = true;
+    svan_rc_record_nak(qp, &nak);
+}
+
+/* Everything kept is executed: ask for what is missing, if no NAK is owed. */
+static void resume(SvanQp *qp)
+{
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
-    bool call = fault->dropped && !fault->nak_spent && !resp->dead &&
-                may_call_back(fault);
 
     svan_fault_forget(&fault->wait);
     fault_ends(qp, SVAN_WAIT_OVER);
-    if (call) {
-        fault->called_back = true;
-        svan_rc_record_nak(qp, &nak);
+    if (fault->dropped && !resp->dead && !resp->nak.pending) {
+        svan_rc_call_back(qp);
     }
 }
 
 /* One kept packet, or the end. */
 static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 {
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
     SvanHeld *held = fault->held;
+    uint32_t epsn = resp->epsn;
     SvanStep step;
     SvanPkt pkt;
 
@@ -430,9 +450,14 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
         return step;
     }
     if (step == SVAN_STEP_AGAIN) {
-        return fault->wait.state == SVAN_WAIT_PENDING ? SVAN_STEP_IDLE : step;
+        return fault->wait.state == SVAN_WAIT_OVER ? step : SVAN_STEP_IDLE;
     }
-    fault->dropped |= step == SVAN_STEP_ERROR;
+    if (resp->epsn == epsn) {
+        /* not executed: neither is what follows it */
+        fault->dropped |= step == SVAN_STEP_ERROR;
+        release(qp);
+        return SVAN_STEP_DONE;
+    }
     fault->held = held->next;
     if (!fault->held) {
         fault->held_tail = &fault->held;

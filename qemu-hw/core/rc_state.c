@@ -126,7 +126,9 @@ static bool sequence_ok(const SvanQp *qp, const SvanRcRequester *req)
     bool off = qp->state != SVAN_QPS_RTS && qp->state != SVAN_QPS_SQD;
 
     if (off) {
-        return req->state == SVAN_RC_REQ_OFF;
+        /* A window that was not begun anew would be taken for one. */
+        return req->state == SVAN_RC_REQ_OFF &&
+               (qp->state == SVAN_QPS_ERR || !req->tail);
     }
     return req->state != SVAN_RC_REQ_OFF &&
            req->state < SVAN_RC_REQ_STATES &&
@@ -330,7 +332,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {
     svan_put_u8(writer, rc->fault.active);
-    svan_put_u8(writer, rc->fault.nak_spent);
+    svan_put_u8(writer, rc->fault.awaited);
     svan_put_u8(writer, rc->fault.called_back);
     svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);
     svan_put_u8(writer, rc->req.wait.state != SVAN_WAIT_NONE ||
@@ -341,7 +343,7 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
 {
     SvanRc *rc = qp->priv;
     bool interrupted = svan_get_u8(reader);
-    bool nak_spent = svan_get_u8(reader);
+    bool awaited = svan_get_u8(reader);
     bool response, other;
 
     rc->fault.called_back = svan_get_u8(reader);
@@ -351,12 +353,8 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
         qp->fn->fatal || !(interrupted || response || other)) {
         return;
     }
-    if (interrupted && !nak_spent && !rc->resp.nak.pending) {
-        rc->resp.nak = (SvanRcNak) {
-            .pending = true, .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ,
-            .psn = rc->resp.epsn,
-        };
-        rc->resp.quiet = true;
+    if (interrupted && !awaited && !rc->resp.nak.pending) {
+        svan_rc_call_back(qp);
     }
     if (response && qp->state != SVAN_QPS_RTR) {
         rc->req.send = rc->req.acked;

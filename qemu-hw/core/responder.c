@@ -482,8 +482,12 @@ static uint64_t execute_atomic(void *host, const SvanPkt *pkt)
 #endif
 }
 
+/* Its PSN may be that of one before the PSNs wrapped. */
 static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
 {
+    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
+        resp->atomics[i].valid &= resp->atomics[i].psn != owed->psn;
+    }
     resp->atomics[resp->next_atomic] = (SvanRcAtomic) {
         .valid = true, .psn = owed->psn, .msn = owed->msn, .orig = owed->orig,
     };

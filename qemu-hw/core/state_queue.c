@@ -21,12 +21,6 @@ static void save_eq(const SvanEq *eq, SvanWriter *writer)
     svan_put_u8(writer, eq->armed);
     svan_put_u32(writer, eq->pi);
     svan_put_u32(writer, eq->ci);
-    svan_put_u32(writer, eq->pending_count);
-    for (uint32_t i = 0; i < eq->pending_count; i++) {
-        uint32_t at = (eq->pending_head + i) % eq->pending_size;
-
-        svan_put_bytes(writer, &eq->pending[at], sizeof(eq->pending[at]));
-    }
 }
 
 void svan_save_eqs(SvanFn *fn, SvanWriter *writer)
@@ -41,23 +35,10 @@ void svan_save_eqs(SvanFn *fn, SvanWriter *writer)
 
 static bool load_eq(SvanEq *eq, SvanReader *reader)
 {
-    uint32_t count;
-
     eq->armed = svan_get_u8(reader);
     eq->pi = svan_get_u32(reader);
     eq->ci = svan_get_u32(reader);
-    count = svan_get_u32(reader);
-    if (eq->pi - eq->ci > 1u << eq->log_size || count > eq->pending_size) {
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        svan_get_bytes(reader, &eq->pending[i], sizeof(eq->pending[i]));
-    }
-    eq->pending_count = count;
-    if (count) {
-        svan_eq_schedule(eq);
-    }
-    return !reader->failed;
+    return !reader->failed && eq->pi - eq->ci <= 1u << eq->log_size;
 }
 
 bool svan_load_eqs(SvanFn *fn, SvanReader *reader)
@@ -243,6 +224,22 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     qp->transport->save(qp, writer);
 }
 
+/* Whose asynchronous events wait, in their order. */
+static void save_sources(const SvanFn *fn, SvanWriter *writer)
+{
+    const SvanEq *eq = fn->eqs[0];
+
+    for (SvanLink *link = eq ? eq->sources.next : NULL;
+         link && link != &eq->sources; link = link->next) {
+        const SvanEvents *events = svan_container(link, SvanEvents, link);
+
+        svan_put_u64(writer, events->types);
+        svan_put_u32(writer, events->qn);
+        svan_put_u32(writer, events->syndrome);
+    }
+    svan_put_u64(writer, 0);
+}
+
 void svan_save_qps(SvanFn *fn, SvanWriter *writer)
 {
     for (uint32_t i = 0; i < fn->qps.capacity; i++) {
@@ -251,6 +248,7 @@ void svan_save_qps(SvanFn *fn, SvanWriter *writer)
         }
     }
     svan_put_u32(writer, 0);
+    save_sources(fn, writer);
 }
 
 static bool load_attrs(SvanQp *qp, SvanReader *reader)
@@ -293,6 +291,21 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
            qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
 }
 
+static bool load_sources(SvanFn *fn, SvanReader *reader)
+{
+    uint64_t types;
+
+    while ((types = svan_get_u64(reader)) != 0) {
+        uint32_t qn = svan_get_u32(reader);
+        uint32_t syndrome = svan_get_u32(reader);
+
+        if (!svan_events_restore(fn, qn, types, syndrome)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool svan_load_qps(SvanFn *fn, SvanReader *reader)
 {
     struct svan_cmd_create_qp cmd;
@@ -307,5 +320,5 @@ bool svan_load_qps(SvanFn *fn, SvanReader *reader)
             return false;
         }
     }
-    return true;
+    return load_sources(fn, reader);
 }

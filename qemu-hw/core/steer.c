@@ -66,22 +66,30 @@ void svan_rx_drop_head(SvanCore *core)
     core->rx_frames--;
     core->rx_offset = 0;
     core->rx_fn = 0;
+    core->rx_qpn = 0;
     svan_frame_free(frame);
 }
 
 /* ---- receivers ---- */
 
+/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
+static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
+{
+    return has_vlan ? vlan & 0xfff : 0;
+}
+
 /* The function that owns this destination, NULL: none of this device. */
 static SvanFn *find_fn(SvanCore *core, const SvanAddr *addr)
 {
+    uint16_t id = vlan_id(addr->has_vlan, addr->vlan);
+
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
         for (uint32_t g = 0; g < fn->gid_limit; g++) {
             const SvanGid *gid = &fn->gids[g];
 
-            if (gid->valid && gid->has_vlan == addr->has_vlan &&
-                (!gid->has_vlan || ((gid->vlan ^ addr->vlan) & 0xfff) == 0) &&
+            if (gid->valid && vlan_id(gid->has_vlan, gid->vlan) == id &&
                 !memcmp(gid->gid, addr->dgid, 16) &&
                 !memcmp(gid->smac, addr->dmac, 6)) {
                 return fn;
@@ -115,6 +123,11 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
+    if (pkt->opcode == SVAN_OP_CNP) {
+        svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_FILTERED);
+        return SVAN_STEP_DONE;          /* nobody slows down for it yet */
+    }
     if (!qp || !qp->transport->rx ||
         (pkt->opcode & SVAN_BTH_TRANSPORT_MASK) != SVAN_BTH_RC) {
         return drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
@@ -182,6 +195,7 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
         }
         core->rx_offset = 0;
         core->rx_fn++;
+        core->rx_qpn = 0;
     }
     return SVAN_STEP_DONE;
 }

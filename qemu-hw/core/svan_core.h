@@ -37,7 +37,9 @@ typedef enum SvanDma {
     /*
      * The bus address is not translated yet. The core unwinds the step without
      * side effect and svan_run() answers SVAN_RUN_MISS; the glue, which has
-     * noted the address, translates it outside the epoch and runs again.
+     * noted the address, translates it outside the epoch and runs again. The
+     * same step is the first to run then; so an address that translates to
+     * nothing needs to answer ERROR until a run that does not miss.
      */
     SVAN_DMA_MISS,
     SVAN_DMA_ERROR,             /* no RAM there, or not permitted */

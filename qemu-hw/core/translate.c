@@ -447,5 +447,9 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
     if (unlikely(step == SVAN_STEP_ERROR)) {
         return refuse(&access, *syndrome);
     }
+    if (unlikely(step == SVAN_STEP_DONE && mem->len < len)) {
+        *syndrome = SVAN_SYN_RING;
+        return refuse(&access, *syndrome);
+    }
     return step;
 }

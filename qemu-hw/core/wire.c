@@ -50,6 +50,7 @@ static const SvanOpInfo rc_ops[32] = {
 static const SvanOpInfo ud_send = { REQ, ONLY, DATA, .deth = true };
 static const SvanOpInfo ud_send_imm = { REQ, ONLY, DATA, .deth = true,
                                         .immdt = true };
+static const SvanOpInfo cnp = { VALID, ONLY, DATA };   /* 16 reserved octets */
 static const SvanOpInfo op_unknown;
 
 const SvanOpInfo *svan_op_info(uint8_t opcode)
@@ -65,7 +66,7 @@ const SvanOpInfo *svan_op_info(uint8_t opcode)
         return op == SVAN_OP_SEND_ONLY ? &ud_send :
                op == SVAN_OP_SEND_ONLY_IMM ? &ud_send_imm : &op_unknown;
     default:
-        return &op_unknown;
+        return opcode == SVAN_OP_CNP ? &cnp : &op_unknown;
     }
 }
 

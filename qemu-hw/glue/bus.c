@@ -464,18 +464,23 @@ static uint64_t svan_iotlb_update(uint64_t entry, IOMMUTLBEntry *found,
     return entry | (is_write ? SVAN_IOTLB_WRITE : SVAN_IOTLB_READ);
 }
 
-void svan_bus_resolve(SvanBus *bus)
+bool svan_bus_resolve(SvanBus *bus)
 {
     SvanEngine *e = &bus->s->engine;
-    hwaddr addr = bus->miss_addr;
-    bool is_write = bus->miss_write;
+    bool missed, is_write;
     IOMMUTLBEntry found;
     uint64_t entry;
+    hwaddr addr;
 
-    if (!bus->missed) {
-        return;
-    }
+    svan_engine_lock(e);        /* somebody else may run by now */
+    missed = bus->missed;
+    addr = bus->miss_addr;
+    is_write = bus->miss_write;
     bus->missed = false;
+    svan_engine_unlock(e);
+    if (!missed) {
+        return false;
+    }
     WITH_RCU_READ_LOCK_GUARD() {
         found = address_space_get_iotlb_entry(bus->direct.as, addr, is_write,
                                               MEMTXATTRS_UNSPECIFIED);
@@ -489,6 +494,7 @@ void svan_bus_resolve(SvanBus *bus)
     svan_iotlb_set(bus, addr, entry);
     svan_engine_unlock(e);
     trace_svan_bus_translate(bus->fn, addr, is_write, entry);
+    return true;
 }
 
 static gboolean svan_iotlb_is_refusal(gpointer key, gpointer value,

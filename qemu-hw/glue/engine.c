@@ -15,7 +15,6 @@
 #include "qemu/main-loop.h"
 #include "qemu/processor.h"
 #include "qemu/timer.h"
-#include "block/aio-wait.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
 #include "system/cpu-timers.h"
@@ -80,7 +79,8 @@ void svan_engine_kick(SvanState *s)
 
     qatomic_set(&e->kicked, true);
     smp_mb();       /* pairs with svan_engine_retire() */
-    if (!qatomic_read(&e->running) && !qatomic_xchg(&e->scheduled, true)) {
+    if (!qatomic_read(&e->running) && !qatomic_read(&e->closed) &&
+        !qatomic_xchg(&e->scheduled, true)) {
         qemu_bh_schedule(e->run_bh);
     }
 }
@@ -280,14 +280,26 @@ static void svan_engine_between(SvanState *s, SvanRun result)
     qemu_mutex_lock(&e->lock);
 }
 
+void svan_engine_resolve(SvanState *s)
+{
+    if (!s->engine.stopped && svan_bus_resolve(&s->pf.bus)) {
+        svan_engine_kick(s);
+    }
+}
+
 /* ---- the runners ---- */
 
-/* In the iothread. */
+/*
+ * In the iothread. If that is not our own, whoever holds the BQL may be waiting
+ * for what another device does in it: then what needs the BQL is left to the
+ * main loop.
+ */
 static void svan_engine_bh(void *opaque)
 {
     SvanState *s = opaque;
     SvanEngine *e = &s->engine;
     int64_t now = get_clock(), end = now + SVAN_IOTHREAD_NS;
+    bool more, wait = s->own_iothread;
     SvanRun result;
 
     qatomic_set(&e->scheduled, false);
@@ -302,12 +314,18 @@ static void svan_engine_bh(void *opaque)
         if (result == SVAN_RUN_MISS ||
             (result != SVAN_RUN_MORE && svan_bql_wanted(s))) {
             /* waiting for the BQL delays nothing now */
+            if (!wait) {
+                svan_bql_schedule(s);
+                break;
+            }
             svan_engine_between(s, result);
         }
         now = get_clock();
     } while (!e->stopped && result != SVAN_RUN_IDLE && now < end);
     svan_spare_end(&e->spare);
-    svan_engine_retire(e, result != SVAN_RUN_IDLE);
+    /* A miss that is left to others has nothing more before they kick. */
+    more = result != SVAN_RUN_IDLE && (wait || result != SVAN_RUN_MISS);
+    svan_engine_retire(e, more);
 }
 
 /*
@@ -474,6 +492,7 @@ bool svan_engine_start(SvanState *s, Error **errp)
         object_property_set_int(OBJECT(iothread), "poll-max-ns", 0,
                                 &error_abort);
     }
+    e->closed = e->quiet = e->scheduled = false;
     e->ctx = iothread_get_aio_context(iothread);
     e->run_bh = aio_bh_new(e->ctx, svan_engine_bh, s);
     e->timer = aio_timer_new(e->ctx, QEMU_CLOCK_VIRTUAL, SCALE_NS,
@@ -494,6 +513,7 @@ static void svan_engine_quiesce(void *opaque)
     timer_free(e->timer);
     e->run_bh = NULL;
     e->timer = NULL;
+    qatomic_store_release(&e->quiet, true);
 }
 
 void svan_engine_stop(SvanState *s)
@@ -508,17 +528,22 @@ void svan_engine_stop(SvanState *s)
     svan_engine_lock(e);
     e->stopped = true;
     svan_engine_unlock(e);
+    qatomic_set(&e->closed, true);  /* whoever kicks holds the BQL, or is ours */
 
     /* The runner may be waiting for the BQL. */
     qemu_cond_init(&nobody);
     while (qatomic_read(&e->running)) {
         qemu_cond_timedwait_bql(&nobody, 1);
     }
-    qemu_cond_destroy(&nobody);
     svan_engine_lock(e);        /* it has left svan_engine_retire() */
     svan_engine_unlock(e);
 
-    aio_wait_bh_oneshot(e->ctx, svan_engine_quiesce, s);
+    /* So may anybody in the iothread. */
+    aio_bh_schedule_oneshot(e->ctx, svan_engine_quiesce, s);
+    while (!qatomic_load_acquire(&e->quiet)) {
+        qemu_cond_timedwait_bql(&nobody, 1);
+    }
+    qemu_cond_destroy(&nobody);
     if (s->own_iothread) {
         iothread_destroy(s->own_iothread);
         s->own_iothread = NULL;

@@ -80,8 +80,8 @@ void svan_bus_fini(SvanBus *bus);
 SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,
                      void **host);
 void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len);
-/* Translate what was missed. BQL held, engine lock not. */
-void svan_bus_resolve(SvanBus *bus);
+/* Translate what was missed, if so true. BQL held, engine lock not. */
+bool svan_bus_resolve(SvanBus *bus);
 /* The step that asked is over: refusals are to be looked up again. */
 void svan_bus_forget_refusals(SvanBus *bus);
 
@@ -122,6 +122,8 @@ typedef struct SvanEngine {
     bool running;                   /* somebody is in the run loop; atomic */
     bool kicked;                    /* there is work; atomic */
     bool scheduled;                 /* run_bh is on its way; atomic */
+    bool closed;                    /* and goes no more: unplug; atomic */
+    bool quiet;                     /* nothing is left in ctx; atomic */
     bool run_inline;                /* vCPU threads may run a quantum */
     bool adaptive;                  /* poll while a core is free */
     bool polling;                   /* what the core was told last; lock */
@@ -144,6 +146,8 @@ void svan_engine_kick(SvanState *s);
 /* The same for a frame that has come, if who sends it runs engines, too. */
 void svan_engine_kick_later(SvanState *s);
 void svan_engine_deadline(SvanState *s, uint64_t when);
+/* In the main loop: what a runner missed that may not wait for the BQL. */
+void svan_engine_resolve(SvanState *s);
 /*
  * A vCPU's MMIO handler may run the engine, without the BQL, until enter()'s
  * true is answered by leave(). BQL held before and after.

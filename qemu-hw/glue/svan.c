@@ -146,6 +146,7 @@ static void svan_bql_bh(void *opaque)
 
     qatomic_set(&s->bql_scheduled, false);
     smp_mb();       /* whoever found it set has set bql_wanted before */
+    svan_engine_resolve(s);
     svan_bql_work(s);
 }
 
@@ -549,6 +550,8 @@ static int svan_post_load(void *opaque, int version_id)
     }
     trace_svan_load(s->stream_len, ok);
     svan_post_save(s);
+    /* The queues that the blocked ones waited for are empty here. */
+    qatomic_set(&s->port.tx_ready, true);
     if (!ok) {
         error_report("svan: the saved state does not fit this device; are "
                      "its properties those of the source?");

@@ -168,6 +168,11 @@ static void encoders(void)
     memcpy(want[0].data, text + 96, 4);
     check(!memcmp(ring, want, sizeof(ring)), "100 octets inline");
 
+}
+
+/* Numbers and words. */
+static void words(void)
+{
     check(svan_wqe_sge_bbs(2) == 1 && svan_wqe_sge_bbs(3) == 2 &&
           svan_wqe_sge_bbs(SVAN_MAX_SGE) == SVAN_WQE_MAX_BBS,
           "blocks of entries");
@@ -207,6 +212,7 @@ int main(void)
     ends();
     offsets();
     encoders();
+    words();
     printf("1..%d\n", number);
     return failed;
 }

@@ -668,6 +668,41 @@ TEST_F_TIMEOUT(errors, receive_after_silent_error, LIMIT)
 	}
 }
 
+/* Writes that a reset stops in their midst, when the device polls the queue. */
+static int reset_at_work(struct pair *pair)
+{
+	struct ibv_sge sge = area_sge(&pair->out[0], 0, AREA / 2);
+	struct ibv_send_wr wr = request(IBV_WR_RDMA_WRITE, &sge, 1);
+	int i, ret = pair_connect(pair, &quick);
+
+	wr.wr.rdma.remote_addr = (uintptr_t)pair->in[1].data;
+	wr.wr.rdma.rkey = pair->in[1].mr->rkey;
+	for (i = 0; i < MANY && !ret; i++)
+		ret = -ep_post_send(&pair->ep[0], &wr);
+	if (!ret)
+		ret = ep_state(&pair->ep[0], IBV_QPS_RESET);
+	return ret ? ret : ep_state(&pair->ep[1], IBV_QPS_RESET);
+}
+
+/* That it polled before does not keep the device from seeing receives. */
+TEST_F_TIMEOUT(errors, flush_after_reset, LIMIT)
+{
+	int round, i;
+
+	ASSERT_EQ(0, pair_create(&self->pair, &ep_defaults));
+	for (round = 0; round < 20; round++) {
+		ASSERT_EQ(0, reset_at_work(&self->pair));
+		ASSERT_EQ(0, ep_init(self->req, &quick));
+		ASSERT_EQ(0, ep_state(self->req, IBV_QPS_ERR));
+		ASSERT_EQ(0, post_receives(self->req, self->local, 700));
+		for (i = 0; i < MANY; i++) {
+			ASSERT_EQ(0, ep_expect(self->req, 700 + i,
+					       IBV_WC_WR_FLUSH_ERR));
+		}
+		ASSERT_EQ(0, ep_state(self->req, IBV_QPS_RESET));
+	}
+}
+
 /* ---- states ---- */
 
 static int post_is_refused(struct ep *ep, struct area *area)

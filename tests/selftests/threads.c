@@ -14,6 +14,7 @@
 #include "kselftest_harness.h"
 
 #define LIMIT		120
+#define SHORT_LIMIT	60	/* of tests that hang when they fail */
 #define THREADS		4
 #define PER_THREAD	1500
 #define SLOT		4096u
@@ -375,7 +376,7 @@ struct channel {
 	struct pair *pair;
 };
 
-static int channel_open(struct channel *ch, struct pair *pair)
+static int channel_open(struct channel *ch, struct pair *pair, bool extended)
 {
 	struct ep_opts opts = ep_defaults;
 	int ret;
@@ -389,6 +390,7 @@ static int channel_open(struct channel *ch, struct pair *pair)
 	if (ret)
 		return ret;
 	opts.channel = ch->channel;
+	opts.extended = extended;
 	ret = ep_create(&ch->b, &pair->node[1], &opts);
 	if (ret)
 		return ret;
@@ -445,7 +447,7 @@ TEST_F_TIMEOUT(threads, events, LIMIT)
 	struct channel ch;
 	int i;
 
-	ASSERT_EQ(0, channel_open(&ch, &self->pair));
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, false));
 	/* not armed: nothing */
 	ASSERT_EQ(0, message(&ch, 0));
 	ASSERT_FALSE(channel_ready(&ch, SHORT_MS));
@@ -468,7 +470,7 @@ TEST_F_TIMEOUT(threads, solicited, LIMIT)
 	struct channel ch;
 	int i;
 
-	ASSERT_EQ(0, channel_open(&ch, &self->pair));
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, false));
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, ibv_req_notify_cq(ch.b.cq, 1));
 		ASSERT_EQ(0, message(&ch, 0));
@@ -487,7 +489,7 @@ TEST_F_TIMEOUT(threads, error_is_solicited, LIMIT)
 	struct ibv_sge sge = area_sge(&self->pair.in[1], 0, 64);
 	struct channel ch;
 
-	ASSERT_EQ(0, channel_open(&ch, &self->pair));
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, false));
 	ASSERT_EQ(0, ibv_req_notify_cq(ch.b.cq, 1));
 	ASSERT_EQ(0, ep_post_recv(&ch.b, 3, &sge, 1));
 	ASSERT_EQ(0, ep_state(&ch.b, IBV_QPS_ERR));
@@ -538,7 +540,7 @@ TEST_F_TIMEOUT(threads, no_lost_wakeup, LIMIT)
 	pthread_t thread;
 	unsigned int i;
 
-	ASSERT_EQ(0, channel_open(&ch, &self->pair));
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, false));
 	sleeper.ch = &ch;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, sleeper_main, &sleeper));
 	for (i = 0; i < WAKES; i++) {
@@ -555,6 +557,200 @@ TEST_F_TIMEOUT(threads, no_lost_wakeup, LIMIT)
 		ASSERT_EQ(0, take_event(&ch, 0));
 	}
 	ASSERT_EQ(0, channel_close(&ch));
+}
+
+/* ---- between ibv_start_poll() and ibv_end_poll() ---- */
+
+/* The completion of a message, taken but not yet given back. */
+static int message_in_hand(struct channel *ch)
+{
+	struct ibv_poll_cq_attr attr = {};
+
+	if (message(ch, 0) || ibv_start_poll(ch->b.cqx, &attr) ||
+	    ch->b.cqx->status != IBV_WC_SUCCESS)
+		return -EIO;
+	return 0;
+}
+
+/* What has been taken is no reason for an event, what comes next is. */
+TEST_F_TIMEOUT(threads, arm_within_poll, SHORT_LIMIT)
+{
+	struct channel ch;
+	int i;
+
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, true));
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, message_in_hand(&ch));
+		ASSERT_EQ(0, ibv_req_notify_cq(ch.b.cq, 0));
+		ASSERT_EQ(ENOENT, ibv_next_poll(ch.b.cqx));
+		ibv_end_poll(ch.b.cqx);
+		ASSERT_FALSE(channel_ready(&ch, i ? 1 : SHORT_MS));
+		ASSERT_EQ(0, message(&ch, 0));
+		ASSERT_EQ(0, take_event(&ch, WAIT_MS));
+		ASSERT_EQ(0, ep_expect(&ch.b, 2, IBV_WC_SUCCESS));
+	}
+	ASSERT_EQ(0, channel_close(&ch));
+}
+
+/* Another thread makes and destroys queue pairs of the same CQ. */
+struct neighbour {
+	struct channel *ch;
+	unsigned int made;
+	bool over;
+	int error;
+};
+
+static int make_on_cq(struct channel *ch, struct ep *ep)
+{
+	struct ep_opts opts = ep_defaults;
+
+	opts.cq = ch->b.cq;
+	return ep_create(ep, ch->b.node, &opts);
+}
+
+static void *neighbour_main(void *arg)
+{
+	struct neighbour *neighbour = arg;
+	struct ep ep;
+
+	while (!__atomic_load_n(&neighbour->over, __ATOMIC_RELAXED) &&
+	       !neighbour->error) {
+		neighbour->error = make_on_cq(neighbour->ch, &ep);
+		if (!neighbour->error)
+			ep_destroy(&ep);
+		__atomic_add_fetch(&neighbour->made, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(threads, create_within_poll, SHORT_LIMIT)
+{
+	struct neighbour neighbour = {};
+	struct channel ch;
+	pthread_t thread;
+	struct ep ep;
+	int i;
+
+	ASSERT_EQ(0, channel_open(&ch, &self->pair, true));
+	neighbour.ch = &ch;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, neighbour_main, &neighbour));
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, message_in_hand(&ch));
+		ASSERT_EQ(0, make_on_cq(&ch, &ep));
+		ibv_end_poll(ch.b.cqx);
+		ep_destroy(&ep);
+	}
+	__atomic_store_n(&neighbour.over, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, neighbour.error);
+	ASSERT_LT(0, neighbour.made);
+	ASSERT_EQ(0, channel_close(&ch));
+}
+
+/* One thread keeps the queue full from its poll loop, another one resets it. */
+struct refill {
+	struct pair *pair;
+	unsigned int seen;
+	bool over;
+	int error;
+};
+
+#define REFILL_ROUNDS	30
+#define REFILL_DEPTH	16
+
+static int refill_post(struct refill *refill)
+{
+	struct ibv_sge sge = area_sge(&refill->pair->out[0], 0, 256);
+	struct ibv_send_wr wr = {
+		.wr_id = 0x2f,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.rdma = {
+			.remote_addr = (uintptr_t)refill->pair->in[1].data,
+			.rkey = refill->pair->in[1].mr->rkey,
+		},
+	};
+
+	return ep_post_send(&refill->pair->ep[0], &wr);
+}
+
+/* No more than fit into the CQ, where they stay until ibv_end_poll(). */
+static void refill_batch(struct refill *refill, struct ibv_cq_ex *cqx)
+{
+	int n = 0, ret;
+
+	do {
+		if (cqx->wr_id != 0x2f || cqx->status != IBV_WC_SUCCESS) {
+			complain("completion of 0x%llx: %s",
+				 (unsigned long long)cqx->wr_id,
+				 ibv_wc_status_str(cqx->status));
+			refill->error = -EIO;
+		}
+		__atomic_add_fetch(&refill->seen, 1, __ATOMIC_RELAXED);
+		ret = refill_post(refill);
+		/* refused while it is reset; full while the other side fills it */
+		if (ret && ret != EINVAL && ret != ENOMEM)
+			refill->error = -ret;
+	} while (++n < REFILL_DEPTH && !ibv_next_poll(cqx));
+}
+
+static void *refill_main(void *arg)
+{
+	struct refill *refill = arg;
+	struct ibv_cq_ex *cqx = refill->pair->ep[0].cqx;
+	struct ibv_poll_cq_attr attr = {};
+
+	while (!__atomic_load_n(&refill->over, __ATOMIC_RELAXED)) {
+		if (ibv_start_poll(cqx, &attr)) {
+			sched_yield();
+			continue;
+		}
+		refill_batch(refill, cqx);
+		ibv_end_poll(cqx);
+	}
+	return NULL;
+}
+
+/* From RESET to work, of which some is seen, and back. */
+static int refill_round(struct refill *refill, unsigned int round)
+{
+	unsigned int begin = __atomic_load_n(&refill->seen, __ATOMIC_RELAXED);
+	uint64_t deadline = now_ms() + WAIT_MS;
+	int i, ret = pair_connect(refill->pair, &conn_defaults);
+
+	for (i = 0; i < REFILL_DEPTH && !ret; i++)
+		ret = -refill_post(refill);
+	while (!ret && __atomic_load_n(&refill->seen, __ATOMIC_RELAXED) -
+	       begin < 40 + round) {
+		if (now_ms() > deadline)
+			ret = -ETIMEDOUT;
+		sched_yield();
+	}
+	if (!ret)
+		ret = ep_state(&refill->pair->ep[0], IBV_QPS_RESET);
+	if (!ret)
+		ret = ep_state(&refill->pair->ep[1], IBV_QPS_RESET);
+	return ret ? ret : refill->error;
+}
+
+TEST_F_TIMEOUT(threads, reset_under_poll, SHORT_LIMIT)
+{
+	struct refill refill = { .pair = &self->pair };
+	struct ep_opts opts = ep_defaults;
+	unsigned int round;
+	pthread_t thread;
+
+	opts.extended = true;
+	ASSERT_EQ(0, pair_create(&self->pair, &opts));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, refill_main, &refill));
+	for (round = 0; round < REFILL_ROUNDS; round++) {
+		ASSERT_EQ(0, refill_round(&refill, round));
+	}
+	__atomic_store_n(&refill.over, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(0, refill.error);
 }
 
 /* ---- a CQ that nobody empties ---- */

@@ -265,7 +265,8 @@ static uint64_t class_count(const char *name)
 	FILE *pipe;
 
 	snprintf(command, sizeof(command),
-		 "awk '$1 == \"%s\" { n += $3 } END { print n + 0 }' /sys/kernel/debug/svan_ib/*/estimates",
+		 "awk '$1 == \"%s\" { n += $3 } END { print n + 0 }' "
+		 "/sys/kernel/debug/svan_ib/*/estimates",
 		 name);
 	pipe = popen(command, "re");
 	if (!pipe || fscanf(pipe, "%lu", &sum) != 1)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest.h"
+#include "pager.h"
 
 #define CMDQ_LOG        5
 #define EQ_LOG          8
@@ -11,7 +11,7 @@
 
 /* ---- memory ---- */
 
-static uint32_t ram_take(Guest *guest, uint32_t bytes)
+uint32_t guest_ram(Guest *guest, uint32_t bytes)
 {
     uint32_t offset = guest->bump;
 
@@ -53,7 +53,7 @@ uint8_t guest_cmd(Guest *guest, const struct svan_cmd *cmd,
                guest->node->id, svan_le16_to_cpu(cmd->hdr.opcode));
 }
 
-static uint32_t must_cmd(Guest *guest, struct svan_cmd *cmd, uint16_t opcode)
+uint32_t guest_must(Guest *guest, struct svan_cmd *cmd, uint16_t opcode)
 {
     struct svan_cmd_resp resp;
 
@@ -73,8 +73,8 @@ static void start(Guest *guest)
 {
     SvanCore *core = guest->node->core;
 
-    guest->cmdq = ram_take(guest, sizeof(struct svan_cmd) << CMDQ_LOG);
-    guest->cmdr = ram_take(guest, sizeof(struct svan_cmd_resp) << CMDQ_LOG);
+    guest->cmdq = guest_ram(guest, sizeof(struct svan_cmd) << CMDQ_LOG);
+    guest->cmdr = guest_ram(guest, sizeof(struct svan_cmd_resp) << CMDQ_LOG);
     svan_reg_write(core, 0, SVAN_REG_CMDQ_BASE, bus_of(guest, guest->cmdq), 8);
     svan_reg_write(core, 0, SVAN_REG_CMDR_BASE, bus_of(guest, guest->cmdr), 8);
     svan_reg_write(core, 0, SVAN_REG_CMDQ_LOG_SIZE, CMDQ_LOG, 4);
@@ -92,12 +92,12 @@ static void create_eq(Guest *guest, uint32_t eqn)
 {
     struct svan_cmd cmd = { 0 };
 
-    guest->eqs[eqn] = ram_take(guest, sizeof(struct svan_eqe) << EQ_LOG);
+    guest->eqs[eqn] = guest_ram(guest, sizeof(struct svan_eqe) << EQ_LOG);
     cmd.create_eq.ring = bus_of(guest, guest->eqs[eqn]);
     cmd.create_eq.eqn = svan_cpu_to_le32(eqn);
     cmd.create_eq.vector = svan_cpu_to_le16(eqn);
     cmd.create_eq.log_size = EQ_LOG;
-    must_cmd(guest, &cmd, SVAN_CMD_CREATE_EQ);
+    guest_must(guest, &cmd, SVAN_CMD_CREATE_EQ);
     arm_eq(guest, eqn);
 }
 
@@ -121,7 +121,7 @@ static void set_gid(Guest *guest, uint32_t index)
     cmd.set_gid.index = svan_cpu_to_le32(index);
     gid_of(guest->node, index, cmd.set_gid.gid);
     memcpy(cmd.set_gid.smac, guest->node->mac, 6);
-    must_cmd(guest, &cmd, SVAN_CMD_SET_GID);
+    guest_must(guest, &cmd, SVAN_CMD_SET_GID);
 }
 
 Guest *guest_new(Node *node, uint32_t ram_for_rings)
@@ -136,7 +136,7 @@ Guest *guest_new(Node *node, uint32_t ram_for_rings)
     start(guest);
     create_eq(guest, 0);
     create_eq(guest, 1);
-    guest->pd = must_cmd(guest, &cmd, SVAN_CMD_ALLOC_PD);
+    guest->pd = guest_must(guest, &cmd, SVAN_CMD_ALLOC_PD);
     set_gid(guest, 0);
     set_gid(guest, 1);
     return guest;
@@ -180,6 +180,8 @@ void guest_irq(Node *node, uint32_t vector)
         guest->eq_ci[vector]++;
         if (eqe.type == SVAN_EVENT_COMPLETION) {
             completion_event(guest, svan_le32_to_cpu(eqe.qn));
+        } else if (eqe.type == SVAN_EVENT_PAGE_REQUEST && guest->pager) {
+            requests_event(guest->pager);
         } else if (guest->async) {
             guest->async(guest, eqe.type, svan_le32_to_cpu(eqe.qn),
                          svan_le32_to_cpu(eqe.data));
@@ -224,7 +226,7 @@ static uint32_t create_key(Guest *guest, struct svan_cmd_create_key *key)
 {
     struct svan_cmd cmd = { .create_key = *key };
 
-    return must_cmd(guest, &cmd, SVAN_CMD_CREATE_KEY);
+    return guest_must(guest, &cmd, SVAN_CMD_CREATE_KEY);
 }
 
 void guest_register(Guest *guest, Region *region, uint32_t access)
@@ -250,7 +252,7 @@ static void destroy(Guest *guest, uint16_t opcode, uint32_t id)
 {
     struct svan_cmd cmd = { .object.id = svan_cpu_to_le32(id) };
 
-    must_cmd(guest, &cmd, opcode);
+    guest_must(guest, &cmd, opcode);
 }
 
 void guest_deregister(Guest *guest, Region *region)
@@ -294,14 +296,14 @@ GuestCq *guest_cq_new(Guest *guest, uint8_t log_size)
 
     cq->guest = guest;
     cq->log_size = log_size;
-    cq->ring = ram_take(guest, size + sizeof(struct svan_cq_dbr));
+    cq->ring = guest_ram(guest, size + sizeof(struct svan_cq_dbr));
     cmd.create_cq.ring_va = svan_cpu_to_le64(cq->ring);
     cmd.create_cq.ring_key = svan_cpu_to_le32(
         ring_key(guest, cq->ring, size + sizeof(struct svan_cq_dbr)));
     cmd.create_cq.dbr_offset = svan_cpu_to_le32(size);
     cmd.create_cq.eqn = svan_cpu_to_le32(1);
     cmd.create_cq.log_size = log_size;
-    cq->cqn = must_cmd(guest, &cmd, SVAN_CMD_CREATE_CQ);
+    cq->cqn = guest_must(guest, &cmd, SVAN_CMD_CREATE_CQ);
     guest->cqs[guest->num_cqs++] = cq;
     return cq;
 }
@@ -358,7 +360,7 @@ GuestQp *guest_qp_new(Guest *guest, const GuestQpInit *init)
     qp->log_rq = init->log_rq;
     qp->log_stride = svan_rwqe_log_stride(GUEST_MAX_SGE);
     size = sq_bytes(qp) + rq_bytes(qp) + sizeof(struct svan_qp_dbr);
-    qp->ring = ram_take(guest, size);
+    qp->ring = guest_ram(guest, size);
     cmd.create_qp = (struct svan_cmd_create_qp) {
         .type = SVAN_QPT_RC,
         .flags = init->flags,
@@ -373,7 +375,7 @@ GuestQp *guest_qp_new(Guest *guest, const GuestQpInit *init)
         .rq_offset = svan_cpu_to_le32(sq_bytes(qp)),
         .dbr_offset = svan_cpu_to_le32(sq_bytes(qp) + rq_bytes(qp)),
     };
-    qp->qpn = must_cmd(guest, &cmd, SVAN_CMD_CREATE_QP);
+    qp->qpn = guest_must(guest, &cmd, SVAN_CMD_CREATE_QP);
     return qp;
 }
 
@@ -432,7 +434,7 @@ void guest_connect(GuestQp *qp, const GuestConnection *to)
         cmd.modify_qp.attr.port = 1;
         memcpy(cmd.modify_qp.av.dmac, peer->mac, 6);
         gid_of(peer, to->gid, cmd.modify_qp.av.dgid);
-        must_cmd(qp->guest, &cmd, SVAN_CMD_MODIFY_QP);
+        guest_must(qp->guest, &cmd, SVAN_CMD_MODIFY_QP);
     }
 }
 

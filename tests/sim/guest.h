@@ -49,6 +49,7 @@ struct Guest {
     uint32_t pd;
     GuestCq *cqs[GUEST_MAX_CQS];
     uint32_t num_cqs;
+    struct Pager *pager;        /* NULL: nothing is ever taken away */
     void (*async)(Guest *guest, uint8_t type, uint32_t qn, uint32_t data);
     void *user;
 };
@@ -76,9 +77,14 @@ Guest *guest_new(Node *node, uint32_t ram_for_rings);
 void guest_free(Guest *guest);
 void guest_irq(Node *node, uint32_t vector);
 
+/* Zeroed and contiguous, from a page of its own on; the offset in RAM. */
+uint32_t guest_ram(Guest *guest, uint32_t bytes);
+
 /* enum svan_cmd_status */
 uint8_t guest_cmd(Guest *guest, const struct svan_cmd *cmd,
                   struct svan_cmd_resp *resp);
+/* It has to succeed; the id in the response. */
+uint32_t guest_must(Guest *guest, struct svan_cmd *cmd, uint16_t opcode);
 
 GuestCq *guest_cq_new(Guest *guest, uint8_t log_size);
 bool guest_cq_poll(GuestCq *cq, struct svan_cqe *cqe);

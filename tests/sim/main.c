@@ -11,13 +11,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "core.h"
+#include "fault.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
-#define DEFAULT_COUNT   18
+#define DEFAULT_COUNT   26
 
 typedef struct Scenario {
     const char *name;
@@ -35,6 +37,14 @@ typedef struct Scenario {
       .region_bytes = 4u << 20, .idle = 3000, .unsignaled = 400000, \
       .timeout = 8, .retry_cnt = 7, .rnr_timer = 1, .max_rd_atomic = 16, \
       __VA_ARGS__ }
+#define PAGER(...) \
+    { .evict = 200000, .batch = 8, .slow = 50000, .again = 200000, \
+      .policy = 2000, __VA_ARGS__ }
+/* Where nothing is lost no timer of a requester is needed. */
+#define PAGED(...) \
+    TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1, .ops = 80, \
+            .max_length = 20000, .region_bytes = 1u << 20, .idle = 20000, \
+            .timeout = 0, .pager = PAGER(), __VA_ARGS__)
 
 static const Scenario scenarios[] = {
     {
@@ -85,28 +95,73 @@ static const Scenario scenarios[] = {
                        .reorder_delay = 20000, .corrupt = 5000,
                        .refuse = 5000, .miss = 50000, .forget = 10000,
                        .restore = 1000, .invalidate = 1000, .poll_ns = 2000),
-        .traffic = TRAFFIC(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
-                           .defect = 5000, .starve = 300000, .drain = 5000,
-                           .lossy = true, .events = true, .ops = 80),
+        .traffic = PAGED(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
+                         .defect = 5000, .starve = 300000, .drain = 5000,
+                         .lossy = true, .events = true, .timeout = 12,
+                         .pager = PAGER(.whole = 1000000)),
     }, {
         .name = "polled",
         .world = WORLD(.num_nodes = 3, .poll_ns = 5000, .loss = 1000),
         .traffic = TRAFFIC(.num_pairs = 6, .local_pairs = 3, .self_pairs = 2,
                            .drain = 20000, .lossy = true,
                            .max_length = 400000, .ops = 60),
+    }, {
+        .name = "paged",
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768),
+        .traffic = PAGED(.events = true),
+    }, {
+        .name = "paged-loss",
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768, .loss = 3000,
+                       .duplicate = 10000, .reorder = 10000, .jitter = 1000,
+                       .reorder_delay = 30000),
+        .traffic = PAGED(.lossy = true, .timeout = 12),
+    }, {
+        .name = "paged-missing",
+        .world = WORLD(.num_nodes = 2, .miss = 200000, .forget = 20000,
+                       .invalidate = 5000),
+        .traffic = PAGED(.starve = 300000, .defect = 5000,
+                         .pager = PAGER(.whole = 1000000)),
+    }, {
+        .name = "paged-restored",
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768,
+                       .restore = 5000, .refuse = 2000),
+        .traffic = PAGED(.drain = 2000),
     },
 };
 
 #define NUM_SCENARIOS   (sizeof(scenarios) / sizeof(scenarios[0]))
 
+/* How absent pages were met; all of it has to happen. */
+#define FAULT_STATS(X) \
+    X(fault_hold) X(fault_rnr) X(fault_divert) X(fault_drop) X(fault_fail) \
+    X(fault_fallback) X(page_faults_requester) X(page_faults_again) \
+    X(page_requests_merged)
+
 typedef struct Totals {
     TrafficCounts traffic;
     uint64_t runs, misses, restores, lost, retransmits, time;
+#define TOTAL(name) uint64_t name;
+    FAULT_STATS(TOTAL)
+    PAGER_COUNTS(TOTAL)
+#undef TOTAL
 } Totals;
 
 static void add(uint64_t *to, uint64_t value)
 {
     *to += value;
+}
+
+static void sum_up_faults(Totals *totals, const TrafficNode *node)
+{
+    const SvanFn *fn = node->guest->node->core->fns[0];
+
+#define ADD(name) add(&totals->name, fn->stats.name);
+    FAULT_STATS(ADD)
+#undef ADD
+#define ADD(name) \
+    add(&totals->name, node->pager ? node->pager->counts.name : 0);
+    PAGER_COUNTS(ADD)
+#undef ADD
 }
 
 static void sum_up(Totals *totals, const World *world, const Traffic *traffic)
@@ -124,6 +179,7 @@ static void sum_up(Totals *totals, const World *world, const Traffic *traffic)
         add(&totals->restores, node->counts.restores);
         add(&totals->lost, node->counts.lost);
         add(&totals->retransmits, node->core->fns[0]->stats.retransmits);
+        sum_up_faults(totals, &traffic->nodes[i]);
     }
 }
 
@@ -142,6 +198,24 @@ static void check_clean(const World *world)
                        " although nothing was lost", i, fn->stats.name); \
         }
         RETRY_STATS(CHECK_ZERO)
+    }
+}
+
+/* Nothing waits any more, and every answer was understood. */
+static void check_faults(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanFn *fn = world->nodes[i].core->fns[0];
+
+        if (fn->held_bytes || svan_spares_in_use(fn)) {
+            world_fail(world, "node %u: packets are kept (%u bytes%s) although "
+                       "nothing is under way", i, fn->held_bytes,
+                       svan_spares_in_use(fn) ? ", spare pages" : "");
+        }
+        if (fn->stats.page_responses_bad) {
+            world_fail(world, "node %u: page_responses_bad is %" PRIu64, i,
+                       fn->stats.page_responses_bad);
+        }
     }
 }
 
@@ -179,6 +253,7 @@ static uint64_t run(uint64_t seed, Totals *totals)
     if (scenario->clean) {
         check_clean(world);
     }
+    check_faults(world);
     sum_up(totals, world, traffic);
     if (getenv("SVAN_SIM_STATS")) {
         print_stats(world);
@@ -200,8 +275,32 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+static void add_totals(Totals *all, const Totals *one)
+{
+#define ADD(name) add(&all->name, one->name);
+    FAULT_STATS(ADD)
+    PAGER_COUNTS(ADD)
+#undef ADD
+}
+
+/* Has everything that pages can do happened at least once? */
+static bool report_faults(const Totals *all, uint64_t number)
+{
+    bool complete = true;
+
+#define REPORT(name) \
+    complete &= all->name != 0; \
+    printf("# " #name " %" PRIu64 "\n", all->name);
+    FAULT_STATS(REPORT)
+    PAGER_COUNTS(REPORT)
+#undef REPORT
+    printf("%sok %" PRIu64 " - pages were absent in every way\n",
+           complete ? "" : "not ", number);
+    return complete;
+}
+
 /* The first of each scenario twice: the same seed, the same world. */
-static void run_seed(uint64_t number, uint64_t seed)
+static void run_seed(uint64_t number, uint64_t seed, Totals *all)
 {
     Totals totals = { 0 }, again = { 0 };
     const char *name = scenarios[seed % NUM_SCENARIOS].name;
@@ -220,20 +319,75 @@ static void run_seed(uint64_t number, uint64_t seed)
     if (!same) {
         exit(1);
     }
+    add_totals(all, &totals);
+}
+
+/* In a process of its own, so that what breaks one seed leaves the others. */
+static void start_seed(uint64_t number, uint64_t seed, Totals *totals)
+{
+    pid_t pid = fork();
+
+    if (pid < 0) {
+        perror("fork");
+        exit(1);
+    }
+    if (pid == 0) {
+        run_seed(number, seed, totals);
+        exit(0);
+    }
+}
+
+/* false: the child that has ended did not end well. */
+static bool await_seed(void)
+{
+    int status;
+
+    return wait(&status) > 0 && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* One on each CPU; totals, one of each, are shared with them. */
+static bool run_seeds(uint64_t first, uint64_t count, Totals *totals)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t jobs = cpus > 1 ? cpus : 1, running = 0;
+    bool good = true;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (running == jobs) {
+            good &= await_seed();
+            running--;
+        }
+        start_seed(i + 1, first + i, &totals[i]);
+        running++;
+    }
+    while (running--) {
+        good &= await_seed();
+    }
+    return good;
 }
 
 int main(void)
 {
     uint64_t first = env_number("SVAN_SIM_FIRST", 1);
     uint64_t count = env_number("SVAN_SIM_COUNT", DEFAULT_COUNT);
+    Totals all = { 0 }, *totals;
+    bool enough;
 
     if (getenv("SVAN_SIM_SEED")) {
-        first = env_number("SVAN_SIM_SEED", 1);
-        count = 1;
+        printf("1..1\n");
+        run_seed(1, env_number("SVAN_SIM_SEED", 1), &all);
+        return 0;
     }
-    printf("1..%" PRIu64 "\n", count);
+    enough = count >= DEFAULT_COUNT;
+    printf("1..%" PRIu64 "\n", count + enough);
+    fflush(stdout);
+    totals = mmap(NULL, count * sizeof(totals[0]), PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (totals == MAP_FAILED || !run_seeds(first, count, totals)) {
+        return 1;
+    }
     for (uint64_t i = 0; i < count; i++) {
-        run_seed(i + 1, first + i);
+        add_totals(&all, &totals[i]);
     }
-    return 0;
+    return enough && !report_faults(&all, count + 1);
 }

@@ -24,6 +24,8 @@ static const struct {
                         8 },
 };
 
+#define BEYOND          (3u << 20)      /* no page reaches so far */
+
 #define T(name)         (1u << OP_##name)
 #define RDMA            (T(WRITE) | T(WRITE_IMM) | T(READ))
 #define ATOMIC          (T(CAS) | T(FAA))
@@ -321,26 +323,43 @@ static GuestSge *some_sge(Op *op)
     return &op->wr.sge[i];
 }
 
+/* None of the node's two. */
+static uint32_t spoil_key(uint32_t key, const TrafficNode *node, Rng *rng)
+{
+    uint32_t spoilt;
+
+    do {
+        spoilt = key ^ 1u << rng_below(rng, 32);
+    } while (spoilt == node->data->key || spoilt == node->readable->key);
+    return spoilt;
+}
+
+/* Not all in the region; where its key covers more, nothing is there at all. */
+static uint64_t out_of_bounds(const Region *region, uint32_t length)
+{
+    return region->whole ? (region->va + region->length + BEYOND) & ~7ull :
+                           region->va + region->length - length + 1;
+}
+
 static void spoil(Op *op, Rng *rng)
 {
+    TrafficNode *node = traffic_node(op->end);
     TrafficNode *peer = traffic_node(op->end->peer);
 
     switch (op->defect) {
     case DEFECT_LKEY:
-        some_sge(op)->key ^= 1u << rng_below(rng, 32);
+        some_sge(op)->key = spoil_key(some_sge(op)->key, node, rng);
         break;
     case DEFECT_LOCAL_BOUNDS:
-        some_sge(op)->va = traffic_node(op->end)->data->va +
-                           traffic_node(op->end)->data->length -
-                           some_sge(op)->length + 1;
+        some_sge(op)->va = out_of_bounds(node->data, some_sge(op)->length);
         break;
     case DEFECT_RKEY:
-        op->wr.rkey ^= 1u << rng_below(rng, 32);
+        op->wr.rkey = spoil_key(op->wr.rkey, peer, rng);
         break;
     case DEFECT_REMOTE_BOUNDS:
-        op->wr.remote = is_in(op->type, ATOMIC) ?
+        op->wr.remote = is_in(op->type, ATOMIC) && !peer->data->whole ?
                         (peer->data->va - 8) & ~7ull :
-                        peer->data->va + peer->data->length - op->length + 1;
+                        out_of_bounds(peer->data, op->length);
         break;
     case DEFECT_REMOTE_RIGHT:
         op->wr.rkey = peer->readable->key;

@@ -28,9 +28,10 @@ struct Region {
     uint8_t *want;
     Extent *extents;
     uint32_t key;
+    bool whole;                 /* the key covers more than the region */
 };
 
-/* `free_pages` of the node are taken from the end of the list. */
+/* Free pages of a node; they are taken from the end of the list. */
 typedef struct PagePool {
     uint32_t *pages;
     uint32_t count;

@@ -5,6 +5,8 @@ $(call program,simulation,asan,$(wildcard sim/*.c),)
 # A scenario is what all have in common, and what it overrides.
 cflags_sim/main := -Wno-override-init
 
+# Cores come and go by the thousand: what is freed need not be kept for long.
+sim: export ASAN_OPTIONS := $(ASAN_OPTIONS):quarantine_size_mb=16
 sim: $(out)/asan/simulation
 	$(call run_all,$<)
 

@@ -16,6 +16,7 @@
 #define RECV_TARGET     12
 #define BREAK_NS        400000          /* until both ends are told */
 #define FORCE_NS        200000000       /* a defect that had no effect */
+#define FORCE_PAGED_NS  1000000000      /* the same where it waits for pages */
 #define QUIET_NS        6000000         /* longer than a packet lives */
 
 TrafficNode *traffic_node(const End *end)
@@ -158,6 +159,10 @@ static Defect choose_defect(End *end)
 
     if (end->pair->state != PAIR_LIVE || !rng_ppm(rng, model->defect)) {
         return DEFECT_NONE;
+    }
+    if (model->pager.whole && rng_below(rng, 2)) {
+        /* a page that will never come */
+        return rng_below(rng, 2) ? DEFECT_LOCAL_BOUNDS : DEFECT_REMOTE_BOUNDS;
     }
     return end->pair->fragile && rng_below(rng, 2) ? DEFECT_NO_RECV :
            rng_between(rng, 1, DEFECT_COUNT - 1);
@@ -511,10 +516,15 @@ static void choose_connection(Pair *pair)
 static void connect_end(End *end)
 {
     guest_connect(end->qp, &end->connection);
+    if (traffic_node(end)->pager) {
+        pager_set_policy(traffic_node(end)->pager, end->qp->qpn);
+    }
     end->vanished = end->doomed = end->draining = false;
     end->sq_failed = end->rq_failed = false;
     end->since_signaled = 0;
-    end->tolerated = 0;
+    /* an absent page may cost one of those retries */
+    end->tolerated = end->pair->fragile && traffic_node(end)->pager ?
+                     ST(RNR_RETRY_EXC_ERR) : 0;
 }
 
 static void connect_pair(Pair *pair)
@@ -585,10 +595,12 @@ static void mend(Pair *pair)
 {
     World *world = pair->traffic->world;
     uint64_t age = world->now - pair->since;
+    uint64_t force = pair->traffic->model->pager.evict ? FORCE_PAGED_NS :
+                                                         FORCE_NS;
     bool failed = pair->ends[0]->sq_failed || pair->ends[1]->sq_failed ||
                   pair->ends[0]->rq_failed || pair->ends[1]->rq_failed;
 
-    if (pair->state == PAIR_BREAKING && age > (failed ? BREAK_NS : FORCE_NS)) {
+    if (pair->state == PAIR_BREAKING && age > (failed ? BREAK_NS : force)) {
         if (!failed && has_defect(pair)) {
             world_fail(world, "QP %06x of node %u: what is wrong does not fail",
                        pair->ends[0]->qp->qpn, pair->ends[0]->node->id);
@@ -702,6 +714,9 @@ static void look_at_end(End *end)
     if (rng_ppm(rng, model->drain)) {
         drain(end);
     }
+    if (rng_ppm(rng, model->pager.policy)) {
+        pager_set_policy(traffic_node(end)->pager, end->qp->qpn);
+    }
 }
 
 static void look(void *arg)
@@ -725,26 +740,44 @@ static void look(void *arg)
 
 /* ---- setting up ---- */
 
+static Region *make_region(TrafficNode *node, uint64_t va, uint32_t length,
+                           uint32_t access)
+{
+    Region *region;
+
+    va += rng_below(&node->rng, SIM_PAGE);
+    if (node->pager) {
+        va = pager_choose_va(node->pager, va);
+    }
+    region = region_new(node->guest->node, &node->guest->pool, va, length,
+                        &node->rng);
+    if (node->pager) {
+        pager_register(node->pager, region, access);
+    } else {
+        guest_register(node->guest, region, access);
+    }
+    return region;
+}
+
 static void node_new(Traffic *traffic, uint32_t id)
 {
+    const TrafficModel *model = traffic->model;
     TrafficNode *node = &traffic->nodes[id];
     Node *machine = &traffic->world->nodes[id];
     uint64_t va = 0x7f0000000000ull + id * 0x100000000ull;
 
     node->rng = rng_make(traffic->world->seed, 400 + id);
-    node->guest = guest_new(machine, RING_RAM);
+    node->guest = guest_new(machine, model->pager.evict ? PAGER_HUGE_END :
+                                                          RING_RAM);
     node->guest->user = traffic;
     node->guest->async = on_async;
-    node->data = region_new(machine, &node->guest->pool,
-                            va + rng_below(&node->rng, SIM_PAGE),
-                            traffic->model->region_bytes, &node->rng);
-    node->readable = region_new(machine, &node->guest->pool,
-                                va + 0x80000000 +
-                                rng_below(&node->rng, SIM_PAGE),
-                                READABLE_BYTES, &node->rng);
-    guest_register(node->guest, node->data,
-                   SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK);
-    guest_register(node->guest, node->readable, SVAN_ACCESS_REMOTE_READ);
+    if (model->pager.evict) {
+        node->pager = pager_new(node->guest, &model->pager);
+    }
+    node->data = make_region(node, va, model->region_bytes,
+                             SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK);
+    node->readable = make_region(node, va + 0x80000000, READABLE_BYTES,
+                                 SVAN_ACCESS_REMOTE_READ);
     for (uint32_t i = 0; i < SIM_WORDS; i++) {
         word_init(&node->words[i], node->data, i % 2 ? OP_CAS : OP_FAA,
                   &node->rng);
@@ -801,6 +834,7 @@ Traffic *traffic_new(World *world, const TrafficModel *model)
     traffic->model = model;
     traffic->rng = rng_make(world->seed, 500);
     world->irq = guest_irq;
+    world->mapped = model->pager.evict ? pager_watch : NULL;
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         node_new(traffic, i);
     }
@@ -870,6 +904,9 @@ void traffic_check(Traffic *traffic)
         }
         check_region(traffic, node->data);
         check_region(traffic, node->readable);
+        if (node->pager) {
+            pager_check(node->pager);
+        }
     }
 }
 
@@ -899,6 +936,7 @@ void traffic_free(Traffic *traffic)
         for (uint32_t w = 0; w < SIM_WORDS; w++) {
             word_fini(&node->words[w]);
         }
+        pager_free(node->pager);
         region_free(node->data);
         region_free(node->readable);
         guest_free(node->guest);

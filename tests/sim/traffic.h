@@ -5,7 +5,7 @@
 #ifndef SIM_TRAFFIC_H
 #define SIM_TRAFFIC_H
 
-#include "guest.h"
+#include "pager.h"
 
 #define SIM_MAX_PAIRS   16
 #define SIM_WORDS       6       /* words for atomics on each node */
@@ -49,6 +49,7 @@ typedef struct TrafficModel {
     uint8_t timeout, retry_cnt, rnr_timer;
     uint8_t max_rd_atomic;
     uint8_t log_mtu;            /* 0: random */
+    PagerModel pager;
 } TrafficModel;
 
 typedef struct Traffic Traffic;
@@ -136,6 +137,7 @@ struct End {
 
 typedef struct TrafficNode {
     Guest *guest;
+    Pager *pager;               /* NULL: no page is ever absent */
     Region *data;               /* everything is permitted */
     Region *readable;           /* remote reads only */
     Word words[SIM_WORDS];

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core.h"
 #include "world.h"
@@ -223,6 +224,9 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
         node->missed = page;
         return SVAN_DMA_MISS;
     }
+    if (node->world->mapped) {
+        node->world->mapped(node, page, for_write);
+    }
     *host = node->ram + offset;
     return SVAN_DMA_OK;
 }
@@ -422,6 +426,7 @@ static SvanCore *make_core(Node *node)
         .max_key = 256,
         .poll_ns = model->poll_ns,
         .max_rx_frames = model->max_rx_frames,
+        .fault_buffer = model->fault_buffer,
     };
 
     memcpy(config.mac, node->mac, 6);
@@ -460,8 +465,10 @@ static void node_init(World *world, uint32_t id)
     node->id = id;
     memcpy(node->mac, mac, 6);
     node->bus = BUS_BASE * (id + 1);
-    node->ram = must_alloc(aligned_alloc(SIM_PAGE, world->model->ram_bytes));
-    memset(node->ram, 0, world->model->ram_bytes);
+    /* zeroes that cost nothing until they are touched */
+    node->ram = mmap(NULL, world->model->ram_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must_alloc(node->ram == MAP_FAILED ? NULL : node->ram);
     node->translated = must_alloc(calloc(1, world->model->ram_bytes /
                                             SIM_PAGE));
     node->deadline = UINT64_MAX;
@@ -505,7 +512,7 @@ void world_destroy(World *world)
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         svan_destroy(world->nodes[i].core);
         free(world->nodes[i].translated);
-        free(world->nodes[i].ram);
+        munmap(world->nodes[i].ram, world->model->ram_bytes);
     }
     drop_transit(world->events);
     free(world->events->heap);

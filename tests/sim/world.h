@@ -28,6 +28,7 @@ typedef struct WorldModel {
     uint32_t reorder_delay;
     uint32_t refuse;            /* frame_out has no room */
     uint32_t max_rx_frames;     /* of the core */
+    uint32_t fault_buffer;
     /* engine */
     uint32_t run_cost;          /* of an epoch */
     uint32_t miss;              /* a page is not translated */
@@ -71,6 +72,7 @@ struct World {
     EventQueue *events;
     /* set by the guest side */
     void (*irq)(Node *node, uint32_t vector);
+    void (*mapped)(Node *node, uint32_t page, bool for_write);
 };
 
 World *world_create(const WorldModel *model, uint64_t seed);

@@ -107,6 +107,7 @@ static void keys(void **state)
         BAD(create_key.page_shift, 255, BAD_PARAM),
         BAD(create_key.access, SVAN_ACCESS_BIND, BAD_PARAM),
         BAD(create_key.access, 0x100, BAD_PARAM),
+        BAD(create_key.access, SVAN_ACCESS_ZERO_BASED, OK),
         BAD(create_key.pd, MISSING, BAD_RESOURCE),
         BAD(create_key.length, UINT64_MAX - 0x6ffe, BAD_PARAM),
         BAD(create_key.length, UINT64_MAX, BAD_PARAM),
@@ -176,6 +177,23 @@ static void keys_without_a_table(void **state)
     good.create_key.levels = 0;
     good.create_key.page_shift = 21;
     good.create_key.length = htole64(4 << 20);
+    check_refusals(host, &good, bad, SIZE(bad));
+}
+
+/* Rings are aligned by their addresses, which must be those of memory. */
+static void internal_keys(void **state)
+{
+    Host *host = *state;
+    struct svan_cmd good = good_key(host);
+    const Refusal bad[] = {
+        BAD(create_key.access, SVAN_ACCESS_ZERO_BASED, BAD_PARAM),
+        BAD(create_key.access, SVAN_ACCESS_LOCAL_WRITE |
+                               SVAN_ACCESS_ZERO_BASED, BAD_PARAM),
+        BAD(create_key.access, SVAN_ACCESS_LOCAL_WRITE, OK),
+        BAD(create_key.pd, MISSING, OK),
+    };
+
+    good.create_key.flags = SVAN_CMD_KEY_INTERNAL;
     check_refusals(host, &good, bad, SIZE(bad));
 }
 
@@ -317,6 +335,7 @@ int main(void)
         HOST_TEST(ondemand_keys),
         HOST_TEST(keys_that_just_fit),
         HOST_TEST(keys_without_a_table),
+        HOST_TEST(internal_keys),
         HOST_TEST(keys_are_queried_and_destroyed),
         HOST_TEST(the_key_table_fills),
         HOST_TEST(completion_queues),

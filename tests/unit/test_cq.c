@@ -131,6 +131,50 @@ static void unreachable_memory(void **state)
     assert_int_equal(host_fn(bench->host)->stats.cq_overruns, 0);
 }
 
+/* Through such a key an aligned entry may lie across the end of a page. */
+static void an_entry_is_never_stored_in_part(void **state)
+{
+    Bench *bench = *state;
+    Host *host = bench->host;
+    uint64_t page = fake_alloc(host->fake, 3 * 4096, 4096);
+    uint8_t *behind = fake_ram(host->fake, page + 4096);
+    struct svan_eqe eqe;
+    SvanKey *key = bench->core->ring_key;
+    SvanKey good = *key;
+
+    key->va = page + 4096 - 32;
+    key->length = 4096;
+    key->direct_offset = key->origin = 0;
+    bench->core->ring_va = 0;
+    memset(behind, 0xee, 32);
+    assert_int_equal(complete(bench, 0, 0, 0), SVAN_STEP_ERROR);
+    assert_int_equal(behind[0], 0xee);
+    *key = good;
+    fake_run(host->fake);
+    assert_true(host_eq_poll(host, 0, &eqe));
+    assert_int_equal(eqe.type, SVAN_EVENT_CQ_ERROR);
+    assert_int_equal(le32toh(eqe.data), SVAN_SYN_RING);
+}
+
+/* The same of the record of a CQ that seems full. */
+static void a_record_is_never_read_in_part(void **state)
+{
+    Bench *bench = *state;
+    SvanKey *key = bench->core->ring_key;
+    SvanKey good = *key;
+
+    for (uint32_t i = 0; i < 1u << CQ_LOG; i++) {
+        assert_int_equal(complete(bench, i, 0, 0), SVAN_STEP_DONE);
+    }
+    key->va = fake_alloc(bench->host->fake, 3 * 4096, 4096) + 4096 - 2;
+    key->length = 4096;
+    key->direct_offset = key->origin = 0;
+    bench->core->dbr_va = 0;
+    assert_int_equal(complete(bench, 8, 0, 0), SVAN_STEP_ERROR);
+    *key = good;
+    assert_int_equal(host_fn(bench->host)->stats.cq_overruns, 0);
+}
+
 static void a_miss_changes_nothing(void **state)
 {
     Bench *bench = *state;
@@ -322,6 +366,8 @@ int main(void)
         TEST(an_overrun_is_an_error_once),
         TEST(a_consumer_index_from_the_future),
         TEST(unreachable_memory),
+        TEST(an_entry_is_never_stored_in_part),
+        TEST(a_record_is_never_read_in_part),
         TEST(a_miss_changes_nothing),
         TEST(an_event_for_each_arming),
         TEST(arming_behind),

@@ -125,6 +125,31 @@ static void a_destroyed_queue_is_silent(void **state)
     assert_int_equal(host_fn(bench->host)->doorbells_refused, 1);
 }
 
+/* Neither what comes in RESET counts, nor what has not been looked at by then. */
+static void a_reset_queue_is_silent(void **state)
+{
+    Bench *bench = *state;
+    uint32_t pi, syndrome;
+
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 5);
+    host_ring(&bench->qp, SVAN_UAR_RQ_DB, 5);
+    svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
+    fake_run(bench->fake);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 6);
+    host_ring(&bench->qp, SVAN_UAR_RQ_DB, 6);
+    svan_qp_set_state(bench->core, SVAN_QPS_INIT, 0);
+    svan_qp_set_state(bench->core, SVAN_QPS_RTR, 0);
+    svan_qp_set_state(bench->core, SVAN_QPS_RTS, 0);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 0);
+    assert_int_equal(svan_rq_producer(bench->core, 0, &pi, &syndrome),
+                     SVAN_STEP_DONE);
+    assert_int_equal(pi, 0);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq_pi, 2);
+}
+
 static void a_reset_function_is_silent(void **state)
 {
     Bench *bench = *state;
@@ -334,6 +359,49 @@ static void a_stale_flag_is_cleared(void **state)
     assert_int_equal(flag(bench), 0);
 }
 
+/* Posted but not rung in the error state, since the flag said so. */
+static void expect_flush(Bench *bench)
+{
+    uint32_t steps;
+
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    svan_qp_set_state(bench->core, SVAN_QPS_ERR, 0);
+    steps = bench->mock->steps;
+    host_dbr(&bench->qp)->rq_pi = htole32(5);
+    assert_true(fake_run(bench->fake) < 10);
+    assert_int_equal(flag(bench), 0);
+    assert_true(bench->mock->steps > steps);
+}
+
+static void a_stale_flag_in_the_error_state(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
+    host_dbr(&bench->qp)->sq_pi = 0;
+    svan_qp_set_state(bench->core, SVAN_QPS_INIT, 0);
+    expect_flush(bench);
+}
+
+static void the_flag_of_a_parked_queue(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_BLOCKED;
+    bench->mock->answers = 1;
+    publish(bench, 2);
+    fake_run(bench->fake);
+    assert_true(bench->core->poll_parked);
+    expect_flush(bench);
+}
+
 static void misses_on_the_record(void **state)
 {
     Bench *bench = *state;
@@ -391,6 +459,29 @@ static void the_error_state_is_not_polled(void **state)
     assert_int_equal(flag(bench), 0);
 }
 
+/* Who waits for the wire waits no longer: what is left is to flush. */
+static void an_error_while_blocked(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_BLOCKED;
+    bench->mock->answers = 1;
+    svan_qp_schedule(bench->core);
+    fake_run(bench->fake);
+    assert_non_null(bench->core->block_link.next);
+    svan_qp_error(bench->core, 0, 0);
+    assert_null(bench->core->block_link.next);
+    publish(bench, 2);                  /* seen to be polled: not rung */
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), 0);
+    assert_int_equal(bench->mock->ci, 2);
+    svan_tx_ready(bench->fake->core);
+    assert_null(bench->core->poll_link.next);
+}
+
 /* A transport that does not look at the record is not called for ever. */
 static void news_are_told_once(void **state)
 {
@@ -416,6 +507,7 @@ int main(void)
         TEST(queues_of_others),
         TEST(the_last_value_counts),
         TEST(a_destroyed_queue_is_silent),
+        TEST(a_reset_queue_is_silent),
         TEST(a_reset_function_is_silent),
         TEST(the_later_of_record_and_doorbell),
         TEST(a_peer_that_never_writes_the_record),
@@ -427,9 +519,12 @@ int main(void)
         TEST(polling_is_switched_off),
         TEST(falling_asleep_and_posting),
         TEST(a_stale_flag_is_cleared),
+        TEST(a_stale_flag_in_the_error_state),
+        TEST(the_flag_of_a_parked_queue),
         TEST(misses_on_the_record),
         TEST(an_unreachable_record),
         TEST(the_error_state_is_not_polled),
+        TEST(an_error_while_blocked),
         TEST(news_are_told_once),
     };
 

@@ -1,25 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit.h"
 
-#define EQ_SIZE (1u << HOST_EQ_LOG)
+#define EQ_SIZE         (1u << HOST_EQ_LOG)
+#define NUM_QPS         60u
+
+/* Queue pairs, and what each of them can tell, in the order it is told in. */
+static uint32_t qpns[NUM_QPS];
+static HostCq cq;
+
+static const uint8_t qp_types[] = {
+    SVAN_EVENT_QP_COMM_EST, SVAN_EVENT_QP_SQ_DRAINED, SVAN_EVENT_QP_FATAL,
+    SVAN_EVENT_QP_REQ_ERR, SVAN_EVENT_QP_ACCESS_ERR,
+};
+
+static void make_qps(Host *host, uint32_t count)
+{
+    cq = host_cq(host, 4);
+    for (uint32_t i = 0; i < count; i++) {
+        qpns[i] = host_qp(host, &cq, &cq, NULL).qpn;
+    }
+}
 
 static void an_event_interrupts_once_armed(void **state)
 {
     Host *host = *state;
     struct svan_eqe eqe;
 
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, 0x123456, 7);
+    make_qps(host, 3);
+    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 7);
     fake_run(host->fake);
     assert_int_equal(host->fake->irqs[0][0], 0);
     assert_true(host_eq_poll(host, 0, &eqe));
     assert_int_equal(eqe.type, SVAN_EVENT_QP_FATAL);
-    assert_int_equal(le32toh(eqe.qn), 0x123456);
+    assert_int_equal(le32toh(eqe.qn), qpns[0]);
     assert_int_equal(le32toh(eqe.data), 7);
     host_eq_arm(host, 0);
     assert_int_equal(host->fake->irqs[0][0], 0);
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, 2, 0);
+    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[1], 0);
     fake_run(host->fake);
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, 3, 0);
+    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[2], 0);
     fake_run(host->fake);
     assert_int_equal(host->fake->irqs[0][0], 1);
 }
@@ -40,13 +59,14 @@ static void every_event_in_its_order(void **state)
     Host *host = *state;
     struct svan_eqe eqe;
 
+    make_qps(host, 7);
     for (uint32_t i = 0; i < 5 * EQ_SIZE; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, i, i * 3);
+        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i % 7], i * 3);
         if (i % 7 == 6) {
             fake_run(host->fake);
             for (uint32_t k = i - 6; k <= i; k++) {
                 assert_true(host_eq_poll(host, 0, &eqe));
-                assert_int_equal(le32toh(eqe.qn), k);
+                assert_int_equal(le32toh(eqe.qn), qpns[k % 7]);
                 assert_int_equal(le32toh(eqe.data), k * 3);
             }
             assert_false(host_eq_poll(host, 0, &eqe));
@@ -55,22 +75,62 @@ static void every_event_in_its_order(void **state)
     }
 }
 
+/* While an event waits another of its type and source says nothing new. */
 static void the_same_event_merges(void **state)
 {
+    static const uint8_t types[] = {
+        SVAN_EVENT_CMD, SVAN_EVENT_PORT, SVAN_EVENT_CMD, SVAN_EVENT_PORT,
+    };
     Host *host = *state;
     struct svan_eqe eqe;
 
-    svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
-    svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
-    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
+    for (uint32_t i = 0; i < SIZE(types); i++) {
+        svan_event(host_fn(host), types[i], 0, i);
+    }
+    fake_run(host->fake);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(host_eq_poll(host, 0, &eqe));
+        assert_int_equal(eqe.type, types[i]);
+        assert_int_equal(le32toh(eqe.data), i * host_read(host, SVAN_REG_PORT));
+    }
+    assert_false(host_eq_poll(host, 0, &eqe));
     svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
     fake_run(host->fake);
     assert_true(host_eq_poll(host, 0, &eqe));
-    assert_true(host_eq_poll(host, 0, &eqe));
-    assert_int_equal(eqe.type, SVAN_EVENT_PORT);
-    assert_true(host_eq_poll(host, 0, &eqe));
     assert_int_equal(eqe.type, SVAN_EVENT_CMD);
-    assert_false(host_eq_poll(host, 0, &eqe));
+}
+
+/* Every type of every queue pair, backwards. */
+static void tell_all(Host *host)
+{
+    for (uint32_t i = 0; i < NUM_QPS; i++) {
+        for (uint32_t k = SIZE(qp_types); k--;) {
+            svan_event(host_fn(host), qp_types[k], qpns[i], i);
+        }
+    }
+}
+
+static void expect(Host *host, uint8_t type, uint32_t qn, uint32_t data)
+{
+    struct svan_eqe eqe;
+
+    if (!host_eq_poll(host, 0, &eqe)) {
+        host_write(host, SVAN_REG_EQ_DB(0), host->eqs[0].ci);
+        assert_true(fake_run(host->fake) > 1);
+        assert_true(host_eq_poll(host, 0, &eqe));
+    }
+    assert_int_equal(eqe.type, type);
+    assert_int_equal(le32toh(eqe.qn), qn);
+    assert_int_equal(le32toh(eqe.data), data);
+}
+
+static void expect_all(Host *host)
+{
+    for (uint32_t i = 0; i < NUM_QPS; i++) {
+        for (uint32_t k = 0; k < SIZE(qp_types); k++) {
+            expect(host, qp_types[k], qpns[i], k < 2 ? 0 : i);
+        }
+    }
 }
 
 /* A full ring holds the rest back; the consumer index lets it go on. */
@@ -79,37 +139,142 @@ static void a_full_ring_waits(void **state)
     Host *host = *state;
     struct svan_eqe eqe;
 
-    for (uint32_t i = 0; i < 3 * EQ_SIZE; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, i, 0);
-    }
+    make_qps(host, NUM_QPS);
+    tell_all(host);
     fake_run(host->fake);
     assert_int_equal(host_fn(host)->eqs[0]->pi, EQ_SIZE);
-    for (uint32_t i = 0; i < 3 * EQ_SIZE; i++) {
-        if (!host_eq_poll(host, 0, &eqe)) {
-            host_write(host, SVAN_REG_EQ_DB(0), host->eqs[0].ci);
-            assert_true(fake_run(host->fake) > 1);
-            assert_true(host_eq_poll(host, 0, &eqe));
-        }
-        assert_int_equal(le32toh(eqe.qn), i);
+    expect_all(host);
+    assert_false(host_eq_poll(host, 0, &eqe));
+}
+
+/* However many there were: what waits is bounded, and nothing is fatal. */
+static void events_never_overrun(void **state)
+{
+    Host *host = *state;
+    struct svan_eqe eqe;
+
+    make_qps(host, NUM_QPS);
+    for (uint32_t i = 0; i < EQ_SIZE; i++) {
+        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 0);
+        fake_run(host->fake);
     }
+    for (uint32_t n = 0; n < 20; n++) {
+        tell_all(host);
+        svan_event(host_fn(host), SVAN_EVENT_PORT, 0, n);
+        svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
+        svan_event(host_fn(host), SVAN_EVENT_CQ_ERROR, cq.cqn, n);
+        fake_run(host->fake);
+    }
+    assert_int_equal(host_fn(host)->fatal, 0);
+    for (uint32_t i = 0; i < EQ_SIZE; i++) {
+        expect(host, SVAN_EVENT_QP_FATAL, qpns[0], 0);
+    }
+    expect_all(host);
+    expect(host, SVAN_EVENT_CMD, 0, 0);
+    expect(host, SVAN_EVENT_PORT, 0, host_read(host, SVAN_REG_PORT));
+    expect(host, SVAN_EVENT_CQ_ERROR, cq.cqn, 19);
+    assert_false(host_eq_poll(host, 0, &eqe));
     assert_int_equal(host_fn(host)->stats.eq_overruns, 0);
 }
 
-static void too_many_events_are_fatal(void **state)
+/* Of those that are gone, begin anew, or never were, nothing is told. */
+static void events_go_with_their_queue(void **state)
 {
     Host *host = *state;
     SvanFn *fn = host_fn(host);
-    uint32_t room = fn->eqs[0]->pending_size;
+    struct svan_eqe eqe;
+    HostCq gone;
 
-    for (uint32_t i = 0; i < room; i++) {
-        svan_event(fn, SVAN_EVENT_QP_FATAL, i, 0);
+    make_qps(host, 4);
+    gone = host_cq(host, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        svan_event(fn, SVAN_EVENT_QP_COMM_EST, qpns[i], 0);
+        svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[i], 1);
     }
-    assert_int_equal(fn->fatal, 0);
-    svan_event(fn, SVAN_EVENT_QP_FATAL, room, 0);
-    assert_int_equal(fn->fatal, SVAN_FATAL_EQ_OVERRUN);
-    assert_int_equal(fn->stats.eq_overruns, 1);
-    assert_int_equal(host->fake->irqs[0][0], 1);
-    assert_int_equal(fake_run(host->fake), 1);
+    svan_event(fn, SVAN_EVENT_CQ_ERROR, gone.cqn, 1);
+    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0] ^ 1u << SVAN_QN_INDEX_SHIFT, 1);
+    svan_event(fn, SVAN_EVENT_CQ_ERROR, 0, 1);
+    svan_event(fn, 0, qpns[0], 1);
+    svan_event(fn, 200, qpns[0], 1);
+    svan_qp_destroy(svan_qp_get(fn, qpns[0]));
+    svan_qp_set_state(svan_qp_get(fn, qpns[1]), SVAN_QPS_RESET, 0);
+    svan_cq_destroy(svan_cq_get(fn, gone.cqn));
+    fake_run(host->fake);
+    for (uint32_t i = 2; i < 4; i++) {
+        expect(host, SVAN_EVENT_QP_COMM_EST, qpns[i], 0);
+        expect(host, SVAN_EVENT_QP_FATAL, qpns[i], 1);
+    }
+    assert_false(host_eq_poll(host, 0, &eqe));
+}
+
+static void events_go_with_eq_0(void **state)
+{
+    Host *host = *state;
+    SvanFn *fn = host_fn(host);
+    struct svan_eqe eqe;
+
+    make_qps(host, 2);
+    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 1);
+    svan_event(fn, SVAN_EVENT_CMD, 0, 0);
+    svan_eq_destroy(fn->eqs[0]);
+    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[1], 1);
+    assert_null(fn->events.link.next);
+    host_eq_create(host, 0, 0, HOST_EQ_LOG);
+    fake_run(host->fake);
+    assert_false(host_eq_poll(host, 0, &eqe));
+    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 2);
+    fake_run(host->fake);
+    expect(host, SVAN_EVENT_QP_FATAL, qpns[0], 2);
+    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 3);
+    svan_event(fn, SVAN_EVENT_PORT, 0, 0);
+    svan_reset(host->fake->core, 0);
+    assert_null(fn->events.link.next);
+    assert_int_equal(fn->events.types, 0);
+}
+
+/* What waits is saved and goes on in its order. */
+static void waiting_events_are_restored(void **state)
+{
+    Host *host = *state;
+    struct svan_eqe eqe;
+
+    make_qps(host, NUM_QPS);
+    tell_all(host);
+    svan_event(host_fn(host), SVAN_EVENT_CQ_ERROR, cq.cqn, 5);
+    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(fake_restore(host->fake));
+        svan_run(host->fake->core);
+    }
+    fake_run(host->fake);
+    assert_true(fake_restore(host->fake));
+    expect_all(host);
+    expect(host, SVAN_EVENT_CQ_ERROR, cq.cqn, 5);
+    expect(host, SVAN_EVENT_PORT, 0, host_read(host, SVAN_REG_PORT));
+    assert_false(host_eq_poll(host, 0, &eqe));
+}
+
+static void events_that_are_not_restored(void **state)
+{
+    Host *host = *state;
+    SvanFn *fn = host_fn(host);
+
+    make_qps(host, 1);
+    assert_false(svan_events_restore(fn, qpns[0], 0, 0));
+    assert_false(svan_events_restore(fn, qpns[0], 1, 0));
+    assert_false(svan_events_restore(fn, qpns[0], UINT64_MAX, 0));
+    assert_false(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL |
+                                     1ull << SVAN_EVENT_CQ_ERROR, 0));
+    assert_false(svan_events_restore(fn, 0, 1ull << SVAN_EVENT_QP_FATAL, 0));
+    assert_false(svan_events_restore(fn, cq.cqn + 1,
+                                     1ull << SVAN_EVENT_CQ_ERROR, 0));
+    assert_true(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL,
+                                    0));
+    assert_false(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL,
+                                     0));
+    svan_eq_destroy(fn->eqs[0]);
+    assert_false(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL,
+                                     0));
 }
 
 static void an_unreachable_ring_is_fatal(void **state)
@@ -117,7 +282,7 @@ static void an_unreachable_ring_is_fatal(void **state)
     Host *host = *state;
 
     host->fake->bad_page = host->eqs[0].ring;
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, 1, 0);
+    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
     fake_run(host->fake);
     assert_int_equal(host_read(host, SVAN_REG_FATAL_CODE), SVAN_FATAL_EQ_DMA);
     assert_int_equal(host->fake->irqs[0][0], 1);
@@ -130,7 +295,7 @@ static void nonsense_doorbells(void **state)
     Host *host = *state;
     SvanEq *eq = host_fn(host)->eqs[0];
 
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, 1, 0);
+    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
     fake_run(host->fake);
     assert_int_equal(eq->pi, 1);
     host_write(host, SVAN_REG_EQ_DB(0), 2);
@@ -149,9 +314,10 @@ static void indices_run_past_24_bits(void **state)
     Host *host = *state;
     SvanEq *eq = host_fn(host)->eqs[0];
 
+    make_qps(host, 10);
     eq->pi = eq->ci = 0xffffffc0;
     for (uint32_t i = 0; i < 10; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, i, 0);
+        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i], 0);
     }
     fake_run(host->fake);
     host_write(host, SVAN_REG_EQ_DB(0), 0xffffc9);
@@ -202,7 +368,11 @@ int main(void)
         HOST_TEST(every_event_in_its_order),
         HOST_TEST(the_same_event_merges),
         HOST_TEST(a_full_ring_waits),
-        HOST_TEST(too_many_events_are_fatal),
+        HOST_TEST(events_never_overrun),
+        HOST_TEST(events_go_with_their_queue),
+        HOST_TEST(events_go_with_eq_0),
+        HOST_TEST(waiting_events_are_restored),
+        HOST_TEST(events_that_are_not_restored),
         HOST_TEST(an_unreachable_ring_is_fatal),
         HOST_TEST(nonsense_doorbells),
         HOST_TEST(indices_run_past_24_bits),

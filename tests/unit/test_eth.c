@@ -375,6 +375,88 @@ static void drops_take_no_entry_and_are_counted(void **state)
     assert_int_equal(fn->stats.rx_malformed, 1);
 }
 
+static void frame_in(Eth *eth, const uint8_t *dmac, uint32_t len)
+{
+    SvanFrame *frame = svan_frame_alloc(len);
+
+    memset(frame->data, len, len);
+    memcpy(frame->data, dmac, 6);
+    frame->len = len;
+    assert_true(svan_frame_in(fake_of(eth)->core, frame));
+}
+
+/* Runs until so much of the frame at the head has been copied. */
+static void copied(Eth *eth, uint32_t offset)
+{
+    for (uint32_t i = 0; fake_of(eth)->core->rx_offset != offset ||
+                         !fake_of(eth)->core->rx_qpn; i++) {
+        assert_true(i < 10);
+        svan_run(fake_of(eth)->core);
+    }
+}
+
+/* The next frame is not taken for the one that a new filter does not want. */
+static void a_filter_changes_in_mid_frame(void **state)
+{
+    static const uint32_t offsets[] = { 0, 4096 };
+    static const uint8_t other[6] = { 2, 0, 0, 0, 0, 9 };
+    Eth *eth = *state;
+    SvanFn *fn = host_fn(eth->host);
+
+    for (uint32_t i = 0; i < SIZE(offsets); i++) {
+        uint64_t bus = pattern(eth, FRAME_ROOM, 0);
+        struct svan_cqe cqe;
+
+        recv_into(eth, bus, 6000);
+        frame_in(eth, own_mac, 6000);
+        copied(eth, offsets[i]);
+        memcpy(fn->eth.mac, other, 6);
+        frame_in(eth, other, 9000);     /* larger than the buffer */
+        fake_run(fake_of(eth));
+        assert_int_equal(fn->stats.eth_rx_too_long, i + 1);
+        frame_in(eth, other, 5000);
+        fake_run(fake_of(eth));
+        assert_int_equal(host_state(&eth->qp), SVAN_QPS_RTS);
+        assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+        assert_int_equal(le32toh(cqe.byte_len), 5000);
+        assert_false(host_cq_poll(&eth->recv_cq, &cqe));
+        memcpy(fn->eth.mac, own_mac, 6);
+    }
+}
+
+/* To another queue pair and back: neither takes the rest for a whole. */
+static void a_frame_does_not_change_its_queue(void **state)
+{
+    HostQpAttr attr = { .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED };
+    Eth *eth = *state;
+    SvanFn *fn = host_fn(eth->host);
+    Eth second = *eth;
+    struct svan_cqe cqe;
+
+    second.qp = host_qp(eth->host, &eth->send_cq, &eth->recv_cq, &attr);
+    host_eth_rts(&second.qp);
+    recv_into(eth, pattern(eth, FRAME_ROOM, 0), FRAME_ROOM);
+    recv_into(&second, pattern(eth, FRAME_ROOM, 0), FRAME_ROOM);
+    frame_in(eth, own_mac, 9000);
+    copied(eth, 0);
+    fn->eth.qpn = second.qp.qpn;
+    copied(eth, 4096);
+    fn->eth.qpn = eth->qp.qpn;
+    fake_run(fake_of(eth));
+    assert_false(host_cq_poll(&eth->recv_cq, &cqe));
+    assert_int_equal(fn->stats.eth_rx_no_buffer, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t qpn = i ? second.qp.qpn : eth->qp.qpn;
+
+        fn->eth.qpn = qpn;
+        frame_in(eth, own_mac, 100 + i);
+        fake_run(fake_of(eth));
+        assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+        assert_int_equal(le32toh(cqe.byte_len), 100 + i);
+        assert_int_equal(le32toh(cqe.qpn), qpn);
+    }
+}
+
 /* Saved with a frame on its way out and one half received. */
 static void a_restored_queue_goes_on(void **state)
 {
@@ -426,6 +508,8 @@ int main(void)
         ETH_TEST(received_checksums_are_judged),
         ETH_TEST(what_is_not_wanted_is_not_received),
         ETH_TEST(drops_take_no_entry_and_are_counted),
+        ETH_TEST(a_filter_changes_in_mid_frame),
+        ETH_TEST(a_frame_does_not_change_its_queue),
         ETH_TEST(a_restored_queue_goes_on),
     };
 

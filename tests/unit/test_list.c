@@ -63,12 +63,34 @@ static void twice_is_once(void **state)
     assert_true(svan_list_empty(&head));
 }
 
+static void the_last_shall_be_first(void **state)
+{
+    Item items[3] = { { .value = 0 }, { .value = 1 }, { .value = 2 } };
+    static const int order[] = { 0, 2, 1 };
+    SvanLink head;
+    int next = 0;
+
+    svan_list_init(&head);
+    svan_list_first(&head, &items[1].link);
+    svan_list_append(&head, &items[0].link);
+    svan_list_first(&head, &items[2].link);
+    svan_list_first(&head, &items[0].link);
+    svan_list_first(&head, &items[0].link);
+    for (SvanLink *link = head.next; link != &head; link = link->next) {
+        assert_int_equal(svan_container(link, Item, link)->value,
+                         order[next++]);
+        assert_ptr_equal(link->next->prev, link);
+    }
+    assert_int_equal(next, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_keeps_order),
         cmocka_unit_test(removal_from_anywhere),
         cmocka_unit_test(twice_is_once),
+        cmocka_unit_test(the_last_shall_be_first),
     };
 
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The provider's rings (tools/lib/svan/svan_queue.h), against models that are
- * too simple to be wrong.
+ * too simple to be wrong, and its table of queue pairs (svan_table.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../../tools/lib/svan/svan_queue.h"
+#include "../../tools/lib/svan/svan_table.h"
 
 static uint64_t seed = 1;
 
@@ -199,7 +200,8 @@ static void send_queue(void **state)
         }
     }
     assert_true(model.sq.pi < 0x80000000u);
-    svan_sq_reset(&model.sq);
+    svan_sq_reset_consumer(&model.sq);
+    svan_sq_reset_producer(&model.sq);
     assert_true(svan_sq_has_room(&model.sq, BBS, 0));
     assert_false(svan_sq_has_room(&model.sq, BBS + 1, 0));
 }
@@ -229,7 +231,8 @@ static void receive_queue(void **state)
             used--;
         }
     }
-    svan_rq_reset(&rq);
+    svan_rq_reset_consumer(&rq);
+    svan_rq_reset_producer(&rq);
     assert_true(svan_rq_has_room(&rq, 15));
     assert_false(svan_rq_has_room(&rq, 16));
 }
@@ -295,7 +298,7 @@ static void cq_read(CqModel *model)
     assert_int_equal(svan_le32_to_cpu(cqe->qpn), model->qpns[0]);
     assert_int_equal(svan_le32_to_cpu(cqe->wqe_index), model->marks[0]);
     assert_int_equal(!!(cqe->owner & SVAN_CQE_SOLICITED), model->marks[0] & 1);
-    model->ring.ci++;
+    svan_cq_advance(&model->ring, 1);
     svan_cq_publish(&model->ring);
     model_remove(model, 0);
 }
@@ -369,6 +372,78 @@ static void records(void **state)
     assert_true(svan_dbr_publish(&dbr, &dbr.rq_pi, 6));
 }
 
+/* ---- from QPN to QP ---- */
+
+#define INDICES 300             /* in two leaves */
+
+static struct svan_qp *some_qp(uintptr_t which)
+{
+    return (struct svan_qp *)(which << 4);
+}
+
+static uint32_t qpn_of(uint32_t variant, uint32_t index)
+{
+    return (variant & 0xff) << SVAN_QN_INDEX_SHIFT | index;
+}
+
+static uint32_t leaves(const struct svan_table *table)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < SVAN_TABLE_SIZE; i++) {
+        count += table->leaves[i] != NULL;
+    }
+    return count;
+}
+
+/* Two living QPs at each index, one after the other, and the table stays small. */
+static void queue_pairs_come_and_go(void **state)
+{
+    struct svan_table *table = calloc(1, sizeof(*table));
+
+    assert_null(svan_table_find(table, 5));
+    for (uint32_t variant = 1; variant < 600; variant++) {
+        for (uint32_t index = 0; index < INDICES; index++) {
+            uint32_t qpn = qpn_of(variant, index);
+            uint32_t old = qpn_of(variant - 1, index);
+
+            assert_null(svan_table_find(table, qpn));
+            assert_int_equal(svan_table_store(table, qpn, some_qp(variant)), 0);
+            assert_ptr_equal(svan_table_find(table, qpn), some_qp(variant));
+            /* the one before is gone, whether its owner has removed it or not */
+            assert_null(svan_table_find(table, old));
+            svan_table_remove(table, old, some_qp(variant - 1));
+            assert_ptr_equal(svan_table_find(table, qpn), some_qp(variant));
+            if (index % 3 == 0) {
+                svan_table_remove(table, qpn, some_qp(variant));
+                assert_null(svan_table_find(table, qpn));
+            }
+        }
+    }
+    assert_int_equal(leaves(table), 2);
+    svan_table_free(table);
+    free(table);
+}
+
+static void the_ends_of_the_table(void **state)
+{
+    static const uint32_t qpns[] = { 0, 0xff, 0x100, 0xffff, 0xff0001, 0xfffffe };
+    struct svan_table *table = calloc(1, sizeof(*table));
+    uint32_t count = sizeof(qpns) / sizeof(qpns[0]);
+
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(svan_table_store(table, qpns[i], some_qp(i + 1)), 0);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        assert_ptr_equal(svan_table_find(table, qpns[i]), some_qp(i + 1));
+    }
+    assert_null(svan_table_find(table, 1));
+    assert_null(svan_table_find(table, 0xffffff));
+    assert_int_equal(leaves(table), 3);
+    svan_table_free(table);
+    free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +455,8 @@ int main(void)
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),
         cmocka_unit_test(records),
+        cmocka_unit_test(queue_pairs_come_and_go),
+        cmocka_unit_test(the_ends_of_the_table),
     };
 
     return cmocka_run_group_tests_name("provider", tests, NULL, NULL);

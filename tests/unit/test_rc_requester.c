@@ -717,6 +717,38 @@ static void test_local_error_in_order(void **state)
     RC_NO_CQE(rc);
 }
 
+/* It has found an error of its own, but one before it comes first. */
+static void test_local_error_behind_another(void **state)
+{
+    Rc *rc = *state;
+
+    rc_post(rc, SVAN_WQE_SEND, 0, 8);
+    rc_post(rc, SVAN_WQE_SEND, 0, 8);
+    rc->qp.sq.bbs[1].head.sge[0].lkey = htole32(NOWHERE);
+    rc_go(rc);
+    rc_skip_sent(rc);
+    rc_inject_ack(rc, NAK(REMOTE_OPERATIONAL), PSN_OUT);
+    RC_SQ_DONE(rc, 0, REM_OP_ERR);
+    RC_SQ_DONE(rc, 1, WR_FLUSH_ERR);
+    assert_int_equal(le32toh(rc->cqe.vendor_err), SVAN_SYN_NONE);
+    RC_NO_CQE(rc);
+}
+
+/* The same, flushed by command. */
+static void test_local_error_is_flushed(void **state)
+{
+    Rc *rc = *state;
+
+    rc_post(rc, SVAN_WQE_SEND, 0, 8);
+    rc_post(rc, SVAN_WQE_SEND, 0, 8);
+    rc->qp.sq.bbs[1].head.sge[0].lkey = htole32(NOWHERE);
+    rc_go(rc);
+    rc_modify(rc, SVAN_QPS_ERR, 0);
+    RC_SQ_DONE(rc, 0, WR_FLUSH_ERR);
+    RC_SQ_DONE(rc, 1, WR_FLUSH_ERR);
+    RC_NO_CQE(rc);
+}
+
 static void test_bad_wqe(void **state)
 {
     Rc *rc = *state;
@@ -948,6 +980,8 @@ int main(void)
         RC_TEST(test_atomic),
         cmocka_unit_test(test_no_depth),
         RC_TEST(test_local_error_in_order),
+        RC_TEST(test_local_error_behind_another),
+        RC_TEST(test_local_error_is_flushed),
         RC_TEST(test_bad_wqe),
         RC_TEST(test_changed_wqe),
         RC_TEST(test_bad_index),

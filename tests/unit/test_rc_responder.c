@@ -698,6 +698,29 @@ static void test_atomic_duplicates(void **state)
     assert_int_equal(RC_STAT(rc, rx_atomic_requests), SVAN_MAX_RD_ATOMIC + 2);
 }
 
+/* The record of the same PSN one round of all PSNs before is not the answer. */
+static void test_atomic_duplicates_after_the_wrap(void **state)
+{
+    Rc *rc = *state;
+    SvanPkt pkt;
+
+    *word(rc) = 0;
+    for (uint32_t i = 0; i < 6; i++) {
+        if (i == 3) {
+            rc_priv(rc)->resp.epsn = PSN_IN;
+        }
+        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i % 3, 1, 0);
+        rc_inject_run(rc, &pkt);
+        assert_atomic(rc, PSN_IN + i % 3, i);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i, 1, 0);
+        rc_inject_run(rc, &pkt);
+        assert_atomic(rc, PSN_IN + i, 3 + i);
+    }
+    assert_true(*word(rc) == htole64(6));
+}
+
 /* ---- states ---- */
 
 static void test_comm_established(void **state)
@@ -858,6 +881,7 @@ int main(void)
         RC_TEST(test_read_key_gone),
         RC_TEST(test_atomics),
         RC_TEST(test_atomic_duplicates),
+        RC_TEST(test_atomic_duplicates_after_the_wrap),
         cmocka_unit_test(test_comm_established),
         RC_TEST(test_flush),
         cmocka_unit_test(test_miss_anywhere),

@@ -3,6 +3,7 @@
  * Saving and loading: what is loaded is saved to the same octets and behaves the
  * same; a damaged stream is refused or leads to a sane device.
  */
+#include "rc.h"
 #include "unit.h"
 
 typedef struct Bench {
@@ -95,7 +96,8 @@ static void make_busy(Bench *bench)
     svan_frame_in(bench->fake->core, frame_of(100));
     svan_frame_in(bench->fake->core, frame_of(5000));
     host_ring(&bench->b, SVAN_UAR_RQ_DB, 2);
-    svan_event(host_fn(bench->host), SVAN_EVENT_QP_REQ_ERR, 9, 9);
+    svan_event(host_fn(bench->host), SVAN_EVENT_QP_REQ_ERR,
+               bench->b.qpn, 9);
     cmd.hdr.flags = htole16(SVAN_CMD_NOTIFY);
     host_cmd_post(bench->host, &cmd);
     host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi);
@@ -252,6 +254,37 @@ static void indices_that_disagree(void **state)
     assert_false(fake_restore(bench->fake));
 }
 
+/* Only what sends, or has sent, holds WQEs: their numbers are of that time. */
+static void a_window_before_its_time(void **state)
+{
+    static const uint8_t states[] = {
+        SVAN_QPS_RESET, SVAN_QPS_INIT, SVAN_QPS_RTR, SVAN_QPS_ERR,
+    };
+
+    for (uint32_t i = 0; i < SIZE(states); i++) {
+        Bench *bench = *state;
+        SvanQp *qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
+        SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+        qp->state = states[i];
+        qp->sq_pi = 1;
+        *req = (SvanRcRequester) {
+            .state = SVAN_RC_REQ_OFF, .tail = 1, .acked = 1, .send = 1,
+            .end = 5, .next_index = 1, .ack_timer = req->ack_timer,
+            .rnr_timer = req->rnr_timer, .wait = req->wait,
+            .in_wait = req->in_wait,
+        };
+        req->window[0] = (SvanRcWqe) {
+            .opcode = SVAN_WQE_SEND, .num_bbs = 1, .length = 100,
+            .packets = 1, .seq = 4,
+        };
+        assert_int_equal(fake_restore(bench->fake),
+                         states[i] == SVAN_QPS_ERR);
+        teardown(state);
+        setup(state);
+    }
+}
+
 /* One octet is changed: refused, or a device that runs and can be reset. */
 static void damaged_octets(void **state)
 {
@@ -290,6 +323,7 @@ int main(void)
         TEST(something_behind_the_end),
         TEST(another_configuration),
         TEST(indices_that_disagree),
+        TEST(a_window_before_its_time),
         TEST(damaged_octets),
     };
 

@@ -123,6 +123,34 @@ static void damage_is_counted(void **state)
     assert_int_equal(STATS(pair).rx_malformed, 1);
 }
 
+/* Congestion notifications are right, and nobody listens yet. */
+static void notifications_are_no_damage(void **state)
+{
+    static uint8_t reserved[16];
+    Pair *pair = *state;
+    SvanPkt pkt = packet(pair);
+    SvanFn *fn = host_fn(pair->host);
+    SvanTrace *drop = &pair->host->fake->last[SVAN_TRACE_PKT_DROP];
+
+    pkt.opcode = SVAN_OP_CNP;
+    pkt.payload_len = sizeof(reserved);
+    pkt.num_runs = 1;
+    pkt.runs[0] = (SvanMem) { .host = reserved, .len = sizeof(reserved) };
+    for (uint32_t i = 0; i < 2; i++) {
+        arrive(pair, svan_pkt_encode(&pkt));
+        assert_int_equal(drop->a, SVAN_OP_CNP);
+        assert_int_equal(drop->c, SVAN_DROP_FILTERED);
+        pkt.dqpn ^= 0x400;
+    }
+    assert_int_equal(fn->stats.port_rx_frames, 2);
+    assert_int_equal(fn->stats.rx_malformed | fn->stats.rx_no_qp |
+                     fn->stats.rx_wrong_peer | fn->stats.rx_wrong_state |
+                     fn->stats.roce_rx_packets | fn->stats.eth_rx_filtered, 0);
+    pkt.opcode = SVAN_OP_CNP + 1;
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(fn->stats.rx_malformed, 1);
+}
+
 /* A GID that is not ours, and everything else, is Ethernet's. */
 static void other_traffic_goes_to_ethernet(void **state)
 {
@@ -146,6 +174,39 @@ static void other_traffic_goes_to_ethernet(void **state)
     assert_int_equal(STATS(pair).eth_rx_filtered, 3);
     assert_int_equal(STATS(pair).roce_rx_packets, 0);
     assert_int_equal(STATS(pair).rx_malformed, 0);
+}
+
+/* VLAN 0 is none, and a priority makes no difference. */
+static void vlan_tags(void **state)
+{
+    static const struct {
+        bool gid_tagged;
+        uint16_t gid;
+        bool tagged;
+        uint16_t tci;
+        bool heard;
+    } rows[] = {
+        { false, 0, true, 0x0000, true }, { false, 0, true, 0xe000, true },
+        { false, 0, true, 0xe001, false }, { true, 5, true, 0x6005, true },
+        { true, 5, true, 0x6006, false }, { true, 5, true, 0xe000, false },
+        { true, 5, false, 0, false }, { true, 0x6000, true, 0x2000, true },
+        { true, 0x6000, false, 0, true },
+    };
+    Pair *pair = *state;
+    SvanGid *gid = &host_fn(pair->host)->gids[0];
+    uint32_t heard = 0;
+
+    for (uint32_t i = 0; i < SIZE(rows); i++) {
+        SvanPkt pkt = packet(pair);
+
+        gid->has_vlan = rows[i].gid_tagged;
+        gid->vlan = rows[i].gid;
+        pkt.addr.has_vlan = rows[i].tagged;
+        pkt.addr.vlan = rows[i].tci;
+        heard += rows[i].heard;
+        arrive(pair, svan_pkt_encode(&pkt));
+        assert_int_equal(STATS(pair).roce_rx_packets, heard);
+    }
 }
 
 static void the_receive_queue_is_bounded(void **state)
@@ -199,7 +260,9 @@ int main(void)
         PAIR_TEST(strangers_are_not),
         PAIR_TEST(a_queue_pair_in_error_is_deaf),
         PAIR_TEST(damage_is_counted),
+        PAIR_TEST(notifications_are_no_damage),
         PAIR_TEST(other_traffic_goes_to_ethernet),
+        PAIR_TEST(vlan_tags),
         PAIR_TEST(the_receive_queue_is_bounded),
         PAIR_TEST(loopback_does_not_touch_the_port),
     };

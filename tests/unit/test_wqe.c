@@ -67,6 +67,43 @@ static void assert_refused(Fetched f, uint8_t status, uint32_t syndrome)
     assert_in_range(f.wqe.num_bbs, 1, SVAN_WQE_MAX_BBS);
 }
 
+/* What is asked for and makes no sense does not cost the queue pair. */
+static void the_device_takes_all_flags_that_verbs_ask_for(void **state)
+{
+    static const uint8_t opcodes[] = {
+        SVAN_WQE_NOP, SVAN_WQE_SEND, SVAN_WQE_SEND_IMM, SVAN_WQE_RDMA_WRITE,
+        SVAN_WQE_RDMA_WRITE_IMM, SVAN_WQE_RDMA_READ, SVAN_WQE_ATOMIC_CMP_SWP,
+        SVAN_WQE_ATOMIC_FETCH_ADD,
+    };
+    Wq *wq = *state;
+
+    for (uint32_t i = 0; i < SIZE(opcodes); i++) {
+        for (uint32_t ask = 0; ask < 8; ask++) {
+            uint8_t opcode = opcodes[i];
+            uint8_t flags = svan_wqe_flags(opcode, ask & 1, ask & 2, ask & 4);
+            struct svan_wqe_head *head = svan_wqe_begin(&wq->qp.sq, i, opcode,
+                                                        flags, 0);
+            bool receives = opcode == SVAN_WQE_SEND ||
+                            opcode == SVAN_WQE_SEND_IMM ||
+                            opcode == SVAN_WQE_RDMA_WRITE_IMM;
+            Fetched f;
+
+            if (opcode >= SVAN_WQE_ATOMIC_CMP_SWP) {
+                svan_wqe_set_atomic(head, 1, 0);
+                svan_sge_set(&head->atomic.sge, 0, 8, 0);
+            }
+            f = fetch(wq, i, 1);
+            assert_int_equal(f.step, SVAN_STEP_DONE);
+            assert_int_equal(f.wqe.flags, flags);
+            assert_int_equal(!!(flags & SVAN_WQE_SIGNALED), ask & 1);
+            assert_int_equal(!!(flags & SVAN_WQE_FENCE), ask >> 2);
+            if (receives) {
+                assert_int_equal(!!(flags & SVAN_WQE_SOLICITED), ask >> 1 & 1);
+            }
+        }
+    }
+}
+
 static void entries_are_read_at_any_place_of_the_ring(void **state)
 {
     Wq *wq = *state;
@@ -325,6 +362,7 @@ static void gather_stays_within_the_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WQ_TEST(the_device_takes_all_flags_that_verbs_ask_for),
         WQ_TEST(entries_are_read_at_any_place_of_the_ring),
         WQ_TEST(inline_data_is_read_at_any_place_of_the_ring),
         WQ_TEST(blocks_must_be_there),

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The programs of tests/selftests, built in the build root against the libraries
-# of the guest's suite: build/selftests/. Their Makefile is given
+# The programs of tests/selftests and tools/experiment, built in the build root
+# against the libraries of the guest's suite: build/selftests/ and
+# build/experiment/. Their Makefiles are given
 #
 #   OUT        where programs go
 #   INCLUDE    include/ of this checkout
@@ -12,9 +13,16 @@
 
 "$SVAN_TOP/tools/build/sources.sh" linux-tools
 step "building the selftests"
-mkdir -p "$SVAN_BUILD/selftests"
-logged selftests "$SVAN_TOP/tools/build/in-root" make -C "$SVAN_TOP/tests/selftests" \
-	-j "$SVAN_JOBS" OUT="$SVAN_BUILD/selftests" INCLUDE="$SVAN_TOP/include" \
-	PROVIDER="$SVAN_BUILD/provider" \
-	KSELFTEST="$SVAN_BUILD/linux/tools/testing/selftests" all
-grep -E 'warning:' "$SVAN_LOGS/selftests.log" >&2 || true
+
+# programs NAME FOLDER: build/NAME from FOLDER
+programs() {
+	mkdir -p "$SVAN_BUILD/$1"
+	logged "$1" "$SVAN_TOP/tools/build/in-root" make -C "$SVAN_TOP/$2" \
+		-j "$SVAN_JOBS" OUT="$SVAN_BUILD/$1" INCLUDE="$SVAN_TOP/include" \
+		PROVIDER="$SVAN_BUILD/provider" \
+		KSELFTEST="$SVAN_BUILD/linux/tools/testing/selftests" all
+	grep -E 'warning:' "$SVAN_LOGS/$1.log" >&2 || true
+}
+
+programs selftests tests/selftests
+programs experiment tools/experiment

@@ -15,7 +15,7 @@ LAT_SIZES = (2, 64, 4 * KIB, 64 * KIB, MIB, 8 * MIB)
 # for perftest's own start, a second of it asleep, so there is no point in being
 # much shorter; soft-RoCE moves about 20 MB/s. perftest wants at least five.
 ITERATIONS = {
-    ("bw", "svan"): ((4 * KIB, 5000), (64 * KIB, 2000), (MIB, 500), (8 * MIB, 50)),
+    ("bw", "svan"): ((4 * KIB, 50000), (64 * KIB, 5000), (MIB, 1000), (8 * MIB, 100)),
     ("bw", "rxe"): ((64, 5000), (4 * KIB, 2000), (64 * KIB, 100), (MIB, 10), (8 * MIB, 5)),
     ("lat", "svan"): ((4 * KIB, 2000), (64 * KIB, 500), (MIB, 100), (8 * MIB, 20)),
     ("lat", "rxe"): ((4 * KIB, 300), (64 * KIB, 50), (MIB, 8), (8 * MIB, 5)),

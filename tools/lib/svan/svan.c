@@ -154,10 +154,8 @@ err_uninit:
 static void svan_free_context(struct ibv_context *ibctx)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
-	unsigned int i;
 
-	for (i = 0; i < SVAN_QP_TABLE_SIZE; i++)
-		free(ctx->qp_table[i]);
+	svan_table_free(&ctx->qp_table);
 	pthread_mutex_destroy(&ctx->qp_table_mutex);
 	munmap(ctx->uar, ctx->uar_size);
 	verbs_uninit_context(&ctx->vctx);

@@ -2,9 +2,11 @@
 /*
  * Objects of the provider.
  *
- * Locks, outermost first: a QP's sq_lock, its rq_lock, then the locks of its
- * CQs, the one with the lower CQN first. The table mutex is taken before the
- * locks of CQs and never together with a queue's lock.
+ * Locks: of a CQ, a QP's sq_lock, its rq_lock, the mutex of the table. The
+ * provider itself waits for none of them while it holds another. Its users make
+ * them nest: between start_poll() and end_poll() they hold the CQ's and may post,
+ * arm, create and change states (but not destroy or reset a QP of that CQ);
+ * between wr_start() and wr_complete() they hold sq_lock.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -23,21 +25,11 @@
 #include <svan/regs.h>
 
 #include "svan_queue.h"
+#include "svan_table.h"
 #include "svan_trace.h"
-
-/* QPN to QP: two levels, so that pollers look up without a lock */
-#define SVAN_QP_TABLE_SHIFT	12
-#define SVAN_QP_TABLE_SIZE	(1u << SVAN_QP_TABLE_SHIFT)
-#define SVAN_QP_TABLE_MASK	(SVAN_QP_TABLE_SIZE - 1)
-
-struct svan_qp;
 
 struct svan_device {
 	struct verbs_device vdev;
-};
-
-struct svan_qp_leaf {
-	struct svan_qp *_Atomic qps[SVAN_QP_TABLE_SIZE];
 };
 
 struct svan_context {
@@ -48,11 +40,7 @@ struct svan_context {
 	uint8_t *uar;			/* write-only */
 	size_t uar_size;
 
-	/*
-	 * Leaves stay until the context goes. An entry changes under the mutex
-	 * and the locks of the CQs of the QP that is in it.
-	 */
-	struct svan_qp_leaf *_Atomic qp_table[SVAN_QP_TABLE_SIZE];
+	struct svan_table qp_table;
 	pthread_mutex_t qp_table_mutex;
 };
 
@@ -131,21 +119,6 @@ static inline struct svan_qp *to_svan_qp_ex(struct ibv_qp_ex *ibqp)
 	return container_of(ibqp, struct svan_qp, vqp.qp_ex);
 }
 
-/* Caller holds the lock of a CQ of the QP, or is its only user. */
-static inline struct svan_qp *svan_find_qp(struct svan_context *ctx,
-					   uint32_t qpn)
-{
-	struct svan_qp_leaf *leaf;
-
-	leaf = atomic_load_explicit(&ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) &
-						   SVAN_QP_TABLE_MASK],
-				    memory_order_acquire);
-	if (!leaf)
-		return NULL;
-	return atomic_load_explicit(&leaf->qps[qpn & SVAN_QP_TABLE_MASK],
-				    memory_order_acquire);
-}
-
 /*
  * Ring at @db. The record is in memory before it; the page may be mapped
  * write-combining.
@@ -185,8 +158,6 @@ struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
 int svan_destroy_cq(struct ibv_cq *ibcq);
 int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);
-void svan_lock_cqs(struct svan_qp *qp);
-void svan_unlock_cqs(struct svan_qp *qp);
 /* Under the CQ's lock. */
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
 

@@ -38,20 +38,13 @@ static const struct svan_op svan_wr_ops[] = {
 #define SVAN_SEND_FLAGS	(IBV_SEND_FENCE | IBV_SEND_SIGNALED | \
 			 IBV_SEND_SOLICITED | IBV_SEND_INLINE)
 
-/* Only what consumes a receive at the other end can be solicited. */
-static inline uint8_t svan_wqe_flags(const struct svan_qp *qp,
-				     unsigned int send_flags, uint8_t opcode)
+static inline uint8_t svan_wr_flags(const struct svan_qp *qp,
+				    unsigned int send_flags, uint8_t opcode)
 {
-	uint8_t flags = 0;
-
-	if ((send_flags & IBV_SEND_SIGNALED) || qp->signal_all)
-		flags |= SVAN_WQE_SIGNALED;
-	if ((send_flags & IBV_SEND_SOLICITED) &&
-	    opcode <= SVAN_WQE_RDMA_WRITE_IMM)
-		flags |= SVAN_WQE_SOLICITED;
-	if (send_flags & IBV_SEND_FENCE)
-		flags |= SVAN_WQE_FENCE;
-	return flags;
+	return svan_wqe_flags(opcode,
+			      qp->signal_all || send_flags & IBV_SEND_SIGNALED,
+			      send_flags & IBV_SEND_SOLICITED,
+			      send_flags & IBV_SEND_FENCE);
 }
 
 /* Under sq_lock: blocks up to @end hold complete WQEs. */
@@ -162,7 +155,7 @@ static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
 		return ENOMEM;
 
 	head = svan_wqe_begin(ring, index, op->opcode,
-			      svan_wqe_flags(qp, wr->send_flags, op->opcode),
+			      svan_wr_flags(qp, wr->send_flags, op->opcode),
 			      wr->imm_data);
 	if (op->kind == SVAN_OP_ATOMIC) {
 		svan_put_atomic(head, wr);
@@ -319,9 +312,9 @@ static struct svan_wqe_head *svan_wr_begin(struct svan_qp *qp, uint8_t opcode,
 	svan_sq_record(&qp->sq, index, index + 1, qp->build.posted,
 		       qp->vqp.qp_ex.wr_id);
 	qp->build.head = svan_wqe_begin(&qp->sq.ring, index, opcode,
-					svan_wqe_flags(qp,
-						       qp->vqp.qp_ex.wr_flags,
-						       opcode),
+					svan_wr_flags(qp,
+						      qp->vqp.qp_ex.wr_flags,
+						      opcode),
 					imm);
 	return qp->build.head;
 }

@@ -10,74 +10,47 @@
 
 /* ---- QPN to QP ---- */
 
-/* Under the table mutex. NULL without memory. */
-static struct svan_qp *_Atomic *svan_qp_entry(struct svan_context *ctx,
-					      uint32_t qpn)
-{
-	struct svan_qp_leaf *_Atomic *slot;
-	struct svan_qp_leaf *leaf;
-
-	slot = &ctx->qp_table[(qpn >> SVAN_QP_TABLE_SHIFT) & SVAN_QP_TABLE_MASK];
-	leaf = *slot;
-	if (!leaf) {
-		leaf = calloc(1, sizeof(*leaf));
-		if (!leaf)
-			return NULL;
-		*slot = leaf;
-	}
-	return &leaf->qps[qpn & SVAN_QP_TABLE_MASK];
-}
-
 /*
- * The device may give a number out again before the thread that destroyed its
- * former owner has come to svan_remove_qp(). Whatever is in the CQs under this
- * number now is the former owner's.
+ * There is nothing in the CQs under this number: the device gives it out again
+ * after 255 others at its index, and its former owner has taken out what it left.
  */
 static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
-	struct svan_qp *_Atomic *entry;
+	int ret;
 
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	entry = svan_qp_entry(ctx, qp->qpn);
-	if (entry) {
-		svan_lock_cqs(qp);
-		svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
-		svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
-		*entry = qp;
-		svan_unlock_cqs(qp);
-	}
+	ret = svan_table_store(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
-	return entry ? 0 : ENOMEM;
+	return ret;
 }
 
-static bool svan_uses_cq(const struct svan_qp *qp, const struct ibv_cq *cq)
+/* Take what a QP has left out of its CQs; nothing of it comes any more. */
+static void svan_clean_cqs(struct svan_qp *qp)
 {
-	return qp->vqp.qp.send_cq == cq || qp->vqp.qp.recv_cq == cq;
+	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
+	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
+
+	pthread_spin_lock(&send_cq->lock);
+	svan_clean_cq(send_cq, qp->qpn);
+	svan_sq_reset_consumer(&qp->sq);
+	pthread_spin_unlock(&send_cq->lock);
+
+	pthread_spin_lock(&recv_cq->lock);
+	svan_clean_cq(recv_cq, qp->qpn);
+	svan_rq_reset_consumer(&qp->rq);
+	pthread_spin_unlock(&recv_cq->lock);
 }
 
-static void svan_remove_from_cq(struct svan_qp *qp, struct ibv_cq *cq,
-				const struct svan_qp *successor)
-{
-	if (!successor || !svan_uses_cq(successor, cq))
-		svan_clean_cq(to_svan_cq(cq), qp->qpn);
-}
-
-/* The kernel has destroyed the QP: no new entry of it will come. */
+/*
+ * The kernel has destroyed the QP. Who has found it holds the lock of one of its
+ * CQs; nobody finds it after these were taken.
+ */
 static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
-	struct svan_qp *_Atomic *entry;
-	struct svan_qp *successor;
-
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	entry = svan_qp_entry(ctx, qp->qpn);
-	svan_lock_cqs(qp);
-	if (*entry == qp)
-		*entry = NULL;
-	successor = *entry;
-	svan_remove_from_cq(qp, qp->vqp.qp.send_cq, successor);
-	svan_remove_from_cq(qp, qp->vqp.qp.recv_cq, successor);
-	svan_unlock_cqs(qp);
+	svan_table_remove(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
+	svan_clean_cqs(qp);
 }
 
 /* ---- creation ---- */
@@ -351,26 +324,35 @@ int svan_destroy_qp(struct ibv_qp *ibqp)
 
 /* ---- state ---- */
 
-/* The device has forgotten the queues' contents: begin again at index 0. */
-static void svan_reset_queues(struct svan_qp *qp)
+static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
 {
-	svan_lock_cqs(qp);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.send_cq), qp->qpn);
-	svan_clean_cq(to_svan_cq(qp->vqp.qp.recv_cq), qp->qpn);
-	svan_sq_reset(&qp->sq);
-	svan_rq_reset(&qp->rq);
-	svan_unlock_cqs(qp);
-	svan_store_le32(&qp->dbr->sq_pi, 0);
-	svan_store_le32(&qp->dbr->rq_pi, 0);
-}
-
-static void svan_enter_state(struct svan_qp *qp, enum ibv_qp_state state)
-{
-	if (state == IBV_QPS_RESET)
-		svan_reset_queues(qp);
-	qp->rq_ready = state != IBV_QPS_RESET;
+	pthread_spin_lock(&qp->sq_lock);
 	qp->sq_ready = state != IBV_QPS_RESET && state != IBV_QPS_INIT &&
 		       state != IBV_QPS_RTR;
+	pthread_spin_unlock(&qp->sq_lock);
+
+	pthread_spin_lock(&qp->rq_lock);
+	qp->rq_ready = state != IBV_QPS_RESET;
+	pthread_spin_unlock(&qp->rq_lock);
+}
+
+/*
+ * The device has forgotten the queues' contents, and nobody posts: begin again at
+ * index 0.
+ */
+static void svan_reset_queues(struct svan_qp *qp)
+{
+	svan_clean_cqs(qp);
+
+	pthread_spin_lock(&qp->sq_lock);
+	svan_sq_reset_producer(&qp->sq);
+	svan_store_le32(&qp->dbr->sq_pi, 0);
+	pthread_spin_unlock(&qp->sq_lock);
+
+	pthread_spin_lock(&qp->rq_lock);
+	svan_rq_reset_producer(&qp->rq);
+	svan_store_le32(&qp->dbr->rq_pi, 0);
+	pthread_spin_unlock(&qp->rq_lock);
 }
 
 int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
@@ -384,11 +366,9 @@ int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
 	if (ret || !(attr_mask & IBV_QP_STATE))
 		return ret;
 
-	pthread_spin_lock(&qp->sq_lock);
-	pthread_spin_lock(&qp->rq_lock);
-	svan_enter_state(qp, attr->qp_state);
-	pthread_spin_unlock(&qp->rq_lock);
-	pthread_spin_unlock(&qp->sq_lock);
+	svan_set_ready(qp, attr->qp_state);
+	if (attr->qp_state == IBV_QPS_RESET)
+		svan_reset_queues(qp);
 	return 0;
 }
 

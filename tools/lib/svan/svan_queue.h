@@ -290,10 +290,15 @@ static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 	return wr_id;
 }
 
-static inline void svan_sq_reset(struct svan_sq *sq)
+/* Each side of a queue that begins anew is reset by who owns it. */
+static inline void svan_sq_reset_producer(struct svan_sq *sq)
 {
 	sq->pi = 0;
 	sq->posted = 0;
+}
+
+static inline void svan_sq_reset_consumer(struct svan_sq *sq)
+{
 	svan_store_index(&sq->ci, 0);
 	svan_store_index(&sq->completed, 0);
 }
@@ -332,18 +337,22 @@ static inline uint64_t svan_rq_complete(struct svan_rq *rq, uint32_t index)
 	return wr_id;
 }
 
-static inline void svan_rq_reset(struct svan_rq *rq)
+static inline void svan_rq_reset_producer(struct svan_rq *rq)
 {
 	rq->pi = 0;
+}
+
+static inline void svan_rq_reset_consumer(struct svan_rq *rq)
+{
 	svan_store_index(&rq->ci, 0);
 }
 
-/* ---- completion queue; all under the CQ's lock ---- */
+/* ---- completion queue; all under the CQ's lock, but for reading ci ---- */
 
 struct svan_cq_ring {
 	struct svan_cqe *cqes;
 	struct svan_cq_dbr *dbr;
-	uint32_t ci;
+	uint32_t ci;		/* atomic: who arms reads it without the lock */
 	uint8_t log_size;
 };
 
@@ -361,6 +370,12 @@ static inline struct svan_cqe *svan_cq_valid_entry(
 	uint8_t owner = __atomic_load_n(&cqe->owner, __ATOMIC_ACQUIRE);
 
 	return svan_cqe_valid(owner, index, ring->log_size) ? cqe : NULL;
+}
+
+/* The entry at ci has been taken, though it may not be overwritten yet. */
+static inline void svan_cq_advance(struct svan_cq_ring *ring, uint32_t count)
+{
+	svan_store_index(&ring->ci, ring->ci + count);
 }
 
 /* Entries before ci may be overwritten from now on. */
@@ -397,7 +412,7 @@ static inline uint32_t svan_cq_clean(struct svan_cq_ring *ring, uint32_t qpn)
 	}
 
 	if (freed) {
-		ring->ci += freed;
+		svan_cq_advance(ring, freed);
 		svan_cq_publish(ring);
 	}
 	return freed;

@@ -144,7 +144,7 @@ static void svan_advice_work(struct work_struct *work)
 	struct svan_advice *advice = container_of(work, struct svan_advice,
 						  work);
 
-	svan_prq_listen(advice->prq, &advice->waiter);
+	svan_prq_listen(advice->prq, &advice->waiter, NULL);
 	svan_advice_follow(advice);
 	svan_prq_deafen(advice->prq, &advice->waiter);
 	svan_advice_free(advice);

@@ -173,6 +173,19 @@ static bool svan_may_be_huge(struct vm_area_struct *vma, unsigned long addr)
 	       !test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
 }
 
+/* For a load, or a store that is allowed, it only has to be entered. */
+static void svan_classify_present(struct vm_area_struct *vma, pte_t pte,
+				  bool write, struct svan_place *place)
+{
+	u32 fault_class = SVAN_FAULT_PAGE_CACHE;
+
+	if (write && userfaultfd_pte_wp(vma, pte))
+		fault_class = SVAN_FAULT_USERFAULTFD;
+	else if (write && !pte_write(pte))
+		fault_class = SVAN_FAULT_COPY_ON_WRITE;
+	svan_place_set(place, fault_class, SVAN_EST_ANY);
+}
+
 static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
 			      bool write, struct svan_place *place)
 {
@@ -185,13 +198,7 @@ static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
 	}
 	svan_peek(vma->vm_mm, addr, &peek);
 	if (peek.present) {
-		/* for a store; a load needs no more than to be entered */
-		if (write && !pte_write(peek.pte))
-			svan_place_set(place, SVAN_FAULT_COPY_ON_WRITE,
-				       SVAN_EST_ANY);
-		else
-			svan_place_set(place, SVAN_FAULT_PAGE_CACHE,
-				       SVAN_EST_ANY);
+		svan_classify_present(vma, peek.pte, write, place);
 		return;
 	}
 	if (!peek.pmd_none && !pte_none(peek.pte)) {
@@ -199,7 +206,7 @@ static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
 				       place);
 		return;
 	}
-	if (userfaultfd_armed(vma))
+	if (userfaultfd_missing(vma) || userfaultfd_minor(vma))
 		svan_place_set(place, SVAN_FAULT_USERFAULTFD, SVAN_EST_ANY);
 	else if (!vma_is_anonymous(vma) && vma->vm_file)
 		svan_classify_file(vma, addr, place);
@@ -236,4 +243,37 @@ void svan_classify(struct mm_struct *mm, unsigned long addr,
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);
+}
+
+/**
+ * svan_classify_block - what some pages wait for
+ * @mm: whose address space they are in
+ * @addr: the first
+ * @count: how many
+ * @places: the answers; UNKNOWN where there is nothing
+ *
+ * Return: false if it cannot be said without waiting.
+ */
+bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
+			 struct svan_place *places)
+{
+	struct vm_area_struct *vma;
+	bool done = false;
+	u32 i;
+
+	if (!mmget_not_zero(mm))
+		return false;
+	if (mmap_read_trylock(mm)) {
+		for (i = 0; i < count; i++, addr += PAGE_SIZE) {
+			svan_place_set(&places[i], SVAN_FAULT_UNKNOWN,
+				       SVAN_EST_ANY);
+			vma = vma_lookup(mm, addr);
+			if (vma)
+				svan_classify_vma(vma, addr, false, &places[i]);
+		}
+		mmap_read_unlock(mm);
+		done = true;
+	}
+	mmput_async(mm);
+	return done;
 }

@@ -268,7 +268,7 @@ void svan_context_destroy(struct svan_context *ctx)
 	xa_erase(&dev->contexts.live, ctx->pasid);
 	svan_context_revoke(ctx);
 	mmu_notifier_unregister(&ctx->notifier, ctx->mm);
-	svan_prq_kick(dev);
+	svan_prq_kick(dev, ctx->mm);
 	mmdrop(ctx->mm);
 	ida_free(&dev->contexts.pasids, ctx->pasid);
 	kfree(ctx);

@@ -244,12 +244,35 @@ static void svan_fault_end(struct svan_fault *fault, int err)
 	u64 actual = ktime_to_ns(ktime_sub(ktime_get(), fault->start));
 
 	trace_svan_ib_page_resolved(fault, err, actual);
-	if (!err) {
-		if (fault->odp)
-			atomic64_inc(&fault->odp->faults);
-		svan_fault_learn(fault, actual);
-	}
 	svan_prq_finish(fault, !err);
+	if (err)
+		return;
+	if (fault->odp)
+		atomic64_inc(&fault->odp->faults);
+	svan_fault_learn(fault, actual);
+}
+
+static bool svan_fault_class_is_quick(u32 fault_class)
+{
+	return fault_class == SVAN_FAULT_ZERO_FILL ||
+	       fault_class == SVAN_FAULT_PAGE_CACHE ||
+	       fault_class == SVAN_FAULT_COPY_ON_WRITE;
+}
+
+/* Was the entry wrong? Then those around it are, too. */
+static void svan_fault_refine(struct svan_fault *fault)
+{
+	u32 said = svan_mtt_absent_class(fault->req.entry);
+	u32 found = fault->place.fault_class;
+
+	if (svan_fault_is_process(fault) || found == said ||
+	    found == SVAN_FAULT_UNKNOWN ||
+	    fault->req.flags & SVAN_PAGE_REQ_PROTECTED)
+		return;
+	/* one is as good as the other */
+	if (!svan_fault_class_is_quick(said) ||
+	    !svan_fault_class_is_quick(found))
+		svan_odp_refine(fault->odp, fault->req.addr);
 }
 
 /*
@@ -258,27 +281,27 @@ static void svan_fault_end(struct svan_fault *fault, int err)
  */
 static void svan_fault_rest(struct svan_fault *fault)
 {
-	u64 pages = min_t(u64, PAGE_ALIGN(fault->req.length) >> PAGE_SHIFT,
+	u64 pages = min_t(u64, DIV_ROUND_UP_ULL(fault->req.length, PAGE_SIZE),
 			  SVAN_REST_PAGES);
 	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
-	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered;
+	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered = 0;
+	bool process = svan_fault_is_process(fault);
 	u64 i;
 
 	if (pages <= 1 || !mmget_not_zero(fault->mm))
 		return;
 	for (i = 1; i < pages; i++)
-		if (svan_fault_in(fault->mm, fault->addr + i * PAGE_SIZE, how))
+		if ((!process && !svan_odp_contains(fault->odp,
+						    next + (i - 1) * PAGE_SIZE,
+						    1)) ||
+		    svan_fault_in(fault->mm, fault->addr + i * PAGE_SIZE, how))
 			break;
 	mmput_async(fault->mm);
-	if (svan_fault_is_process(fault))
+	if (process || i == 1)
 		return;
-	/* of the last page the region may have a part only */
-	while (--i && !svan_odp_contains(fault->odp, next + (i - 1) * PAGE_SIZE,
-					 1))
-		;
-	if (i)
-		svan_odp_enter(fault->odp, next, i * PAGE_SIZE,
-			       svan_fault_is_write(fault), &entered);
+	svan_odp_enter(fault->odp, next, (i - 1) * PAGE_SIZE,
+		       svan_fault_is_write(fault), &entered);
+	atomic64_add(entered, &fault->odp->faults);
 }
 
 void svan_fault_work(struct work_struct *work)
@@ -286,12 +309,16 @@ void svan_fault_work(struct work_struct *work)
 	struct svan_fault *fault = container_of(work, struct svan_fault, work);
 	int err;
 
-	svan_prq_listen(fault->prq, &fault->waiter);
+	svan_prq_listen(fault->prq, &fault->waiter,
+			svan_fault_is_process(fault) ? (void *)fault->mm :
+						       (void *)fault->odp);
 	err = svan_fault_resolve(fault);
 	svan_prq_deafen(fault->prq, &fault->waiter);
 	svan_fault_end(fault, err);
-	if (!err)
+	if (!err) {
 		svan_fault_rest(fault);
+		svan_fault_refine(fault);
+	}
 	svan_prq_release(fault);
 }
 
@@ -331,21 +358,16 @@ void svan_fault_serve(struct list_head *quick)
 	list_for_each_entry_safe(fault, next, quick, entry) {
 		list_del(&fault->entry);
 		svan_fault_rest(fault);
+		svan_fault_refine(fault);
 		svan_prq_release(fault);
 	}
 }
 
 static bool svan_fault_is_quick(const struct svan_fault *fault)
 {
-	switch (fault->place.fault_class) {
-	case SVAN_FAULT_ZERO_FILL:
-	case SVAN_FAULT_PAGE_CACHE:
-	case SVAN_FAULT_COPY_ON_WRITE:
-		return fault->estimate < SVAN_QUICK_NS &&
-		       fault->req.attempt < SVAN_FAULT_ATTEMPTS;
-	default:
-		return false;
-	}
+	return svan_fault_class_is_quick(fault->place.fault_class) &&
+	       fault->estimate < SVAN_QUICK_NS &&
+	       fault->req.attempt < SVAN_FAULT_ATTEMPTS;
 }
 
 /**

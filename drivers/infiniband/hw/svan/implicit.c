@@ -38,7 +38,7 @@ static struct ib_umem_odp *svan_odp_add_child(struct svan_odp *odp, u64 number)
 
 /**
  * svan_odp_child - the part of an implicit region that an address is in
- * @odp: the region, svan_odp.lock is held
+ * @odp: the region
  * @user: the address
  *
  * Return: the umem, made if there was none, or an error pointer.
@@ -48,16 +48,9 @@ struct ib_umem_odp *svan_odp_child(struct svan_odp *odp, u64 user)
 	u64 number = user >> SVAN_CHILD_SHIFT;
 	struct ib_umem_odp *child;
 
+	lockdep_assert_held(&odp->lock);
 	child = xa_load(&odp->children, number);
-	if (child)
-		return child;
-
-	mutex_lock(&odp->children_lock);
-	child = xa_load(&odp->children, number);
-	if (!child)
-		child = svan_odp_add_child(odp, number);
-	mutex_unlock(&odp->children_lock);
-	return child;
+	return child ?: svan_odp_add_child(odp, number);
 }
 
 /* The region is gone and its key destroyed. */

@@ -16,12 +16,6 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* Number of the page of @addr in the key's table. */
-static u64 svan_odp_page(const struct svan_odp *odp, u64 addr)
-{
-	return (addr >> PAGE_SHIFT) - (odp->iova >> PAGE_SHIFT);
-}
-
 static u64 svan_odp_key_addr(const struct svan_odp *odp, u64 user)
 {
 	return user - odp->start + odp->iova;
@@ -137,7 +131,10 @@ static u32 svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
 /*
  * Enter those pages of a part of the region that are in the page table now,
  * with the rights they have there. @user and @bytes lie in @umem and are page
- * aligned; svan_odp.lock is held.
+ * aligned.
+ *
+ * svan_odp.lock is held: the snapshot is taken into umem->pfn_list, and an older
+ * one that is late must not overwrite what a newer one has mapped by.
  *
  * Return: whether the first page can be accessed as wanted, or an error.
  */
@@ -149,6 +146,7 @@ static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
 	int count, err;
 	u64 entry;
 
+	lockdep_assert_held(&odp->lock);
 	err = svan_radix_grow(odp->dev, &odp->radix, first,
 			      first + (bytes >> PAGE_SHIFT) - 1);
 	if (err)
@@ -190,7 +188,7 @@ int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
 		return READ_ONCE(odp->gone) ? -ESRCH : 1;
 
 	user = ALIGN_DOWN(user, PAGE_SIZE);
-	down_read(&odp->lock);
+	mutex_lock(&odp->lock);
 	if (odp->gone)
 		goto unlock;
 	if (odp->implicit) {
@@ -203,7 +201,7 @@ int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
 	end = min_t(u64, end, ib_umem_end(umem));
 	ret = svan_odp_map(odp, umem, user, end - user, write, entered);
 unlock:
-	up_read(&odp->lock);
+	mutex_unlock(&odp->lock);
 	return ret;
 }
 
@@ -219,8 +217,7 @@ static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
 		return NULL;
 
 	kref_init(&odp->ref);
-	init_rwsem(&odp->lock);
-	mutex_init(&odp->children_lock);
+	mutex_init(&odp->lock);
 	xa_init(&odp->children);
 	odp->dev = to_svan_ib_dev(ibpd->device);
 	odp->pd = ibpd;
@@ -237,7 +234,7 @@ static void svan_odp_free(struct kref *ref)
 	struct svan_odp *odp = container_of(ref, struct svan_odp, ref);
 
 	mmdrop(odp->mm);
-	mutex_destroy(&odp->children_lock);
+	mutex_destroy(&odp->lock);
 	kfree(odp);
 }
 
@@ -347,13 +344,13 @@ static int svan_odp_need_context(struct svan_ib_dev *dev,
 /* Addresses that the device can have of an implicit region, from 0 on. */
 static u64 svan_odp_reach(struct svan_ib_dev *dev, u8 kind)
 {
-	u64 reach = min_t(u64, le64_to_cpu(dev->caps->max_key_length),
-			  TASK_SIZE_MAX);
+	const u64 tables = 1ull << (PAGE_SHIFT + SVAN_MTT_MAX_LEVELS *
+				    SVAN_MTT_INDEX_BITS);
+	u64 reach = TASK_SIZE_MAX;
 
-	/* what the tables can hold */
 	if (kind == SVAN_KEY_ONDEMAND)
-		reach = min(reach, 1ull << (PAGE_SHIFT + SVAN_MTT_MAX_LEVELS *
-					    SVAN_MTT_INDEX_BITS));
+		reach = min3(reach, tables,
+			     le64_to_cpu(dev->caps->max_key_length));
 	return ALIGN_DOWN(reach, PAGE_SIZE);
 }
 
@@ -479,11 +476,11 @@ void svan_odp_dereg_mr(struct svan_ib_mr *mr)
 
 	xa_erase(&dev->odps, odp->key);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, odp->key);
-	down_write(&odp->lock);
+	mutex_lock(&odp->lock);
 	WRITE_ONCE(odp->gone, true);
-	up_write(&odp->lock);
+	mutex_unlock(&odp->lock);
 	if (odp->kind == SVAN_KEY_ONDEMAND)
 		svan_odp_release_umem(odp);
-	svan_prq_kick(dev);
+	svan_prq_kick(dev, odp);
 	svan_odp_put(odp);
 }

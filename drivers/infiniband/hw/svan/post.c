@@ -161,17 +161,13 @@ static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 	return svan_wqe_inline_bbs(length);
 }
 
-static u8 svan_send_flags(const struct svan_ib_qp *qp, int send_flags)
+static u8 svan_send_flags(const struct svan_ib_qp *qp, int send_flags,
+			  u8 opcode)
 {
-	u8 flags = 0;
-
-	if (qp->signal_all || send_flags & IB_SEND_SIGNALED)
-		flags |= SVAN_WQE_SIGNALED;
-	if (send_flags & IB_SEND_SOLICITED)
-		flags |= SVAN_WQE_SOLICITED;
-	if (send_flags & IB_SEND_FENCE)
-		flags |= SVAN_WQE_FENCE;
-	return flags;
+	return svan_wqe_flags(opcode,
+			      qp->signal_all || send_flags & IB_SEND_SIGNALED,
+			      send_flags & IB_SEND_SOLICITED,
+			      send_flags & IB_SEND_FENCE);
 }
 
 static void svan_send_set_remote(struct svan_wqe_head *head,
@@ -244,7 +240,7 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 		return -ENOMEM;
 
 	head = svan_wqe_begin(&qp->sq_ring, sq->pi, opcode,
-			      svan_send_flags(qp, wr->send_flags),
+			      svan_send_flags(qp, wr->send_flags, opcode),
 			      wr->opcode == IB_WR_SEND_WITH_IMM ||
 			      wr->opcode == IB_WR_RDMA_WRITE_WITH_IMM ?
 			      wr->ex.imm_data : 0);

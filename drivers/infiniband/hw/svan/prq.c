@@ -191,7 +191,6 @@ static void svan_prq_free(struct kref *ref)
 
 	put_device(&prq->dev->ibdev.dev);
 	kvfree(prq->faults);
-	kvfree(prq->uses);
 	bitmap_free(prq->busy);
 	mutex_destroy(&prq->drain_lock);
 	kfree(prq);
@@ -242,7 +241,6 @@ static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
 		return true;
 	}
 	fault->start = ktime_get();
-	fault->use = prq->uses[fault->req.token & SVAN_PAGE_TOKEN_INDEX]++;
 	if (svan_fault_begin(fault))
 		list_add_tail(&fault->entry, quick);
 	return true;
@@ -282,10 +280,12 @@ static void svan_prq_event(struct svan_page_handler *handler)
  * From here to svan_prq_deafen() a worker can be kicked: SIGKILL ends the waits
  * of the fault path.
  */
-void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter)
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter,
+		     const void *subject)
 {
 	allow_kernel_signal(SIGKILL);
 	waiter->task = current;
+	waiter->subject = subject;
 	spin_lock(&prq->lock);
 	list_add(&waiter->entry, &prq->waiters);
 	spin_unlock(&prq->lock);
@@ -300,24 +300,26 @@ void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter)
 	disallow_signal(SIGKILL);
 }
 
-static void svan_prq_kick_waiters(struct svan_prq *prq)
+/* Who works for @subject; NULL: everybody. */
+static void svan_prq_kick_waiters(struct svan_prq *prq, const void *subject)
 {
 	struct svan_waiter *waiter;
 
 	spin_lock(&prq->lock);
 	list_for_each_entry(waiter, &prq->waiters, entry)
-		send_sig(SIGKILL, waiter->task, 1);
+		if (!subject || !waiter->subject || waiter->subject == subject)
+			send_sig(SIGKILL, waiter->task, 1);
 	spin_unlock(&prq->lock);
 }
 
 /*
- * Something that workers may be waiting for has been marked as gone: wake them,
- * so that they look.
+ * A region, or a context of an mm, has been marked as gone: wake the workers
+ * that may be waiting for its pages, so that they look.
  */
-void svan_prq_kick(struct svan_ib_dev *dev)
+void svan_prq_kick(struct svan_ib_dev *dev, const void *subject)
 {
 	if (dev->prq)
-		svan_prq_kick_waiters(dev->prq);
+		svan_prq_kick_waiters(dev->prq, subject);
 }
 
 /* ---- creation ---- */
@@ -359,9 +361,8 @@ static int svan_prq_alloc_faults(struct svan_prq *prq)
 		INIT_WORK(&prq->drains[i].work, svan_prq_drain);
 	}
 	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
-	prq->uses = kvcalloc(size, sizeof(*prq->uses), GFP_KERNEL);
 	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
-	if (!prq->busy || !prq->uses || !prq->faults)
+	if (!prq->busy || !prq->faults)
 		return -ENOMEM;
 	for (i = 0; i < size; i++) {
 		prq->faults[i].prq = prq;
@@ -474,7 +475,7 @@ void svan_prq_destroy(struct svan_ib_dev *dev)
 	svan_page_detach(dev->sdev);
 	svan_prq_stop_drains(prq);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_PRQ, 0);
-	svan_prq_kick_waiters(prq);
+	svan_prq_kick_waiters(prq, NULL);
 	svan_pins_exit(prq);
 	dev->prq = NULL;
 	svan_prq_free_rings(prq);

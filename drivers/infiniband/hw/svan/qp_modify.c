@@ -240,6 +240,10 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	struct svan_cmd_resp resp;
 	int err;
 
+	/* ib_uverbs does not clear what it copies to user space */
+	memset(attr, 0, sizeof(*attr));
+	memset(init_attr, 0, sizeof(*init_attr));
+
 	mutex_lock(&qp->mutex);
 	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
 	if (!err) {

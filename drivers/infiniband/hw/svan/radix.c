@@ -4,7 +4,8 @@
  * grows as its pages are entered. What is not there yet is absent.
  *
  * The device reads the tables while they are written: each entry by one store,
- * a table before the entry that leads to it.
+ * a table before the entry that leads to it. Tables stay until the end, so they
+ * are found without a lock; who writes entries holds the umem_mutex of the part.
  */
 
 #include <linux/dma-mapping.h>
@@ -79,7 +80,6 @@ static int svan_radix_add(struct svan_ib_dev *dev, struct svan_radix *radix,
 	u32 slot;
 	int err;
 
-	lockdep_assert_held(&radix->lock);
 	if (svan_radix_table(radix, level, number))
 		return 0;
 
@@ -123,13 +123,10 @@ int svan_radix_init(struct svan_ib_dev *dev, struct svan_radix *radix,
 			return -EINVAL;
 		reach <<= SVAN_MTT_INDEX_BITS;
 	}
-	mutex_init(&radix->lock);
 	for (i = 0; i < SVAN_MTT_MAX_LEVELS; i++)
 		xa_init(&radix->tables[i]);
 
-	mutex_lock(&radix->lock);
 	err = svan_radix_add(dev, radix, radix->levels - 1, 0);
-	mutex_unlock(&radix->lock);
 	if (err)
 		svan_radix_destroy(dev, radix);
 	return err;
@@ -149,7 +146,6 @@ void svan_radix_destroy(struct svan_ib_dev *dev, struct svan_radix *radix)
 		}
 		xa_destroy(&radix->tables[i]);
 	}
-	mutex_destroy(&radix->lock);
 }
 
 /**
@@ -159,7 +155,8 @@ void svan_radix_destroy(struct svan_ib_dev *dev, struct svan_radix *radix)
  * @first: first page
  * @last: last page
  *
- * Allocates, so no lock may be held that an invalidation takes.
+ * One caller at a time. Allocates, so no lock may be held that an invalidation
+ * takes.
  */
 int svan_radix_grow(struct svan_ib_dev *dev, struct svan_radix *radix,
 		    u64 first, u64 last)
@@ -167,14 +164,12 @@ int svan_radix_grow(struct svan_ib_dev *dev, struct svan_radix *radix,
 	u64 number, shift;
 	int level, err = 0;
 
-	mutex_lock(&radix->lock);
 	for (level = radix->levels - 2; level >= 0 && !err; level--) {
 		shift = (level + 1) * SVAN_MTT_INDEX_BITS;
 		for (number = first >> shift; number <= last >> shift && !err;
 		     number++)
 			err = svan_radix_add(dev, radix, level, number);
 	}
-	mutex_unlock(&radix->lock);
 	return err;
 }
 

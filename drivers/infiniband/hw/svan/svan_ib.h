@@ -10,9 +10,7 @@
  *
  * Of memory that is not pinned (svan_odp.h):
  *   svan_ib_ucontext.context_lock	the process context of a verbs context
- *   svan_odp.lock	read: pages are entered; written: the region is gone
- *   svan_odp.children_lock	parts of an implicit region
- *   svan_radix.lock	growth of a translation table; allocates
+ *   svan_odp.lock	pages are entered into a region, or it goes; allocates
  *   mm_struct.mmap_lock
  *   ib_umem_odp.umem_mutex	entries of the table; also taken by the kernel's
  *			reclaim, so nothing is allocated under it

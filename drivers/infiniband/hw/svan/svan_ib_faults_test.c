@@ -112,7 +112,7 @@ static bool covers(const struct svan_context_range *range, u64 addr)
 static void split_covers_test(struct kunit *test)
 {
 	struct svan_context_range ranges[SVAN_MAX_INVALIDATIONS];
-	u64 state = 1, start, addr, pages;
+	u64 state = 1, start, addr, pages, size;
 	int i, n, count;
 	bool covered;
 
@@ -124,10 +124,12 @@ static void split_covers_test(struct kunit *test)
 		count = svan_context_split(start,
 					   start + (pages << PAGE_SHIFT),
 					   ranges);
-		for (n = 0; n < count; n++)
-			if (ranges[n].log_pages != SVAN_INV_CONTEXT_ALL)
-				KUNIT_ASSERT_TRUE(test, IS_ALIGNED(ranges[n].addr,
-					(u64)PAGE_SIZE << ranges[n].log_pages));
+		for (n = 0; n < count; n++) {
+			if (ranges[n].log_pages == SVAN_INV_CONTEXT_ALL)
+				continue;
+			size = (u64)PAGE_SIZE << ranges[n].log_pages;
+			KUNIT_ASSERT_TRUE(test, IS_ALIGNED(ranges[n].addr, size));
+		}
 		for (addr = start; pages--; addr += PAGE_SIZE) {
 			covered = covers(&ranges[0], addr) ||
 				  (count > 1 && covers(&ranges[1], addr));

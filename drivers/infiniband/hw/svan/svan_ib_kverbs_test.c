@@ -383,6 +383,7 @@ static void kv_wrap_test(struct kunit *test)
 	}
 }
 
+/* The flags are those that any request may carry, be they of use or not. */
 static void kv_rdma_op(struct kunit *test, struct kv *kv,
 		       enum ib_wr_opcode opcode, struct ib_sge *sge, u64 remote)
 {
@@ -392,7 +393,8 @@ static void kv_rdma_op(struct kunit *test, struct kv *kv,
 			.sg_list = sge,
 			.num_sge = 1,
 			.opcode = opcode,
-			.send_flags = IB_SEND_SIGNALED,
+			.send_flags = IB_SEND_SIGNALED |
+				      IB_SEND_SOLICITED | IB_SEND_FENCE,
 		},
 		.remote_addr = remote,
 		.rkey = kv->mr->rkey,
@@ -552,6 +554,38 @@ static void kv_reset_test(struct kunit *test)
 	kv_send_test(test);
 }
 
+/* What the device does not know of is zero, not what was there before. */
+static void kv_query_test(struct kunit *test)
+{
+	struct kv *kv = test->priv;
+	struct ib_qp_init_attr *init_attr;
+	struct ib_qp_attr *attr;
+
+	attr = kunit_kzalloc(test, sizeof(*attr), GFP_KERNEL);
+	init_attr = kunit_kzalloc(test, sizeof(*init_attr), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, attr);
+	KUNIT_ASSERT_NOT_NULL(test, init_attr);
+	memset(attr, 0xa5, sizeof(*attr));
+	memset(init_attr, 0xa5, sizeof(*init_attr));
+	KUNIT_ASSERT_EQ(test, ib_query_qp(kv->qp[0], attr, IB_QP_STATE,
+					  init_attr), 0);
+	KUNIT_EXPECT_EQ(test, attr->qp_state, IB_QPS_RTS);
+	KUNIT_EXPECT_EQ(test, attr->dest_qp_num, kv->qp[1]->qp_num);
+	KUNIT_EXPECT_PTR_EQ(test, init_attr->send_cq, kv->cq);
+
+	KUNIT_EXPECT_NULL(test, memchr_inv(&attr->alt_ah_attr, 0,
+					   sizeof(attr->alt_ah_attr)));
+	KUNIT_EXPECT_EQ(test, attr->ah_attr.static_rate, 0);
+	KUNIT_EXPECT_EQ(test, attr->alt_pkey_index, 0);
+	KUNIT_EXPECT_EQ(test, attr->alt_port_num, 0);
+	KUNIT_EXPECT_EQ(test, attr->alt_timeout, 0);
+	KUNIT_EXPECT_EQ(test, attr->en_sqd_async_notify, 0);
+	KUNIT_EXPECT_EQ(test, attr->rate_limit, 0);
+	KUNIT_EXPECT_NULL(test, init_attr->srq);
+	KUNIT_EXPECT_EQ(test, init_attr->create_flags, 0);
+	KUNIT_EXPECT_EQ(test, init_attr->port_num, 0);
+}
+
 static struct kunit_case kv_cases[] = {
 	KUNIT_CASE(kv_send_test),
 	KUNIT_CASE(kv_wrap_test),
@@ -560,6 +594,7 @@ static struct kunit_case kv_cases[] = {
 	KUNIT_CASE(kv_bad_wr_test),
 	KUNIT_CASE(kv_error_test),
 	KUNIT_CASE(kv_reset_test),
+	KUNIT_CASE(kv_query_test),
 	{}
 };
 

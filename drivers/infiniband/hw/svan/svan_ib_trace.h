@@ -351,7 +351,7 @@ DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
 	TP_ARGS(attr, vlan, err)
 );
 
-/* ---- page requests: one fault is token.use from request to answer ---- */
+/* ---- page requests: one fault is one token, as in the device's traces ---- */
 
 DECLARE_EVENT_CLASS(svan_ib_fault,
 	TP_PROTO(const struct svan_fault *fault),
@@ -359,7 +359,6 @@ DECLARE_EVENT_CLASS(svan_ib_fault,
 	TP_STRUCT__entry(
 		__string(name, fault->prq->dev->ibdev.name)
 		__field(u32, token)
-		__field(u32, use)
 		__field(u32, key)
 		__field(u32, pasid)
 		__field(u32, qpn)
@@ -376,7 +375,6 @@ DECLARE_EVENT_CLASS(svan_ib_fault,
 	TP_fast_assign(
 		__assign_str(name);
 		__entry->token = fault->req.token;
-		__entry->use = fault->use;
 		__entry->key = fault->req.key;
 		__entry->pasid = fault->req.pasid;
 		__entry->qpn = fault->req.qpn;
@@ -390,8 +388,8 @@ DECLARE_EVENT_CLASS(svan_ib_fault,
 		__entry->store = fault->place.key;
 		__entry->estimate = fault->estimate;
 	),
-	TP_printk("%s fault=%u.%u key=%#x pasid=%u qpn=%u addr=%#llx length=%u entry=%#llx level=%u %s%s%s%sattempt=%u class=%s store=%#x estimate=%llu",
-		  __get_str(name), __entry->token, __entry->use, __entry->key,
+	TP_printk("%s fault=%#x key=%#x pasid=%u qpn=%u addr=%#llx length=%u entry=%#llx level=%u %s%s%s%sattempt=%u class=%s store=%#x estimate=%llu",
+		  __get_str(name), __entry->token, __entry->key,
 		  __entry->pasid, __entry->qpn, __entry->addr, __entry->length,
 		  __entry->entry, __entry->level,
 		  __entry->flags & SVAN_PAGE_REQ_WRITE ? "write " : "",
@@ -418,7 +416,6 @@ TRACE_EVENT(svan_ib_page_resolved,
 	TP_STRUCT__entry(
 		__string(name, fault->prq->dev->ibdev.name)
 		__field(u32, token)
-		__field(u32, use)
 		__field(u64, addr)
 		__field(u32, fault_class)
 		__field(u32, store)
@@ -429,7 +426,6 @@ TRACE_EVENT(svan_ib_page_resolved,
 	TP_fast_assign(
 		__assign_str(name);
 		__entry->token = fault->req.token;
-		__entry->use = fault->use;
 		__entry->addr = fault->req.addr;
 		__entry->fault_class = fault->place.fault_class;
 		__entry->store = fault->place.key;
@@ -437,8 +433,8 @@ TRACE_EVENT(svan_ib_page_resolved,
 		__entry->actual = actual;
 		__entry->err = err;
 	),
-	TP_printk("%s fault=%u.%u addr=%#llx class=%s store=%#x estimate=%llu actual=%llu err=%d",
-		  __get_str(name), __entry->token, __entry->use, __entry->addr,
+	TP_printk("%s fault=%#x addr=%#llx class=%s store=%#x estimate=%llu actual=%llu err=%d",
+		  __get_str(name), __entry->token, __entry->addr,
 		  svan_show_fault_class(__entry->fault_class), __entry->store,
 		  __entry->estimate, __entry->actual, __entry->err)
 );

@@ -18,7 +18,7 @@
 
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
-#include <linux/rwsem.h>
+#include <linux/mutex.h>
 #include <linux/workqueue.h>
 #include <rdma/ib_umem_odp.h>
 #include <rdma/uverbs_ioctl.h>
@@ -74,16 +74,14 @@ int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 /* ---- tables that grow: radix.c ---- */
 
 /**
- * struct svan_radix - translation table of an on-demand key
+ * struct svan_radix - translation table of an on-demand key; it only grows
  * @levels: at least 1
- * @lock: growth; tables are found under RCU and stay until the end
  * @tables: struct svan_mtt_table by number, of each level; 0 holds the leaves
  * @root: bus address of the top table
  * @count: tables there are
  */
 struct svan_radix {
 	u8 levels;
-	struct mutex lock;
 	struct xarray tables[SVAN_MTT_MAX_LEVELS];
 	dma_addr_t root;
 	u32 count;
@@ -116,12 +114,11 @@ bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
  * @iova: address of the first octet as the device sees it
  * @start: the same in @mm
  * @length: bytes
- * @lock: written to set @gone; read while pages are entered
+ * @lock: held while pages are entered, and to set @gone
  * @gone: deregistered: no pages are entered any more
  * @radix: ONDEMAND: the table
  * @umem: ONDEMAND: all of the region, or an implicit one's root
  * @children: implicit ONDEMAND: struct ib_umem_odp by leaf table
- * @children_lock: their creation
  * @faults: pages that were faulted in for the device
  * @invalidations: pages that were taken away from it
  * @prefetches: pages that were prefetched
@@ -139,12 +136,11 @@ struct svan_odp {
 	u64 iova;
 	u64 start;
 	u64 length;
-	struct rw_semaphore lock;
+	struct mutex lock;		/* gone, growth of what follows */
 	bool gone;
 	struct svan_radix radix;
 	struct ib_umem_odp *umem;
 	struct xarray children;
-	struct mutex children_lock;
 	atomic64_t faults;
 	atomic64_t invalidations;
 	atomic64_t prefetches;
@@ -164,6 +160,15 @@ u64 svan_odp_invalidations(struct svan_odp *odp);
 extern const struct mmu_interval_notifier_ops svan_odp_notifier_ops;
 struct ib_umem_odp *svan_odp_child(struct svan_odp *odp, u64 user);
 void svan_odp_release_children(struct svan_odp *odp);
+
+/* refine.c */
+void svan_odp_refine(struct svan_odp *odp, u64 addr);
+
+/* Number of the page of @addr in the key's table. */
+static inline u64 svan_odp_page(const struct svan_odp *odp, u64 addr)
+{
+	return (addr >> PAGE_SHIFT) - (odp->iova >> PAGE_SHIFT);
+}
 
 static inline unsigned long svan_odp_user_addr(const struct svan_odp *odp,
 					       u64 addr)
@@ -201,10 +206,12 @@ struct svan_place {
  * struct svan_waiter - who may be stuck in a fault, for svan_prq_kick()
  * @entry: in svan_prq.waiters
  * @task: a worker
+ * @subject: the struct svan_odp or mm_struct it works for, NULL: several
  */
 struct svan_waiter {
 	struct list_head entry;
 	struct task_struct *task;
+	const void *subject;
 };
 
 /**
@@ -214,7 +221,6 @@ struct svan_waiter {
  * @waiter: who serves it in @work
  * @prq: whose it is; counted while it is in use
  * @req: what was asked for
- * @use: how often the token has been used before
  * @place: where the page was found to be
  * @estimate: what was said of it, ns
  * @start: when the request was taken from the queue
@@ -228,7 +234,6 @@ struct svan_fault {
 	struct svan_waiter waiter;
 	struct svan_prq *prq;
 	struct svan_page_req req;
-	u32 use;
 	struct svan_place place;
 	u64 estimate;
 	ktime_t start;
@@ -258,12 +263,11 @@ struct svan_drain {
  * @dev: its memory is held, whether it is registered or not
  * @handler: of the event
  * @drains: take requests from the ring
- * @drain_lock: @ci, @requests, @uses
+ * @drain_lock: @ci, @requests
  * @lock: @live and what follows it
  * @log_size: of the request ring; that of the responses is twice as large
  * @ci: requests taken, free-running
  * @requests: the device writes them
- * @uses: how often each token has been used
  * @requests_dma: bus address of @requests
  * @responses_dma: bus address of @responses
  * @faults: all there are
@@ -282,12 +286,11 @@ struct svan_prq {
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
 	struct svan_drain drains[SVAN_DRAINS];
-	struct mutex drain_lock;	/* ci, requests, uses */
+	struct mutex drain_lock;	/* ci, requests */
 	spinlock_t lock;		/* live and what follows it */
 	u8 log_size;
 	u32 ci;
 	struct svan_page_request *requests;
-	u32 *uses;
 	dma_addr_t requests_dma;
 	dma_addr_t responses_dma;
 	struct svan_fault *faults;
@@ -314,9 +317,10 @@ void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
-void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter);
+void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter,
+		     const void *subject);
 void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter);
-void svan_prq_kick(struct svan_ib_dev *dev);
+void svan_prq_kick(struct svan_ib_dev *dev, const void *subject);
 
 /* ---- serving them: fault.c ---- */
 
@@ -340,6 +344,8 @@ void svan_pins_exit(struct svan_prq *prq);
 
 void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place);
+bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
+			 struct svan_place *places);
 void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place);
 void svan_classify_location(u32 location, struct svan_place *place);

@@ -134,11 +134,12 @@ static void svan_fatal_work(struct work_struct *work)
 static void svan_port_work(struct work_struct *work)
 {
 	struct svan_dev *dev = container_of(work, struct svan_dev, port_work);
-	u32 port = svan_read(dev, SVAN_REG_PORT);
+	u32 port;
 
+	svan_netdev_port_event(dev);
+	port = svan_read(dev, SVAN_REG_PORT);
 	if (svan_gone(port))
 		port = 0;
-	svan_netdev_port_event(dev, port);
 	blocking_notifier_call_chain(&dev->notifier, SVAN_NOTIFY_PORT, &port);
 }
 

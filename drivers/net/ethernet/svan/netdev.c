@@ -123,10 +123,12 @@ static int svan_napi_poll(struct napi_struct *napi, int budget)
 	return work;
 }
 
-static void svan_eth_set_carrier(struct svan_eth *eth, u32 port)
+static void svan_eth_update_carrier(struct svan_eth *eth)
 {
+	u32 port = svan_read(eth->dev, SVAN_REG_PORT);
 	bool on = !svan_gone(port) && (port & SVAN_PORT_LINK_UP);
 
+	ASSERT_RTNL();
 	if (on == netif_carrier_ok(eth->netdev))
 		return;
 	if (on)
@@ -160,7 +162,7 @@ static int svan_eth_up(struct svan_eth *eth)
 	svan_eth_cq_arm(&eth->tx_cq);
 	svan_eth_cq_arm(&eth->rx_cq);
 	netif_tx_wake_all_queues(eth->netdev);
-	svan_eth_set_carrier(eth, svan_read(eth->dev, SVAN_REG_PORT));
+	svan_eth_update_carrier(eth);
 	return 0;
 
 err_destroy_queues:
@@ -470,10 +472,17 @@ void svan_netdev_resume(struct svan_dev *dev)
 	rtnl_unlock();
 }
 
-void svan_netdev_port_event(struct svan_dev *dev, u32 port)
+/*
+ * The port has changed. What is down or detached learns it when it comes up
+ * again; the register is read under rtnl, so that the last to look shows what
+ * is so now.
+ */
+void svan_netdev_port_event(struct svan_dev *dev)
 {
 	struct svan_eth *eth = netdev_priv(dev->netdev);
 
-	if (READ_ONCE(eth->up))
-		svan_eth_set_carrier(eth, port);
+	rtnl_lock();
+	if (eth->up && netif_device_present(dev->netdev))
+		svan_eth_update_carrier(eth);
+	rtnl_unlock();
 }

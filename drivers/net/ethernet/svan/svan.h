@@ -229,7 +229,7 @@ void svan_netdev_free(struct svan_dev *dev);
 void svan_netdev_suspend(struct svan_dev *dev);
 void svan_netdev_resume(struct svan_dev *dev);
 void svan_netdev_detach(struct svan_dev *dev);
-void svan_netdev_port_event(struct svan_dev *dev, u32 port);
+void svan_netdev_port_event(struct svan_dev *dev);
 
 /* debugfs.c */
 #ifdef CONFIG_DEBUG_FS

@@ -181,9 +181,13 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	struct svan_txq *txq = &eth->txq;
 	u32 length;
 
-	if (unlikely(svan_txq_room(txq) < svan_txq_stop_room(txq))) {
-		/* a false wake-up, see net/netdev_queues.h */
-		netif_tx_stop_queue(queue);
+	/*
+	 * A false wake-up, see net/netdev_queues.h. Stopped without looking
+	 * again, the queue would stay so when its last completion came between.
+	 */
+	if (unlikely(svan_txq_room(txq) < svan_txq_stop_room(txq)) &&
+	    netif_txq_try_stop(queue, svan_txq_room(txq),
+			       svan_txq_wake_room(txq)) == 0) {
 		svan_txq_publish(eth);
 		return NETDEV_TX_BUSY;
 	}

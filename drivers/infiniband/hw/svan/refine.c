@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Absent entries that say more. When a page turns out to wait for something else
+ * than its entry has said, those around it are looked at as well, so that the
+ * device knows what they wait for before it asks.
+ */
+
+#include <linux/slab.h>
+
+#include "svan_odp.h"
+
+/* a part of one leaf table */
+#define SVAN_REFINE_PAGES	32
+
+/**
+ * struct svan_refine - a block of pages that is looked at
+ * @first: number of its first page in the table
+ * @count: of them that are in the region
+ * @places: where they are
+ */
+struct svan_refine {
+	u64 first;
+	u32 count;
+	struct svan_place places[SVAN_REFINE_PAGES];
+};
+
+/* The aligned block around a page, as far as it is in the region. */
+static void svan_refine_block(const struct svan_odp *odp, u64 addr,
+			      struct svan_refine *block)
+{
+	u64 pages = svan_odp_page(odp, odp->iova + odp->length - 1) + 1;
+
+	block->first = ALIGN_DOWN(svan_odp_page(odp, addr), SVAN_REFINE_PAGES);
+	block->count = min_t(u64, pages - block->first, SVAN_REFINE_PAGES);
+}
+
+/* Neighbours are alike as a rule: one estimate will do for them. */
+static void svan_refine_write(struct svan_odp *odp,
+			      const struct svan_refine *block)
+{
+	struct svan_ib_dev *dev = odp->dev;
+	const struct svan_place *place, *last = NULL;
+	u64 entry = 0;
+	u32 i;
+
+	for (i = 0; i < block->count; i++) {
+		u64 page = block->first + i;
+
+		place = &block->places[i];
+		if (place->fault_class == SVAN_FAULT_UNKNOWN ||
+		    svan_radix_get(&odp->radix, page) & SVAN_MTT_PRESENT)
+			continue;
+		if (!last || last->fault_class != place->fault_class ||
+		    last->key != place->key)
+			entry = svan_mtt_absent(place->fault_class,
+						svan_learn_get(dev, place));
+		last = place;
+		svan_radix_set(dev, &odp->radix, page, entry);
+	}
+}
+
+/**
+ * svan_odp_refine - look at the pages around one whose entry was wrong
+ * @odp: an on-demand region
+ * @addr: the page, as in the table; it has been entered
+ */
+void svan_odp_refine(struct svan_odp *odp, u64 addr)
+{
+	struct ib_umem_odp *umem;
+	struct svan_refine *block;
+	unsigned long user;
+
+	block = kmalloc(sizeof(*block), GFP_KERNEL);
+	if (!block)
+		return;
+	svan_refine_block(odp, addr, block);
+	user = (odp->start & PAGE_MASK) + (block->first << PAGE_SHIFT);
+	if (!svan_classify_block(odp->mm, user, block->count, block->places))
+		goto free_block;
+
+	mutex_lock(&odp->lock);
+	umem = odp->implicit ? svan_odp_child(odp, user) : odp->umem;
+	if (!odp->gone && !IS_ERR(umem)) {
+		mutex_lock(&umem->umem_mutex);
+		svan_refine_write(odp, block);
+		mutex_unlock(&umem->umem_mutex);
+	}
+	mutex_unlock(&odp->lock);
+free_block:
+	kfree(block);
+}

@@ -1,0 +1,272 @@
+/*
+ * A Svan device that sends more than its netdev takes, and what may happen
+ * meanwhile: migration, the unplug of another one
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include "qobject/qdict.h"
+#include "nic.h"
+#include "svan/wqe.h"
+
+#define EQ_RING         0x2000000
+#define CQ_RING         0x2010000
+#define SQ_RECORD       0x2020000
+#define SQ_RING         0x2021000
+#define RINGS_END       (SQ_RING + (SVAN_WQEBB_SIZE << SVAN_SQ_MAX_LOG_BBS))
+#define CQ_LOG_SIZE     4
+#define FRAME           9000
+/* More than all queues between the core and the netdev hold together. */
+#define SOME            2000
+#define BLOCKED_AT      500
+
+/* ---- an Ethernet queue pair, all of whose WQEs are the same frame ---- */
+
+typedef struct Sender {
+    Nic *nic;
+    uint32_t qpn, pi;
+    unsigned log_size;
+} Sender;
+
+static uint32_t create(Nic *nic, struct svan_cmd *cmd, uint16_t opcode)
+{
+    struct svan_cmd_resp resp;
+
+    g_assert_cmphex(nic_command(nic, cmd, opcode, &resp), ==, SVAN_CMD_OK);
+    return svan_le32_to_cpu(resp.id.id);
+}
+
+static uint32_t create_cq(Nic *nic, uint32_t key)
+{
+    struct svan_cmd eq = {
+        .create_eq = {
+            .ring = svan_cpu_to_le64(EQ_RING), .eqn = svan_cpu_to_le32(1),
+            .log_size = 4,
+        },
+    };
+    struct svan_cmd cq = {
+        .create_cq = {
+            .ring_va = svan_cpu_to_le64(CQ_RING),
+            .ring_key = svan_cpu_to_le32(key),
+            .dbr_offset = svan_cpu_to_le32(sizeof(struct svan_cqe)
+                                           << CQ_LOG_SIZE),
+            .eqn = svan_cpu_to_le32(1),
+            .log_size = CQ_LOG_SIZE,
+        },
+    };
+
+    create(nic, &eq, SVAN_CMD_CREATE_EQ);
+    return create(nic, &cq, SVAN_CMD_CREATE_CQ);
+}
+
+static uint32_t create_ring_key(Nic *nic)
+{
+    struct svan_cmd cmd = {
+        .create_key = {
+            .kind = SVAN_KEY_PINNED, .flags = SVAN_CMD_KEY_INTERNAL,
+            .page_shift = 12,
+            .access = svan_cpu_to_le32(SVAN_ACCESS_LOCAL_WRITE),
+            .va = svan_cpu_to_le64(EQ_RING),
+            .length = svan_cpu_to_le64(RINGS_END - EQ_RING),
+            .table = svan_cpu_to_le64(EQ_RING),
+        },
+    };
+
+    return create(nic, &cmd, SVAN_CMD_CREATE_KEY);
+}
+
+static uint32_t create_qp(Nic *nic, unsigned log_size)
+{
+    uint32_t key = create_ring_key(nic);
+    uint32_t cqn = create_cq(nic, key), qpn;
+    struct svan_cmd cmd = {
+        .create_qp = {
+            .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED,
+            .log_sq_bbs = log_size,
+            .send_cq = svan_cpu_to_le32(cqn), .recv_cq = svan_cpu_to_le32(cqn),
+            .ring_va = svan_cpu_to_le64(SQ_RECORD),
+            .ring_key = svan_cpu_to_le32(key),
+            .sq_offset = svan_cpu_to_le32(SQ_RING - SQ_RECORD),
+        },
+    };
+
+    qpn = create(nic, &cmd, SVAN_CMD_CREATE_QP);
+    for (unsigned state = SVAN_QPS_INIT; state <= SVAN_QPS_RTS; state++) {
+        cmd = (struct svan_cmd) {
+            .modify_qp = {
+                .qpn = svan_cpu_to_le32(qpn), .attr.state = state,
+            },
+        };
+        create(nic, &cmd, SVAN_CMD_MODIFY_QP);
+    }
+    return qpn;
+}
+
+static Sender sender_new(Nic *nic, unsigned log_size)
+{
+    size_t len = SVAN_WQEBB_SIZE << log_size;
+    g_autofree union svan_wqebb *bbs = g_malloc0(len);
+    struct svan_sq_ring ring = { bbs, (1u << log_size) - 1 };
+    Sender sender = { .nic = nic, .log_size = log_size };
+
+    nic_enable(nic, 4);
+    qtest_memset(nic->qts, SQ_RECORD, 0, sizeof(struct svan_qp_dbr));
+    sender.qpn = create_qp(nic, log_size);
+    for (unsigned i = 0; i <= ring.mask; i++) {
+        svan_wqe_set_num_sge(svan_wqe_begin(&ring, i, SVAN_WQE_ETH_SEND, 0, 0),
+                             1);
+        svan_sge_set(svan_wqe_sge(&ring, i, 0), NIC_BUFFER, FRAME,
+                     SVAN_KEY_LOCAL_DMA);
+    }
+    qtest_bufwrite(nic->qts, SQ_RING, bbs, len);
+    return sender;
+}
+
+static void sender_post(Sender *sender, uint32_t count)
+{
+    sender->pi += count;
+    qtest_writeq(sender->nic->qts, sender->nic->uars.addr + SVAN_UAR_SQ_DB,
+                 svan_db_value(sender->qpn, sender->pi));
+}
+
+/* How many frames have been sent. */
+static uint32_t sender_ci(Sender *sender)
+{
+    struct svan_cmd cmd = { .object.id = svan_cpu_to_le32(sender->qpn) };
+    struct svan_cmd_resp resp;
+
+    g_assert_cmphex(nic_command(sender->nic, &cmd, SVAN_CMD_QUERY_QP, &resp),
+                    ==, SVAN_CMD_OK);
+    return svan_le32_to_cpu(resp.query_qp.sq_ci);
+}
+
+static void sender_await(Sender *sender, uint32_t ci)
+{
+    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
+
+    while (sender_ci(sender) < ci && g_get_monotonic_time() < limit) {
+        g_usleep(1000);
+    }
+    g_assert_cmpuint(sender_ci(sender), >=, ci);
+}
+
+/* ---- a netdev that takes nothing ---- */
+
+static void sender_await_block(Sender *sender)
+{
+    uint32_t ci;
+
+    sender_await(sender, BLOCKED_AT);
+    do {
+        ci = sender_ci(sender);
+        g_usleep(100000);
+    } while (sender_ci(sender) != ci);
+    g_assert_cmpuint(ci, <, SOME);
+}
+
+static void await_migration(QTestState *qts)
+{
+    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
+    bool done = false;
+
+    while (!done) {
+        QDict *reply = qtest_qmp_assert_success_ref(
+            qts, "{ 'execute': 'query-migrate' }");
+        const char *status = qdict_get_try_str(reply, "status") ?: "none";
+
+        g_assert_cmpstr(status, !=, "failed");
+        g_assert_cmpint(g_get_monotonic_time(), <, limit);
+        done = g_str_equal(status, "completed");
+        qobject_unref(reply);
+    }
+}
+
+/* Saved while the wire is full, continued where it is not. */
+static void test_migrate_blocked(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *file = NULL, *uri = NULL;
+    int tmp = g_file_open_tmp("svan-qtest-XXXXXX", &file, &error), fds[2];
+    QTestState *qts;
+    Nic from, *nic;
+    Sender sender;
+
+    g_assert_no_error(error);
+    close(tmp);
+    uri = g_strdup_printf("file:%s", file);
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
+                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
+                      fds[1]);
+    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    sender = sender_new(nic, 11);
+    sender_post(&sender, SOME);
+    sender_await_block(&sender);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
+                             "{ 'uri': %s } }", uri);
+    await_migration(qts);
+    from = *nic;
+    nic_stop(nic);
+    close(fds[0]);
+    close(fds[1]);
+
+    qts = qtest_initf(NIC_MACHINE NIC_DEVICE "-incoming %s", uri);
+    await_migration(qts);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'cont' }");
+    from.qts = qts;
+    sender.nic = &from;
+    sender_await(&sender, SOME);
+    qtest_quit(qts);
+    g_unlink(file);
+}
+
+/* ---- two devices, one iothread ---- */
+
+static void port_power(QPCIDevice *port, bool on)
+{
+    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+
+    qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
+                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
+                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+}
+
+/* Plugged and unplugged while the other one keeps thread and big lock busy. */
+static void test_shared_iothread(void)
+{
+    QTestState *qts = qtest_init(
+        NIC_MACHINE "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+        "-device pcie-root-port,id=rp,chassis=1,addr=6 -object iothread,id=io "
+        "-device svan,id=nic,addr=4,iothread=io,mac=" NIC_MAC);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    Nic *nic = nic_find(qts, bus, QPCI_DEVFN(NIC_SLOT, 0));
+    QPCIDevice *port = qpci_device_find(bus, QPCI_DEVFN(6, 0));
+    Sender sender = sender_new(nic, SVAN_SQ_MAX_LOG_BBS);
+    uint32_t busy = 0;
+
+    g_assert_nonnull(port);
+    for (unsigned i = 0; i < 4; i++) {
+        qtest_qmp_device_add(qts, "svan", "hot", "{ 'bus': 'rp', "
+                             "'iothread': 'io' }");
+        port_power(port, true);
+        sender_post(&sender, 1u << sender.log_size);
+        qtest_qmp_device_del_send(qts, "hot");
+        port_power(port, false);
+        qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+        busy += sender_ci(&sender) != sender.pi;
+        sender_await(&sender, sender.pi);
+    }
+    g_assert_cmpuint(busy, >, 0);
+    g_free(port);
+    nic_stop(nic);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/svan/port/migrate-blocked", test_migrate_blocked);
+    qtest_add_func("/svan/port/shared-iothread", test_shared_iothread);
+    return g_test_run();
+}

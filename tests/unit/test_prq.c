@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The page request queue, what survives a reset or a save, injected faults, and
+ * commands that are refused.
+ */
+#include "fault_peer.h"
+
+static void responses_that_make_no_sense(void **state)
+{
+    Od *od = *state;
+
+    answer(od, 0, SVAN_PAGE_RESOLVED, 0);
+    answer(od, 0xffffffff, SVAN_PAGE_PENDING, 0);
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    answer(od, od->last.token, 77, 0);
+    answer(od, od->last.token + 0x10000, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(OD_STAT(od, page_responses_bad), 4);
+    resolve(od);
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(OD_STAT(od, page_responses_bad), 5);
+    host_write(od->rc->host, SVAN_REG_PRR_DB, od->pi + (2u << PRQ_LOG) + 1);
+    host_write(od->rc->host, SVAN_REG_PRQ_DB, od->ci + 1);
+    assert_int_equal(OD_STAT(od, page_responses_bad), 7);
+    check_page(od, 3);
+}
+
+static void without_a_queue_a_page_never_comes(void **state)
+{
+    Od *od = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_DESTROY_PRQ);
+
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_OK);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(REMOTE_ACCESS));
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL),
+                     SVAN_CMD_BAD_RESOURCE);
+}
+
+static void a_reset_forgets_what_was_kept(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 3);
+    assert_true(requested(od));
+    rc_modify(od->rc, SVAN_QPS_RESET, 0);
+    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(OD_STAT(od, page_responses_bad), 0);
+    rc_to(od->rc, SVAN_QPS_RTS);
+    map_page(od, 3, true);
+    write_page(od, PSN_IN, 3);
+    check_page(od, 3);
+}
+
+static void a_saved_suspension_is_taken_up_again(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    assert_true(fake_restore(od->rc->fake));
+    od->rc->core = svan_qp_get(host_fn(od->rc->host), od->rc->qp.qpn);
+    fake_run(od->rc->fake);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    write_page(od, PSN_IN, 3);          /* merged with what was asked before */
+    assert_false(requested(od));
+    resolve(od);
+    check_page(od, 3);
+    assert_int_equal(OD_STAT(od, page_responses_bad), 0);
+}
+
+static void restored(Od *od)
+{
+    assert_true(fake_restore(od->rc->fake));
+    od->rc->core = svan_qp_get(host_fn(od->rc->host), od->rc->qp.qpn);
+    fake_run(od->rc->fake);
+}
+
+/* It is asked to come again only if it has come since the RNR NAK. */
+static void a_saved_suspension_after_an_rnr_nak(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    restored(od);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    write_page(od, PSN_IN, 3);
+    restored(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    write_page(od, PSN_IN, 3);
+    restored(od);                       /* a second one would cost a retry */
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 9);
+    assert_true(requested(od));
+    resolve(od);
+    write_page(od, PSN_IN, 3);
+    check_page(od, 3);
+}
+
+/* Every map misses once: nothing is done twice, nothing is lost. */
+static void misses_anywhere(void **state)
+{
+    Od *od = *state;
+
+    od->rc->fake->miss_every = 1;
+    set_mode(od, SVAN_FAULT_MODE_DIVERT);
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 5);
+    assert_true(requested(od));
+    resolve(od);
+    assert_true(requested(od));
+    resolve(od);
+    check_page(od, 3);
+    check_page(od, 5);
+    assert_int_equal(OD_STAT(od, fault_diverted_bytes), 2 * MTU);
+    assert_int_equal(rc_priv(od->rc)->resp.msn, 2);
+}
+
+static void a_full_table_of_faults_makes_wait(void **state)
+{
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    SvanFaultWait waits[(1u << PRQ_LOG) + 2];
+    uint32_t n = sizeof(waits) / sizeof(waits[0]);
+
+    memset(waits, 0, sizeof(waits));
+    for (uint32_t i = 0; i < n; i++) {
+        waits[i].qp = od->rc->core;
+        svan_fault_forget(&waits[i]);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
+        };
+        svan_fault_wait(&waits[i], true);
+    }
+    assert_int_equal(OD_STAT(od, page_requests_stalled), 2);
+    fake_run(od->rc->fake);
+    for (uint32_t i = 0; i < 1u << PRQ_LOG; i++) {
+        assert_true(requested(od));
+    }
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 1].state, SVAN_WAIT_PENDING);
+    for (uint32_t i = 0; i < n; i++) {
+        svan_fault_leave(&waits[i]);
+    }
+}
+
+static void injected_faults_take_their_time(void **state)
+{
+    SvanInjection what = {
+        .first = PAGE(3), .last = PAGE(4) - 1, .chance_ppm = 1000000, .count = 1,
+        .fault_class = SVAN_FAULT_FILE_READ, .estimate_ns = 200000,
+        .delay_ns = 300000,
+    };
+    Od *od = *state;
+    SvanCore *core = od->rc->fake->core;
+
+    map_page(od, 3, true);
+    map_page(od, 4, true);
+    assert_true(svan_inject(core, 0, &what));
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 4);
+    assert_false(requested(od));
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_HOLD);
+    fake_advance(od->rc->fake, 299000);
+    assert_int_equal(page_mem(od, 3)[1], 0);
+    fake_advance(od->rc->fake, 2000);
+    check_page(od, 3);
+    check_page(od, 4);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
+    write_page(od, PSN_IN + 2, 3);      /* each page once */
+    RC_SENT_AETH(od->rc, PSN_IN + 2, ACKED);
+    assert_int_equal(OD_STAT(od, page_faults_injected), 1);
+
+    what.failure = true;
+    what.key = od->key;
+    assert_true(svan_inject(core, 0, &what));
+    write_page(od, PSN_IN + 3, 3);
+    fake_advance(od->rc->fake, 300000);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, NAK(REMOTE_ACCESS));
+}
+
+static void bad_injections(void **state)
+{
+    SvanInjection what = { .first = 1, .last = 0 };
+    Od *od = *state;
+    SvanCore *core = od->rc->fake->core;
+    uint32_t n = 0;
+
+    assert_false(svan_inject(core, 0, &what));
+    assert_false(svan_inject(core, 9, &what));
+    what.last = UINT64_MAX;
+    what.fault_class = SVAN_FAULT_CLASS_COUNT;
+    assert_false(svan_inject(core, 0, &what));
+    what.fault_class = 0;
+    while (svan_inject(core, 0, &what)) {
+        n++;
+    }
+    assert_int_equal(n, 16);
+    svan_inject_nothing(core, 0);
+    assert_true(svan_inject(core, 0, &what));
+    map_page(od, 3, true);
+    write_page(od, PSN_IN, 3);          /* no chance */
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+/* Who was woken because a fault is free, and needs none, wakes the next. */
+static void a_free_fault_is_passed_on(void **state)
+{
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    SvanFaultWait waits[(1u << PRQ_LOG) + 3];
+    uint32_t n = sizeof(waits) / sizeof(waits[0]);
+
+    memset(waits, 0, sizeof(waits));
+    for (uint32_t i = 0; i < n; i++) {
+        waits[i].qp = od->rc->core;
+        svan_fault_forget(&waits[i]);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
+        };
+        svan_fault_wait(&waits[i], true);
+    }
+    fake_run(od->rc->fake);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    svan_fault_leave(&waits[n - 3]);    /* its page is there */
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
+    fn->absent.va = 1 << 12;            /* it waits for the same as another */
+    svan_fault_wait(&waits[n - 2], true);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    assert_int_equal(waits[n - 1].state, SVAN_WAIT_OVER);
+    for (uint32_t i = 0; i < n; i++) {
+        svan_fault_leave(&waits[i]);
+    }
+}
+
+static void bad_commands(void **state)
+{
+    Od *od = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+    struct svan_fault_policy policy;
+
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BUSY);
+    cmd = host_cmd_init(SVAN_CMD_SET_FAULT_POLICY);
+    svan_policy_default(&policy);
+    policy.mode = SVAN_FAULT_MODE_FAIL;
+    cmd.fault_policy.policy = policy;
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
+    cmd.fault_policy.qpn = htole32(0x123456);
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BAD_RESOURCE);
+    cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
+    cmd.spare_pages.count = htole32(SVAN_MAX_SPARES + 1);
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
+    set_mode(od, SVAN_FAULT_MODE_DIVERT);
+    write_page(od, PSN_IN, 3);
+    cmd.spare_pages.count = 0;
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BUSY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OD_TEST(responses_that_make_no_sense),
+        OD_TEST(without_a_queue_a_page_never_comes),
+        OD_TEST(a_reset_forgets_what_was_kept),
+        OD_TEST(a_saved_suspension_is_taken_up_again),
+        OD_TEST(a_saved_suspension_after_an_rnr_nak),
+        OD_TEST(misses_anywhere),
+        OD_TEST(a_full_table_of_faults_makes_wait),
+        OD_TEST(injected_faults_take_their_time),
+        OD_TEST(bad_injections),
+        OD_TEST(a_free_fault_is_passed_on),
+        OD_TEST(bad_commands),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
