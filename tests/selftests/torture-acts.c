@@ -634,7 +634,9 @@ void *hammer_main(void *arg)
 			madvise(t->hammered->mem.map, t->hammered->mem.length,
 				MADV_DONTNEED);
 		pthread_mutex_unlock(&t->hammer_lock);
-		usleep(idle ? 2000 : rng_below(&rng, 200));
+		/* the device has to get a chance */
+		usleep(idle || !rng_below(&rng, 8) ? 10000 :
+						     rng_below(&rng, 500));
 	}
 	return NULL;
 }

@@ -124,7 +124,6 @@ static int lane_open(struct torture *t, int n)
 	struct svandv_fault_policy policy;
 	int i, ret = 0;
 
-	conn.timeout = 20;
 	lane->t = t;
 	lane->mode = n;
 	/* over the wire where there is one */
