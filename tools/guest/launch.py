@@ -34,8 +34,10 @@ REPORT = re.compile(
     r"bad unlock balance|DEBUG_LOCKS_WARN_ON|refcount_t:|list_(add|del) corruption|"
     r"sleeping function called|scheduling while atomic|page allocation failure")
 OOPS = re.compile(r"Kernel panic|BUG: |Oops|general protection")
-# What Debian's kernel says by itself under TCG, none of it about a defect.
+# What the kernels say by themselves, none of it about a defect. Users may register
+# memory twice, which ib_core maps twice, and DMA_API_DEBUG does not expect.
 HARMLESS = re.compile(r"kmemleak: (Kernel memory leak detector|Automatic memory scanning)|"
+                      r"at kernel/dma/debug\.c:\d+ add_dma_entry\+|"
                       r"Spectre|MDS|Speculative|RETBleed|SRBDS")
 
 
