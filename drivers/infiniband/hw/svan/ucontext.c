@@ -149,7 +149,12 @@ void svan_ib_disassociate_ucontext(struct ib_ucontext *ibucontext)
 {
 }
 
-/* Doorbells are stored, shared, never read and never executed. */
+/*
+ * Doorbells are stored, shared, never read and never executed. A child does not
+ * inherit them: it has none of the memory of the queues either. So ib_uverbs never
+ * takes its disassociation lock in fork(), under the mmap_lock that it takes the
+ * other way round when the device goes.
+ */
 int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
 {
 	struct rdma_user_mmap_entry *rdma_entry;
@@ -164,7 +169,7 @@ int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	entry = container_of(rdma_entry, struct svan_ib_mmap_entry, rdma);
-	vm_flags_clear(vma, VM_MAYREAD | VM_MAYEXEC);
+	vm_flags_mod(vma, VM_DONTCOPY, VM_MAYREAD | VM_MAYEXEC);
 	err = rdma_user_mmap_io(ibucontext, vma, PHYS_PFN(entry->phys),
 				PAGE_SIZE, pgprot_noncached(vma->vm_page_prot),
 				rdma_entry);
