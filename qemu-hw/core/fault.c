@@ -600,7 +600,9 @@ SvanStep svan_fault_step(SvanCore *core)
         svan_fatal(prq->fn, SVAN_FATAL_PRQ_DMA);
         return SVAN_STEP_DONE;
     }
-    if (has_work(prq)) {
+    if (step == SVAN_STEP_MISS) {
+        svan_list_first(&core->fault_work, &prq->link);
+    } else if (has_work(prq)) {
         svan_list_append(&core->fault_work, &prq->link);
     }
     return step;

@@ -299,6 +299,45 @@ static void a_frame_is_refused_memory(void **state)
     assert_null(bench->core->rx_head);
 }
 
+static void make_prq(Host *host, uint64_t responses)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+
+    cmd.create_prq.requests = htole64(fake_alloc(host->fake, 8192, 4096));
+    cmd.create_prq.responses = htole64(responses);
+    cmd.create_prq.log_size = 6;
+    host_must(host, &cmd);
+}
+
+/* Another function's queue, which always has responses, is not looked at first. */
+static void page_responses_are_refused(void **state)
+{
+    SvanConfig config = {
+        .num_vfs = 1, .max_qp = 16, .max_cq = 16, .max_key = 16,
+    };
+    Fake *fake = fake_create(&config);
+    Host *a = host_create(fake, 0, 1), *b = host_create(fake, 1, 2);
+    uint32_t pi = 0;
+
+    refused.page = fake_alloc(fake, 4096, 4096);
+    make_prq(a, refused.page);
+    make_prq(b, fake_alloc(fake, 4096, 4096));
+    refused.map = fake->core->ops.map;
+    refused.known = false;
+    fake->core->ops.map = refusing_map;
+    host_write(a, SVAN_REG_PRR_DB, 1);
+    for (uint32_t i = 0; i < 200; i++) {
+        host_write(b, SVAN_REG_PRR_DB, ++pi);
+        refused.known = svan_run(fake->core) == SVAN_RUN_MISS;
+    }
+    assert_int_equal(host_fn(a)->fatal, SVAN_FATAL_PRQ_DMA);
+    assert_int_equal(host_fn(b)->fatal, 0);
+    assert_true(host_fn(b)->stats.page_responses_bad > 100);
+    fake_destroy(fake);
+    host_destroy(a);
+    host_destroy(b);
+}
+
 static void blocked_until_there_is_room(void **state)
 {
     Bench *bench = *state;
@@ -467,6 +506,7 @@ int main(void)
         TEST(a_queue_pair_is_refused_memory),
         TEST(a_polled_record_is_refused),
         TEST(a_frame_is_refused_memory),
+        cmocka_unit_test(page_responses_are_refused),
         TEST(blocked_until_there_is_room),
         TEST(blocked_while_polling),
         TEST(a_fatal_function_stands_still),
