@@ -426,7 +426,7 @@ static void retire(SvanRcRequester *req)
 static void forget_failures(SvanRcRequester *req)
 {
     for (uint32_t pos = req->head; pos != req->tail; pos++) {
-        svan_rc_wqe(req, pos)->status = SVAN_CQE_SUCCESS;
+        svan_rc_wqe(req, pos)->status = SVAN_CQE_WR_FLUSH_ERR;
         svan_rc_wqe(req, pos)->syndrome = SVAN_SYN_NONE;
     }
 }

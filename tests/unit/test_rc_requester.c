@@ -749,6 +749,27 @@ static void test_local_error_is_flushed(void **state)
     RC_NO_CQE(rc);
 }
 
+/* Wherever the flushing has come to, that state is accepted. */
+static void test_local_error_is_saved(void **state)
+{
+    Rc *rc = *state;
+
+    for (uint32_t i = 0; i < 20; i++) {
+        rc_post(rc, SVAN_WQE_SEND, 0, 8);
+    }
+    rc->qp.sq.bbs[18].head.ctrl.num_sge = SVAN_MAX_SGE + 1;
+    rc_go(rc);
+    svan_qp_error(rc->core, 0, SVAN_SYN_NONE);
+    for (uint32_t i = 0; i < 10; i++) {
+        svan_run(rc->fake->core);
+        assert_true(fake_restore(rc->fake));
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        RC_SQ_DONE(rc, i, WR_FLUSH_ERR);
+    }
+    RC_NO_CQE(rc);
+}
+
 static void test_bad_wqe(void **state)
 {
     Rc *rc = *state;
@@ -982,6 +1003,7 @@ int main(void)
         RC_TEST(test_local_error_in_order),
         RC_TEST(test_local_error_behind_another),
         RC_TEST(test_local_error_is_flushed),
+        RC_TEST(test_local_error_is_saved),
         RC_TEST(test_bad_wqe),
         RC_TEST(test_changed_wqe),
         RC_TEST(test_bad_index),
