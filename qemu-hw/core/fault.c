@@ -212,18 +212,29 @@ static void fire_injected(SvanTimer *timer)
 
 /* ---- waits ---- */
 
+/* Two pages, as a packet may cross from one to the other. */
+bool svan_fault_again(const SvanFaultWait *wait)
+{
+    uint64_t page = wait->qp->fn->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
+
+    return page == wait->page || page == wait->before;
+}
+
 static void wait_begins(SvanFaultWait *wait)
 {
     SvanFn *fn = wait->qp->fn;
     uint64_t page = fn->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
 
-    if (wait->page == page && wait->attempt < UINT8_MAX) {
-        wait->attempt++;
+    if (svan_fault_again(wait)) {
+        wait->attempt += wait->attempt < UINT8_MAX;
         fn->stats.page_faults_again++;
     } else {
         wait->attempt = 0;
     }
-    wait->page = page;
+    if (page != wait->page) {
+        wait->before = wait->page;
+        wait->page = page;
+    }
     wait->state = SVAN_WAIT_PENDING;
     wait->news = true;
     fn->stats.page_faults++;
@@ -231,7 +242,7 @@ static void wait_begins(SvanFaultWait *wait)
 
 void svan_fault_forget(SvanFaultWait *wait)
 {
-    wait->page = UINT64_MAX;
+    wait->page = wait->before = UINT64_MAX;
     wait->attempt = 0;
 }
 

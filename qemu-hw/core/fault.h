@@ -27,8 +27,8 @@ typedef struct SvanFaultWait {
     SvanLink link;
     SvanWaitState state;
     bool news;                  /* the estimate has changed; the waiter's to clear */
-    uint8_t attempt;            /* how often `page` was gone again */
-    uint64_t page;              /* of the last fault */
+    uint8_t attempt;            /* how often one of these was gone again */
+    uint64_t page, before;      /* of the last fault, and the one before */
 } SvanFaultWait;
 
 /* What is known about when a page comes. */
@@ -46,6 +46,8 @@ typedef struct SvanEstimate {
 void svan_fault_wait(SvanFaultWait *wait, bool remote);
 /* Waits for nothing any more; the state is NONE. */
 void svan_fault_leave(SvanFaultWait *wait);
+/* qp->fn->absent has been waited for already, and the access did not go well. */
+bool svan_fault_again(const SvanFaultWait *wait);
 /* The access went well: the next fault of the page is the first again. */
 void svan_fault_forget(SvanFaultWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */

@@ -298,13 +298,13 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     start_bound(qp);
 }
 
-/* A held packet has met the next absent page: it stays at the head. */
+/* A held packet has met the next absent page, or one again: it stays at the head. */
 static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
 
+    fault->nak_spent &= svan_fault_again(&fault->wait);
     svan_fault_wait(&fault->wait, true);
-    fault->nak_spent = false;
     fault->opcode = pkt->opcode;
     fault->mode = SVAN_FAULT_MODE_AUTO;
     fault->bound_fired = false;
@@ -313,11 +313,16 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
     return SVAN_STEP_AGAIN;
 }
 
+/*
+ * A page that came and was gone again when the requester was back is held for:
+ * by any other mode it might be missed for ever, and cost a retry each time.
+ */
 SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
     SvanEstimate estimate = svan_fault_expected(qp->fn, qp->policy.sources);
-    uint8_t mode = choose(qp, &estimate);
+    bool again = svan_fault_again(&fault->wait);
+    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : choose(qp, &estimate);
     SvanStep step = SVAN_STEP_IDLE;
 
     if (fault->replaying) {
@@ -329,12 +334,13 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
             return step;
         }
         if (step == SVAN_STEP_IDLE) {
-            mode = without_room(qp, mode);
+            mode = without_room(qp, again ? choose(qp, &estimate) : mode);
         } else if (fault->spare != SVAN_NONE) {
             mode = SVAN_FAULT_MODE_DIVERT;
         }
     }
     fault_begins(qp, pkt);
+    fault->nak_spent = again && step == SVAN_STEP_DONE;
     if (step == SVAN_STEP_IDLE) {
         discard(qp, pkt);
     }
@@ -416,7 +422,6 @@ static void resume(SvanQp *qp)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
-    svan_fault_forget(&fault->wait);
     fault_ends(qp, SVAN_WAIT_OVER);
     if (fault->dropped && !resp->dead && !resp->nak.pending) {
         svan_rc_call_back(qp);

@@ -112,9 +112,11 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
                      bool response)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcFault *fault = &((SvanRc *)qp->priv)->fault;
 
     resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
-    ((SvanRc *)qp->priv)->fault.called_back = false;
+    fault->called_back = false;
+    svan_fault_forget(&fault->wait);
     resp->quiet = false;
     resp->nak.pending = false;
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);

@@ -202,6 +202,54 @@ static void past_the_bound_a_kept_retry_is_called_back(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
 }
 
+/* The page came while the requester was away, and went again. */
+static void what_is_back_for_a_page_that_is_gone_again_is_held(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 12);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    RC_SENT_NOTHING(od->rc);
+    for (uint32_t i = 1; i < 3; i++) {
+        write_page(od, PSN_IN, 3);      /* then a duplicate of what is held */
+        assert_true(requested(od));
+        assert_int_equal(od->last.attempt, i);
+        answer(od, od->last.token, SVAN_PAGE_PENDING, 3000000);
+        answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        RC_SENT_NOTHING(od->rc);
+    }
+    assert_true(requested(od));
+    resolve(od);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_int_equal(OD_STAT(od, rnr_nak_sent), 1);
+    assert_int_equal(OD_STAT(od, page_faults_again), 3);
+    /* that was it: the next page gets a NAK of its own */
+    write_page(od, PSN_IN + 1, 4);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, SVAN_AETH_RNR_NAK | 12);
+}
+
+static void who_was_called_back_in_vain_is_held(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_DROP);
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    assert_int_equal(od->last.attempt, 1);
+    resolve(od);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_int_equal(OD_STAT(od, fault_drop), 1);
+}
+
 static void diverted_data_takes_spare_pages_alone(void **state)
 {
     Od *od = *state;
@@ -657,6 +705,8 @@ int main(void)
         OD_TEST(a_kept_packet_may_meet_the_next_page),
         OD_TEST(rnr_covers_the_estimate),
         OD_TEST(rnr_is_sent_once_for_a_page),
+        OD_TEST(what_is_back_for_a_page_that_is_gone_again_is_held),
+        OD_TEST(who_was_called_back_in_vain_is_held),
         OD_TEST(a_retry_that_finds_no_room_is_called_back),
         OD_TEST(what_trails_behind_an_rnr_nak_is_not_called_back),
         OD_TEST(what_follows_a_retry_without_room_is_called_back),
