@@ -246,6 +246,28 @@ static int64_t write_requests(FIXTURE_DATA(edge) *self, struct ibv_mr *mr,
 	return counter_of(LOCAL, "page_requests") - before;
 }
 
+/*
+ * After the pages went and the advice was given, with time to be followed, no
+ * page is asked for. It is advice: on a busy machine it may take another go.
+ */
+static bool prefetched(FIXTURE_DATA(edge) *self, struct ibv_mr *mr, void *at,
+		       int flags)
+{
+	int tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (madvise(at, ADVISED, MADV_DONTNEED) ||
+		    advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, flags, at,
+			   AREA))
+			return false;
+		if (!flags)
+			usleep(300000);
+		if (!write_requests(self, mr, at))
+			return true;
+	}
+	return false;
+}
+
 TEST_F_TIMEOUT(edge, prefetch, LIMIT)
 {
 	struct ibv_pd *pd = self->pair.node[1].pd;
@@ -262,22 +284,14 @@ TEST_F_TIMEOUT(edge, prefetch, LIMIT)
 		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
 				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
 		ASSERT_LT(0, write_requests(self, mr, mem.map));
-		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
-		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
-				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
-		ASSERT_EQ(0, write_requests(self, mr, mem.map))
-			TH_LOG("implicit %d", implicit);
+		ASSERT_TRUE(prefetched(self, mr, mem.map,
+				       IBV_ADVISE_MR_FLAG_FLUSH));
 		/* for reading: the zero page is replaced on the first store */
 		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
 		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH,
 				    IBV_ADVISE_MR_FLAG_FLUSH, mem.map, AREA));
 		ASSERT_LT(0, write_requests(self, mr, mem.map));
-		/* without waiting: it comes about in time */
-		ASSERT_EQ(0, madvise(mem.map, ADVISED, MADV_DONTNEED));
-		ASSERT_EQ(0, advise(mr, IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0,
-				    mem.map, AREA));
-		usleep(300000);
-		ASSERT_EQ(0, write_requests(self, mr, mem.map));
+		ASSERT_TRUE(prefetched(self, mr, mem.map, 0));
 		if (!implicit)
 			ASSERT_EQ(0, ibv_dereg_mr(mr));
 		mem_unmap(&mem);
