@@ -418,8 +418,8 @@ SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(access, *syndrome);
     }
-    if (unlikely(access->fn->injections) && access->qp->type == SVAN_QPT_RC &&
-        svan_inject_applies(&walk)) {
+    if (unlikely(access->fn->injections) && access->qp &&
+        access->qp->type == SVAN_QPT_RC && svan_inject_applies(&walk)) {
         return SVAN_STEP_FAULT;
     }
     step = key_map(&walk, mem, syndrome);

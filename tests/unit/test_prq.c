@@ -189,6 +189,23 @@ static void injected_faults_take_their_time(void **state)
     RC_SENT_AETH(od->rc, PSN_IN + 3, NAK(REMOTE_ACCESS));
 }
 
+/* What the device reads for itself is always there. */
+static void an_injection_spares_the_rings(void **state)
+{
+    SvanInjection what = {
+        .last = UINT64_MAX, .chance_ppm = 1000000, .delay_ns = 1000,
+    };
+    Od *od = *state;
+
+    rc_post(od->rc, SVAN_WQE_SEND, 0, MTU);
+    assert_true(svan_inject(od->rc->fake->core, 0, &what));
+    rc_go(od->rc);
+    RC_SENT_NOTHING(od->rc);
+    assert_int_equal(OD_STAT(od, page_faults_injected), 1);
+    fake_advance(od->rc->fake, 2000);
+    RC_SENT(od->rc, SVAN_OP_SEND_ONLY, PSN_OUT);
+}
+
 static void bad_injections(void **state)
 {
     SvanInjection what = { .first = 1, .last = 0 };
@@ -280,6 +297,7 @@ int main(void)
         OD_TEST(misses_anywhere),
         OD_TEST(a_full_table_of_faults_makes_wait),
         OD_TEST(injected_faults_take_their_time),
+        OD_TEST(an_injection_spares_the_rings),
         OD_TEST(bad_injections),
         OD_TEST(a_free_fault_is_passed_on),
         OD_TEST(bad_commands),
