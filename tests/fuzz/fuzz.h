@@ -39,16 +39,158 @@ static inline uint64_t input_number(Input *input, size_t len)
     return le64toh(value);
 }
 
+#define STAGE_BUFFER    16384u
+#define STAGE_PAGES     4u
+#define STAGE_VA        0x10000ull      /* of both keys */
+#define STAGE_PRQ_LOG   SVAN_PRQ_MIN_LOG_SIZE
+#define STAGE_PASIDS    4u
+
 typedef struct Stage {
     Host *host;
     HostCq cq;
     HostQp a, b, eth;
     uint64_t buffer;
+
+    /* pages that may be absent, with the same addresses in two keys */
+    uint64_t pages;
+    uint32_t ondemand, process;         /* keys */
+    uint64_t *table;                    /* leaves of the one */
+    uint64_t *levels[4];                /* tables of the other, leaves first */
+    struct svan_process_context *contexts;
+    struct svan_page_request *requests;
+    struct svan_page_response *responses;
+    uint32_t request_ci, response_pi;
 } Stage;
 
-#define STAGE_BUFFER    16384u
+static inline uint64_t stage_bus(const Stage *stage, const void *mem)
+{
+    return FAKE_RAM_BASE + ((const uint8_t *)mem - stage->host->fake->ram);
+}
 
-/* Two connected RC queue pairs, an Ethernet one that receives, a buffer. */
+static inline void *stage_page(Stage *stage)
+{
+    return fake_ram(stage->host->fake,
+                    fake_alloc(stage->host->fake, 4096, 4096));
+}
+
+static inline void stage_prq(Stage *stage)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+
+    stage->requests = stage_page(stage);
+    stage->responses = stage_page(stage);
+    cmd.create_prq.requests = htole64(stage_bus(stage, stage->requests));
+    cmd.create_prq.responses = htole64(stage_bus(stage, stage->responses));
+    cmd.create_prq.log_size = STAGE_PRQ_LOG;
+    host_must(stage->host, &cmd);
+    host_write(stage->host, SVAN_REG_PRQ_DB, SVAN_PRQ_DB_ARM);
+}
+
+static inline void stage_spares(Stage *stage, uint32_t count)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
+    uint64_t *list = stage_page(stage);
+
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = htole64(stage_bus(stage, stage_page(stage)));
+    }
+    cmd.spare_pages.addr = htole64(stage_bus(stage, list));
+    cmd.spare_pages.count = htole32(count);
+    host_must(stage->host, &cmd);
+}
+
+/* As in the first place: every other page is there, the last for reads alone. */
+static inline void stage_map(Stage *stage)
+{
+    for (uint32_t i = 0; i < STAGE_PAGES; i++) {
+        uint64_t bus = stage->pages + i * 4096;
+        bool writable = i != STAGE_PAGES - 1;
+
+        stage->table[i] = htole64(i % 2 ? svan_mtt_present(bus, writable) :
+                                          svan_mtt_absent(i, 100000ull << 4 * i));
+        stage->levels[0][STAGE_VA / 4096 + i] =
+            htole64(i % 2 ? bus | 5 | writable << 1 : 0);
+    }
+}
+
+static inline void stage_process(Stage *stage)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
+
+    stage->contexts = stage_page(stage);
+    cmd.context_table.addr = htole64(stage_bus(stage, stage->contexts));
+    cmd.context_table.count = htole32(STAGE_PASIDS);
+    host_must(stage->host, &cmd);
+    for (uint32_t i = 0; i < 4; i++) {
+        stage->levels[i] = stage_page(stage);
+        if (i) {
+            stage->levels[i][0] =
+                htole64(stage_bus(stage, stage->levels[i - 1]) | 7);
+        }
+    }
+    stage->contexts[1].root = htole64(stage_bus(stage, stage->levels[3]));
+    stage->contexts[1].flags = htole32(SVAN_CTX_VALID |
+                                       SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
+                                       4 << SVAN_CTX_LEVELS_SHIFT);
+}
+
+static inline void stage_keys(Stage *stage)
+{
+    struct svan_cmd_create_key key = {
+        .kind = SVAN_KEY_ONDEMAND, .levels = 1, .page_shift = 12,
+        .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
+        .pd = htole32(stage->host->pd), .va = htole64(STAGE_VA),
+        .length = htole64(STAGE_PAGES * 4096),
+    };
+
+    stage->table = stage_page(stage);
+    key.table = htole64(stage_bus(stage, stage->table));
+    stage->ondemand = host_key(stage->host, &key);
+    key.kind = SVAN_KEY_PROCESS;
+    key.levels = 0;
+    key.table = 0;
+    key.pasid = htole32(1);
+    stage->process = host_key(stage->host, &key);
+}
+
+/* A driver that answers the oldest request, by some bits. */
+static inline void stage_answer(Stage *stage, uint8_t bits)
+{
+    uint32_t mask = (1u << STAGE_PRQ_LOG) - 1, pi = stage->response_pi;
+    struct svan_page_request *request =
+        &stage->requests[stage->request_ci & mask];
+    uint8_t phase = stage->request_ci >> STAGE_PRQ_LOG & 1 ?
+                    0 : SVAN_PAGE_REQ_PHASE;
+    struct svan_page_response response = {
+        .token = request->token, .status = 1 + bits % 4 % 3,
+        .fault_class = bits & 15, .time_ns = htole64(1ull << (bits >> 3)),
+    };
+    uint64_t index = (le64toh(request->addr) - STAGE_VA) / 4096;
+
+    if ((request->owner & SVAN_PAGE_REQ_PHASE) != phase) {
+        return;
+    }
+    if (response.status == SVAN_PAGE_RESOLVED && index < STAGE_PAGES &&
+        !(bits & 0x80)) {
+        stage->table[index] =
+            htole64(svan_mtt_present(stage->pages + index * 4096, true));
+        stage->levels[0][STAGE_VA / 4096 + index] =
+            htole64((stage->pages + index * 4096) | 7);
+    }
+    stage->responses[pi & (2 * mask + 1)] = response;
+    stage->response_pi++;
+    host_write(stage->host, SVAN_REG_PRR_DB, stage->response_pi);
+    if (response.status != SVAN_PAGE_PENDING) {
+        stage->request_ci++;
+        host_write(stage->host, SVAN_REG_PRQ_DB, stage->request_ci |
+                   (bits & 0x40 ? SVAN_PRQ_DB_ARM : 0));
+    }
+}
+
+/*
+ * Two connected RC queue pairs, an Ethernet one that receives, a buffer, and pages
+ * that come and go.
+ */
 static inline Stage stage_set(Fake *fake)
 {
     static const HostQpAttr eth = {
@@ -62,6 +204,12 @@ static inline Stage stage_set(Fake *fake)
     stage.b = host_qp(stage.host, &stage.cq, &stage.cq, NULL);
     stage.eth = host_qp(stage.host, &stage.cq, &stage.cq, &eth);
     stage.buffer = fake_alloc(fake, STAGE_BUFFER, 4096);
+    stage.pages = fake_alloc(fake, STAGE_PAGES * 4096, 4096);
+    stage_prq(&stage);
+    stage_spares(&stage, 2);
+    stage_process(&stage);
+    stage_keys(&stage);
+    stage_map(&stage);
     host_connect(&stage.a, &stage.b);
     host_eth_rts(&stage.eth);
     cmd.eth_filter.qpn = htole32(stage.eth.qpn);
@@ -87,6 +235,22 @@ static inline void stage_send(Stage *stage, uint8_t opcode, uint32_t length)
         .opcode = opcode, .flags = SVAN_WQE_SIGNALED, .addr = stage->buffer,
         .length = length, .remote = stage->buffer + 8192,
         .rkey = stage->host->all_key,
+    };
+
+    host_send(&stage->a, &send);
+    host_post(&stage->a);
+}
+
+/* The same, from and to pages that may be absent. */
+static inline void stage_send_paged(Stage *stage, uint8_t opcode,
+                                    uint32_t length, uint8_t bits)
+{
+    HostSend send = {
+        .opcode = opcode, .flags = SVAN_WQE_SIGNALED,
+        .addr = bits & 1 ? STAGE_VA + (bits >> 4) * 1024 : stage->buffer,
+        .lkey = !(bits & 1) ? 0 : bits & 2 ? stage->ondemand : stage->process,
+        .length = length, .remote = STAGE_VA + (bits & 0x70) * 128,
+        .rkey = bits & 4 ? stage->ondemand : stage->process,
     };
 
     host_send(&stage->a, &send);

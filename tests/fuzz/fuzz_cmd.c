@@ -13,7 +13,9 @@ static const uint16_t opcodes[] = {
     SVAN_CMD_CREATE_QP, SVAN_CMD_DESTROY_QP, SVAN_CMD_MODIFY_QP,
     SVAN_CMD_QUERY_QP, SVAN_CMD_SET_GID, SVAN_CMD_CLEAR_GID,
     SVAN_CMD_ETH_SET_FILTER, SVAN_CMD_ETH_SET_MCAST,
-    SVAN_CMD_SET_CONTEXT_TABLE,
+    SVAN_CMD_SET_CONTEXT_TABLE, SVAN_CMD_CREATE_PRQ, SVAN_CMD_DESTROY_PRQ,
+    SVAN_CMD_SET_FAULT_POLICY, SVAN_CMD_QUERY_FAULT_POLICY,
+    SVAN_CMD_SET_SPARE_PAGES,
 };
 
 #define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -25,7 +27,10 @@ static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
     const uint32_t meanings[] = {
         stage->host->ring_key, stage->host->all_key, stage->host->pd,
         stage->cq.cqn, stage->a.qpn, stage->b.qpn, stage->eth.qpn,
-        stage->buffer,
+        stage->buffer, stage->ondemand, stage->process,
+        stage_bus(stage, stage->table), stage_bus(stage, stage->contexts),
+        stage_bus(stage, stage->requests), stage_bus(stage, stage->responses),
+        stage->pages, STAGE_PRQ_LOG,
     };
 
     memcpy(words, cmd->payload, sizeof(words));
@@ -33,7 +38,7 @@ static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
         uint32_t word = le32toh(words[i]);
 
         if (word >> 8 == 0xffffff) {
-            words[i] = htole32(meanings[word % 8]);
+            words[i] = htole32(meanings[word % 16]);
         }
     }
     memcpy(cmd->payload, words, sizeof(words));
@@ -67,7 +72,12 @@ static void one_action(Stage *stage, Input *input)
         one_command(stage, input);
         break;
     case 3:
-        stage_send(stage, action >> 3 & 15, 3000);
+        if (action & 0x80) {
+            stage_send_paged(stage, SVAN_WQE_RDMA_WRITE + (action >> 5 & 3),
+                             3000, action);
+        } else {
+            stage_send(stage, action >> 3 & 15, 3000);
+        }
         break;
     case 4:
         svan_doorbell(fake->core, 0, input_number(input, 2) << 3,
@@ -81,6 +91,7 @@ static void one_action(Stage *stage, Input *input)
         break;
     default:
         host_eq_arm(stage->host, action >> 7);
+        stage_answer(stage, action);
         break;
     }
     stage_run(fake, 1 + (action >> 5));

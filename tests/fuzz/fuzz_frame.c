@@ -4,8 +4,7 @@
  * near enough to what is expected to reach deep, both with a right ICRC. Mixed
  * with traffic of the device's own, misses and time.
  */
-#include "fuzz.h"
-#include "rc.h"
+#include "fuzz_packet.h"
 
 /* The last four octets become the ICRC, if the frame has a place for it. */
 static void patch_icrc(SvanFrame *frame)
@@ -25,13 +24,6 @@ static void patch_icrc(SvanFrame *frame)
     }
 }
 
-static void deliver(Fake *fake, SvanFrame *frame)
-{
-    if (frame && !svan_frame_in(fake->core, frame)) {
-        svan_frame_free(frame);
-    }
-}
-
 static void raw_frame(Stage *stage, Input *input)
 {
     uint8_t len = input_number(input, 1);
@@ -44,66 +36,6 @@ static void raw_frame(Stage *stage, Input *input)
     }
     patch_icrc(frame);
     deliver(stage->host->fake, frame);
-}
-
-/* Both queue pairs have the same address, and each is the other's peer. */
-static void set_address(Stage *stage, SvanPkt *pkt)
-{
-    const SvanGid *gid = &host_fn(stage->host)->gids[0];
-
-    memcpy(pkt->addr.smac, gid->smac, 6);
-    memcpy(pkt->addr.dmac, gid->smac, 6);
-    memcpy(pkt->addr.sgid, gid->gid, 16);
-    memcpy(pkt->addr.dgid, gid->gid, 16);
-    pkt->addr.ipv4 = true;
-    pkt->addr.hop_limit = 1;
-    pkt->pkey = SVAN_PKEY_DEFAULT;
-}
-
-/* Lengths at and around what matters. */
-static uint32_t length_of(Input *input)
-{
-    static const uint32_t lengths[] = {
-        0, 1, 8, 4095, 4096, 4097, 8192, 8193, 16384, 0x7fffffff, 0x80000000,
-        0x80000001, 0xffffffff,
-    };
-    uint8_t choice = input_number(input, 1);
-
-    return choice < 0x80 ? choice :
-           lengths[choice % (sizeof(lengths) / sizeof(lengths[0]))];
-}
-
-static void near_packet(Stage *stage, Input *input)
-{
-    static uint8_t payload[SVAN_MAX_MTU];
-    uint8_t bits = input_number(input, 1);
-    HostQp *to = bits & 1 ? &stage->a : &stage->b;
-    SvanQp *qp = svan_qp_get(host_fn(stage->host), to->qpn);
-    const SvanRc *rc = qp->priv;
-    SvanPkt pkt;
-
-    memset(&pkt, 0, sizeof(pkt));
-    set_address(stage, &pkt);
-    pkt.dqpn = to->qpn;
-    pkt.ack_req = bits & 2;
-    pkt.bth_flags = bits & 4 ? SVAN_BTH_SE : 0;
-    pkt.opcode = input_number(input, 1) % 0x18;
-    pkt.psn = (int8_t)input_number(input, 1) / 16 +
-              (svan_op_info(pkt.opcode)->request ? rc->resp.epsn :
-                                                   rc->req.una);
-    pkt.psn &= SVAN_PSN_MASK;
-    pkt.rkey = bits & 8 ? input_number(input, 4) : stage->host->all_key;
-    pkt.va = stage->buffer + (int16_t)input_number(input, 2);
-    pkt.dma_len = length_of(input);
-    pkt.payload_len = length_of(input);
-    pkt.syndrome = input_number(input, 1);
-    if (pkt.payload_len > sizeof(payload) ||
-        !svan_op_info(pkt.opcode)->payload) {
-        pkt.payload_len = 0;
-    }
-    pkt.num_runs = 1;
-    pkt.runs[0] = (SvanMem) { .host = payload, .len = pkt.payload_len };
-    deliver(stage->host->fake, svan_pkt_encode(&pkt));
 }
 
 static void one_action(Stage *stage, Input *input)
@@ -121,7 +53,11 @@ static void one_action(Stage *stage, Input *input)
         near_packet(stage, input);
         break;
     case 4:
-        stage_send(stage, action >> 3 & 15, length_of(input) & 0xffff);
+        if (action & 0x80) {
+            stage_answer(stage, input_number(input, 1));
+        } else {
+            stage_send(stage, action >> 3 & 15, length_of(input) & 0xffff);
+        }
         break;
     case 5:
         fake->miss_every = action >> 3;

@@ -29,6 +29,12 @@ static void one_access(Stage *stage, Input *input)
     case 2:
         svan_doorbell(core, 0, offset << 3, value, sizes[action >> 2 & 3]);
         break;
+    case 3:
+        if (action & 0x20) {
+            stage_answer(stage, value);
+            break;
+        }
+        /* fallthrough */
     default:
         /* a queue that is there, on a page that may not be its own */
         svan_doorbell(core, 0, (offset & 0x301) << 12 | (offset & 0x18),
@@ -49,6 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     stage = stage_set(fake);
     stage_send(&stage, SVAN_WQE_RDMA_WRITE, 100);
+    stage_send_paged(&stage, SVAN_WQE_RDMA_WRITE, 100, 0);
+    stage_send_paged(&stage, SVAN_WQE_RDMA_READ, 9000, 7);
+    stage_run(fake, 20);
     for (uint32_t n = 0; input.size && n < 256; n++) {
         one_access(&stage, &input);
     }

@@ -21,6 +21,10 @@ static void make_good(Fake *fake)
     stage_send(&stage, SVAN_WQE_RDMA_WRITE, 8000);
     stage_send(&stage, SVAN_WQE_RDMA_READ, 8000);
     stage_send(&stage, SVAN_WQE_SEND, 4000);
+    stage_run(fake, 20);
+    stage_answer(&stage, 0);
+    stage_send_paged(&stage, SVAN_WQE_RDMA_WRITE, 8000, 4);
+    stage_send_paged(&stage, SVAN_WQE_RDMA_READ, 8000, 3);
     host_cq_arm(&stage.cq, false);
     stage_run(fake, 4);
     if (!svan_frame_in(fake->core, frame)) {
