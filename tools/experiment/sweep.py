@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""sweep.py DIR: in the guest, the experiment on fault modes; DIR/results.csv.
+
+Each policy's parameters are chosen by a sweep with seeds of its own and then
+frozen; what is reported was measured with fresh seeds.
+"""
+
+import csv
+import glob
+import os
+import subprocess
+import sys
+import time
+
+PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faults")
+SWEEP_SEED = 100
+SEEDS = (1, 2, 3, 4, 5)
+FILE = "/run/cold/file"
+SOURCES = {"entry": 1, "location": 2, "response": 4}
+TRACE = "/sys/kernel/tracing"
+RESOLVED = TRACE + "/events/svan_ib/svan_ib_page_resolved/enable"
+
+# One turn of a sweep is one policy. bound_us: 0 is never.
+BOUNDS = (5000, 20000, 60000)
+SHARES = (16384, 49152, 131072)         # of the fault buffer, for one queue pair
+SWEEPS = {
+    "hold": [{"hold_bytes": share, "bound_us": bound} for share in SHARES for bound in BOUNDS],
+    "rnr": [{"unknown_us": us, "hold_bytes": share} for us in (100, 400, 1600, 6400, 25600)
+            for share in (16384, 131072)],
+    "divert": [{"divert_pages": share // 4096, "bound_us": bound}
+               for share in SHARES for bound in BOUNDS],
+    "drop": [{"bound_us": bound, "rnr_timer": code} for bound in BOUNDS + (0,)
+             for code in (1, 12)],
+    "auto": [{"hold_bytes": share, "hold_max_us": hold, "drop_max_us": drop}
+             for share in (16384, 131072)
+             for hold, drop in ((500, 500), (500, 20000), (2000, 2000), (2000, 20000),
+                                (8000, 8000), (8000, 20000))],
+}
+# What estimates a fixed mode does without. The whole buffer is AUTO's, too: no more.
+FIXED = {"sources": 0}
+GIVEN = {"auto": {"sources": 7, "divert_pages": 0, "bound_us": 20000, "divert_max_us": 0}}
+
+
+def note(text):
+    """Progress, for the person."""
+    print("# " + text, file=sys.stderr, flush=True)
+
+
+def write(path, text):
+    """A file of the kernel."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def swap(areas):
+    """Exactly these are in use, in turn."""
+    for name in ("/dev/zram0", "/dev/vdb"):
+        with open("/proc/swaps", encoding="ascii") as file:
+            on = name in file.read()
+        if on and name not in areas:
+            subprocess.run(["swapoff", name], check=True)
+        if not on and name in areas:
+            subprocess.run(["swapon", "-p", "10", name], check=True)
+
+
+def prepare():
+    """Swap areas, a file system of cold files, memory cgroups."""
+    subprocess.run(["modprobe", "zram", "num_devices=1"], check=True)
+    write("/sys/block/zram0/disksize", "256M")
+    for name in ("/dev/zram0", "/dev/vdb"):
+        subprocess.run(["mkswap", name], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    swap(("/dev/zram0", "/dev/vdb"))
+    write("/proc/sys/vm/page-cluster", "0")
+    os.makedirs(os.path.dirname(FILE), exist_ok=True)
+    subprocess.run(["mount", "/dev/vdc", os.path.dirname(FILE)], check=True)
+    if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        os.makedirs("/sys/fs/cgroup", exist_ok=True)
+        subprocess.run(["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"], check=True)
+    write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")
+
+
+def counters():
+    """Of the device, by name."""
+    found = {}
+    folder = "/sys/class/infiniband/%s/ports/1/hw_counters/" % os.environ["SVAN_DEV"]
+    time.sleep(0.05)                    # the kernel keeps what it has read so long
+    for path in glob.glob(folder + "*"):
+        with open(path, encoding="ascii") as file:
+            found[os.path.basename(path)] = int(file.read())
+    return found
+
+
+def forget():
+    """What was learned before is another run's."""
+    for path in glob.glob("/sys/kernel/debug/svan_ib/*/estimates"):
+        write(path, "reset")
+
+
+class Results:
+    """results.csv."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="ascii", newline="")
+        self.writer = csv.writer(self.file)
+        self.writer.writerow(("phase", "policy", "parameters", "memory", "traffic", "seed", "kind",
+                              "group", "x", "value"))
+
+    def add(self, where, rows):
+        """Rows of one run."""
+        self.writer.writerows(where + tuple(row) for row in rows)
+        self.file.flush()
+
+
+def run(name, parameters, seed, memory="mix", traffic="mix", seconds=4):
+    """One run; its rows, and the failures, p99 and goodput of all of it."""
+    options = dict(FIXED if not name.startswith("auto") else {}, **parameters)
+    options.update(mode=name.split("-", maxsplit=1)[0], memory=memory, traffic=traffic, seed=seed,
+                   seconds=seconds, warm=2, file=FILE)
+    forget()
+    before = counters()
+    text = subprocess.run([PROGRAM] + ["%s=%s" % option for option in options.items()],
+                          stdout=subprocess.PIPE, check=True, text=True).stdout
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    after = counters()
+    rows += [("counter", key, "", after[key] - before[key]) for key in sorted(after)
+             if after[key] != before[key]]
+    return rows
+
+
+def figure(rows, kind, x=""):
+    """One value of the whole run; of a run without a transfer, the worst."""
+    for row in rows:
+        if row[0] == kind and row[1] == "all" and row[2] == x:
+            return float(row[3])
+    return float("inf") if kind == "time_us" else 0.0
+
+
+def text_of(parameters):
+    """hold_bytes=16384 bound_us=0"""
+    return " ".join("%s=%s" % item for item in sorted(parameters.items()))
+
+
+def score(rows):
+    """Goodput over p99, both count alike; a failed transfer fails the policy."""
+    if figure(rows, "failures"):
+        return 0.0
+    return figure(rows, "goodput_mbs") / figure(rows, "time_us", "99")
+
+
+def sweep(results):
+    """The best parameters of each policy."""
+    best = {}
+    for name, choices in SWEEPS.items():
+        scores = []
+        for choice in choices:
+            parameters = dict(GIVEN.get(name, {}), **choice)
+            rows = run(name, parameters, SWEEP_SEED, seconds=3)
+            results.add(("sweep", name, text_of(choice), "mix", "mix", SWEEP_SEED), rows)
+            scores.append((score(rows), parameters))
+            note("sweep: %-6s %-36s p99 %7.1f ms, %7.1f MB/s" %
+                 (name, text_of(choice), figure(rows, "time_us", "99") / 1e3,
+                  figure(rows, "goodput_mbs")))
+        best[name] = max(scores, key=lambda pair: pair[0])[1]
+    return best
+
+
+def policies(best):
+    """What is compared: the swept ones, and AUTO without one of its sources."""
+    chosen = dict(best)
+    for name, bit in SOURCES.items():
+        chosen["auto-no-" + name] = dict(best["auto"], sources=7 & ~bit)
+    return chosen
+
+
+def trace(results, parameters):
+    """What was said of each fault, and how long it took."""
+    write(TRACE + "/trace", "")
+    write(RESOLVED, "1")
+    run("auto", parameters, SEEDS[0])
+    write(RESOLVED, "0")
+    rows = []
+    with open(TRACE + "/trace", encoding="ascii") as file:
+        for line in file:
+            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            if words.get("err") == "0":
+                rows.append(("fault", words["class"] + "/" + words["store"], words["estimate"],
+                             words["actual"]))
+    results.add(("trace", "auto", "", "mix", "mix", SEEDS[0]), rows)
+
+
+def compare(results, chosen):
+    """Fresh seeds; the policies in turn, so that a bad minute hits all alike."""
+    for seed in SEEDS:
+        for name, parameters in chosen.items():
+            rows = run(name, parameters, seed)
+            results.add(("final", name, text_of(parameters), "mix", "mix", seed), rows)
+            note("seed %d: %-18s p99 %7.1f ms, %7.1f MB/s%s" %
+                 (seed, name, figure(rows, "time_us", "99") / 1e3, figure(rows, "goodput_mbs"),
+                  ", FAILED" if figure(rows, "failures") else ""))
+
+
+def each_alone(results, best):
+    """One kind of memory, or of traffic, at a time."""
+    alone = [("fresh", (), "mix"), ("cold", (), "mix"), ("swap", ("/dev/zram0",), "mix"),
+             ("swap", ("/dev/vdb",), "mix")]
+    both = ("/dev/zram0", "/dev/vdb")
+    alone += [("mix", both, traffic) for traffic in ("stream", "random", "send")]
+    for memory, areas, traffic in alone:
+        swap(areas or both)
+        shown = {(): memory, both: memory, ("/dev/zram0",): "zram", ("/dev/vdb",): "disk"}[areas]
+        for name, parameters in best.items():
+            rows = run(name, parameters, SEEDS[0], memory, traffic, seconds=3)
+            results.add(("alone", name, "", shown, traffic, SEEDS[0]), rows)
+        note("alone: %s memory, %s traffic" % (shown, traffic))
+    swap(both)
+
+
+def main():
+    """Everything, in this order."""
+    results = Results(os.path.join(sys.argv[1], "results.csv"))
+    prepare()
+    best = sweep(results)
+    for name, parameters in best.items():
+        note("frozen: %-6s %s" % (name, text_of(parameters)))
+    compare(results, policies(best))
+    trace(results, best["auto"])
+    each_alone(results, best)
+
+
+if __name__ == "__main__":
+    main()
