@@ -19,6 +19,9 @@
 #:   make experiment-registration
 #:                 time to register and to the first byte, by kind of key
 #:                 (build/experiments/registration/report.html)
+#:   make experiment-faults
+#:                 fault modes under memory pressure, fixed and by estimate
+#:                 (20 minutes; build/experiments/faults/report.html)
 #:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
 #:   make build    QEMU, modules, provider and guest image, without running them
@@ -54,7 +57,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.c tools/experiment/Makefile 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/sweep.py tools/experiment/Makefile 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64
@@ -88,8 +91,8 @@ build: $(parts)
 test: build build/linux/scripts/checkpatch.pl
 	@tests/run-all $(if $(filter-out 0,$(V)),-v) $(LAYERS)
 
-experiment-registration: $(parts)
-	@tools/experiment/registration
+experiment-registration experiment-faults: experiment-%: $(parts)
+	@tools/experiment/$*
 
 check: host-packages
 	@$(MAKE) -C tests check
@@ -142,5 +145,5 @@ build/linux/scripts/checkpatch.pl: | root
 	@tools/build/sources.sh linux-tools
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
-.PHONY: experiment-registration
+.PHONY: experiment-registration experiment-faults
 .PHONY: root host-packages debug-kernel

@@ -29,18 +29,38 @@ set tics nomirror
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 
-def svg(commands, series):
+POINTS_AND_LINES = "with linespoints lw 2 pt 7 ps 0.6"
+LINES = "with lines lw 2"
+POINTS = "with points pt 7 ps 0.4"
+
+
+def svg(commands, series, style=POINTS_AND_LINES):
     """The picture that gnuplot draws of {title: [(x, y), ...]}.
 
-    commands are its settings; each series is drawn as lines with points.
+    commands are its settings; style is how each series is drawn.
     """
     blocks, plots = [], []
     for i, (title, points) in enumerate(series.items()):
         rows = "\n".join("%r %r" % point for point in points)
         blocks.append("$d%d << EOD\n%s\nEOD\n" % (i, rows))
-        plots.append("$d%d using 1:2 with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s' title '%s'"
-                     % (i, COLOURS[i % len(COLOURS)], title))
-    script = SETTINGS + commands + "\n" + "".join(blocks) + "plot " + ", ".join(plots) + "\n"
+        plots.append("$d%d using 1:2 %s lc rgb '%s' title '%s'"
+                     % (i, style, COLOURS[i % len(COLOURS)], title))
+    return draw(commands + "\n" + "".join(blocks), plots)
+
+
+def bars(commands, rows, columns):
+    """Stacked bars: rows of (title, numbers), a number for each of columns."""
+    lines = ['"%s" %s' % (title, " ".join("%r" % n for n in numbers)) for title, numbers in rows]
+    plots = ["$d using %d:xtic(1) lc rgb '%s' title '%s'"
+             % (i + 2, COLOURS[i % len(COLOURS)], column) for i, column in enumerate(columns)]
+    return draw("set style data histograms\nset style histogram rowstacked\n"
+                "set style fill solid 0.9\nset boxwidth 0.6\n" + commands
+                + "\n$d << EOD\n%s\nEOD\n" % "\n".join(lines), plots)
+
+
+def draw(commands, plots):
+    """The picture of gnuplot's commands and what it then plots."""
+    script = SETTINGS + commands + "plot " + ", ".join(plots) + "\n"
     text = subprocess.run(["gnuplot"], input=script, stdout=subprocess.PIPE, check=True,
                           text=True).stdout
     return text[text.index("<svg"):]

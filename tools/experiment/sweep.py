@@ -9,6 +9,8 @@ frozen; what is reported was measured with fresh seeds.
 import csv
 import glob
 import os
+import re
+import statistics
 import subprocess
 import sys
 import time
@@ -19,7 +21,8 @@ SEEDS = (1, 2, 3, 4, 5)
 FILE = "/run/cold/file"
 SOURCES = {"entry": 1, "location": 2, "response": 4}
 TRACE = "/sys/kernel/tracing"
-RESOLVED = TRACE + "/events/svan_ib/svan_ib_page_resolved/enable"
+EVENTS = ("irq/irq_handler_entry", "svan_ib/svan_ib_page_request", "svan_ib/svan_ib_page_pending",
+          "svan_ib/svan_ib_page_resolved")
 
 # One turn of a sweep is one policy. bound_us: 0 is never.
 BOUNDS = (5000, 20000, 60000)
@@ -174,20 +177,63 @@ def policies(best):
     return chosen
 
 
-def trace(results, parameters):
-    """What was said of each fault, and how long it took."""
+def traced(events, action):
+    """[(us, event, {field: value})] of what happened meanwhile."""
     write(TRACE + "/trace", "")
-    write(RESOLVED, "1")
-    run("auto", parameters, SEEDS[0])
-    write(RESOLVED, "0")
-    rows = []
+    for event in events:
+        write("%s/events/%s/enable" % (TRACE, event), "1")
+    action()
+    for event in events:
+        write("%s/events/%s/enable" % (TRACE, event), "0")
+    found = []
     with open(TRACE + "/trace", encoding="ascii") as file:
         for line in file:
-            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            if words.get("err") == "0":
-                rows.append(("fault", words["class"] + "/" + words["store"], words["estimate"],
-                             words["actual"]))
+            match = re.match(r".*\s(\d+\.\d+): (\w+): (.*)", line)
+            if match:
+                words = (word.split("=", 1) for word in match[3].split() if "=" in word)
+                found.append((1e6 * float(match[1]), match[2], dict(words)))
+    return found
+
+
+def trace(results, parameters):
+    """What was said of each fault, and how long it took."""
+    found = traced(EVENTS[-1:], lambda: run("auto", parameters, SEEDS[0]))
+    rows = [("fault", words["class"] + "/" + words["store"], words["estimate"], words["actual"])
+            for _, _, words in found if words["err"] == "0"]
     results.add(("trace", "auto", "", "mix", "mix", SEEDS[0]), rows)
+
+
+def profile(found):
+    """Where a fault's time goes in the guest: medians, us."""
+    parts = {"interrupt to drain": [], "classification": [], "fault path": []}
+    interrupt, request, pending = None, {}, {}
+    for us, event, words in found:
+        token = words.get("fault")
+        if event == "irq_handler_entry" and words.get("name", "").startswith("svan-async"):
+            interrupt = us
+        elif event == "svan_ib_page_request":
+            request[token] = us
+            if interrupt is not None:
+                parts["interrupt to drain"].append(us - interrupt)
+            interrupt = None
+        elif event == "svan_ib_page_pending" and token in request:
+            pending[token] = us
+            parts["classification"].append(us - request.pop(token))
+        elif event == "svan_ib_page_resolved" and token in pending:
+            parts["fault path"].append(us - pending.pop(token))
+    return [("profile_us", name, "50", "%.1f" % statistics.median(times))
+            for name, times in parts.items() if times]
+
+
+def costs(results):
+    """Of one minor fault, and of invalidations."""
+    program = os.path.join(os.path.dirname(PROGRAM), "costs")
+    text = subprocess.run([program], stdout=subprocess.PIPE, check=True, text=True).stdout
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    rows += profile(traced(EVENTS, lambda: subprocess.run([program], stdout=subprocess.DEVNULL,
+                                                          check=True)))
+    results.add(("costs", "auto", "", "fresh", "", ""), rows)
+    note("costs: measured")
 
 
 def compare(results, chosen):
@@ -221,6 +267,7 @@ def main():
     """Everything, in this order."""
     results = Results(os.path.join(sys.argv[1], "results.csv"))
     prepare()
+    costs(results)
     best = sweep(results)
     for name, parameters in best.items():
         note("frozen: %-6s %s" % (name, text_of(parameters)))
