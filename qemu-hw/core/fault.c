@@ -236,6 +236,7 @@ static void wait_begins(SvanFaultWait *wait)
         wait->page = page;
     }
     wait->state = SVAN_WAIT_PENDING;
+    wait->token = SVAN_NONE;
     wait->news = true;
     fn->stats.page_faults++;
 }
@@ -272,6 +273,7 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
         return;
     }
     wait->fault = fault;
+    wait->token = fault->token;
     svan_list_append(&fault->waits, &wait->link);
 }
 
@@ -323,11 +325,6 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
     }
     estimate.answered = !fn->prq || !(sources & SVAN_ESTIMATE_RESPONSE);
     return estimate;
-}
-
-uint32_t svan_fault_token(const SvanFaultWait *wait)
-{
-    return wait->fault ? wait->fault->token : SVAN_NONE;
 }
 
 /* ---- life of the queue ---- */

@@ -25,6 +25,32 @@ static void responses_that_make_no_sense(void **state)
     check_page(od, 3);
 }
 
+/* From the packet to the end, and the next page of the same packet by its own. */
+static void a_fault_has_one_name(void **state)
+{
+    Od *od = *state;
+    const SvanTrace *last = od->rc->fake->last;
+    uint32_t first, second;
+
+    write_at(od, PSN_IN, PAGE(4) - MTU / 2);
+    assert_true(requested(od));
+    first = le32toh(od->last.token);
+    assert_int_equal(last[SVAN_TRACE_FAULT].a, first);
+    assert_int_equal(last[SVAN_TRACE_PAGE_REQUEST].id, first);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 100000);
+    assert_int_equal(last[SVAN_TRACE_FAULT_MODE].a, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT_MODE].b, SVAN_FAULT_MODE_HOLD);
+    resolve(od);
+    assert_true(requested(od));
+    second = le32toh(od->last.token);
+    assert_int_not_equal(second, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT].a, second);
+    assert_int_equal(last[SVAN_TRACE_FAULT].c, PAGE(4));
+    resolve(od);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].a, second);
+    assert_int_equal(od->rc->fake->traces[SVAN_TRACE_FAULT_END], 1);
+}
+
 static void without_a_queue_a_page_never_comes(void **state)
 {
     Od *od = *state;
@@ -290,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OD_TEST(responses_that_make_no_sense),
+        OD_TEST(a_fault_has_one_name),
         OD_TEST(without_a_queue_a_page_never_comes),
         OD_TEST(a_reset_forgets_what_was_kept),
         OD_TEST(a_saved_suspension_is_taken_up_again),
