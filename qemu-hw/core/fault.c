@@ -336,6 +336,9 @@ static uint32_t check_prq(const SvanFn *fn,
     uint64_t responses = le64toh(cmd->responses);
     uint64_t size;
 
+    if (!(fn->features & SVAN_CAP_PAGE_REQUESTS)) {
+        return SVAN_REFUSAL(SVAN_CMD_NOT_SUPPORTED, hdr.opcode);
+    }
     if (fn->prq) {
         return SVAN_CMD_BUSY;
     }
