@@ -30,6 +30,15 @@ static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
                qp->fn->absent.va);
 }
 
+/* PENDING: for the next page. */
+static void trace_end(const SvanQp *qp, SvanWaitState how)
+{
+    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, fault->wait.token, how,
+               svan_now(qp->fn->core) - fault->since);
+}
+
 /* ---- choosing ---- */
 
 static uint64_t remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
@@ -311,6 +320,7 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
 
+    trace_end(qp, SVAN_WAIT_PENDING);
     fault->nak_spent &= svan_fault_again(&fault->wait);
     svan_fault_wait(&fault->wait, true);
     trace_fault(qp, pkt);
@@ -396,11 +406,9 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
 static void fault_ends(SvanQp *qp, SvanWaitState how)
 {
     SvanRcFault *fault = fault_of(qp);
-    SvanCore *core = qp->fn->core;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, fault->wait.token, how,
-               svan_now(core) - fault->since);
-    svan_timer_cancel(core, &fault->bound_timer);
+    trace_end(qp, how);
+    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
     svan_fault_leave(&fault->wait);
     release(qp);
     fault->active = false;

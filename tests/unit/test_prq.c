@@ -43,12 +43,14 @@ static void a_fault_has_one_name(void **state)
     resolve(od);
     assert_true(requested(od));
     second = le32toh(od->last.token);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].a, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].b, SVAN_WAIT_PENDING);
     assert_int_not_equal(second, first);
     assert_int_equal(last[SVAN_TRACE_FAULT].a, second);
     assert_int_equal(last[SVAN_TRACE_FAULT].c, PAGE(4));
     resolve(od);
     assert_int_equal(last[SVAN_TRACE_FAULT_END].a, second);
-    assert_int_equal(od->rc->fake->traces[SVAN_TRACE_FAULT_END], 1);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].b, SVAN_WAIT_OVER);
 }
 
 static void without_a_queue_a_page_never_comes(void **state)
