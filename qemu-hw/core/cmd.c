@@ -71,6 +71,7 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
 {
     const SvanFn *fn = ctx->fn;
     bool processes = fn->features & SVAN_CAP_PROCESS_KEYS;
+    bool requests = fn->features & SVAN_CAP_PAGE_REQUESTS;
     struct svan_caps caps = {
         .features = htole64(fn->features),
         .fw_version = htole32(SVAN_VERSION),
@@ -98,9 +99,9 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
                                               SVAN_MAX_TABLE_KEY),
         .clock_khz = htole64(1000000),
         .max_mcast_filters = htole32(SVAN_MAX_MCAST),
-        .max_page_requests = htole32(1u << SVAN_PRQ_MAX_LOG_SIZE),
-        .max_spare_pages = htole32(SVAN_MAX_SPARES),
-        .fault_buffer = htole32(fn->core->config.fault_buffer),
+        .max_page_requests = htole32(requests ? 1u << SVAN_PRQ_MAX_LOG_SIZE : 0),
+        .max_spare_pages = htole32(requests ? SVAN_MAX_SPARES : 0),
+        .fault_buffer = htole32(requests ? fn->core->config.fault_buffer : 0),
         .max_pasid = htole32(processes ? SVAN_PASID_COUNT - 1 : 0),
     };
 

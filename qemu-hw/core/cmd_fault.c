@@ -85,6 +85,9 @@ SvanStep svan_cmd_set_spare_pages(SvanCmdCtx *ctx)
     SvanStep step = SVAN_STEP_DONE;
     SvanMem list;
 
+    if (!(ctx->fn->features & SVAN_CAP_PAGE_REQUESTS)) {
+        return svan_cmd_answer(ctx, REFUSE(NOT_SUPPORTED, hdr.opcode));
+    }
     if (count > SVAN_MAX_SPARES) {
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, spare_pages.count));
     }

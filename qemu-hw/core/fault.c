@@ -236,6 +236,7 @@ static void wait_begins(SvanFaultWait *wait)
         wait->page = page;
     }
     wait->state = SVAN_WAIT_PENDING;
+    wait->token = SVAN_NONE;
     wait->news = true;
     fn->stats.page_faults++;
 }
@@ -272,6 +273,7 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
         return;
     }
     wait->fault = fault;
+    wait->token = fault->token;
     svan_list_append(&fault->waits, &wait->link);
 }
 
@@ -325,11 +327,6 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
     return estimate;
 }
 
-uint32_t svan_fault_token(const SvanFaultWait *wait)
-{
-    return wait->fault ? wait->fault->token : SVAN_NONE;
-}
-
 /* ---- life of the queue ---- */
 
 static uint32_t check_prq(const SvanFn *fn,
@@ -339,6 +336,9 @@ static uint32_t check_prq(const SvanFn *fn,
     uint64_t responses = le64toh(cmd->responses);
     uint64_t size;
 
+    if (!(fn->features & SVAN_CAP_PAGE_REQUESTS)) {
+        return SVAN_REFUSAL(SVAN_CMD_NOT_SUPPORTED, hdr.opcode);
+    }
     if (fn->prq) {
         return SVAN_CMD_BUSY;
     }

@@ -28,6 +28,7 @@ typedef struct SvanFaultWait {
     SvanWaitState state;
     bool news;                  /* the estimate has changed; the waiter's to clear */
     uint8_t attempt;            /* how often one of these was gone again */
+    uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
     uint64_t page, before;      /* of the last fault, and the one before */
 } SvanFaultWait;
 
@@ -54,8 +55,6 @@ void svan_fault_forget(SvanFaultWait *wait);
 SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
 /* The same for what qp->fn->absent tells, before anybody waits for it. */
 SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
-/* Of the request, for traces; SVAN_NONE without one. */
-uint32_t svan_fault_token(const SvanFaultWait *wait);
 
 /* ---- the page request queue ---- */
 

@@ -192,7 +192,8 @@ bool svan_load_spares(SvanFn *fn, SvanReader *reader)
     uint64_t pages[SVAN_MAX_SPARES];
     uint32_t count = svan_get_u32(reader);
 
-    if (count > SVAN_MAX_SPARES) {
+    if (count > SVAN_MAX_SPARES ||
+        (count && !(fn->features & SVAN_CAP_PAGE_REQUESTS))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {

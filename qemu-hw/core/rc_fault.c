@@ -18,8 +18,25 @@ static void trace_mode(const SvanQp *qp, uint8_t mode, uint64_t ns)
 {
     const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn,
-               svan_fault_token(&fault->wait), mode, ns);
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn, fault->wait.token, mode,
+               ns);
+}
+
+static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
+{
+    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+
+    svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, fault->wait.token, pkt->psn,
+               qp->fn->absent.va);
+}
+
+/* PENDING: for the next page. */
+static void trace_end(const SvanQp *qp, SvanWaitState how)
+{
+    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, fault->wait.token, how,
+               svan_now(qp->fn->core) - fault->since);
 }
 
 /* ---- choosing ---- */
@@ -303,8 +320,10 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
 
+    trace_end(qp, SVAN_WAIT_PENDING);
     fault->nak_spent &= svan_fault_again(&fault->wait);
     svan_fault_wait(&fault->wait, true);
+    trace_fault(qp, pkt);
     fault->opcode = pkt->opcode;
     fault->mode = SVAN_FAULT_MODE_AUTO;
     fault->bound_fired = false;
@@ -347,8 +366,7 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     svan_fault_wait(&fault->wait, true);
     fault->wait.news = mode == SVAN_FAULT_MODE_AUTO;
     qp->fn->stats.page_faults_estimated += estimate.known;
-    svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, svan_fault_token(&fault->wait),
-               pkt->psn, qp->fn->absent.va);
+    trace_fault(qp, pkt);
     svan_qp_schedule(qp);
     return mode == SVAN_FAULT_MODE_AUTO ? SVAN_STEP_DONE :
            enter_mode(qp, mode, remaining_ns(qp, &estimate));
@@ -388,11 +406,9 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
 static void fault_ends(SvanQp *qp, SvanWaitState how)
 {
     SvanRcFault *fault = fault_of(qp);
-    SvanCore *core = qp->fn->core;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, SVAN_NONE, how,
-               svan_now(core) - fault->since);
-    svan_timer_cancel(core, &fault->bound_timer);
+    trace_end(qp, how);
+    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
     svan_fault_leave(&fault->wait);
     release(qp);
     fault->active = false;

@@ -39,6 +39,9 @@ bool svan_configure_faults(SvanState *s, Error **errp)
                    "4", s->fault_sources);
         return false;
     }
+    if (!s->page_requests) {
+        s->config.features_off |= SVAN_CAP_PAGE_REQUESTS;
+    }
     s->config.fault_buffer = s->fault_buffer;
     s->config.policy = (struct svan_fault_policy) {
         .mode = mode,

@@ -213,6 +213,7 @@ struct SvanState {
     uint32_t link_mbps;
     OnOffAuto atomics;
     uint32_t max_qp, max_cq, max_key, max_rx_frames;
+    bool page_requests;
     char *fault_mode;
     uint32_t fault_hold_us, fault_divert_us, fault_drop_us;
     uint32_t fault_bound_us, fault_unknown_us, fault_buffer;

@@ -593,6 +593,7 @@ static const Property svan_properties[] = {
     DEFINE_PROP_UINT32("max-cq", SvanState, max_cq, 0),
     DEFINE_PROP_UINT32("max-key", SvanState, max_key, 0),
     DEFINE_PROP_UINT32("max-rx-frames", SvanState, max_rx_frames, 0),
+    DEFINE_PROP_BOOL("page-requests", SvanState, page_requests, true),
     DEFINE_PROP_STRING("fault-mode", SvanState, fault_mode),
     DEFINE_PROP_UINT32("fault-hold-us", SvanState, fault_hold_us, 1000),
     DEFINE_PROP_UINT32("fault-divert-us", SvanState, fault_divert_us, 4000),
@@ -627,6 +628,8 @@ static const struct {
       "0: default" },
     { "max-key", "memory keys of a function, a power of two; 0: default" },
     { "max-rx-frames", "frames the port holds for the engine; 0: default" },
+    { "page-requests", "ask the driver for pages that are absent; off: their "
+      "access fails at once, process keys reach what is resident" },
     { "fault-mode", "what becomes of a transfer that meets an absent page, where "
       "the driver sets no policy: auto (by the estimate of its time), or always "
       "hold, rnr, divert or drop" },

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * On-demand and process keys at their edges: addresses that cannot be, keys of
- * others, advice, policies, pages that come too late, and an owner who is stopped.
+ * others, advice, policies, and pages that come too late.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -460,108 +457,6 @@ TEST_F_TIMEOUT(edge, late_pages, LIMIT)
 		EXPECT_LT(before, counter_of(LOCAL, cases[i].counter))
 			TH_LOG("case %u: %s", i, cases[i].counter);
 	}
-}
-
-/* ---- it is the device that walks ---- */
-
-/* What the two processes have to know of each other. */
-struct card {
-	uint32_t qpn, psn, rkey;
-	union ibv_gid gid;
-	uint64_t addr;
-};
-
-static int connect_card(struct ep *ep, const struct card *card)
-{
-	struct node node = { .gid = card->gid };
-	struct ibv_qp qp = { .qp_num = card->qpn };
-	struct ep peer = { .node = &node, .qp = &qp, .psn = card->psn };
-
-	return ep_init(ep, &conn_defaults) ?:
-	       ep_rtr(ep, &peer, &conn_defaults) ?: ep_rts(ep, &conn_defaults);
-}
-
-/* Offers its memory, is stopped, and looks afterwards. */
-static void owner(int in, int out)
-{
-	struct card card, theirs;
-	struct ibv_mr *mr;
-	struct node node;
-	struct ep ep;
-	struct mem mem;
-	char octet;
-
-	if (node_open(&node, LOCAL) || ep_create(&ep, &node, &ep_defaults) ||
-	    mem_map(&mem, MEM_ANON, AREA))
-		_exit(1);
-	mr = demand_reg(node.pd, NULL, SIZE_MAX, ACCESS_ALL);
-	memset(mem.map, 0x3c, AREA);
-	if (!mr)
-		_exit(2);
-	card = (struct card){ .qpn = ep.qp->qp_num, .psn = ep.psn,
-			      .rkey = mr->rkey, .gid = node.gid,
-			      .addr = (uintptr_t)mem.map };
-	if (read(in, &theirs, sizeof(theirs)) != sizeof(theirs) ||
-	    connect_card(&ep, &theirs) ||
-	    write(out, &card, sizeof(card)) != sizeof(card))
-		_exit(3);
-	if (read(in, &octet, 1) != 1)
-		_exit(4);
-	_exit(mem.map[0] == 0x4d && mem.map[AREA / 2 - 1] == 0x4d &&
-	      mem.map[AREA / 2] == 0x3c ? 0 : 5);
-}
-
-static int exchange(FIXTURE_DATA(edge) *self, int to[2], int from[2],
-		    struct card *theirs)
-{
-	struct ep *ep = &self->pair.ep[0];
-	struct card card = { .qpn = ep->qp->qp_num, .psn = ep->psn,
-			     .gid = ep->node->gid };
-
-	if (write(to[1], &card, sizeof(card)) != sizeof(card) ||
-	    read(from[0], theirs, sizeof(*theirs)) != sizeof(*theirs))
-		return -EIO;
-	return connect_card(ep, theirs);
-}
-
-TEST_F_TIMEOUT(edge, stopped_owner, LIMIT)
-{
-	uint64_t walks, requests;
-	int to[2], from[2], status;
-	struct card card;
-	struct op op = { .length = AREA / 2 };
-	pid_t pid;
-
-	ASSERT_EQ(0, pipe(to) | pipe(from));
-	pid = fork();
-	if (!pid)
-		owner(to[0], from[1]);
-	pair_destroy(&self->pair);
-	ASSERT_EQ(0, pair_create(&self->pair, &ep_defaults));
-	ASSERT_EQ(0, exchange(self, to, from, &card));
-	ASSERT_EQ(0, kill(pid, SIGSTOP));
-	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
-	ASSERT_TRUE(WIFSTOPPED(status));
-
-	walks = counter_of(LOCAL, "context_walks");
-	requests = counter_of(LOCAL, "page_requests");
-	memset(self->pair.out[0].data, 0x4d, AREA);
-	op.rkey = card.rkey;
-	op.opcode = IBV_WR_RDMA_WRITE;
-	op.remote = (void *)card.addr;
-	ASSERT_EQ(0, run(self, op));
-	op.opcode = IBV_WR_RDMA_READ;
-	op.remote = (void *)(card.addr + AREA / 4);
-	ASSERT_EQ(0, run(self, op));
-	EXPECT_EQ(0x4d, self->pair.in[0].data[AREA / 4 - 1]);
-	EXPECT_EQ(0x3c, self->pair.in[0].data[AREA / 4]);
-	EXPECT_LE(walks + AREA / PAGE / 2, counter_of(LOCAL, "context_walks"));
-	EXPECT_EQ(requests, counter_of(LOCAL, "page_requests"));
-
-	ASSERT_EQ(0, kill(pid, SIGCONT));
-	ASSERT_EQ(1, write(to[1], "x", 1));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
 }
 
 TEST_HARNESS_MAIN

@@ -184,17 +184,23 @@ static inline void fill_pattern(void)
     }
 }
 
-/* A WRITE of one packet, to the start of a page, asking for an ACK. */
-static inline void write_page(Od *od, uint32_t psn, uint32_t page)
+/* A WRITE of one packet, asking for an ACK. */
+static inline void write_at(Od *od, uint32_t psn, uint64_t va)
 {
     SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, psn, pattern, MTU);
 
     fill_pattern();
-    pkt.va = PAGE(page);
+    pkt.va = va;
     pkt.rkey = od->key;
     pkt.dma_len = MTU;
     pkt.ack_req = true;
     rc_inject_run(od->rc, &pkt);
+}
+
+/* The same to the start of a page. */
+static inline void write_page(Od *od, uint32_t psn, uint32_t page)
+{
+    write_at(od, psn, PAGE(page));
 }
 
 static inline void check_page(Od *od, uint32_t page)

@@ -25,6 +25,34 @@ static void responses_that_make_no_sense(void **state)
     check_page(od, 3);
 }
 
+/* From the packet to the end, and the next page of the same packet by its own. */
+static void a_fault_has_one_name(void **state)
+{
+    Od *od = *state;
+    const SvanTrace *last = od->rc->fake->last;
+    uint32_t first, second;
+
+    write_at(od, PSN_IN, PAGE(4) - MTU / 2);
+    assert_true(requested(od));
+    first = le32toh(od->last.token);
+    assert_int_equal(last[SVAN_TRACE_FAULT].a, first);
+    assert_int_equal(last[SVAN_TRACE_PAGE_REQUEST].id, first);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 100000);
+    assert_int_equal(last[SVAN_TRACE_FAULT_MODE].a, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT_MODE].b, SVAN_FAULT_MODE_HOLD);
+    resolve(od);
+    assert_true(requested(od));
+    second = le32toh(od->last.token);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].a, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].b, SVAN_WAIT_PENDING);
+    assert_int_not_equal(second, first);
+    assert_int_equal(last[SVAN_TRACE_FAULT].a, second);
+    assert_int_equal(last[SVAN_TRACE_FAULT].c, PAGE(4));
+    resolve(od);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].a, second);
+    assert_int_equal(last[SVAN_TRACE_FAULT_END].b, SVAN_WAIT_OVER);
+}
+
 static void without_a_queue_a_page_never_comes(void **state)
 {
     Od *od = *state;
@@ -286,10 +314,78 @@ static void bad_commands(void **state)
     assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_BUSY);
 }
 
+/* ---- a device without the feature ---- */
+
+static Fake *lesser(const Od *od)
+{
+    SvanConfig config = od->rc->fake->config;
+
+    config.features_off = SVAN_CAP_PAGE_REQUESTS;
+    return fake_create(&config);
+}
+
+static void without_the_feature(void **state)
+{
+    Od *od = *state;
+    Fake *fake = lesser(od);
+    Host *host = host_create(fake, 0, 1);
+    uint64_t page = fake_alloc(fake, 4096, 4096);
+    struct svan_caps *caps = fake_ram(fake, page);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_CAPS);
+
+    cmd.query.addr = htole64(page);
+    cmd.query.length = htole32(4096);
+    assert_int_equal(host_cmd(host, &cmd, NULL), SVAN_CMD_OK);
+    assert_int_equal(le64toh(caps->features),
+                     host_fn(od->rc->host)->features & ~SVAN_CAP_PAGE_REQUESTS);
+    assert_true(le64toh(caps->features) & SVAN_CAP_PROCESS_KEYS);
+    assert_int_equal(le32toh(caps->max_page_requests), 0);
+    assert_int_equal(le32toh(caps->max_spare_pages), 0);
+    assert_int_equal(le32toh(caps->fault_buffer), 0);
+    assert_int_equal(le32toh(caps->off_reason), SVAN_CAP_OFF_NONE);
+
+    cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+    cmd.create_prq.requests = htole64(page);
+    cmd.create_prq.responses = htole64(page);
+    cmd.create_prq.log_size = SVAN_PRQ_MIN_LOG_SIZE;
+    assert_int_equal(host_cmd(host, &cmd, NULL), SVAN_CMD_NOT_SUPPORTED);
+    cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
+    assert_int_equal(host_cmd(host, &cmd, NULL), SVAN_CMD_NOT_SUPPORTED);
+    host_destroy(host);
+    fake_destroy(fake);
+}
+
+static bool loads_into(Fake *other, const Od *od)
+{
+    size_t len;
+    void *stream = svan_save(od->rc->fake->core, &len);
+    bool ok = svan_load(other->core, stream, len);
+
+    free(stream);
+    return ok;
+}
+
+/* A queue, or spare pages, that the other device does not know. */
+static void streams_that_do_not_fit(void **state)
+{
+    Od *od = *state;
+    Fake *other = lesser(od);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_DESTROY_PRQ);
+
+    make_spares(od, 0);
+    assert_false(loads_into(other, od));
+    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_OK);
+    assert_true(loads_into(other, od));
+    make_spares(od, 2);
+    assert_false(loads_into(other, od));
+    fake_destroy(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         OD_TEST(responses_that_make_no_sense),
+        OD_TEST(a_fault_has_one_name),
         OD_TEST(without_a_queue_a_page_never_comes),
         OD_TEST(a_reset_forgets_what_was_kept),
         OD_TEST(a_saved_suspension_is_taken_up_again),
@@ -301,6 +397,8 @@ int main(void)
         OD_TEST(bad_injections),
         OD_TEST(a_free_fault_is_passed_on),
         OD_TEST(bad_commands),
+        OD_TEST(without_the_feature),
+        OD_TEST(streams_that_do_not_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@ import plan
 
 LIMIT = 60
 CHECKS = ("devinfo", "pingpong", "selftests", "iperf3")
+MORE_CHECKS = ("ondemand",)
 SELFTESTS = "/usr/lib/svan/selftests"
 
 
@@ -246,6 +247,34 @@ class Runner:
             self.check_port(ends, before, size * count, name)
         return figures(tool, size, result, self.log(name))
 
+    def ondemand(self):
+        """perftest's bandwidth tools on memory that is not pinned, all sizes to 8 MiB."""
+        ends = Ends("svan", "loopback")
+        for tool in plan.BW_TOOLS:
+            name = "%s-odp" % tool
+            try:
+                self.ondemand_tool(tool, ends, name)
+                self.succeed("%s --odp -a" % tool)
+            except Failure as failure:
+                self.fail(name, failure)
+
+    def ondemand_tool(self, tool, ends, name):
+        """One of them: it must get to the end, and by way of page requests."""
+        def command(end):
+            return [tool, "--odp", "-a", "-F", "-d", end.device, "-x", end.gid, "-p",
+                    str(self.port), "-n", str(plan.ONDEMAND_ITERATIONS), "-m", "4096"]
+
+        before = page_requests(ends.client.device)
+        text = self.pair(name, ends, command)
+        asked = page_requests(ends.client.device) - before
+        sizes = [int(size) for size in re.findall(r"^ (\d+) +%d +" % plan.ONDEMAND_ITERATIONS, text,
+                                                  re.M)]
+        if sizes != [1 << n for n in range(1, 24)]:
+            raise Failure("sizes %s" % sizes, self.log(name))
+        if asked < 100:
+            raise Failure("only %d page requests: was this memory on demand?" % asked,
+                          self.log(name))
+
     def benchmarks(self, device):
         """Every tool over every path of one device."""
         for path in self.args.paths:
@@ -362,6 +391,11 @@ def figures(tool, size, result, log):
     return rows
 
 
+def page_requests(device):
+    """How often a device has asked for a page."""
+    return int(read("/sys/class/infiniband/%s/ports/1/hw_counters/page_requests" % device))
+
+
 def read_text(path):
     """A log's text."""
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -394,7 +428,8 @@ def parse_args():
     parser.add_argument("--paths", type=split(plan.PATHS), default=list(plan.PATHS))
     parser.add_argument("--tools", type=split(tools), default=list(tools))
     parser.add_argument("--sizes", type=lambda s: [int(n) for n in s.split(",")], default=None)
-    parser.add_argument("--checks", type=split(CHECKS), default=list(CHECKS))
+    parser.add_argument("--checks", type=split(CHECKS + MORE_CHECKS),
+                        default=list(CHECKS))
     parser.add_argument("--no-checks", dest="checks", action="store_const", const=[])
     return parser.parse_args()
 

@@ -21,6 +21,9 @@ ITERATIONS = {
     ("lat", "rxe"): ((4 * KIB, 300), (64 * KIB, 50), (MIB, 8), (8 * MIB, 5)),
 }
 
+# perftest --odp -a; the first of each size meets the pages.
+ONDEMAND_ITERATIONS = 20
+
 # ibv_rc_pingpong -c looks at what has arrived.
 PINGPONG = ((64, 1000), (4 * KIB, 1000), (64 * KIB, 300), (MIB, 30))
 

@@ -144,13 +144,14 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 	struct iommu_domain *domain = iommu_get_domain_for_dev(dma_dev);
 	u64 features = le64_to_cpu(dev->caps->features);
 
-	if (!(features & SVAN_CAP_ONDEMAND_KEYS) ||
-	    !(features & SVAN_CAP_PAGE_REQUESTS) ||
-	    le32_to_cpu(dev->caps->max_page_requests) <
-	    BIT(SVAN_PRQ_MIN_LOG_SIZE) || is_swiotlb_force_bounce(dma_dev))
+	if (is_swiotlb_force_bounce(dma_dev))
 		return;
 
-	dev->ondemand_keys = true;
+	/* a table that the driver fills is of no use if it is not asked to */
+	dev->ondemand_keys = features & SVAN_CAP_ONDEMAND_KEYS &&
+			     features & SVAN_CAP_PAGE_REQUESTS &&
+			     le32_to_cpu(dev->caps->max_page_requests) >=
+			     BIT(SVAN_PRQ_MIN_LOG_SIZE);
 	dev->process_keys = features & SVAN_CAP_PROCESS_KEYS &&
 			    le32_to_cpu(dev->caps->max_pasid) &&
 			    !cc_platform_has(CC_ATTR_MEM_ENCRYPT) &&

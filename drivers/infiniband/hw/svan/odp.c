@@ -394,7 +394,7 @@ static int svan_odp_check(struct svan_ib_dev *dev,
 {
 	u64 end;
 
-	if (!dev->ondemand_keys)
+	if (!dev->ondemand_keys && !(dev->process_keys && length == U64_MAX))
 		return -EOPNOTSUPP;
 	if (!uctx)
 		return -EINVAL;

@@ -38,16 +38,24 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 }
 
-/* Every operation of reliable connections works on memory that is not there. */
+/*
+ * Every operation of reliable connections works on memory that is not there, if
+ * the device asks for it. Else the whole address space can be registered, which
+ * the kernel allows only with IBK_ON_DEMAND_PAGING, but no operation on it is
+ * promised to succeed.
+ */
 static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
 				  struct ib_device_attr *attr)
 {
 	struct ib_odp_caps *caps = &attr->odp_caps;
 
-	if (!dev->ondemand_keys)
+	if (!dev->ondemand_keys && !dev->process_keys)
 		return;
 	attr->kernel_cap_flags |= IBK_ON_DEMAND_PAGING;
-	caps->general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
+	caps->general_caps = IB_ODP_SUPPORT_IMPLICIT;
+	if (!dev->ondemand_keys)
+		return;
+	caps->general_caps |= IB_ODP_SUPPORT;
 	caps->per_transport_caps.rc_odp_caps = IB_ODP_SUPPORT_SEND |
 					       IB_ODP_SUPPORT_RECV |
 					       IB_ODP_SUPPORT_WRITE |

@@ -88,8 +88,10 @@ struct svan_learn {
  * @port_lock: @port_state, @fatal
  * @port_state: as last announced
  * @fatal: the function's death has been announced
- * @ondemand_keys: memory may be registered without pinning it
- * @process_keys: the device walks page tables of processes
+ * @ondemand_keys: memory may be registered without pinning it, and the device
+ *	asks for pages that are absent
+ * @process_keys: the device walks page tables of processes; without
+ *	@ondemand_keys it reaches only what is resident
  * @odps: struct svan_odp by key
  * @contexts: process contexts
  * @prq: page requests, or NULL
