@@ -23,8 +23,8 @@ static const uint8_t modes[FAMILIES] = {
 };
 
 static const uint32_t bounds_us[4] = { 2000, 10000, 40000, 0 };
-static const uint32_t hold_kib[4] = { 8, 32, 128, 512 };
-static const uint32_t spare_pages[4] = { 2, 8, 32, 128 };
+static const uint32_t hold_kib[4] = { 32, 128, 512, 2048 };
+static const uint32_t spare_pages[4] = { 8, 32, 128, 256 };
 static const uint32_t rnr_us[8] = {
     10, 40, 160, 640, 2560, 5120, 10240, 20480,
 };
@@ -91,5 +91,18 @@ Config grid_config(Family family, uint32_t index)
     } else {
         set_fixed(&config.policy, family, index);
     }
+    return config;
+}
+
+Config grid_unlimited(void)
+{
+    Config config = { .name = "unlimited", .min_rnr_timer = 1 };
+
+    svan_policy_default(&config.policy);
+    config.policy.mode = SVAN_FAULT_MODE_HOLD;
+    config.policy.sources = 0;
+    config.policy.bound_us = 0;
+    config.fault_buffer = 1u << 30;
+    config.policy.hold_bytes = htole32(config.fault_buffer);
     return config;
 }

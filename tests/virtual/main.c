@@ -22,16 +22,16 @@
 
 /* Surroundings; the first is the one that settings are found in. */
 static Scenario scenarios[] = {
-    { .name = "main", .fault_buffer = 4u << 20, .resident_ppm = 600000,
-      .disk_ppm = 5000, .load_ppm = 900000 },
-    { .name = "calm", .fault_buffer = 4u << 20, .resident_ppm = 600000,
-      .disk_ppm = 5000, .load_ppm = 600000 },
-    { .name = "full", .fault_buffer = 4u << 20, .resident_ppm = 600000,
-      .disk_ppm = 5000, .load_ppm = 970000 },
-    { .name = "small", .fault_buffer = 1u << 20, .resident_ppm = 600000,
-      .disk_ppm = 5000, .load_ppm = 970000 },
-    { .name = "slow", .fault_buffer = 4u << 20, .resident_ppm = 600000,
-      .disk_ppm = 15000, .load_ppm = 900000 },
+    { .name = "main", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
+      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 900000 },
+    { .name = "calm", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
+      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 600000 },
+    { .name = "full", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
+      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 970000 },
+    { .name = "small", .fault_buffer = 256u << 10, .spares = 64,
+      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 900000 },
+    { .name = "slow", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
+      .resident_ppm = 600000, .disk_ppm = 15000, .load_ppm = 900000 },
 };
 
 #define SCENARIOS       (sizeof(scenarios) / sizeof(scenarios[0]))
@@ -53,8 +53,7 @@ static bool quick;
 static void prepare(void)
 {
     for (uint32_t i = 0; i < SCENARIOS; i++) {
-        scenarios[i].spares = SVAN_MAX_SPARES;
-        scenarios[i].warm_up = quick ? 2 * MS : 25 * MS;
+        scenarios[i].warm_up = quick ? 2 * MS : 20 * MS;
         scenarios[i].length = quick ? 3 * MS : 30 * MS;
     }
     /* what one run gives back the next takes */
@@ -131,15 +130,21 @@ static void compare(const Scenario *scenario, uint32_t workload,
 
 static void compare_all(const Config *configs, uint32_t count)
 {
+    const Config unlimited = grid_unlimited();
+
     for (uint32_t workload = 0; workload < WORKLOADS; workload++) {
-        for (uint32_t i = 0; i < count; i++) {
+        uint32_t n = workload == WORKLOAD_MIX ? count : FAMILIES;
+
+        for (uint32_t i = 0; i < n; i++) {
             compare(&scenarios[0], workload, &configs[i]);
         }
+        compare(&scenarios[0], workload, &unlimited);
     }
     for (uint32_t s = 1; s < SCENARIOS; s++) {
         for (uint32_t i = 0; i < FAMILIES; i++) {
             compare(&scenarios[s], WORKLOAD_MIX, &configs[i]);
         }
+        compare(&scenarios[s], WORKLOAD_MIX, &unlimited);
     }
 }
 

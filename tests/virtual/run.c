@@ -64,8 +64,10 @@ uint64_t hist_quantile(const Hist *hist, double q)
 
 /* ---- a run ---- */
 
-/* Counters since the beginning, with a sign: before the measurement they are
- * subtracted, after it added. */
+/*
+ * Counters since the beginning, with a sign: before the measurement they are
+ * subtracted, after it added.
+ */
 static void add_counters(World *world, Result *result, uint64_t sign)
 {
     const SvanFn *responder = host_fn(world->nodes[RESPONDER].host);
@@ -79,7 +81,7 @@ static void add_counters(World *world, Result *result, uint64_t sign)
 #undef ADD
 }
 
-#define LOOKS   256
+#define LOOKS   256             /* at the fault buffer */
 
 void run_simulation(const Run *run, Result *result)
 {

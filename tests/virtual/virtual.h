@@ -28,6 +28,7 @@ typedef struct Config {
     char name[32];
     struct svan_fault_policy policy;
     uint8_t min_rnr_timer;      /* code of table 45 */
+    uint32_t fault_buffer;      /* bytes; 0: that of the scenario */
 } Config;
 
 /* Operations, and what the queue pairs of a workload do. */
@@ -174,6 +175,8 @@ typedef enum Family {
 extern const char *const family_names[FAMILIES];
 /* One of the GRID_SIZE settings of a family. */
 Config grid_config(Family family, uint32_t index);
+/* What no device can have: whatever meets an absent page is held. */
+Config grid_unlimited(void);
 
 /* ---- report.c ---- */
 

@@ -13,7 +13,7 @@
 #define PS_PER_BYTE     80u             /* 100 Gbit/s */
 #define LINK_DELAY      (2 * US)        /* one way */
 #define FRAME_OVERHEAD  24u             /* preamble, FCS, gap */
-#define EGRESS_LIMIT    (700)           /* ns: two full frames */
+#define EGRESS_LIMIT    700u            /* ns: two full frames */
 #define RX_FRAMES       (1u << 20)      /* the link loses nothing */
 
 void *must(void *ptr)
@@ -213,12 +213,14 @@ void world_run(World *world, uint64_t until)
 
 static void node_create(World *world, uint32_t id)
 {
+    const Run *run = world->run;
     SvanConfig config = {
         .mac = { 0x02, 0x53, 0x56, 0x00, 0x00, id + 1 },
         .link_mbps = 100000, .true_atomics = true,
         .max_qp = 2 * NUM_QPS, .max_cq = 64, .max_key = 64,
         .max_rx_frames = RX_FRAMES,
-        .fault_buffer = world->run->scenario->fault_buffer,
+        .fault_buffer = run->config->fault_buffer ?
+                        run->config->fault_buffer : run->scenario->fault_buffer,
     };
     Node *node = &world->nodes[id];
 
