@@ -110,11 +110,16 @@ static void release(SvanQp *qp)
     fault->spare = SVAN_NONE;
 }
 
+/*
+ * What is dropped behind an RNR NAK comes again by itself; unless that has not
+ * left yet, and never will when a kept packet is executed before it.
+ */
 static void discard(SvanQp *qp, const SvanPkt *pkt)
 {
+    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
-    fault->dropped |= !fault->awaited;
+    fault->dropped |= !fault->awaited || (fault->held && resp->nak.pending);
     qp->fn->stats.fault_dropped_packets++;
     qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
@@ -167,6 +172,15 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
 }
 
 /*
+ * With AUTO a packet behind an RNR NAK waits long: only as long as half of the
+ * fault buffer is left to those who wait briefly.
+ */
+static bool may_wait_long(const SvanQp *qp)
+{
+    return qp->fn->held_bytes <= qp->fn->core->config.fault_buffer / 2;
+}
+
+/*
  * What carries no payload takes no spare page, but a little of the buffer; what
  * finds no room in the buffer takes a spare page, if it may.
  */
@@ -175,6 +189,10 @@ static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
     SvanHeld *held;
     SvanStep step;
 
+    if (mode == SVAN_FAULT_MODE_RNR &&
+        qp->policy.mode == SVAN_FAULT_MODE_AUTO) {
+        return may_wait_long(qp) ? keep_in_buffer(qp, pkt) : SVAN_STEP_IDLE;
+    }
     if (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len) {
         step = keep_in_buffer(qp, pkt);
         if (step != SVAN_STEP_IDLE ||
@@ -234,11 +252,34 @@ static uint8_t covering_code(const SvanQp *qp, uint64_t ns)
     return svan_rc_rnr_ns(code) < ns ? 0 : code;        /* 0: the longest */
 }
 
+/*
+ * The packet that met the page stays, with AUTO, and nothing behind it: when it
+ * is executed its ACK calls the requester back before the time is over.
+ */
+static void release_but_first(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanHeld *first = fault->held;
+
+    if (!first || first->spare != SVAN_NONE || !may_wait_long(qp) ||
+        qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+        release(qp);
+        return;
+    }
+    fault->held = first->next;
+    release(qp);
+    first->next = NULL;
+    fault->held = first;
+    fault->held_tail = &first->next;
+    fault->held_bytes = first->len;
+    fault->held_end = (first->psn + first->psns) & SVAN_PSN_MASK;
+}
+
 static void send_rnr(SvanQp *qp, uint64_t ns)
 {
     SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | covering_code(qp, ns) };
 
-    release(qp);
+    release_but_first(qp);
     fault_of(qp)->nak_spent = true;
     fault_of(qp)->awaited = true;
     fault_of(qp)->dropped = false;
@@ -300,6 +341,13 @@ static bool keeps_packets(uint8_t mode)
            mode == SVAN_FAULT_MODE_DIVERT;
 }
 
+/* RNR keeps what comes back, and with AUTO the first as well. */
+static bool keeps_first(const SvanQp *qp, uint8_t mode)
+{
+    return keeps_packets(mode) || (mode == SVAN_FAULT_MODE_RNR &&
+                                   qp->policy.mode == SVAN_FAULT_MODE_AUTO);
+}
+
 static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
@@ -347,12 +395,12 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     if (fault->replaying) {
         return suspend_again(qp, pkt);
     }
-    if (keeps_packets(mode)) {
+    if (keeps_first(qp, mode)) {
         step = keep(qp, pkt, mode);
         if (step == SVAN_STEP_MISS) {
             return step;
         }
-        if (step == SVAN_STEP_IDLE) {
+        if (step == SVAN_STEP_IDLE && mode != SVAN_FAULT_MODE_RNR) {
             mode = without_room(qp, again ? choose(qp, &estimate) : mode);
         } else if (fault->spare != SVAN_NONE) {
             mode = SVAN_FAULT_MODE_DIVERT;
@@ -372,10 +420,18 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
            enter_mode(qp, mode, remaining_ns(qp, &estimate));
 }
 
+/* After the RNR NAK: its ACK timeout counts from now on. */
+static void requester_is_back(SvanQp *qp)
+{
+    fault_of(qp)->awaited = false;
+    start_bound(qp);
+}
+
 /*
  * A request that comes meanwhile. What is a duplicate of a kept one is nothing
- * new; what lies behind a gap is dropped. The next in order is kept: after an
- * RNR NAK it is the requester's next try.
+ * new, but after an RNR NAK it is the requester's next try; what lies behind a
+ * gap is dropped. The next in order is kept, unless it was on its way when the
+ * RNR NAK left: then it comes again.
  */
 SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -386,12 +442,15 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
     SvanStep step = SVAN_STEP_IDLE;
 
     if (ahead < kept) {
+        if (fault->awaited) {
+            requester_is_back(qp);
+        }
         qp->fn->stats.duplicate_request++;
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_DUPLICATE);
         return SVAN_STEP_DONE;
     }
-    if (ahead == kept) {
+    if (ahead == kept && !(kept && fault->awaited)) {
         fault->awaited = false;
         step = keep(qp, pkt, fault->mode);
     }
@@ -444,6 +503,22 @@ static void resume(SvanQp *qp)
     }
 }
 
+/* The oldest kept packet has been executed. */
+static void forget_held(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanHeld *held = fault->held;
+
+    fault->held = held->next;
+    if (!fault->held) {
+        fault->held_tail = &fault->held;
+    }
+    if (held->spare == SVAN_NONE) {
+        fault->held_bytes -= held->len;
+    }
+    svan_held_free(qp->fn, held);
+}
+
 /* One kept packet, or the end. */
 static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 {
@@ -479,14 +554,9 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
         release(qp);
         return SVAN_STEP_DONE;
     }
-    fault->held = held->next;
-    if (!fault->held) {
-        fault->held_tail = &fault->held;
-    }
-    if (held->spare == SVAN_NONE) {
-        fault->held_bytes -= held->len;
-    }
-    svan_held_free(qp->fn, held);
+    /* the requester waits for the end of its RNR time, or for this */
+    resp->ack_due |= fault->awaited && !resp->num_owed;
+    forget_held(qp);
     return SVAN_STEP_DONE;
 }
 
@@ -498,6 +568,9 @@ static SvanStep fall_back(SvanQp *qp, const SvanEstimate *estimate)
     uint64_t so_far = svan_now(qp->fn->core) - fault->since;
 
     fault->bound_fired = false;
+    if (fault->awaited) {
+        return SVAN_STEP_DONE;          /* it knows that it has to wait */
+    }
     if (fault->nak_spent) {
         fault->dropped |= !!fault->held;
         release(qp);

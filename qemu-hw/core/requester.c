@@ -25,6 +25,21 @@ void svan_rc_fail(SvanQp *qp, uint32_t pos, uint8_t status, uint32_t syndrome)
     svan_qp_schedule(qp);
 }
 
+/*
+ * What it waits to send again has been executed after all: the responder had kept
+ * it. Nothing else can be acknowledged meanwhile.
+ */
+static void end_rnr_wait(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+
+    if (req->state == SVAN_RC_REQ_RNR_WAIT) {
+        svan_timer_cancel(qp->fn->core, &req->rnr_timer);
+        req->rnr_fired = false;
+        req->state = SVAN_RC_REQ_SEND;
+    }
+}
+
 /* una may have moved: sending never stays behind it, and it ends a retry. */
 static void moved(SvanQp *qp, uint32_t old_una)
 {
@@ -42,6 +57,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
             req->window_packets = SVAN_RC_MAX_UNACKED;
         }
         req->progress++;
+        end_rnr_wait(qp);
         req->implied = false;
         req->retries = qp->retry_cnt;
         req->rnr_retries = qp->rnr_retry;

@@ -377,6 +377,95 @@ static void choosing_by_the_entry(void **state)
     }
 }
 
+/* What a long fault leaves in the buffer. */
+static bool keeps_one_packet(Od *od)
+{
+    return host_fn(od->rc->host)->held_bytes == SVAN_HELD_OVERHEAD + MTU;
+}
+
+/* By the estimate: the requester waits, its packet does so here. */
+static void a_long_wait_keeps_the_first_packet(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_FIRST, PSN_IN, pattern, MTU);
+    Od *od = *state;
+
+    fill_pattern();
+    map_page(od, 4, true);
+    pkt.va = PAGE(4) - MTU;
+    pkt.rkey = od->key;
+    pkt.dma_len = 2 * MTU;
+    rc_inject_run(od->rc, &pkt);
+    write_page(od, PSN_IN + 2, 4);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    assert_true(keeps_one_packet(od));
+    pkt.opcode = SVAN_OP_WRITE_LAST;    /* it was on its way */
+    pkt.psn = PSN_IN + 1;
+    rc_inject_run(od->rc, &pkt);
+    assert_true(keeps_one_packet(od));
+    fake_advance(od->rc->fake, 25000000);       /* past the bound */
+    assert_true(keeps_one_packet(od));
+    resolve(od);
+    /* nobody asked for it, but the requester waits for it */
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    RC_SENT_NOTHING(od->rc);
+    assert_memory_equal(page_mem(od, 4) - MTU, pattern, MTU);
+    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    pkt.ack_req = true;
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
+}
+
+/* The requester is back before the page is: its next packets are kept. */
+static void a_long_wait_that_is_longer_than_estimated(void **state)
+{
+    Od *od = *state;
+
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 9000000);
+    write_page(od, PSN_IN, 3);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    assert_true(keeps_one_packet(od));
+    fake_advance(od->rc->fake, 15000000);
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 3);
+    assert_false(keeps_one_packet(od));
+    fake_advance(od->rc->fake, 15000000);       /* its timeout counts anew */
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
+    RC_SENT_NOTHING(od->rc);
+    assert_int_equal(OD_STAT(od, rnr_nak_sent), 1);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 0);
+}
+
+/* Half of the buffer is for those who wait briefly. */
+static void long_waits_leave_room_to_short_ones(void **state)
+{
+    SvanFn *fn = host_fn(((Od *)*state)->rc->host);
+    Od *od = *state;
+
+    fn->held_bytes = fn->core->config.fault_buffer / 2 + 1;
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 9000000);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(OD_STAT(od, fault_held_bytes), 0);
+    assert_true(requested(od));
+    resolve(od);
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    RC_SENT_NOTHING(od->rc);            /* it comes back by itself */
+    unmap_page(od, 3, SVAN_FAULT_ZERO_FILL, 50000);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(OD_STAT(od, fault_held_bytes), MTU);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    fn->held_bytes = 0;
+}
+
 static void sources_can_be_switched_off(void **state)
 {
     struct svan_fault_policy policy;
@@ -717,6 +806,9 @@ int main(void)
         OD_TEST(a_page_that_never_comes_is_refused),
         OD_TEST(past_the_bound_an_rnr_nak_follows),
         OD_TEST(choosing_by_the_entry),
+        OD_TEST(a_long_wait_keeps_the_first_packet),
+        OD_TEST(a_long_wait_that_is_longer_than_estimated),
+        OD_TEST(long_waits_leave_room_to_short_ones),
         OD_TEST(sources_can_be_switched_off),
         OD_TEST(a_full_buffer_diverts_then_drops),
         OD_TEST(a_receive_buffer_that_is_absent),

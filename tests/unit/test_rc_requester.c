@@ -434,6 +434,25 @@ static void test_rnr_wait(void **state)
     }
 }
 
+/* The responder had kept it: what follows need not wait. */
+static void test_rnr_wait_ends_with_the_ack(void **state)
+{
+    Rc *rc = *state;
+
+    post_sends(rc, 2);
+    rc_skip_sent(rc);
+    rc_inject_ack(rc, SVAN_AETH_RNR_NAK | 31, PSN_OUT);
+    RC_SENT_NOTHING(rc);
+    rc_inject_ack(rc, ACKED, PSN_OUT);
+    RC_SQ_DONE(rc, 0, SUCCESS);
+    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT + 1);
+    /* the time that was given is over: nothing */
+    rc_inject_ack(rc, ACKED, PSN_OUT + 1);
+    RC_SQ_DONE(rc, 1, SUCCESS);
+    fake_advance(rc->fake, svan_rc_rnr_ns(31));
+    RC_SENT_NOTHING(rc);
+}
+
 static void test_rnr_exhausted(void **state)
 {
     Rc *rc = *state;
@@ -780,6 +799,7 @@ int main(void)
         RC_TEST(test_timeout_progress),
         cmocka_unit_test(test_no_timeout),
         cmocka_unit_test(test_rnr_wait),
+        RC_TEST(test_rnr_wait_ends_with_the_ack),
         RC_TEST(test_rnr_exhausted),
         cmocka_unit_test(test_rnr_for_ever),
         cmocka_unit_test(test_naks),
