@@ -48,6 +48,7 @@ static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
     req->send = req->acked;
     req->nxt = req->una;
     req->ack_asked = req->una;
+    req->touched = 0;
     req->progress++;
     svan_trace(qp->fn, SVAN_TRACE_RETRY, qp->qpn, req->una & SVAN_PSN_MASK,
                reason, left);

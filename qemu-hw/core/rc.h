@@ -97,7 +97,7 @@ typedef struct SvanRcRequester {
     SvanTimer ack_timer, rnr_timer;
     SvanRcCache out;            /* WQE at `send`, or the next to be taken */
     SvanRcCache in;             /* WQE at `acked`, for its response */
-    uint32_t touched;           /* octets of the next WQE's targets looked at */
+    uint32_t touched;           /* end of what was looked at of the targets at nxt */
     SvanFaultWait wait;         /* for a page to send from, or of a target */
     SvanFaultWait in_wait;      /* for a page of a response */
 } SvanRcRequester;

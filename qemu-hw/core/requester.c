@@ -50,6 +50,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
         svan_fault_leave(&req->wait);
         req->send = req->acked;
         req->nxt = req->una;
+        req->touched = 0;
     }
     if (req->una != old_una) {
         req->window_packets += req->una - old_una;
@@ -155,7 +156,6 @@ static SvanRcWqe *push_wqe(SvanQp *qp, const SvanWqe *wqe)
     req->end += kept->packets;
     req->next_index += wqe->num_bbs;
     req->tail++;
-    req->touched = 0;
     return kept;
 }
 
@@ -172,8 +172,8 @@ static SvanStep push_bad(SvanQp *qp, const SvanWqe *wqe, uint8_t status,
 }
 
 /*
- * The targets of a response must be ours before the request leaves; sources
- * are looked at as they are sent.
+ * The targets of a response must be ours before anything is sent; sources are
+ * looked at as they are sent.
  */
 static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
                               uint32_t *syndrome)
@@ -188,49 +188,6 @@ static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
         if (access.len &&
             svan_check_access(&access, syndrome) != SVAN_STEP_DONE) {
             return SVAN_STEP_ERROR;
-        }
-    }
-    return SVAN_STEP_DONE;
-}
-
-/* What is looked at before a request leaves; the rest may have to come twice. */
-#define MAX_TOUCHED     (1u << 20)
-#define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
-
-/*
- * Pages of the targets are made present before the request leaves, since a
- * response that finds none is dropped. DONE; AGAIN: in the next step; IDLE:
- * waits; MISS; ERROR.
- */
-static SvanStep touch_targets(SvanQp *qp, const SvanWqe *wqe,
-                              uint32_t *syndrome)
-{
-    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanGather gather = {
-        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
-        .access = SVAN_ACCESS_LOCAL_WRITE,
-    };
-    uint32_t limit = wqe->length < MAX_TOUCHED ? wqe->length : MAX_TOUCHED;
-    uint32_t end = req->touched + TOUCHED_A_STEP;
-    SvanMem runs[SVAN_MAX_PKT_RUNS];
-
-    while (req->touched < limit) {
-        uint32_t left = limit - req->touched, num_runs;
-        uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
-        SvanStep step = svan_gather(&gather, req->touched, len, runs,
-                                    &num_runs, syndrome);
-
-        if (step == SVAN_STEP_FAULT) {
-            svan_fault_wait(&req->wait, false);
-            qp->fn->stats.page_faults_requester++;
-            return SVAN_STEP_IDLE;
-        }
-        if (step != SVAN_STEP_DONE) {
-            return step;
-        }
-        req->touched += len;
-        if (req->touched >= end && req->touched < limit) {
-            return SVAN_STEP_AGAIN;
         }
     }
     return SVAN_STEP_DONE;
@@ -252,21 +209,13 @@ static SvanStep push_good(SvanQp *qp, const SvanWqe *wqe)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     uint32_t syndrome = SVAN_SYN_OPCODE;
-    SvanStep step;
 
     if (svan_rc_has_response(wqe->opcode)) {
         if (!qp->max_rd_atomic) {
             return push_bad(qp, wqe, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
         }
-        step = check_targets(qp, wqe, &syndrome);
-        if (step == SVAN_STEP_DONE) {
-            step = touch_targets(qp, wqe, &syndrome);
-        }
-        if (step == SVAN_STEP_ERROR) {
+        if (check_targets(qp, wqe, &syndrome) != SVAN_STEP_DONE) {
             return push_bad(qp, wqe, SVAN_CQE_LOC_PROT_ERR, syndrome);
-        }
-        if (step != SVAN_STEP_DONE) {
-            return step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
         }
         req->rd_atomics++;
     }
@@ -326,11 +275,6 @@ static SvanStep take(SvanQp *qp)
     }
     if (!may_begin(qp, wqe)) {
         return SVAN_STEP_IDLE;
-    }
-    if (req->wait.state == SVAN_WAIT_FAILED) {
-        svan_fault_leave(&req->wait);
-        qp->fn->stats.fault_fail++;
-        return push_bad(qp, wqe, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
     }
     return push_good(qp, wqe);
 }
@@ -467,6 +411,67 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
                        &pkt->num_runs, syndrome);
 }
 
+/* What is looked at before a request leaves; the rest may have to come twice. */
+#define MIN_TOUCHED     (1u << 20)
+#define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
+
+/* As much again as has come, so that a long READ is asked for a few times only. */
+static uint32_t touch_end(const SvanWqe *wqe, const Segment *seg)
+{
+    uint32_t ahead = seg->offset > MIN_TOUCHED ? seg->offset : MIN_TOUCHED;
+
+    return wqe->length - seg->offset > ahead ? seg->offset + ahead :
+                                               wqe->length;
+}
+
+/*
+ * Pages of the targets are made present before the request leaves, since a
+ * response that finds none is dropped. AGAIN: in the next step; FAULT; MISS;
+ * ERROR.
+ */
+static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
+                              uint32_t *syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    const SvanWqe *wqe = &req->out.wqe;
+    SvanGather gather = {
+        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+        .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
+    uint32_t end = touch_end(wqe, seg), stop;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+
+    if (req->touched < seg->offset) {
+        req->touched = seg->offset;
+    }
+    stop = req->touched + TOUCHED_A_STEP;
+    while (req->touched < end) {
+        uint32_t left = end - req->touched, num_runs;
+        uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
+        SvanStep step = svan_gather(&gather, req->touched, len, runs,
+                                    &num_runs, syndrome);
+
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        req->touched += len;
+        if (req->touched >= stop && req->touched < end) {
+            return SVAN_STEP_AGAIN;
+        }
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* All memory that the packet, or the response to it, is from or for. */
+static SvanStep reach_memory(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
+                             uint32_t *syndrome)
+{
+    if (svan_rc_has_response(((SvanRc *)qp->priv)->req.out.wqe.opcode)) {
+        return touch_targets(qp, seg, syndrome);
+    }
+    return gather_payload(qp, seg, pkt, syndrome);
+}
+
 /* The packet at nxt has left. */
 static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
                  bool asked)
@@ -474,6 +479,7 @@ static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
     svan_fault_forget(&req->wait);
+    req->touched = 0;
     if ((int32_t)(req->high - req->nxt) > 0) {
         qp->fn->stats.retransmits++;
     }
@@ -520,7 +526,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     }
     routed = svan_rc_packet(qp, &pkt, opcode, req->nxt);
     fill_request(qp, &seg, &pkt);
-    step = gather_payload(qp, &seg, &pkt, &syndrome);
+    step = reach_memory(qp, &seg, &pkt, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, syndrome);
         return SVAN_STEP_DONE;
@@ -536,7 +542,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     if (step == SVAN_STEP_DONE) {
         sent(qp, wqe, &seg, pkt.ack_req);
     }
-    return step;
+    return step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
 }
 
 static SvanStep send_next(SvanQp *qp, SvanRcBudget *budget)

@@ -10,7 +10,7 @@
 #include "rc_peer.h"
 
 #define PRQ_LOG         6
-#define PAGES           16u
+#define PAGES           300u        /* more than a mebibyte */
 #define KEY_VA          0x7f0000000000ull
 #define PAGE(n)         (KEY_VA + (n) * SVAN_PAGE_SIZE)
 

@@ -693,6 +693,56 @@ static void a_response_that_meets_an_absent_page(void **state)
     check_page(od, 7);
 }
 
+/* The responses from the one for `offset` on, to the end of a READ of `length`. */
+static void respond_to_read(Od *od, uint32_t offset, uint32_t end,
+                            uint32_t length)
+{
+    for (; offset < end; offset += MTU) {
+        bool first = !offset, last = offset + MTU == length;
+        SvanPkt pkt = rc_pkt(last ? SVAN_OP_READ_RESP_LAST :
+                             first ? SVAN_OP_READ_RESP_FIRST :
+                                     SVAN_OP_READ_RESP_MIDDLE,
+                             PSN_OUT + offset / MTU, pattern, MTU);
+
+        rc_inject_run(od->rc, &pkt);
+    }
+}
+
+/* What of a long READ lies behind the first mebibyte is asked for once more. */
+static void a_long_read_meets_absent_pages_once(void **state)
+{
+    Od *od = *state;
+    const uint32_t mib = 1u << 20, length = PAGES * SVAN_PAGE_SIZE;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(0), .length = length, .lkey = od->key, .remote = 0x1000,
+        .rkey = 1,
+    };
+
+    fill_pattern();
+    for (uint32_t i = 0; i < mib / SVAN_PAGE_SIZE; i++) {
+        map_page(od, i, true);
+    }
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    RC_SENT(od->rc, SVAN_OP_READ_REQUEST, PSN_OUT);
+    respond_to_read(od, 0, mib, length);
+    assert_false(requested(od));
+    respond_to_read(od, mib, length, length);
+    for (uint32_t i = mib / SVAN_PAGE_SIZE; i < PAGES; i++) {
+        RC_SENT_NOTHING(od->rc);
+        assert_true(requested(od));
+        assert_int_equal(le64toh(od->last.addr), PAGE(i));
+        resolve(od);
+    }
+    RC_SENT(od->rc, SVAN_OP_READ_REQUEST, PSN_OUT + mib / MTU);
+    assert_int_equal(od->rc->pkt.dma_len, length - mib);
+    respond_to_read(od, mib, length, length);
+    assert_false(requested(od));
+    RC_SQ_DONE(od->rc, 0, SUCCESS);
+    check_page(od, PAGES - 1);
+}
+
 /* However often it is gone when the response comes: the peer does answer. */
 static void a_response_without_its_page_gives_retries_back(void **state)
 {
@@ -819,6 +869,7 @@ int main(void)
         OD_TEST(a_source_that_is_absent_suspends_the_requester),
         OD_TEST(a_source_that_never_comes),
         OD_TEST(a_response_that_meets_an_absent_page),
+        OD_TEST(a_long_read_meets_absent_pages_once),
         OD_TEST(a_response_without_its_page_gives_retries_back),
         OD_TEST(an_acknowledged_packet_waits_for_no_page),
         OD_TEST(a_page_that_is_gone_again_counts),
