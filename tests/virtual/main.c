@@ -7,8 +7,8 @@
  *
  * In surroundings where memory for packets is ample, and in those where it is
  * scarce, the best of as many settings of each way is looked for on the mix of
- * workloads, with seeds of their own, and then runs with other seeds. What was
- * found where it is ample also runs in surroundings that it was not made for.
+ * workloads, with seeds of their own, and then runs with other seeds, and in
+ * surroundings that it was not made for.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -20,7 +20,9 @@
 #define SEEDS           5
 #define FIRST_SEED      101     /* those of the sweep begin at 1 */
 
-typedef enum Surroundings { AMPLE, SCARCE, FULL, SLOW, SCENARIOS } Surroundings;
+typedef enum Surroundings {
+    AMPLE, SCARCE, FULL, SLOW, SQUEEZED, SCENARIOS
+} Surroundings;
 
 static Scenario scenarios[SCENARIOS] = {
     [AMPLE]  = { .name = "ample", .fault_buffer = 4u << 20, .spares = 256,
@@ -35,6 +37,9 @@ static Scenario scenarios[SCENARIOS] = {
     [SLOW]   = { .name = "slow", .fault_buffer = 4u << 20, .spares = 256,
                  .resident_ppm = 600000, .disk_ppm = 15000,
                  .load_ppm = 900000 },
+    [SQUEEZED] = { .name = "squeezed", .fault_buffer = 256u << 10,
+                   .spares = 64, .resident_ppm = 600000, .disk_ppm = 15000,
+                   .load_ppm = 900000 },
 };
 
 /* AUTO without one of its sources, at last without any. */
@@ -175,6 +180,8 @@ int main(int argc, char **argv)
     find(&scenarios[SCARCE], &contest);
     compare_all(&scenarios[SCARCE], WORKLOAD_MIX, &contest);
     compare_blind(&scenarios[SCARCE], &contest);
+    compare_all(&scenarios[SQUEEZED], WORKLOAD_MIX, &contest);
+    compare_blind(&scenarios[SQUEEZED], &contest);
     find(&scenarios[AMPLE], &contest);
     for (uint32_t workload = 0; workload < WORKLOADS; workload++) {
         compare_all(&scenarios[AMPLE], workload, &contest);

@@ -20,7 +20,9 @@ BLIND = ("auto-no-entry", "auto-no-response", "auto-no-estimate")
 WORKLOADS = ("mix", "random", "stream", "send")
 FOUND = {"ample": "a fault buffer of 4 MiB and 256 spare pages",
          "scarce": "a fault buffer of 256 KiB and 64 spare pages"}
-OTHERS = {"full": "97 % load", "slow": "1.5 % of the pages on the disks"}
+OTHERS = {"squeezed": "memory scarce, 1.5 % of the pages on the disks",
+          "full": "memory ample, 97 % load",
+          "slow": "memory ample, 1.5 % of the pages on the disks"}
 CASES = ([("ample", workload) for workload in WORKLOADS] +
          [(scenario, "mix") for scenario in ("scarce",) + tuple(OTHERS)])
 SETTINGS = {
@@ -217,8 +219,9 @@ def sections(csv_path):
         parts += ["<h3>Workload %s, memory ample</h3>" % workload,
                   result_table(results, "ample", workload, MODES + LIMIT)]
     for scenario, title in OTHERS.items():
-        parts += ["<h3>The mix, memory ample, but %s; settings as above</h3>" % html.escape(title),
-                  result_table(results, scenario, "mix", MODES + LIMIT)]
+        configs = MODES + LIMIT + (BLIND if scenario == "squeezed" else ())
+        parts += ["<h3>The mix, %s; settings as above</h3>" % html.escape(title),
+                  result_table(results, scenario, "mix", configs)]
     return parts
 
 
