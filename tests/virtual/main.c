@@ -5,36 +5,42 @@
  *
  *   virtual_time [quick]
  *
- * Of each way the best of as many settings is looked for on the mix of
- * workloads, with seeds of their own, and then runs with other seeds: all
- * workloads in the surroundings that it was found in, the mix in others.
+ * In surroundings where memory for packets is ample, and in those where it is
+ * scarce, the best of as many settings of each way is looked for on the mix of
+ * workloads, with seeds of their own, and then runs with other seeds, and in
+ * surroundings that it was not made for.
  */
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
 #include "virtual.h"
 
 #define SWEEP_SEEDS     2
 #define SEEDS           5
 #define FIRST_SEED      101     /* those of the sweep begin at 1 */
 
-/* Surroundings; the first is the one that settings are found in. */
-static Scenario scenarios[] = {
-    { .name = "main", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
-      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 900000 },
-    { .name = "calm", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
-      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 600000 },
-    { .name = "full", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
-      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 970000 },
-    { .name = "small", .fault_buffer = 256u << 10, .spares = 64,
-      .resident_ppm = 600000, .disk_ppm = 5000, .load_ppm = 900000 },
-    { .name = "slow", .fault_buffer = 4u << 20, .spares = SVAN_MAX_SPARES,
-      .resident_ppm = 600000, .disk_ppm = 15000, .load_ppm = 900000 },
-};
+typedef enum Surroundings {
+    AMPLE, SCARCE, FULL, SLOW, SQUEEZED, SCENARIOS
+} Surroundings;
 
-#define SCENARIOS       (sizeof(scenarios) / sizeof(scenarios[0]))
+static Scenario scenarios[SCENARIOS] = {
+    [AMPLE]  = { .name = "ample", .fault_buffer = 4u << 20, .spares = 256,
+                 .resident_ppm = 600000, .disk_ppm = 5000,
+                 .load_ppm = 900000 },
+    [SCARCE] = { .name = "scarce", .fault_buffer = 256u << 10, .spares = 64,
+                 .resident_ppm = 600000, .disk_ppm = 5000,
+                 .load_ppm = 900000 },
+    [FULL]   = { .name = "full", .fault_buffer = 4u << 20, .spares = 256,
+                 .resident_ppm = 600000, .disk_ppm = 5000,
+                 .load_ppm = 970000 },
+    [SLOW]   = { .name = "slow", .fault_buffer = 4u << 20, .spares = 256,
+                 .resident_ppm = 600000, .disk_ppm = 15000,
+                 .load_ppm = 900000 },
+    [SQUEEZED] = { .name = "squeezed", .fault_buffer = 256u << 10,
+                   .spares = 64, .resident_ppm = 600000, .disk_ppm = 15000,
+                   .load_ppm = 900000 },
+};
 
 /* AUTO without one of its sources, at last without any. */
 static const struct {
@@ -54,7 +60,7 @@ static void prepare(void)
 {
     for (uint32_t i = 0; i < SCENARIOS; i++) {
         scenarios[i].warm_up = quick ? 2 * MS : 20 * MS;
-        scenarios[i].length = quick ? 3 * MS : 30 * MS;
+        scenarios[i].length = quick ? 3 * MS : 25 * MS;
     }
     /* what one run gives back the next takes */
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -73,11 +79,11 @@ static void progress(const char *phase, const Run *run, const Result *result)
 /* ---- the sweep ---- */
 
 /* Goodput by the 99th percentile of completion times, over all seeds. */
-static double score(const Config *config)
+static double score(const Scenario *scenario, const Config *config)
 {
     static Result all, result;
     Run run = {
-        .scenario = &scenarios[0], .config = config, .workload = WORKLOAD_MIX,
+        .scenario = scenario, .config = config, .workload = WORKLOAD_MIX,
     };
 
     memset(&all, 0, sizeof(all));
@@ -91,21 +97,21 @@ static double score(const Config *config)
     return result_gbps(&all) / result_quantile(&all, 0.99);
 }
 
-static Config best_of(Family family)
+static Config best_of(const Scenario *scenario, Family family)
 {
     Config best = grid_config(family, 0);
     double best_score = 0;
 
     for (uint32_t i = 0; i < (quick ? 1 : GRID_SIZE); i++) {
         Config config = grid_config(family, i);
-        double this_score = score(&config);
+        double this_score = score(scenario, &config);
 
         if (this_score > best_score) {
             best_score = this_score;
             best = config;
         }
     }
-    report_policy(stdout, family_names[family], &best);
+    report_policy(stdout, scenario, family_names[family], &best);
     snprintf(best.name, sizeof(best.name), "%s", family_names[family]);
     return best;
 }
@@ -128,43 +134,60 @@ static void compare(const Scenario *scenario, uint32_t workload,
     }
 }
 
-static void compare_all(const Config *configs, uint32_t count)
+/* Those of a sweep, AUTO without its sources, and what no device can do. */
+typedef struct Contest {
+    Config found[FAMILIES], blind[BLIND], unlimited;
+} Contest;
+
+static void find(const Scenario *scenario, Contest *contest)
 {
-    const Config unlimited = grid_unlimited();
-
-    for (uint32_t workload = 0; workload < WORKLOADS; workload++) {
-        uint32_t n = workload == WORKLOAD_MIX ? count : FAMILIES;
-
-        for (uint32_t i = 0; i < n; i++) {
-            compare(&scenarios[0], workload, &configs[i]);
-        }
-        compare(&scenarios[0], workload, &unlimited);
+    for (uint32_t i = 0; i < FAMILIES; i++) {
+        contest->found[i] = best_of(scenario, i);
     }
-    for (uint32_t s = 1; s < SCENARIOS; s++) {
-        for (uint32_t i = 0; i < FAMILIES; i++) {
-            compare(&scenarios[s], WORKLOAD_MIX, &configs[i]);
-        }
-        compare(&scenarios[s], WORKLOAD_MIX, &unlimited);
+    for (uint32_t i = 0; i < BLIND; i++) {
+        Config *config = &contest->blind[i];
+
+        *config = contest->found[FAMILY_AUTO];
+        config->policy.sources &= ~blind[i].without;
+        snprintf(config->name, sizeof(config->name), "%s", blind[i].name);
+    }
+    contest->unlimited = grid_unlimited();
+}
+
+static void compare_all(const Scenario *scenario, uint32_t workload,
+                        const Contest *contest)
+{
+    for (uint32_t i = 0; i < FAMILIES; i++) {
+        compare(scenario, workload, &contest->found[i]);
+    }
+    compare(scenario, workload, &contest->unlimited);
+}
+
+static void compare_blind(const Scenario *scenario, const Contest *contest)
+{
+    for (uint32_t i = 0; i < BLIND; i++) {
+        compare(scenario, WORKLOAD_MIX, &contest->blind[i]);
     }
 }
 
 int main(int argc, char **argv)
 {
-    Config configs[FAMILIES + BLIND];
+    static Contest contest;
 
     quick = argc > 1 && !strcmp(argv[1], "quick");
     prepare();
     report_head(stdout);
-    for (uint32_t i = 0; i < FAMILIES; i++) {
-        configs[i] = best_of(i);
+    find(&scenarios[SCARCE], &contest);
+    compare_all(&scenarios[SCARCE], WORKLOAD_MIX, &contest);
+    compare_blind(&scenarios[SCARCE], &contest);
+    compare_all(&scenarios[SQUEEZED], WORKLOAD_MIX, &contest);
+    compare_blind(&scenarios[SQUEEZED], &contest);
+    find(&scenarios[AMPLE], &contest);
+    for (uint32_t workload = 0; workload < WORKLOADS; workload++) {
+        compare_all(&scenarios[AMPLE], workload, &contest);
     }
-    for (uint32_t i = 0; i < BLIND; i++) {
-        Config *config = &configs[FAMILIES + i];
-
-        *config = configs[FAMILY_AUTO];
-        config->policy.sources &= ~blind[i].without;
-        snprintf(config->name, sizeof(config->name), "%s", blind[i].name);
-    }
-    compare_all(configs, FAMILIES + BLIND);
+    compare_blind(&scenarios[AMPLE], &contest);
+    compare_all(&scenarios[FULL], WORKLOAD_MIX, &contest);
+    compare_all(&scenarios[SLOW], WORKLOAD_MIX, &contest);
     return 0;
 }

@@ -55,7 +55,8 @@ void report_head(FILE *out)
 }
 
 /* What the sweep has found; the setting's name is in the column what. */
-void report_policy(FILE *out, const char *family, const Config *config)
+void report_policy(FILE *out, const Scenario *scenario, const char *family,
+                   const Config *config)
 {
     const struct svan_fault_policy *policy = &config->policy;
     const struct {
@@ -72,8 +73,8 @@ void report_policy(FILE *out, const char *family, const Config *config)
     };
 
     for (uint32_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        fprintf(out, "found,,mix,%s,,%s,%s,%u\n", family, config->name,
-                fields[i].name, fields[i].value);
+        fprintf(out, "found,%s,mix,%s,,%s,%s,%u\n", scenario->name, family,
+                config->name, fields[i].name, fields[i].value);
     }
 }
 

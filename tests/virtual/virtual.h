@@ -183,7 +183,8 @@ Config grid_unlimited(void);
 void report_head(FILE *out);
 void report_run(FILE *out, const char *phase, const Run *run,
                 const Result *result);
-void report_policy(FILE *out, const char *family, const Config *config);
+void report_policy(FILE *out, const Scenario *scenario, const char *family,
+                   const Config *config);
 /* Operations, bytes and time of several runs; no counters. */
 void result_add(Result *result, const Result *from);
 uint64_t result_quantile(const Result *result, double q);

@@ -18,13 +18,13 @@ MODES = FIXED + ("auto",)
 LIMIT = ("unlimited",)
 BLIND = ("auto-no-entry", "auto-no-response", "auto-no-estimate")
 WORKLOADS = ("mix", "random", "stream", "send")
-SCENARIOS = {
-    "main": "the settings were found in these",
-    "calm": "60 % load",
-    "full": "97 % load",
-    "small": "a fault buffer of 256 KiB, 64 spare pages",
-    "slow": "1.5 % of the pages on the disks",
-}
+FOUND = {"ample": "a fault buffer of 4 MiB and 256 spare pages",
+         "scarce": "a fault buffer of 256 KiB and 64 spare pages"}
+OTHERS = {"squeezed": "memory scarce, 1.5 % of the pages on the disks",
+          "full": "memory ample, 97 % load",
+          "slow": "memory ample, 1.5 % of the pages on the disks"}
+CASES = ([("ample", workload) for workload in WORKLOADS] +
+         [(scenario, "mix") for scenario in ("scarce",) + tuple(OTHERS)])
 SETTINGS = {
     "hold": ("hold_bytes", "bound_us"),
     "rnr": ("unknown_us", "hold_bytes"),
@@ -49,10 +49,11 @@ or in the page cache (3 and 4 us), in zram (25 us), on NVMe (90 us) or on slow s
 driver's estimator, which learns as it goes. Workloads: WRITEs of 4 KiB anywhere (four at a time
 for a queue pair), WRITEs of 256 KiB to 1 MiB (one), SENDs of 4 KiB to on-demand receive buffers
 (four), and a third of the queue pairs each. A completion is followed by a think time: without
-faults the link would be loaded by 90 %. All modes have the same fault buffer of 4 MiB and 256 spare
-pages; 0.5 % of the pages are on the disks. A mode that is fixed uses no estimate. <i>unlimited</i> is
-no device: it holds whatever meets an absent page, in any amount. Process keys are not part of this.
-Settings were looked for with other seeds than those shown.</p>"""
+faults the link would be loaded by 90 %. 0.5 % of the pages are on the disks.
+Memory for packets that wait is <i>ample</i> (a fault buffer of 4 MiB, 256 spare pages) or
+<i>scarce</i> (256 KiB, 64), the same for all. A mode that is fixed uses no estimate.
+<i>unlimited</i> is no device: it holds whatever meets an absent page, in any amount. Process keys
+are not part of this. Settings were looked for with other seeds than those shown.</p>"""
 
 
 class Results:
@@ -67,7 +68,7 @@ class Results:
 
     def _add(self, row):
         if row["phase"] == "found":
-            self.found[row["config"]][row["key"]] = row["value"]
+            self.found[(row["scenario"], row["config"])][row["key"]] = row["value"]
         if row["phase"] == "run":
             at = (row["scenario"], row["workload"], row["config"], row["what"], row["key"])
             self.values[at][row["seed"]] = float(row["value"])
@@ -102,13 +103,16 @@ def spread(values, digits):
 
 
 def settings_table(results):
-    """What the sweep has found."""
+    """What the sweeps have found."""
     rows = []
     for mode in MODES:
-        found = results.found[mode]
-        rows.append([mode, ", ".join("%s %s" % (key, found.get(key, "-"))
-                                     for key in SETTINGS[mode])])
-    return plot.table(("mode", "best of 16 settings, by goodput / p99 of the mix"), rows)
+        rows.append([mode])
+        for scenario in FOUND:
+            found = results.found[(scenario, mode)]
+            rows[-1].append(", ".join("%s %s" % (key, found.get(key, "-"))
+                                      for key in SETTINGS[mode]))
+    return plot.table(["best of 16 settings, by goodput / p99 of the mix"] +
+                      ["memory %s" % scenario for scenario in FOUND], rows)
 
 
 def result_row(results, scenario, workload, config):
@@ -137,12 +141,13 @@ def result_table(results, scenario, workload, configs):
     return plot.table(HEAD, [result_row(results, scenario, workload, c) for c in configs])
 
 
-def tails(results, workload, what, caption):
-    """Complementary distribution of completion times."""
+def tails(results, scenario, caption):
+    """Complementary distribution of completion times of the mix."""
     series = {}
     for config in MODES + LIMIT:
-        keys = [k for k in results.keys("main", workload, config, what) if float(k) < 1]
-        points = [(results.get("main", workload, config, what, k), 1 - float(k)) for k in keys]
+        at = (scenario, "mix", config, "us")
+        keys = [k for k in results.keys(*at) if float(k) < 1]
+        points = [(results.get(*at, k), 1 - float(k)) for k in keys]
         series[config] = [p for p in points if p[0] > 0]
     commands = """set logscale xy
 set xlabel 'completion time, us'
@@ -152,24 +157,25 @@ set key bottom left"""
     return plot.figure(plot.svg(commands, series), caption)
 
 
-def goodput_in_time(results):
+def goodput_in_time(results, scenario):
     """How evenly the mix goes on."""
     series = {}
     for config in MODES:
-        at = ("main", "mix", config, "gbps")
+        at = (scenario, "mix", config, "gbps")
         series[config] = [(float(k), results.get(*at, k)) for k in results.keys(*at)]
     commands = """set xlabel 'time, ms'
 set ylabel 'goodput, Gbit/s'
 set yrange [0:*]
 set key bottom right"""
-    return plot.figure(plot.svg(commands, series), "Goodput of the mix over time, mean of the seeds")
+    caption = "Goodput of the mix over time, mean of the seeds, memory %s" % scenario
+    return plot.figure(plot.svg(commands, series), caption)
 
 
-def counter_table(results):
+def counter_table(results, scenario):
     """What was done, for the mix."""
     rows = []
     for config in MODES + LIMIT + BLIND:
-        rows.append([config] + [number(results.get("main", "mix", config, "count", key) / scale)
+        rows.append([config] + [number(results.get(scenario, "mix", config, "count", key) / scale)
                                 for key, _, scale in COUNTERS])
     return plot.table(["mode"] + [title for _, title, _ in COUNTERS], rows)
 
@@ -189,28 +195,33 @@ def verdict(results, scenario, workload):
 
 def verdict_table(results):
     """Every comparison that was made."""
-    cases = [("main", w) for w in WORKLOADS] + [(s, "mix") for s in SCENARIOS if s != "main"]
     return plot.table(("surroundings", "workload", "goodput of auto / best fixed",
                        "p99 of auto / best fixed"),
-                      [verdict(results, *case) for case in cases])
+                      [verdict(results, *case) for case in CASES])
+
+
+def mix_sections(results, scenario):
+    """All about the mix where the settings were found."""
+    return ["<h3>The mix, memory %s: %s</h3>" % (scenario, html.escape(FOUND[scenario])),
+            result_table(results, scenario, "mix", MODES + LIMIT + BLIND),
+            tails(results, scenario, "Completion times, mean of the seeds"),
+            goodput_in_time(results, scenario), counter_table(results, scenario)]
 
 
 def sections(csv_path):
     """Strings of HTML for the page of the experiment."""
     results = Results(csv_path)
     parts = ["<h2>4,096 queue pairs in virtual time</h2>", SETUP, settings_table(results),
-             "<h3>AUTO against the best fixed mode</h3>", verdict_table(results),
-             tails(results, "mix", "us", "Completion times of the mix, mean of the seeds"),
-             goodput_in_time(results)]
-    for workload in WORKLOADS:
-        configs = MODES + LIMIT + (BLIND if workload == "mix" else ())
-        parts += ["<h3>Workload %s</h3>" % workload,
-                  result_table(results, "main", workload, configs)]
-    parts += ["<h3>What the modes did with the mix</h3>", counter_table(results)]
-    for scenario, title in SCENARIOS.items():
-        if scenario != "main":
-            parts += ["<h3>The mix, other surroundings: %s</h3>" % html.escape(title),
-                      result_table(results, scenario, "mix", MODES + LIMIT)]
+             "<h3>AUTO against the best fixed mode</h3>", verdict_table(results)]
+    for scenario in FOUND:
+        parts += mix_sections(results, scenario)
+    for workload in WORKLOADS[1:]:
+        parts += ["<h3>Workload %s, memory ample</h3>" % workload,
+                  result_table(results, "ample", workload, MODES + LIMIT)]
+    for scenario, title in OTHERS.items():
+        configs = MODES + LIMIT + (BLIND if scenario == "squeezed" else ())
+        parts += ["<h3>The mix, %s; settings as above</h3>" % html.escape(title),
+                  result_table(results, scenario, "mix", configs)]
     return parts
 
 
