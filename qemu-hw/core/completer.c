@@ -203,7 +203,10 @@ static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
     switch (pkt->syndrome & SVAN_AETH_VALUE_MASK) {
     case SVAN_NAK_PSN_SEQ:
         qp->fn->stats.packet_seq_err++;
-        retry(qp, SVAN_RC_RETRY_NAK);
+        /* who was told to wait is called before the time; that is no retry */
+        if (!svan_rc_end_rnr_wait(qp)) {
+            retry(qp, SVAN_RC_RETRY_NAK);
+        }
         break;
     case SVAN_NAK_INVALID_REQUEST:
         qp->fn->stats.req_remote_invalid_request++;

@@ -270,6 +270,8 @@ SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
 void svan_rc_fail(SvanQp *qp, uint32_t pos, uint8_t status, uint32_t syndrome);
 /* Everything before `limit` is acknowledged, as far as that can be told. */
 void svan_rc_advance(SvanQp *qp, uint32_t limit);
+/* It may send at once. false: it was not waiting after an RNR NAK. */
+bool svan_rc_end_rnr_wait(SvanQp *qp);
 /* The response packet at una, a READ's or an atomic's, has been placed. */
 void svan_rc_responded(SvanQp *qp);
 

@@ -171,9 +171,14 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
     return step;
 }
 
+static bool by_estimate(const SvanQp *qp)
+{
+    return qp->policy.mode == SVAN_FAULT_MODE_AUTO;
+}
+
 /*
- * With AUTO a packet behind an RNR NAK waits long: only as long as half of the
- * fault buffer is left to those who wait briefly.
+ * With AUTO a packet behind an RNR NAK waits long: in the fault buffer only as
+ * long as half of that is left to those who wait briefly.
  */
 static bool may_wait_long(const SvanQp *qp)
 {
@@ -186,19 +191,19 @@ static bool may_wait_long(const SvanQp *qp)
  */
 static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
 {
+    bool crowded = mode == SVAN_FAULT_MODE_RNR && by_estimate(qp) &&
+                   !may_wait_long(qp);
     SvanHeld *held;
     SvanStep step;
 
-    if (mode == SVAN_FAULT_MODE_RNR &&
-        qp->policy.mode == SVAN_FAULT_MODE_AUTO) {
-        return may_wait_long(qp) ? keep_in_buffer(qp, pkt) : SVAN_STEP_IDLE;
-    }
-    if (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len) {
+    if (!crowded && (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len)) {
         step = keep_in_buffer(qp, pkt);
-        if (step != SVAN_STEP_IDLE ||
-            qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+        if (step != SVAN_STEP_IDLE || !by_estimate(qp)) {
             return step;
         }
+    }
+    if (!pkt->payload_len) {
+        return SVAN_STEP_IDLE;
     }
     step = keep_in_spare(qp, pkt, &held);
     if (step == SVAN_STEP_DONE) {
@@ -252,34 +257,54 @@ static uint8_t covering_code(const SvanQp *qp, uint64_t ns)
     return svan_rc_rnr_ns(code) < ns ? 0 : code;        /* 0: the longest */
 }
 
-/*
- * The packet that met the page stays, with AUTO, and nothing behind it: when it
- * is executed its ACK calls the requester back before the time is over.
- */
-static void release_but_first(SvanQp *qp)
+/* Of what is kept, all but the packet that met the page. */
+static void release_behind_first(SvanQp *qp)
 {
     SvanRcFault *fault = fault_of(qp);
     SvanHeld *first = fault->held;
 
-    if (!first || first->spare != SVAN_NONE || !may_wait_long(qp) ||
-        qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
-        release(qp);
-        return;
-    }
     fault->held = first->next;
     release(qp);
     first->next = NULL;
     fault->held = first;
     fault->held_tail = &first->next;
-    fault->held_bytes = first->len;
     fault->held_end = (first->psn + first->psns) & SVAN_PSN_MASK;
+    if (first->spare == SVAN_NONE) {
+        fault->held_bytes = first->len;
+    } else {
+        fault->spare = first->spare;
+        fault->spares = 1;
+    }
+}
+
+/*
+ * The packet that met the page stays, with AUTO, and nothing behind it: when it
+ * is executed its ACK calls the requester back before the time is over. MISS or
+ * DONE.
+ */
+static SvanStep keep_first(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+    SvanStep step;
+
+    if (!fault->held) {
+        return SVAN_STEP_DONE;
+    }
+    release_behind_first(qp);
+    if (fault->held->spare != SVAN_NONE || may_wait_long(qp)) {
+        return SVAN_STEP_DONE;
+    }
+    step = move_to_spares(qp);
+    if (step == SVAN_STEP_DONE && fault->held->spare == SVAN_NONE) {
+        release(qp);
+    }
+    return step;
 }
 
 static void send_rnr(SvanQp *qp, uint64_t ns)
 {
     SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | covering_code(qp, ns) };
 
-    release_but_first(qp);
     fault_of(qp)->nak_spent = true;
     fault_of(qp)->awaited = true;
     fault_of(qp)->dropped = false;
@@ -297,9 +322,13 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 
     if (mode == SVAN_FAULT_MODE_DIVERT) {
         step = move_to_spares(qp);
-        if (step != SVAN_STEP_DONE) {
-            return step;
-        }
+    } else if (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp)) {
+        step = keep_first(qp);
+    } else if (mode == SVAN_FAULT_MODE_RNR) {
+        release(qp);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
     }
     fault->mode = mode;
     trace_mode(qp, mode, ns);
@@ -344,8 +373,8 @@ static bool keeps_packets(uint8_t mode)
 /* RNR keeps what comes back, and with AUTO the first as well. */
 static bool keeps_first(const SvanQp *qp, uint8_t mode)
 {
-    return keeps_packets(mode) || (mode == SVAN_FAULT_MODE_RNR &&
-                                   qp->policy.mode == SVAN_FAULT_MODE_AUTO);
+    return keeps_packets(mode) ||
+           (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp));
 }
 
 static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
@@ -400,7 +429,9 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
         if (step == SVAN_STEP_MISS) {
             return step;
         }
-        if (step == SVAN_STEP_IDLE && mode != SVAN_FAULT_MODE_RNR) {
+        if (mode == SVAN_FAULT_MODE_RNR) {
+            /* whether its packet is kept or not */
+        } else if (step == SVAN_STEP_IDLE) {
             mode = without_room(qp, again ? choose(qp, &estimate) : mode);
         } else if (fault->spare != SVAN_NONE) {
             mode = SVAN_FAULT_MODE_DIVERT;
@@ -491,14 +522,18 @@ void svan_rc_call_back(SvanQp *qp)
     svan_rc_record_nak(qp, &nak);
 }
 
-/* Everything kept is executed: ask for what is missing, if no NAK is owed. */
+/*
+ * Everything kept is executed: ask for what is missing, if no NAK is owed. With
+ * AUTO that ends the wait of an RNR NAK, too, if nothing was executed that does.
+ */
 static void resume(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
+    bool waits = fault->awaited && by_estimate(qp) && may_call_back(fault);
 
     fault_ends(qp, SVAN_WAIT_OVER);
-    if (fault->dropped && !resp->dead && !resp->nak.pending) {
+    if ((fault->dropped || waits) && !resp->dead && !resp->nak.pending) {
         svan_rc_call_back(qp);
     }
 }
@@ -556,6 +591,7 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
     }
     /* the requester waits for the end of its RNR time, or for this */
     resp->ack_due |= fault->awaited && !resp->num_owed;
+    fault->awaited = false;
     forget_held(qp);
     return SVAN_STEP_DONE;
 }

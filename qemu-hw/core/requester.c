@@ -25,19 +25,18 @@ void svan_rc_fail(SvanQp *qp, uint32_t pos, uint8_t status, uint32_t syndrome)
     svan_qp_schedule(qp);
 }
 
-/*
- * What it waits to send again has been executed after all: the responder had kept
- * it. Nothing else can be acknowledged meanwhile.
- */
-static void end_rnr_wait(SvanQp *qp)
+bool svan_rc_end_rnr_wait(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    if (req->state == SVAN_RC_REQ_RNR_WAIT) {
-        svan_timer_cancel(qp->fn->core, &req->rnr_timer);
-        req->rnr_fired = false;
-        req->state = SVAN_RC_REQ_SEND;
+    if (req->state != SVAN_RC_REQ_RNR_WAIT) {
+        return false;
     }
+    svan_timer_cancel(qp->fn->core, &req->rnr_timer);
+    req->rnr_fired = false;
+    req->state = SVAN_RC_REQ_SEND;
+    svan_qp_schedule(qp);
+    return true;
 }
 
 /* una may have moved: sending never stays behind it, and it ends a retry. */
@@ -58,7 +57,8 @@ static void moved(SvanQp *qp, uint32_t old_una)
             req->window_packets = SVAN_RC_MAX_UNACKED;
         }
         req->progress++;
-        end_rnr_wait(qp);
+        /* nothing else than what it waits for can be acknowledged meanwhile */
+        svan_rc_end_rnr_wait(qp);
         req->implied = false;
         req->retries = qp->retry_cnt;
         req->rnr_retries = qp->rnr_retry;

@@ -442,28 +442,86 @@ static void a_long_wait_that_is_longer_than_estimated(void **state)
     assert_int_equal(OD_STAT(od, fault_dropped_packets), 0);
 }
 
-/* Half of the buffer is for those who wait briefly. */
+/* More of the buffer is taken than those who wait long may take. */
+static void crowd(Od *od)
+{
+    SvanFn *fn = host_fn(od->rc->host);
+
+    fn->held_bytes = fn->core->config.fault_buffer / 2 + 1;
+}
+
+/* Half of the buffer is for those who wait briefly; the others take spare pages. */
 static void long_waits_leave_room_to_short_ones(void **state)
 {
     SvanFn *fn = host_fn(((Od *)*state)->rc->host);
     Od *od = *state;
 
-    fn->held_bytes = fn->core->config.fault_buffer / 2 + 1;
+    crowd(od);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 9000000);
     write_page(od, PSN_IN, 3);
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
     assert_int_equal(OD_STAT(od, fault_held_bytes), 0);
+    assert_int_equal(OD_STAT(od, fault_diverted_bytes), MTU);
     assert_true(requested(od));
-    resolve(od);
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
-    RC_SENT_NOTHING(od->rc);            /* it comes back by itself */
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_false(svan_spares_in_use(fn));
     unmap_page(od, 3, SVAN_FAULT_ZERO_FILL, 50000);
-    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 3);
     assert_int_equal(OD_STAT(od, fault_held_bytes), MTU);
     assert_true(requested(od));
     resolve(od);
-    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
     fn->held_bytes = 0;
+}
+
+/* It was held while nothing was known. */
+static void a_long_wait_moves_to_a_spare_page(void **state)
+{
+    SvanFn *fn = host_fn(((Od *)*state)->rc->host);
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    write_page(od, PSN_IN + 1, 3);
+    assert_int_equal(OD_STAT(od, fault_held_bytes), 2 * MTU);
+    assert_true(requested(od));
+    fn->held_bytes += fn->core->config.fault_buffer;
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
+    fn->held_bytes -= fn->core->config.fault_buffer;
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    assert_int_equal(fn->held_bytes, 0);
+    assert_int_equal(OD_STAT(od, fault_diverted_bytes), MTU);
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_false(svan_spares_in_use(fn));
+    check_page(od, 3);
+}
+
+/* Nothing could be kept: the NAK ends the wait when the page is there. */
+static void a_long_wait_without_room_is_called_back(void **state)
+{
+    struct svan_fault_policy policy;
+    Od *od = *state;
+
+    svan_policy_default(&policy);
+    policy.divert_pages = 0;
+    set_policy(od, &policy);
+    crowd(od);
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 9000000);
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    RC_SENT_NOTHING(od->rc);
+    host_fn(od->rc->host)->held_bytes = 0;
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    check_page(od, 3);
 }
 
 static void sources_can_be_switched_off(void **state)
@@ -859,6 +917,8 @@ int main(void)
         OD_TEST(a_long_wait_keeps_the_first_packet),
         OD_TEST(a_long_wait_that_is_longer_than_estimated),
         OD_TEST(long_waits_leave_room_to_short_ones),
+        OD_TEST(a_long_wait_moves_to_a_spare_page),
+        OD_TEST(a_long_wait_without_room_is_called_back),
         OD_TEST(sources_can_be_switched_off),
         OD_TEST(a_full_buffer_diverts_then_drops),
         OD_TEST(a_receive_buffer_that_is_absent),
