@@ -9,6 +9,7 @@ import statistics
 import sys
 
 import plot
+import virtual
 
 FIXED = ("hold", "rnr", "divert", "drop")
 MODES = ("hold", "rnr", "divert", "drop", "fail")
@@ -256,6 +257,7 @@ def main():
     """Write DIR/report.html."""
     out = sys.argv[1]
     parts = guest_parts(os.path.join(out, "results.csv"))
+    parts += virtual.sections(os.path.join(out, "virtual.csv"))
     with open(os.path.join(out, "report.html"), "w", encoding="utf-8") as file:
         file.write(plot.page("Faults: fixed modes, and modes chosen by estimate", parts))
 
