@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The requester: it keeps every lane busy and notes how long each transfer takes. */
+/*
+ * The requester: it notes how long each transfer takes. Streams follow one on the
+ * other; short transfers are due at times of their own, whatever became of those
+ * before, and take from then on: a policy that delays them is not asked less often.
+ */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -24,6 +29,8 @@ struct load_lane {
 	struct ep ep;
 	struct rng rng;
 	uint64_t next;			/* of a stream */
+	uint64_t interval_ns;		/* of what is due, 0: follows the last */
+	uint64_t due_ns;
 	uint64_t started[MAX_OUT];
 	unsigned int posted, done;
 	bool failed;
@@ -44,6 +51,17 @@ struct load {
 
 /* ---- lanes ---- */
 
+/* Of memory that is swapped, as often as the disk can bear. */
+static uint64_t interval_of(const struct options *options,
+			    const struct lane_info *info)
+{
+	if (info->traffic == STREAM && info->memory == SWAP)
+		return 1000000000;
+	if (info->traffic == STREAM)
+		return options->paced ? 6000000 : 0;
+	return info->memory == SWAP ? 20000000 : 4000000;
+}
+
 static int lane_take(struct load *load, int sock, const struct conn *conn,
 		     const struct lane_info *info)
 {
@@ -58,6 +76,7 @@ static int lane_take(struct load *load, int sock, const struct conn *conn,
 	if (ret)
 		return ret;
 	lane->rng.state = load->options->seed * 104729 + load->count;
+	lane->interval_ns = interval_of(load->options, info);
 	load->count++;
 	mine = lane->info;
 	mine.gid = load->node.gid;
@@ -105,7 +124,7 @@ static uint64_t lane_address(struct load_lane *lane)
 	return lane->info.addr + at;
 }
 
-static int lane_post(struct load *load, struct load_lane *lane)
+static int lane_post(struct load *load, struct load_lane *lane, uint64_t start)
 {
 	struct ibv_sge sge = area_sge(&load->out, 0,
 				      transfer_size(lane->info.traffic));
@@ -122,8 +141,42 @@ static int lane_post(struct load *load, struct load_lane *lane)
 		wr.wr.rdma.remote_addr = lane_address(lane);
 		wr.wr.rdma.rkey = lane->info.rkey;
 	}
-	lane->started[lane->posted++ % MAX_OUT] = now_ns();
+	lane->started[lane->posted++ % MAX_OUT] = start;
 	return ep_post_send(&lane->ep, &wr);
+}
+
+/* The next is due after half to one and a half of the interval. */
+static void lane_schedule(struct load_lane *lane)
+{
+	lane->due_ns += lane->interval_ns / 2 +
+			rng_below(&lane->rng, lane->interval_ns);
+}
+
+static bool lane_has_room(const struct load_lane *lane)
+{
+	return !lane->failed && lane->posted - lane->done <
+				transfers_at_once(lane->info.traffic);
+}
+
+/* Whatever may be posted; when to look again, if nothing completes. */
+static uint64_t post_all(struct load *load)
+{
+	uint64_t now = now_ns(), next = now + 10000000;
+	struct load_lane *lane;
+	unsigned int i;
+
+	for (i = 0; i < load->count; i++) {
+		lane = &load->lanes[i];
+		while (lane_has_room(lane) && !lane->interval_ns)
+			lane_post(load, lane, now);
+		while (lane_has_room(lane) && lane->due_ns <= now) {
+			lane_post(load, lane, lane->due_ns);
+			lane_schedule(lane);
+		}
+		if (lane_has_room(lane) && lane->due_ns < next)
+			next = lane->due_ns;
+	}
+	return next;
 }
 
 static void take_completion(struct load *load, const struct ibv_wc *wc)
@@ -144,8 +197,6 @@ static void take_completion(struct load *load, const struct ibv_wc *wc)
 			.end_ns = now, .us = (now - start) / 1000,
 			.lane = wc->wr_id,
 		};
-	if (now < load->to_ns)
-		lane_post(load, lane);
 }
 
 static void poll_all(struct load *load)
@@ -158,7 +209,16 @@ static void poll_all(struct load *load)
 			take_completion(load, &wc[i]);
 }
 
-/* What is still under way at the end has taken that long at least. */
+static void take_late(struct load *load, unsigned int lane, uint64_t start)
+{
+	if (load->taken < MAX_SAMPLES)
+		load->samples[load->taken++] = (struct sample) {
+			.end_ns = load->to_ns, .lane = lane,
+			.us = (load->to_ns - start) / 1000,
+		};
+}
+
+/* What is not complete at the end has taken that long at least. */
 static void take_rest(struct load *load)
 {
 	struct load_lane *lane;
@@ -167,34 +227,46 @@ static void take_rest(struct load *load)
 	for (i = 0; i < load->count; i++) {
 		lane = &load->lanes[i];
 		for (; lane->done != lane->posted; lane->done++)
-			if (load->taken < MAX_SAMPLES && !lane->failed)
-				load->samples[load->taken++] = (struct sample) {
-					.end_ns = load->to_ns, .lane = i,
-					.us = (load->to_ns - lane->started
-					       [lane->done % MAX_OUT]) / 1000,
-				};
+			if (lane->started[lane->done % MAX_OUT] < load->to_ns)
+				take_late(load, i, lane->started[lane->done %
+								 MAX_OUT]);
+		while (lane->interval_ns && lane->due_ns < load->to_ns) {
+			take_late(load, i, lane->due_ns);
+			lane_schedule(lane);
+		}
+	}
+}
+
+static void wait_until(struct load *load, uint64_t next)
+{
+	struct pollfd fd = { .fd = load->channel->fd, .events = POLLIN };
+	uint64_t now = now_ns(), ns = next > now ? next - now : 0;
+	struct timespec limit = { .tv_nsec = ns };
+	struct ibv_cq *cq;
+	void *context;
+
+	if (ppoll(&fd, 1, &limit, NULL) == 1 &&
+	    !ibv_get_cq_event(load->channel, &cq, &context)) {
+		ibv_ack_cq_events(cq, 1);
+		ibv_req_notify_cq(cq, 0);
 	}
 }
 
 static void run(struct load *load)
 {
-	struct pollfd fd = { .fd = load->channel->fd, .events = POLLIN };
-	struct ibv_cq *cq;
-	unsigned int i, n;
-	void *context;
+	uint64_t now = now_ns();
+	unsigned int i;
 
-	load->from_ns = now_ns() + load->options->warm_ms * 1000000ull;
+	load->from_ns = now + load->options->warm_ms * 1000000ull;
 	load->to_ns = load->from_ns + load->options->ms * 1000000ull;
 	ibv_req_notify_cq(load->cq, 0);
-	for (i = 0; i < load->count; i++)
-		for (n = transfers_at_once(load->lanes[i].info.traffic); n; n--)
-			lane_post(load, &load->lanes[i]);
+	for (i = 0; i < load->count; i++) {
+		load->lanes[i].due_ns = now;
+		if (load->lanes[i].interval_ns)
+			lane_schedule(&load->lanes[i]);
+	}
 	while (now_ns() < load->to_ns) {
-		if (poll(&fd, 1, 10) == 1 &&
-		    !ibv_get_cq_event(load->channel, &cq, &context)) {
-			ibv_ack_cq_events(cq, 1);
-			ibv_req_notify_cq(cq, 0);
-		}
+		wait_until(load, post_all(load));
 		poll_all(load);
 	}
 	take_rest(load);
@@ -209,14 +281,18 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* lane -1 of a group: all of it */
+#define SHORT	TRAFFICS	/* all but streams */
+
+/* -1: any */
 static bool belongs(const struct load *load, const struct sample *sample,
 		    int memory, int traffic)
 {
 	const struct lane_info *info = &load->lanes[sample->lane].info;
 
+	if (traffic == SHORT && info->traffic == STREAM)
+		return false;
 	return (memory < 0 || memory == info->memory) &&
-	       (traffic < 0 || traffic == info->traffic);
+	       (traffic < 0 || traffic == SHORT || traffic == info->traffic);
 }
 
 static void print_times(const char *group, uint32_t *times, unsigned int count)
@@ -292,6 +368,7 @@ static void print_all(const struct load *load)
 	puts("kind,group,x,value");
 	printf("failures,all,,%u\n", load->failures);
 	print_group(load, "all", -1, -1);
+	print_group(load, "short", -1, SHORT);
 	for (i = 0; i < MEMORIES; i++)
 		if (load->options->memories[i])
 			print_group(load, memory_names[i], i, -1);

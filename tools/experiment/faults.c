@@ -8,8 +8,8 @@
  * mode sources hold_max_us divert_max_us drop_max_us bound_us unknown_us
  * hold_bytes divert_pages: the policy of the targets' queue pairs, see svandv.h;
  * mode is a name. rnr_timer: their min_rnr_timer. memory, traffic: one kind, or
- * mix. seconds, warm: measured, and not measured before. seed. file: for cold
- * mappings.
+ * mix. load: full, or paced, where streams leave room. seconds, warm: measured, and
+ * not measured before. seed. file: for cold mappings.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ uint64_t now_ns(void)
 
 uint32_t transfer_size(enum traffic traffic)
 {
-	return traffic == STREAM ? 32 * PAGE : PAGE;
+	return traffic == STREAM ? 128 * PAGE : PAGE;
 }
 
 unsigned int transfers_at_once(enum traffic traffic)
@@ -156,6 +156,10 @@ static int set_option(struct options *options, const char *name,
 	if (!strcmp(name, "traffic"))
 		return choose(options->traffics, traffic_names, TRAFFICS,
 			      value);
+	if (!strcmp(name, "load")) {
+		options->paced = !strcmp(value, "paced");
+		return options->paced || !strcmp(value, "full") ? 0 : -EINVAL;
+	}
 	if (!strcmp(name, "file")) {
 		options->file = value;
 		return 0;

@@ -23,7 +23,7 @@ enum memory {
 };
 
 enum traffic {
-	STREAM,			/* RDMA WRITEs of 128 KiB, one behind the other */
+	STREAM,			/* RDMA WRITEs of 512 KiB, one behind the other */
 	RANDOM,			/* RDMA WRITEs of a page */
 	MESSAGE,		/* SENDs of a page */
 	TRAFFICS,
@@ -42,6 +42,7 @@ struct options {
 	unsigned int rnr_timer;		/* min_rnr_timer, IBTA table 46 */
 	unsigned int warm_ms, ms;	/* measured after the first, for the second */
 	uint64_t seed;
+	bool paced;			/* streams, too, are due at times */
 	const char *file;		/* what COLD maps */
 };
 
