@@ -21,7 +21,7 @@
 #:                 (build/experiments/registration/report.html)
 #:   make experiment-faults
 #:                 fault modes under memory pressure, fixed and by estimate
-#:                 (20 minutes; build/experiments/faults/report.html)
+#:                 (half an hour; build/experiments/faults/report.html)
 #:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
 #:   make build    QEMU, modules, provider and guest image, without running them

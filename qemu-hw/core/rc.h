@@ -179,6 +179,7 @@ typedef struct SvanRcFault {
     bool awaited;               /* after it nothing has come yet */
     bool dropped;               /* something is missing, and not awaited */
     bool called_back;           /* since a packet was executed last */
+    bool executed;              /* a kept packet, since the last page was met */
     bool bound_fired;
     uint64_t since;             /* ns */
     SvanFaultWait wait;

@@ -386,18 +386,26 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     fault->nak_spent = false;
     fault->awaited = false;
     fault->dropped = false;
+    fault->executed = false;
     fault->opcode = pkt->opcode;
     fault->since = svan_now(qp->fn->core);
     fault->bound_fired = false;
     start_bound(qp);
 }
 
-/* A held packet has met the next absent page, or one again: it stays at the head. */
+/*
+ * A held packet has met the next absent page, or one again: it stays at the head.
+ * What was executed before it is acknowledged, whether that was asked for or not:
+ * one page after the other may take longer than the requester waits for a sign.
+ */
 static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
     trace_end(qp, SVAN_WAIT_PENDING);
+    resp->ack_due |= fault->executed && !resp->num_owed;
+    fault->executed = false;
     fault->nak_spent &= svan_fault_again(&fault->wait);
     svan_fault_wait(&fault->wait, true);
     trace_fault(qp, pkt);
@@ -592,6 +600,7 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
     /* the requester waits for the end of its RNR time, or for this */
     resp->ack_due |= fault->awaited && !resp->num_owed;
     fault->awaited = false;
+    fault->executed = true;
     forget_held(qp);
     return SVAN_STEP_DONE;
 }

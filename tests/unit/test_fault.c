@@ -442,6 +442,31 @@ static void a_long_wait_that_is_longer_than_estimated(void **state)
     assert_int_equal(OD_STAT(od, fault_dropped_packets), 0);
 }
 
+/* Nobody asked for it, but the requester's patience is limited. */
+static void progress_in_a_row_of_pages_is_acknowledged(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_FIRST, PSN_IN, pattern, MTU);
+    Od *od = *state;
+
+    fill_pattern();
+    pkt.va = PAGE(4) - MTU;
+    pkt.rkey = od->key;
+    pkt.dma_len = 3 * MTU;
+    rc_inject_run(od->rc, &pkt);
+    pkt.opcode = SVAN_OP_WRITE_MIDDLE;
+    pkt.psn = PSN_IN + 1;
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_NOTHING(od->rc);
+    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+}
+
 /* More of the buffer is taken than those who wait long may take. */
 static void crowd(Od *od)
 {
@@ -916,6 +941,7 @@ int main(void)
         OD_TEST(choosing_by_the_entry),
         OD_TEST(a_long_wait_keeps_the_first_packet),
         OD_TEST(a_long_wait_that_is_longer_than_estimated),
+        OD_TEST(progress_in_a_row_of_pages_is_acknowledged),
         OD_TEST(long_waits_leave_room_to_short_ones),
         OD_TEST(a_long_wait_moves_to_a_spare_page),
         OD_TEST(a_long_wait_without_room_is_called_back),
