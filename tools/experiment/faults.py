@@ -227,7 +227,7 @@ def costs(run):
                + ["%.0f" % (1e6 / get("invalidation_cached_us", kind, "50"))] for kind in kinds]
     parts = [[name, "%.1f" % get("profile_us", name, "50")]
              for name in ("interrupt to drain", "classification", "fault path")]
-    return [plot.table(("key", "WRITE of a present page, µs", "of a fresh one", "the fault"), rows),
+    return [plot.table(("key", "WRITE to a present page, µs", "to a fresh one", "fault"), rows),
             "<p>Where that goes in the guest, with tracing on; the rest is the device's, the "
             "delivery of the interrupt, and the completion:</p>",
             plot.table(("part", "median µs"), parts),
@@ -241,7 +241,8 @@ def guest_parts(path):
     phases, faults = read(path)
     policies = by_policy(phases["final"])
     parts = [SETUP, verdict(policies), summary(policies),
-             "<h2>Completion times</h2>", distribution(policies, "short", "Short transfers of the mix")]
+             "<h2>Completion times</h2>",
+             distribution(policies, "short", "Short transfers of the mix")]
     parts += [distribution(policies, traffic, traffic) for traffic in ("random", "send", "stream")]
     parts += ["<h2>Goodput over time</h2>", course(policies), "<h2>Modes</h2>",
               mode_mix(policies), waste(policies), "<h2>Estimates</h2>"]
