@@ -204,6 +204,7 @@ static inline Stage stage_set(Fake *fake)
     stage.b = host_qp(stage.host, &stage.cq, &stage.cq, NULL);
     stage.eth = host_qp(stage.host, &stage.cq, &stage.cq, &eth);
     stage.buffer = fake_alloc(fake, STAGE_BUFFER, 4096);
+    fake->core->config.fault_buffer = STAGE_BUFFER;     /* soon full */
     stage.pages = fake_alloc(fake, STAGE_PAGES * 4096, 4096);
     stage_prq(&stage);
     stage_spares(&stage, 2);
@@ -276,6 +277,32 @@ static inline void stage_reload(Stage *stage)
         fake_die("the saved state is not accepted");
     }
     free(stream);
+}
+
+/* The input acted out on a new stage, whose state can be saved in the end. */
+static inline void stage_play(const uint8_t *data, size_t size, uint32_t actions,
+                              void (*act)(Stage *, Input *),
+                              void (*end)(Stage *))
+{
+    static Fake *fake;
+    Input input = { data, size };
+    Stage stage;
+
+    if (!fake) {
+        fake = fake_create(NULL);
+    }
+    stage = stage_set(fake);
+    for (uint32_t n = 0; input.size && n < actions; n++) {
+        act(&stage, &input);
+    }
+    stage_run(fake, 100);
+    stage_reload(&stage);
+    stage_run(fake, 20);
+    if (end) {
+        end(&stage);
+    }
+    stage_strike(&stage);
+    fake_recycle(fake);
 }
 
 #endif /* TESTS_FUZZ_H */

@@ -79,21 +79,6 @@ static void one_action(Stage *stage, Input *input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static Fake *fake;
-    Input input = { data, size };
-    Stage stage;
-
-    if (!fake) {
-        fake = fake_create(NULL);
-    }
-    stage = stage_set(fake);
-    for (uint32_t n = 0; input.size && n < 128; n++) {
-        one_action(&stage, &input);
-    }
-    stage_run(fake, 100);
-    stage_reload(&stage);
-    stage_run(fake, 20);
-    stage_strike(&stage);
-    fake_recycle(fake);
+    stage_play(data, size, 128, one_action, NULL);
     return 0;
 }

@@ -305,23 +305,6 @@ static void check_end(Stage *stage)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static Fake *fake;
-    Input input = { data, size };
-    Stage stage;
-
-    if (!fake) {
-        fake = fake_create(NULL);
-    }
-    stage = stage_set(fake);
-    stage.host->fake->core->config.fault_buffer = 20000;
-    for (uint32_t n = 0; input.size && n < 200; n++) {
-        one_action(&stage, &input);
-    }
-    stage_run(fake, 100);
-    stage_reload(&stage);
-    stage_run(fake, 20);
-    check_end(&stage);
-    stage_strike(&stage);
-    fake_recycle(fake);
+    stage_play(data, size, 200, one_action, check_end);
     return 0;
 }

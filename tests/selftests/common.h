@@ -177,6 +177,10 @@ int ep_expect(struct ep *ep, uint64_t wr_id, enum ibv_wc_status status);
 /* No completion for that long. */
 int ep_expect_none(struct ep *ep, unsigned int ms);
 
+/* RDMA WRITE from out[0] to anywhere, and its completion. */
+int pair_write(struct pair *pair, const struct ibv_mr *mr, void *to,
+	       uint32_t length);
+
 /* The next asynchronous event, acknowledged; its type, or -ETIMEDOUT. */
 int wait_async(struct node *node, unsigned int ms);
 /* Until an event of this type comes; others are passed by. */

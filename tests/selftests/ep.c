@@ -320,3 +320,20 @@ out:
 	ep_destroy(&a);
 	return ret;
 }
+
+int pair_write(struct pair *pair, const struct ibv_mr *mr, void *to,
+	       uint32_t length)
+{
+	struct ibv_sge sge = area_sge(&pair->out[0], 0, length);
+	struct ibv_send_wr wr = {
+		.wr_id = 1,
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+		.wr.rdma = { .remote_addr = (uintptr_t)to, .rkey = mr->rkey },
+	};
+	int ret = ep_post_send(&pair->ep[0], &wr);
+
+	return ret ? -ret : ep_expect(&pair->ep[0], 1, IBV_WC_SUCCESS);
+}

@@ -52,19 +52,6 @@ static void print_quantiles(const char *what, enum kind kind)
 	fflush(stdout);
 }
 
-static int write_page(struct pair *pair, const struct ibv_mr *mr, uint8_t *to)
-{
-	struct ibv_sge sge = area_sge(&pair->out[0], 0, PAGE);
-	struct ibv_send_wr wr = {
-		.wr_id = 1, .sg_list = &sge, .num_sge = 1,
-		.opcode = IBV_WR_RDMA_WRITE, .send_flags = IBV_SEND_SIGNALED,
-		.wr.rdma = { .remote_addr = (uintptr_t)to, .rkey = mr->rkey },
-	};
-	int ret = ep_post_send(&pair->ep[0], &wr);
-
-	return ret ? ret : ep_expect(&pair->ep[0], 1, IBV_WC_SUCCESS);
-}
-
 /* Of a WRITE to pages that are there, or were just thrown away. */
 static int time_writes(struct pair *pair, const struct ibv_mr *mr, uint8_t *map,
 		       bool absent)
@@ -80,7 +67,7 @@ static int time_writes(struct pair *pair, const struct ibv_mr *mr, uint8_t *map,
 		if (absent)
 			madvise(page, PAGE, MADV_DONTNEED);
 		start = now_us();
-		if (write_page(pair, mr, page))
+		if (pair_write(pair, mr, page, PAGE))
 			return -EIO;
 		samples[i] = now_us() - start;
 		if (page[0] != (uint8_t)i) {
@@ -100,7 +87,7 @@ static int time_invalidations(struct pair *pair, const struct ibv_mr *mr,
 
 	for (i = 0; i < ROUNDS; i++) {
 		map[0] = i;
-		if (cached && write_page(pair, mr, map))
+		if (cached && pair_write(pair, mr, map, PAGE))
 			return -EIO;
 		start = now_us();
 		madvise(map, PAGE, MADV_DONTNEED);

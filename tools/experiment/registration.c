@@ -67,20 +67,6 @@ static struct ibv_mr *reg(struct ibv_pd *pd, enum kind kind, void *addr,
 	}
 }
 
-/* The last byte, so that nobody gains by being lazy at the end. */
-static int write_byte(struct pair *pair, struct ibv_mr *mr, void *to)
-{
-	struct ibv_sge sge = area_sge(&pair->out[0], 0, 1);
-	struct ibv_send_wr wr = {
-		.wr_id = 1, .sg_list = &sge, .num_sge = 1,
-		.opcode = IBV_WR_RDMA_WRITE, .send_flags = IBV_SEND_SIGNALED,
-		.wr.rdma = { .remote_addr = (uintptr_t)to, .rkey = mr->rkey },
-	};
-	int ret = ep_post_send(&pair->ep[0], &wr);
-
-	return ret ? ret : ep_expect(&pair->ep[0], 1, IBV_WC_SUCCESS);
-}
-
 static int measure(struct pair *pair, enum kind kind, uint64_t size,
 		   struct sample *sample)
 {
@@ -105,7 +91,8 @@ static int measure(struct pair *pair, enum kind kind, uint64_t size,
 		return ret;
 	}
 	t1 = now_us();
-	ret = write_byte(pair, mr, area + size - 1);
+	/* the last byte, so that nobody gains by being lazy at the end */
+	ret = pair_write(pair, mr, area + size - 1, 1);
 	t2 = now_us();
 	sample->resident = resident_bytes() - before;
 	if (!ret && area[size - 1] != 0x5a) {
