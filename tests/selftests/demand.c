@@ -135,6 +135,34 @@ bool demand_supported(struct ibv_context *ctx, bool implicit)
 	       (!implicit || (caps & IBV_ODP_SUPPORT_IMPLICIT));
 }
 
+int implicit_open(struct pair *pair, size_t size, struct ibv_mr *all[2])
+{
+	int i, ret;
+
+	ret = pair_open(pair, false, size);
+	if (ret)
+		return ret;
+	for (i = 0; i < 2; i++) {
+		all[i] = demand_reg(pair->node[i].pd, NULL, SIZE_MAX,
+				    ACCESS_ALL);
+		if (!all[i])
+			return -errno;
+	}
+	return 0;
+}
+
+int implicit_close(struct pair *pair, struct ibv_mr *all[2])
+{
+	int ret = pair_sound(pair), i;
+
+	pair_destroy(pair);
+	for (i = 0; i < 2; i++)
+		if (ibv_dereg_mr(all[i]) && !ret)
+			ret = -EBUSY;
+	pair_close(pair);
+	return ret;
+}
+
 /* ---- one operation ---- */
 
 bool op_is_send(enum ibv_wr_opcode opcode)

@@ -50,6 +50,11 @@ struct ibv_mr *demand_reg(struct ibv_pd *pd, void *addr, size_t length,
 			  int access);
 bool demand_supported(struct ibv_context *ctx, bool implicit);
 
+/* A pair in loopback, and a key to everything on either side. */
+int implicit_open(struct pair *pair, size_t size, struct ibv_mr *all[2]);
+/* 0 if the pair was sound to the end. */
+int implicit_close(struct pair *pair, struct ibv_mr *all[2]);
+
 /* ---- one operation ---- */
 
 struct op {

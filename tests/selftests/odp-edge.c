@@ -34,25 +34,14 @@ static int reconnect(FIXTURE_DATA(edge) *self)
 
 FIXTURE_SETUP(edge)
 {
-	int i;
-
 	self->conn = conn_defaults;
-	ASSERT_EQ(0, pair_open(&self->pair, false, AREA));
-	for (i = 0; i < 2; i++) {
-		self->all[i] = demand_reg(self->pair.node[i].pd, NULL, SIZE_MAX,
-					  ACCESS_ALL);
-		ASSERT_NE(NULL, self->all[i]);
-	}
+	ASSERT_EQ(0, implicit_open(&self->pair, AREA, self->all));
 	ASSERT_EQ(0, reconnect(self));
 }
 
 FIXTURE_TEARDOWN(edge)
 {
-	EXPECT_EQ(0, pair_sound(&self->pair));
-	pair_destroy(&self->pair);
-	EXPECT_EQ(0, ibv_dereg_mr(self->all[0]));
-	EXPECT_EQ(0, ibv_dereg_mr(self->all[1]));
-	pair_close(&self->pair);
+	EXPECT_EQ(0, implicit_close(&self->pair, self->all));
 }
 
 /* An operation of ep[0], whose own memory is pinned where it is not named. */
