@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands for queue pairs, the GID table and the Ethernet filters.
+ * Commands for queue pairs, the GID table, the Ethernet filters and the port.
  */
 #include <string.h>
 
@@ -187,5 +187,18 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
                sizeof(filter->mcast[i]));
     }
     filter->num_mcast = count;
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- the port ---- */
+
+SvanStep svan_cmd_set_port(SvanCmdCtx *ctx)
+{
+    uint8_t enabled = ctx->cmd->port.enabled;
+
+    if (enabled > 1) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, port.enabled));
+    }
+    ctx->fn->port_enabled = enabled;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -690,6 +690,7 @@ typedef enum SvanDrop {
     SVAN_DROP_DUPLICATE,
     SVAN_DROP_OUT_OF_SEQUENCE,
     SVAN_DROP_PAGE_ABSENT,
+    SVAN_DROP_PORT_DISABLED,
 } SvanDrop;
 
 /* ---- Ethernet ---- */
@@ -770,6 +771,7 @@ struct SvanFn {
     uint16_t id;                /* 0 = PF */
     uint8_t mac[6];
     bool enabled;
+    bool port_enabled;          /* SVAN_CMD_SET_PORT */
     uint32_t fatal, generation;
     uint32_t msix_count, uar_count;
     uint64_t features;
@@ -915,6 +917,7 @@ SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_set_port;
 SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
 SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;

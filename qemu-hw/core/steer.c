@@ -123,6 +123,10 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
+    if (!fn->port_enabled) {
+        return drop(fn, pkt, &fn->stats.port_disabled_drops,
+                    SVAN_DROP_PORT_DISABLED);
+    }
     if (pkt->opcode == SVAN_OP_CNP) {
         svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_FILTERED);
@@ -291,6 +295,10 @@ SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt)
     SvanFn *to = find_fn(qp->fn->core, &pkt->addr);
     SvanStep step;
 
+    if (!qp->fn->port_enabled) {
+        return drop(qp->fn, pkt, &qp->fn->stats.port_disabled_drops,
+                    SVAN_DROP_PORT_DISABLED);
+    }
     step = to ? send_local(qp->fn, to, pkt) : send_port(qp->fn, pkt);
     if (step == SVAN_STEP_DONE) {
         qp->fn->stats.roce_tx_packets++;

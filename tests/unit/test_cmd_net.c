@@ -220,6 +220,24 @@ static void multicast_addresses(void **state)
     assert_int_equal(host_fn(host)->eth.num_mcast, 0);
 }
 
+static void the_port(void **state)
+{
+    Host *host = *state;
+    struct svan_cmd good = host_cmd_init(SVAN_CMD_SET_PORT);
+    const Refusal bad[] = {
+        BAD(port.enabled, 2, BAD_PARAM),
+        BAD(port.enabled, 255, BAD_PARAM),
+    };
+
+    check_refusals(host, &good, bad, SIZE(bad));
+    assert_true(host_fn(host)->port_enabled);
+    host_must(host, &good);
+    assert_false(host_fn(host)->port_enabled);
+    good.port.enabled = 1;
+    host_must(host, &good);
+    assert_true(host_fn(host)->port_enabled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
         HOST_TEST(gids),
         HOST_TEST(the_ethernet_filter),
         HOST_TEST(multicast_addresses),
+        HOST_TEST(the_port),
     };
 
     return cmocka_run_group_tests_name("cmd_net", tests, NULL, NULL);

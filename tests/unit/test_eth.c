@@ -457,6 +457,31 @@ static void a_frame_does_not_change_its_queue(void **state)
     }
 }
 
+/* Frames are lost, and complete; none comes in. */
+static void a_disabled_port_is_a_cut_wire(void **state)
+{
+    Eth *eth = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_PORT);
+    uint64_t bus = pattern(eth, 1000, 0);
+    uint8_t data[100] = { 0 };
+    struct svan_cqe cqe;
+
+    memcpy(data, own_mac, 6);
+    host_must(eth->host, &cmd);
+    send(eth, bus, 1000, 0);
+    assert_int_equal(send_status(eth), SVAN_CQE_SUCCESS);
+    assert_null(fake_frame(fake_of(eth)));
+    assert_int_equal(host_fn(eth->host)->stats.eth_tx_frames, 0);
+    recv_into(eth, bus, 1000);
+    receive(eth, data, sizeof(data));
+    assert_false(host_cq_poll(&eth->recv_cq, &cqe));
+    assert_int_equal(host_fn(eth->host)->stats.port_disabled_drops, 2);
+    cmd.port.enabled = 1;
+    host_must(eth->host, &cmd);
+    receive(eth, data, sizeof(data));
+    assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+}
+
 /* Saved with a frame on its way out and one half received. */
 static void a_restored_queue_goes_on(void **state)
 {
@@ -510,6 +535,7 @@ int main(void)
         ETH_TEST(drops_take_no_entry_and_are_counted),
         ETH_TEST(a_filter_changes_in_mid_frame),
         ETH_TEST(a_frame_does_not_change_its_queue),
+        ETH_TEST(a_disabled_port_is_a_cut_wire),
         ETH_TEST(a_restored_queue_goes_on),
     };
 
