@@ -666,7 +666,12 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
-/* Fill addr from the QP's AV, its source GID and QPNs. false: GID is gone. */
+/* The function that owns this destination, NULL: none of this device. */
+SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
+/*
+ * Fill addr from the QP's AV, its source GID and QPNs. false: the GID is gone, or
+ * of another version of IP than the destination.
+ */
 bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt);
 /*
  * The one way out for RoCE: to a function of this device by reference, else

@@ -48,8 +48,9 @@ static uint8_t check_l4(const uint8_t *ip, bool ipv4, uint8_t proto,
         (proto != IPPROTO_UDP || len < UDP_HLEN)) {
         return 0;
     }
-    if (proto == IPPROTO_UDP && !l4[6] && !l4[7]) {
-        return 0;                       /* sent without one */
+    if (proto == IPPROTO_UDP &&
+        ((!l4[6] && !l4[7]) || (uint32_t)(l4[4] << 8 | l4[5]) != len)) {
+        return 0;                       /* sent without one, or over another length */
     }
     return svan_csum_fold(svan_csum_add(pseudo_header(ip, ipv4, proto, len),
                                         l4, len)) ? 0 : SVAN_CQE_CSUM_L4_OK;

@@ -156,6 +156,35 @@ static void gids(void **state)
     assert_int_equal(fn->gid_limit, 1);
 }
 
+/* Of one device each address belongs to one function. */
+static void the_gid_of_another_function(void **state)
+{
+    SvanConfig config = { .num_vfs = 1 };
+    Fake *fake = fake_create(&config);
+    Host *pf = host_create(fake, 0, 1), *vf = host_create(fake, 1, 2);
+    const SvanGid *theirs = &host_fn(pf)->gids[0];
+    struct svan_cmd good = host_cmd_init(SVAN_CMD_SET_GID);
+    struct svan_cmd_resp resp;
+
+    (void)state;
+    good.set_gid.index = htole32(5);
+    memcpy(good.set_gid.gid, theirs->gid, 16);
+    memcpy(good.set_gid.smac, theirs->smac, 6);
+    assert_int_equal(host_cmd(vf, &good, &resp), SVAN_CMD_NOT_PERMITTED);
+    assert_int_equal(le32toh(resp.syndrome),
+                     offsetof(struct svan_cmd, set_gid.gid));
+    assert_false(host_fn(vf)->gids[5].valid);
+    host_must(pf, &good);               /* twice its own is none of another */
+    good.set_gid.flags = SVAN_CMD_GID_VLAN;
+    good.set_gid.vlan = htole16(0x2000);        /* a priority alone */
+    assert_int_equal(host_cmd(vf, &good, NULL), SVAN_CMD_NOT_PERMITTED);
+    good.set_gid.vlan = htole16(5);
+    host_must(vf, &good);
+    fake_destroy(fake);
+    host_destroy(pf);
+    host_destroy(vf);
+}
+
 static void the_ethernet_filter(void **state)
 {
     Host *host = *state;
@@ -246,6 +275,7 @@ int main(void)
         HOST_TEST(what_a_qp_holds),
         HOST_TEST(the_qp_table_fills),
         HOST_TEST(gids),
+        cmocka_unit_test(the_gid_of_another_function),
         HOST_TEST(the_ethernet_filter),
         HOST_TEST(multicast_addresses),
         HOST_TEST(the_port),

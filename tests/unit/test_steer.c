@@ -118,7 +118,7 @@ static void damage_is_counted(void **state)
     arrive(pair, frame);
     assert_int_equal(STATS(pair).rx_icrc_errors, 1);
 
-    pkt.opcode = 0x1f;                  /* no such operation */
+    pkt.opcode = SVAN_BTH_UD | 0x1f;    /* no such operation */
     arrive(pair, svan_pkt_encode(&pkt));
     assert_int_equal(STATS(pair).rx_malformed, 1);
 }
@@ -209,6 +209,38 @@ static void vlan_tags(void **state)
     }
 }
 
+/*
+ * A second entry with the GID of the first, but another VLAN or MAC: its packets
+ * are ours, and not the connection's.
+ */
+static void the_entry_of_another_connection(void **state)
+{
+    Pair *pair = *state;
+    SvanGid *gids = host_fn(pair->host)->gids;
+    SvanPkt pkt = packet(pair);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
+
+        cmd.set_gid.index = htole32(7);
+        memcpy(cmd.set_gid.gid, gids[0].gid, 16);
+        memcpy(cmd.set_gid.smac, gids[0].smac, 6);
+        cmd.set_gid.smac[5] ^= i;
+        cmd.set_gid.flags = i ? 0 : SVAN_CMD_GID_VLAN;
+        cmd.set_gid.vlan = htole16(5);
+        host_must(pair->host, &cmd);
+        pkt.addr.has_vlan = !i;
+        pkt.addr.vlan = 5;
+        memcpy(pkt.addr.dmac, cmd.set_gid.smac, 6);
+        arrive(pair, svan_pkt_encode(&pkt));
+        assert_int_equal(STATS(pair).rx_wrong_peer, i + 1);
+    }
+    assert_int_equal(STATS(pair).roce_rx_packets, 0);
+    pkt = packet(pair);
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).roce_rx_packets, 1);
+}
+
 static void the_receive_queue_is_bounded(void **state)
 {
     Pair *pair = *state;
@@ -263,6 +295,7 @@ int main(void)
         PAIR_TEST(notifications_are_no_damage),
         PAIR_TEST(other_traffic_goes_to_ethernet),
         PAIR_TEST(vlan_tags),
+        PAIR_TEST(the_entry_of_another_connection),
         PAIR_TEST(the_receive_queue_is_bounded),
         PAIR_TEST(loopback_does_not_touch_the_port),
     };
