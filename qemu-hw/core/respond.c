@@ -16,7 +16,8 @@ static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)
 
 #define AETH_POSITIVE   (SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS)
 
-static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn)
+static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
+                          uint8_t bth_flags)
 {
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanPkt pkt;
@@ -24,6 +25,7 @@ static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn)
     if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
         return SVAN_STEP_DONE;
     }
+    pkt.bth_flags |= bth_flags;
     fill_aeth(&pkt, syndrome, resp->msn);
     return svan_pkt_send(qp, &pkt);
 }
@@ -34,7 +36,8 @@ static SvanStep send_nak(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcNak nak = resp->nak;
-    SvanStep step = send_aeth(qp, nak.aeth, nak.psn);
+    SvanStep step = send_aeth(qp, nak.aeth, nak.psn,
+                              nak.call_back ? SVAN_BTH_SE : 0);
 
     if (step != SVAN_STEP_DONE) {
         return step;
@@ -187,7 +190,7 @@ SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
     if (!resp->ack_due) {
         return SVAN_STEP_IDLE;
     }
-    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1);
+    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, 0);
     if (step == SVAN_STEP_DONE) {
         resp->ack_due = false;
     }

@@ -276,7 +276,7 @@ static void a_window_before_its_time(void **state)
         };
         req->window[0] = (SvanRcWqe) {
             .opcode = SVAN_WQE_SEND, .num_bbs = 1, .length = 100,
-            .packets = 1, .seq = 4,
+            .packets = 1, .seq = 4, .asked = 4,
         };
         assert_int_equal(fake_restore(bench->fake),
                          states[i] == SVAN_QPS_ERR);
