@@ -342,6 +342,7 @@ struct SvanEq {
     uint16_t vector;
     uint8_t log_size;
     bool armed;
+    bool stalled;               /* events wait for room, which was counted */
     uint32_t pi, ci;
     SvanLink link;              /* core->eq_work while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */

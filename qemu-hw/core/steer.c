@@ -55,6 +55,11 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     return true;
 }
 
+void svan_rx_lost(SvanCore *core, uint32_t count)
+{
+    core->fns[0]->stats.rx_queue_drops += count;
+}
+
 void svan_rx_drop_head(SvanCore *core)
 {
     SvanFrame *frame = core->rx_head;

@@ -21,6 +21,20 @@ static struct svan_cmd good_qp(Host *host, HostCq *cq)
     return cmd;
 }
 
+/* A CQ of another verbs context. */
+static uint32_t foreign_cq(Host *host, uint32_t uar)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
+
+    cmd.create_cq.ring_va = htole64(fake_alloc(host->fake, 4096, 4096));
+    cmd.create_cq.ring_key = htole32(host->ring_key);
+    cmd.create_cq.dbr_offset = htole32(2048);
+    cmd.create_cq.eqn = htole32(1);
+    cmd.create_cq.uar = htole32(uar);
+    cmd.create_cq.log_size = 4;
+    return host_must(host, &cmd);
+}
+
 static void queue_pairs(void **state)
 {
     Host *host = *state;
@@ -29,6 +43,7 @@ static void queue_pairs(void **state)
     uint32_t readonly = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE, 0,
                                       SVAN_CMD_KEY_INTERNAL);
     uint32_t foreign = host_uar(host, 9);
+    uint32_t other = foreign_cq(host, foreign);
     const Refusal bad[] = {
         BAD(create_qp.type, 0, BAD_PARAM),
         BAD(create_qp.type, 5, BAD_PARAM),
@@ -50,6 +65,7 @@ static void queue_pairs(void **state)
         BAD(create_qp.uar, MISSING, BAD_RESOURCE),
         BAD(create_qp.uar, UINT32_MAX, BAD_RESOURCE),
         BAD_AS(create_qp.uar, foreign, NOT_PERMITTED, create_qp.send_cq),
+        BAD(create_qp.recv_cq, other, NOT_PERMITTED),
         BAD(create_qp.ring_va, FAKE_RAM_BASE + 8, BAD_PARAM),
         BAD(create_qp.ring_key, host->all_key, BAD_RESOURCE),
         BAD(create_qp.ring_key, readonly, BAD_RESOURCE),

@@ -253,11 +253,31 @@ static void the_receive_queue_is_bounded(void **state)
         assert_in_range(++taken, 1, 100000);
     }
     assert_false(svan_rx_room(core));
+    assert_int_equal(STATS(pair).rx_queue_drops, 0);    /* it is offered again */
     fake_run(pair->host->fake);
     assert_true(svan_rx_room(core));
     assert_true(svan_frame_in(core, frame));
     fake_run(pair->host->fake);
     assert_int_equal(STATS(pair).roce_rx_packets, taken + 1);
+}
+
+/* What the port has lost is counted for it, and who sends into a cut wire sends. */
+static void losses_of_the_port(void **state)
+{
+    Pair *pair = *state;
+    SvanCore *core = pair->host->fake->core;
+    HostSend send = { .opcode = SVAN_WQE_SEND };
+
+    svan_rx_lost(core, 3);
+    assert_int_equal(STATS(pair).rx_queue_drops, 3);
+    pair->dev_a->av.dmac[5] ^= 1;               /* somewhere else */
+    svan_set_link(core, false);
+    host_send(&pair->a, &send);
+    host_post(&pair->a);
+    fake_run(pair->host->fake);
+    assert_int_equal(pair->host->fake->out_frames, 0);
+    assert_int_equal(STATS(pair).port_tx_frames, 0);
+    assert_int_equal(STATS(pair).roce_tx_packets, 1);
 }
 
 static void loopback_does_not_touch_the_port(void **state)
@@ -297,6 +317,7 @@ int main(void)
         PAIR_TEST(vlan_tags),
         PAIR_TEST(the_entry_of_another_connection),
         PAIR_TEST(the_receive_queue_is_bounded),
+        PAIR_TEST(losses_of_the_port),
         PAIR_TEST(loopback_does_not_touch_the_port),
     };
 
