@@ -111,7 +111,7 @@ struct svan_fault_policy {
 	__le32	hold_max_us;
 	__le32	divert_max_us;
 	__le32	drop_max_us;
-	__le32	bound_us;		/* hold, divert, drop: RNR NAK after it */
+	__le32	bound_us;		/* an RNR NAK after it; 0: never */
 	__le32	unknown_us;		/* taken for an unknown time */
 	__le32	hold_bytes;		/* of the fault buffer, for one QP */
 	__le32	divert_pages;		/* of the spare pages, for one QP */

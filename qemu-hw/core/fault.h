@@ -99,19 +99,31 @@ typedef struct SvanHeld {
     uint8_t payload[];
 } SvanHeld;
 
+static inline uint8_t svan_held_opcode(const SvanHeld *held)
+{
+    return held->head[offsetof(SvanPkt, opcode)];
+}
+
 /* A copy in the fault buffer; NULL: no room. */
 SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt);
 /*
  * A copy in a spare page; *page is the one that the last went to, SVAN_NONE at
- * first. DONE; IDLE: no room; MISS.
+ * first; may_take: another one, if that is full. DONE; IDLE: no room; MISS.
  */
-SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
-                     SvanHeld **out);
+SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
+                     uint32_t *page, SvanHeld **out);
 void svan_held_free(SvanFn *fn, SvanHeld *held);
 /* The packet again. DONE, MISS, ERROR: the spare page is out of reach. */
 SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt);
 
 #define SVAN_HELD_OVERHEAD      64u     /* of a packet in the fault buffer */
+
+/* What it takes of the fault buffer. */
+static inline uint32_t svan_held_size(const SvanHeld *held)
+{
+    return held->spare == SVAN_NONE ? SVAN_HELD_OVERHEAD + held->len : 0;
+}
+
 #define SVAN_MAX_SPARES         256u
 
 /* 4096-aligned bus addresses; none of the old ones is in use. false: no memory */
