@@ -592,7 +592,7 @@ static void make_death(Planner *planner)
     page->present = page->writable = false;
     page->rounds = 1;
     page->evictions = 0;
-    for (uint32_t i = MORTAL_PAIRS; i < 2 * MORTAL_PAIRS; i++) {
+    for (uint32_t i = 0; i < 2 * MORTAL_PAIRS; i++) {
         plan->pairs[i].rnr_retry = 7;
     }
 }
