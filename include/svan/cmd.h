@@ -45,6 +45,7 @@ enum svan_cmd_opcode {
 
 	SVAN_CMD_ETH_SET_FILTER		= 0x070,
 	SVAN_CMD_ETH_SET_MCAST		= 0x071,
+	SVAN_CMD_SET_PORT		= 0x072,
 
 	SVAN_CMD_CREATE_PRQ		= 0x090,
 	SVAN_CMD_DESTROY_PRQ		= 0x091,
@@ -296,6 +297,15 @@ struct svan_cmd_eth_mcast {
 };
 
 /*
+ * Whether the function takes part in the traffic of its port, Ethernet and RDMA,
+ * loopback included. It does after a reset.
+ */
+struct svan_cmd_port {
+	__u8	enabled;		/* 0 or 1 */
+	__u8	reserved[7];
+};
+
+/*
  * The function's page request queue: 2^log_size requests, and twice as many
  * responses, so that a request can be answered PENDING and then finally.
  * SVAN_EVENT_PAGE_REQUEST says that there are requests.
@@ -354,6 +364,7 @@ struct svan_cmd {
 		struct svan_cmd_set_gid		set_gid;
 		struct svan_cmd_eth_filter	eth_filter;
 		struct svan_cmd_eth_mcast	eth_mcast;
+		struct svan_cmd_port		port;
 		struct svan_cmd_create_prq	create_prq;
 		struct svan_cmd_fault_policy	fault_policy;
 		struct svan_cmd_spare_pages	spare_pages;
@@ -369,6 +380,7 @@ SVAN_ASSERT_SIZE(struct svan_cmd_object, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd_alloc_uar, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd_moderate_cq, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd_eth_mcast, 16);
+SVAN_ASSERT_SIZE(struct svan_cmd_port, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd, SVAN_CMD_SIZE);
 
 /* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/QP */
@@ -459,7 +471,8 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(fault_divert)		X(fault_drop) \
 	X(fault_fail)		X(fault_fallback) \
 	X(fault_held_bytes)	X(fault_diverted_bytes) \
-	X(fault_dropped_bytes)	X(fault_dropped_packets)
+	X(fault_dropped_bytes)	X(fault_dropped_packets) \
+	X(port_disabled_drops)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -467,6 +480,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 76);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 77);
 
 #endif /* SVAN_CMD_H */

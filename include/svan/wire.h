@@ -23,7 +23,7 @@ struct svan_bth {
 	__be32	psn;			/* bit 31: AckReq */
 };
 
-#define SVAN_BTH_SE		0x80
+#define SVAN_BTH_SE		0x80	/* of a sequence NAK: a call-back */
 #define SVAN_BTH_MIGREQ		0x40
 #define SVAN_BTH_PAD_MASK	0x30
 #define SVAN_BTH_PAD_SHIFT	4

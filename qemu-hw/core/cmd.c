@@ -162,6 +162,7 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_CLEAR_GID]        = svan_cmd_clear_gid,
     [SVAN_CMD_ETH_SET_FILTER]   = svan_cmd_eth_set_filter,
     [SVAN_CMD_ETH_SET_MCAST]    = svan_cmd_eth_set_mcast,
+    [SVAN_CMD_SET_PORT]         = svan_cmd_set_port,
     [SVAN_CMD_CREATE_PRQ]       = svan_cmd_create_prq,
     [SVAN_CMD_DESTROY_PRQ]      = svan_cmd_destroy_prq,
     [SVAN_CMD_SET_FAULT_POLICY] = svan_cmd_set_fault_policy,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands for queue pairs, the GID table and the Ethernet filters.
+ * Commands for queue pairs, the GID table, the Ethernet filters and the port.
  */
 #include <string.h>
 
@@ -65,6 +65,20 @@ SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
 
 /* ---- GIDs ---- */
 
+/* An address belongs to one function, which may have it at several indices. */
+static bool is_of_another(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    SvanAddr addr = {
+        .has_vlan = cmd->flags & SVAN_CMD_GID_VLAN, .vlan = le16toh(cmd->vlan),
+    };
+    const SvanFn *owner;
+
+    memcpy(addr.dgid, cmd->gid, sizeof(addr.dgid));
+    memcpy(addr.dmac, cmd->smac, sizeof(addr.dmac));
+    owner = svan_gid_owner(fn->core, &addr);
+    return owner && owner != fn;
+}
+
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
 {
     static const uint8_t none[16];
@@ -82,6 +96,9 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     }
     if (cmd->smac[0] & MCAST_OCTET) {
         return REFUSE(BAD_PARAM, set_gid.smac);
+    }
+    if (is_of_another(fn, cmd)) {
+        return REFUSE(NOT_PERMITTED, set_gid.gid);
     }
     gid = &fn->gids[index];
     gid->valid = true;
@@ -187,5 +204,18 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
                sizeof(filter->mcast[i]));
     }
     filter->num_mcast = count;
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- the port ---- */
+
+SvanStep svan_cmd_set_port(SvanCmdCtx *ctx)
+{
+    uint8_t enabled = ctx->cmd->port.enabled;
+
+    if (enabled > 1) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, port.enabled));
+    }
+    ctx->fn->port_enabled = enabled;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -23,6 +23,12 @@ uint64_t svan_rc_rnr_ns(uint8_t code)
     return (units ? units : 65536) * 10000;
 }
 
+/* 9.7.6.1.3: only what an ACK was asked for can be late. */
+static bool is_ack_due(const SvanRcRequester *req)
+{
+    return (int32_t)(req->ack_asked - req->una) > 0;
+}
+
 /*
  * The timer is left alone while packets come and go; what it finds when it
  * fires decides. So a timeout takes one to two periods (9.7.6.1.3: up to four).
@@ -32,7 +38,8 @@ void svan_rc_start_ack_timer(SvanQp *qp)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanCore *core = qp->fn->core;
 
-    if (req->ack_timer.slot >= 0 || req->ack_fired || !qp->timeout) {
+    if (req->ack_timer.slot >= 0 || req->ack_fired || !qp->timeout ||
+        !is_ack_due(req)) {
         return;
     }
     req->timer_progress = req->progress;
@@ -80,6 +87,7 @@ static void ack_timeout(SvanQp *qp)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
     if (req->state != SVAN_RC_REQ_SEND || req->nxt == req->una ||
+        !is_ack_due(req) ||
         svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
         return;
     }
@@ -89,7 +97,7 @@ static void ack_timeout(SvanQp *qp)
         return;
     }
     qp->fn->stats.local_ack_timeout_err++;
-    req->implied = false;
+    req->heard = 0;
     retry(qp, SVAN_RC_RETRY_TIMEOUT);
 }
 
@@ -130,6 +138,15 @@ void svan_rc_timeouts(SvanQp *qp)
 
 /* ---- responses ---- */
 
+/* false: it was told before, at the same una */
+static bool is_news(SvanRcRequester *req, uint8_t what)
+{
+    bool news = !(req->heard & what);
+
+    req->heard |= what;
+    return news;
+}
+
 /*
  * A response came for something later than una, which is still without its
  * own: that one was lost (9.7.6.1.2). Those that follow say nothing new.
@@ -138,13 +155,13 @@ static void implied_nak(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    if (req->implied ||
-        svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
+    if (req->state != SVAN_RC_REQ_SEND ||
+        svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS ||
+        !is_news(req, SVAN_RC_HEARD_IMPLIED)) {
         return;
     }
     qp->fn->stats.implied_nak_seq_err++;
     retry(qp, SVAN_RC_RETRY_IMPLIED);
-    req->implied = true;
 }
 
 /*
@@ -197,16 +214,34 @@ static void remote_error(SvanQp *qp, uint8_t status)
     req->nxt = req->una;
 }
 
+/*
+ * Who was told to wait goes on before the time only when it is called back
+ * (PRM "Reliable connections"), which is no retry: a responder may NAK what lies
+ * behind the request that it was not ready for. One NAK is sent for a gap, so the
+ * same again was duplicated on its way, and costs no retry.
+ */
+static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    bool call_back = pkt->bth_flags & SVAN_BTH_SE;
+
+    qp->fn->stats.packet_seq_err++;
+    if (req->state == SVAN_RC_REQ_RNR_WAIT) {
+        if (call_back) {
+            svan_rc_end_rnr_wait(qp);
+        }
+    } else if (is_news(req, call_back ? SVAN_RC_HEARD_CALL :
+                                        SVAN_RC_HEARD_NAK)) {
+        retry(qp, SVAN_RC_RETRY_NAK);
+    }
+}
+
 /* table 44 */
 static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     switch (pkt->syndrome & SVAN_AETH_VALUE_MASK) {
     case SVAN_NAK_PSN_SEQ:
-        qp->fn->stats.packet_seq_err++;
-        /* who was told to wait is called before the time; that is no retry */
-        if (!svan_rc_end_rnr_wait(qp)) {
-            retry(qp, SVAN_RC_RETRY_NAK);
-        }
+        rx_sequence_nak(qp, pkt);
         break;
     case SVAN_NAK_INVALID_REQUEST:
         qp->fn->stats.req_remote_invalid_request++;
@@ -275,7 +310,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     if (step == SVAN_STEP_FAULT) {
         /* dropped: it will be asked for again, but the peer does answer */
         req->retries = qp->retry_cnt;
-        req->implied = false;
+        req->heard &= ~SVAN_RC_HEARD_IMPLIED;
         svan_fault_wait(&req->in_wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_DONE;
@@ -300,6 +335,20 @@ static SvanStep bad_response(SvanQp *qp, uint8_t status)
     return SVAN_STEP_DONE;
 }
 
+/*
+ * Table 37: the response at una begins where a request for it began, goes on
+ * anywhere behind the READ's start, and ends at its end. A lost part is asked for
+ * again from una on; what the earlier request brings may still arrive.
+ */
+static bool read_opcode_ok(const SvanRcRequester *req, const SvanRcWqe *wqe,
+                           const SvanOpInfo *info)
+{
+    bool last = req->una + 1 == wqe->seq + wqe->packets;
+
+    return info->last == last &&
+           (info->first ? req->una == wqe->asked : req->una != wqe->seq);
+}
+
 static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -311,7 +360,7 @@ static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
     };
 
     at.length = last ? wqe->length - at.offset : mtu;
-    if (svan_op_info(pkt->opcode)->last != last) {
+    if (!read_opcode_ok(req, wqe, svan_op_info(pkt->opcode))) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
     if (pkt->payload_len != at.length) {
@@ -333,6 +382,8 @@ static SvanStep rx_atomic_response(SvanQp *qp, const SvanPkt *pkt)
 static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    bool positive = !svan_op_info(pkt->opcode)->aeth ||
+                    (pkt->syndrome & SVAN_AETH_KIND_MASK) == SVAN_AETH_ACK;
     const SvanRcWqe *wqe;
 
     if (!acknowledge(qp, seq)) {
@@ -341,6 +392,9 @@ static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
     wqe = svan_rc_wqe(req, req->acked);
     if (wqe->status != SVAN_CQE_SUCCESS) {
         return SVAN_STEP_DONE;
+    }
+    if (!positive) {
+        return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
     if (pkt->opcode == SVAN_OP_ATOMIC_ACK && svan_rc_is_atomic(wqe->opcode)) {
         return rx_atomic_response(qp, pkt);

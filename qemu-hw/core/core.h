@@ -342,6 +342,7 @@ struct SvanEq {
     uint16_t vector;
     uint8_t log_size;
     bool armed;
+    bool stalled;               /* events wait for room, which was counted */
     uint32_t pi, ci;
     SvanLink link;              /* core->eq_work while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */
@@ -666,7 +667,12 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
-/* Fill addr from the QP's AV, its source GID and QPNs. false: GID is gone. */
+/* The function that owns this destination, NULL: none of this device. */
+SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
+/*
+ * Fill addr from the QP's AV, its source GID and QPNs. false: the GID is gone, or
+ * of another version of IP than the destination.
+ */
 bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt);
 /*
  * The one way out for RoCE: to a function of this device by reference, else
@@ -690,6 +696,7 @@ typedef enum SvanDrop {
     SVAN_DROP_DUPLICATE,
     SVAN_DROP_OUT_OF_SEQUENCE,
     SVAN_DROP_PAGE_ABSENT,
+    SVAN_DROP_PORT_DISABLED,
 } SvanDrop;
 
 /* ---- Ethernet ---- */
@@ -770,6 +777,7 @@ struct SvanFn {
     uint16_t id;                /* 0 = PF */
     uint8_t mac[6];
     bool enabled;
+    bool port_enabled;          /* SVAN_CMD_SET_PORT */
     uint32_t fatal, generation;
     uint32_t msix_count, uar_count;
     uint64_t features;
@@ -915,6 +923,7 @@ SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_set_port;
 SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
 SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;

@@ -137,6 +137,7 @@ static void fn_init_state(SvanFn *fn)
     }
     fn->uar_owner[0] = 0;               /* the kernel's */
     fn->test_dma_size = SVAN_PAGE_SIZE;
+    fn->port_enabled = true;
     fn->policy = fn->core->config.policy;
 }
 

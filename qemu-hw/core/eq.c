@@ -266,6 +266,15 @@ static void eq_interrupt(SvanEq *eq)
     }
 }
 
+/* Once for each time that the host lets the ring run full. */
+static void count_stall(SvanEq *eq, bool written)
+{
+    bool stalled = eq_has_events(eq) && !eq_has_room(eq);
+
+    eq->fn->stats.eq_overruns += stalled && (written || !eq->stalled);
+    eq->stalled = stalled;
+}
+
 /* The EQ at the head writes what it can; those without room wait for the host. */
 SvanStep svan_eq_step(SvanCore *core)
 {
@@ -284,6 +293,7 @@ SvanStep svan_eq_step(SvanCore *core)
     if (written) {
         eq_interrupt(eq);
     }
+    count_stall(eq, written);
     if (step == SVAN_STEP_ERROR) {
         svan_fatal(eq->fn, SVAN_FATAL_EQ_DMA);
         return SVAN_STEP_DONE;

@@ -22,6 +22,14 @@ typedef struct SvanEth {
     SvanRwqe rwqe;
 } SvanEth;
 
+static SvanStep frame_drop(SvanFn *fn, const SvanFrame *frame,
+                           uint64_t *counter, SvanDrop reason)
+{
+    ++*counter;
+    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
+    return SVAN_STEP_DONE;
+}
+
 /* ---- checksums ---- */
 
 static uint64_t pseudo_header(const uint8_t *ip, bool ipv4, uint8_t proto,
@@ -40,8 +48,9 @@ static uint8_t check_l4(const uint8_t *ip, bool ipv4, uint8_t proto,
         (proto != IPPROTO_UDP || len < UDP_HLEN)) {
         return 0;
     }
-    if (proto == IPPROTO_UDP && !l4[6] && !l4[7]) {
-        return 0;                       /* sent without one */
+    if (proto == IPPROTO_UDP &&
+        ((!l4[6] && !l4[7]) || (uint32_t)(l4[4] << 8 | l4[5]) != len)) {
+        return 0;                       /* sent without one, or over another length */
     }
     return svan_csum_fold(svan_csum_add(pseudo_header(ip, ipv4, proto, len),
                                         l4, len)) ? 0 : SVAN_CQE_CSUM_L4_OK;
@@ -262,7 +271,11 @@ static SvanStep tx_send(SvanQp *qp)
         return step;
     }
     len = eth->tx->len;
-    if (!core->link_up) {
+    if (!qp->fn->port_enabled) {
+        frame_drop(qp->fn, eth->tx, &qp->fn->stats.port_disabled_drops,
+                   SVAN_DROP_PORT_DISABLED);
+        tx_drop(eth);
+    } else if (!core->link_up) {
         tx_drop(eth);
     } else if (core->ops.frame_out(core->opaque, eth->tx)) {
         core->fns[0]->stats.port_tx_frames++;
@@ -331,14 +344,6 @@ bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac)
            ((dmac[0] & 1) && is_multicast_wanted(filter, dmac));
 }
 
-static SvanStep rx_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
-                        SvanDrop reason)
-{
-    ++*counter;
-    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
-    return SVAN_STEP_DONE;
-}
-
 /* A receive buffer for the frame. AGAIN: eth->rwqe is it. */
 static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
 {
@@ -349,8 +354,8 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
     SvanStep step = svan_rq_producer(qp, eth->rq_ci, &pi, &syndrome);
 
     if (step == SVAN_STEP_DONE && pi == eth->rq_ci) {
-        return rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
-                       SVAN_DROP_NO_BUFFER);
+        return frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+                          SVAN_DROP_NO_BUFFER);
     }
     if (step == SVAN_STEP_DONE) {
         step = svan_rwqe_fetch(qp, eth->rq_ci, &eth->rwqe, &status, &syndrome);
@@ -363,8 +368,8 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
         return step;
     }
     if (frame->len > eth->rwqe.length) {
-        return rx_drop(fn, frame, &fn->stats.eth_rx_too_long,
-                       SVAN_DROP_TOO_LONG);
+        return frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+                          SVAN_DROP_TOO_LONG);
     }
     eth->rx_active = true;
     fn->core->rx_qpn = qp->qpn;
@@ -432,20 +437,24 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
     SvanQp *qp = svan_qp_get(fn, fn->eth.qpn);
     SvanEth *eth;
 
+    if (!fn->port_enabled) {
+        return frame_drop(fn, frame, &fn->stats.port_disabled_drops,
+                          SVAN_DROP_PORT_DISABLED);
+    }
     if (!qp || qp->type != SVAN_QPT_ETH || qp->state != SVAN_QPS_RTS) {
-        return rx_drop(fn, frame, &fn->stats.eth_rx_filtered,
-                       SVAN_DROP_WRONG_STATE);
+        return frame_drop(fn, frame, &fn->stats.eth_rx_filtered,
+                          SVAN_DROP_WRONG_STATE);
     }
     eth = qp->priv;
     if (frame->len > fn->eth.max_frame) {
-        return rx_drop(fn, frame, &fn->stats.eth_rx_too_long,
-                       SVAN_DROP_TOO_LONG);
+        return frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+                          SVAN_DROP_TOO_LONG);
     }
     if (!eth->rx_active || fn->core->rx_qpn != qp->qpn) {
         /* Else it is no more the queue pair, or the life of it, that began. */
         return !*offset ? rx_begin(qp, frame) :
-               rx_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
-                       SVAN_DROP_NO_BUFFER);
+               frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+                          SVAN_DROP_NO_BUFFER);
     }
     return *offset < frame->len ? rx_copy(qp, frame, offset) :
                                   rx_complete(qp, frame);

@@ -241,6 +241,18 @@ static void enter_rtr(SvanRc *rc)
     rc->resp.epsn = rc->qp->rq_psn & SVAN_PSN_MASK;
 }
 
+/* What is copied of the attributes, or timed by them, as they change in SQD. */
+static void take_attributes(SvanRc *rc)
+{
+    SvanRcRequester *req = &rc->req;
+
+    req->retries = rc->qp->retry_cnt;
+    req->rnr_retries = rc->qp->rnr_retry;
+    svan_timer_cancel(rc->qp->fn->core, &req->ack_timer);
+    req->ack_fired = false;
+    svan_rc_start_ack_timer(rc->qp);
+}
+
 static void start_requester(SvanRc *rc)
 {
     SvanRcRequester *req = &rc->req;
@@ -248,8 +260,7 @@ static void start_requester(SvanRc *rc)
     req->una = rc->qp->sq_psn & SVAN_PSN_MASK;
     req->nxt = req->high = req->end = req->ack_asked = req->una;
     req->window_packets = SVAN_RC_MAX_UNACKED;
-    req->retries = rc->qp->retry_cnt;
-    req->rnr_retries = rc->qp->rnr_retry;
+    take_attributes(rc);
     req->state = SVAN_RC_REQ_SEND;
 }
 
@@ -281,6 +292,9 @@ static void rc_enter(SvanQp *qp, uint8_t old)
         }
         break;
     case SVAN_QPS_SQD:
+        if (old == SVAN_QPS_SQD) {
+            take_attributes(rc);
+        }
         break;
     case SVAN_QPS_ERR:
         enter_error(rc);

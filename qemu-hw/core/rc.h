@@ -41,6 +41,7 @@ typedef struct SvanRcWqe {
     uint32_t index;             /* of the first block */
     uint32_t seq;               /* of the first packet */
     uint32_t packets;           /* PSNs it takes; 0: nothing to send */
+    uint32_t asked;             /* READ: where the last request for it began */
     uint32_t length;
     uint8_t opcode, flags, num_bbs;
     uint8_t status;             /* enum svan_cqe_status; not SUCCESS: it failed */
@@ -70,6 +71,15 @@ typedef enum SvanRcRetry {      /* SVAN_TRACE_RETRY: reason */
 } SvanRcRetry;
 
 /*
+ * What was acted on at una; the same once more says nothing new before una has
+ * moved or the ACK timeout is over.
+ */
+#define SVAN_RC_HEARD_IMPLIED   0x01
+#define SVAN_RC_HEARD_NAK       0x02
+#define SVAN_RC_HEARD_CALL      0x04
+#define SVAN_RC_HEARD_MASK      0x07
+
+/*
  * Sequence numbers run freely modulo 2^32; their low 24 bits are the PSN.
  * Positions in the window run freely too: head <= acked <= send <= tail.
  */
@@ -90,7 +100,7 @@ typedef struct SvanRcRequester {
     uint32_t next_index;        /* block to be fetched next */
     uint32_t rd_atomics;        /* READs and atomics not acknowledged */
     uint8_t retries, rnr_retries;       /* left */
-    bool implied;               /* an implied NAK was acted on at una */
+    uint8_t heard;              /* SVAN_RC_HEARD_* */
     bool ack_fired, rnr_fired;
     uint32_t progress;          /* +1 whenever una or nxt is moved otherwise
                                  * than by sending */
@@ -136,6 +146,7 @@ typedef struct SvanRcAtomic {
 typedef struct SvanRcNak {
     bool pending;
     bool fatal;                 /* then the QP goes to the error state */
+    bool call_back;             /* a sequence NAK that ends an RNR wait */
     uint8_t aeth;
     uint8_t event;              /* enum svan_event, 0: none */
     uint8_t recv_status;        /* of the receive WQE in use; SUCCESS: flushed */

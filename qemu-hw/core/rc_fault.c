@@ -519,10 +519,13 @@ static void fault_ends(SvanQp *qp, SvanWaitState how)
  */
 void svan_rc_call_back(SvanQp *qp)
 {
-    SvanRcNak nak = { .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ };
+    SvanRcNak nak = {
+        .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ, .call_back = true,
+    };
     SvanRcFault *fault = fault_of(qp);
 
     if (!may_call_back(fault)) {
+        nak.call_back = false;
         nak.aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, 0);
         qp->fn->stats.rnr_nak_sent++;
     }

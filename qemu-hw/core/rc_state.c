@@ -18,6 +18,7 @@ static void save_wqe(const SvanRcWqe *wqe, SvanWriter *writer)
     svan_put_u8(writer, wqe->status);
     svan_put_u32(writer, wqe->syndrome);
     svan_put_u32(writer, wqe->packets);
+    svan_put_u32(writer, wqe->asked - wqe->seq);
 }
 
 static void save_requester(const SvanRcRequester *req, SvanWriter *writer)
@@ -39,7 +40,7 @@ static void save_requester(const SvanRcRequester *req, SvanWriter *writer)
     svan_put_u32(writer, req->sq_ci);
     svan_put_u8(writer, req->retries);
     svan_put_u8(writer, req->rnr_retries);
-    svan_put_u8(writer, req->implied);
+    svan_put_u8(writer, req->heard);
     svan_put_u8(writer, req->ack_fired);
     svan_put_u8(writer, req->rnr_fired);
     svan_put_u8(writer, req->progress != req->timer_progress);
@@ -57,9 +58,13 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
     wqe->status = svan_get_u8(reader);
     wqe->syndrome = svan_get_u32(reader);
     wqe->packets = svan_get_u32(reader);
+    wqe->asked = svan_get_u32(reader);          /* from seq, which is not known yet */
     if (wqe->length > SVAN_MAX_MSG || wqe->num_bbs < 1 ||
         wqe->num_bbs > SVAN_WQE_MAX_BBS ||
         wqe->status > SVAN_CQE_GENERAL_ERR) {
+        return false;
+    }
+    if (wqe->asked && wqe->asked >= wqe->packets) {
         return false;
     }
     if (!wqe->packets) {
@@ -102,6 +107,7 @@ static bool load_window(SvanQp *qp, SvanReader *reader)
             return false;
         }
         wqe->seq = req->end;
+        wqe->asked += wqe->seq;
         req->end += wqe->packets;
         req->next_index = wqe->index + wqe->num_bbs;
         req->rd_atomics += pos >= req->acked &&
@@ -166,7 +172,7 @@ static bool load_requester(SvanQp *qp, SvanReader *reader)
     req->sq_ci = svan_get_u32(reader);
     req->retries = svan_get_u8(reader) & 7;
     req->rnr_retries = svan_get_u8(reader) & 7;
-    req->implied = svan_get_u8(reader);
+    req->heard = svan_get_u8(reader) & SVAN_RC_HEARD_MASK;
     req->ack_fired = svan_get_u8(reader);
     req->rnr_fired = svan_get_u8(reader);
     moved = svan_get_u8(reader);
@@ -213,6 +219,7 @@ static void save_nak(const SvanRcNak *nak, SvanWriter *writer)
 {
     svan_put_u8(writer, nak->pending);
     svan_put_u8(writer, nak->fatal);
+    svan_put_u8(writer, nak->call_back);
     svan_put_u8(writer, nak->aeth);
     svan_put_u8(writer, nak->event);
     svan_put_u8(writer, nak->recv_status);
@@ -224,6 +231,7 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
 {
     nak->pending = svan_get_u8(reader);
     nak->fatal = svan_get_u8(reader);
+    nak->call_back = svan_get_u8(reader);
     nak->aeth = svan_get_u8(reader);
     nak->event = svan_get_u8(reader);
     nak->recv_status = svan_get_u8(reader);

@@ -59,7 +59,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
         req->progress++;
         /* nothing else than what it waits for can be acknowledged meanwhile */
         svan_rc_end_rnr_wait(qp);
-        req->implied = false;
+        req->heard = 0;
         req->retries = qp->retry_cnt;
         req->rnr_retries = qp->rnr_retry;
         svan_qp_schedule(qp);
@@ -144,7 +144,7 @@ static SvanRcWqe *push_wqe(SvanQp *qp, const SvanWqe *wqe)
     SvanRcWqe *kept = svan_rc_wqe(req, req->tail);
 
     kept->index = wqe->index;
-    kept->seq = req->end;
+    kept->seq = kept->asked = req->end;
     kept->packets = wqe->opcode == SVAN_WQE_NOP ? 0 :
                     svan_rc_packets(qp, wqe->length);
     kept->length = wqe->length;
@@ -473,8 +473,7 @@ static SvanStep reach_memory(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
 }
 
 /* The packet at nxt has left. */
-static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
-                 bool asked)
+static void sent(SvanQp *qp, SvanRcWqe *wqe, const Segment *seg, bool asked)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
@@ -483,6 +482,7 @@ static void sent(SvanQp *qp, const SvanRcWqe *wqe, const Segment *seg,
     if ((int32_t)(req->high - req->nxt) > 0) {
         qp->fn->stats.retransmits++;
     }
+    wqe->asked = req->nxt;
     req->nxt += seg->packets;
     if ((int32_t)(req->nxt - req->high) > 0) {
         req->high = req->nxt;

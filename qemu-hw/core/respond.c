@@ -19,13 +19,14 @@ static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)
 #define AETH_POSITIVE   (SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS)
 
 static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
-                          uint32_t msn)
+                          uint32_t msn, uint8_t bth_flags)
 {
     SvanPkt pkt;
 
     if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
         return SVAN_STEP_DONE;
     }
+    pkt.bth_flags |= bth_flags;
     fill_aeth(&pkt, syndrome, msn);
     return svan_pkt_send(qp, &pkt);
 }
@@ -36,7 +37,8 @@ static SvanStep send_nak(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcNak nak = resp->nak;
-    SvanStep step = send_aeth(qp, nak.aeth, nak.psn, resp->msn);
+    SvanStep step = send_aeth(qp, nak.aeth, nak.psn, resp->msn,
+                              nak.call_back ? SVAN_BTH_SE : 0);
 
     if (step != SVAN_STEP_DONE) {
         return step;
@@ -213,7 +215,7 @@ static SvanStep tell(SvanQp *qp, uint64_t ns)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     uint8_t aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns);
-    SvanStep step = send_aeth(qp, aeth, resp->owed[0].psn, resp->msn);
+    SvanStep step = send_aeth(qp, aeth, resp->owed[0].psn, resp->msn, 0);
 
     if (step == SVAN_STEP_DONE) {
         svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn, aeth, resp->owed[0].psn, 0);
@@ -234,7 +236,7 @@ static SvanStep while_it_waits(SvanQp *qp)
 
     if (resp->early_ack && !owed->begun) {
         step = send_aeth(qp, AETH_POSITIVE, owed->psn - 1,
-                         owed->msn - !owed->duplicate);
+                         owed->msn - !owed->duplicate, 0);
         resp->early_ack &= step != SVAN_STEP_DONE;
         return step;
     }
@@ -271,7 +273,7 @@ SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
     if (!resp->ack_due) {
         return SVAN_STEP_IDLE;
     }
-    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, resp->msn);
+    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, resp->msn, 0);
     if (step == SVAN_STEP_DONE) {
         resp->ack_due = false;
     }

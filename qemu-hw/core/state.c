@@ -167,11 +167,11 @@ static const FnSection fn_sections[] = {
     { 0x12, 1, svan_save_uars, svan_load_uars },
     { 0x19, 1, svan_save_contexts, svan_load_contexts },
     { 0x13, 1, svan_save_keys, svan_load_keys },
-    { 0x14, 2, svan_save_eqs, svan_load_eqs },
+    { 0x14, 3, svan_save_eqs, svan_load_eqs },
     { 0x15, 1, svan_save_cqs, svan_load_cqs },
-    { 0x16, 2, svan_save_qps, svan_load_qps },
-    { 0x17, 1, svan_save_net, svan_load_net },
-    { 0x18, 2, svan_save_stats, svan_load_stats },
+    { 0x16, 3, svan_save_qps, svan_load_qps },
+    { 0x17, 2, svan_save_net, svan_load_net },
+    { 0x18, 3, svan_save_stats, svan_load_stats },
     { 0x1a, 2, svan_save_faults, svan_load_faults },
     { 0x1b, 1, svan_save_spares, svan_load_spares },
 };
@@ -323,6 +323,9 @@ static void reset_all(SvanCore *core)
     }
     for (uint32_t f = 0; f < core->num_fns; f++) {
         svan_reset(core, f);
+    }
+    while (svan_db_collect(core)) {
+        /* nobody's: a queue that is loaded may have the number that was rung */
     }
 }
 

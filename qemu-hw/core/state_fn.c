@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * State of a function: registers, tables, UAR pages, process contexts, keys, GIDs,
- * filters, counters.
+ * port, filters, counters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -246,7 +246,7 @@ bool svan_load_keys(SvanFn *fn, SvanReader *reader)
     return true;
 }
 
-/* ---- GIDs and filters ---- */
+/* ---- GIDs, port and filters ---- */
 
 static void save_gid(const SvanGid *gid, uint32_t index, SvanWriter *writer)
 {
@@ -271,6 +271,7 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer)
         }
     }
     svan_put_u8(writer, 0);
+    svan_put_u8(writer, fn->port_enabled);
     svan_put_u32(writer, eth->qpn);
     svan_put_bytes(writer, eth->mac, sizeof(eth->mac));
     svan_put_u8(writer, eth->flags);
@@ -309,6 +310,7 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader)
             return false;
         }
     }
+    fn->port_enabled = svan_get_u8(reader);
     return load_filter(fn, reader);
 }
 

@@ -19,6 +19,7 @@ static void save_eq(const SvanEq *eq, SvanWriter *writer)
     svan_put_u8(writer, 1);
     svan_put_bytes(writer, &cmd, sizeof(cmd));
     svan_put_u8(writer, eq->armed);
+    svan_put_u8(writer, eq->stalled);
     svan_put_u32(writer, eq->pi);
     svan_put_u32(writer, eq->ci);
 }
@@ -36,6 +37,7 @@ void svan_save_eqs(SvanFn *fn, SvanWriter *writer)
 static bool load_eq(SvanEq *eq, SvanReader *reader)
 {
     eq->armed = svan_get_u8(reader);
+    eq->stalled = svan_get_u8(reader);
     eq->pi = svan_get_u32(reader);
     eq->ci = svan_get_u32(reader);
     return !reader->failed && eq->pi - eq->ci <= 1u << eq->log_size;

@@ -55,6 +55,11 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     return true;
 }
 
+void svan_rx_lost(SvanCore *core, uint32_t count)
+{
+    core->fns[0]->stats.rx_queue_drops += count;
+}
+
 void svan_rx_drop_head(SvanCore *core)
 {
     SvanFrame *frame = core->rx_head;
@@ -78,20 +83,23 @@ static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
     return has_vlan ? vlan & 0xfff : 0;
 }
 
-/* The function that owns this destination, NULL: none of this device. */
-static SvanFn *find_fn(SvanCore *core, const SvanAddr *addr)
+/* The destination is this entry of a GID table: address, VLAN and MAC. */
+static bool is_for_gid(const SvanAddr *addr, const SvanGid *gid)
 {
-    uint16_t id = vlan_id(addr->has_vlan, addr->vlan);
+    return gid->valid &&
+           vlan_id(gid->has_vlan, gid->vlan) ==
+           vlan_id(addr->has_vlan, addr->vlan) &&
+           !memcmp(gid->gid, addr->dgid, 16) &&
+           !memcmp(gid->smac, addr->dmac, 6);
+}
 
+SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
+{
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
         for (uint32_t g = 0; g < fn->gid_limit; g++) {
-            const SvanGid *gid = &fn->gids[g];
-
-            if (gid->valid && vlan_id(gid->has_vlan, gid->vlan) == id &&
-                !memcmp(gid->gid, addr->dgid, 16) &&
-                !memcmp(gid->smac, addr->dmac, 6)) {
+            if (is_for_gid(addr, &fn->gids[g])) {
                 return fn;
             }
         }
@@ -99,14 +107,15 @@ static SvanFn *find_fn(SvanCore *core, const SvanAddr *addr)
     return NULL;
 }
 
-/* 9.6.1: a connected QP takes packets of its peer only. */
+/*
+ * 9.6.1: a connected QP takes packets of its peer only. Their source MAC is not
+ * looked at: the last router's need not be the first one on the way back.
+ */
 static bool from_peer(const SvanQp *qp, const SvanPkt *pkt)
 {
-    const SvanGid *gid = &qp->fn->gids[qp->av.sgid_index];
-
     return qp->type != SVAN_QPT_RC ||
-           (!memcmp(pkt->addr.sgid, qp->av.dgid, 16) && gid->valid &&
-            !memcmp(pkt->addr.dgid, gid->gid, 16));
+           (!memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
+            is_for_gid(&pkt->addr, &qp->fn->gids[qp->av.sgid_index]));
 }
 
 static SvanStep drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
@@ -123,6 +132,10 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
+    if (!fn->port_enabled) {
+        return drop(fn, pkt, &fn->stats.port_disabled_drops,
+                    SVAN_DROP_PORT_DISABLED);
+    }
     if (pkt->opcode == SVAN_OP_CNP) {
         svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_FILTERED);
@@ -160,7 +173,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     SvanFn *fn;
 
     *mine = svan_pkt_peek(frame, &addr);
-    fn = *mine ? find_fn(core, &addr) : NULL;
+    fn = *mine ? svan_gid_owner(core, &addr) : NULL;
     *mine = fn;
     if (!fn) {
         return SVAN_STEP_DONE;
@@ -233,7 +246,8 @@ bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt)
     uint32_t hash = qp->qpn * 0x9e3779b1u ^ qp->dest_qpn * 0x85ebca6bu;
     SvanAddr *addr = &pkt->addr;
 
-    if (!gid->valid) {
+    if (!gid->valid ||
+        svan_gid_is_ipv4(gid->gid) != svan_gid_is_ipv4(qp->av.dgid)) {
         return false;
     }
     memcpy(addr->smac, gid->smac, 6);
@@ -288,9 +302,13 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 
 SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanFn *to = find_fn(qp->fn->core, &pkt->addr);
+    SvanFn *to = svan_gid_owner(qp->fn->core, &pkt->addr);
     SvanStep step;
 
+    if (!qp->fn->port_enabled) {
+        return drop(qp->fn, pkt, &qp->fn->stats.port_disabled_drops,
+                    SVAN_DROP_PORT_DISABLED);
+    }
     step = to ? send_local(qp->fn, to, pkt) : send_port(qp->fn, pkt);
     if (step == SVAN_STEP_DONE) {
         qp->fn->stats.roce_tx_packets++;

@@ -136,6 +136,8 @@ void svan_doorbell(SvanCore *core, uint16_t fn, uint32_t offset,
  */
 bool svan_frame_in(SvanCore *core, SvanFrame *frame);
 bool svan_rx_room(const SvanCore *core);
+/* So many frames from the port were lost before they could be offered. */
+void svan_rx_lost(SvanCore *core, uint32_t count);
 /* frame_out has room again. */
 void svan_tx_ready(SvanCore *core);
 void svan_set_link(SvanCore *core, bool up);

@@ -80,6 +80,12 @@ void svan_table_remove(SvanTable *table, uint32_t index)
     }
 }
 
+static uint32_t qn_at(const SvanTable *table, uint32_t index)
+{
+    return (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
+}
+
+/* The highest number is the one that multicast packets are for (9.2.6). */
 bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
                     uint32_t *qn)
 {
@@ -90,11 +96,12 @@ bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
         if (index == SVAN_NONE) {
             return false;
         }
-    } else if (index >= table->capacity ||
+        table->variants[index] += qn_at(table, index) == SVAN_QPN_MASK;
+    } else if (want == SVAN_QPN_MASK || index >= table->capacity ||
                table->variants[index] != want >> SVAN_QN_INDEX_SHIFT ||
                !svan_table_insert_at(table, index, object)) {
         return false;
     }
-    *qn = (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
+    *qn = qn_at(table, index);
     return true;
 }

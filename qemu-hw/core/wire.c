@@ -45,6 +45,9 @@ static const SvanOpInfo rc_ops[32] = {
     [SVAN_OP_FETCH_ADD]         = { REQ, ONLY, .atomic_eth = true },
     [SVAN_OP_SEND_LAST_INV]     = { REQ, LAST, DATA, .ieth = true },
     [SVAN_OP_SEND_ONLY_INV]     = { REQ, ONLY, DATA, .ieth = true },
+    /* reserved: requests that the queue pair refuses (table 58) */
+    [SVAN_OP_FETCH_ADD + 1]     = { REQ, ONLY, DATA },
+    [SVAN_OP_SEND_ONLY_INV + 1 ... SVAN_BTH_OP_MASK] = { REQ, ONLY, DATA },
 };
 
 static const SvanOpInfo ud_send = { REQ, ONLY, DATA, .deth = true };
@@ -262,7 +265,10 @@ SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
 
 /* ---- decoding ---- */
 
-/* IPv4 without options or fragments, or IPv6 without extensions */
+/*
+ * IPv4 without options or fragments, or IPv6 without extensions. A v4-mapped
+ * address is none of IPv6 (RFC 4291, 2.5.5.2): as a GID it means one of IPv4.
+ */
 static bool decode_ip(const uint8_t *ip, uint32_t room, SvanAddr *addr,
                       uint32_t *l4, uint32_t *end)
 {
@@ -289,6 +295,9 @@ static bool decode_ip(const uint8_t *ip, uint32_t room, SvanAddr *addr,
         memcpy(addr->dgid, ip + 24, 16);
         *l4 = IPV6_HLEN;
         *end = IPV6_HLEN + get16(ip + 4);
+        if (svan_gid_is_ipv4(addr->sgid) || svan_gid_is_ipv4(addr->dgid)) {
+            return false;
+        }
     }
     return *end <= room && *end >= *l4 + UDP_HLEN;
 }
@@ -391,6 +400,15 @@ static const uint8_t *decode_ext(const uint8_t *p, SvanPkt *pkt,
     return p;
 }
 
+/* What the ICRC leaves out, and the length that IP and UDP both tell. */
+static bool headers_agree(const uint8_t *ip, bool ipv4, uint32_t l4_len)
+{
+    uint32_t l4 = ipv4 ? IPV4_HLEN : IPV6_HLEN;
+
+    return get16(ip + l4 + 4) == l4_len &&
+           (!ipv4 || !svan_csum_fold(svan_csum_add(0, ip, IPV4_HLEN)));
+}
+
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
 {
     uint32_t l3, bth, end, ext, pad, icrc;
@@ -400,7 +418,8 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
     if (!decode_l2l4(frame, &pkt->addr, &l3, &bth, &end)) {
         return SVAN_DECODE_NOT_ROCE;
     }
-    if (end < bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
+    if (!headers_agree(p + l3, pkt->addr.ipv4, end - bth + UDP_HLEN) ||
+        end < bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
         return SVAN_DECODE_MALFORMED;
     }
     end -= SVAN_ICRC_SIZE;

@@ -170,6 +170,7 @@ typedef struct SvanPort {
     bool tx_full;                   /* the core was; lock */
     bool tx_ready;                  /* tell the core; atomic */
     bool rx_ready;                  /* tell the netdev; atomic */
+    unsigned rx_lost;               /* to be counted by the core; atomic */
     bool tx_waiting;                /* for svan_port_sent(); BQL */
 } SvanPort;
 

@@ -91,6 +91,8 @@ static ssize_t svan_port_receive_iov(NetClientState *nc,
     }
     trace_svan_port_receive(len, frame != NULL);
     if (!frame) {
+        qatomic_inc(&port->rx_lost);
+        svan_engine_kick_later(s);
         return len;
     }
     iov_to_buf(iov, iovcnt, 0, frame->data, len);
@@ -134,6 +136,9 @@ void svan_port_feed(SvanState *s)
     if (qatomic_read(&port->tx_ready)) {
         qatomic_set(&port->tx_ready, false);
         svan_tx_ready(core);
+    }
+    if (qatomic_read(&port->rx_lost)) {
+        svan_rx_lost(core, qatomic_xchg(&port->rx_lost, 0));
     }
     while (qatomic_read(&port->rx.len) && svan_rx_room(core)) {
         SvanFrame *frame = svan_port_next(port);

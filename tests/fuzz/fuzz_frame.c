@@ -1,24 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Frames into a device with live queue pairs: octets as they come, and packets
- * near enough to what is expected to reach deep, both with a right ICRC. Mixed
+ * near enough to what is expected to reach deep, both with right checksums. Mixed
  * with traffic of the device's own, misses and time.
  */
 #include "fuzz_packet.h"
+#include "wire_ip.h"
+
+/* What IP says is what UDP says, and the checksum of IPv4 is right. */
+static void patch_ip(uint8_t *ip, bool ipv4, uint32_t l4_len)
+{
+    uint8_t *udp = ip + (ipv4 ? IPV4_HLEN : IPV6_HLEN);
+    uint16_t sum;
+
+    udp[4] = l4_len >> 8;
+    udp[5] = l4_len;
+    if (ipv4) {
+        ip[10] = ip[11] = 0;
+        sum = svan_csum_fold(svan_csum_add(0, ip, IPV4_HLEN));
+        ip[10] = sum >> 8;
+        ip[11] = sum;
+    }
+}
 
 /* The last four octets become the ICRC, if the frame has a place for it. */
-static void patch_icrc(SvanFrame *frame)
+static void patch_sums(SvanFrame *frame)
 {
     SvanAddr addr;
-    uint32_t icrc, l3 = 14, at;
+    uint32_t icrc, l3 = ETH_HLEN, l4, at;
 
     if (frame->len < 62 || !svan_pkt_peek(frame, &addr)) {
         return;
     }
-    l3 += addr.has_vlan ? 4 : 0;
-    at = l3 + (addr.ipv4 ? frame->data[l3 + 2] << 8 | frame->data[l3 + 3] :
-               40 + (frame->data[l3 + 4] << 8 | frame->data[l3 + 5])) - 4;
+    l3 += addr.has_vlan ? VLAN_HLEN : 0;
+    l4 = l3 + (addr.ipv4 ? IPV4_HLEN : IPV6_HLEN);
+    at = addr.ipv4 ? l3 + (frame->data[l3 + 2] << 8 | frame->data[l3 + 3]) - 4 :
+                     l4 + (frame->data[l3 + 4] << 8 | frame->data[l3 + 5]) - 4;
     if (at > l3 + 40 && at + 4 <= frame->len) {
+        patch_ip(frame->data + l3, addr.ipv4, at + 4 - l4);
         icrc = htole32(svan_icrc(frame->data, l3, at));
         memcpy(frame->data + at, &icrc, 4);
     }
@@ -34,7 +53,7 @@ static void raw_frame(Stage *stage, Input *input)
     if (len > 12) {
         memcpy(frame->data, host_fn(stage->host)->gids[0].smac, 6);
     }
-    patch_icrc(frame);
+    patch_sums(frame);
     deliver(stage->host->fake, frame);
 }
 

@@ -56,6 +56,7 @@ static void ends(void)
     TIGHT(svan_cmd_set_gid, reserved1);
     TIGHT(svan_cmd_eth_filter, reserved1);
     TIGHT(svan_cmd_eth_mcast, reserved);
+    TIGHT(svan_cmd_port, reserved);
     TIGHT(svan_cmd_create_prq, reserved);
     TIGHT(svan_cmd_fault_policy, policy);
     TIGHT(svan_cmd_spare_pages, reserved);
@@ -63,7 +64,7 @@ static void ends(void)
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, fault_dropped_packets);
+    TIGHT(svan_stats, port_disabled_drops);
     TIGHT(svan_caps, reserved);
     TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);

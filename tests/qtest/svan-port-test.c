@@ -222,6 +222,52 @@ static void test_migrate_blocked(void)
     g_unlink(file);
 }
 
+/* ---- frames that come in ---- */
+
+static void wire_write(int fd, uint32_t len)
+{
+    g_autofree uint8_t *stream = g_malloc0(4 + len);
+    size_t done = 0;
+
+    stl_be_p(stream, len);
+    memset(stream + 4, 0xff, 6);
+    while (done < 4 + len) {
+        ssize_t n = write(fd, stream + done, 4 + len - done);
+
+        g_assert_cmpint(n, >, 0);
+        done += n;
+    }
+}
+
+/* Longer than any frame: the device never sees it, but counts it. */
+static void test_lost_frames(void)
+{
+    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
+    struct svan_stats stats;
+    QTestState *qts;
+    int fds[2];
+    Nic *nic;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
+                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
+                      fds[1]);
+    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    nic_enable(nic, 4);
+    wire_write(fds[0], 20000);
+    wire_write(fds[0], 100);
+    wire_write(fds[0], 20000);
+    do {
+        nic_stats(nic, &stats);
+        g_assert_cmpint(g_get_monotonic_time(), <, limit);
+    } while (svan_le64_to_cpu(stats.rx_queue_drops) < 2);
+    g_assert_cmpuint(svan_le64_to_cpu(stats.rx_queue_drops), ==, 2);
+    g_assert_cmpuint(svan_le64_to_cpu(stats.port_rx_frames), ==, 1);
+    nic_stop(nic);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- two devices, one iothread ---- */
 
 static void port_power(QPCIDevice *port, bool on)
@@ -267,6 +313,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/svan/port/migrate-blocked", test_migrate_blocked);
+    qtest_add_func("/svan/port/lost-frames", test_lost_frames);
     qtest_add_func("/svan/port/shared-iothread", test_shared_iothread);
     return g_test_run();
 }

@@ -178,6 +178,16 @@ static inline void rc_inject_ack(Rc *rc, uint8_t syndrome, uint32_t psn)
     rc_inject_run(rc, &pkt);
 }
 
+/* The sequence NAK of a responder whose page has come. */
+static inline void rc_inject_call_back(Rc *rc, uint32_t psn)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_ACK, psn, NULL, 0);
+
+    pkt.syndrome = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ;
+    pkt.bth_flags = SVAN_BTH_SE;
+    rc_inject_run(rc, &pkt);
+}
+
 #define ACKED           (SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS)
 #define NAK(name)       (SVAN_AETH_NAK | SVAN_NAK_##name)
 

@@ -34,7 +34,7 @@ static void the_phase_turns(void **state)
 
 static void unknown_opcodes(void **state)
 {
-    static const uint16_t bad[] = { 3, 0x12, 0x72, 0x80, 0x1000, 0xffff };
+    static const uint16_t bad[] = { 3, 0x12, 0x73, 0x80, 0x1000, 0xffff };
     Host *host = *state;
     struct svan_cmd_resp resp;
 

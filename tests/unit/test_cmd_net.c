@@ -21,6 +21,20 @@ static struct svan_cmd good_qp(Host *host, HostCq *cq)
     return cmd;
 }
 
+/* A CQ of another verbs context. */
+static uint32_t foreign_cq(Host *host, uint32_t uar)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
+
+    cmd.create_cq.ring_va = htole64(fake_alloc(host->fake, 4096, 4096));
+    cmd.create_cq.ring_key = htole32(host->ring_key);
+    cmd.create_cq.dbr_offset = htole32(2048);
+    cmd.create_cq.eqn = htole32(1);
+    cmd.create_cq.uar = htole32(uar);
+    cmd.create_cq.log_size = 4;
+    return host_must(host, &cmd);
+}
+
 static void queue_pairs(void **state)
 {
     Host *host = *state;
@@ -29,6 +43,7 @@ static void queue_pairs(void **state)
     uint32_t readonly = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE, 0,
                                       SVAN_CMD_KEY_INTERNAL);
     uint32_t foreign = host_uar(host, 9);
+    uint32_t other = foreign_cq(host, foreign);
     const Refusal bad[] = {
         BAD(create_qp.type, 0, BAD_PARAM),
         BAD(create_qp.type, 5, BAD_PARAM),
@@ -50,6 +65,7 @@ static void queue_pairs(void **state)
         BAD(create_qp.uar, MISSING, BAD_RESOURCE),
         BAD(create_qp.uar, UINT32_MAX, BAD_RESOURCE),
         BAD_AS(create_qp.uar, foreign, NOT_PERMITTED, create_qp.send_cq),
+        BAD(create_qp.recv_cq, other, NOT_PERMITTED),
         BAD(create_qp.ring_va, FAKE_RAM_BASE + 8, BAD_PARAM),
         BAD(create_qp.ring_key, host->all_key, BAD_RESOURCE),
         BAD(create_qp.ring_key, readonly, BAD_RESOURCE),
@@ -156,6 +172,35 @@ static void gids(void **state)
     assert_int_equal(fn->gid_limit, 1);
 }
 
+/* Of one device each address belongs to one function. */
+static void the_gid_of_another_function(void **state)
+{
+    SvanConfig config = { .num_vfs = 1 };
+    Fake *fake = fake_create(&config);
+    Host *pf = host_create(fake, 0, 1), *vf = host_create(fake, 1, 2);
+    const SvanGid *theirs = &host_fn(pf)->gids[0];
+    struct svan_cmd good = host_cmd_init(SVAN_CMD_SET_GID);
+    struct svan_cmd_resp resp;
+
+    (void)state;
+    good.set_gid.index = htole32(5);
+    memcpy(good.set_gid.gid, theirs->gid, 16);
+    memcpy(good.set_gid.smac, theirs->smac, 6);
+    assert_int_equal(host_cmd(vf, &good, &resp), SVAN_CMD_NOT_PERMITTED);
+    assert_int_equal(le32toh(resp.syndrome),
+                     offsetof(struct svan_cmd, set_gid.gid));
+    assert_false(host_fn(vf)->gids[5].valid);
+    host_must(pf, &good);               /* twice its own is none of another */
+    good.set_gid.flags = SVAN_CMD_GID_VLAN;
+    good.set_gid.vlan = htole16(0x2000);        /* a priority alone */
+    assert_int_equal(host_cmd(vf, &good, NULL), SVAN_CMD_NOT_PERMITTED);
+    good.set_gid.vlan = htole16(5);
+    host_must(vf, &good);
+    fake_destroy(fake);
+    host_destroy(pf);
+    host_destroy(vf);
+}
+
 static void the_ethernet_filter(void **state)
 {
     Host *host = *state;
@@ -220,6 +265,24 @@ static void multicast_addresses(void **state)
     assert_int_equal(host_fn(host)->eth.num_mcast, 0);
 }
 
+static void the_port(void **state)
+{
+    Host *host = *state;
+    struct svan_cmd good = host_cmd_init(SVAN_CMD_SET_PORT);
+    const Refusal bad[] = {
+        BAD(port.enabled, 2, BAD_PARAM),
+        BAD(port.enabled, 255, BAD_PARAM),
+    };
+
+    check_refusals(host, &good, bad, SIZE(bad));
+    assert_true(host_fn(host)->port_enabled);
+    host_must(host, &good);
+    assert_false(host_fn(host)->port_enabled);
+    good.port.enabled = 1;
+    host_must(host, &good);
+    assert_true(host_fn(host)->port_enabled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,8 +291,10 @@ int main(void)
         HOST_TEST(what_a_qp_holds),
         HOST_TEST(the_qp_table_fills),
         HOST_TEST(gids),
+        cmocka_unit_test(the_gid_of_another_function),
         HOST_TEST(the_ethernet_filter),
         HOST_TEST(multicast_addresses),
+        HOST_TEST(the_port),
     };
 
     return cmocka_run_group_tests_name("cmd_net", tests, NULL, NULL);

@@ -174,7 +174,43 @@ static void events_never_overrun(void **state)
     expect(host, SVAN_EVENT_PORT, 0, host_read(host, SVAN_REG_PORT));
     expect(host, SVAN_EVENT_CQ_ERROR, cq.cqn, 19);
     assert_false(host_eq_poll(host, 0, &eqe));
-    assert_int_equal(host_fn(host)->stats.eq_overruns, 0);
+}
+
+/* Each time that the ring runs full, however much and however long it waits. */
+static void stalls_are_counted(void **state)
+{
+    Host *host = *state;
+    uint64_t *overruns = &host_fn(host)->stats.eq_overruns;
+    struct svan_eqe eqe;
+
+    make_qps(host, 4);
+    for (uint32_t i = 0; i < EQ_SIZE; i++) {
+        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 0);
+        fake_run(host->fake);
+    }
+    assert_int_equal(*overruns, 0);             /* full, and nothing waits */
+    for (uint32_t i = 0; i < 4; i++) {
+        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i], 0);
+        fake_run(host->fake);
+        assert_int_equal(*overruns, 1);
+    }
+    assert_true(fake_restore(host->fake));
+    overruns = &host_fn(host)->stats.eq_overruns;
+    fake_run(host->fake);
+    assert_int_equal(*overruns, 1);
+    for (uint32_t i = 2; i < 5; i++) {          /* room for one: full again */
+        assert_true(host_eq_poll(host, 0, &eqe));
+        host_write(host, SVAN_REG_EQ_DB(0), host->eqs[0].ci);
+        fake_run(host->fake);
+        assert_int_equal(*overruns, i);
+    }
+    for (uint32_t i = 0; i < EQ_SIZE + 1; i++) {
+        assert_true(host_eq_poll(host, 0, &eqe));
+        host_write(host, SVAN_REG_EQ_DB(0), host->eqs[0].ci);
+        fake_run(host->fake);
+    }
+    assert_int_equal(*overruns, 4);
+    assert_false(host_eq_poll(host, 0, &eqe));
 }
 
 /* Of those that are gone, begin anew, or never were, nothing is told. */
@@ -369,6 +405,7 @@ int main(void)
         HOST_TEST(the_same_event_merges),
         HOST_TEST(a_full_ring_waits),
         HOST_TEST(events_never_overrun),
+        HOST_TEST(stalls_are_counted),
         HOST_TEST(events_go_with_their_queue),
         HOST_TEST(events_go_with_eq_0),
         HOST_TEST(waiting_events_are_restored),

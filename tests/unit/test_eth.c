@@ -328,6 +328,97 @@ static void received_checksums_are_judged(void **state)
     }
 }
 
+/* The frame of udp_frame() as one of IPv6, `vlan` octets further in. */
+static uint32_t udp6_frame(uint8_t *p, uint32_t len, uint32_t vlan)
+{
+    uint8_t *ip = p + 14 + vlan, *udp = ip + 40;
+    uint32_t udp_len = 8 + len;
+    uint16_t sum;
+
+    memset(p, 0, 14 + vlan + 48);
+    memcpy(p, own_mac, 6);
+    if (vlan) {
+        memcpy(p + 12, "\x81\x00\x00\x05", 4);
+    }
+    memcpy(p + 12 + vlan, "\x86\xdd", 2);
+    ip[0] = 0x60;
+    ip[4] = udp_len >> 8;
+    ip[5] = udp_len;
+    ip[6] = 17;
+    ip[7] = 64;
+    memcpy(ip + 8, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    memcpy(ip + 24, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+    udp[0] = 0x30;
+    udp[2] = 0x40;
+    udp[4] = udp_len >> 8;
+    udp[5] = udp_len;
+    for (uint32_t i = 0; i < len; i++) {
+        udp[8 + i] = i * 3;
+    }
+    sum = ~sum16(udp, udp_len, sum16(ip + 8, 32, 17 + udp_len));
+    udp[6] = sum >> 8;
+    udp[7] = sum;
+    return 14 + vlan + 48 + len;
+}
+
+static uint8_t judgement(Eth *eth, const uint8_t *data, uint32_t len)
+{
+    struct svan_cqe cqe;
+
+    recv_into(eth, pattern(eth, 2048, 0), 2048);
+    receive(eth, data, len);
+    assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+    return cqe.owner & (SVAN_CQE_CSUM_IP_OK | SVAN_CQE_CSUM_L4_OK);
+}
+
+/* Right sums over a length that the headers do not agree on are no judgement. */
+static void a_udp_length_of_its_own(void **state)
+{
+    static const int off[] = { -8, -1, 1 };
+    Eth *eth = *state;
+    uint8_t data[256];
+
+    for (size_t i = 0; i < SIZE(off); i++) {
+        uint32_t len = udp_frame(data, 33, false);
+        uint16_t sum;
+
+        data[39] += off[i];
+        data[40] = data[41] = 0;
+        sum = ~sum16(data + 34, len - 34, sum16(data + 26, 8, 17 + len - 34));
+        data[40] = sum >> 8;
+        data[41] = sum;
+        assert_int_equal(judgement(eth, data, len), SVAN_CQE_CSUM_IP_OK);
+    }
+}
+
+/* IPv6 has no checksum of its own, and one of UDP that is judged. */
+static void received_ipv6_is_judged(void **state)
+{
+    Eth *eth = *state;
+    uint8_t data[256];
+
+    for (uint32_t vlan = 0; vlan <= 4; vlan += 4) {
+        uint32_t len = udp6_frame(data, 33, vlan);
+        uint8_t *ip = data + 14 + vlan;
+
+        assert_int_equal(judgement(eth, data, len), SVAN_CQE_CSUM_L4_OK);
+        assert_int_equal(judgement(eth, data, len + 3), SVAN_CQE_CSUM_L4_OK);
+        assert_int_equal(judgement(eth, data, len - 1), 0);
+        data[len - 1] ^= 1;
+        assert_int_equal(judgement(eth, data, len), 0);
+        data[len - 1] ^= 1;
+        ip[0] = 0x50;                   /* no such version */
+        assert_int_equal(judgement(eth, data, len), 0);
+        ip[0] = 0x60;
+        ip[6] = 44;                     /* a fragment header */
+        assert_int_equal(judgement(eth, data, len), 0);
+        ip[6] = 17;
+        ip[4] = 0xff;
+        assert_int_equal(judgement(eth, data, len), 0);
+        assert_int_equal(judgement(eth, data, 14 + vlan + 39), 0);
+    }
+}
+
 static void what_is_not_wanted_is_not_received(void **state)
 {
     static const uint8_t other[6] = { 2, 0, 0, 0, 0, 9 };
@@ -457,6 +548,31 @@ static void a_frame_does_not_change_its_queue(void **state)
     }
 }
 
+/* Frames are lost, and complete; none comes in. */
+static void a_disabled_port_is_a_cut_wire(void **state)
+{
+    Eth *eth = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_PORT);
+    uint64_t bus = pattern(eth, 1000, 0);
+    uint8_t data[100] = { 0 };
+    struct svan_cqe cqe;
+
+    memcpy(data, own_mac, 6);
+    host_must(eth->host, &cmd);
+    send(eth, bus, 1000, 0);
+    assert_int_equal(send_status(eth), SVAN_CQE_SUCCESS);
+    assert_null(fake_frame(fake_of(eth)));
+    assert_int_equal(host_fn(eth->host)->stats.eth_tx_frames, 0);
+    recv_into(eth, bus, 1000);
+    receive(eth, data, sizeof(data));
+    assert_false(host_cq_poll(&eth->recv_cq, &cqe));
+    assert_int_equal(host_fn(eth->host)->stats.port_disabled_drops, 2);
+    cmd.port.enabled = 1;
+    host_must(eth->host, &cmd);
+    receive(eth, data, sizeof(data));
+    assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+}
+
 /* Saved with a frame on its way out and one half received. */
 static void a_restored_queue_goes_on(void **state)
 {
@@ -506,10 +622,13 @@ int main(void)
         ETH_TEST(a_checksum_outside_the_frame_is_refused),
         ETH_TEST(frames_come_in_whole),
         ETH_TEST(received_checksums_are_judged),
+        ETH_TEST(a_udp_length_of_its_own),
+        ETH_TEST(received_ipv6_is_judged),
         ETH_TEST(what_is_not_wanted_is_not_received),
         ETH_TEST(drops_take_no_entry_and_are_counted),
         ETH_TEST(a_filter_changes_in_mid_frame),
         ETH_TEST(a_frame_does_not_change_its_queue),
+        ETH_TEST(a_disabled_port_is_a_cut_wire),
         ETH_TEST(a_restored_queue_goes_on),
     };
 

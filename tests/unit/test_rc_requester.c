@@ -453,28 +453,6 @@ static void test_rnr_wait_ends_with_the_ack(void **state)
     RC_SENT_NOTHING(rc);
 }
 
-/* It is called before the time, which is no retry. */
-static void test_rnr_wait_ends_with_a_sequence_nak(void **state)
-{
-    Rc *rc = rc_new();
-
-    rc->attrs.attr.rnr_retry = 7;
-    rc_to(rc, SVAN_QPS_RTS);
-    for (uint32_t i = 0; i < 20; i++) {
-        post_sends(rc, i == 0);
-        RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
-        rc_inject_ack(rc, SVAN_AETH_RNR_NAK | 31, PSN_OUT);
-        RC_SENT_NOTHING(rc);
-        rc_inject_ack(rc, NAK(PSN_SEQ), PSN_OUT);
-    }
-    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
-    rc_inject_ack(rc, ACKED, PSN_OUT);
-    RC_SQ_DONE(rc, 0, SUCCESS);
-    fake_advance(rc->fake, svan_rc_rnr_ns(31));
-    RC_SENT_NOTHING(rc);
-    rc_free(rc);
-}
-
 static void test_rnr_exhausted(void **state)
 {
     Rc *rc = *state;
@@ -822,7 +800,6 @@ int main(void)
         cmocka_unit_test(test_no_timeout),
         cmocka_unit_test(test_rnr_wait),
         RC_TEST(test_rnr_wait_ends_with_the_ack),
-        cmocka_unit_test(test_rnr_wait_ends_with_a_sequence_nak),
         RC_TEST(test_rnr_exhausted),
         cmocka_unit_test(test_rnr_for_ever),
         cmocka_unit_test(test_naks),

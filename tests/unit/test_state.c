@@ -276,13 +276,37 @@ static void a_window_before_its_time(void **state)
         };
         req->window[0] = (SvanRcWqe) {
             .opcode = SVAN_WQE_SEND, .num_bbs = 1, .length = 100,
-            .packets = 1, .seq = 4,
+            .packets = 1, .seq = 4, .asked = 4,
         };
         assert_int_equal(fake_restore(bench->fake),
                          states[i] == SVAN_QPS_ERR);
         teardown(state);
         setup(state);
     }
+}
+
+/* What was rung is no news of the queues that are loaded, whose numbers it has. */
+static void doorbells_from_before_the_load(void **state)
+{
+    Bench *bench = *state;
+    SvanCore *core = bench->fake->core;
+    uint32_t cqn;
+    uint8_t *stream;
+    SvanQp *qp;
+    size_t len;
+
+    stream = svan_save(core, &len);
+    qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
+    cqn = qp->send_cq->cqn;
+    host_ring(&bench->b, SVAN_UAR_SQ_DB, qp->sq_pi + 3);
+    host_ring(&bench->b, SVAN_UAR_RQ_DB, qp->rq_pi + 3);
+    svan_doorbell(core, 0, SVAN_UAR_CQ_DB, svan_db_value(cqn, 0), 8);
+    assert_true(svan_load(core, stream, len));
+    free(stream);
+    qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
+    svan_run(core);
+    assert_false(qp->sq_rung || qp->rq_rung);
+    assert_false(qp->send_cq->armed);
 }
 
 /* One octet is changed: refused, or a device that runs and can be reset. */
@@ -324,6 +348,7 @@ int main(void)
         TEST(another_configuration),
         TEST(indices_that_disagree),
         TEST(a_window_before_its_time),
+        TEST(doorbells_from_before_the_load),
         TEST(damaged_octets),
     };
 

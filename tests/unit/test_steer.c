@@ -118,7 +118,7 @@ static void damage_is_counted(void **state)
     arrive(pair, frame);
     assert_int_equal(STATS(pair).rx_icrc_errors, 1);
 
-    pkt.opcode = 0x1f;                  /* no such operation */
+    pkt.opcode = SVAN_BTH_UD | 0x1f;    /* no such operation */
     arrive(pair, svan_pkt_encode(&pkt));
     assert_int_equal(STATS(pair).rx_malformed, 1);
 }
@@ -209,6 +209,38 @@ static void vlan_tags(void **state)
     }
 }
 
+/*
+ * A second entry with the GID of the first, but another VLAN or MAC: its packets
+ * are ours, and not the connection's.
+ */
+static void the_entry_of_another_connection(void **state)
+{
+    Pair *pair = *state;
+    SvanGid *gids = host_fn(pair->host)->gids;
+    SvanPkt pkt = packet(pair);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
+
+        cmd.set_gid.index = htole32(7);
+        memcpy(cmd.set_gid.gid, gids[0].gid, 16);
+        memcpy(cmd.set_gid.smac, gids[0].smac, 6);
+        cmd.set_gid.smac[5] ^= i;
+        cmd.set_gid.flags = i ? 0 : SVAN_CMD_GID_VLAN;
+        cmd.set_gid.vlan = htole16(5);
+        host_must(pair->host, &cmd);
+        pkt.addr.has_vlan = !i;
+        pkt.addr.vlan = 5;
+        memcpy(pkt.addr.dmac, cmd.set_gid.smac, 6);
+        arrive(pair, svan_pkt_encode(&pkt));
+        assert_int_equal(STATS(pair).rx_wrong_peer, i + 1);
+    }
+    assert_int_equal(STATS(pair).roce_rx_packets, 0);
+    pkt = packet(pair);
+    arrive(pair, svan_pkt_encode(&pkt));
+    assert_int_equal(STATS(pair).roce_rx_packets, 1);
+}
+
 static void the_receive_queue_is_bounded(void **state)
 {
     Pair *pair = *state;
@@ -221,11 +253,31 @@ static void the_receive_queue_is_bounded(void **state)
         assert_in_range(++taken, 1, 100000);
     }
     assert_false(svan_rx_room(core));
+    assert_int_equal(STATS(pair).rx_queue_drops, 0);    /* it is offered again */
     fake_run(pair->host->fake);
     assert_true(svan_rx_room(core));
     assert_true(svan_frame_in(core, frame));
     fake_run(pair->host->fake);
     assert_int_equal(STATS(pair).roce_rx_packets, taken + 1);
+}
+
+/* What the port has lost is counted for it, and who sends into a cut wire sends. */
+static void losses_of_the_port(void **state)
+{
+    Pair *pair = *state;
+    SvanCore *core = pair->host->fake->core;
+    HostSend send = { .opcode = SVAN_WQE_SEND };
+
+    svan_rx_lost(core, 3);
+    assert_int_equal(STATS(pair).rx_queue_drops, 3);
+    pair->dev_a->av.dmac[5] ^= 1;               /* somewhere else */
+    svan_set_link(core, false);
+    host_send(&pair->a, &send);
+    host_post(&pair->a);
+    fake_run(pair->host->fake);
+    assert_int_equal(pair->host->fake->out_frames, 0);
+    assert_int_equal(STATS(pair).port_tx_frames, 0);
+    assert_int_equal(STATS(pair).roce_tx_packets, 1);
 }
 
 static void loopback_does_not_touch_the_port(void **state)
@@ -263,7 +315,9 @@ int main(void)
         PAIR_TEST(notifications_are_no_damage),
         PAIR_TEST(other_traffic_goes_to_ethernet),
         PAIR_TEST(vlan_tags),
+        PAIR_TEST(the_entry_of_another_connection),
         PAIR_TEST(the_receive_queue_is_bounded),
+        PAIR_TEST(losses_of_the_port),
         PAIR_TEST(loopback_does_not_touch_the_port),
     };
 

@@ -80,6 +80,25 @@ static void a_wanted_number(void **state)
     svan_table_fini(&table);
 }
 
+/* 0xffffff is no queue pair's, neither given out nor asked for. */
+static void the_number_of_multicast(void **state)
+{
+    SvanTable table;
+    uint32_t qn;
+
+    (void)state;
+    assert_true(svan_table_init(&table, SVAN_MAX_QN_CAPACITY, FIRST));
+    table.next = SVAN_QN_INDEX_MASK;
+    table.variants[SVAN_QN_INDEX_MASK] = 0xff;
+    assert_false(svan_qn_insert(&table, &object, SVAN_QPN_MASK, &qn));
+    assert_int_equal(table.used, 0);
+    assert_true(svan_qn_insert(&table, &object, SVAN_NONE, &qn));
+    assert_int_equal(qn, SVAN_QN_INDEX_MASK);
+    svan_table_remove(&table, SVAN_QN_INDEX_MASK);
+    assert_int_equal(table.variants[SVAN_QN_INDEX_MASK], 1);
+    svan_table_fini(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +106,7 @@ int main(void)
         cmocka_unit_test(a_free_index_rests),
         cmocka_unit_test(a_number_is_not_used_again),
         cmocka_unit_test(a_wanted_number),
+        cmocka_unit_test(the_number_of_multicast),
     };
 
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);

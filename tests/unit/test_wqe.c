@@ -104,6 +104,18 @@ static void the_device_takes_all_flags_that_verbs_ask_for(void **state)
     }
 }
 
+/* Of a queue pair that signals everything each entry is signaled. */
+static void everything_is_signaled(void **state)
+{
+    Wq *wq = *state;
+
+    svan_wqe_begin(&wq->qp.sq, 0, SVAN_WQE_SEND, SVAN_WQE_FENCE, 0);
+    assert_int_equal(fetch(wq, 0, 1).wqe.flags, SVAN_WQE_FENCE);
+    wq->dev->flags |= SVAN_CMD_QP_SIGNAL_ALL;
+    assert_int_equal(fetch(wq, 0, 1).wqe.flags,
+                     SVAN_WQE_FENCE | SVAN_WQE_SIGNALED);
+}
+
 static void entries_are_read_at_any_place_of_the_ring(void **state)
 {
     Wq *wq = *state;
@@ -363,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WQ_TEST(the_device_takes_all_flags_that_verbs_ask_for),
+        WQ_TEST(everything_is_signaled),
         WQ_TEST(entries_are_read_at_any_place_of_the_ring),
         WQ_TEST(inline_data_is_read_at_any_place_of_the_ring),
         WQ_TEST(blocks_must_be_there),
