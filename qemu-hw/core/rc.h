@@ -363,7 +363,7 @@ uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
 
 /* ---- respond.c ---- */
 
-/* The oldest answer that is owed is asked for again, from *old on before. */
+/* What is asked for again is the oldest that is owed; the oldest began at old_psn. */
 void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn);
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget);
 

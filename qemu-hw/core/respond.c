@@ -177,7 +177,7 @@ static bool page_has_come(SvanQp *qp)
     return true;
 }
 
-/* Where it is asked for from an earlier PSN, other pages come first. */
+/* Where an earlier PSN is asked for, be it of another answer, its pages come first. */
 void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;

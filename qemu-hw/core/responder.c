@@ -400,6 +400,7 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     uint32_t end_age = age(resp, owed_end(qp, owed)), i = 0;
+    uint32_t first = resp->owed[0].psn;
 
     while (i < resp->num_owed &&
            age(resp, owed_end(qp, &resp->owed[i])) > end_age) {
@@ -408,13 +409,9 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
     if (i < resp->num_owed &&
         age(resp, owed_end(qp, &resp->owed[i])) == end_age) {
         bool duplicate = resp->owed[i].duplicate;
-        uint32_t psn = resp->owed[i].psn;
 
         resp->owed[i] = *owed;
         resp->owed[i].duplicate = duplicate;
-        if (!i) {
-            svan_rc_asked_again(qp, psn);
-        }
     } else if (!owed->duplicate || resp->num_owed - resp->num_new <
                                    SVAN_MAX_RD_ATOMIC) {
         memmove(&resp->owed[i + 1], &resp->owed[i],
@@ -422,6 +419,11 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
         resp->owed[i] = *owed;
         resp->num_owed++;
         resp->num_new += !owed->duplicate;
+    } else {
+        return;
+    }
+    if (!i) {
+        svan_rc_asked_again(qp, first);
     }
     svan_qp_schedule(qp);
 }

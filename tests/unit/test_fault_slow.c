@@ -257,6 +257,30 @@ static void a_read_that_is_asked_for_from_an_earlier_packet(void **state)
     RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
 }
 
+/*
+ * A response before the one that waits is sent again at once. Who waits is told by
+ * the PSN of what it lacks.
+ */
+static void a_read_before_one_that_waits(void **state)
+{
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    send_read(od, PSN_IN, PAGE(3), MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN);
+    map_page(od, 4, true);
+    send_read(od, PSN_IN + 1, PAGE(5) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN + 1);
+    assert_true(requested(od));
+    send_read(od, PSN_IN, PAGE(3), MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 21 * MS);        /* the bound */
+    TOLD_TO_WAIT(od, PSN_IN + 2);
+    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+    RC_SENT_AETH(od->rc, PSN_IN + 2, SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS);
+}
+
 /* Gone again and again, it costs a retry at the bound alone. */
 static void a_page_of_a_read_that_is_gone_again(void **state)
 {
@@ -399,6 +423,7 @@ int main(void)
         OD_TEST(a_read_of_a_slow_second_page),
         OD_TEST(a_read_is_told_by_the_estimate),
         OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
+        OD_TEST(a_read_before_one_that_waits),
         OD_TEST(a_page_of_a_read_that_is_gone_again),
         OD_TEST(an_executed_write_before_a_waiting_read),
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
