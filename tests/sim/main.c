@@ -22,7 +22,7 @@
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
-#define DEFAULT_COUNT   (2 * NUM_SCENARIOS)
+#define DEFAULT_COUNT   (4 * NUM_SCENARIOS)
 
 typedef struct Scenario {
     const char *name;
