@@ -52,11 +52,14 @@ typedef struct Scenario {
 
 /* So much that what a plan allows does happen. */
 #define ROUGH(...) \
-    WORLD(.fault_buffer = 32768, .loss = 20000, .duplicate = 20000, \
+    WORLD(.fault_buffer = 32768, .loss = 20000, .duplicate = 50000, \
           .reorder = 20000, .reorder_delay = 30000, .corrupt = 5000, \
           __VA_ARGS__)
 
-static const PlanModel crowd = { .local_pairs = 4, .processes = true };
+static const PlanModel crowd = {
+    .local_pairs = 4, .processes = true, .impatient = true,
+};
+static const PlanModel patient = { .local_pairs = 4, .processes = true };
 
 static const Scenario scenarios[] = {
     {
@@ -139,9 +142,9 @@ static const Scenario scenarios[] = {
                        .restore = 5000, .refuse = 2000),
         .traffic = PAGED(.drain = 2000),
     }, {
-        .name = "blame",
+        .name = "blame", .clean = true,
         .world = WORLD(.num_nodes = 2, .fault_buffer = 32768),
-        .plan = &crowd,
+        .plan = &patient,
     }, {
         .name = "blame-loss",
         .world = ROUGH(.num_nodes = 2),
@@ -296,6 +299,19 @@ static void run_traffic(const Scenario *scenario, World *world,
     traffic_free(traffic);
 }
 
+/* Where nothing is lost, who waits for a page is told before its timeout. */
+static void check_in_time(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanFn *fn = world->nodes[i].core->fns[0];
+
+        if (fn->stats.local_ack_timeout_err) {
+            world_fail(world, "node %u: %" PRIu64 " timeouts although nothing "
+                       "was lost", i, fn->stats.local_ack_timeout_err);
+        }
+    }
+}
+
 static void run_plan(const Scenario *scenario, World *world, Totals *totals)
 {
     Blame *blame = blame_new(world, scenario->plan);
@@ -304,6 +320,9 @@ static void run_plan(const Scenario *scenario, World *world, Totals *totals)
         for (uint32_t i = 0; i < 256; i++) {
             world_step(world);
         }
+    }
+    if (scenario->clean) {
+        check_in_time(world);
     }
     add(&totals->traffic.ops, blame->counts.blame_operations);
     add(&totals->traffic.breaks, blame->counts.blame_ended);

@@ -171,18 +171,26 @@ static void make_attributes(Planner *planner, PlanPair *pair)
         pair->rnr_retry = rng_between(rng, 1, 6);
         pair->min_rnr_timer = rng_between(rng, 16, 22);
         pair->losses = pair->losses ? rng_below(rng, 2) : 0;
+    } else if (planner->model->impatient && rng_below(rng, 4) == 0) {
+        pair->impatient = true;
+        pair->retry_cnt = 7;
+        pair->losses = pair->losses ? rng_below(rng, 2) : 0;
     }
 }
 
-/* Its bound ends before the timeout of the requester at the other end. */
+/*
+ * The bound ends before the timeout of the requester at the other end, unless that
+ * one has retries to show how long it is: two for each page of a packet.
+ */
 static void make_policy(Planner *planner, const PlanPair *pair, PlanEnd *end)
 {
     Rng *rng = &planner->rng;
     uint64_t bound_us;
 
     do {
-        bound_us = ONE_OF(rng, 20, 200, 2000, 20000);
-    } while (2 * bound_us * US > timeout_ns(pair));
+        bound_us = pair->impatient ? ONE_OF(rng, 0, 20000) :
+                                     ONE_OF(rng, 20, 200, 2000, 20000);
+    } while (!pair->impatient && 2 * bound_us * US > timeout_ns(pair));
     end->policy = (struct svan_fault_policy) {
         .mode = ONE_OF(rng, SVAN_FAULT_MODE_AUTO, SVAN_FAULT_MODE_AUTO,
                        SVAN_FAULT_MODE_AUTO, SVAN_FAULT_MODE_HOLD,
@@ -335,6 +343,13 @@ static PlanOp random_op(Rng *rng)
     return op;
 }
 
+/* What makes it count anew how long it waits is not for every connection. */
+static bool is_bearable(const PlanPair *pair, const Need *need, uint32_t pages)
+{
+    return !outlasts(pair, need, pages) &&
+           !(pair->impatient && need->changes);
+}
+
 /* Nothing that it meets can end the connection. */
 static bool is_harmless(Planner *planner, const PlanPair *pair,
                         const PlanEnd *end, const PlanOp *op)
@@ -345,7 +360,7 @@ static bool is_harmless(Planner *planner, const PlanPair *pair,
     Need here = need_of(planner, end, op->local, pages, local_access(op));
 
     return !there.fails && !here.fails && !there.fatal && !here.fatal &&
-           !outlasts(pair, &there, pages);
+           is_bearable(pair, &there, pages);
 }
 
 static bool add_op(Planner *planner, const PlanPair *pair, PlanEnd *end,

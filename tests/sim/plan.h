@@ -34,6 +34,7 @@
 typedef struct PlanModel {
     uint32_t local_pairs;       /* both ends on one node */
     bool processes;             /* they die, and PASIDs are given away again */
+    bool impatient;             /* timeouts may be shorter than bounds */
 } PlanModel;
 
 typedef enum PlanAccess { PLAN_FOR_READ, PLAN_FOR_WRITE, PLAN_ACCESSES } PlanAccess;
@@ -94,6 +95,7 @@ typedef struct PlanPair {
     PlanFate fate;
     bool late;                  /* of the second owner of a PASID */
     bool local;
+    bool impatient;             /* its timeout is shorter than the other's bound */
     uint8_t gid, log_mtu, timeout, retry_cnt, rnr_retry, min_rnr_timer;
     uint8_t max_rd_atomic;
     uint32_t losses;            /* of packets, for each operation */

@@ -383,7 +383,7 @@ static void transmit(Node *node, const SvanFrame *frame)
     }
     node->link_free = start + (uint64_t)frame->len * model->ps_per_byte / 1000;
     deliver(node, to, frame, node->link_free - world->now + model->delay);
-    if (disturbs(node, frame, model->duplicate)) {
+    if (rng_ppm(&node->rng_link, model->duplicate)) {
         deliver(node, to, frame, node->link_free - world->now + model->delay);
     }
 }

@@ -73,7 +73,7 @@ struct World {
     /* set by the guest side */
     void (*irq)(Node *node, uint32_t vector);
     void (*mapped)(Node *node, uint32_t page, bool for_write);
-    /* NULL: the link may do to any frame what its model says */
+    /* NULL: any frame may be lost, late or corrupt, as the model says */
     bool (*may_disturb)(Node *node, const SvanFrame *frame);
     void *user;
 };
