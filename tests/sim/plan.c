@@ -162,7 +162,7 @@ static void make_attributes(Planner *planner, PlanPair *pair)
     pair->gid = rng_below(rng, 2);
     pair->log_mtu = rng_between(rng, 8, 12);
     pair->timeout = rng_between(rng, 9, 13);
-    pair->retry_cnt = rng_between(rng, 3, 7);
+    pair->retry_cnt = rng_between(rng, 1, 7);
     pair->max_rd_atomic = rng_between(rng, 1, 16);
     pair->min_rnr_timer = ONE_OF(rng, 1, 1, 4, 10, 18, 20);
     pair->rnr_retry = 7;
