@@ -48,7 +48,8 @@ struct svan_page_request {
 	__u8	level;			/* of the entry, 1 = leaf */
 	__u8	attempt;		/* how often the page was gone again */
 	__u8	reserved0;
-	__u8	reserved1[23];
+	__le32	generation;		/* of the process, with PROCESS */
+	__u8	reserved1[19];
 	__u8	owner;			/* SVAN_PAGE_REQ_PHASE */
 };
 
@@ -56,6 +57,7 @@ struct svan_page_request {
 
 SVAN_ASSERT_SIZE(struct svan_page_request, 64);
 SVAN_ASSERT_OFFSET(struct svan_page_request, qpn, 32);
+SVAN_ASSERT_OFFSET(struct svan_page_request, generation, 40);
 SVAN_ASSERT_OFFSET(struct svan_page_request, owner, 63);
 
 #define SVAN_PRQ_MIN_LOG_SIZE	6	/* 64 requests = 4096 bytes */
@@ -109,7 +111,7 @@ struct svan_fault_policy {
 	__le32	hold_max_us;
 	__le32	divert_max_us;
 	__le32	drop_max_us;
-	__le32	bound_us;		/* hold, divert, drop: RNR NAK after it */
+	__le32	bound_us;		/* an RNR NAK after it; 0: never */
 	__le32	unknown_us;		/* taken for an unknown time */
 	__le32	hold_bytes;		/* of the fault buffer, for one QP */
 	__le32	divert_pages;		/* of the spare pages, for one QP */

@@ -5,7 +5,8 @@
  *
  * A fault is what the driver is asked for, a wait is one transfer's interest in
  * it. Waits for the same page share a fault; who waits is scheduled when the
- * fault is over or when more is known about its length.
+ * fault is over or when more is known about its length. One process's faults say
+ * nothing to another, nor those of a key to a later one of the same number.
  */
 #ifndef SVAN_CORE_FAULT_H
 #define SVAN_CORE_FAULT_H
@@ -21,6 +22,28 @@ typedef enum SvanWaitState {
     SVAN_WAIT_FAILED,           /* the page will never come */
 } SvanWaitState;
 
+/* What is known about when a page comes. */
+typedef struct SvanEstimate {
+    bool known;                 /* if not, at counts for nothing */
+    bool answered;              /* PENDING has come, or never will */
+    uint8_t fault_class;        /* enum svan_fault_class */
+    uint64_t at;                /* ns, VM clock */
+} SvanEstimate;
+
+/* What a transfer wants of a page, and what is known of the page. */
+typedef struct SvanWanted {
+    uint32_t key, pasid;
+    uint32_t generation;        /* of the process */
+    uint8_t flags;              /* SVAN_PAGE_REQ_* */
+    uint8_t level;              /* of the entry */
+    uint8_t source;             /* SVAN_ESTIMATE_*, of `table` */
+    bool injected;              /* by the host: nobody is asked */
+    bool injected_failure;
+    uint64_t injected_ns;
+    uint64_t page, len, entry;
+    SvanEstimate table;
+} SvanWanted;
+
 typedef struct SvanFaultWait {
     SvanQp *qp;
     SvanFault *fault;           /* PENDING without: waits for a free one */
@@ -30,15 +53,8 @@ typedef struct SvanFaultWait {
     uint8_t attempt;            /* how often one of these was gone again */
     uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
     uint64_t page, before;      /* of the last fault, and the one before */
+    SvanWanted wanted;          /* of the last fault */
 } SvanFaultWait;
-
-/* What is known about when a page comes. */
-typedef struct SvanEstimate {
-    bool known;                 /* if not, at counts for nothing */
-    bool answered;              /* PENDING has come, or never will */
-    uint8_t fault_class;        /* enum svan_fault_class */
-    uint64_t at;                /* ns, VM clock */
-} SvanEstimate;
 
 /*
  * Wait for what qp->fn->absent tells. Without a page request queue the wait has
@@ -55,6 +71,8 @@ void svan_fault_forget(SvanFaultWait *wait);
 SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
 /* The same for what qp->fn->absent tells, before anybody waits for it. */
 SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
+/* The key goes: who waits for a page of it looks again, and nobody joins them. */
+void svan_fault_key_gone(SvanFn *fn, uint32_t key);
 
 /* ---- the page request queue ---- */
 
@@ -81,19 +99,31 @@ typedef struct SvanHeld {
     uint8_t payload[];
 } SvanHeld;
 
+static inline uint8_t svan_held_opcode(const SvanHeld *held)
+{
+    return held->head[offsetof(SvanPkt, opcode)];
+}
+
 /* A copy in the fault buffer; NULL: no room. */
 SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt);
 /*
  * A copy in a spare page; *page is the one that the last went to, SVAN_NONE at
- * first. DONE; IDLE: no room; MISS.
+ * first; may_take: another one, if that is full. DONE; IDLE: no room; MISS.
  */
-SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
-                     SvanHeld **out);
+SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
+                     uint32_t *page, SvanHeld **out);
 void svan_held_free(SvanFn *fn, SvanHeld *held);
 /* The packet again. DONE, MISS, ERROR: the spare page is out of reach. */
 SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt);
 
 #define SVAN_HELD_OVERHEAD      64u     /* of a packet in the fault buffer */
+
+/* What it takes of the fault buffer. */
+static inline uint32_t svan_held_size(const SvanHeld *held)
+{
+    return held->spare == SVAN_NONE ? SVAN_HELD_OVERHEAD + held->len : 0;
+}
+
 #define SVAN_MAX_SPARES         256u
 
 /* 4096-aligned bus addresses; none of the old ones is in use. false: no memory */

@@ -65,13 +65,13 @@ SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt)
 
 /* A page with room for len octets: the last one used, or an empty one. */
 static uint32_t find_spare(const SvanSpares *spares, uint32_t page,
-                           uint32_t len)
+                           uint32_t len, bool may_take)
 {
     if (page < spares->count && spares->pages[page].refs &&
         len <= SVAN_PAGE_SIZE - spares->pages[page].used) {
         return page;
     }
-    for (uint32_t i = 0; i < spares->count; i++) {
+    for (uint32_t i = 0; may_take && i < spares->count; i++) {
         if (!spares->pages[i].refs) {
             return i;
         }
@@ -79,12 +79,19 @@ static uint32_t find_spare(const SvanSpares *spares, uint32_t page,
     return SVAN_NONE;
 }
 
-SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
-                     SvanHeld **out)
+/* So that a page does not hold any number of small packets. */
+static uint32_t room_of(uint32_t len)
+{
+    return (len + SVAN_HELD_OVERHEAD - 1) / SVAN_HELD_OVERHEAD *
+           SVAN_HELD_OVERHEAD;
+}
+
+SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
+                     uint32_t *page, SvanHeld **out)
 {
     SvanSpares *spares = fn->spares;
     uint32_t len = pkt->payload_len;
-    uint32_t to = spares ? find_spare(spares, *page, len) : SVAN_NONE;
+    uint32_t to = spares ? find_spare(spares, *page, len, may_take) : SVAN_NONE;
     uint32_t offset;
     SvanStep step;
     SvanHeld *held;
@@ -106,7 +113,7 @@ SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
     svan_stored(fn, &mem);
     held->spare = *page = to;
     held->offset = offset;
-    spares->pages[to].used = offset + len;
+    spares->pages[to].used = offset + room_of(len);
     spares->pages[to].refs++;
     fn->stats.fault_diverted_bytes += len;
     *out = held;
@@ -115,9 +122,8 @@ SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, uint32_t *page,
 
 void svan_held_free(SvanFn *fn, SvanHeld *held)
 {
-    if (held->spare == SVAN_NONE) {
-        fn->held_bytes -= SVAN_HELD_OVERHEAD + held->len;
-    } else {
+    fn->held_bytes -= svan_held_size(held);
+    if (held->spare != SVAN_NONE) {
         fn->spares->pages[held->spare].refs--;
     }
     free(held);

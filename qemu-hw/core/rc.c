@@ -177,6 +177,7 @@ static void stop_waiting(SvanRc *rc)
     svan_fault_leave(&rc->req.wait);
     svan_fault_leave(&rc->req.in_wait);
     svan_fault_leave(&rc->resp.read_wait);
+    svan_rc_patience_end(&rc->resp.patience);
     svan_rc_fault_clear(rc->qp);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.ack_timer);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.rnr_timer);
@@ -194,12 +195,13 @@ static void forget(SvanRc *rc)
     svan_fault_forget(&rc->req.wait);
     svan_fault_forget(&rc->req.in_wait);
     svan_fault_forget(&rc->resp.read_wait);
+    svan_rc_patience_init(&rc->resp.patience, rc->qp);
     svan_rc_fault_init(rc->qp);
     svan_timer_init(&rc->req.ack_timer, fire_ack);
     svan_timer_init(&rc->req.rnr_timer, fire_rnr);
 }
 
-#define RC_TIMERS       3       /* ACK, RNR, bound of a suspension */
+#define RC_TIMERS       4       /* ACK, RNR, bounds of two kinds of waiting */
 
 static bool rc_create(SvanQp *qp)
 {

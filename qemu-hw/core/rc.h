@@ -9,6 +9,7 @@
  *   responder.c  requests that arrive
  *   respond.c    what is owed to the remote requester: responses, ACKs, NAKs
  *   rc_fault.c   requests that meet an absent page
+ *   rc_patience.c  what the remote requester hears while it waits for a page
  *   rc_state.c   save and load
  *
  * Receiving only records. Whatever an arriving packet breaks is noted in the
@@ -153,6 +154,22 @@ typedef struct SvanRcNak {
     uint32_t psn;
 } SvanRcNak;
 
+/*
+ * A requester that waits for a page here has an ACK timeout and a number of
+ * retries, neither of which is known.
+ */
+typedef struct SvanRcPatience {
+    SvanQp *qp;
+    uint64_t met;               /* ns: the page was */
+    uint64_t seen;              /* ns: its request came last */
+    uint32_t naks;              /* RNR NAKs since the page was met */
+    bool told;                  /* to wait, and has not come since */
+    bool returned;              /* it was told, and has come again */
+    bool timed_out;             /* it has come again without */
+    bool over;                  /* nothing was heard of it, or said, for too long */
+    SvanTimer bound_timer;
+} SvanRcPatience;
+
 typedef struct SvanRcResponder {
     uint32_t epsn;              /* expected PSN */
     uint32_t msn;
@@ -160,6 +177,7 @@ typedef struct SvanRcResponder {
     bool quiet;                 /* NAKed: out of sequence is no news */
     bool dead;                  /* a fatal NAK is recorded */
     bool ack_due;
+    bool early_ack;             /* an ACK of what lies before owed[0]; not saved */
     SvanRcMessage message;
     uint32_t offset;            /* bytes of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */
@@ -175,6 +193,7 @@ typedef struct SvanRcResponder {
     uint32_t next_atomic;
     SvanRcAtomic atomics[SVAN_MAX_RD_ATOMIC];
     SvanFaultWait read_wait;    /* for a page of owed[0] */
+    SvanRcPatience patience;    /* while it waits */
 } SvanRcResponder;
 
 /*
@@ -187,17 +206,17 @@ typedef struct SvanRcFault {
     uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
     uint8_t opcode;             /* of the packet that met the page */
     bool nak_spent;             /* an RNR NAK was sent for this page */
-    bool awaited;               /* after it nothing has come yet */
-    bool dropped;               /* something is missing, and not awaited */
+    bool again;                 /* and the page has come and gone since */
+    bool dropped;               /* something is missing that will not come by itself */
     bool called_back;           /* since a packet was executed last */
     bool executed;              /* a kept packet, since the last page was met */
-    bool bound_fired;
     uint64_t since;             /* ns */
     SvanFaultWait wait;
-    SvanTimer bound_timer;
+    SvanRcPatience patience;
     SvanHeld *held, **held_tail;
     uint32_t held_end;          /* PSN behind the last one kept */
-    uint32_t held_bytes;        /* in the fault buffer */
+    uint32_t held_bytes;        /* of the fault buffer */
+    uint32_t held_answers;      /* READs and atomics among them */
     uint32_t spares;            /* spare pages taken */
     uint32_t spare;             /* the last of them */
 } SvanRcFault;
@@ -316,13 +335,36 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);
 /* Something of the expected PSN was dropped, and no NAK says so. */
 void svan_rc_call_back(SvanQp *qp);
+/* How to handle a fault; AUTO: wait until more is known. */
+uint8_t svan_rc_fault_mode(SvanQp *qp, const SvanEstimate *estimate);
 /* A unit of the step. */
 SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget);
 void svan_rc_fault_init(SvanQp *qp);
 void svan_rc_fault_clear(SvanQp *qp);
 
+/* ---- rc_patience.c ---- */
+
+void svan_rc_patience_init(SvanRcPatience *patience, SvanQp *qp);
+/* A page is met; who was told to wait for another still waits. */
+void svan_rc_patience_begin(SvanRcPatience *patience);
+void svan_rc_patience_end(SvanRcPatience *patience);
+/* The request that waits has come again. */
+void svan_rc_patience_heard(SvanRcPatience *patience);
+/* Something has happened that an RNR NAK may be the answer to. */
+bool svan_rc_patience_asks(const SvanRcPatience *patience);
+/* It is: for *ns. */
+bool svan_rc_patience_is_out(const SvanRcPatience *patience,
+                             const SvanEstimate *estimate, uint64_t *ns);
+/* By an RNR NAK, or by silence as the page is about to come. */
+void svan_rc_patience_told(SvanRcPatience *patience);
+void svan_rc_patience_answered(SvanRcPatience *patience);
+uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate);
+uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
+
 /* ---- respond.c ---- */
 
+/* What is asked for again is the oldest that is owed; the oldest began at old_psn. */
+void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn);
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget);
 
 /* ---- rc_state.c ---- */

@@ -41,16 +41,6 @@ static void trace_end(const SvanQp *qp, SvanWaitState how)
 
 /* ---- choosing ---- */
 
-static uint64_t remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
-{
-    uint64_t now = svan_now(qp->fn->core);
-
-    if (!estimate->known) {
-        return le32toh(qp->policy.unknown_us) * 1000ull;
-    }
-    return estimate->at > now ? estimate->at - now : 0;
-}
-
 /*
  * A sequence NAK takes one of the requester's retries, of which we do not know
  * the number: only one until something of it is executed.
@@ -60,11 +50,10 @@ static bool may_call_back(const SvanRcFault *fault)
     return !fault->called_back;
 }
 
-/* AUTO: wait until more is known */
-static uint8_t choose(SvanQp *qp, const SvanEstimate *estimate)
+uint8_t svan_rc_fault_mode(SvanQp *qp, const SvanEstimate *estimate)
 {
     const struct svan_fault_policy *policy = &qp->policy;
-    uint64_t us = remaining_ns(qp, estimate) / 1000;
+    uint64_t us = svan_rc_remaining_ns(qp, estimate) / 1000;
 
     if (policy->mode != SVAN_FAULT_MODE_AUTO) {
         return policy->mode;
@@ -106,6 +95,7 @@ static void release(SvanQp *qp)
     }
     fault->held_tail = &fault->held;
     fault->held_bytes = 0;
+    fault->held_answers = 0;
     fault->spares = 0;
     fault->spare = SVAN_NONE;
 }
@@ -119,40 +109,73 @@ static void discard(SvanQp *qp, const SvanPkt *pkt)
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
-    fault->dropped |= !fault->awaited || (fault->held && resp->nak.pending);
+    fault->dropped |= !fault->patience.told || (fault->held && resp->nak.pending);
     qp->fn->stats.fault_dropped_packets++;
     qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_PAGE_ABSENT);
 }
 
+static bool has_answer(uint8_t opcode)
+{
+    return opcode == SVAN_OP_READ_REQUEST || opcode == SVAN_OP_CMP_SWP ||
+           opcode == SVAN_OP_FETCH_ADD;
+}
+
+static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
+{
+    return pkt->opcode == SVAN_OP_READ_REQUEST ?
+           svan_rc_packets(qp, pkt->dma_len) : 1;
+}
+
+/*
+ * What is refused when its turn comes is not kept for that: a request that is too
+ * long, or one more than may be outstanding. Nor is what leaves no PSNs for those
+ * of the past.
+ */
+static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
+{
+    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
+    const SvanRcFault *fault = fault_of(qp);
+    uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
+
+    if (svan_op_info(pkt->opcode)->reth && pkt->dma_len > SVAN_MAX_MSG) {
+        return false;
+    }
+    if (has_answer(pkt->opcode) &&
+        resp->num_new + fault->held_answers >= qp->max_dest_rd_atomic) {
+        return false;
+    }
+    return psns_of(qp, pkt) <= SVAN_RC_PSN_HALF - ahead;
+}
+
 static void append(SvanQp *qp, SvanHeld *held, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
 
-    held->psns = pkt->opcode == SVAN_OP_READ_REQUEST ?
-                 svan_rc_packets(qp, pkt->dma_len) : 1;
+    held->psns = psns_of(qp, pkt);
     fault->held_end = (held->psn + held->psns) & SVAN_PSN_MASK;
+    fault->held_bytes += svan_held_size(held);
+    fault->held_answers += has_answer(pkt->opcode);
     *fault->held_tail = held;
     fault->held_tail = &held->next;
 }
 
-/* DONE: it is kept; IDLE: no room; MISS */
+/* DONE: it is kept; IDLE: no room */
 static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
+    uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
     uint32_t limit = le32toh(qp->policy.hold_bytes);
     SvanHeld *held;
 
-    if (pkt->payload_len > limit - fault->held_bytes ||
-        fault->held_bytes > limit) {
+    if (size > limit || fault->held_bytes > limit - size) {
         return SVAN_STEP_IDLE;
     }
     held = svan_hold(qp->fn, pkt);
     if (!held) {
         return SVAN_STEP_IDLE;
     }
-    fault->held_bytes += pkt->payload_len;
     append(qp, held, pkt);
     return SVAN_STEP_DONE;
 }
@@ -161,12 +184,9 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
 {
     SvanRcFault *fault = fault_of(qp);
     uint32_t page = fault->spare;
-    SvanStep step;
+    bool may_take = fault->spares < le32toh(qp->policy.divert_pages);
+    SvanStep step = svan_divert(qp->fn, pkt, may_take, &fault->spare, held);
 
-    if (fault->spares >= le32toh(qp->policy.divert_pages)) {
-        return SVAN_STEP_IDLE;
-    }
-    step = svan_divert(qp->fn, pkt, &fault->spare, held);
     fault->spares += step == SVAN_STEP_DONE && fault->spare != page;
     return step;
 }
@@ -196,6 +216,9 @@ static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
     SvanHeld *held;
     SvanStep step;
 
+    if (!is_worth_keeping(qp, pkt)) {
+        return SVAN_STEP_IDLE;
+    }
     if (!crowded && (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len)) {
         step = keep_in_buffer(qp, pkt);
         if (step != SVAN_STEP_IDLE || !by_estimate(qp)) {
@@ -236,26 +259,13 @@ static SvanStep move_to_spares(SvanQp *qp)
         if (!new->next) {
             fault->held_tail = &new->next;
         }
-        fault->held_bytes -= old->len;
+        fault->held_bytes -= svan_held_size(old);
         svan_held_free(qp->fn, old);
     }
     return SVAN_STEP_DONE;
 }
 
 /* ---- RNR NAK ---- */
-
-/* The code whose time covers ns, at least the QP's own; 9.7.5.2.8 */
-static uint8_t covering_code(const SvanQp *qp, uint64_t ns)
-{
-    uint64_t least = svan_rc_rnr_ns(qp->min_rnr_timer);
-    uint8_t code = 1;
-
-    ns = ns > least ? ns : least;
-    while (code < SVAN_AETH_VALUE_MASK && svan_rc_rnr_ns(code) < ns) {
-        code++;
-    }
-    return svan_rc_rnr_ns(code) < ns ? 0 : code;        /* 0: the longest */
-}
 
 /* Of what is kept, all but the packet that met the page. */
 static void release_behind_first(SvanQp *qp)
@@ -269,9 +279,9 @@ static void release_behind_first(SvanQp *qp)
     fault->held = first;
     fault->held_tail = &first->next;
     fault->held_end = (first->psn + first->psns) & SVAN_PSN_MASK;
-    if (first->spare == SVAN_NONE) {
-        fault->held_bytes = first->len;
-    } else {
+    fault->held_bytes = svan_held_size(first);
+    fault->held_answers = has_answer(svan_held_opcode(first));
+    if (first->spare != SVAN_NONE) {
         fault->spare = first->spare;
         fault->spares = 1;
     }
@@ -303,11 +313,11 @@ static SvanStep keep_first(SvanQp *qp)
 
 static void send_rnr(SvanQp *qp, uint64_t ns)
 {
-    SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | covering_code(qp, ns) };
+    SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns) };
 
     fault_of(qp)->nak_spent = true;
-    fault_of(qp)->awaited = true;
     fault_of(qp)->dropped = false;
+    svan_rc_patience_told(&fault_of(qp)->patience);
     qp->fn->stats.rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);
 }
@@ -330,9 +340,11 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     if (step != SVAN_STEP_DONE) {
         return step;
     }
+    if (mode != fault->mode) {
+        count_mode(qp->fn, mode);
+    }
     fault->mode = mode;
     trace_mode(qp, mode, ns);
-    count_mode(qp->fn, mode);
     if (mode == SVAN_FAULT_MODE_RNR) {
         send_rnr(qp, ns);
     } else if (mode == SVAN_FAULT_MODE_DROP) {
@@ -351,17 +363,6 @@ static uint8_t without_room(SvanQp *qp, uint8_t mode)
     }
     return may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
                                          SVAN_FAULT_MODE_RNR;
-}
-
-static void start_bound(SvanQp *qp)
-{
-    SvanRcFault *fault = fault_of(qp);
-    uint64_t bound = le32toh(qp->policy.bound_us) * 1000ull;
-
-    if (bound) {
-        svan_timer_set(qp->fn->core, &fault->bound_timer,
-                       svan_now(qp->fn->core) + bound);
-    }
 }
 
 static bool keeps_packets(uint8_t mode)
@@ -384,13 +385,12 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     fault->active = true;
     fault->mode = SVAN_FAULT_MODE_AUTO;
     fault->nak_spent = false;
-    fault->awaited = false;
+    fault->again = false;
     fault->dropped = false;
     fault->executed = false;
     fault->opcode = pkt->opcode;
     fault->since = svan_now(qp->fn->core);
-    fault->bound_fired = false;
-    start_bound(qp);
+    svan_rc_patience_begin(&fault->patience);
 }
 
 /*
@@ -407,13 +407,12 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
     resp->ack_due |= fault->executed && !resp->num_owed;
     fault->executed = false;
     fault->nak_spent &= svan_fault_again(&fault->wait);
+    fault->again = fault->nak_spent;
     svan_fault_wait(&fault->wait, true);
     trace_fault(qp, pkt);
     fault->opcode = pkt->opcode;
     fault->mode = SVAN_FAULT_MODE_AUTO;
-    fault->bound_fired = false;
-    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
-    start_bound(qp);
+    svan_rc_patience_begin(&fault->patience);
     return SVAN_STEP_AGAIN;
 }
 
@@ -426,8 +425,9 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     SvanRcFault *fault = fault_of(qp);
     SvanEstimate estimate = svan_fault_expected(qp->fn, qp->policy.sources);
     bool again = svan_fault_again(&fault->wait);
-    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : choose(qp, &estimate);
+    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : svan_rc_fault_mode(qp, &estimate);
     SvanStep step = SVAN_STEP_IDLE;
+    bool later;
 
     if (fault->replaying) {
         return suspend_again(qp, pkt);
@@ -440,30 +440,26 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
         if (mode == SVAN_FAULT_MODE_RNR) {
             /* whether its packet is kept or not */
         } else if (step == SVAN_STEP_IDLE) {
-            mode = without_room(qp, again ? choose(qp, &estimate) : mode);
+            mode = without_room(qp, again ? svan_rc_fault_mode(qp, &estimate) : mode);
         } else if (fault->spare != SVAN_NONE) {
             mode = SVAN_FAULT_MODE_DIVERT;
         }
     }
     fault_begins(qp, pkt);
-    fault->nak_spent = again && step == SVAN_STEP_DONE;
+    fault->nak_spent = fault->again = again && step == SVAN_STEP_DONE;
     if (step == SVAN_STEP_IDLE) {
         discard(qp, pkt);
     }
     svan_fault_wait(&fault->wait, true);
-    fault->wait.news = mode == SVAN_FAULT_MODE_AUTO;
+    /* what may miss is done in a step of its own: this packet has been taken */
+    later = mode == SVAN_FAULT_MODE_AUTO ||
+            (mode == SVAN_FAULT_MODE_RNR && fault->held);
+    fault->wait.news = later;
     qp->fn->stats.page_faults_estimated += estimate.known;
     trace_fault(qp, pkt);
     svan_qp_schedule(qp);
-    return mode == SVAN_FAULT_MODE_AUTO ? SVAN_STEP_DONE :
-           enter_mode(qp, mode, remaining_ns(qp, &estimate));
-}
-
-/* After the RNR NAK: its ACK timeout counts from now on. */
-static void requester_is_back(SvanQp *qp)
-{
-    fault_of(qp)->awaited = false;
-    start_bound(qp);
+    return later ? SVAN_STEP_DONE :
+           enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
 }
 
 /*
@@ -481,22 +477,27 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
     SvanStep step = SVAN_STEP_IDLE;
 
     if (ahead < kept) {
-        if (fault->awaited) {
-            requester_is_back(qp);
+        if (!ahead || fault->patience.told) {
+            svan_rc_patience_heard(&fault->patience);
         }
         qp->fn->stats.duplicate_request++;
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_DUPLICATE);
         return SVAN_STEP_DONE;
     }
-    if (ahead == kept && !(kept && fault->awaited)) {
-        fault->awaited = false;
+    if (ahead == kept && !(kept && fault->patience.told)) {
         step = keep(qp, pkt, fault->mode);
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+    }
+    if (!ahead) {
+        svan_rc_patience_heard(&fault->patience);
     }
     if (step == SVAN_STEP_IDLE) {
         discard(qp, pkt);
     }
-    return step == SVAN_STEP_MISS ? step : SVAN_STEP_DONE;
+    return SVAN_STEP_DONE;
 }
 
 /* ---- what the step does ---- */
@@ -506,11 +507,10 @@ static void fault_ends(SvanQp *qp, SvanWaitState how)
     SvanRcFault *fault = fault_of(qp);
 
     trace_end(qp, how);
-    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
+    svan_rc_patience_end(&fault->patience);
     svan_fault_leave(&fault->wait);
     release(qp);
     fault->active = false;
-    fault->bound_fired = false;
 }
 
 /*
@@ -526,7 +526,7 @@ void svan_rc_call_back(SvanQp *qp)
 
     if (!may_call_back(fault)) {
         nak.call_back = false;
-        nak.aeth = SVAN_AETH_RNR_NAK | covering_code(qp, 0);
+        nak.aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, 0);
         qp->fn->stats.rnr_nak_sent++;
     }
     fault->called_back = true;
@@ -541,7 +541,7 @@ static void resume(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
-    bool waits = fault->awaited && by_estimate(qp) && may_call_back(fault);
+    bool waits = fault->patience.told && by_estimate(qp) && may_call_back(fault);
 
     fault_ends(qp, SVAN_WAIT_OVER);
     if ((fault->dropped || waits) && !resp->dead && !resp->nak.pending) {
@@ -559,9 +559,8 @@ static void forget_held(SvanQp *qp)
     if (!fault->held) {
         fault->held_tail = &fault->held;
     }
-    if (held->spare == SVAN_NONE) {
-        fault->held_bytes -= held->len;
-    }
+    fault->held_bytes -= svan_held_size(held);
+    fault->held_answers -= has_answer(svan_held_opcode(held));
     svan_held_free(qp->fn, held);
 }
 
@@ -601,32 +600,47 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_DONE;
     }
     /* the requester waits for the end of its RNR time, or for this */
-    resp->ack_due |= fault->awaited && !resp->num_owed;
-    fault->awaited = false;
+    resp->ack_due |= fault->patience.told && !resp->num_owed;
+    fault->patience.told = false;
     fault->executed = true;
     forget_held(qp);
     return SVAN_STEP_DONE;
 }
 
-/* It has taken longer than the requester may be kept without an answer. */
-static SvanStep fall_back(SvanQp *qp, const SvanEstimate *estimate)
+/* An RNR NAK, if the page is not about to come; MISS or DONE. */
+static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 {
     SvanRcFault *fault = fault_of(qp);
-    uint64_t ns = remaining_ns(qp, estimate);
-    uint64_t so_far = svan_now(qp->fn->core) - fault->since;
+    bool fallback = fault->patience.over && fault->mode != SVAN_FAULT_MODE_RNR;
+    uint64_t ns;
 
-    fault->bound_fired = false;
-    if (fault->awaited) {
-        return SVAN_STEP_DONE;          /* it knows that it has to wait */
+    if (svan_rc_patience_is_out(&fault->patience, estimate, &ns)) {
+        SvanStep step = enter_mode(qp, SVAN_FAULT_MODE_RNR, ns);
+
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        qp->fn->stats.fault_fallback += fallback;
     }
-    if (fault->nak_spent) {
-        fault->dropped |= !!fault->held;
-        release(qp);
-        return SVAN_STEP_DONE;
+    svan_rc_patience_answered(&fault->patience);
+    return SVAN_STEP_DONE;
+}
+
+/*
+ * A requester that has been told to wait once is told again if it is back and
+ * the page is not near. One whose page was gone again has paid already: it is
+ * held for until the bound.
+ */
+static bool is_to_enter(const SvanRcFault *fault, uint8_t mode)
+{
+    if (mode == SVAN_FAULT_MODE_AUTO) {
+        return false;
     }
-    qp->fn->stats.fault_fallback++;
-    /* an estimate that was wrong already is no help: as long again */
-    return enter_mode(qp, SVAN_FAULT_MODE_RNR, ns > so_far ? ns : so_far);
+    if (!fault->nak_spent) {
+        return mode != fault->mode;
+    }
+    return mode == SVAN_FAULT_MODE_RNR && !fault->patience.told &&
+           !fault->again;
 }
 
 /* The page is still awaited: is there a better mode now? */
@@ -637,17 +651,16 @@ static SvanStep reconsider(SvanQp *qp)
     SvanStep step;
     uint8_t mode;
 
-    if (!fault->wait.news && !fault->bound_fired) {
+    if (!fault->wait.news && !svan_rc_patience_asks(&fault->patience)) {
         return SVAN_STEP_IDLE;
     }
     estimate = svan_fault_estimate(&fault->wait, qp->policy.sources);
-    if (fault->bound_fired) {
-        return fall_back(qp, &estimate);
+    if (svan_rc_patience_asks(&fault->patience)) {
+        return answer_requester(qp, &estimate);
     }
-    mode = choose(qp, &estimate);
-    if (mode != fault->mode && !fault->nak_spent &&
-        mode != SVAN_FAULT_MODE_AUTO) {
-        step = enter_mode(qp, mode, remaining_ns(qp, &estimate));
+    mode = svan_rc_fault_mode(qp, &estimate);
+    if (is_to_enter(fault, mode)) {
+        step = enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
         if (step != SVAN_STEP_DONE) {
             return step;
         }
@@ -690,14 +703,6 @@ SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget)
 
 /* ---- life ---- */
 
-static void fire_bound(SvanTimer *timer)
-{
-    SvanRc *rc = svan_container(timer, SvanRc, fault.bound_timer);
-
-    rc->fault.bound_fired = true;
-    svan_qp_schedule(rc->qp);
-}
-
 void svan_rc_fault_init(SvanQp *qp)
 {
     SvanRcFault *fault = fault_of(qp);
@@ -707,16 +712,15 @@ void svan_rc_fault_init(SvanQp *qp)
     fault->held_tail = &fault->held;
     fault->spare = SVAN_NONE;
     svan_fault_forget(&fault->wait);
-    svan_timer_init(&fault->bound_timer, fire_bound);
+    svan_rc_patience_init(&fault->patience, qp);
 }
 
 void svan_rc_fault_clear(SvanQp *qp)
 {
     SvanRcFault *fault = fault_of(qp);
 
-    svan_timer_cancel(qp->fn->core, &fault->bound_timer);
+    svan_rc_patience_end(&fault->patience);
     svan_fault_leave(&fault->wait);
     release(qp);
     fault->active = false;
-    fault->bound_fired = false;
 }

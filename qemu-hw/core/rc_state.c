@@ -340,7 +340,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {
     svan_put_u8(writer, rc->fault.active);
-    svan_put_u8(writer, rc->fault.awaited);
+    svan_put_u8(writer, rc->fault.patience.told);
     svan_put_u8(writer, rc->fault.called_back);
     svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);
     svan_put_u8(writer, rc->req.wait.state != SVAN_WAIT_NONE ||
@@ -351,7 +351,7 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
 {
     SvanRc *rc = qp->priv;
     bool interrupted = svan_get_u8(reader);
-    bool awaited = svan_get_u8(reader);
+    bool told = svan_get_u8(reader);
     bool response, other;
 
     rc->fault.called_back = svan_get_u8(reader);
@@ -361,7 +361,7 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
         qp->fn->fatal || !(interrupted || response || other)) {
         return;
     }
-    if (interrupted && !awaited && !rc->resp.nak.pending) {
+    if (interrupted && !told && !rc->resp.nak.pending) {
         svan_rc_call_back(qp);
     }
     if (response && qp->state != SVAN_QPS_RTR) {

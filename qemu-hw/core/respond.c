@@ -2,6 +2,8 @@
 /*
  * RC responder, the sending half: responses in the order of their PSNs, then
  * the NAK, then one ACK for everything (9.7.5.1.2). Served by the QP's step.
+ * While a response waits for its page, what lies before it is acknowledged, and
+ * its requester is told to wait.
  */
 #include <string.h>
 
@@ -17,16 +19,15 @@ static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)
 #define AETH_POSITIVE   (SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS)
 
 static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
-                          uint8_t bth_flags)
+                          uint32_t msn, uint8_t bth_flags)
 {
-    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanPkt pkt;
 
     if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
         return SVAN_STEP_DONE;
     }
     pkt.bth_flags |= bth_flags;
-    fill_aeth(&pkt, syndrome, resp->msn);
+    fill_aeth(&pkt, syndrome, msn);
     return svan_pkt_send(qp, &pkt);
 }
 
@@ -36,7 +37,7 @@ static SvanStep send_nak(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanRcNak nak = resp->nak;
-    SvanStep step = send_aeth(qp, nak.aeth, nak.psn,
+    SvanStep step = send_aeth(qp, nak.aeth, nak.psn, resp->msn,
                               nak.call_back ? SVAN_BTH_SE : 0);
 
     if (step != SVAN_STEP_DONE) {
@@ -64,6 +65,7 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     }
     if (step == SVAN_STEP_DONE) {
         svan_rc_owed_drop(&((SvanRc *)qp->priv)->resp);
+        ((SvanRc *)qp->priv)->resp.early_ack = false;
     }
     return step;
 }
@@ -105,6 +107,7 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
     SvanRcOwed *owed = &resp->owed[0];
 
     svan_fault_forget(&resp->read_wait);
+    resp->early_ack = false;            /* this acknowledges it */
     if (last) {
         svan_rc_owed_drop(resp);
         return;
@@ -140,7 +143,8 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     }
     if (step == SVAN_STEP_FAULT) {
         svan_fault_wait(&((SvanRc *)qp->priv)->resp.read_wait, true);
-        return SVAN_STEP_IDLE;
+        svan_rc_patience_begin(&((SvanRc *)qp->priv)->resp.patience);
+        return SVAN_STEP_DONE;
     }
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.payload_len = payload;
@@ -153,7 +157,9 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     return step;
 }
 
-/* false: the oldest response still waits for its page */
+/* ---- a response that waits for its page ---- */
+
+/* false: it still waits */
 static bool page_has_come(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -163,11 +169,88 @@ static bool page_has_come(SvanQp *qp)
         return false;
     }
     svan_fault_leave(&resp->read_wait);
+    svan_rc_patience_end(&resp->patience);
     if (state == SVAN_WAIT_FAILED && resp->num_owed) {
         qp->fn->stats.fault_fail++;
         read_failed(qp, &resp->owed[0], SVAN_SYN_PAGE);
     }
     return true;
+}
+
+/* Where an earlier PSN is asked for, be it of another answer, its pages come first. */
+void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    if (resp->read_wait.state != SVAN_WAIT_PENDING) {
+        return;
+    }
+    if (resp->owed[0].psn == old_psn) {
+        svan_rc_patience_heard(&resp->patience);
+        return;
+    }
+    svan_fault_leave(&resp->read_wait);
+    svan_rc_patience_end(&resp->patience);
+}
+
+/*
+ * Is the requester to be told to wait, and how long? A page that is gone again is
+ * waited for in silence until the bound, so that it does not cost a retry each time.
+ */
+static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanEstimate estimate = svan_fault_estimate(&resp->read_wait,
+                                                qp->policy.sources);
+
+    if (svan_rc_patience_asks(&resp->patience)) {
+        return svan_rc_patience_is_out(&resp->patience, &estimate, ns);
+    }
+    *ns = svan_rc_remaining_ns(qp, &estimate);
+    return !resp->patience.told && !resp->read_wait.attempt &&
+           svan_rc_fault_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
+}
+
+static SvanStep tell(SvanQp *qp, uint64_t ns)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    uint8_t aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns);
+    SvanStep step = send_aeth(qp, aeth, resp->owed[0].psn, resp->msn, 0);
+
+    if (step == SVAN_STEP_DONE) {
+        svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn, aeth, resp->owed[0].psn, 0);
+        qp->fn->stats.fault_rnr += !resp->patience.naks;
+        qp->fn->stats.rnr_nak_sent++;
+        resp->early_ack = false;        /* the NAK acknowledges it, too */
+        svan_rc_patience_told(&resp->patience);
+    }
+    return step;
+}
+
+static SvanStep while_it_waits(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    const SvanRcOwed *owed = &resp->owed[0];
+    SvanStep step = SVAN_STEP_DONE;
+    uint64_t ns;
+
+    if (resp->early_ack && !owed->begun) {
+        step = send_aeth(qp, AETH_POSITIVE, owed->psn - 1,
+                         owed->msn - !owed->duplicate, 0);
+        resp->early_ack &= step != SVAN_STEP_DONE;
+        return step;
+    }
+    if (!resp->read_wait.news && !svan_rc_patience_asks(&resp->patience)) {
+        return SVAN_STEP_IDLE;
+    }
+    if (is_to_be_told(qp, &ns)) {
+        step = tell(qp, ns);
+    }
+    if (step == SVAN_STEP_DONE) {
+        svan_rc_patience_answered(&resp->patience);
+        resp->read_wait.news = false;
+    }
+    return step;
 }
 
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
@@ -176,7 +259,7 @@ SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
     SvanStep step;
 
     if (resp->read_wait.state != SVAN_WAIT_NONE && !page_has_come(qp)) {
-        return SVAN_STEP_IDLE;
+        return while_it_waits(qp);
     }
     if (resp->num_owed) {
         const SvanRcOwed *owed = &resp->owed[0];
@@ -190,7 +273,7 @@ SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
     if (!resp->ack_due) {
         return SVAN_STEP_IDLE;
     }
-    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, 0);
+    step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, resp->msn, 0);
     if (step == SVAN_STEP_DONE) {
         resp->ack_due = false;
     }

@@ -119,6 +119,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
     svan_fault_forget(&fault->wait);
     resp->quiet = false;
     resp->nak.pending = false;
+    resp->early_ack |= response && resp->ack_due;
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
     if (!resp->established && qp->state == SVAN_QPS_RTR) {
         svan_event(qp->fn, SVAN_EVENT_QP_COMM_EST, qp->qpn, 0);
@@ -392,12 +393,14 @@ static uint32_t owed_end(const SvanQp *qp, const SvanRcOwed *owed)
 
 /*
  * An answer takes its place by PSN. When it is owed already it begins anew
- * where it is asked from: what came before has arrived (9.7.5.1.3).
+ * where it is asked from: what came before has arrived (9.7.5.1.3). Duplicates
+ * beyond what may be outstanding are of no use, and forgotten.
  */
 static void owe(SvanQp *qp, const SvanRcOwed *owed)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     uint32_t end_age = age(resp, owed_end(qp, owed)), i = 0;
+    uint32_t first = resp->owed[0].psn;
 
     while (i < resp->num_owed &&
            age(resp, owed_end(qp, &resp->owed[i])) > end_age) {
@@ -409,12 +412,18 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
 
         resp->owed[i] = *owed;
         resp->owed[i].duplicate = duplicate;
-    } else if (resp->num_owed < SVAN_RC_OWED) {
+    } else if (!owed->duplicate || resp->num_owed - resp->num_new <
+                                   SVAN_MAX_RD_ATOMIC) {
         memmove(&resp->owed[i + 1], &resp->owed[i],
                 (resp->num_owed - i) * sizeof(resp->owed[0]));
         resp->owed[i] = *owed;
         resp->num_owed++;
         resp->num_new += !owed->duplicate;
+    } else {
+        return;
+    }
+    if (!i) {
+        svan_rc_asked_again(qp, first);
     }
     svan_qp_schedule(qp);
 }
@@ -438,8 +447,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
     if (pkt->dma_len > SVAN_MAX_MSG) {
         return refuse_invalid(qp, SVAN_SYN_LENGTH);
     }
-    if (resp->num_new >= qp->max_dest_rd_atomic ||
-        resp->num_owed == SVAN_RC_OWED) {
+    if (resp->num_new >= qp->max_dest_rd_atomic) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
     if (access.len) {
@@ -515,8 +523,7 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     if (pkt->va & 7) {
         return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
     }
-    if (resp->num_new >= qp->max_dest_rd_atomic ||
-        resp->num_owed == SVAN_RC_OWED) {
+    if (resp->num_new >= qp->max_dest_rd_atomic) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
     step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
@@ -593,6 +600,8 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
         break;
     default:
         resp->ack_due = true;
+        resp->early_ack |= resp->num_owed &&
+                           age(resp, pkt->psn) > age(resp, resp->owed[0].psn);
         svan_qp_schedule(qp);
         break;
     }

@@ -30,7 +30,7 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader);
 void svan_save_stats(SvanFn *fn, SvanWriter *writer);
 bool svan_load_stats(SvanFn *fn, SvanReader *reader);
 
-/* fault.c, hold.c */
+/* prq.c, hold.c */
 void svan_save_faults(SvanFn *fn, SvanWriter *writer);
 bool svan_load_faults(SvanFn *fn, SvanReader *reader);
 void svan_save_spares(SvanFn *fn, SvanWriter *writer);

@@ -5,26 +5,30 @@
  *
  *   SVAN_SIM_SEED=n     this seed alone
  *   SVAN_SIM_COUNT=n    so many seeds, from SVAN_SIM_FIRST or 1 on
+ *   SVAN_SIM_ONLY=name  of them those of scenarios whose names begin so
  *   SVAN_SIM_VERBOSE=1  what the cores trace
  *   SVAN_SIM_STATS=1    what they count
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blame.h"
 #include "fault.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
-#define DEFAULT_COUNT   26
+#define DEFAULT_COUNT   (4 * NUM_SCENARIOS)
 
 typedef struct Scenario {
     const char *name;
     WorldModel world;
     TrafficModel traffic;
+    const PlanModel *plan;      /* instead of traffic */
     bool clean;                 /* nothing is ever sent twice */
 } Scenario;
 
@@ -40,11 +44,22 @@ typedef struct Scenario {
 #define PAGER(...) \
     { .evict = 200000, .batch = 8, .slow = 50000, .again = 200000, \
       .policy = 2000, __VA_ARGS__ }
-/* Where nothing is lost no timer of a requester is needed. */
+/* A policy may hold for as long as a page takes, so the timeout is longer. */
 #define PAGED(...) \
     TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1, .ops = 80, \
             .max_length = 20000, .region_bytes = 1u << 20, .idle = 20000, \
-            .timeout = 0, .pager = PAGER(), __VA_ARGS__)
+            .timeout = 14, .pager = PAGER(), __VA_ARGS__)
+
+/* So much that what a plan allows does happen. */
+#define ROUGH(...) \
+    WORLD(.fault_buffer = 32768, .loss = 20000, .duplicate = 50000, \
+          .reorder = 20000, .reorder_delay = 30000, .corrupt = 5000, \
+          __VA_ARGS__)
+
+static const PlanModel crowd = {
+    .local_pairs = 4, .processes = true, .impatient = true,
+};
+static const PlanModel patient = { .local_pairs = 4, .processes = true };
 
 static const Scenario scenarios[] = {
     {
@@ -94,7 +109,7 @@ static const Scenario scenarios[] = {
                        .duplicate = 10000, .reorder = 10000,
                        .reorder_delay = 20000, .corrupt = 5000,
                        .refuse = 5000, .miss = 50000, .forget = 10000,
-                       .restore = 1000, .invalidate = 1000, .poll_ns = 2000),
+                       .restore = 5000, .invalidate = 1000, .poll_ns = 2000),
         .traffic = PAGED(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
                          .defect = 5000, .starve = 300000, .drain = 5000,
                          .lossy = true, .events = true, .timeout = 12,
@@ -126,6 +141,28 @@ static const Scenario scenarios[] = {
         .world = WORLD(.num_nodes = 2, .fault_buffer = 32768,
                        .restore = 5000, .refuse = 2000),
         .traffic = PAGED(.drain = 2000),
+    }, {
+        .name = "blame", .clean = true,
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768),
+        .plan = &patient,
+    }, {
+        .name = "blame-loss",
+        .world = ROUGH(.num_nodes = 2),
+        .plan = &crowd,
+    }, {
+        .name = "blame-missing",
+        .world = ROUGH(.num_nodes = 2, .miss = 200000, .forget = 20000,
+                       .invalidate = 5000, .refuse = 2000),
+        .plan = &crowd,
+    }, {
+        .name = "blame-crowd",
+        .world = ROUGH(.num_nodes = 3, .fault_buffer = 4096, .poll_ns = 2000),
+        .plan = &crowd,
+    }, {
+        .name = "blame-restored",
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768, .restore = 5000,
+                       .refuse = 2000),
+        .plan = &patient,
     },
 };
 
@@ -143,6 +180,7 @@ typedef struct Totals {
 #define TOTAL(name) uint64_t name;
     FAULT_STATS(TOTAL)
     PAGER_COUNTS(TOTAL)
+    BLAME_COUNTS(TOTAL)
 #undef TOTAL
 } Totals;
 
@@ -151,35 +189,41 @@ static void add(uint64_t *to, uint64_t value)
     *to += value;
 }
 
-static void sum_up_faults(Totals *totals, const TrafficNode *node)
+static void sum_up_pages(Totals *totals, const TrafficNode *node)
 {
-    const SvanFn *fn = node->guest->node->core->fns[0];
-
-#define ADD(name) add(&totals->name, fn->stats.name);
-    FAULT_STATS(ADD)
-#undef ADD
 #define ADD(name) \
     add(&totals->name, node->pager ? node->pager->counts.name : 0);
     PAGER_COUNTS(ADD)
 #undef ADD
 }
 
-static void sum_up(Totals *totals, const World *world, const Traffic *traffic)
+static void sum_up_traffic(Totals *totals, const World *world,
+                           const Traffic *traffic)
 {
     add(&totals->traffic.ops, traffic->counts.ops);
     add(&totals->traffic.bytes, traffic->counts.bytes);
     add(&totals->traffic.breaks, traffic->counts.breaks);
     add(&totals->traffic.atomics, traffic->counts.atomics);
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        sum_up_pages(totals, &traffic->nodes[i]);
+    }
+}
+
+static void sum_up(Totals *totals, const World *world)
+{
     add(&totals->time, world->now);
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         const Node *node = &world->nodes[i];
+        const SvanFn *fn = node->core->fns[0];
 
         add(&totals->runs, node->counts.runs);
         add(&totals->misses, node->counts.misses);
         add(&totals->restores, node->counts.restores);
         add(&totals->lost, node->counts.lost);
-        add(&totals->retransmits, node->core->fns[0]->stats.retransmits);
-        sum_up_faults(totals, &traffic->nodes[i]);
+        add(&totals->retransmits, fn->stats.retransmits);
+#define ADD(name) add(&totals->name, fn->stats.name);
+        FAULT_STATS(ADD)
+#undef ADD
     }
 }
 
@@ -232,13 +276,10 @@ static void print_stats(const World *world)
     }
 }
 
-/* The hash of the run. */
-static uint64_t run(uint64_t seed, Totals *totals)
+static void run_traffic(const Scenario *scenario, World *world,
+                        Totals *totals)
 {
-    const Scenario *scenario = &scenarios[seed % NUM_SCENARIOS];
-    World *world = world_create(&scenario->world, seed);
     Traffic *traffic = traffic_new(world, &scenario->traffic);
-    uint64_t hash;
 
     while (!traffic_done(traffic)) {
         for (uint32_t i = 0; i < 256; i++) {
@@ -253,17 +294,67 @@ static uint64_t run(uint64_t seed, Totals *totals)
     if (scenario->clean) {
         check_clean(world);
     }
-    check_faults(world);
-    sum_up(totals, world, traffic);
+    sum_up_traffic(totals, world, traffic);
     if (getenv("SVAN_SIM_STATS")) {
-        print_stats(world);
         for (uint32_t i = 0; i < DEFECT_COUNT; i++) {
             printf("# defect %u: %" PRIu64 "\n", i,
                    traffic->counts.by_defect[i]);
         }
     }
-    hash = world->hash;
     traffic_free(traffic);
+}
+
+/* Where nothing is lost, who waits for a page is told before its timeout. */
+static void check_in_time(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanFn *fn = world->nodes[i].core->fns[0];
+
+        if (fn->stats.local_ack_timeout_err) {
+            world_fail(world, "node %u: %" PRIu64 " timeouts although nothing "
+                       "was lost", i, fn->stats.local_ack_timeout_err);
+        }
+    }
+}
+
+static void run_plan(const Scenario *scenario, World *world, Totals *totals)
+{
+    Blame *blame = blame_new(world, scenario->plan);
+
+    while (!blame_done(blame)) {
+        for (uint32_t i = 0; i < 256; i++) {
+            world_step(world);
+        }
+    }
+    if (scenario->clean) {
+        check_in_time(world);
+    }
+    add(&totals->traffic.ops, blame->counts.blame_operations);
+    add(&totals->traffic.breaks, blame->counts.blame_ended);
+#define ADD(name) add(&totals->name, blame->counts.name);
+    BLAME_COUNTS(ADD)
+#undef ADD
+    blame_free(blame);
+}
+
+/* The hash of the run. */
+static uint64_t run(uint64_t seed, Totals *totals)
+{
+    const Scenario *scenario = &scenarios[seed % NUM_SCENARIOS];
+    World *world = world_create(&scenario->world, seed);
+    uint64_t hash;
+
+    if (scenario->plan) {
+        run_plan(scenario, world, totals);
+    } else {
+        run_traffic(scenario, world, totals);
+    }
+    check_faults(world);
+    sum_up(totals, world);
+    if (getenv("SVAN_SIM_STATS")) {
+        print_stats(world);
+    }
+    hash = world->hash;
     world_destroy(world);
     return hash;
 }
@@ -280,6 +371,7 @@ static void add_totals(Totals *all, const Totals *one)
 #define ADD(name) add(&all->name, one->name);
     FAULT_STATS(ADD)
     PAGER_COUNTS(ADD)
+    BLAME_COUNTS(ADD)
 #undef ADD
 }
 
@@ -297,6 +389,22 @@ static bool report_faults(const Totals *all, uint64_t number)
     printf("%sok %" PRIu64 " - pages were absent in every way\n",
            complete ? "" : "not ", number);
     return complete;
+}
+
+/* Whatever may end does so now and then, and few may. */
+static bool report_blame(const Totals *all, uint64_t number)
+{
+    bool good = all->blame_excused * 20 < all->blame_connections;   /* 5% */
+
+#define REPORT(name) \
+    good &= all->name != 0; \
+    printf("# " #name " %" PRIu64 "\n", all->name);
+    BLAME_COUNTS(REPORT)
+#undef REPORT
+    printf("%sok %" PRIu64 " - of %" PRIu64 " connections %" PRIu64
+           " may end, no other did\n", good ? "" : "not ", number,
+           all->blame_connections, all->blame_excused);
+    return good;
 }
 
 /* The first of each scenario twice: the same seed, the same world. */
@@ -345,19 +453,41 @@ static bool await_seed(void)
     return wait(&status) > 0 && WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+static bool is_wanted(uint64_t seed)
+{
+    const char *only = getenv("SVAN_SIM_ONLY");
+
+    return !only || !strncmp(scenarios[seed % NUM_SCENARIOS].name, only,
+                             strlen(only));
+}
+
+/* Is any of those with a plan? */
+static bool wants_plan(void)
+{
+    for (uint32_t i = 0; i < NUM_SCENARIOS; i++) {
+        if (is_wanted(i) && scenarios[i].plan) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* One on each CPU; totals, one of each, are shared with them. */
-static bool run_seeds(uint64_t first, uint64_t count, Totals *totals)
+static bool run_seeds(uint64_t seed, uint64_t count, Totals *totals)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t jobs = cpus > 1 ? cpus : 1, running = 0;
     bool good = true;
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++, seed++) {
+        while (!is_wanted(seed)) {
+            seed++;
+        }
         if (running == jobs) {
             good &= await_seed();
             running--;
         }
-        start_seed(i + 1, first + i, &totals[i]);
+        start_seed(i + 1, seed, &totals[i]);
         running++;
     }
     while (running--) {
@@ -371,15 +501,16 @@ int main(void)
     uint64_t first = env_number("SVAN_SIM_FIRST", 1);
     uint64_t count = env_number("SVAN_SIM_COUNT", DEFAULT_COUNT);
     Totals all = { 0 }, *totals;
-    bool enough;
+    bool faults, blame, good;
 
     if (getenv("SVAN_SIM_SEED")) {
         printf("1..1\n");
         run_seed(1, env_number("SVAN_SIM_SEED", 1), &all);
         return 0;
     }
-    enough = count >= DEFAULT_COUNT;
-    printf("1..%" PRIu64 "\n", count + enough);
+    blame = count >= DEFAULT_COUNT && wants_plan();
+    faults = count >= DEFAULT_COUNT && !getenv("SVAN_SIM_ONLY");
+    printf("1..%" PRIu64 "\n", count + faults + blame);
     fflush(stdout);
     totals = mmap(NULL, count * sizeof(totals[0]), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -389,5 +520,7 @@ int main(void)
     for (uint64_t i = 0; i < count; i++) {
         add_totals(&all, &totals[i]);
     }
-    return enough && !report_faults(&all, count + 1);
+    good = !faults || report_faults(&all, ++count);
+    good &= !blame || report_blame(&all, ++count);
+    return !good;
 }

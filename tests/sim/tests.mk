@@ -2,6 +2,8 @@
 # The network simulation. SVAN_SIM_COUNT=n runs more seeds, SVAN_SIM_SEED=n one.
 
 $(call program,simulation,asan,$(wildcard sim/*.c),)
+# For many seeds: build/tests/opt/simulation.
+$(call program,simulation,opt,$(wildcard sim/*.c),)
 # A scenario is what all have in common, and what it overrides.
 cflags_sim/main := -Wno-override-init
 

@@ -36,7 +36,7 @@ static void ops_reset(End *end)
     end->recvs_tail = &end->recvs;
 }
 
-static Op *pop_op(End *end)
+Op *pop_op(End *end)
 {
     Op *op = end->ops;
 
@@ -47,7 +47,7 @@ static Op *pop_op(End *end)
     return op;
 }
 
-static Op *pop_message(End *end)
+Op *pop_message(End *end)
 {
     Op *op = end->messages;
 
@@ -58,7 +58,7 @@ static Op *pop_message(End *end)
     return op;
 }
 
-static Recv *pop_recv(End *end)
+Recv *pop_recv(End *end)
 {
     Recv *recv = end->recvs;
 
@@ -71,7 +71,7 @@ static Recv *pop_recv(End *end)
 
 /* ---- breaking ---- */
 
-static void pair_break(Pair *pair)
+void pair_break(Pair *pair)
 {
     if (pair->state == PAIR_LIVE) {
         pair->state = PAIR_BREAKING;
@@ -261,215 +261,16 @@ static void post_recvs(End *end)
     }
 }
 
-/* ---- completions ---- */
-
-static void __attribute__((noreturn))
-bad_cqe(const End *end, const struct svan_cqe *cqe, const char *why)
-{
-    const Op *op = end->ops;
-
-    if (op) {
-        fprintf(stderr, "oldest WQE: index %u opcode %u length %u defect %u "
-                "allowed %x; tolerated %x, pair state %u%s\n", op->index,
-                op->wr.opcode, op->length, op->defect, op->allowed,
-                end->tolerated, end->pair->state,
-                end->sq_failed ? ", failed before" : "");
-    }
-    world_fail(end->node->world, "node %u QP %06x: completion (kind %u opcode "
-               "%u index %u status %u syndrome %02x length %u): %s",
-               end->node->id, end->qp->qpn, cqe->opcode, cqe->wqe_opcode,
-               svan_le32_to_cpu(cqe->wqe_index), cqe->status,
-               svan_le32_to_cpu(cqe->vendor_err),
-               svan_le32_to_cpu(cqe->byte_len), why);
-}
-
-static void succeed(End *end, const struct svan_cqe *cqe)
-{
-    Traffic *traffic = end->pair->traffic;
-    Op *op = end->ops;
-
-    if (end->sq_failed || !(op->allowed & ST(SUCCESS))) {
-        bad_cqe(end, cqe, "success was not to be expected");
-    }
-    op_done(op);
-    end->qp->sq_ci = op->index + op->bbs;
-    end->completed++;
-    traffic->counts.ops++;
-    traffic->counts.bytes += op->length;
-    traffic->counts.atomics += op->word != NULL;
-    op_put(pop_op(end));
-}
-
-static void fail(End *end, const struct svan_cqe *cqe)
-{
-    uint32_t status = 1u << cqe->status;
-    Op *op = end->ops;
-
-    if (end->sq_failed ? status != ST(WR_FLUSH_ERR) :
-                         !(status & (op->allowed | end->tolerated))) {
-        bad_cqe(end, cqe, "not a status that it may have");
-    }
-    end->sq_failed = true;
-    end->pair->traffic->counts.errors++;
-    pair_break(end->pair);
-    end->peer->tolerated |= ST(WR_FLUSH_ERR) | ST(RETRY_EXC_ERR);
-    end->qp->sq_ci = op->index + op->bbs;
-    end->completed++;
-    pop_op(end);
-    op->next = end->pair->failed;
-    end->pair->failed = op;
-}
-
-static void sq_completion(End *end, const struct svan_cqe *cqe)
-{
-    uint32_t index = svan_le32_to_cpu(cqe->wqe_index);
-
-    /* those without completions before it are done */
-    while (end->ops && end->ops->index != index &&
-           !(end->ops->wr.flags & SVAN_WQE_SIGNALED)) {
-        succeed(end, cqe);
-    }
-    if (!end->ops || end->ops->index != index) {
-        bad_cqe(end, cqe, "not the oldest WQE");
-    }
-    if (cqe->wqe_opcode != end->ops->wr.opcode) {
-        bad_cqe(end, cqe, "another opcode");
-    }
-    if (cqe->status != SVAN_CQE_SUCCESS) {
-        fail(end, cqe);
-    } else if (!(end->ops->wr.flags & SVAN_WQE_SIGNALED)) {
-        bad_cqe(end, cqe, "is not signaled");
-    } else {
-        succeed(end, cqe);
-    }
-}
-
-static uint8_t kind_of(const Op *message)
-{
-    switch (message->type) {
-    case OP_SEND_IMM:
-        return SVAN_CQE_RECV_IMM;
-    case OP_WRITE_IMM:
-        return SVAN_CQE_RECV_WRITE_IMM;
-    default:
-        return SVAN_CQE_RECV;
-    }
-}
-
-/* What was posted before a message that has arrived is in place (9.5). */
-static void check_before(const Op *message)
-{
-    const Op *op = message->end->ops;
-
-    while (op && op != message) {
-        op = op->next;
-    }
-    if (!op) {
-        return;                         /* it has completed, and they have */
-    }
-    for (op = message->end->ops; op != message; op = op->next) {
-        op_check_placed(op);
-    }
-}
-
-static void received(End *end, const struct svan_cqe *cqe)
-{
-    Op *message = end->messages;
-
-    if (!message) {
-        bad_cqe(end, cqe, "nothing was sent");
-    }
-    if (cqe->opcode != kind_of(message)) {
-        bad_cqe(end, cqe, "another kind of message was sent");
-    }
-    if (svan_le32_to_cpu(cqe->byte_len) != message->length) {
-        bad_cqe(end, cqe, "another length was sent");
-    }
-    if (cqe->opcode != SVAN_CQE_RECV && cqe->imm != message->wr.imm) {
-        bad_cqe(end, cqe, "other immediate data was sent");
-    }
-    if (!(cqe->owner & SVAN_CQE_SOLICITED) !=
-        !(message->wr.flags & SVAN_WQE_SOLICITED)) {
-        bad_cqe(end, cqe, "solicited differs");
-    }
-    check_before(message);
-    op_check_placed(message);
-    recv_done(end->recvs, message);
-    op_put(pop_message(end));
-}
-
-static void receive_failed(End *end, const struct svan_cqe *cqe)
-{
-    const Op *message = end->messages;
-    uint32_t status = 1u << cqe->status, allowed = ST(WR_FLUSH_ERR);
-
-    if (!end->rq_failed && message && message->defect == DEFECT_RECV_SMALL) {
-        allowed |= ST(LOC_LEN_ERR);
-    }
-    if (!(status & allowed) || end->pair->state == PAIR_LIVE) {
-        bad_cqe(end, cqe, "a receive must not fail so");
-    }
-    recv_undone(end->recvs);
-    end->rq_failed = true;
-}
-
-static void rq_completion(End *end, const struct svan_cqe *cqe)
-{
-    Recv *recv = end->recvs;
-
-    if (!recv || recv->index != svan_le32_to_cpu(cqe->wqe_index)) {
-        bad_cqe(end, cqe, "not the oldest receive");
-    }
-    if (cqe->status != SVAN_CQE_SUCCESS) {
-        receive_failed(end, cqe);
-    } else if (end->rq_failed) {
-        bad_cqe(end, cqe, "a receive succeeds behind one that failed");
-    } else {
-        received(end, cqe);
-    }
-    end->qp->rq_ci++;
-    recv_free(pop_recv(end));
-}
-
-static End *find_end(Traffic *traffic, const Node *node, uint32_t qpn)
-{
-    for (uint32_t i = 0; i < 2 * traffic->model->num_pairs; i++) {
-        End *end = traffic->pairs[i / 2].ends[i % 2];
-
-        if (end->node == node && end->qp->qpn == qpn) {
-            return end;
-        }
-    }
-    world_fail(traffic->world, "node %u: completion for QP %06x, which is "
-               "none", node->id, qpn);
-}
-
-static void drain_cq(Traffic *traffic, GuestCq *cq)
-{
-    struct svan_cqe cqe;
-
-    while (guest_cq_poll(cq, &cqe)) {
-        End *end = find_end(traffic, cq->guest->node,
-                            svan_le32_to_cpu(cqe.qpn));
-
-        if (cqe.opcode == SVAN_CQE_SQ) {
-            sq_completion(end, &cqe);
-        } else {
-            rq_completion(end, &cqe);
-        }
-    }
-}
+/* ---- making connections ---- */
 
 static void drain_cqs(TrafficNode *node)
 {
     Traffic *traffic = node->guest->user;
 
     for (uint32_t i = 0; i < 3; i++) {
-        drain_cq(traffic, node->cqs[i]);
+        traffic_drain(traffic, node->cqs[i]);
     }
 }
-
-/* ---- making connections ---- */
 
 static void choose_connection(Pair *pair)
 {
@@ -662,13 +463,13 @@ static void on_async(Guest *guest, uint8_t type, uint32_t qn, uint32_t data)
     case SVAN_EVENT_CMD: case SVAN_EVENT_PORT:
         return;
     case SVAN_EVENT_QP_COMM_EST:
-        find_end(traffic, guest->node, qn);
+        traffic_find_end(traffic, guest->node, qn);
         return;
     case SVAN_EVENT_QP_SQ_DRAINED:
-        drained(find_end(traffic, guest->node, qn));
+        drained(traffic_find_end(traffic, guest->node, qn));
         return;
     case SVAN_EVENT_QP_REQ_ERR: case SVAN_EVENT_QP_ACCESS_ERR:
-        end = find_end(traffic, guest->node, qn);
+        end = traffic_find_end(traffic, guest->node, qn);
         if (end->pair->state != PAIR_LIVE) {
             return;
         }
@@ -690,9 +491,9 @@ static void look_at_cqs(TrafficNode *node)
         GuestCq *cq = node->cqs[i];
 
         if (!traffic->model->events) {
-            drain_cq(traffic, cq);
+            traffic_drain(traffic, cq);
         } else if (cq->event) {
-            drain_cq(traffic, cq);
+            traffic_drain(traffic, cq);
             guest_cq_arm(cq);
         }
     }

@@ -170,6 +170,21 @@ void traffic_describe(const Traffic *traffic);
 
 TrafficNode *traffic_node(const End *end);
 
+/* ---- traffic.c ---- */
+
+/* The oldest ones. */
+Op *pop_op(End *end);
+Op *pop_message(End *end);
+Recv *pop_recv(End *end);
+/* It has met an error, or will: both ends are taken down and connected anew. */
+void pair_break(Pair *pair);
+
+/* ---- completion.c ---- */
+
+/* All that a completion queue has. */
+void traffic_drain(Traffic *traffic, GuestCq *cq);
+End *traffic_find_end(Traffic *traffic, const Node *node, uint32_t qpn);
+
 /* ---- op.c ---- */
 
 /* NULL: no room for it now. */

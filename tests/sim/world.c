@@ -318,6 +318,14 @@ static void arrive_event(void *arg)
     free(transit);
 }
 
+/* By chance, and with leave. */
+static bool disturbs(Node *node, const SvanFrame *frame, uint32_t chance)
+{
+    return rng_ppm(&node->rng_link, chance) &&
+           (!node->world->may_disturb ||
+            node->world->may_disturb(node, frame));
+}
+
 static void deliver(Node *from, Node *to, const SvanFrame *frame,
                     uint64_t delay)
 {
@@ -328,13 +336,13 @@ static void deliver(Node *from, Node *to, const SvanFrame *frame,
     transit->frame = must_alloc(svan_frame_alloc(frame->len));
     transit->frame->len = frame->len;
     memcpy(transit->frame->data, frame->data, frame->len);
-    if (rng_ppm(&from->rng_link, model->corrupt)) {
+    if (disturbs(from, frame, model->corrupt)) {
         uint32_t bit = rng_below(&from->rng_link, frame->len * 8);
 
         transit->frame->data[bit / 8] ^= 1 << bit % 8;
     }
     delay += rng_below(&from->rng_link, model->jitter + 1);
-    if (rng_ppm(&from->rng_link, model->reorder)) {
+    if (disturbs(from, frame, model->reorder)) {
         delay += rng_below(&from->rng_link, model->reorder_delay + 1);
     }
     world_after(from->world, delay, arrive_event, transit);
@@ -369,7 +377,7 @@ static void transmit(Node *node, const SvanFrame *frame)
 
     node->counts.frames++;
     if (!to || backlog > model->queue_bytes ||
-        rng_ppm(&node->rng_link, model->loss)) {
+        disturbs(node, frame, model->loss)) {
         node->counts.lost++;
         return;
     }

@@ -73,6 +73,9 @@ struct World {
     /* set by the guest side */
     void (*irq)(Node *node, uint32_t vector);
     void (*mapped)(Node *node, uint32_t page, bool for_write);
+    /* NULL: any frame may be lost, late or corrupt, as the model says */
+    bool (*may_disturb)(Node *node, const SvanFrame *frame);
+    void *user;
 };
 
 World *world_create(const WorldModel *model, uint64_t seed);

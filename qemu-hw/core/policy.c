@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How faults are handled: the policy of a function, and of a queue pair.
+ */
+#include "fault.h"
+
+void svan_policy_default(struct svan_fault_policy *policy)
+{
+    *policy = (struct svan_fault_policy) {
+        .mode = SVAN_FAULT_MODE_AUTO,
+        .sources = SVAN_ESTIMATE_MASK,
+        .hold_max_us = htole32(1000),
+        .divert_max_us = htole32(4000),
+        .drop_max_us = htole32(8000),
+        .bound_us = htole32(20000),
+        .unknown_us = htole32(500),
+        .hold_bytes = htole32(256 << 10),
+        .divert_pages = htole32(64),
+    };
+}
+
+bool svan_policy_ok(const struct svan_fault_policy *policy)
+{
+    return policy->mode < SVAN_FAULT_MODE_COUNT &&
+           policy->mode != SVAN_FAULT_MODE_FAIL &&
+           !(policy->sources & ~SVAN_ESTIMATE_MASK) && !policy->reserved0;
+}
+

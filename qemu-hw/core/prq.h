@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside paging: what fault.c, who knows who waits, and prq.c, which speaks to
+ * the driver, share.
+ */
+#ifndef SVAN_CORE_PRQ_H
+#define SVAN_CORE_PRQ_H
+
+#include "fault.h"
+
+#define SVAN_PRQ_HASH           256u    /* power of two */
+#define SVAN_TOKEN_SHIFT        16      /* variant << 16 | index */
+
+struct SvanFault {
+    SvanFn *fn;
+    uint32_t token;
+    uint32_t qpn;
+    uint8_t attempt;
+    bool used;
+    bool asked;                 /* the request has been written */
+    bool orphan;                /* its key is gone: nobody joins any more */
+    SvanWanted wanted;          /* by the first who waits */
+    SvanTimer timer;            /* ends an injected one */
+    SvanEstimate answer;
+    SvanLink link;              /* prq->queue, until it is asked */
+    SvanLink waits;
+    SvanFault *next;            /* in its hash chain, or among the free ones */
+};
+
+struct SvanPrq {
+    SvanFn *fn;
+    uint64_t requests, responses;       /* bus addresses */
+    uint8_t log_size;
+    bool armed;
+    uint32_t pi, ci;
+    uint32_t resp_pi, resp_ci;
+    SvanLink link;              /* core->fault_work */
+    SvanLink queue;             /* faults to be asked for */
+    SvanLink starved;           /* waits without a fault */
+    SvanFault *free;
+    SvanFault *hash[SVAN_PRQ_HASH];
+    SvanFault faults[];
+};
+
+/* ---- fault.c ---- */
+
+/* The queue's memory is zero but for fn and its size. */
+void svan_faults_init(SvanPrq *prq);
+void svan_faults_fini(SvanPrq *prq);            /* every wait has failed */
+/* Asked for, and not answered; NULL: none. */
+SvanFault *svan_fault_by_token(SvanPrq *prq, uint32_t token);
+void svan_fault_pending(SvanFault *fault, uint8_t fault_class,
+                        uint64_t time_ns);
+/* FAILED fails those who wanted what was asked; the others look again. */
+void svan_fault_ends(SvanFault *fault, SvanWaitState how);
+/*
+ * The fault of a token that was asked for before the load; its other fields are
+ * the caller's to set before svan_fault_restored(). NULL: there is no such token.
+ * svan_faults_collect(): those that are free, after the last of them.
+ */
+SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token);
+void svan_fault_restored(SvanFault *fault);
+void svan_faults_collect(SvanPrq *prq);
+
+static inline uint32_t svan_prq_size(const SvanPrq *prq)
+{
+    return 1u << prq->log_size;
+}
+
+#endif /* SVAN_CORE_PRQ_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RC responder: a requester that waits for a page here must hear of it before its
+ * retries are used up (PRM "Faults"). Its ACK timeout cannot be seen, but its
+ * requests that come again can. An RNR NAK makes it wait without a timeout.
+ */
+#include <string.h>
+
+#include "rc.h"
+
+/* A copy that comes sooner was made on the way: timeouts are not as short. */
+#define LEAST_TIMEOUT_NS        65536
+
+static void fire_bound(SvanTimer *timer)
+{
+    SvanRcPatience *patience = svan_container(timer, SvanRcPatience,
+                                              bound_timer);
+
+    patience->over = true;
+    svan_qp_schedule(patience->qp);
+}
+
+void svan_rc_patience_init(SvanRcPatience *patience, SvanQp *qp)
+{
+    memset(patience, 0, sizeof(*patience));
+    patience->qp = qp;
+    svan_timer_init(&patience->bound_timer, fire_bound);
+}
+
+static void start_bound(SvanRcPatience *patience)
+{
+    SvanQp *qp = patience->qp;
+    uint64_t bound = le32toh(qp->policy.bound_us) * 1000ull;
+
+    if (bound) {
+        svan_timer_set(qp->fn->core, &patience->bound_timer,
+                       svan_now(qp->fn->core) + bound);
+    }
+}
+
+void svan_rc_patience_answered(SvanRcPatience *patience)
+{
+    patience->over = false;
+    patience->returned = false;
+    patience->timed_out = false;
+}
+
+static void stop(SvanRcPatience *patience)
+{
+    svan_timer_cancel(patience->qp->fn->core, &patience->bound_timer);
+    svan_rc_patience_answered(patience);
+}
+
+void svan_rc_patience_begin(SvanRcPatience *patience)
+{
+    stop(patience);
+    patience->met = patience->seen = svan_now(patience->qp->fn->core);
+    patience->naks = 0;
+    if (!patience->told) {
+        start_bound(patience);
+    }
+}
+
+void svan_rc_patience_end(SvanRcPatience *patience)
+{
+    stop(patience);
+    patience->told = false;
+}
+
+void svan_rc_patience_told(SvanRcPatience *patience)
+{
+    stop(patience);
+    patience->told = true;
+    patience->naks++;
+}
+
+void svan_rc_patience_heard(SvanRcPatience *patience)
+{
+    uint64_t now = svan_now(patience->qp->fn->core);
+
+    if (patience->told) {
+        patience->told = false;
+        patience->returned = true;
+        start_bound(patience);          /* its ACK timeout counts from now on */
+    } else if (now - patience->seen >= LEAST_TIMEOUT_NS) {
+        patience->timed_out = true;
+    }
+    patience->seen = now;
+    svan_qp_schedule(patience->qp);
+}
+
+bool svan_rc_patience_asks(const SvanRcPatience *patience)
+{
+    return patience->over || patience->returned || patience->timed_out;
+}
+
+uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
+{
+    uint64_t now = svan_now(qp->fn->core);
+
+    if (!estimate->known) {
+        return le32toh(qp->policy.unknown_us) * 1000ull;
+    }
+    return estimate->at > now ? estimate->at - now : 0;
+}
+
+/*
+ * An estimate that was wrong already is no help: the page takes as long again as
+ * it has taken. Who comes back for the first time is given the benefit of doubt.
+ */
+bool svan_rc_patience_is_out(const SvanRcPatience *patience,
+                             const SvanEstimate *estimate, uint64_t *ns)
+{
+    const SvanQp *qp = patience->qp;
+    uint64_t so_far = svan_now(qp->fn->core) - patience->met;
+    uint64_t left = svan_rc_remaining_ns(qp, estimate);
+    bool doubt = patience->naks < 2 && !patience->over && !patience->timed_out;
+
+    *ns = left > so_far || doubt ? left : so_far;
+    return patience->over || *ns / 1000 > le32toh(qp->policy.hold_max_us);
+}
+
+/* The one whose time covers ns, at least the QP's own; 9.7.5.2.8 */
+uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns)
+{
+    uint64_t least = svan_rc_rnr_ns(qp->min_rnr_timer);
+    uint8_t code = 1;
+
+    ns = ns > least ? ns : least;
+    while (code < SVAN_AETH_VALUE_MASK && svan_rc_rnr_ns(code) < ns) {
+        code++;
+    }
+    return svan_rc_rnr_ns(code) < ns ? 0 : code;        /* 0: the longest */
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pages that take longer than anybody thought: a requester that waits for one has
+ * to hear of it before its retries are used up.
+ */
+#include "fault_peer.h"
+
+#define MS      1000000ull
+
+static void send_read(Od *od, uint32_t psn, uint64_t va, uint32_t len)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_READ_REQUEST, psn, NULL, 0);
+
+    pkt.va = va;
+    pkt.rkey = od->key;
+    pkt.dma_len = len;
+    pkt.ack_req = true;
+    rc_inject_run(od->rc, &pkt);
+}
+
+#define TOLD_TO_WAIT(od, at) \
+    do { \
+        RC_SENT(((od)->rc), SVAN_OP_ACK, at); \
+        assert_true(IS_RNR_NAK((od)->rc->pkt)); \
+    } while (0)
+
+static uint64_t told_ns(const Od *od)
+{
+    return svan_rc_rnr_ns(od->rc->pkt.syndrome);
+}
+
+/* ---- requests ---- */
+
+/* The driver says so in time. */
+static void a_page_slower_than_first_thought(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 30 * MS);
+    TOLD_TO_WAIT(od, PSN_IN);
+    fake_advance(od->rc->fake, 31 * MS);
+    write_page(od, PSN_IN, 3);          /* it is back, and the page is due */
+    RC_SENT_NOTHING(od->rc);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 600 * MS);
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= 600 * MS);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 600 * MS);
+    RC_SENT_NOTHING(od->rc);            /* it waits already */
+    fake_advance(od->rc->fake, 400 * MS);
+    write_page(od, PSN_IN, 3);          /* the NAK was lost */
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= 200 * MS);
+    resolve(od);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+/* Nobody knows how long it takes: as long again as it has, each time. */
+static void who_comes_back_again_is_told_again(void **state)
+{
+    Od *od = *state;
+    uint64_t ns = 0;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    for (uint32_t i = 0; i < 10; i++) {
+        fake_advance(od->rc->fake, told_ns(od));
+        write_page(od, PSN_IN, 3);
+        if (!rc_sent(od->rc)) {         /* the first time: it is due */
+            assert_int_equal(i, 0);
+            fake_advance(od->rc->fake, 21 * MS);
+            assert_true(rc_sent(od->rc));
+        }
+        assert_true(IS_RNR_NAK(od->rc->pkt));
+        assert_true(told_ns(od) >= ns);
+        ns = told_ns(od);
+    }
+    assert_true(ns > 500 * MS);
+    assert_true(requested(od));
+    resolve(od);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    check_page(od, 3);
+}
+
+/* An ACK timeout far shorter than the bound: what it sends again shows it. */
+static void who_times_out_is_told(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_HOLD);
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    fake_advance(od->rc->fake, MS / 2);
+    write_page(od, PSN_IN, 3);          /* it will not be long, as far as is known */
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, MS);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= MS);
+    assert_int_equal(OD_STAT(od, fault_fallback), 0);
+    resolve(od);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+static void a_copy_made_on_the_way_is_no_timeout(void **state)
+{
+    Od *od = *state;
+
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 4 * MS);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DIVERT);
+    fake_advance(od->rc->fake, 10000);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 1 * MS);
+    write_page(od, PSN_IN, 3);          /* one as late as this is */
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= 2 * MS);
+}
+
+/* Dropped, and called back later: the timeout may come first. */
+static void who_was_dropped_and_times_out_is_told(void **state)
+{
+    Od *od = *state;
+
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 8 * MS);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DROP);
+    fake_advance(od->rc->fake, 2 * MS);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= 6 * MS);
+    assert_true(requested(od));
+    resolve(od);                        /* what came again was kept */
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    check_page(od, 3);
+}
+
+/* Nothing can be kept of what is back; the bound counts for it all the same. */
+static void who_comes_back_without_room_is_told_at_the_bound(void **state)
+{
+    struct svan_fault_policy policy;
+    Od *od = *state;
+
+    svan_policy_default(&policy);
+    policy.mode = SVAN_FAULT_MODE_RNR;
+    policy.hold_bytes = 0;
+    policy.divert_pages = 0;
+    set_policy(od, &policy);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    fake_advance(od->rc->fake, 30 * MS);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 21 * MS);
+    TOLD_TO_WAIT(od, PSN_IN);
+    assert_true(told_ns(od) >= 50 * MS);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
+/* The latest there is: not now. */
+static void an_endless_estimate(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, UINT64_MAX);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 0);
+    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+}
+
+static void an_endless_injection(void **state)
+{
+    SvanInjection what = {
+        .first = PAGE(3), .last = PAGE(4) - 1, .chance_ppm = 1000000,
+        .estimate_ns = UINT64_MAX, .delay_ns = UINT64_MAX,
+    };
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    assert_true(svan_inject(od->rc->fake->core, 0, &what));
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 0);
+    fake_advance(od->rc->fake, 1000 * MS);
+    assert_int_equal(page_mem(od, 3)[1], 0);
+}
+
+/* ---- responses of READs ---- */
+
+/* The FIRST of the response has left, its second page is absent. */
+static void begin_read(Od *od)
+{
+    map_page(od, 3, true);
+    send_read(od, PSN_IN, PAGE(4) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN);
+    assert_true(requested(od));
+}
+
+static void a_read_of_a_slow_second_page(void **state)
+{
+    Od *od = *state;
+
+    begin_read(od);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 21 * MS);        /* the bound */
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    fake_advance(od->rc->fake, told_ns(od));
+    send_read(od, PSN_IN + 1, PAGE(4), MTU);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 10 * MS);
+    send_read(od, PSN_IN + 1, PAGE(4), MTU);    /* a timeout */
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    assert_int_equal(OD_STAT(od, rnr_nak_sent), 2);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
+    RC_SENT_NOTHING(od->rc);
+}
+
+static void a_read_is_told_by_the_estimate(void **state)
+{
+    Od *od = *state;
+
+    begin_read(od);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 7 * MS);
+    RC_SENT_NOTHING(od->rc);            /* it is worth to wait for */
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 100 * MS);
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    assert_true(told_ns(od) >= 100 * MS);
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 200 * MS);
+    RC_SENT_NOTHING(od->rc);
+    assert_int_equal(OD_STAT(od, fault_rnr), 1);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+}
+
+/* What it did not get is sent at once, whatever the page behind it does. */
+static void a_read_that_is_asked_for_from_an_earlier_packet(void **state)
+{
+    Od *od = *state;
+
+    begin_read(od);
+    send_read(od, PSN_IN, PAGE(4) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+}
+
+/*
+ * A response before the one that waits is sent again at once. Who waits is told by
+ * the PSN of what it lacks.
+ */
+static void a_read_before_one_that_waits(void **state)
+{
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    send_read(od, PSN_IN, PAGE(3), MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN);
+    map_page(od, 4, true);
+    send_read(od, PSN_IN + 1, PAGE(5) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN + 1);
+    assert_true(requested(od));
+    send_read(od, PSN_IN, PAGE(3), MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 21 * MS);        /* the bound */
+    TOLD_TO_WAIT(od, PSN_IN + 2);
+    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+    RC_SENT_AETH(od->rc, PSN_IN + 2, SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS);
+}
+
+/* Gone again and again, it costs a retry at the bound alone. */
+static void a_page_of_a_read_that_is_gone_again(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_RNR);
+    begin_read(od);
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        assert_true(requested(od));
+        RC_SENT_NOTHING(od->rc);
+    }
+    fake_advance(od->rc->fake, 21 * MS);
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+}
+
+/* ---- what lies before a READ that waits ---- */
+
+/* A WRITE is executed and a READ accepted while the wire is busy; then its page goes. */
+static void write_then_read(Od *od)
+{
+    Fake *fake = od->rc->fake;
+
+    map_page(od, 3, true);
+    map_page(od, 4, true);
+    fake->out_full = true;
+    write_page(od, PSN_IN, 3);
+    send_read(od, PSN_IN + 1, PAGE(4), MTU);
+    unmap_page(od, 4, 0, 0);
+    fake_run(fake);
+    fake->out_full = false;
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    assert_true(requested(od));
+}
+
+static void an_executed_write_before_a_waiting_read(void **state)
+{
+    Od *od = *state;
+
+    write_then_read(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_int_equal(od->rc->pkt.msn, 1);
+    RC_SENT_NOTHING(od->rc);
+    write_page(od, PSN_IN, 3);          /* the ACK was lost */
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
+}
+
+/* An ACK would say that the READ was answered. */
+static void what_lies_behind_a_waiting_read_is_not_acknowledged(void **state)
+{
+    Od *od = *state;
+
+    begin_read(od);
+    write_page(od, PSN_IN + 2, 3);
+    write_page(od, PSN_IN + 2, 3);      /* and again */
+    RC_SENT_NOTHING(od->rc);
+    check_page(od, 3);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+    RC_SENT_AETH(od->rc, PSN_IN + 2, ACKED);
+    RC_SENT_NOTHING(od->rc);
+}
+
+/* ---- late duplicates ---- */
+
+static void send_small_read(Od *od, uint32_t psn)
+{
+    send_read(od, psn, PAGE(3), 8);
+}
+
+/* They fill what may be owed; a request that is due has its place all the same. */
+static void duplicates_displace_no_read(void **state)
+{
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    for (uint32_t i = 0; i < 40; i++) {
+        send_small_read(od, PSN_IN + i);
+    }
+    assert_int_equal(rc_skip_sent(od->rc), 40);
+    od->rc->fake->out_full = true;
+    for (uint32_t i = 0; i < 40; i++) {
+        send_small_read(od, PSN_IN + i);
+    }
+    for (uint32_t i = 40; i < 44; i++) {        /* as many as are allowed */
+        send_small_read(od, PSN_IN + i);
+    }
+    od->rc->fake->out_full = false;
+    svan_tx_ready(od->rc->fake->core);
+    fake_run(od->rc->fake);
+    assert_int_equal(host_state(&od->rc->qp), SVAN_QPS_RTS);
+    assert_int_equal(rc_skip_sent(od->rc), SVAN_MAX_RD_ATOMIC + 4);
+    assert_int_equal(od->rc->pkt.psn, (PSN_IN + 43) & SVAN_PSN_MASK);
+}
+
+static void duplicates_displace_no_atomic(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_FETCH_ADD, PSN_IN + 40, NULL, 0);
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    for (uint32_t i = 0; i < 40; i++) {
+        send_small_read(od, PSN_IN + i);
+    }
+    rc_skip_sent(od->rc);
+    od->rc->fake->out_full = true;
+    for (uint32_t i = 0; i < 40; i++) {
+        send_small_read(od, PSN_IN + i);
+    }
+    pkt.va = PAGE(3);
+    pkt.rkey = od->key;
+    pkt.swap_add = 5;
+    rc_inject_run(od->rc, &pkt);
+    od->rc->fake->out_full = false;
+    svan_tx_ready(od->rc->fake->core);
+    fake_run(od->rc->fake);
+    assert_int_equal(host_state(&od->rc->qp), SVAN_QPS_RTS);
+    assert_int_equal(rc_skip_sent(od->rc), SVAN_MAX_RD_ATOMIC + 1);
+    assert_int_equal(*page_mem(od, 3), 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OD_TEST(a_page_slower_than_first_thought),
+        OD_TEST(who_comes_back_again_is_told_again),
+        OD_TEST(who_times_out_is_told),
+        OD_TEST(a_copy_made_on_the_way_is_no_timeout),
+        OD_TEST(who_was_dropped_and_times_out_is_told),
+        OD_TEST(who_comes_back_without_room_is_told_at_the_bound),
+        OD_TEST(an_endless_estimate),
+        OD_TEST(an_endless_injection),
+        OD_TEST(a_read_of_a_slow_second_page),
+        OD_TEST(a_read_is_told_by_the_estimate),
+        OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
+        OD_TEST(a_read_before_one_that_waits),
+        OD_TEST(a_page_of_a_read_that_is_gone_again),
+        OD_TEST(an_executed_write_before_a_waiting_read),
+        OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
+        OD_TEST(duplicates_displace_no_read),
+        OD_TEST(duplicates_displace_no_atomic),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
