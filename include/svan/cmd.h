@@ -110,7 +110,7 @@ struct svan_cmd_object {
 /* UAR 0 belongs to the kernel driver; owner 0 is the kernel */
 struct svan_cmd_alloc_uar {
 	__le32	owner;			/* driver's id of the verbs context */
-	__le32	reserved;
+	__le32	process;		/* its process's, 0: charged alone */
 };
 
 #define SVAN_CMD_KEY_INTERNAL	0x01	/* rings only: no WQE may name it */
