@@ -309,10 +309,12 @@ struct svan_cmd_create_prq {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_create_prq, 24);
 
+#define SVAN_CMD_POLICY_PRIVILEGED 0x01	/* whatever the function's limits */
+
 /* qpn 0: of the queue pairs that are created from now on */
 struct svan_cmd_fault_policy {
 	__le32	qpn;
-	__le32	reserved;
+	__le32	flags;			/* SVAN_CMD_POLICY_* */
 	struct svan_fault_policy policy;
 };
 

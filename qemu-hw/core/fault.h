@@ -171,5 +171,8 @@ void svan_spares_free(SvanFn *fn);
 
 void svan_policy_default(struct svan_fault_policy *policy);
 bool svan_policy_ok(const struct svan_fault_policy *policy);
+/* To what the function gives each of its queue pairs. */
+void svan_policy_limit(struct svan_fault_policy *policy,
+                       const struct svan_fault_policy *limit);
 
 #endif /* SVAN_CORE_FAULT_H */

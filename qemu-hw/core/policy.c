@@ -26,3 +26,22 @@ bool svan_policy_ok(const struct svan_fault_policy *policy)
            !(policy->sources & ~SVAN_ESTIMATE_MASK) && !policy->reserved0;
 }
 
+static void limit_to(__le32 *value, __le32 limit)
+{
+    if (le32toh(*value) > le32toh(limit)) {
+        *value = limit;
+    }
+}
+
+/* A bound of 0 is none. */
+void svan_policy_limit(struct svan_fault_policy *policy,
+                       const struct svan_fault_policy *limit)
+{
+    limit_to(&policy->hold_bytes, limit->hold_bytes);
+    limit_to(&policy->divert_pages, limit->divert_pages);
+    if (!policy->bound_us) {
+        policy->bound_us = limit->bound_us;
+    } else if (limit->bound_us) {
+        limit_to(&policy->bound_us, limit->bound_us);
+    }
+}

@@ -557,6 +557,92 @@ static void spare_pages_are_shared(void **state)
     assert_false(svan_spares_in_use(w->fn));
 }
 
+/* ---- what a process may ask for ---- */
+
+static struct svan_fault_policy policy_after(World *w, uint32_t qpn,
+                                             uint32_t flags,
+                                             const struct svan_fault_policy *set)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FAULT_POLICY);
+    struct svan_cmd_resp resp;
+
+    cmd.fault_policy.qpn = htole32(qpn);
+    cmd.fault_policy.flags = htole32(flags);
+    cmd.fault_policy.policy = *set;
+    assert_int_equal(host_cmd(w->host, &cmd, NULL), SVAN_CMD_OK);
+    cmd.hdr.opcode = htole16(SVAN_CMD_QUERY_FAULT_POLICY);
+    assert_int_equal(host_cmd(w->host, &cmd, &resp), SVAN_CMD_OK);
+    return resp.fault_policy;
+}
+
+#define SAME_POLICY(a, b)       assert_memory_equal(&(a), &(b), sizeof(a))
+
+static void a_process_keeps_to_the_limits(void **state)
+{
+    World *w = *state;
+    struct svan_fault_policy usual = w->fn->policy, large = usual, got;
+    Owner owner;
+    HostCq cq = host_cq(w->host, 4);
+    HostQp kernel = host_qp(w->host, &cq, &cq, NULL);
+
+    owner_open(w, &owner, 5, 1234);
+    large.mode = SVAN_FAULT_MODE_HOLD;
+    large.hold_bytes = large.divert_pages = htole32(UINT32_MAX);
+    large.bound_us = 0;
+    got = policy_after(w, owner.to.qpn, 0, &large);
+    usual.mode = SVAN_FAULT_MODE_HOLD;
+    SAME_POLICY(got, usual);
+    SAME_POLICY(owner.core->policy, usual);
+    large.bound_us = htole32(UINT32_MAX);
+    got = policy_after(w, owner.to.qpn, 0, &large);
+    SAME_POLICY(got, usual);
+    /* less is granted, and more to who may */
+    usual.hold_bytes = usual.divert_pages = 0;
+    usual.bound_us = htole32(1);
+    got = policy_after(w, owner.to.qpn, 0, &usual);
+    SAME_POLICY(got, usual);
+    large.bound_us = 0;
+    got = policy_after(w, owner.to.qpn, SVAN_CMD_POLICY_PRIVILEGED, &large);
+    SAME_POLICY(got, large);
+    got = policy_after(w, kernel.qpn, 0, &large);
+    SAME_POLICY(got, large);
+}
+
+/* The driver's limits count, be they none. */
+static void the_limits_are_the_functions(void **state)
+{
+    World *w = *state;
+    struct svan_fault_policy narrow = w->fn->policy, never, got;
+    Owner owner;
+
+    owner_open(w, &owner, 5, 1234);
+    narrow.hold_bytes = htole32(100);
+    narrow.divert_pages = htole32(1);
+    narrow.bound_us = htole32(77);
+    got = policy_after(w, 0, 0, &narrow);
+    SAME_POLICY(got, narrow);
+    never = narrow;
+    never.bound_us = 0;
+    got = policy_after(w, owner.to.qpn, 0, &never);
+    SAME_POLICY(got, narrow);
+    got = policy_after(w, 0, 0, &never);
+    SAME_POLICY(got, never);
+    got = policy_after(w, owner.to.qpn, 0, &never);
+    SAME_POLICY(got, never);
+    got = policy_after(w, owner.to.qpn, 0, &narrow);
+    SAME_POLICY(got, narrow);
+}
+
+static void flags_that_do_not_exist(void **state)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FAULT_POLICY);
+    World *w = *state;
+
+    cmd.fault_policy.policy = w->fn->policy;
+    cmd.fault_policy.flags = htole32(2);
+    assert_int_equal(host_cmd(w->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -573,6 +659,9 @@ int main(void)
         WORLD_TEST(shares_are_saved),
         WORLD_TEST(the_fault_buffer_is_shared),
         WORLD_TEST(spare_pages_are_shared),
+        WORLD_TEST(a_process_keeps_to_the_limits),
+        WORLD_TEST(the_limits_are_the_functions),
+        WORLD_TEST(flags_that_do_not_exist),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

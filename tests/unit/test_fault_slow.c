@@ -168,6 +168,31 @@ static void who_comes_back_without_room_is_told_at_the_bound(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* Without a bound the estimate alone sends who is back away. */
+static void without_a_bound_nobody_is_told_for_want_of_patience(void **state)
+{
+    struct svan_fault_policy policy;
+    Od *od = *state;
+
+    svan_policy_default(&policy);
+    policy.bound_us = 0;
+    set_policy(od, &policy);
+    write_page(od, PSN_IN, 3);
+    for (uint32_t i = 0; i < 10; i++) {
+        fake_advance(od->rc->fake, 67 * MS);
+        write_page(od, PSN_IN, 3);
+        RC_SENT_NOTHING(od->rc);
+    }
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 600 * MS);
+    TOLD_TO_WAIT(od, PSN_IN);
+    fake_advance(od->rc->fake, 200 * MS);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
 /* The latest there is: not now. */
 static void an_endless_estimate(void **state)
 {
@@ -394,6 +419,7 @@ int main(void)
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),
+        OD_TEST(without_a_bound_nobody_is_told_for_want_of_patience),
         OD_TEST(an_endless_estimate),
         OD_TEST(an_endless_injection),
         OD_TEST(a_read_of_a_slow_second_page),
