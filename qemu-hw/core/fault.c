@@ -323,13 +323,26 @@ bool svan_fault_again(const SvanFaultWait *wait)
     return page == wait->page || page == wait->before;
 }
 
+/*
+ * Of two pages in turn, one comes and goes at most so often. A transfer of many
+ * pieces, whose pages come and go in any order, meets each of them once: at most
+ * as many as a packet has, and this many are no progress.
+ */
+#define MAX_ROUNDS      4096u
+
+static bool gets_nowhere(const SvanFaultWait *wait)
+{
+    return wait->attempt == SVAN_PAGE_ATTEMPT_MAX || wait->rounds == MAX_ROUNDS;
+}
+
 static void wait_begins(SvanFaultWait *wait, bool remote)
 {
     SvanFn *fn = wait->qp->fn;
 
     set_wanted(&wait->wanted, fn, remote);
+    wait->rounds += wait->rounds < MAX_ROUNDS;
     if (svan_fault_again(wait)) {
-        wait->attempt += wait->attempt < UINT8_MAX;
+        wait->attempt += wait->attempt < SVAN_PAGE_ATTEMPT_MAX;
         fn->stats.page_faults_again++;
     } else {
         wait->attempt = 0;
@@ -348,6 +361,7 @@ void svan_fault_forget(SvanFaultWait *wait)
 {
     wait->page = wait->before = UINT64_MAX;
     wait->attempt = 0;
+    wait->rounds = 0;
 }
 
 void svan_fault_wait(SvanFaultWait *wait, bool remote)
@@ -357,7 +371,7 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
     SvanFault *fault;
 
     wait_begins(wait, remote);
-    if (!prq || fn->fatal) {
+    if (!prq || fn->fatal || gets_nowhere(wait)) {
         wait->state = SVAN_WAIT_FAILED;
         svan_qp_schedule(wait->qp);
         return;

@@ -51,6 +51,7 @@ typedef struct SvanFaultWait {
     SvanWaitState state;
     bool news;                  /* the estimate has changed; the waiter's to clear */
     uint8_t attempt;            /* how often one of these was gone again */
+    uint16_t rounds;            /* pages met since an access went well */
     uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
     uint64_t page, before;      /* of the last fault, and the one before */
     SvanWanted wanted;          /* of the last fault */
@@ -169,7 +170,6 @@ void svan_spares_free(SvanFn *fn);
 
 /* ---- policies ---- */
 
-void svan_policy_default(struct svan_fault_policy *policy);
 bool svan_policy_ok(const struct svan_fault_policy *policy);
 /* To what the function gives each of its queue pairs. */
 void svan_policy_limit(struct svan_fault_policy *policy,

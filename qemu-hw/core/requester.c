@@ -455,6 +455,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
             return step;
         }
         req->touched += len;
+        svan_fault_forget(&req->wait);  /* that page is there */
         if (req->touched >= stop && req->touched < end) {
             return SVAN_STEP_AGAIN;
         }

@@ -360,6 +360,28 @@ static void who_waits_is_served_in_turn(void **state)
     assert_true(fault_count(w, 400, 200) > had_b);
 }
 
+/* One request is free at a time: it goes round, whoever had it answered. */
+static void a_single_request_goes_round(void **state)
+{
+    const uint32_t each = 5;
+    World *w = *state;
+    HostCq cq = host_cq(w->host, 4);
+    HostQp qp = host_qp(w->host, &cq, &cq, NULL);
+    Owner kernel = { .core = svan_qp_get(w->fn, qp.qpn) }, owners[3];
+
+    meet_many(w, &kernel, 1000, ENTRIES);
+    for (uint32_t i = 0; i < 3; i++) {
+        owner_open(w, &owners[i], 5 + i, 0);
+        meet_many(w, &owners[i], i * 100, each);
+    }
+    assert_int_equal(drain(w), ENTRIES);
+    for (uint32_t i = 0; i < 3 * each; i++) {
+        answer(w, w->tokens[w->asked - 1], SVAN_PAGE_RESOLVED);
+        assert_int_equal(drain(w), 1);
+        assert_int_equal(le64toh(w->last.addr), PAGE(i % 3 * 100 + i / 3));
+    }
+}
+
 /* However fast a hog asks again, nobody waits for longer than the queue is. */
 static void nobody_starves(void **state)
 {
@@ -651,6 +673,7 @@ int main(void)
         WORLD_TEST(peers_of_a_process_leave_the_others_a_share),
         WORLD_TEST(contexts_of_a_process_have_one_share),
         WORLD_TEST(who_waits_is_served_in_turn),
+        WORLD_TEST(a_single_request_goes_round),
         WORLD_TEST(nobody_starves),
         WORLD_TEST(the_kernel_is_not_bounded),
         WORLD_TEST(a_process_that_dies_leaves_its_queue),

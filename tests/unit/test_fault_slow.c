@@ -221,6 +221,107 @@ static void an_endless_injection(void **state)
     assert_int_equal(page_mem(od, 3)[1], 0);
 }
 
+/* ---- pages that come and go for ever ---- */
+
+/* RESOLVED as often as the device asks, and never there. */
+static uint32_t resolve_for_nothing(Od *od)
+{
+    uint32_t rounds = 0;
+
+    while (requested(od)) {
+        assert_int_equal(od->last.attempt, rounds < 255 ? rounds : 255);
+        answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        assert_true(++rounds < 1000);
+    }
+    return rounds;
+}
+
+static void a_page_that_never_stays_is_refused(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(resolve_for_nothing(od), SVAN_PAGE_ATTEMPT_MAX);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(REMOTE_ACCESS));
+    assert_int_equal(OD_STAT(od, fault_fail), 1);
+}
+
+/* The last time it stays. */
+static void a_page_that_comes_at_last_counts_anew(void **state)
+{
+    Od *od = *state;
+
+    for (uint32_t psn = 0; psn < 3; psn++) {
+        write_page(od, PSN_IN + psn, 3);
+        for (uint32_t i = 1; i < SVAN_PAGE_ATTEMPT_MAX; i++) {
+            assert_true(requested(od));
+            answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        }
+        assert_true(requested(od));
+        resolve(od);
+        RC_SENT_AETH(od->rc, PSN_IN + psn, ACKED);
+        unmap_page(od, 3, 0, 0);
+    }
+}
+
+static void a_source_that_never_stays_fails(void **state)
+{
+    HostSend send = {
+        .opcode = SVAN_WQE_SEND, .flags = SVAN_WQE_SIGNALED, .length = MTU,
+        .addr = PAGE(7),
+    };
+    Od *od = *state;
+
+    send.lkey = od->key;
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    assert_int_equal(resolve_for_nothing(od), SVAN_PAGE_ATTEMPT_MAX);
+    RC_SQ_DONE(od->rc, 0, LOC_PROT_ERR);
+}
+
+/* A transfer of many pieces, of which one is always gone. */
+static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
+{
+    SvanFaultWait wait = { .qp = ((Od *)*state)->rc->core };
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    uint32_t rounds = 0;
+
+    svan_fault_forget(&wait);
+    do {
+        svan_fault_leave(&wait);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = PAGE(rounds % 5), .len = 1,
+        };
+        svan_fault_wait(&wait, false);
+        assert_int_equal(wait.attempt, 0);
+        assert_true(++rounds < 100000);
+    } while (wait.state == SVAN_WAIT_PENDING);
+    assert_int_equal(wait.state, SVAN_WAIT_FAILED);
+    assert_true(rounds > 1000);
+    svan_fault_leave(&wait);
+}
+
+/* The targets of a READ are many, and each that is touched is progress. */
+static void a_long_read_may_meet_as_many_pages_as_it_has(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(0), .lkey = od->key, .remote = 0x1000, .rkey = 1,
+        .length = 250 * SVAN_PAGE_SIZE,
+    };
+
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    for (uint32_t i = 0; i < 250; i++) {
+        assert_true(requested(od));
+        assert_int_equal(rc_priv(od->rc)->req.wait.rounds, 1);
+        resolve(od);
+    }
+    RC_SENT(od->rc, SVAN_OP_READ_REQUEST, PSN_OUT);
+}
+
 /* ---- responses of READs ---- */
 
 /* The FIRST of the response has left, its second page is absent. */
@@ -422,6 +523,11 @@ int main(void)
         OD_TEST(without_a_bound_nobody_is_told_for_want_of_patience),
         OD_TEST(an_endless_estimate),
         OD_TEST(an_endless_injection),
+        OD_TEST(a_page_that_never_stays_is_refused),
+        OD_TEST(a_page_that_comes_at_last_counts_anew),
+        OD_TEST(a_source_that_never_stays_fails),
+        OD_TEST(many_pages_that_come_and_go_in_turn_end_as_well),
+        OD_TEST(a_long_read_may_meet_as_many_pages_as_it_has),
         OD_TEST(a_read_of_a_slow_second_page),
         OD_TEST(a_read_is_told_by_the_estimate),
         OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
