@@ -511,6 +511,22 @@ static void duplicates_displace_no_atomic(void **state)
     assert_int_equal(*page_mem(od, 3), 5);
 }
 
+/* A stream that says otherwise is none of ours. */
+static void more_duplicates_than_there_can_be_are_not_loaded(void **state)
+{
+    Od *od = *state;
+    SvanRcResponder *resp = &rc_priv(od->rc)->resp;
+
+    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC + 1; i++) {
+        resp->owed[i] = (SvanRcOwed) {
+            .duplicate = true, .psn = PSN_IN, .rkey = od->key, .length = 8,
+            .va = PAGE(3),
+        };
+    }
+    resp->num_owed = SVAN_MAX_RD_ATOMIC + 1;
+    assert_false(fake_restore(od->rc->fake));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +552,7 @@ int main(void)
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
         OD_TEST(duplicates_displace_no_read),
         OD_TEST(duplicates_displace_no_atomic),
+        OD_TEST(more_duplicates_than_there_can_be_are_not_loaded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
