@@ -22,8 +22,8 @@
 #define SVAN_ETH_MAX_LOG_RQ	13
 #define SVAN_ETH_DEF_LOG_RQ	10
 
-/* what the stack puts around the MTU: header and one VLAN tag */
-#define SVAN_ETH_OVERHEAD	(ETH_HLEN + VLAN_HLEN)
+/* what the stack puts around the MTU: header and two VLAN tags */
+#define SVAN_ETH_OVERHEAD	(ETH_HLEN + 2 * VLAN_HLEN)
 
 /* a receive buffer is one page fragment: 32 KiB with all that surrounds it */
 #define SVAN_ETH_MAX_FRAME	(31 * 1024)

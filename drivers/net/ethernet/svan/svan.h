@@ -27,7 +27,7 @@
 #define SVAN_CMDQ_SIZE		(1u << SVAN_CMDQ_LOG_SIZE)
 
 /* less than this and no IPv4 network is complete: MTU 1500 */
-#define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + VLAN_HLEN)
+#define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + 2 * VLAN_HLEN)
 
 /* memory that svan_dev.page_lock guards: queries, the multicast list */
 #define SVAN_PAGE_BYTES		4096
