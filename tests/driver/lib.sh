@@ -57,6 +57,7 @@ traffic_stop() {
 	kill "${traffic[@]}"
 	killall -q iperf3 ping
 	wait "${traffic[@]}"
+	traffic=()
 } 2>/dev/null
 
 # The netdev of a function that has just been bound, as the guest began with it.

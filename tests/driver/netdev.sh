@@ -79,6 +79,9 @@ address_changes() {
 # Frames for a group arrive when somebody has joined it, and only then.
 filter_works() { python3 filter.py svan0 svan1 && wire_works; }
 
+# Nothing but the stream may be on the wire: what is lost, the filter has dropped.
+filter_loses_nothing() { python3 filter.py svan0 svan1 stream; }
+
 # vlan_pair NAME NET PARENT ARGUMENT...: a VLAN at both ends of what is PARENT0 and PARENT1
 vlan_pair() {
 	local name=$1 net=$2 parent=$3
@@ -145,4 +148,7 @@ netdev_tests() {
 	test_case "a VLAN in a VLAN has the full MTU" vlan_in_vlan_works
 	test_case "a VLAN in a VLAN has the largest MTU" vlan_at_most
 	test_case "down and up under traffic" down_and_up
+	traffic_stop
+	test_case "a member gets every frame while other groups come and go" filter_loses_nothing
+	traffic_start
 }

@@ -14,7 +14,7 @@
 /* ---- receive filter; filter_lock is held ---- */
 
 /* Copy the multicast list to dev->page; more than fits: all multicast. */
-static u32 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
+static u8 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 {
 	u32 max = min_t(u32, le32_to_cpu(eth->dev->caps.max_mcast_filters),
 			SVAN_PAGE_BYTES / SVAN_MCAST_ENTRY);
@@ -39,19 +39,25 @@ static u32 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 	return flags;
 }
 
-static int svan_eth_set_mcast(struct svan_eth *eth, u32 *flags)
+/*
+ * List and flags are two commands, and no frame of a group that was joined before
+ * and after may be lost between them: the list is given before ALLMULTI is taken
+ * back, and with ALLMULTI, where nobody looks at it, the old one is left alone.
+ */
+static int svan_eth_set_mcast(struct svan_eth *eth, u8 *flags)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_ETH_SET_MCAST),
 		.eth_mcast.addr = cpu_to_le64(eth->dev->page_dma),
 	};
 	u32 count;
-	int err;
+	int err = 0;
 
 	mutex_lock(&eth->dev->page_lock);
 	*flags = svan_eth_copy_mcast(eth, &count);
 	cmd.eth_mcast.count = cpu_to_le32(count);
-	err = svan_cmd_exec(eth->dev, &cmd, NULL);
+	if (!(*flags & SVAN_CMD_ETH_ALLMULTI))
+		err = svan_cmd_exec(eth->dev, &cmd, NULL);
 	mutex_unlock(&eth->dev->page_lock);
 	return err;
 }
@@ -63,14 +69,12 @@ static int svan_eth_set_filter(struct svan_eth *eth)
 		.eth_filter.qpn = cpu_to_le32(eth->qpn),
 		.eth_filter.max_frame = cpu_to_le32(eth->rxq.frame_size),
 	};
-	u32 flags;
 	int err;
 
 	lockdep_assert_held(&eth->filter_lock);
-	err = svan_eth_set_mcast(eth, &flags);
+	err = svan_eth_set_mcast(eth, &cmd.eth_filter.flags);
 	if (err)
 		return err;
-	cmd.eth_filter.flags = flags;
 	ether_addr_copy(cmd.eth_filter.mac, eth->netdev->dev_addr);
 	return svan_cmd_exec(eth->dev, &cmd, NULL);
 }
