@@ -189,6 +189,34 @@ static void svan_eth_down(struct svan_eth *eth)
 }
 
 /*
+ * The interface goes up and down, and with it the port of the function, which is
+ * RDMA's as well: a port of which the netdev is down neither sends nor receives.
+ * The queues alone are rebuilt without RDMA noticing.
+ */
+static int svan_eth_open(struct svan_eth *eth)
+{
+	int err;
+
+	err = svan_eth_up(eth);
+	if (err)
+		return err;
+	err = svan_cmd_set_port(eth->dev, true);
+	if (err)
+		svan_eth_down(eth);
+	return err;
+}
+
+static void svan_eth_close(struct svan_eth *eth)
+{
+	int err = svan_cmd_set_port(eth->dev, false);
+
+	if (err && err != -ENODEV)
+		netdev_err(eth->netdev, "port cannot be disabled: error %d\n", err);
+	if (eth->up)
+		svan_eth_down(eth);
+}
+
+/*
  * The queues could not be built again. Of a dead function the interface stays
  * open, so that a reset finds it so; else it goes down, which everybody sees.
  */
@@ -266,7 +294,7 @@ void svan_eth_restart_later(struct svan_eth *eth, unsigned long delay)
 
 static int svan_open(struct net_device *netdev)
 {
-	return svan_eth_up(netdev_priv(netdev));
+	return svan_eth_open(netdev_priv(netdev));
 }
 
 static int svan_stop(struct net_device *netdev)
@@ -274,8 +302,7 @@ static int svan_stop(struct net_device *netdev)
 	struct svan_eth *eth = netdev_priv(netdev);
 
 	netif_carrier_off(netdev);
-	if (eth->up)
-		svan_eth_down(eth);
+	svan_eth_close(eth);
 	return 0;
 }
 
@@ -455,8 +482,7 @@ void svan_netdev_suspend(struct svan_dev *dev)
 	rtnl_lock();
 	netif_carrier_off(dev->netdev);
 	netif_device_detach(dev->netdev);
-	if (eth->up)
-		svan_eth_down(eth);
+	svan_eth_close(eth);
 	rtnl_unlock();
 }
 
@@ -467,7 +493,7 @@ void svan_netdev_resume(struct svan_dev *dev)
 
 	rtnl_lock();
 	if (netif_running(dev->netdev)) {
-		err = svan_eth_up(eth);
+		err = svan_eth_open(eth);
 		if (err)
 			svan_eth_give_up(eth, err);
 	}
