@@ -24,6 +24,12 @@ test_case() {
 	failed=$((failed + 1))
 }
 
+# skip_case TEXT REASON
+skip_case() {
+	number=$((number + 1))
+	echo "ok $number $1 # SKIP $2"
+}
+
 # await SECONDS COMMAND...: until COMMAND succeeds
 await() {
 	local end=$((SECONDS + $1))

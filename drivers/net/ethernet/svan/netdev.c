@@ -10,6 +10,8 @@
 #include "svan_trace.h"
 
 #define SVAN_MCAST_ENTRY	8	/* bytes of an address in the list */
+/* between two attempts to find memory for receive buffers */
+#define SVAN_REFILL_DELAY	msecs_to_jiffies(20)
 
 /* ---- receive filter; filter_lock is held ---- */
 
@@ -106,6 +108,23 @@ static void svan_eth_rx_mode_work(struct work_struct *work)
 
 /* ---- up, down, and again ---- */
 
+/*
+ * There is no memory for receive buffers. To poll on would keep a CPU from those
+ * who could give some back; and without buffers no completion comes to try again.
+ */
+static void svan_eth_refill_later(struct svan_eth *eth)
+{
+	if (!timer_pending(&eth->refill_timer))
+		mod_timer(&eth->refill_timer, jiffies + SVAN_REFILL_DELAY);
+}
+
+static void svan_eth_refill_timer(struct timer_list *timer)
+{
+	struct svan_eth *eth = from_timer(eth, timer, refill_timer);
+
+	napi_schedule(&eth->napi);
+}
+
 static int svan_napi_poll(struct napi_struct *napi, int budget)
 {
 	struct svan_eth *eth = container_of(napi, struct svan_eth, napi);
@@ -117,7 +136,7 @@ static int svan_napi_poll(struct napi_struct *napi, int budget)
 		return 0;
 	work = svan_rxq_poll(eth, budget);
 	if (!svan_rxq_refill(eth))
-		more = true;	/* starving: try again soon */
+		svan_eth_refill_later(eth);
 	if (more || work == budget)
 		return budget;
 	if (napi_complete_done(napi, work)) {
@@ -181,8 +200,9 @@ static void svan_eth_down(struct svan_eth *eth)
 	eth->up = false;
 	svan_eth_clear_filter(eth);
 	mutex_unlock(&eth->filter_lock);
-	/* first NAPI: it wakes the transmit queue */
+	/* first NAPI: it wakes the transmit queue and starts the timer */
 	napi_disable(&eth->napi);
+	timer_delete_sync(&eth->refill_timer);
 	netif_trans_update(eth->netdev);
 	netif_tx_disable(eth->netdev);
 	svan_eth_queues_destroy(eth);
@@ -435,6 +455,7 @@ int svan_netdev_create(struct svan_dev *dev)
 	mutex_init(&eth->filter_lock);
 	INIT_WORK(&eth->rx_mode_work, svan_eth_rx_mode_work);
 	INIT_DELAYED_WORK(&eth->restart_work, svan_eth_restart_work);
+	timer_setup(&eth->refill_timer, svan_eth_refill_timer, 0);
 	svan_netdev_setup(dev);
 	netif_napi_add(netdev, &eth->napi, svan_napi_poll);
 	netif_carrier_off(netdev);
