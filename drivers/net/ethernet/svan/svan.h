@@ -219,6 +219,16 @@ void svan_eqs_destroy(struct svan_dev *dev);
 int svan_vectors_alloc(struct svan_dev *dev);
 void svan_vectors_free(struct svan_dev *dev);
 
+/* main.c */
+extern struct pci_driver svan_pci_driver;
+
+/* sleep.c */
+extern const struct pci_error_handlers svan_err_handler;
+extern const struct dev_pm_ops svan_pm_ops;
+int svan_sleep_init(void);
+void svan_sleep_exit(void);
+int svan_aux_add_awake(struct svan_dev *dev);
+
 /* auxdev.c */
 int svan_aux_add(struct svan_dev *dev);
 void svan_aux_del(struct svan_dev *dev);
