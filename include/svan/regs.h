@@ -78,8 +78,9 @@
 
 /*
  * Invalidation of keys (PRM "Translation"): a write to GO drops what overlaps
- * [ADDR, ADDR + LENGTH) of the key, addresses as in its table, and returns once
- * no epoch that began before it is open. Writers take turns at all four.
+ * [ADDR, ADDR + LENGTH) of the key, addresses as in its table. It is posted: a
+ * read of GO after it is answered once no epoch that began before it is open.
+ * Writers take turns at all four.
  */
 #define SVAN_REG_INV_TARGET		0x080	/* RW: key, all 32 bits */
 #define SVAN_REG_INV_ADDR		0x088	/* RW (64) */
@@ -112,8 +113,9 @@
 
 /*
  * Invalidation of a process context: one 64-bit register for each PASID, one
- * store drops what overlaps and returns once no epoch that began before it is
- * open. Stores of several CPUs need no lock.
+ * store drops what overlaps. It is posted: a read of it or of INV_GO after it is
+ * answered once no epoch that began before it is open. Stores of several CPUs need
+ * no lock.
  */
 #define SVAN_REG_INV_CONTEXT(pasid)	(0x2000 + 8 * (pasid))	/* WO (64) */
 #define   SVAN_INV_CONTEXT_ADDR_MASK	0xfffffffffffff000ull	/* aligned to its size */

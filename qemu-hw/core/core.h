@@ -31,7 +31,7 @@
 #define SVAN_PAGE_SIZE          4096u
 #define SVAN_PAGE_MASK          (SVAN_PAGE_SIZE - 1)
 #define SVAN_MAX_MTU            4096u
-#define SVAN_MAX_FRAME          9216u   /* Ethernet, without FCS */
+#define SVAN_MAX_FRAME          9220u   /* Ethernet, without FCS: MTU 9198, two tags */
 #define SVAN_MAX_MSG            (1u << 31)
 #define SVAN_MAX_TABLE_KEY      (1ull << 48)    /* 4 levels of 4 KiB */
 #define SVAN_MAX_PROCESS_KEY    (1ull << 56)    /* user space of 5 levels */

@@ -24,6 +24,12 @@ test_case() {
 	failed=$((failed + 1))
 }
 
+# skip_case TEXT REASON
+skip_case() {
+	number=$((number + 1))
+	echo "ok $number $1 # SKIP $2"
+}
+
 # await SECONDS COMMAND...: until COMMAND succeeds
 await() {
 	local end=$((SECONDS + $1))
@@ -57,6 +63,7 @@ traffic_stop() {
 	kill "${traffic[@]}"
 	killall -q iperf3 ping
 	wait "${traffic[@]}"
+	traffic=()
 } 2>/dev/null
 
 # The netdev of a function that has just been bound, as the guest began with it.
@@ -73,3 +80,90 @@ bind_again() { echo "${slot[$1]}" >$pci/drivers/svan/bind && restore "$1"; }
 rebind() { unbind "$1" && bind_again "$1"; }
 reset_function() { echo 1 >"$pci/devices/${slot[$1]}/reset"; }
 rdma_devices_are() { [ "$(cd /sys/class/infiniband && echo *)" = "$*" ]; }
+
+# ---- RDMA ----
+
+users=() pingpong_logs=()
+
+listens() { ${2:+ip netns exec "$2"} ss -Hltn "sport = :$1" | grep -q .; }
+
+# The name of a function's RDMA device: which is which depends on who came first.
+rdma_of() { basename "$pci/devices/${slot[$1]}/infiniband/"*; }
+sysfs_port() { echo "$pci/devices/${slot[$1]}/infiniband/$(rdma_of "$1")/ports/1"; }
+has_gid() { gid_index "$(rdma_of "$1")" "$2" >/dev/null; }
+
+# pingpong NETDEV ADDRESS NETNS ARGUMENT...: one end, in the place of this shell
+pingpong() {
+	local device address=$2 ns=$3
+	device=$(rdma_of "$1")
+	shift 3
+	exec ${ns:+ip netns exec "$ns"} ibv_rc_pingpong -d "$device" \
+		-g "$(gid_index "$device" "$address")" "$@"
+}
+
+# endless_pair NETDEV ADDRESS NETNS ARGUMENT...: two that do not end by themselves, with
+# logs of what they complain of. The other end is svan0's.
+endless_pair() {
+	local netdev=$1 address=$2 ns=$3 port=$((18600 + ${#users[@]})) log
+	shift 3
+	log=$(mktemp)
+	pingpong "$netdev" "$address" "$ns" -n 100000000 -p $port "$@" >"$log" 2>&1 &
+	users+=($!) pingpong_logs+=("$log")
+	await 10 listens $port "$ns" || return
+	log=$(mktemp)
+	pingpong svan0 10.77.0.1 "" -n 100000000 -p $port "$@" "$address" >"$log" 2>&1 &
+	users+=($!) pingpong_logs+=("$log")
+}
+
+endless_pingpong() { endless_pair svan1 10.77.0.2 peer "$@"; }
+endless_loopback() { endless_pair svan0 10.77.0.1 "" "$@"; }
+
+# watch_events NETDEV LOG: the asynchronous events of its RDMA device, line by line
+watch_events() {
+	stdbuf -oL ibv_asyncwatch -d "$(rdma_of "$1")" >"$2" 2>&1 &
+	users+=($!)
+	await 10 grep -q 'async event FD' "$2"
+}
+
+users_stop() {
+	kill "${users[@]}"
+	wait "${users[@]}"
+	rm -f "${pingpong_logs[@]}"
+	users=() pingpong_logs=()
+} 2>/dev/null
+
+ended() {
+	local pid
+	for pid in "$@"; do
+		! kill -0 "$pid" 2>/dev/null || return
+	done
+}
+
+ended_any() {
+	local pid
+	for pid in "$@"; do
+		kill -0 "$pid" 2>/dev/null || return 0
+	done
+	return 1
+}
+
+rdma_busy() {
+	local before
+	before=$(roce_packets "$1")
+	await 5 roce_more_than "$1" "$before"
+}
+
+roce_packets() { cat "$(sysfs_port "$1")/hw_counters/roce_tx_packets"; }
+roce_more_than() { [ "$(roce_packets "$1")" -gt "$2" ]; }
+
+# new connections over the wire
+rdma_works() {
+	local status server
+	await 20 has_gid svan0 10.77.0.1 && await 20 has_gid svan1 10.77.0.2 || return
+	(pingpong svan1 10.77.0.2 peer -n 20) >/dev/null &
+	server=$!
+	await 10 listens 18515 peer && (pingpong svan0 10.77.0.1 "" -n 20 10.77.0.2) >/dev/null
+	status=$?
+	[ $status = 0 ] || kill $server
+	wait $server && return $status
+}

@@ -79,16 +79,53 @@ address_changes() {
 # Frames for a group arrive when somebody has joined it, and only then.
 filter_works() { python3 filter.py svan0 svan1 && wire_works; }
 
+# Nothing but the stream may be on the wire: what is lost, the filter has dropped.
+filter_loses_nothing() { python3 filter.py svan0 svan1 stream; }
+
+# vlan_pair NAME NET PARENT ARGUMENT...: a VLAN at both ends of what is PARENT0 and PARENT1
+vlan_pair() {
+	local name=$1 net=$2 parent=$3
+	shift 3
+	ip link add link ${parent}0 name ${name}0 type vlan "$@" &&
+		ip -n peer link add link ${parent}1 name ${name}1 type vlan "$@" &&
+		ip addr add 10.$net.0.1/24 dev ${name}0 && ip link set ${name}0 up &&
+		ip -n peer addr add 10.$net.0.2/24 dev ${name}1 && ip -n peer link set ${name}1 up
+}
+
+vlan_gone() {
+	ip link del ${1}0
+	ip -n peer link del ${1}1
+}
+
 vlan_works() {
 	local status=0
-	ip link add link svan0 name vlan0 type vlan id 77
-	ip -n peer link add link svan1 name vlan1 type vlan id 77
-	ip addr add 10.78.0.1/24 dev vlan0 && ip link set vlan0 up
-	ip -n peer addr add 10.78.0.2/24 dev vlan1 && ip -n peer link set vlan1 up
-	await 30 ping_whole 4172 10.78.0.2 || status=1
-	ip link del vlan0
-	ip -n peer link del vlan1
+	vlan_pair vlan 78 svan id 77 && await 30 ping_whole 4172 10.78.0.2 || status=1
+	vlan_gone vlan
 	return $status
+}
+
+# one tag in the other, of either kind outside
+vlan_in_vlan_works() {
+	local status=0 proto
+	for proto in 802.1Q 802.1ad; do
+		vlan_pair outer 79 svan proto $proto id 78 && vlan_pair inner 80 outer id 9 &&
+			await 30 ping_whole 4172 10.80.0.2 || status=1
+		vlan_gone inner
+		vlan_gone outer
+	done
+	return $status
+}
+
+# At the largest MTU there is still room for the tags.
+vlan_at_most() {
+	local status=0
+	ip link set svan0 mtu 9198 && ip -n peer link set svan1 mtu 9198 &&
+		vlan_pair outer 79 svan id 78 && vlan_pair inner 80 outer id 9 &&
+		await 30 ping_whole $((9198 - 28)) 10.80.0.2 || status=1
+	vlan_gone inner
+	vlan_gone outer
+	ip link set svan0 mtu 4200 && ip -n peer link set svan1 mtu 4200 &&
+		ip route flush cache && ip -n peer route flush cache && [ $status = 0 ]
 }
 
 down_and_up() {
@@ -108,5 +145,10 @@ netdev_tests() {
 	test_case "the address changes under traffic" address_changes
 	test_case "the receive filter lets through what was asked for" filter_works
 	test_case "a VLAN has the full MTU" vlan_works
+	test_case "a VLAN in a VLAN has the full MTU" vlan_in_vlan_works
+	test_case "a VLAN in a VLAN has the largest MTU" vlan_at_most
 	test_case "down and up under traffic" down_and_up
+	traffic_stop
+	test_case "a member gets every frame while other groups come and go" filter_loses_nothing
+	traffic_start
 }

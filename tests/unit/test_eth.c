@@ -4,7 +4,7 @@
  */
 #include "unit.h"
 
-#define FRAME_ROOM      9216u
+#define FRAME_ROOM      9220u
 
 static const uint8_t own_mac[6] = { 0x52, 0x54, 0, 0, 0, 0x42 };
 
@@ -116,7 +116,7 @@ static uint8_t send_status(Eth *eth)
 
 static void frames_of_every_kind_go_out(void **state)
 {
-    static const uint32_t lengths[] = { 14, 59, 60, 61, 1514, 4096, 9216 };
+    static const uint32_t lengths[] = { 14, 59, 60, 61, 1514, 4096, 9220 };
     Eth *eth = *state;
 
     for (uint32_t miss = 0; miss < 2; miss++) {
@@ -165,7 +165,7 @@ static void a_frame_of_wrong_length_breaks_the_queue(void **state)
     Eth *eth = *state;
     struct svan_eqe eqe;
 
-    send(eth, pattern(eth, 9300, 0), 9217, 0);
+    send(eth, pattern(eth, 9300, 0), SVAN_MAX_FRAME + 1, 0);
     assert_int_equal(send_status(eth), SVAN_CQE_LOC_LEN_ERR);
     assert_int_equal(host_state(&eth->qp), SVAN_QPS_ERR);
     assert_true(host_eq_poll(eth->host, 0, &eqe));
@@ -275,7 +275,7 @@ static void receive(Eth *eth, const uint8_t *data, uint32_t len)
 
 static void frames_come_in_whole(void **state)
 {
-    static const uint32_t lengths[] = { 60, 1514, 4096, 4097, 9216 };
+    static const uint32_t lengths[] = { 60, 1514, 4096, 4097, 9220 };
     Eth *eth = *state;
     uint8_t data[FRAME_ROOM];
 

@@ -106,6 +106,7 @@ static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
 	for (i = 0; i < count; i++)
 		svan_invalidate_context(ctx->dev->sdev, ctx->pasid,
 					ranges[i].addr, ranges[i].log_pages);
+	svan_invalidate_wait(ctx->dev->sdev);
 	atomic64_inc(&ctx->invalidations);
 	trace_svan_ib_ctx_invalidate(&ctx->dev->ibdev, ctx->pasid, start, end,
 				     ranges[0].log_pages);
@@ -165,6 +166,7 @@ static void svan_context_revoke(struct svan_context *ctx)
 	mb();
 	svan_invalidate_context(ctx->dev->sdev, ctx->pasid, 0,
 				SVAN_INV_CONTEXT_ALL);
+	svan_invalidate_wait(ctx->dev->sdev);
 }
 
 /* The page table is about to be freed. */

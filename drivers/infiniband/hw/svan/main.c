@@ -189,7 +189,8 @@ static void svan_ib_dealloc_driver(struct ib_device *ibdev)
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
 
 	svan_ib_exit_faults(dev);
-	WARN_ON(!xa_empty(&dev->kernel_qps));
+	WARN_ON(!xa_empty(&dev->kernel_qps) || !xa_empty(&dev->user_qps));
+	xa_destroy(&dev->user_qps);
 	xa_destroy(&dev->kernel_qps);
 	ida_destroy(&dev->owners);
 	mutex_destroy(&dev->port_lock);
@@ -216,6 +217,7 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	mutex_init(&dev->port_lock);
 	ida_init(&dev->owners);
 	xa_init(&dev->kernel_qps);
+	xa_init(&dev->user_qps);
 	xa_init(&dev->odps);
 	xa_init(&dev->contexts.live);
 	ida_init(&dev->contexts.pasids);
@@ -313,6 +315,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 
 	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
+	svan_ib_flush_user_qps(dev);
 	ib_unregister_device(&dev->ibdev);
 }
 

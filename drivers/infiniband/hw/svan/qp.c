@@ -109,15 +109,15 @@ static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
  */
 static int svan_qp_publish(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {
+	struct xarray *qps = qp->dbr ? &dev->kernel_qps : &dev->user_qps;
 	int err;
 
 	qp->handler.event = svan_qp_event;
 	err = svan_qp_attach(dev->sdev, qp->ibqp.qp_num, &qp->handler);
-	if (err || !qp->dbr)
+	if (err)
 		return err;
 
-	err = xa_err(xa_store(&dev->kernel_qps, qp->ibqp.qp_num, qp,
-			      GFP_KERNEL));
+	err = xa_err(xa_store(qps, qp->ibqp.qp_num, qp, GFP_KERNEL));
 	if (err)
 		svan_qp_detach(dev->sdev, qp->ibqp.qp_num);
 	return err;
@@ -139,8 +139,10 @@ static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 	};
 
 	svan_qp_detach(dev->sdev, qp->ibqp.qp_num);
-	if (!qp->dbr)
+	if (!qp->dbr) {
+		xa_erase(&dev->user_qps, qp->ibqp.qp_num);
 		return;
+	}
 
 	svan_cmd_exec(dev->sdev, &cmd, NULL);
 	xa_erase(&dev->kernel_qps, qp->ibqp.qp_num);
@@ -222,4 +224,24 @@ int svan_ib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	svan_qp_free_ring(dev, qp);
 	mutex_destroy(&qp->mutex);
 	return 0;
+}
+
+/*
+ * The device goes. Who only polls is told by completions: what he has posted is
+ * flushed while his queues are still there. QPs come and go meanwhile; a number
+ * that is no QP's any more, or another's, does no harm.
+ */
+void svan_ib_flush_user_qps(struct svan_ib_dev *dev)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_MODIFY_QP),
+		.modify_qp.attr.state = SVAN_QPS_ERR,
+	};
+	struct svan_ib_qp *qp;
+	unsigned long qpn;
+
+	xa_for_each(&dev->user_qps, qpn, qp) {
+		cmd.modify_qp.qpn = cpu_to_le32(qpn);
+		svan_cmd_exec(dev->sdev, &cmd, NULL);
+	}
 }

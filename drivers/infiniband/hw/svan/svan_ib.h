@@ -83,6 +83,7 @@ struct svan_learn {
  * @caps: what it can do; little-endian
  * @owners: ids of verbs contexts, SVAN_CMD_ALLOC_UAR; 0 is the kernel
  * @kernel_qps: QPs of the kernel by number, for svan_ib_poll_cq()
+ * @user_qps: QPs of users by number; nothing holds them
  * @aux_nb: port and fatal events of the function
  * @netdev_nb: state of the netdev
  * @port_lock: @port_state, @fatal
@@ -105,6 +106,7 @@ struct svan_ib_dev {
 	const struct svan_caps *caps;
 	struct ida owners;
 	struct xarray kernel_qps;
+	struct xarray user_qps;
 	struct notifier_block aux_nb;
 	struct notifier_block netdev_nb;
 	struct mutex port_lock;		/* port_state, fatal */
@@ -380,6 +382,7 @@ void svan_ib_cq_purge(struct svan_ib_cq *cq, u32 qpn);
 int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 		      struct ib_udata *udata);
 int svan_ib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
+void svan_ib_flush_user_qps(struct svan_ib_dev *dev);
 
 /* qp_modify.c */
 int svan_ib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,

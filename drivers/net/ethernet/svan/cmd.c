@@ -366,6 +366,17 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 	return err;
 }
 
+/* Whether the function takes part in the traffic of its port, RDMA included. */
+int svan_cmd_set_port(struct svan_dev *dev, bool enabled)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_PORT),
+		.port.enabled = enabled,
+	};
+
+	return svan_cmd_exec(dev, &cmd, NULL);
+}
+
 int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps)
 {
 	return svan_cmd_query(dev, SVAN_CMD_QUERY_CAPS, caps, sizeof(*caps));

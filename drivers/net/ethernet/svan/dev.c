@@ -225,6 +225,10 @@ int svan_dev_start(struct svan_dev *dev)
 	err = svan_dev_check_caps(dev);
 	if (err)
 		goto err_reset;
+	/* until the interface is up; a reset has enabled it */
+	err = svan_cmd_set_port(dev, false);
+	if (err)
+		goto err_reset;
 	err = svan_vectors_alloc(dev);
 	if (err)
 		goto err_reset;

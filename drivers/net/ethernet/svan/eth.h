@@ -22,8 +22,8 @@
 #define SVAN_ETH_MAX_LOG_RQ	13
 #define SVAN_ETH_DEF_LOG_RQ	10
 
-/* what the stack puts around the MTU: header and one VLAN tag */
-#define SVAN_ETH_OVERHEAD	(ETH_HLEN + VLAN_HLEN)
+/* what the stack puts around the MTU: header and two VLAN tags */
+#define SVAN_ETH_OVERHEAD	(ETH_HLEN + 2 * VLAN_HLEN)
 
 /* a receive buffer is one page fragment: 32 KiB with all that surrounds it */
 #define SVAN_ETH_MAX_FRAME	(31 * 1024)
@@ -176,6 +176,7 @@ struct svan_eth_config {
  * @up: the queues exist; written under rtnl and @filter_lock
  * @rx_mode_work: programs the filter, which ndo_set_rx_mode() may not
  * @restart_work: rebuilds the queues after an error
+ * @refill_timer: schedules NAPI when there was no memory for receive buffers
  * @stats: the driver's counters
  */
 struct svan_eth {
@@ -195,6 +196,7 @@ struct svan_eth {
 	bool			up;
 	struct work_struct	rx_mode_work;
 	struct delayed_work	restart_work;
+	struct timer_list	refill_timer;
 	struct svan_eth_stats	stats;
 };
 

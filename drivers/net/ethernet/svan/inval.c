@@ -2,22 +2,20 @@
 /*
  * Invalidation of translations and the doorbells of the page request queue
  * (PRM chapters "Translation" and "Faults"), for MMU notifiers and what serves
- * page requests: nothing here sleeps, waits or reads the device.
+ * page requests: nothing here sleeps, or can take longer than a register access.
  */
 #include "svan.h"
 
 /**
- * svan_invalidate_context - drop translations of a process context
+ * svan_invalidate_context - begin to drop translations of a process context
  * @dev: the function
  * @pasid: the context, below SVAN_PASID_COUNT
  * @addr: first address, aligned to the size of what is dropped
  * @log_pages: logarithm of its size in 4 KiB pages, or SVAN_INV_CONTEXT_ALL
  *
- * On return the device has dropped what overlaps, and no access that began
- * with it is under way: the store is completed by the device after it has
- * drained. It takes no lock, may be called in any context and on several CPUs
- * at once. Changes of the page table before the call are visible to the device
- * when it walks again.
+ * It takes no lock, may be called in any context and on several CPUs at once.
+ * Changes of the page table before the call are visible to the device when it
+ * walks again. svan_invalidate_wait() says when nothing uses the old ones.
  */
 void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
 			     u32 log_pages)
@@ -29,13 +27,32 @@ void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
 EXPORT_SYMBOL_GPL(svan_invalidate_context);
 
 /**
+ * svan_invalidate_wait - end the invalidations that this CPU has begun
+ * @dev: the function
+ *
+ * On return the device has dropped what overlaps, and no access that began
+ * with it is under way. Any context.
+ */
+void svan_invalidate_wait(struct svan_dev *dev)
+{
+	/*
+	 * A store to a device is posted: it may still be on its way when the CPU
+	 * goes on. A read does not overtake it, and its answer comes after the
+	 * device has drained. A function in reset, or gone, answers all ones and
+	 * has no translations.
+	 */
+	svan_read(dev, SVAN_REG_INV_GO);
+}
+EXPORT_SYMBOL_GPL(svan_invalidate_wait);
+
+/**
  * svan_invalidate_key - drop translations of a key
  * @dev: the function
  * @key: all 32 bits
  * @addr: first address, as in the key's table
  * @length: bytes, 0 = all of the key
  *
- * As svan_invalidate_context(), but writers take turns at the registers.
+ * Begins and ends the invalidation. Writers take turns at the registers.
  */
 void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 {
@@ -47,6 +64,7 @@ void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 	svan_write64(dev, SVAN_REG_INV_LENGTH, length);
 	svan_write(dev, SVAN_REG_INV_GO, SVAN_INV_KEY);
 	spin_unlock_irqrestore(&dev->inv_lock, flags);
+	svan_invalidate_wait(dev);
 }
 EXPORT_SYMBOL_GPL(svan_invalidate_key);
 

@@ -151,7 +151,7 @@ static int svan_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = svan_netdev_create(dev);
 	if (err)
 		goto err_dev_stop;
-	err = svan_aux_add(dev);
+	err = svan_aux_add_awake(dev);
 	if (err)
 		goto err_netdev_unregister;
 	pci_set_drvdata(pdev, dev);
@@ -201,67 +201,6 @@ static void svan_shutdown(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 }
 
-/*
- * A reset of the function from outside (FLR, error recovery): everything but
- * the registration of the netdev is taken down and built up again. The PCI
- * core holds the device lock.
- */
-static void svan_reset_prepare(struct pci_dev *pdev)
-{
-	struct svan_dev *dev = pci_get_drvdata(pdev);
-
-	svan_dev_block_events(dev);
-	svan_aux_del(dev);
-	svan_netdev_suspend(dev);
-	if (dev->started)
-		svan_dev_stop(dev);
-}
-
-static void svan_reset_done(struct pci_dev *pdev)
-{
-	struct svan_dev *dev = pci_get_drvdata(pdev);
-	int err;
-
-	err = svan_dev_start(dev);
-	if (err)
-		goto err_out;
-	svan_netdev_resume(dev);
-	err = svan_aux_add(dev);
-	svan_dev_unblock_events(dev);
-	if (err)
-		goto err_out;
-	return;
-
-err_out:
-	dev_err(&pdev->dev,
-		"restart after a reset failed (%d), unbind and bind the driver\n",
-		err);
-}
-
-static pci_ers_result_t svan_error_detected(struct pci_dev *pdev,
-					    pci_channel_state_t state)
-{
-	svan_reset_prepare(pdev);
-	if (state == pci_channel_io_perm_failure)
-		return PCI_ERS_RESULT_DISCONNECT;
-	return PCI_ERS_RESULT_NEED_RESET;
-}
-
-static pci_ers_result_t svan_slot_reset(struct pci_dev *pdev)
-{
-	pci_restore_state(pdev);
-	pci_save_state(pdev);
-	return PCI_ERS_RESULT_RECOVERED;
-}
-
-static const struct pci_error_handlers svan_err_handler = {
-	.error_detected	= svan_error_detected,
-	.slot_reset	= svan_slot_reset,
-	.resume		= svan_reset_done,
-	.reset_prepare	= svan_reset_prepare,
-	.reset_done	= svan_reset_done,
-};
-
 static const struct pci_device_id svan_pci_ids[] = {
 	{ PCI_DEVICE(SVAN_PCI_VENDOR_ID, SVAN_PCI_DEVICE_ID_PF) },
 	{ PCI_DEVICE(SVAN_PCI_VENDOR_ID, SVAN_PCI_DEVICE_ID_VF) },
@@ -269,13 +208,14 @@ static const struct pci_device_id svan_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, svan_pci_ids);
 
-static struct pci_driver svan_pci_driver = {
+struct pci_driver svan_pci_driver = {
 	.name		= KBUILD_MODNAME,
 	.id_table	= svan_pci_ids,
 	.probe		= svan_probe,
 	.remove		= svan_remove,
 	.shutdown	= svan_shutdown,
 	.err_handler	= &svan_err_handler,
+	.driver.pm	= pm_sleep_ptr(&svan_pm_ops),
 };
 
 static int __init svan_init(void)
@@ -283,9 +223,18 @@ static int __init svan_init(void)
 	int err;
 
 	svan_debugfs_init();
+	err = svan_sleep_init();
+	if (err)
+		goto err_debugfs_exit;
 	err = pci_register_driver(&svan_pci_driver);
 	if (err)
-		svan_debugfs_exit();
+		goto err_sleep_exit;
+	return 0;
+
+err_sleep_exit:
+	svan_sleep_exit();
+err_debugfs_exit:
+	svan_debugfs_exit();
 	return err;
 }
 module_init(svan_init);
@@ -293,6 +242,7 @@ module_init(svan_init);
 static void __exit svan_exit(void)
 {
 	pci_unregister_driver(&svan_pci_driver);
+	svan_sleep_exit();
 	svan_debugfs_exit();
 }
 module_exit(svan_exit);

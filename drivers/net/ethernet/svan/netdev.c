@@ -10,11 +10,13 @@
 #include "svan_trace.h"
 
 #define SVAN_MCAST_ENTRY	8	/* bytes of an address in the list */
+/* between two attempts to find memory for receive buffers */
+#define SVAN_REFILL_DELAY	msecs_to_jiffies(20)
 
 /* ---- receive filter; filter_lock is held ---- */
 
 /* Copy the multicast list to dev->page; more than fits: all multicast. */
-static u32 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
+static u8 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 {
 	u32 max = min_t(u32, le32_to_cpu(eth->dev->caps.max_mcast_filters),
 			SVAN_PAGE_BYTES / SVAN_MCAST_ENTRY);
@@ -39,19 +41,25 @@ static u32 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 	return flags;
 }
 
-static int svan_eth_set_mcast(struct svan_eth *eth, u32 *flags)
+/*
+ * List and flags are two commands, and no frame of a group that was joined before
+ * and after may be lost between them: the list is given before ALLMULTI is taken
+ * back, and with ALLMULTI, where nobody looks at it, the old one is left alone.
+ */
+static int svan_eth_set_mcast(struct svan_eth *eth, u8 *flags)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_ETH_SET_MCAST),
 		.eth_mcast.addr = cpu_to_le64(eth->dev->page_dma),
 	};
 	u32 count;
-	int err;
+	int err = 0;
 
 	mutex_lock(&eth->dev->page_lock);
 	*flags = svan_eth_copy_mcast(eth, &count);
 	cmd.eth_mcast.count = cpu_to_le32(count);
-	err = svan_cmd_exec(eth->dev, &cmd, NULL);
+	if (!(*flags & SVAN_CMD_ETH_ALLMULTI))
+		err = svan_cmd_exec(eth->dev, &cmd, NULL);
 	mutex_unlock(&eth->dev->page_lock);
 	return err;
 }
@@ -63,14 +71,12 @@ static int svan_eth_set_filter(struct svan_eth *eth)
 		.eth_filter.qpn = cpu_to_le32(eth->qpn),
 		.eth_filter.max_frame = cpu_to_le32(eth->rxq.frame_size),
 	};
-	u32 flags;
 	int err;
 
 	lockdep_assert_held(&eth->filter_lock);
-	err = svan_eth_set_mcast(eth, &flags);
+	err = svan_eth_set_mcast(eth, &cmd.eth_filter.flags);
 	if (err)
 		return err;
-	cmd.eth_filter.flags = flags;
 	ether_addr_copy(cmd.eth_filter.mac, eth->netdev->dev_addr);
 	return svan_cmd_exec(eth->dev, &cmd, NULL);
 }
@@ -102,6 +108,23 @@ static void svan_eth_rx_mode_work(struct work_struct *work)
 
 /* ---- up, down, and again ---- */
 
+/*
+ * There is no memory for receive buffers. To poll on would keep a CPU from those
+ * who could give some back; and without buffers no completion comes to try again.
+ */
+static void svan_eth_refill_later(struct svan_eth *eth)
+{
+	if (!timer_pending(&eth->refill_timer))
+		mod_timer(&eth->refill_timer, jiffies + SVAN_REFILL_DELAY);
+}
+
+static void svan_eth_refill_timer(struct timer_list *timer)
+{
+	struct svan_eth *eth = from_timer(eth, timer, refill_timer);
+
+	napi_schedule(&eth->napi);
+}
+
 static int svan_napi_poll(struct napi_struct *napi, int budget)
 {
 	struct svan_eth *eth = container_of(napi, struct svan_eth, napi);
@@ -113,7 +136,7 @@ static int svan_napi_poll(struct napi_struct *napi, int budget)
 		return 0;
 	work = svan_rxq_poll(eth, budget);
 	if (!svan_rxq_refill(eth))
-		more = true;	/* starving: try again soon */
+		svan_eth_refill_later(eth);
 	if (more || work == budget)
 		return budget;
 	if (napi_complete_done(napi, work)) {
@@ -177,11 +200,40 @@ static void svan_eth_down(struct svan_eth *eth)
 	eth->up = false;
 	svan_eth_clear_filter(eth);
 	mutex_unlock(&eth->filter_lock);
-	/* first NAPI: it wakes the transmit queue */
+	/* first NAPI: it wakes the transmit queue and starts the timer */
 	napi_disable(&eth->napi);
+	timer_delete_sync(&eth->refill_timer);
 	netif_trans_update(eth->netdev);
 	netif_tx_disable(eth->netdev);
 	svan_eth_queues_destroy(eth);
+}
+
+/*
+ * The interface goes up and down, and with it the port of the function, which is
+ * RDMA's as well: a port of which the netdev is down neither sends nor receives.
+ * The queues alone are rebuilt without RDMA noticing.
+ */
+static int svan_eth_open(struct svan_eth *eth)
+{
+	int err;
+
+	err = svan_eth_up(eth);
+	if (err)
+		return err;
+	err = svan_cmd_set_port(eth->dev, true);
+	if (err)
+		svan_eth_down(eth);
+	return err;
+}
+
+static void svan_eth_close(struct svan_eth *eth)
+{
+	int err = svan_cmd_set_port(eth->dev, false);
+
+	if (err && err != -ENODEV)
+		netdev_err(eth->netdev, "port cannot be disabled: error %d\n", err);
+	if (eth->up)
+		svan_eth_down(eth);
 }
 
 /*
@@ -262,7 +314,7 @@ void svan_eth_restart_later(struct svan_eth *eth, unsigned long delay)
 
 static int svan_open(struct net_device *netdev)
 {
-	return svan_eth_up(netdev_priv(netdev));
+	return svan_eth_open(netdev_priv(netdev));
 }
 
 static int svan_stop(struct net_device *netdev)
@@ -270,8 +322,7 @@ static int svan_stop(struct net_device *netdev)
 	struct svan_eth *eth = netdev_priv(netdev);
 
 	netif_carrier_off(netdev);
-	if (eth->up)
-		svan_eth_down(eth);
+	svan_eth_close(eth);
 	return 0;
 }
 
@@ -404,6 +455,7 @@ int svan_netdev_create(struct svan_dev *dev)
 	mutex_init(&eth->filter_lock);
 	INIT_WORK(&eth->rx_mode_work, svan_eth_rx_mode_work);
 	INIT_DELAYED_WORK(&eth->restart_work, svan_eth_restart_work);
+	timer_setup(&eth->refill_timer, svan_eth_refill_timer, 0);
 	svan_netdev_setup(dev);
 	netif_napi_add(netdev, &eth->napi, svan_napi_poll);
 	netif_carrier_off(netdev);
@@ -451,8 +503,7 @@ void svan_netdev_suspend(struct svan_dev *dev)
 	rtnl_lock();
 	netif_carrier_off(dev->netdev);
 	netif_device_detach(dev->netdev);
-	if (eth->up)
-		svan_eth_down(eth);
+	svan_eth_close(eth);
 	rtnl_unlock();
 }
 
@@ -463,7 +514,7 @@ void svan_netdev_resume(struct svan_dev *dev)
 
 	rtnl_lock();
 	if (netif_running(dev->netdev)) {
-		err = svan_eth_up(eth);
+		err = svan_eth_open(eth);
 		if (err)
 			svan_eth_give_up(eth, err);
 	}

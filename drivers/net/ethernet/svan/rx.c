@@ -101,7 +101,8 @@ static void svan_rxq_publish(struct svan_eth *eth, u32 pi)
  *
  * NAPI context, or before NAPI is enabled.
  *
- * Return: false if there was no memory and the device may starve.
+ * Return: false if there was no memory and the device may starve; then it must be
+ * tried again, whether completions come or not.
  */
 bool svan_rxq_refill(struct svan_eth *eth)
 {

@@ -27,7 +27,7 @@
 #define SVAN_CMDQ_SIZE		(1u << SVAN_CMDQ_LOG_SIZE)
 
 /* less than this and no IPv4 network is complete: MTU 1500 */
-#define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + VLAN_HLEN)
+#define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + 2 * VLAN_HLEN)
 
 /* memory that svan_dev.page_lock guards: queries, the multicast list */
 #define SVAN_PAGE_BYTES		4096
@@ -208,6 +208,7 @@ int svan_cmdq_start(struct svan_dev *dev);
 void svan_cmdq_stop(struct svan_dev *dev);
 void svan_cmdq_use_events(struct svan_dev *dev, bool on);
 void svan_cmdq_reap(struct svan_dev *dev);
+int svan_cmd_set_port(struct svan_dev *dev, bool enabled);
 int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps);
 int svan_cmd_errno(u8 status);
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count);
@@ -217,6 +218,16 @@ int svan_eqs_create(struct svan_dev *dev);
 void svan_eqs_destroy(struct svan_dev *dev);
 int svan_vectors_alloc(struct svan_dev *dev);
 void svan_vectors_free(struct svan_dev *dev);
+
+/* main.c */
+extern struct pci_driver svan_pci_driver;
+
+/* sleep.c */
+extern const struct pci_error_handlers svan_err_handler;
+extern const struct dev_pm_ops svan_pm_ops;
+int svan_sleep_init(void);
+void svan_sleep_exit(void);
+int svan_aux_add_awake(struct svan_dev *dev);
 
 /* auxdev.c */
 int svan_aux_add(struct svan_dev *dev);

@@ -113,14 +113,15 @@ void svan_page_detach(struct svan_dev *dev);
 
 /*
  * Doorbells of the page request queue, and invalidation of translations. All
- * of them only store to registers, so they may be called in any context and
+ * of them only access registers, so they may be called in any context and
  * cannot hang, whatever state the device is in: one that is gone, or was reset,
- * ignores the store and has no translations.
+ * ignores the store, answers a read with all ones and has no translations.
  */
 void svan_prq_doorbell(struct svan_dev *dev, u32 ci, bool arm);
 void svan_prr_doorbell(struct svan_dev *dev, u32 pi);
 void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
 			     u32 log_pages);
+void svan_invalidate_wait(struct svan_dev *dev);
 void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length);
 
 /* Fatal error, reset and port events: a blocking notifier chain (process context). */
