@@ -79,12 +79,16 @@ void svan_odp_refine(struct svan_odp *odp, u64 addr)
 		goto free_block;
 
 	mutex_lock(&odp->lock);
+	/* of a region that is gone nothing may be looked at: umems are freed */
+	if (odp->gone)
+		goto unlock;
 	umem = odp->implicit ? svan_odp_child(odp, user) : odp->umem;
-	if (!odp->gone && !IS_ERR(umem)) {
+	if (!IS_ERR(umem)) {
 		mutex_lock(&umem->umem_mutex);
 		svan_refine_write(odp, block);
 		mutex_unlock(&umem->umem_mutex);
 	}
+unlock:
 	mutex_unlock(&odp->lock);
 free_block:
 	kfree(block);
