@@ -100,6 +100,12 @@ static int svan_radix_add(struct svan_ib_dev *dev, struct svan_radix *radix,
 	parent = svan_radix_table(radix, level + 1,
 				  number >> SVAN_MTT_INDEX_BITS);
 	slot = number % SVAN_MTT_TABLE_ENTRIES;
+	/*
+	 * The table's entries before the one that leads to it. In the device
+	 * this pairs with the order of its walk: it reads an entry of the table
+	 * only after the parent's has told it where the table is.
+	 */
+	dma_wmb();
 	svan_radix_store(parent, slot, svan_mtt_present(table->dma, 0));
 	svan_radix_sync(dev, parent, slot, 1);
 	return 0;
