@@ -109,6 +109,15 @@ static int svan_advice_range(struct svan_advice *advice,
 	if (!mmget_not_zero(odp->mm))
 		return -ESRCH;
 	for (; addr < end && !err; addr = next) {
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		if (advice->advice ==
+		    IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+			addr = svan_odp_next(odp, addr, end);
+		if (addr >= end)
+			break;
 		next = min(ALIGN_DOWN(addr, SVAN_ADVISE_BYTES) +
 			   SVAN_ADVISE_BYTES, end);
 		err = svan_advice_chunk(advice, odp, addr, next);

@@ -13,12 +13,16 @@
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
 
 #include "estimate.h"
 #include "svan_odp.h"
+
+/* steps over holes before mmap_lock is given up for a moment */
+#define SVAN_HOLES_AT_ONCE	1024
 
 static void svan_place_set(struct svan_place *place, u32 fault_class, u32 key)
 {
@@ -276,4 +280,77 @@ bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
 	}
 	mmput_async(mm);
 	return done;
+}
+
+/* How large is the hole that a missing table of the page table makes? */
+static unsigned long svan_hole_size(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return PGDIR_SIZE;
+	if (pgd_bad(*pgd))
+		return 0;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return P4D_SIZE;
+	if (p4d_bad(*p4d))
+		return 0;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud))
+		return PUD_SIZE;
+	if (pud_leaf(*pud) || pud_bad(*pud))
+		return 0;
+	return pmd_none(pmdp_get_lockless(pmd_offset(pud, addr))) ? PMD_SIZE : 0;
+}
+
+/* mmap_lock is held. False if there is more to be looked at. */
+static bool svan_skip_holes(struct mm_struct *mm, unsigned long *addr,
+			    unsigned long end)
+{
+	struct vm_area_struct *vma;
+	unsigned long size;
+	u32 i;
+
+	for (i = 0; i < SVAN_HOLES_AT_ONCE; i++) {
+		vma = find_vma(mm, *addr);
+		*addr = vma ? max(*addr, vma->vm_start) : end;
+		/* tables of hugetlb may be shared, and freed by others */
+		if (*addr >= end || is_vm_hugetlb_page(vma))
+			return true;
+		size = svan_hole_size(mm, *addr);
+		if (!size)
+			return true;
+		*addr = ALIGN_DOWN(*addr, size) + size;
+	}
+	return false;
+}
+
+/**
+ * svan_next_mapped - pass by addresses that have no pages
+ * @mm: mm_users is held
+ * @addr: where to begin
+ * @end: where to stop
+ *
+ * Looks at mappings and at the upper levels of the page table, so it is quick
+ * where nothing is. May wait for mmap_lock.
+ *
+ * Return: the first address where there may be pages, or @end; anything between
+ * if SIGKILL is pending.
+ */
+unsigned long svan_next_mapped(struct mm_struct *mm, unsigned long addr,
+			       unsigned long end)
+{
+	bool done = false;
+
+	while (!done && addr < end && !mmap_read_lock_killable(mm)) {
+		done = svan_skip_holes(mm, &addr, end);
+		mmap_read_unlock(mm);
+		cond_resched();
+		if (fatal_signal_pending(current))
+			break;
+	}
+	return min(addr, end);
 }

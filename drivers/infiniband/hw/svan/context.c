@@ -228,7 +228,7 @@ struct svan_context *svan_context_create(struct svan_ib_dev *dev,
 	struct svan_context *ctx;
 	int err;
 
-	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
 	if (!ctx)
 		return ERR_PTR(-ENOMEM);
 	ctx->dev = dev;

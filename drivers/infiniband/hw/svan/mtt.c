@@ -75,12 +75,13 @@ static int svan_mtt_alloc_tables(struct svan_mtt *mtt)
 	BUILD_BUG_ON(SVAN_MTT_TABLE_SIZE != PAGE_SIZE);
 
 	mtt->tables = kvcalloc(mtt->layout.num_tables, sizeof(*mtt->tables),
-			       GFP_KERNEL);
+			       GFP_KERNEL_ACCOUNT);
 	if (!mtt->tables)
 		return -ENOMEM;
 
 	for (i = 0; i < mtt->layout.num_tables; i++) {
-		mtt->tables[i].entries = (__le64 *)get_zeroed_page(GFP_KERNEL);
+		mtt->tables[i].entries =
+			(__le64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 		if (!mtt->tables[i].entries) {
 			svan_mtt_free_tables(mtt);
 			return -ENOMEM;
@@ -119,7 +120,8 @@ static void svan_mtt_unmap_tables(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 
 /*
  * In order of number: a table comes after all below it, so it is complete when
- * it is mapped.
+ * it is mapped. The device hears of the tree by the command that makes the key,
+ * whose doorbell comes after all of these stores.
  */
 static int svan_mtt_map_tables(struct svan_ib_dev *dev, struct svan_mtt *mtt)
 {

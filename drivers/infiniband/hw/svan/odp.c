@@ -6,20 +6,17 @@
  * Pages are faulted in without any lock of ours (fault.c). Then those that are
  * there are entered, under svan_odp.lock and without faulting, so that
  * deregistration never waits for a page. An entry is taken away by the interval
- * notifier: made absent, dropped by the device, and only then unmapped.
+ * notifier of its part: made absent, dropped by the device, and only then
+ * unmapped (part.c).
  */
 
+#include <linux/memcontrol.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
-
-static u64 svan_odp_key_addr(const struct svan_odp *odp, u64 user)
-{
-	return user - odp->start + odp->iova;
-}
 
 bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length)
 {
@@ -35,131 +32,21 @@ u64 svan_odp_invalidations(struct svan_odp *odp)
 	return atomic64_read(&odp->invalidations);
 }
 
-/* What is left behind says why the page went, as far as we are told. */
-static u32 svan_odp_event_class(enum mmu_notifier_event event)
+/* Part by part; svan_odp.lock and mm_users are held. */
+static int svan_odp_enter_range(struct svan_odp *odp, u64 user, u64 end,
+				bool write, u32 *entered)
 {
-	switch (event) {
-	case MMU_NOTIFY_PROTECTION_PAGE:
-	case MMU_NOTIFY_SOFT_DIRTY:
-		return SVAN_FAULT_COPY_ON_WRITE;
-	case MMU_NOTIFY_RELEASE:
-		return SVAN_FAULT_UNKNOWN;
-	default:
-		return SVAN_FAULT_INVALIDATED;
-	}
-}
-
-/* umem_mutex is held; [start, end) are addresses in the mm, page aligned. */
-static void svan_odp_take(struct svan_odp *odp, struct ib_umem_odp *umem,
-			  u64 start, u64 end, u32 fault_class)
-{
-	u64 first = svan_odp_key_addr(odp, start);
-	u64 last = svan_odp_key_addr(odp, end - 1);
-	u64 absent = svan_learn_absent(odp->dev, fault_class);
-	int before = umem->npages;
-
-	/* a key of one page alone may begin behind its start */
-	if (svan_radix_clear(odp->dev, &odp->radix, svan_odp_page(odp, first),
-			     svan_odp_page(odp, last), absent))
-		svan_invalidate_key(odp->dev->sdev, odp->key,
-				    ALIGN_DOWN(first, PAGE_SIZE), end - start);
-
-	/* the device has drained: the pages are ours alone */
-	ib_umem_odp_unmap_dma_pages(umem, start, end);
-	atomic64_add(before - umem->npages, &odp->invalidations);
-	trace_svan_ib_odp_invalidate(odp, start, end, fault_class,
-				     before - umem->npages);
-}
-
-static bool svan_odp_invalidate(struct mmu_interval_notifier *mni,
-				const struct mmu_notifier_range *range,
-				unsigned long seq)
-{
-	struct ib_umem_odp *umem = container_of(mni, struct ib_umem_odp,
-						notifier);
-	u64 start, end;
-
-	if (!mmu_notifier_range_blockable(range))
-		return false;
-
-	mutex_lock(&umem->umem_mutex);
-	mmu_interval_set_seq(mni, seq);
-	/* without pages, or so young that it has no owner yet: nothing to do */
-	if (umem->npages && umem->private) {
-		start = max_t(u64, ib_umem_start(umem), range->start);
-		end = min_t(u64, ib_umem_end(umem), range->end);
-		svan_odp_take(umem->private, umem, start, end,
-			      svan_odp_event_class(range->event));
-	}
-	mutex_unlock(&umem->umem_mutex);
-	return true;
-}
-
-const struct mmu_interval_notifier_ops svan_odp_notifier_ops = {
-	.invalidate = svan_odp_invalidate,
-};
-
-/*
- * Enter those of @count pages from @user on that are mapped; umem_mutex is
- * held. Return how many were not there before.
- */
-static u32 svan_odp_set(struct svan_odp *odp, struct ib_umem_odp *umem,
-			u64 user, int count)
-{
-	u64 page = svan_odp_page(odp, svan_odp_key_addr(odp, user));
-	u64 index = (user - ib_umem_start(umem)) >> PAGE_SHIFT;
-	u32 entered = 0;
-	int i;
-
-	for (i = 0; i < count; i++) {
-		dma_addr_t *dma = &umem->dma_list[index + i];
-
-		if (!*dma)
-			continue;
-		/* what nobody writes is not made dirty when it is unmapped */
-		if (!umem->umem.writable)
-			*dma &= ~(dma_addr_t)ODP_WRITE_ALLOWED_BIT;
-		entered += !(svan_radix_get(&odp->radix, page + i) &
-			     SVAN_MTT_PRESENT);
-		svan_radix_set(odp->dev, &odp->radix, page + i,
-			       svan_mtt_present(*dma & ODP_DMA_ADDR_MASK,
-						!!(*dma & ODP_WRITE_ALLOWED_BIT)));
-	}
-	return entered;
-}
-
-/*
- * Enter those pages of a part of the region that are in the page table now,
- * with the rights they have there. @user and @bytes lie in @umem and are page
- * aligned.
- *
- * svan_odp.lock is held: the snapshot is taken into umem->pfn_list, and an older
- * one that is late must not overwrite what a newer one has mapped by.
- *
- * Return: whether the first page can be accessed as wanted, or an error.
- */
-static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
-			u64 user, u64 bytes, bool write, u32 *entered)
-{
-	u64 first = svan_odp_page(odp, svan_odp_key_addr(odp, user));
 	u64 wanted = SVAN_MTT_PRESENT | (write ? SVAN_MTT_WRITABLE : 0);
-	int count, err;
-	u64 entry;
+	u64 first = (user - (odp->start & PAGE_MASK)) >> PAGE_SHIFT, next;
+	int err;
 
-	lockdep_assert_held(&odp->lock);
-	err = svan_radix_grow(odp->dev, &odp->radix, first,
-			      first + (bytes >> PAGE_SHIFT) - 1);
-	if (err)
-		return err;
-
-	count = ib_umem_odp_map_dma_and_lock(umem, user, bytes,
-					     ODP_READ_ALLOWED_BIT, false);
-	if (count < 0)
-		return count;
-	*entered = svan_odp_set(odp, umem, user, count);
-	entry = svan_radix_get(&odp->radix, first);
-	mutex_unlock(&umem->umem_mutex);
-	return (entry & wanted) == wanted;
+	for (; user < end; user = next) {
+		next = end;
+		err = svan_odp_enter_part(odp, user, &next, entered);
+		if (err)
+			return err;
+	}
+	return (svan_radix_get(&odp->radix, first) & wanted) == wanted;
 }
 
 /**
@@ -170,39 +57,57 @@ static int svan_odp_map(struct svan_odp *odp, struct ib_umem_odp *umem,
  * @write: the first page shall be writable
  * @entered: pages that were not there before
  *
- * Does not fault. Of an implicit region the range is cut at 2 MiB.
+ * Does not fault. What it allocates is charged to the process whose memory it
+ * is, whoever calls.
  *
  * Return: 1 if the first page can be accessed as wanted, 0 if not, or an error;
- * -ESRCH if the region is gone.
+ * -ESRCH if the region or its process is gone.
  */
 int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
 		   u32 *entered)
 {
 	u64 user = svan_odp_user_addr(odp, addr);
-	u64 end = PAGE_ALIGN(user + length);
-	struct ib_umem_odp *umem = odp->umem;
+	struct mem_cgroup *memcg, *old;
 	int ret = -ESRCH;
 
 	*entered = 0;
 	if (odp->kind == SVAN_KEY_PROCESS)
 		return READ_ONCE(odp->gone) ? -ESRCH : 1;
+	if (!mmget_not_zero(odp->mm))
+		return -ESRCH;
 
-	user = ALIGN_DOWN(user, PAGE_SIZE);
+	memcg = get_mem_cgroup_from_mm(odp->mm);
+	old = set_active_memcg(memcg);
 	mutex_lock(&odp->lock);
-	if (odp->gone)
-		goto unlock;
-	if (odp->implicit) {
-		umem = svan_odp_child(odp, user);
-		if (IS_ERR(umem)) {
-			ret = PTR_ERR(umem);
-			goto unlock;
-		}
-	}
-	end = min_t(u64, end, ib_umem_end(umem));
-	ret = svan_odp_map(odp, umem, user, end - user, write, entered);
-unlock:
+	if (!odp->gone)
+		ret = svan_odp_enter_range(odp, ALIGN_DOWN(user, PAGE_SIZE),
+					   PAGE_ALIGN(user + length), write,
+					   entered);
 	mutex_unlock(&odp->lock);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	mmput_async(odp->mm);
 	return ret;
+}
+
+/**
+ * svan_odp_next - pass by what has no pages
+ * @odp: the region
+ * @addr: an address as in the table, in the region
+ * @end: where to stop
+ *
+ * Return: @addr if there may be pages, else the next address where there may be,
+ * or @end.
+ */
+u64 svan_odp_next(struct svan_odp *odp, u64 addr, u64 end)
+{
+	u64 user = svan_odp_user_addr(odp, addr);
+
+	if (!mmget_not_zero(odp->mm))
+		return end;
+	addr += svan_next_mapped(odp->mm, user, user + (end - addr)) - user;
+	mmput_async(odp->mm);
+	return addr;
 }
 
 /* ---- registration ---- */
@@ -212,13 +117,12 @@ static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
 {
 	struct svan_odp *odp;
 
-	odp = kzalloc(sizeof(*odp), GFP_KERNEL);
+	odp = kzalloc(sizeof(*odp), GFP_KERNEL_ACCOUNT);
 	if (!odp)
 		return NULL;
 
 	kref_init(&odp->ref);
 	mutex_init(&odp->lock);
-	xa_init(&odp->children);
 	odp->dev = to_svan_ib_dev(ibpd->device);
 	odp->pd = ibpd;
 	odp->mm = current->mm;
@@ -254,44 +158,6 @@ struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key)
 		odp = NULL;
 	xa_unlock(&dev->odps);
 	return odp;
-}
-
-static void svan_odp_release_umem(struct svan_odp *odp)
-{
-	if (odp->implicit)
-		svan_odp_release_children(odp);
-	ib_umem_odp_release(odp->umem);
-	svan_radix_destroy(odp->dev, &odp->radix);
-}
-
-/* The interval notifier may come at once; it finds no pages. */
-static int svan_odp_get_umem(struct svan_odp *odp, int ib_access)
-{
-	struct ib_device *ibdev = &odp->dev->ibdev;
-	u64 pages = svan_odp_page(odp, odp->iova + odp->length - 1) + 1;
-	int err;
-
-	err = svan_radix_init(odp->dev, &odp->radix, pages);
-	if (err)
-		return err;
-
-	/* huge pages are used as they come, with entries of 4 KiB */
-	ib_access &= ~IB_ACCESS_HUGETLB;
-	if (odp->implicit)
-		odp->umem = ib_umem_odp_alloc_implicit(ibdev, ib_access);
-	else
-		odp->umem = ib_umem_odp_get(ibdev, odp->start, odp->length,
-					    ib_access, &svan_odp_notifier_ops);
-	if (IS_ERR(odp->umem)) {
-		svan_radix_destroy(odp->dev, &odp->radix);
-		return PTR_ERR(odp->umem);
-	}
-	if (!odp->implicit) {
-		mutex_lock(&odp->umem->umem_mutex);
-		odp->umem->private = odp;
-		mutex_unlock(&odp->umem->umem_mutex);
-	}
-	return 0;
 }
 
 static int svan_odp_create_key(struct svan_odp *odp, struct svan_ib_mr *mr,
@@ -355,7 +221,7 @@ static u64 svan_odp_reach(struct svan_ib_dev *dev, u8 kind)
 }
 
 static int svan_odp_init(struct svan_odp *odp, struct svan_ib_mr *mr,
-			 struct svan_ib_ucontext *uctx, int ib_access)
+			 struct svan_ib_ucontext *uctx)
 {
 	struct svan_ib_dev *dev = odp->dev;
 	int err;
@@ -368,13 +234,13 @@ static int svan_odp_init(struct svan_odp *odp, struct svan_ib_mr *mr,
 	if (odp->kind == SVAN_KEY_PROCESS)
 		err = svan_odp_need_context(dev, uctx);
 	else
-		err = svan_odp_get_umem(odp, ib_access);
+		err = svan_odp_init_parts(odp);
 	if (err)
 		return err;
 
 	err = svan_odp_create_key(odp, mr, uctx);
 	if (err)
-		goto release_umem;
+		goto release_parts;
 	err = xa_err(xa_store(&dev->odps, odp->key, odp, GFP_KERNEL));
 	if (err)
 		goto destroy_key;
@@ -382,9 +248,9 @@ static int svan_odp_init(struct svan_odp *odp, struct svan_ib_mr *mr,
 
 destroy_key:
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, odp->key);
-release_umem:
+release_parts:
 	if (odp->kind == SVAN_KEY_ONDEMAND)
-		svan_odp_release_umem(odp);
+		svan_odp_release_parts(odp);
 	return err;
 }
 
@@ -447,7 +313,7 @@ struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
 		goto free_mr;
 	}
 	odp->implicit = length == U64_MAX;
-	err = svan_odp_init(odp, mr, uctx, ib_access);
+	err = svan_odp_init(odp, mr, uctx);
 	if (err)
 		goto put_odp;
 
@@ -480,7 +346,7 @@ void svan_odp_dereg_mr(struct svan_ib_mr *mr)
 	WRITE_ONCE(odp->gone, true);
 	mutex_unlock(&odp->lock);
 	if (odp->kind == SVAN_KEY_ONDEMAND)
-		svan_odp_release_umem(odp);
+		svan_odp_release_parts(odp);
 	svan_prq_kick(dev, odp);
 	svan_odp_put(odp);
 }

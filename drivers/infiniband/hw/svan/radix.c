@@ -1,58 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translation tables of on-demand keys: the radix tree of svan/keys.h, which
- * grows as its pages are entered. What is not there yet is absent.
+ * Translation tables of on-demand keys: the radix tree of svan/keys.h. It has
+ * tables where pages are entered; what is not there is absent.
  *
  * The device reads the tables while they are written: each entry by one store,
- * a table before the entry that leads to it. Tables stay until the end, so they
- * are found without a lock; who writes entries holds the umem_mutex of the part.
+ * and a table before the entry that leads to it. Tables come and go under
+ * svan_odp.lock. The entries of a leaf table have a writer's lock of their own,
+ * that of the part of the region, and a leaf goes only when its part has gone.
  */
 
+#include <kunit/visibility.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/slab.h>
 
 #include "svan_odp.h"
 
-static struct svan_mtt_table *svan_radix_table(struct svan_radix *radix,
-					       u32 level, u64 number)
+/**
+ * struct svan_radix_table - 512 entries
+ * @entries: the device reads them
+ * @dma: bus address of @entries
+ * @used: those of them that are present
+ * @dead: in the list of svan_radix_prune()
+ */
+struct svan_radix_table {
+	__le64 *entries;
+	dma_addr_t dma;
+	u32 used;
+	struct list_head dead;
+};
+
+static struct svan_radix_table *svan_radix_table(struct svan_radix *radix,
+						 u32 level, u64 number)
 {
 	return xa_load(&radix->tables[level], number);
 }
 
-static void svan_radix_sync(struct svan_ib_dev *dev,
-			    const struct svan_mtt_table *table, u32 slot,
+static void svan_radix_sync(const struct svan_radix *radix,
+			    const struct svan_radix_table *table, u32 slot,
 			    u32 count)
 {
-	dma_sync_single_for_device(svan_ib_dma_device(dev),
+	dma_sync_single_for_device(radix->dma_dev,
 				   table->dma + slot * sizeof(__le64),
 				   count * sizeof(__le64), DMA_TO_DEVICE);
 }
 
-static void svan_radix_store(struct svan_mtt_table *table, u32 slot, u64 entry)
-{
-	WRITE_ONCE(table->entries[slot], cpu_to_le64(entry));
-}
-
-static u64 svan_radix_load(const struct svan_mtt_table *table, u32 slot)
+static u64 svan_radix_load(const struct svan_radix_table *table, u32 slot)
 {
 	return le64_to_cpu(READ_ONCE(table->entries[slot]));
 }
 
-static struct svan_mtt_table *svan_radix_alloc_table(struct svan_ib_dev *dev)
+static void svan_radix_store(struct svan_radix_table *table, u32 slot,
+			     u64 entry)
 {
-	struct device *dma_dev = svan_ib_dma_device(dev);
-	struct svan_mtt_table *table;
+	table->used -= svan_radix_load(table, slot) & SVAN_MTT_PRESENT;
+	table->used += entry & SVAN_MTT_PRESENT;
+	WRITE_ONCE(table->entries[slot], cpu_to_le64(entry));
+}
 
-	table = kzalloc(sizeof(*table), GFP_KERNEL);
+static struct svan_radix_table *svan_radix_alloc_table(struct svan_radix *radix)
+{
+	struct svan_radix_table *table;
+
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
-	table->entries = (__le64 *)get_zeroed_page(GFP_KERNEL);
+	table->entries = (__le64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!table->entries)
 		goto free_table;
-	table->dma = dma_map_single(dma_dev, table->entries,
+	table->dma = dma_map_single(radix->dma_dev, table->entries,
 				    SVAN_MTT_TABLE_SIZE, DMA_TO_DEVICE);
-	if (dma_mapping_error(dma_dev, table->dma))
+	if (dma_mapping_error(radix->dma_dev, table->dma))
 		goto free_entries;
 	return table;
 
@@ -63,183 +81,223 @@ free_table:
 	return NULL;
 }
 
-static void svan_radix_free_table(struct svan_ib_dev *dev,
-				  struct svan_mtt_table *table)
+static void svan_radix_free_table(struct svan_radix *radix,
+				  struct svan_radix_table *table)
 {
-	dma_unmap_single(svan_ib_dma_device(dev), table->dma,
-			 SVAN_MTT_TABLE_SIZE, DMA_TO_DEVICE);
+	dma_unmap_single(radix->dma_dev, table->dma, SVAN_MTT_TABLE_SIZE,
+			 DMA_TO_DEVICE);
 	free_page((unsigned long)table->entries);
 	kfree(table);
 }
 
-/* Make table @number of a level and hang it into the one above it. */
-static int svan_radix_add(struct svan_ib_dev *dev, struct svan_radix *radix,
-			  u32 level, u64 number)
+/* Hang a table into the one above it. */
+static void svan_radix_link(struct svan_radix *radix, u32 level, u64 number,
+			    const struct svan_radix_table *table)
 {
-	struct svan_mtt_table *table, *parent;
-	u32 slot;
+	struct svan_radix_table *parent;
+	u32 slot = number % SVAN_MTT_TABLE_ENTRIES;
+
+	parent = svan_radix_table(radix, level + 1,
+				  number >> SVAN_MTT_INDEX_BITS);
+	/*
+	 * The table's entries before the one that leads to it. In the device
+	 * this pairs with the order of its walk: it reads an entry of the table
+	 * only after the parent's has told it where the table is.
+	 */
+	dma_wmb();
+	svan_radix_store(parent, slot, svan_mtt_present(table->dma, 0));
+	svan_radix_sync(radix, parent, slot, 1);
+}
+
+/* Make table @number of a level, if there is none. */
+static int svan_radix_add(struct svan_radix *radix, u32 level, u64 number)
+{
+	struct svan_radix_table *table;
 	int err;
 
 	if (svan_radix_table(radix, level, number))
 		return 0;
 
-	table = svan_radix_alloc_table(dev);
+	table = svan_radix_alloc_table(radix);
 	if (!table)
 		return -ENOMEM;
-	err = xa_err(xa_store(&radix->tables[level], number, table, GFP_KERNEL));
+	err = xa_err(xa_store(&radix->tables[level], number, table,
+			      GFP_KERNEL_ACCOUNT));
 	if (err) {
-		svan_radix_free_table(dev, table);
+		svan_radix_free_table(radix, table);
 		return err;
 	}
-	radix->count++;
-	if (level == radix->levels - 1) {
+	WRITE_ONCE(radix->count, radix->count + 1);
+	if (level == radix->levels - 1)
 		radix->root = table->dma;
-		return 0;
-	}
-
-	parent = svan_radix_table(radix, level + 1,
-				  number >> SVAN_MTT_INDEX_BITS);
-	slot = number % SVAN_MTT_TABLE_ENTRIES;
-	svan_radix_store(parent, slot, svan_mtt_present(table->dma, 0));
-	svan_radix_sync(dev, parent, slot, 1);
+	else
+		svan_radix_link(radix, level, number, table);
 	return 0;
 }
 
 /**
  * svan_radix_init - start a tree, with its root alone
- * @dev: the device
  * @radix: what to fill in
+ * @dma_dev: who reads it
  * @pages: pages of 4 KiB it can hold
  */
-int svan_radix_init(struct svan_ib_dev *dev, struct svan_radix *radix,
-		    u64 pages)
+int svan_radix_init(struct svan_radix *radix, struct device *dma_dev, u64 pages)
 {
 	u64 reach = SVAN_MTT_TABLE_ENTRIES;
 	u32 i;
 	int err;
+
+	BUILD_BUG_ON(SVAN_MTT_PRESENT != 1);	/* it is counted */
 
 	for (radix->levels = 1; reach < pages; radix->levels++) {
 		if (radix->levels == SVAN_MTT_MAX_LEVELS)
 			return -EINVAL;
 		reach <<= SVAN_MTT_INDEX_BITS;
 	}
+	radix->dma_dev = dma_dev;
 	for (i = 0; i < SVAN_MTT_MAX_LEVELS; i++)
-		xa_init(&radix->tables[i]);
+		xa_init_flags(&radix->tables[i], XA_FLAGS_ACCOUNT);
 
-	err = svan_radix_add(dev, radix, radix->levels - 1, 0);
+	err = svan_radix_add(radix, radix->levels - 1, 0);
 	if (err)
-		svan_radix_destroy(dev, radix);
+		svan_radix_destroy(radix);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_init);
 
 /* The key is gone: the device does not read the tables any more. */
-void svan_radix_destroy(struct svan_ib_dev *dev, struct svan_radix *radix)
+void svan_radix_destroy(struct svan_radix *radix)
 {
-	struct svan_mtt_table *table;
+	struct svan_radix_table *table;
 	unsigned long number;
 	u32 i;
 
 	for (i = 0; i < SVAN_MTT_MAX_LEVELS; i++) {
 		xa_for_each(&radix->tables[i], number, table) {
-			svan_radix_free_table(dev, table);
+			svan_radix_free_table(radix, table);
 			cond_resched();
 		}
 		xa_destroy(&radix->tables[i]);
 	}
+	radix->count = 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_destroy);
 
 /**
- * svan_radix_grow - make the tables for a range of pages
- * @dev: the device
+ * svan_radix_grow - make the tables that lead to a page
  * @radix: the tree
- * @first: first page
- * @last: last page
+ * @page: its number
  *
- * One caller at a time. Allocates, so no lock may be held that an invalidation
- * takes.
+ * svan_odp.lock is held. Allocates, so no lock may be held that an invalidation
+ * takes. After an error svan_radix_prune() takes back what was made.
  */
-int svan_radix_grow(struct svan_ib_dev *dev, struct svan_radix *radix,
-		    u64 first, u64 last)
+int svan_radix_grow(struct svan_radix *radix, u64 page)
 {
-	u64 number, shift;
 	int level, err = 0;
 
-	for (level = radix->levels - 2; level >= 0 && !err; level--) {
-		shift = (level + 1) * SVAN_MTT_INDEX_BITS;
-		for (number = first >> shift; number <= last >> shift && !err;
-		     number++)
-			err = svan_radix_add(dev, radix, level, number);
-	}
+	for (level = radix->levels - 2; level >= 0 && !err; level--)
+		err = svan_radix_add(radix, level,
+				     page >> (level + 1) * SVAN_MTT_INDEX_BITS);
 	return err;
 }
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_grow);
+
+/**
+ * svan_radix_prune - take out the tables that lead to a page, if they are empty
+ * @radix: the tree
+ * @page: its number
+ * @dead: list to put them into, for svan_radix_bury()
+ *
+ * svan_odp.lock is held, and nobody else writes entries of the leaf. The root
+ * stays.
+ */
+void svan_radix_prune(struct svan_radix *radix, u64 page,
+		      struct list_head *dead)
+{
+	struct svan_radix_table *table, *parent;
+	u32 level, slot;
+
+	for (level = 0; level + 1 < radix->levels; level++) {
+		page >>= SVAN_MTT_INDEX_BITS;
+		table = svan_radix_table(radix, level, page);
+		if (!table)
+			continue;
+		if (table->used)
+			return;
+		parent = svan_radix_table(radix, level + 1,
+					  page >> SVAN_MTT_INDEX_BITS);
+		slot = page % SVAN_MTT_TABLE_ENTRIES;
+		svan_radix_store(parent, slot, 0);
+		svan_radix_sync(radix, parent, slot, 1);
+		xa_erase(&radix->tables[level], page);
+		WRITE_ONCE(radix->count, radix->count - 1);
+		list_add(&table->dead, dead);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_prune);
+
+/* The device has drained since they were taken out. */
+void svan_radix_bury(struct svan_radix *radix, struct list_head *dead)
+{
+	struct svan_radix_table *table, *next;
+
+	list_for_each_entry_safe(table, next, dead, dead)
+		svan_radix_free_table(radix, table);
+	INIT_LIST_HEAD(dead);
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_bury);
 
 /* Write the entry of a page; its table exists. */
-void svan_radix_set(struct svan_ib_dev *dev, struct svan_radix *radix,
-		    u64 page, u64 entry)
+void svan_radix_set(struct svan_radix *radix, u64 page, u64 entry)
 {
-	struct svan_mtt_table *table;
+	struct svan_radix_table *table;
 	u32 slot = page % SVAN_MTT_TABLE_ENTRIES;
 
 	table = svan_radix_table(radix, 0, page >> SVAN_MTT_INDEX_BITS);
 	if (WARN_ON_ONCE(!table))
 		return;
 	svan_radix_store(table, slot, entry);
-	svan_radix_sync(dev, table, slot, 1);
+	svan_radix_sync(radix, table, slot, 1);
 }
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_set);
 
 /* The entry of a page, 0 where there is no table. */
 u64 svan_radix_get(struct svan_radix *radix, u64 page)
 {
-	struct svan_mtt_table *table;
+	struct svan_radix_table *table;
 
 	table = svan_radix_table(radix, 0, page >> SVAN_MTT_INDEX_BITS);
 	return table ? svan_radix_load(table, page % SVAN_MTT_TABLE_ENTRIES) : 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_get);
 
-static bool svan_radix_clear_leaf(struct svan_ib_dev *dev,
-				  struct svan_mtt_table *table, u32 first,
-				  u32 last, u64 entry)
+/**
+ * svan_radix_clear - make the present ones of a range of pages absent
+ * @radix: the tree
+ * @first: first page
+ * @last: last page, of the same leaf table
+ * @entry: the absent entry
+ *
+ * Return: whether there was one.
+ */
+bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry)
 {
+	struct svan_radix_table *table;
+	u32 from = first % SVAN_MTT_TABLE_ENTRIES;
+	u32 to = last % SVAN_MTT_TABLE_ENTRIES, slot;
 	bool changed = false;
-	u32 slot;
 
-	for (slot = first; slot <= last; slot++) {
+	table = svan_radix_table(radix, 0, first >> SVAN_MTT_INDEX_BITS);
+	if (!table)
+		return false;
+	for (slot = from; slot <= to; slot++) {
 		if (!(svan_radix_load(table, slot) & SVAN_MTT_PRESENT))
 			continue;
 		svan_radix_store(table, slot, entry);
 		changed = true;
 	}
 	if (changed)
-		svan_radix_sync(dev, table, first, last - first + 1);
+		svan_radix_sync(radix, table, from, to - from + 1);
 	return changed;
 }
-
-/**
- * svan_radix_clear - make the present ones of a range of pages absent
- * @dev: the device
- * @radix: the tree
- * @first: first page
- * @last: last page
- * @entry: the absent entry
- *
- * Return: whether there was one.
- */
-bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
-		      u64 first, u64 last, u64 entry)
-{
-	struct svan_mtt_table *table;
-	unsigned long number;
-	bool changed = false;
-
-	xa_for_each_range(&radix->tables[0], number, table,
-			  first >> SVAN_MTT_INDEX_BITS,
-			  last >> SVAN_MTT_INDEX_BITS) {
-		u64 base = (u64)number << SVAN_MTT_INDEX_BITS;
-		u64 end = base + SVAN_MTT_TABLE_ENTRIES - 1;
-
-		changed |= svan_radix_clear_leaf(dev, table,
-						 max(first, base) - base,
-						 min(last, end) - base, entry);
-	}
-	return changed;
-}
+EXPORT_SYMBOL_IF_KUNIT(svan_radix_clear);

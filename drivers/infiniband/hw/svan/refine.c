@@ -55,7 +55,7 @@ static void svan_refine_write(struct svan_odp *odp,
 			entry = svan_mtt_absent(place->fault_class,
 						svan_learn_get(dev, place));
 		last = place;
-		svan_radix_set(dev, &odp->radix, page, entry);
+		svan_radix_set(&odp->radix, page, entry);
 	}
 }
 
@@ -66,8 +66,8 @@ static void svan_refine_write(struct svan_odp *odp,
  */
 void svan_odp_refine(struct svan_odp *odp, u64 addr)
 {
-	struct ib_umem_odp *umem;
 	struct svan_refine *block;
+	struct mutex *part_lock = NULL;
 	unsigned long user;
 
 	block = kmalloc(sizeof(*block), GFP_KERNEL);
@@ -79,11 +79,12 @@ void svan_odp_refine(struct svan_odp *odp, u64 addr)
 		goto free_block;
 
 	mutex_lock(&odp->lock);
-	umem = odp->implicit ? svan_odp_child(odp, user) : odp->umem;
-	if (!odp->gone && !IS_ERR(umem)) {
-		mutex_lock(&umem->umem_mutex);
+	/* of a region that is gone there are no parts to be looked for */
+	if (!odp->gone)
+		part_lock = svan_odp_lock_part(odp, block->first);
+	if (part_lock) {
 		svan_refine_write(odp, block);
-		mutex_unlock(&umem->umem_mutex);
+		mutex_unlock(part_lock);
 	}
 	mutex_unlock(&odp->lock);
 free_block:

@@ -10,9 +10,10 @@
  *
  * Of memory that is not pinned (svan_odp.h):
  *   svan_ib_ucontext.context_lock	the process context of a verbs context
- *   svan_odp.lock	pages are entered into a region, or it goes; allocates
+ *   svan_odp.lock	pages are entered into a region, tables and parts come
+ *			and go, or the region does; allocates
  *   mm_struct.mmap_lock
- *   ib_umem_odp.umem_mutex	entries of the table; also taken by the kernel's
+ *   svan_odp_part.lock	entries of a leaf table; also taken by the kernel's
  *			reclaim, so nothing is allocated under it
  *   svan_prq.lock	answers, faults and who serves them
  *   svan_learn.lock	the estimator

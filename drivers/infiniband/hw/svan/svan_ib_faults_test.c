@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* KUnit: what the fault path computes without a device or a process. */
 
+#include <kunit/device.h>
 #include <kunit/test.h>
+#include <linux/dma-direct.h>
+#include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
@@ -210,6 +213,139 @@ static void location_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, place.key, 4u);
 }
 
+/* ---- tables of on-demand keys ---- */
+
+#define TREE_PAGES	(1ull << (3 * SVAN_MTT_INDEX_BITS))
+#define LEAF_OF(n)	((u64)(n) << SVAN_MTT_INDEX_BITS)
+
+struct tree {
+	struct device *dma_dev;
+	struct svan_radix radix;
+	struct list_head dead;
+};
+
+static void tree_init(struct kunit *test, struct tree *tree, u64 pages)
+{
+	tree->dma_dev = kunit_device_register(test, "svan_radix");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, tree->dma_dev);
+	tree->dma_dev->dma_mask = &tree->dma_dev->coherent_dma_mask;
+	KUNIT_ASSERT_EQ(test, 0, dma_set_mask_and_coherent(tree->dma_dev,
+							   DMA_BIT_MASK(64)));
+	INIT_LIST_HEAD(&tree->dead);
+	KUNIT_ASSERT_EQ(test, 0, svan_radix_init(&tree->radix, tree->dma_dev,
+						 pages));
+}
+
+/* As the device does it: down from the root, to the first absent entry. */
+static u64 tree_walk(struct tree *tree, u64 page)
+{
+	u64 entry = svan_mtt_present(tree->radix.root, 0);
+	const __le64 *table;
+	int level;
+
+	for (level = tree->radix.levels - 1; level >= 0; level--) {
+		if (!(entry & SVAN_MTT_PRESENT))
+			break;
+		table = phys_to_virt(dma_to_phys(tree->dma_dev,
+						 entry & SVAN_MTT_ADDR_MASK));
+		entry = le64_to_cpu(table[(page >> level * SVAN_MTT_INDEX_BITS) %
+					  SVAN_MTT_TABLE_ENTRIES]);
+	}
+	return entry;
+}
+
+static u32 tree_prune(struct tree *tree, u64 page)
+{
+	u32 before = tree->radix.count;
+
+	svan_radix_prune(&tree->radix, page, &tree->dead);
+	svan_radix_bury(&tree->radix, &tree->dead);
+	return before - tree->radix.count;
+}
+
+static void tree_grow_test(struct kunit *test)
+{
+	u64 pages[] = { 0, 511, 512, TREE_PAGES / 2, TREE_PAGES - 1 };
+	struct tree tree;
+	u64 entry;
+	int i;
+
+	tree_init(test, &tree, TREE_PAGES);
+	KUNIT_EXPECT_EQ(test, tree.radix.levels, 3);
+	KUNIT_EXPECT_EQ(test, tree.radix.count, 1u);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		entry = svan_mtt_present(pages[i] << PAGE_SHIFT, i % 2);
+		KUNIT_EXPECT_EQ(test, tree_walk(&tree, pages[i]), 0ull);
+		KUNIT_ASSERT_EQ(test, 0, svan_radix_grow(&tree.radix, pages[i]));
+		svan_radix_set(&tree.radix, pages[i], entry);
+		KUNIT_EXPECT_EQ(test, tree_walk(&tree, pages[i]), entry);
+		KUNIT_EXPECT_EQ(test, svan_radix_get(&tree.radix, pages[i]),
+				entry);
+	}
+	/* the root, three of 1 GiB, four of 2 MiB */
+	KUNIT_EXPECT_EQ(test, tree.radix.count, 8u);
+	svan_radix_destroy(&tree.radix);
+}
+
+/* What leads to a page that is there stays. */
+static void tree_prune_test(struct kunit *test)
+{
+	u64 entry = svan_mtt_present(0x1000, 1);
+	struct tree tree;
+
+	tree_init(test, &tree, TREE_PAGES);
+	KUNIT_ASSERT_EQ(test, 0, svan_radix_grow(&tree.radix, LEAF_OF(1)));
+	KUNIT_ASSERT_EQ(test, 0, svan_radix_grow(&tree.radix, LEAF_OF(2)));
+	svan_radix_set(&tree.radix, LEAF_OF(1) + 3, entry);
+	svan_radix_set(&tree.radix, LEAF_OF(1) + 4, entry);
+	svan_radix_set(&tree.radix, LEAF_OF(2) + 5, entry);
+
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(1)), 0u);
+	KUNIT_EXPECT_TRUE(test, svan_radix_clear(&tree.radix, LEAF_OF(1),
+						 LEAF_OF(1) + 3, 0x10002));
+	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(1) + 3), 0x10002ull);
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(1)), 0u);
+	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(1) + 4), entry);
+
+	KUNIT_EXPECT_TRUE(test, svan_radix_clear(&tree.radix, LEAF_OF(1),
+						 LEAF_OF(1) + 511, 0x10002));
+	KUNIT_EXPECT_FALSE(test, svan_radix_clear(&tree.radix, LEAF_OF(1),
+						  LEAF_OF(1) + 511, 0));
+	/* absent entries do not hold it */
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(1)), 1u);
+	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(1) + 3), 0ull);
+	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(2) + 5), entry);
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(1)), 0u);
+
+	KUNIT_EXPECT_TRUE(test, svan_radix_clear(&tree.radix, LEAF_OF(2),
+						 LEAF_OF(2) + 511, 0));
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(2)), 2u);
+	KUNIT_EXPECT_EQ(test, tree.radix.count, 1u);
+	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(2) + 5), 0ull);
+	svan_radix_destroy(&tree.radix);
+}
+
+/* The root is the leaf. */
+static void tree_small_test(struct kunit *test)
+{
+	struct tree tree;
+
+	tree_init(test, &tree, SVAN_MTT_TABLE_ENTRIES);
+	KUNIT_EXPECT_EQ(test, tree.radix.levels, 1);
+	KUNIT_EXPECT_EQ(test, 0, svan_radix_grow(&tree.radix, 511));
+	svan_radix_set(&tree.radix, 511, svan_mtt_present(0x2000, 0));
+	KUNIT_EXPECT_TRUE(test, svan_radix_clear(&tree.radix, 511, 511, 0));
+	KUNIT_EXPECT_EQ(test, tree_prune(&tree, 511), 0u);
+	KUNIT_EXPECT_EQ(test, tree.radix.count, 1u);
+	svan_radix_destroy(&tree.radix);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			svan_radix_init(&tree.radix, tree.dma_dev,
+					(TREE_PAGES <<
+					 (SVAN_MTT_MAX_LEVELS - 3) *
+					 SVAN_MTT_INDEX_BITS) + 1));
+}
+
 static struct kunit_case svan_ib_faults_cases[] = {
 	KUNIT_CASE(estimate_test),
 	KUNIT_CASE(split_test),
@@ -217,6 +353,9 @@ static struct kunit_case svan_ib_faults_cases[] = {
 	KUNIT_CASE(classify_process_test),
 	KUNIT_CASE(classify_key_test),
 	KUNIT_CASE(location_test),
+	KUNIT_CASE(tree_grow_test),
+	KUNIT_CASE(tree_prune_test),
+	KUNIT_CASE(tree_small_test),
 	{}
 };
 

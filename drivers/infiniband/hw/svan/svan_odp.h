@@ -20,7 +20,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
-#include <rdma/ib_umem_odp.h>
+#include <linux/xarray.h>
 #include <rdma/uverbs_ioctl.h>
 
 #include "svan_ib.h"
@@ -71,34 +71,36 @@ bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
 			  struct mm_struct *mm);
 int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 
-/* ---- tables that grow: radix.c ---- */
+/* ---- tables that grow and shrink: radix.c ---- */
 
 /**
- * struct svan_radix - translation table of an on-demand key; it only grows
+ * struct svan_radix - translation table of an on-demand key
+ * @dma_dev: who reads it
  * @levels: at least 1
- * @tables: struct svan_mtt_table by number, of each level; 0 holds the leaves
- * @root: bus address of the top table
+ * @tables: struct svan_radix_table by number, of each level; 0 holds the leaves
+ * @root: bus address of the top table, which stays
  * @count: tables there are
  */
 struct svan_radix {
+	struct device *dma_dev;
 	u8 levels;
 	struct xarray tables[SVAN_MTT_MAX_LEVELS];
 	dma_addr_t root;
 	u32 count;
 };
 
-int svan_radix_init(struct svan_ib_dev *dev, struct svan_radix *radix,
+int svan_radix_init(struct svan_radix *radix, struct device *dma_dev,
 		    u64 pages);
-void svan_radix_destroy(struct svan_ib_dev *dev, struct svan_radix *radix);
-int svan_radix_grow(struct svan_ib_dev *dev, struct svan_radix *radix,
-		    u64 first, u64 last);
-void svan_radix_set(struct svan_ib_dev *dev, struct svan_radix *radix,
-		    u64 page, u64 entry);
+void svan_radix_destroy(struct svan_radix *radix);
+int svan_radix_grow(struct svan_radix *radix, u64 page);
+void svan_radix_prune(struct svan_radix *radix, u64 page,
+		      struct list_head *dead);
+void svan_radix_bury(struct svan_radix *radix, struct list_head *dead);
+void svan_radix_set(struct svan_radix *radix, u64 page, u64 entry);
 u64 svan_radix_get(struct svan_radix *radix, u64 page);
-bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
-		      u64 first, u64 last, u64 entry);
+bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry);
 
-/* ---- regions: odp.c, implicit.c ---- */
+/* ---- regions: odp.c ---- */
 
 /**
  * struct svan_odp - a registered region whose pages come and go
@@ -117,8 +119,10 @@ bool svan_radix_clear(struct svan_ib_dev *dev, struct svan_radix *radix,
  * @lock: held while pages are entered, and to set @gone
  * @gone: deregistered: no pages are entered any more
  * @radix: ONDEMAND: the table
- * @umem: ONDEMAND: all of the region, or an implicit one's root
- * @children: implicit ONDEMAND: struct ib_umem_odp by leaf table
+ * @parts: ONDEMAND: struct svan_odp_part by leaf table, those that are used
+ * @pfns: room for a snapshot of a part's page table entries
+ * @trim_at: tables at which those without pages are looked for
+ * @trim: drops the parts where nothing is mapped any more
  * @faults: pages that were faulted in for the device
  * @invalidations: pages that were taken away from it
  * @prefetches: pages that were prefetched
@@ -136,11 +140,13 @@ struct svan_odp {
 	u64 iova;
 	u64 start;
 	u64 length;
-	struct mutex lock;		/* gone, growth of what follows */
+	struct mutex lock;		/* gone, tables and parts */
 	bool gone;
 	struct svan_radix radix;
-	struct ib_umem_odp *umem;
-	struct xarray children;
+	struct xarray parts;
+	unsigned long *pfns;
+	u32 trim_at;
+	struct delayed_work trim;
 	atomic64_t faults;
 	atomic64_t invalidations;
 	atomic64_t prefetches;
@@ -154,12 +160,17 @@ void svan_odp_put(struct svan_odp *odp);
 int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
 		   u32 *entered);
 bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length);
+u64 svan_odp_next(struct svan_odp *odp, u64 addr, u64 end);
 u64 svan_odp_invalidations(struct svan_odp *odp);
 
-/* implicit.c */
-extern const struct mmu_interval_notifier_ops svan_odp_notifier_ops;
-struct ib_umem_odp *svan_odp_child(struct svan_odp *odp, u64 user);
-void svan_odp_release_children(struct svan_odp *odp);
+/* part.c */
+#define SVAN_PART_BYTES	((u64)SVAN_MTT_TABLE_ENTRIES << PAGE_SHIFT)
+
+int svan_odp_init_parts(struct svan_odp *odp);
+void svan_odp_release_parts(struct svan_odp *odp);
+int svan_odp_enter_part(struct svan_odp *odp, u64 start, u64 *end,
+			u32 *entered);
+struct mutex *svan_odp_lock_part(struct svan_odp *odp, u64 page);
 
 /* refine.c */
 void svan_odp_refine(struct svan_odp *odp, u64 addr);
@@ -346,6 +357,8 @@ void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place);
 bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
 			 struct svan_place *places);
+unsigned long svan_next_mapped(struct mm_struct *mm, unsigned long addr,
+			       unsigned long end);
 void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place);
 void svan_classify_location(u32 location, struct svan_place *place);

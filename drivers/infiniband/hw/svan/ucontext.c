@@ -15,7 +15,7 @@ svan_ib_insert_uar(struct svan_ib_ucontext *uctx, phys_addr_t phys)
 	struct svan_ib_mmap_entry *entry;
 	int err;
 
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
 	if (!entry)
 		return ERR_PTR(-ENOMEM);
 
