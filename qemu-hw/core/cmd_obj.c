@@ -207,7 +207,6 @@ SvanStep svan_cmd_moderate_cq(SvanCmdCtx *ctx)
     if (!cq) {
         return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, moderate_cq.cqn));
     }
-    cq->moderate_count = le16toh(cmd->count);
-    cq->moderate_us = le16toh(cmd->period_us);
+    svan_cq_moderate(cq, le16toh(cmd->count), le16toh(cmd->period_us));
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -396,6 +396,8 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
 void svan_cq_destroy(SvanCq *cq);                   /* refs is 0 */
 SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn);
 void svan_cq_arm(SvanCq *cq, uint32_t ci, bool solicited);
+/* MODERATE_CQ; an event that waits already goes by the new values. */
+void svan_cq_moderate(SvanCq *cq, uint16_t count, uint16_t period_us);
 
 /*
  * A slot of a CQ, obtained before a step commits. There is one at a time: a

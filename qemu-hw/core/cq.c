@@ -213,18 +213,40 @@ SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot)
     return step == SVAN_STEP_ERROR ? cq_error(cq, SVAN_SYN_RING) : step;
 }
 
+static bool event_is_due(const SvanCq *cq)
+{
+    return cq->moderate_count < 2 || !cq->moderate_us ||
+           cq->moderate_done >= cq->moderate_count;
+}
+
 /* A completion that was asked for: now, or with others. */
 static void cq_notify(SvanCq *cq)
 {
     SvanCore *core = cq->fn->core;
 
     cq->moderate_done++;
-    if (cq->moderate_count < 2 || !cq->moderate_us ||
-        cq->moderate_done >= cq->moderate_count) {
+    if (event_is_due(cq)) {
         cq_event(cq);
     } else if (cq->moderate_timer.slot < 0) {
         svan_timer_set(core, &cq->moderate_timer,
                        svan_now(core) + cq->moderate_us * 1000ull);
+    }
+}
+
+void svan_cq_moderate(SvanCq *cq, uint16_t count, uint16_t period_us)
+{
+    uint64_t first = cq->moderate_timer.deadline - cq->moderate_us * 1000ull;
+
+    cq->moderate_count = count;
+    cq->moderate_us = period_us;
+    if (cq->moderate_timer.slot < 0) {
+        return;                         /* no event waits */
+    }
+    if (event_is_due(cq)) {
+        cq_event(cq);
+    } else {
+        svan_timer_set(cq->fn->core, &cq->moderate_timer,
+                       first + period_us * 1000ull);
     }
 }
 

@@ -335,6 +335,57 @@ static void moderated_by_time(void **state)
     assert_int_equal(events(bench), 1);
 }
 
+/* An event that waits follows the values that count from then on. */
+static void moderation_changes_under_an_event(void **state)
+{
+    Bench *bench = *state;
+
+    moderate(bench, 100, 50000);
+    host_cq_arm(&bench->cq, false);
+    fake_run(bench->host->fake);
+    complete(bench, 0, 0, 0);
+    complete(bench, 1, 0, 0);
+    fake_advance(bench->host->fake, 30000);
+    moderate(bench, 3, 50000);
+    assert_int_equal(events(bench), 0);
+    moderate(bench, 100, 40);           /* since the first: 10 are left */
+    fake_advance(bench->host->fake, 9999);
+    assert_int_equal(events(bench), 0);
+    fake_advance(bench->host->fake, 1);
+    assert_int_equal(events(bench), 1);
+
+    moderate(bench, 100, 50000);
+    bench->cq.ci = 2;
+    host_cq_arm(&bench->cq, false);
+    fake_run(bench->host->fake);
+    complete(bench, 2, 0, 0);
+    complete(bench, 3, 0, 0);
+    moderate(bench, 2, 50000);
+    assert_int_equal(events(bench), 1);
+    fake_advance(bench->host->fake, 100000000);
+    assert_int_equal(events(bench), 0);
+}
+
+/* Each value alone puts an end to waiting, and neither makes an event. */
+static void moderation_ends(void **state)
+{
+    static const uint16_t values[][2] = { { 0, 0 }, { 1, 50 }, { 100, 0 } };
+    Bench *bench = *state;
+
+    for (uint32_t i = 0; i < SIZE(values); i++) {
+        moderate(bench, values[i][0], values[i][1]);
+        assert_int_equal(events(bench), 0);
+        moderate(bench, 100, 50000);
+        bench->cq.ci = i;
+        host_cq_arm(&bench->cq, false);
+        fake_run(bench->host->fake);
+        complete(bench, i, 0, 0);
+        assert_int_equal(events(bench), 0);
+        moderate(bench, values[i][0], values[i][1]);
+        assert_int_equal(events(bench), 1);
+    }
+}
+
 static void destruction_with_events_on_their_way(void **state)
 {
     Bench *bench = *state;
@@ -376,6 +427,8 @@ int main(void)
         TEST(indices_wrap),
         TEST(moderated_by_count),
         TEST(moderated_by_time),
+        TEST(moderation_changes_under_an_event),
+        TEST(moderation_ends),
         TEST(destruction_with_events_on_their_way),
     };
 

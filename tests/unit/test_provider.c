@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The provider's rings (tools/lib/svan/svan_queue.h), against models that are
- * too simple to be wrong, and its table of queue pairs (svan_table.h).
+ * The provider's rings and the lock of its CQs (tools/lib/svan/svan_queue.h),
+ * against models that are too simple to be wrong, and its table of queue pairs
+ * (svan_table.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -316,7 +318,9 @@ static void cq_clean(CqModel *model, uint32_t qpn)
         }
     }
     assert_int_equal(svan_cq_clean(&model->ring, qpn), wanted);
-    assert_int_equal(svan_le32_to_cpu(model->dbr.ci), model->ring.ci);
+    if (!model->ring.batch) {
+        assert_int_equal(svan_le32_to_cpu(model->dbr.ci), model->ring.ci);
+    }
     assert_int_equal(model->pi - model->ring.ci, model->count);
 }
 
@@ -355,6 +359,93 @@ static void cleaning_full_and_empty_rings(void **state)
         cq_write(&model, 9, round);
         cq_read(&model);
     }
+}
+
+/* What start_poll() and next_poll() do; the entry is then the current one. */
+static const struct svan_cqe *batch_step(CqModel *model)
+{
+    const struct svan_cqe *cqe =
+        svan_cq_valid_entry(&model->ring, model->ring.ci);
+
+    if (!cqe) {
+        assert_int_equal(model->count, 0);
+        return NULL;
+    }
+    svan_cq_advance(&model->ring, 1);
+    svan_cq_begin_batch(&model->ring);
+    assert_int_equal(svan_le32_to_cpu(cqe->wqe_index), model->marks[0]);
+    model_remove(model, 0);
+    return cqe;
+}
+
+/*
+ * Queue pairs go away in the middle of a batch, their own completion being the
+ * current one or not, while the device writes all that it is given room for.
+ */
+static void cleaning_within_a_batch(void **state)
+{
+    const struct svan_cqe *current = NULL;
+    uint32_t cleaned = 0, full = 0;
+    struct svan_cqe seen;
+    CqModel model;
+
+    cq_init(&model);
+    for (uint32_t i = 0; i < 200000; i++) {
+        uint32_t what = draw(16);
+
+        if (what < 10) {
+            cq_write(&model, draw(4), i);
+            full += model.pi - svan_le32_to_cpu(model.dbr.ci) == CQ_SIZE;
+        } else if (what < 13) {
+            const struct svan_cqe *next = batch_step(&model);
+
+            if (next) {
+                current = next;
+                seen = *next;
+            }
+        } else if (what < 15) {
+            cq_clean(&model, current && draw(2) ?
+                             svan_le32_to_cpu(current->qpn) : draw(4));
+            cleaned++;
+        } else if (current) {
+            svan_cq_end_batch(&model.ring);
+            assert_int_equal(svan_le32_to_cpu(model.dbr.ci), model.ring.ci);
+            current = NULL;
+        }
+        if (current) {
+            assert_memory_equal(current, &seen, sizeof(seen));
+        }
+    }
+    assert_true(cleaned > 10000 && full > 1000);
+}
+
+/* ---- the lock of a CQ ---- */
+
+static void a_single_threaded_cq_takes_no_lock(void **state)
+{
+    struct svan_cq_lock lock;
+
+    assert_int_equal(svan_cq_lock_init(&lock, true), 0);
+    alarm(10);
+    svan_cq_lock(&lock);
+    svan_cq_lock(&lock);                /* a batch, and a QP is destroyed */
+    svan_cq_unlock(&lock);
+    svan_cq_unlock(&lock);
+    alarm(0);
+    svan_cq_lock_destroy(&lock);
+}
+
+static void another_cq_takes_its_lock(void **state)
+{
+    struct svan_cq_lock lock;
+
+    assert_int_equal(svan_cq_lock_init(&lock, false), 0);
+    svan_cq_lock(&lock);
+    assert_int_equal(pthread_spin_trylock(&lock.spin), EBUSY);
+    svan_cq_unlock(&lock);
+    assert_int_equal(pthread_spin_trylock(&lock.spin), 0);
+    svan_cq_unlock(&lock);
+    svan_cq_lock_destroy(&lock);
 }
 
 /* ---- doorbell records ---- */
@@ -454,6 +545,9 @@ int main(void)
         cmocka_unit_test(receive_queue),
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),
+        cmocka_unit_test(cleaning_within_a_batch),
+        cmocka_unit_test(a_single_threaded_cq_takes_no_lock),
+        cmocka_unit_test(another_cq_takes_its_lock),
         cmocka_unit_test(records),
         cmocka_unit_test(queue_pairs_come_and_go),
         cmocka_unit_test(the_ends_of_the_table),

@@ -29,6 +29,7 @@ static const struct verbs_context_ops svan_context_ops = {
 	.destroy_cq = svan_destroy_cq,
 	.destroy_qp = svan_destroy_qp,
 	.free_context = svan_free_context,
+	.modify_cq = svan_modify_cq,
 	.modify_qp = svan_modify_qp,
 	.poll_cq = svan_poll_cq,
 	.post_recv = svan_post_recv,
@@ -38,6 +39,7 @@ static const struct verbs_context_ops svan_context_ops = {
 	.query_qp = svan_query_qp,
 	.reg_mr = svan_reg_mr,
 	.req_notify_cq = svan_req_notify_cq,
+	.rereg_mr = svan_rereg_mr,
 };
 
 void *svan_alloc_buf(size_t length)

@@ -5,8 +5,9 @@
  * Locks: of a CQ, a QP's sq_lock, its rq_lock, the mutex of the table. The
  * provider itself waits for none of them while it holds another. Its users make
  * them nest: between start_poll() and end_poll() they hold the CQ's and may post,
- * arm, create and change states (but not destroy or reset a QP of that CQ);
- * between wr_start() and wr_complete() they hold sq_lock.
+ * arm, create and change states (but not destroy or reset a QP of that CQ, unless
+ * it is single-threaded and so has no lock); between wr_start() and wr_complete()
+ * they hold sq_lock.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -52,7 +53,7 @@ struct svan_pd {
 struct svan_cq {
 	struct verbs_cq vcq;
 	uint32_t cqn;
-	pthread_spinlock_t lock;	/* everything below */
+	struct svan_cq_lock lock;	/* everything below */
 	struct svan_cq_ring ring;
 	struct svan_qp *last_qp;	/* of the latest entry */
 	struct svan_cqe *cqe;		/* current one of start_poll() */
@@ -146,6 +147,8 @@ struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx);
 int svan_dealloc_pd(struct ibv_pd *ibpd);
 struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 			   uint64_t hca_va, int access);
+int svan_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *ibpd,
+		  void *addr, size_t length, int access);
 int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,
 		   uint32_t flags, struct ibv_sge *sg_list, uint32_t num_sge);
 int svan_dereg_mr(struct verbs_mr *vmr);
@@ -155,6 +158,7 @@ struct ibv_cq *svan_create_cq(struct ibv_context *ibctx, int cqe,
 			      struct ibv_comp_channel *channel, int vector);
 struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
 				    struct ibv_cq_init_attr_ex *attr);
+int svan_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr);
 int svan_destroy_cq(struct ibv_cq *ibcq);
 int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);

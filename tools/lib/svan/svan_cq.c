@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* Completion queues: creation, both ways of polling, arming. */
+/* Completion queues: creation, both ways of polling, arming, moderation. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -145,7 +145,7 @@ int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
 	uint32_t first;
 	int n;
 
-	pthread_spin_lock(&cq->lock);
+	svan_cq_lock(&cq->lock);
 	first = cq->ring.ci;
 	for (n = 0; n < count; n++) {
 		cqe = svan_next_cqe(cq, &wc[n].wr_id);
@@ -155,7 +155,7 @@ int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
 	}
 	if (cq->ring.ci != first)
 		svan_cq_publish(&cq->ring);
-	pthread_spin_unlock(&cq->lock);
+	svan_cq_unlock(&cq->lock);
 	return n;
 }
 
@@ -179,15 +179,17 @@ static int svan_start_poll(struct ibv_cq_ex *ibcq,
 	if (unlikely(attr->comp_mask))
 		return EINVAL;
 
-	pthread_spin_lock(&cq->lock);
+	svan_cq_lock(&cq->lock);
 	first = cq->ring.ci;
 	ret = svan_poll_step(cq);
 	if (ret) {
 		if (cq->ring.ci != first)
 			svan_cq_publish(&cq->ring);
-		pthread_spin_unlock(&cq->lock);
+		svan_cq_unlock(&cq->lock);
+		return ret;
 	}
-	return ret;
+	svan_cq_begin_batch(&cq->ring);
+	return 0;
 }
 
 static int svan_next_poll(struct ibv_cq_ex *ibcq)
@@ -199,8 +201,8 @@ static void svan_end_poll(struct ibv_cq_ex *ibcq)
 {
 	struct svan_cq *cq = to_svan_cq_ex(ibcq);
 
-	svan_cq_publish(&cq->ring);
-	pthread_spin_unlock(&cq->lock);
+	svan_cq_end_batch(&cq->ring);
+	svan_cq_unlock(&cq->lock);
 }
 
 static enum ibv_wc_opcode svan_read_opcode(struct ibv_cq_ex *ibcq)
@@ -311,6 +313,12 @@ static int svan_check_cq_attr(struct svan_context *ctx,
 	return 0;
 }
 
+static bool svan_is_single_threaded(const struct ibv_cq_init_attr_ex *attr)
+{
+	return attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS &&
+	       attr->flags & IBV_CREATE_CQ_ATTR_SINGLE_THREADED;
+}
+
 static int svan_alloc_cq_buf(struct svan_cq *cq,
 			     const struct svan_cq_layout *layout)
 {
@@ -371,14 +379,14 @@ static struct svan_cq *svan_new_cq(struct ibv_context *ibctx,
 	ret = svan_alloc_cq_buf(cq, &layout);
 	if (ret)
 		goto err_free;
-	pthread_spin_init(&cq->lock, PTHREAD_PROCESS_PRIVATE);
+	svan_cq_lock_init(&cq->lock, svan_is_single_threaded(attr));
 	ret = svan_exec_create_cq(cq, ibctx, attr, &layout);
 	if (ret)
 		goto err_free_buf;
 	return cq;
 
 err_free_buf:
-	pthread_spin_destroy(&cq->lock);
+	svan_cq_lock_destroy(&cq->lock);
 	svan_free_buf(cq->buf, cq->buf_length);
 err_free:
 	free(cq);
@@ -411,6 +419,13 @@ struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
 	return &cq->vcq.cq_ex;
 }
 
+int svan_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr)
+{
+	struct ibv_modify_cq cmd = {};
+
+	return ibv_cmd_modify_cq(ibcq, attr, &cmd, sizeof(cmd));
+}
+
 int svan_destroy_cq(struct ibv_cq *ibcq)
 {
 	struct svan_cq *cq = to_svan_cq(ibcq);
@@ -419,7 +434,7 @@ int svan_destroy_cq(struct ibv_cq *ibcq)
 	ret = ibv_cmd_destroy_cq(ibcq);
 	if (ret)
 		return ret;
-	pthread_spin_destroy(&cq->lock);
+	svan_cq_lock_destroy(&cq->lock);
 	svan_free_buf(cq->buf, cq->buf_length);
 	free(cq);
 	return 0;

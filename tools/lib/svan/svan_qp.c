@@ -30,15 +30,15 @@ static void svan_clean_cqs(struct svan_qp *qp)
 	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
 	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
 
-	pthread_spin_lock(&send_cq->lock);
+	svan_cq_lock(&send_cq->lock);
 	svan_clean_cq(send_cq, qp->qpn);
 	svan_sq_reset_consumer(&qp->sq);
-	pthread_spin_unlock(&send_cq->lock);
+	svan_cq_unlock(&send_cq->lock);
 
-	pthread_spin_lock(&recv_cq->lock);
+	svan_cq_lock(&recv_cq->lock);
 	svan_clean_cq(recv_cq, qp->qpn);
 	svan_rq_reset_consumer(&qp->rq);
-	pthread_spin_unlock(&recv_cq->lock);
+	svan_cq_unlock(&recv_cq->lock);
 }
 
 /*

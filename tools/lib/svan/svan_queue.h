@@ -12,6 +12,7 @@
 #define SVAN_QUEUE_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #ifdef __x86_64__
@@ -347,6 +348,38 @@ static inline void svan_rq_reset_consumer(struct svan_rq *rq)
 	svan_store_index(&rq->ci, 0);
 }
 
+/* ---- the lock of a CQ ---- */
+
+/* Of a single-threaded CQ it is none: that no two threads meet is its user's. */
+struct svan_cq_lock {
+	pthread_spinlock_t spin;
+	bool single_threaded;
+};
+
+static inline int svan_cq_lock_init(struct svan_cq_lock *lock,
+				    bool single_threaded)
+{
+	lock->single_threaded = single_threaded;
+	return pthread_spin_init(&lock->spin, PTHREAD_PROCESS_PRIVATE);
+}
+
+static inline void svan_cq_lock_destroy(struct svan_cq_lock *lock)
+{
+	pthread_spin_destroy(&lock->spin);
+}
+
+static inline void svan_cq_lock(struct svan_cq_lock *lock)
+{
+	if (!lock->single_threaded)
+		pthread_spin_lock(&lock->spin);
+}
+
+static inline void svan_cq_unlock(struct svan_cq_lock *lock)
+{
+	if (!lock->single_threaded)
+		pthread_spin_unlock(&lock->spin);
+}
+
 /* ---- completion queue; all under the CQ's lock, but for reading ci ---- */
 
 struct svan_cq_ring {
@@ -354,6 +387,7 @@ struct svan_cq_ring {
 	struct svan_cq_dbr *dbr;
 	uint32_t ci;		/* atomic: who arms reads it without the lock */
 	uint8_t log_size;
+	bool batch;		/* the entry before ci is being read */
 };
 
 static inline struct svan_cqe *svan_cq_entry(const struct svan_cq_ring *ring,
@@ -378,10 +412,25 @@ static inline void svan_cq_advance(struct svan_cq_ring *ring, uint32_t count)
 	svan_store_index(&ring->ci, ring->ci + count);
 }
 
-/* Entries before ci may be overwritten from now on. */
+/*
+ * Entries before ci may be overwritten from now on, but not in a batch, whose
+ * user is still reading the last one of them.
+ */
 static inline void svan_cq_publish(struct svan_cq_ring *ring)
 {
-	svan_store_le32(&ring->dbr->ci, ring->ci);
+	if (!ring->batch)
+		svan_store_le32(&ring->dbr->ci, ring->ci);
+}
+
+static inline void svan_cq_begin_batch(struct svan_cq_ring *ring)
+{
+	ring->batch = true;
+}
+
+static inline void svan_cq_end_batch(struct svan_cq_ring *ring)
+{
+	ring->batch = false;
+	svan_cq_publish(ring);
 }
 
 /*

@@ -170,7 +170,31 @@ static struct ib_mr *svan_mr_take_over(struct svan_ib_dev *dev,
 	return &mr->ibmr;
 }
 
-/* Keys do not change: what is registered again is a new one. */
+/* Can the pages stay as they are pinned? */
+static bool svan_mr_keeps_pages(const struct svan_ib_mr *mr, int flags,
+				int ib_access)
+{
+	return !mr->odp && !(flags & IB_MR_REREG_TRANS) &&
+	       !(ib_access & IB_ACCESS_ON_DEMAND) &&
+	       !ib_umem_check_rereg(mr->umem, flags, ib_access);
+}
+
+/*
+ * Where in the caller's address space the memory of a region is: what stands at
+ * that address in another one is not the region's.
+ */
+static int svan_mr_start(const struct svan_ib_mr *mr, u64 *start)
+{
+	if (current->mm != (mr->odp ? mr->odp->mm : mr->umem->owning_mm))
+		return -EPERM;
+	*start = mr->odp ? mr->odp->start : mr->umem->address;
+	return 0;
+}
+
+/*
+ * Keys do not change: what is registered again is a new one. ib_uverbs
+ * deregisters the old one after success, and leaves it alone after a failure.
+ */
 struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				    u64 length, u64 virt, int ib_access,
 				    struct ib_pd *new_pd,
@@ -187,26 +211,22 @@ struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 			    (mr->odp ? IB_ACCESS_ON_DEMAND : 0);
 	if (!(flags & IB_MR_REREG_PD))
 		new_pd = ibmr->pd;
-	if (mr->odp && !(flags & IB_MR_REREG_TRANS)) {
-		start = mr->odp->start;
-		length = ibmr->length;
-		virt = mr->odp->iova;
-		flags |= IB_MR_REREG_TRANS;
-	}
-	if (!mr->odp && ib_access & IB_ACCESS_ON_DEMAND &&
-	    !(flags & IB_MR_REREG_TRANS))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IB_MR_REREG_TRANS)
-		return svan_ib_reg_user_mr(new_pd, start, length, virt,
-					   ib_access, udata);
 
-	err = svan_ib_no_ureq(udata);
-	if (err)
-		return ERR_PTR(err);
-	err = ib_umem_check_rereg(mr->umem, flags, ib_access);
-	if (err)
-		return ERR_PTR(err);
-	return svan_mr_take_over(dev, mr, new_pd, ib_access);
+	if (svan_mr_keeps_pages(mr, flags, ib_access)) {
+		err = svan_ib_no_ureq(udata);
+		if (err)
+			return ERR_PTR(err);
+		return svan_mr_take_over(dev, mr, new_pd, ib_access);
+	}
+	if (!(flags & IB_MR_REREG_TRANS)) {
+		err = svan_mr_start(mr, &start);
+		if (err)
+			return ERR_PTR(err);
+		length = ibmr->length;
+		virt = ibmr->iova;
+	}
+	return svan_ib_reg_user_mr(new_pd, start, length, virt, ib_access,
+				   udata);
 }
 
 int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
