@@ -32,8 +32,8 @@
 #define ROGUES		6
 #define NOBODY		65534
 #define MEMORY		(512ull << 20)	/* of addresses, each */
-#define LIFE_MS		3000
-#define PAIRS		40
+#define LIFE_MS		4000
+#define PAIRS		96
 #define FEW		6
 
 enum deed {
@@ -149,42 +149,38 @@ static int start(struct rogue *r, int pair, const void *to, uint32_t rkey)
 	return ep_post_send(&r->ep[pair][0], &wr);
 }
 
-/* Faults of the responder and, by a key of node 0, of the requester. */
-static int start_faults(struct rogue *r, int n, uint8_t *map)
+/* A SEND from there: a fault of the requester. */
+static int start_own(struct rogue *r, int pair, const void *from)
 {
-	struct ibv_mr *own = demand_reg(r->node[0].pd, map, n * PAGE,
-					ACCESS_ALL);
-	int i, ret = own ? 0 : -EIO;
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)from,
+		.length = 64,
+		.lkey = r->all->lkey,
+	};
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_SEND,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
 
-	for (i = 0; i < n && !ret; i++) {
-		struct ibv_sge sge = {
-			.addr = (uintptr_t)map + i * PAGE,
-			.length = 64,
-			.lkey = own->lkey,
-		};
-		struct ibv_send_wr wr = {
-			.sg_list = &sge,
-			.num_sge = 1,
-			.opcode = IBV_WR_SEND,
-			.send_flags = IBV_SEND_SIGNALED,
-		};
-
-		ret = i % 4 ? start(r, i, map + i * PAGE, r->all->rkey) :
-			      ep_post_send(&r->ep[i][0], &wr);
-	}
-	return ret;
+	return ep_post_send(&r->ep[pair][1], &wr);
 }
 
 /* ---- what they do ---- */
 
+/* As many as two processes need to have more than a device has requests. */
 static int unserved_faults(struct rogue *r)
 {
-	uint8_t *map = unserved(PAIRS * PAGE);
-	int ret;
+	uint8_t *map = unserved(2 * PAIRS * PAGE);
+	int i, ret;
 
 	ret = map ? pairs_open(r, PAIRS) : -EIO;
-	if (!ret)
-		ret = start_faults(r, PAIRS, map);
+	for (i = 0; i < PAIRS && !ret; i++, map += 2 * PAGE) {
+		ret = start(r, i, map, r->all->rkey);
+		if (!ret)
+			ret = start_own(r, i, map + PAGE);
+	}
 	if (ret)
 		return ret;
 	did(r);
@@ -332,7 +328,8 @@ static void on_term(int sig)
 static void spawn(struct child *child, unsigned int slot, struct rng *rng)
 {
 	static unsigned int next;
-	unsigned int deed = next++ % DEEDS;
+	/* half of them only stand in the way, and the more */
+	unsigned int deed = slot % 2 ? UNSERVED_FAULTS : next++ % DEEDS;
 	uint64_t seed = rng_u64(rng);
 
 	*child = (struct child){
