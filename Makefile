@@ -15,6 +15,15 @@
 #:   make shell    the same with a prompt
 #:   make bench    the benchmarks alone; BENCH='--tools ib_write_bw --sizes 64,4096',
 #:                 also --devices svan,rxe --paths loopback,wire
+#:   make compare OLD=COMMIT
+#:                 is it slower than COMMIT? Guests of both in turn, PAIRS=7, the median
+#:                 ratio of each benchmark with its interval (half an hour)
+#:   make test-long
+#:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
+#:                 each over LONG_SEEDS='1 2 3 4 5'
+#:   make test-fresh
+#:                 make run and make test in fresh minimal chroots of Debian 12 and 13
+#:                 (hours; SUITES='trixie' FRESH='build check' for less of it)
 #:   make fuzz     the fuzz targets, FUZZ_SECONDS=60 each
 #:   make experiment-registration
 #:                 time to register and to the first byte, by kind of key
@@ -91,6 +100,15 @@ build: $(parts)
 test: build build/linux/scripts/checkpatch.pl
 	@tests/run-all $(if $(filter-out 0,$(V)),-v) $(LAYERS)
 
+test-long: build
+	@tests/long/run
+
+test-fresh:
+	@tests/fresh/run
+
+compare: build
+	@tools/run/compare $(BENCH)
+
 experiment-registration experiment-faults: experiment-%: $(parts)
 	@tools/experiment/$*
 
@@ -145,5 +163,6 @@ build/linux/scripts/checkpatch.pl: | root
 	@tools/build/sources.sh linux-tools
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
+.PHONY: test-long test-fresh compare
 .PHONY: experiment-registration experiment-faults
 .PHONY: root host-packages debug-kernel

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Verified traffic over on-demand and process keys, in all modes of faults, while
- * everything happens to the memory that can happen to memory; and processes that
- * are killed in the middle of that.
+ * everything happens to the memory that can happen to memory; the same beside a
+ * hostile process; and processes that are killed in the middle of that.
  *
  * SVAN_SEED=n draws the same again (threads run as they like), SVAN_SECONDS=n runs
  * longer. What did not happen at all in three times that makes the run fail.
@@ -428,14 +428,14 @@ FIXTURE_TEARDOWN(torture)
 	pair_close(&pair);
 }
 
-TEST_F_TIMEOUT(torture, traffic, LIMIT)
+static void traffic(struct __test_metadata *_metadata, struct rng *rng)
 {
 	const char *seconds = getenv("SVAN_SECONDS");
 	struct torture *t = &torture;
 	struct counts before;
 	pthread_t threads[MAINS];
 
-	ASSERT_EQ(0, torture_open(t, &self->rng));
+	ASSERT_EQ(0, torture_open(t, rng));
 	counts_take(t, &before);
 	ASSERT_EQ(0, threads_start(t, threads));
 	run_for(t, &before, seconds ? atoi(seconds) : SECONDS);
@@ -450,18 +450,12 @@ TEST_F_TIMEOUT(torture, traffic, LIMIT)
 	torture_close(t);
 }
 
-/* ---- killed at any moment ---- */
-
-static void victim(struct rng *rng, int fd)
+TEST_F_TIMEOUT(torture, traffic, LIMIT)
 {
-	pthread_t threads[MAINS];
-
-	setpgid(0, 0);
-	if (torture_open(&torture, rng) ||
-	    threads_start(&torture, threads) || write(fd, "x", 1) != 1)
-		_exit(1);
-	pause();
+	traffic(_metadata, &self->rng);
 }
+
+/* ---- what others may leave behind ---- */
 
 /* QPs, CQs, MRs, PDs and contexts of all devices. */
 static void resources(char *text, size_t size)
@@ -487,6 +481,60 @@ static int until_equal(const char *before)
 	} while (now_ms() < deadline);
 	complain("left behind:\n%sinstead of:\n%s", now, before);
 	return -EBUSY;
+}
+
+/* ---- beside hostile-neighbour, which lies in the same folder ---- */
+
+static pid_t neighbour_start(void)
+{
+	char path[256];
+	ssize_t length;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	length = readlink("/proc/self/exe", path, sizeof(path) - 32);
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	strcpy(path + (length > 0 ? length : 0), "hostile-neighbour");
+	execl(path, path, NULL);
+	complain("%s: %m", path);
+	_exit(1);
+}
+
+static int neighbour_end(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGTERM);
+	return waitpid(pid, &status, 0) == pid ? status : -errno;
+}
+
+TEST_F_TIMEOUT(torture, hostile_neighbour, LIMIT)
+{
+	char before[2048];
+	pid_t pid;
+
+	resources(before, sizeof(before));
+	ASSERT_NE(0, before[0]);
+	pid = neighbour_start();
+	ASSERT_LT(0, pid);
+	traffic(_metadata, &self->rng);
+	EXPECT_EQ(0, neighbour_end(pid));
+	EXPECT_EQ(0, until_equal(before));
+}
+
+/* ---- killed at any moment ---- */
+
+static void victim(struct rng *rng, int fd)
+{
+	pthread_t threads[MAINS];
+
+	setpgid(0, 0);
+	if (torture_open(&torture, rng) ||
+	    threads_start(&torture, threads) || write(fd, "x", 1) != 1)
+		_exit(1);
+	pause();
 }
 
 TEST_F_TIMEOUT(torture, killed, LIMIT)

@@ -229,15 +229,16 @@ class Runner:
             raise Failure("the port moved %d bytes, the program %d: this was not the wire"
                           % (moved, payload), self.log(name))
 
-    def perftest(self, tool, ends, size):
+    def perftest(self, tool, ends, size, demand):
         """One run of one tool; its figures by metric."""
-        name = "%s-%s-%s-%d" % (tool, ends.path, ends.device, size)
+        options = ["--odp"] if demand else []
+        name = "%s-%s-%s-%d" % ("".join([tool] + options), ends.path, ends.device, size)
         count = plan.iterations(tool, ends.device, size)
         result = "/tmp/%s.json" % name
 
         def command(end):
-            return [tool, "-F", "-d", end.device, "-x", end.gid, "-p", str(self.port),
-                    "-s", str(size), "-n", str(count), "-m", "4096"]
+            return [tool, *options, "-F", "-d", end.device, "-x", end.gid, "-p",
+                    str(self.port), "-s", str(size), "-n", str(count), "-m", "4096"]
 
         before = ends.port_bytes() if ends.path == "wire" else 0
         text = self.pair(name, ends, command, ["--out_json", "--out_json_file=" + result])
@@ -285,11 +286,23 @@ class Runner:
                     shown.append(self.benchmark(tool, ends, size))
                 print("%-12s %-8s %-4s %s" % (tool, path, device, "  ".join(shown)), flush=True)
 
-    def benchmark(self, tool, ends, size):
+    def compared(self):
+        """The cells of plan.COMPARED over Svan."""
+        for path in self.args.paths:
+            ends = Ends("svan", path)
+            for tool, demand, sizes in plan.COMPARED:
+                if tool in self.args.tools:
+                    shown = [self.benchmark(tool, ends, size, demand)
+                             for size in self.args.sizes or sizes]
+                    print("%-12s %-5s %-8s %s" % (tool, "--odp" if demand else "", path,
+                                                  "  ".join(shown)), flush=True)
+
+    def benchmark(self, tool, ends, size, demand=False):
         """One cell of the table, recorded; how to show it."""
-        what = "%s %s %s %s" % (tool, ends.path, ends.device, plan.size_name(size))
+        what = "%s%s %s %s %s" % (tool, " --odp" if demand else "", ends.path, ends.device,
+                                  plan.size_name(size))
         try:
-            values = self.measure(tool, ends, size)
+            values = self.measure(tool, ends, size, demand)
         except Failure as failure:
             self.fail(what, failure)
             return "%s FAILED" % plan.size_name(size)
@@ -297,16 +310,16 @@ class Runner:
         for metric, unit, value in values:
             self.record("results.jsonl", {
                 "tool": tool, "path": ends.path, "device": ends.device, "size": size,
-                "metric": metric, "unit": unit, "value": value})
+                "metric": metric, "unit": unit, "value": value, "demand": demand})
         return "%s: %g %s" % (plan.size_name(size), values[0][2], values[0][1])
 
-    def measure(self, tool, ends, size):
+    def measure(self, tool, ends, size, demand):
         """A busy machine disturbs perftest's calibration, and soft-RoCE, which is
         not ours, sometimes fails: both get another try."""
         calibrations, failures = 4, 1 if ends.device == "rxe" else 0
         while True:
             try:
-                return self.perftest(tool, ends, size)
+                return self.perftest(tool, ends, size, demand)
             except Uncalibrated:
                 calibrations -= 1
                 if calibrations < 0:
@@ -431,6 +444,7 @@ def parse_args():
     parser.add_argument("--checks", type=split(CHECKS + MORE_CHECKS),
                         default=list(CHECKS))
     parser.add_argument("--no-checks", dest="checks", action="store_const", const=[])
+    parser.add_argument("--compared", action="store_true")
     return parser.parse_args()
 
 
@@ -438,6 +452,9 @@ def main():
     """Checks first, for without them figures mean nothing."""
     args = parse_args()
     runner = Runner(args)
+    if args.compared:
+        runner.compared()
+        sys.exit(1 if runner.failed else 0)
     for check in args.checks if "svan" in args.devices else []:
         getattr(runner, check)()
     if "rxe" in args.devices:

@@ -27,6 +27,17 @@ ONDEMAND_ITERATIONS = 20
 # ibv_rc_pingpong -c looks at what has arrived.
 PINGPONG = ((64, 1000), (4 * KIB, 1000), (64 * KIB, 300), (MIB, 30))
 
+# What `make compare` measures on two commits: tool, on demand or pinned, sizes.
+COMPARED = (
+    ("ib_write_bw", False, (64, 4 * KIB, MIB)),
+    ("ib_read_bw", False, (4 * KIB, MIB)),
+    ("ib_send_bw", False, (4 * KIB, MIB)),
+    ("ib_write_lat", False, (2,)),
+    ("ib_write_bw", True, (4 * KIB, MIB)),
+    ("ib_read_bw", True, (MIB,)),
+    ("ib_send_bw", True, (MIB,)),
+)
+
 
 def kind(tool):
     """bw or lat."""
