@@ -111,7 +111,7 @@ struct svan_cmd_object {
 /* UAR 0 belongs to the kernel driver; owner 0 is the kernel */
 struct svan_cmd_alloc_uar {
 	__le32	owner;			/* driver's id of the verbs context */
-	__le32	reserved;
+	__le32	process;		/* its process's, 0: charged alone */
 };
 
 #define SVAN_CMD_KEY_INTERNAL	0x01	/* rings only: no WQE may name it */
@@ -319,10 +319,12 @@ struct svan_cmd_create_prq {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_create_prq, 24);
 
+#define SVAN_CMD_POLICY_PRIVILEGED 0x01	/* whatever the function's limits */
+
 /* qpn 0: of the queue pairs that are created from now on */
 struct svan_cmd_fault_policy {
 	__le32	qpn;
-	__le32	reserved;
+	__le32	flags;			/* SVAN_CMD_POLICY_* */
 	struct svan_fault_policy policy;
 };
 

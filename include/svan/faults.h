@@ -60,6 +60,9 @@ SVAN_ASSERT_OFFSET(struct svan_page_request, qpn, 32);
 SVAN_ASSERT_OFFSET(struct svan_page_request, generation, 40);
 SVAN_ASSERT_OFFSET(struct svan_page_request, owner, 63);
 
+/* gone as often in a row, a page that was RESOLVED never comes */
+#define SVAN_PAGE_ATTEMPT_MAX	0xff
+
 #define SVAN_PRQ_MIN_LOG_SIZE	6	/* 64 requests = 4096 bytes */
 #define SVAN_PRQ_MAX_LOG_SIZE	12
 

@@ -24,34 +24,43 @@ SvanStep svan_cmd_destroy_prq(SvanCmdCtx *ctx)
 }
 
 /* Of a queue pair, or of the function for QPN 0; NULL: no such queue pair. */
-static struct svan_fault_policy *policy_of(SvanCmdCtx *ctx)
+static struct svan_fault_policy *policy_of(SvanCmdCtx *ctx, SvanQp **qp)
 {
     uint32_t qpn = le32toh(ctx->cmd->fault_policy.qpn);
-    SvanQp *qp = qpn ? svan_qp_get(ctx->fn, qpn) : NULL;
 
+    *qp = qpn ? svan_qp_get(ctx->fn, qpn) : NULL;
     if (!qpn) {
         return &ctx->fn->policy;
     }
-    return qp ? &qp->policy : NULL;
+    return *qp ? &(*qp)->policy : NULL;
 }
 
 SvanStep svan_cmd_set_fault_policy(SvanCmdCtx *ctx)
 {
-    struct svan_fault_policy *policy = policy_of(ctx);
+    uint32_t flags = le32toh(ctx->cmd->fault_policy.flags);
+    SvanQp *qp;
+    struct svan_fault_policy *policy = policy_of(ctx, &qp);
 
     if (!policy) {
         return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, fault_policy.qpn));
+    }
+    if (flags & ~SVAN_CMD_POLICY_PRIVILEGED) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, fault_policy.flags));
     }
     if (!svan_policy_ok(&ctx->cmd->fault_policy.policy)) {
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, fault_policy.policy));
     }
     *policy = ctx->cmd->fault_policy.policy;
+    if (qp && !flags && !svan_account_is_kernel(qp->account)) {
+        svan_policy_limit(policy, &ctx->fn->policy);
+    }
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 
 SvanStep svan_cmd_query_fault_policy(SvanCmdCtx *ctx)
 {
-    const struct svan_fault_policy *policy = policy_of(ctx);
+    SvanQp *qp;
+    const struct svan_fault_policy *policy = policy_of(ctx, &qp);
 
     if (!policy) {
         return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, fault_policy.qpn));

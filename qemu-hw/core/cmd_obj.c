@@ -66,6 +66,7 @@ SvanStep svan_cmd_alloc_uar(SvanCmdCtx *ctx)
     for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
         if (fn->uar_owner[uar] == SVAN_NONE) {
             fn->uar_owner[uar] = owner;
+            fn->uar_process[uar] = le32toh(ctx->cmd->alloc_uar.process);
             return answer_id(ctx, uar);
         }
     }

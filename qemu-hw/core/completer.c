@@ -288,6 +288,24 @@ typedef struct Placement {
     uint32_t num_src;
 } Placement;
 
+/*
+ * Where the targets that were looked at are gone when the response comes, fewer
+ * are looked at the next time, one page at least: so each time some of it is placed.
+ */
+static void learn_what_stays(SvanRcRequester *req, const Placement *at)
+{
+    bool gone = req->touched_pos == req->acked &&
+                at->offset < req->touched_end;
+    uint32_t limit = req->touch_limit ? req->touch_limit : SVAN_RC_TOUCHED;
+
+    if (gone) {
+        req->touch_limit = limit / 2 > SVAN_PAGE_SIZE ? limit / 2 :
+                                                        SVAN_PAGE_SIZE;
+    } else if (req->touch_limit) {
+        req->touch_limit = limit * 2 < SVAN_RC_TOUCHED ? limit * 2 : 0;
+    }
+}
+
 static SvanStep place(SvanQp *qp, const Placement *at)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -311,6 +329,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
         /* dropped: it will be asked for again, but the peer does answer */
         req->retries = qp->retry_cnt;
         req->heard &= ~SVAN_RC_HEARD_IMPLIED;
+        learn_what_stays(req, at);
         svan_fault_wait(&req->in_wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_DONE;

@@ -49,6 +49,7 @@ typedef struct SvanKey SvanKey;
 typedef struct SvanInjections SvanInjections;
 typedef struct SvanPrq SvanPrq;
 typedef struct SvanSpares SvanSpares;
+typedef struct SvanAccount SvanAccount;
 typedef struct SvanWriter SvanWriter;
 typedef struct SvanReader SvanReader;
 
@@ -525,6 +526,7 @@ struct SvanQp {
     uint32_t pd;
     uint32_t uar;
     uint32_t owner;             /* of the UAR: the verbs context */
+    SvanAccount *account;       /* its process's */
     SvanCq *send_cq, *recv_cq;
     SvanKey *ring_key;
     uint64_t sq_va, rq_va, dbr_va;
@@ -802,6 +804,7 @@ struct SvanFn {
     SvanEq *eqs[SVAN_MAX_EQS];
     SvanEvents events;          /* of no queue */
     uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
+    uint32_t *uar_process;      /* of the owner; 0: charged alone */
     uint32_t *uar_refs;         /* queues that are rung there */
     SvanTable pds;              /* slot: uint32_t *refs */
     SvanTable keys, cqs, qps;
@@ -816,6 +819,8 @@ struct SvanFn {
     SvanPrq *prq;               /* page request queue, NULL: none; fault.c */
     SvanSpares *spares;         /* hold.c */
     SvanInjections *injections; /* NULL: none; inject.c */
+#define SVAN_ACCOUNT_CHAINS     64u
+    SvanAccount *accounts[SVAN_ACCOUNT_CHAINS]; /* by id; account.c */
     uint32_t held_bytes;        /* of the fault buffer */
     struct svan_fault_policy policy;    /* of new queue pairs; checked */
     struct {

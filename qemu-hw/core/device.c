@@ -71,6 +71,7 @@ static void fn_free(SvanFn *fn)
     free(fn->qp_slots);
     free(fn->cq_slots);
     free(fn->uar_owner);
+    free(fn->uar_process);
     free(fn->uar_refs);
     free(fn->tlb);
     free(fn->contexts);
@@ -80,10 +81,12 @@ static void fn_free(SvanFn *fn)
 static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
 {
     fn->uar_owner = calloc(fn->uar_count, sizeof(fn->uar_owner[0]));
+    fn->uar_process = calloc(fn->uar_count, sizeof(fn->uar_process[0]));
     fn->uar_refs = calloc(fn->uar_count, sizeof(fn->uar_refs[0]));
     fn->tlb = calloc(SVAN_TLB_SIZE, sizeof(fn->tlb[0]));
     fn->contexts = calloc(SVAN_PASID_COUNT, sizeof(fn->contexts[0]));
-    if (!fn->uar_owner || !fn->uar_refs || !fn->tlb || !fn->contexts ||
+    if (!fn->uar_owner || !fn->uar_process || !fn->uar_refs || !fn->tlb ||
+        !fn->contexts ||
         !svan_table_init(&fn->pds, PD_CAPACITY, FIRST_PD) ||
         !svan_table_init(&fn->keys, config->max_key, FIRST_KEY) ||
         !svan_table_init(&fn->cqs, config->max_cq, SVAN_FIRST_CQ) ||
@@ -134,6 +137,7 @@ static void fn_init_state(SvanFn *fn)
 {
     for (uint32_t i = 0; i < fn->uar_count; i++) {
         fn->uar_owner[i] = SVAN_NONE;
+        fn->uar_process[i] = 0;
     }
     fn->uar_owner[0] = 0;               /* the kernel's */
     fn->test_dma_size = SVAN_PAGE_SIZE;

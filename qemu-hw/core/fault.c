@@ -137,12 +137,23 @@ static void fault_unhash(SvanFault *fault)
     *at = fault->next;
 }
 
+static void charge(SvanFault *fault, SvanAccount *account)
+{
+    fault->account = account;
+    account->requests++;
+}
+
 /* All but who waits; it is queued to be asked for. */
-static void fault_begin(SvanFault *fault, const SvanFaultWait *wait)
+static SvanFault *fault_begin(const SvanFaultWait *wait)
 {
     SvanFn *fn = wait->qp->fn;
     SvanPrq *prq = fn->prq;
+    SvanFault *fault = prq->free;
 
+    prq->free = fault->next;
+    prq->num_free--;
+    wait->qp->account->refs++;
+    charge(fault, wait->qp->account);
     fault->used = true;
     fault->asked = false;
     fault->orphan = false;
@@ -157,10 +168,11 @@ static void fault_begin(SvanFault *fault, const SvanFaultWait *wait)
         fault->asked = true;
         svan_timer_set(fn->core, &fault->timer,
                        later(fn, fault->wanted.injected_ns));
-        return;
+        return fault;
     }
     svan_list_append(&prq->queue, &fault->link);
     svan_list_append(&fn->core->fault_work, &prq->link);
+    return fault;
 }
 
 static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
@@ -171,22 +183,72 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
     svan_qp_schedule(wait->qp);
 }
 
+/* ---- shares: an account's own queue, and whose turn it is ---- */
+
 /*
- * One who found no free fault looks again. Whoever does not take the one that is
- * free lets the next one look.
+ * The more an account has, the more it leaves to the others; who has none may
+ * take the last. So one alone gets half of the queue, and there is one left for
+ * the next as long as there are fewer of them than the queue has entries.
  */
-static void feed_starved(SvanPrq *prq)
+static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
 {
-    if (!svan_list_empty(&prq->starved)) {
-        wait_ends(svan_container(prq->starved.next, SvanFaultWait, link),
-                  SVAN_WAIT_OVER);
+    uint32_t n = account->requests;
+    uint32_t leave = svan_prq_size(prq) / 32 * (n < 8 ? n : 8) + n / 2;
+
+    return prq->num_free > (svan_account_is_kernel(account) ? 0 : leave);
+}
+
+static void join(SvanFault *fault, SvanFaultWait *wait)
+{
+    wait->fault = fault;
+    wait->token = fault->token;
+    svan_list_append(&fault->waits, &wait->link);
+}
+
+static void enqueue(SvanPrq *prq, SvanFaultWait *wait)
+{
+    SvanAccount *account = wait->qp->account;
+
+    svan_list_append(&account->waits, &wait->link);
+    svan_list_append(&prq->turns, &account->turn);
+}
+
+/* A wait of the account may have left its queue. */
+static void check_turn(SvanAccount *account)
+{
+    if (svan_list_empty(&account->waits)) {
+        svan_list_remove(&account->turn);
     }
 }
 
-static void pass_on(SvanPrq *prq)
+/* It goes behind the others. */
+static void serve(SvanPrq *prq, SvanAccount *account)
 {
-    if (prq && prq->free) {
-        feed_starved(prq);
+    SvanFaultWait *wait = svan_container(account->waits.next, SvanFaultWait,
+                                         link);
+    SvanFault *fault = find_fault(prq, &wait->wanted);
+
+    svan_list_remove(&wait->link);
+    svan_list_remove(&account->turn);
+    if (!svan_list_empty(&account->waits)) {
+        svan_list_append(&prq->turns, &account->turn);
+    }
+    join(fault ? fault : fault_begin(wait), wait);
+}
+
+/* In turn, as far as the shares go. */
+static void serve_waiting(SvanPrq *prq)
+{
+    SvanLink *link = prq->turns.next;
+
+    while (prq->num_free && link != &prq->turns) {
+        SvanAccount *account = svan_container(link, SvanAccount, turn);
+
+        link = link->next;
+        if (may_ask(prq, account)) {
+            serve(prq, account);
+            link = prq->turns.next;
+        }
     }
 }
 
@@ -202,7 +264,10 @@ static void fault_free(SvanFault *fault)
     fault->used = false;
     fault->next = prq->free;
     prq->free = fault;
-    feed_starved(prq);
+    prq->num_free++;
+    fault->account->requests--;
+    svan_account_put(fault->fn, fault->account);
+    serve_waiting(prq);
 }
 
 void svan_fault_ends(SvanFault *fault, SvanWaitState how)
@@ -258,13 +323,26 @@ bool svan_fault_again(const SvanFaultWait *wait)
     return page == wait->page || page == wait->before;
 }
 
+/*
+ * Of two pages in turn, one comes and goes at most so often. A transfer of many
+ * pieces, whose pages come and go in any order, meets each of them once: at most
+ * as many as a packet has, and this many are no progress.
+ */
+#define MAX_ROUNDS      4096u
+
+static bool gets_nowhere(const SvanFaultWait *wait)
+{
+    return wait->attempt == SVAN_PAGE_ATTEMPT_MAX || wait->rounds == MAX_ROUNDS;
+}
+
 static void wait_begins(SvanFaultWait *wait, bool remote)
 {
     SvanFn *fn = wait->qp->fn;
 
     set_wanted(&wait->wanted, fn, remote);
+    wait->rounds += wait->rounds < MAX_ROUNDS;
     if (svan_fault_again(wait)) {
-        wait->attempt += wait->attempt < UINT8_MAX;
+        wait->attempt += wait->attempt < SVAN_PAGE_ATTEMPT_MAX;
         fn->stats.page_faults_again++;
     } else {
         wait->attempt = 0;
@@ -283,6 +361,7 @@ void svan_fault_forget(SvanFaultWait *wait)
 {
     wait->page = wait->before = UINT64_MAX;
     wait->attempt = 0;
+    wait->rounds = 0;
 }
 
 void svan_fault_wait(SvanFaultWait *wait, bool remote)
@@ -292,7 +371,7 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
     SvanFault *fault;
 
     wait_begins(wait, remote);
-    if (!prq || fn->fatal) {
+    if (!prq || fn->fatal || gets_nowhere(wait)) {
         wait->state = SVAN_WAIT_FAILED;
         svan_qp_schedule(wait->qp);
         return;
@@ -300,19 +379,13 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
     fault = find_fault(prq, &wait->wanted);
     if (fault) {
         fn->stats.page_requests_merged++;
-        pass_on(prq);
-    } else if (prq->free) {
-        fault = prq->free;
-        prq->free = fault->next;
-        fault_begin(fault, wait);
+        join(fault, wait);
+    } else if (may_ask(prq, wait->qp->account)) {
+        join(fault_begin(wait), wait);
     } else {
         fn->stats.page_requests_stalled++;
-        svan_list_append(&prq->starved, &wait->link);
-        return;
+        enqueue(prq, wait);
     }
-    wait->fault = fault;
-    wait->token = fault->token;
-    svan_list_append(&fault->waits, &wait->link);
 }
 
 /* It is of no use to anybody, and nobody has been asked for it. */
@@ -332,8 +405,8 @@ void svan_fault_leave(SvanFaultWait *wait)
     wait->state = SVAN_WAIT_NONE;
     if (fault && is_idle(fault)) {
         fault_free(fault);
-    } else {
-        pass_on(wait->qp->fn->prq);
+    } else if (!fault) {
+        check_turn(wait->qp->account);
     }
 }
 
@@ -354,11 +427,18 @@ static void look_again(SvanLink *waits, uint32_t key)
 void svan_fault_key_gone(SvanFn *fn, uint32_t key)
 {
     SvanPrq *prq = fn->prq;
+    SvanLink *next;
 
     if (!prq) {
         return;
     }
-    look_again(&prq->starved, key);
+    for (SvanLink *link = prq->turns.next; link != &prq->turns; link = next) {
+        SvanAccount *account = svan_container(link, SvanAccount, turn);
+
+        next = link->next;
+        look_again(&account->waits, key);
+        check_turn(account);
+    }
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
         SvanFault *fault = &prq->faults[i];
 
@@ -412,10 +492,12 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
 void svan_faults_collect(SvanPrq *prq)
 {
     prq->free = NULL;
+    prq->num_free = 0;
     for (uint32_t i = svan_prq_size(prq); i--; ) {
         if (!prq->faults[i].used) {
             prq->faults[i].next = prq->free;
             prq->free = &prq->faults[i];
+            prq->num_free++;
         }
     }
 }
@@ -423,7 +505,7 @@ void svan_faults_collect(SvanPrq *prq)
 void svan_faults_init(SvanPrq *prq)
 {
     svan_list_init(&prq->queue);
-    svan_list_init(&prq->starved);
+    svan_list_init(&prq->turns);
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
         prq->faults[i].fn = prq->fn;
         prq->faults[i].token = i;
@@ -434,9 +516,13 @@ void svan_faults_init(SvanPrq *prq)
 
 void svan_faults_fini(SvanPrq *prq)
 {
-    while (!svan_list_empty(&prq->starved)) {
-        wait_ends(svan_container(prq->starved.next, SvanFaultWait, link),
+    while (!svan_list_empty(&prq->turns)) {
+        SvanAccount *account = svan_container(prq->turns.next, SvanAccount,
+                                              turn);
+
+        wait_ends(svan_container(account->waits.next, SvanFaultWait, link),
                   SVAN_WAIT_FAILED);
+        check_turn(account);
     }
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
         SvanFault *fault = &prq->faults[i];
@@ -463,8 +549,9 @@ SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token)
     return fault;
 }
 
-void svan_fault_restored(SvanFault *fault)
+void svan_fault_restored(SvanFault *fault, SvanAccount *account)
 {
+    charge(fault, account);
     fault->used = fault->asked = true;
     svan_list_init(&fault->waits);
     if (!fault->orphan) {

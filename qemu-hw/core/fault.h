@@ -51,6 +51,7 @@ typedef struct SvanFaultWait {
     SvanWaitState state;
     bool news;                  /* the estimate has changed; the waiter's to clear */
     uint8_t attempt;            /* how often one of these was gone again */
+    uint16_t rounds;            /* pages met since an access went well */
     uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
     uint64_t page, before;      /* of the last fault, and the one before */
     SvanWanted wanted;          /* of the last fault */
@@ -74,6 +75,41 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
 /* The key goes: who waits for a page of it looks again, and nobody joins them. */
 void svan_fault_key_gone(SvanFn *fn, uint32_t key);
 
+/* ---- accounts: who is charged ---- */
+
+struct SvanAccount {
+    SvanAccount *next;          /* in its chain of the function */
+    uint64_t id;                /* 0: the kernel */
+    uint32_t refs;              /* queue pairs, and page requests */
+    uint32_t requests;          /* outstanding */
+    uint32_t held_bytes;        /* of the fault buffer */
+    uint32_t spares;            /* pages */
+    SvanLink waits;             /* those without a request, in order */
+    SvanLink turn;              /* prq->turns, while there are some */
+};
+
+/* Of who has the UAR page. */
+uint64_t svan_account_id(const SvanFn *fn, uint32_t uar);
+SvanAccount *svan_account_get(SvanFn *fn, uint64_t id); /* NULL: no memory */
+void svan_account_put(SvanFn *fn, SvanAccount *account);
+
+/* Who writes the page tables need not be kept from them. */
+static inline bool svan_account_is_kernel(const SvanAccount *account)
+{
+    return account->id == 0;
+}
+
+/* Of a kind of memory: what all have, what is free, what the account has. */
+typedef struct SvanShare {
+    uint32_t total, free, used, more;
+} SvanShare;
+
+/*
+ * May it have `more`? Who has nothing yet may while there is some; who has some
+ * leaves a sixteenth of all and, beside that, a quarter of what it has.
+ */
+bool svan_account_may_keep(const SvanAccount *account, const SvanShare *share);
+
 /* ---- the page request queue ---- */
 
 uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd);
@@ -91,6 +127,7 @@ void svan_prq_stop(SvanFn *fn);
 /* A packet that waits; its payload lies in the fault buffer or a spare page. */
 typedef struct SvanHeld {
     struct SvanHeld *next;
+    SvanAccount *account;
     uint32_t psn, psns;         /* what the request takes */
     uint32_t len;               /* of the payload */
     uint32_t spare;             /* page with the payload, SVAN_NONE: it is here */
@@ -105,12 +142,12 @@ static inline uint8_t svan_held_opcode(const SvanHeld *held)
 }
 
 /* A copy in the fault buffer; NULL: no room. */
-SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt);
+SvanHeld *svan_hold(SvanQp *qp, const SvanPkt *pkt);
 /*
  * A copy in a spare page; *page is the one that the last went to, SVAN_NONE at
  * first; may_take: another one, if that is full. DONE; IDLE: no room; MISS.
  */
-SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
+SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
                      uint32_t *page, SvanHeld **out);
 void svan_held_free(SvanFn *fn, SvanHeld *held);
 /* The packet again. DONE, MISS, ERROR: the spare page is out of reach. */
@@ -133,7 +170,9 @@ void svan_spares_free(SvanFn *fn);
 
 /* ---- policies ---- */
 
-void svan_policy_default(struct svan_fault_policy *policy);
 bool svan_policy_ok(const struct svan_fault_policy *policy);
+/* To what the function gives each of its queue pairs. */
+void svan_policy_limit(struct svan_fault_policy *policy,
+                       const struct svan_fault_policy *limit);
 
 #endif /* SVAN_CORE_FAULT_H */

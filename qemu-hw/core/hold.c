@@ -11,19 +11,22 @@
 
 struct SvanSpares {
     uint32_t count;
+    uint32_t free;
     struct {
         uint64_t bus;
+        SvanAccount *account;   /* who has it, while refs is not 0 */
         uint32_t used;          /* octets, from the start on */
         uint32_t refs;          /* packets that are in it */
     } pages[];
 };
 
-static SvanHeld *held_new(const SvanPkt *pkt, uint32_t room)
+static SvanHeld *held_new(SvanQp *qp, const SvanPkt *pkt, uint32_t room)
 {
     SvanHeld *held = malloc(sizeof(*held) + room);
 
     if (held) {
         held->next = NULL;
+        held->account = qp->account;
         held->psn = pkt->psn;
         held->psns = 1;
         held->len = pkt->payload_len;
@@ -46,31 +49,46 @@ static void gather_payload(uint8_t *to, const SvanPkt *pkt)
     }
 }
 
-SvanHeld *svan_hold(SvanFn *fn, const SvanPkt *pkt)
+SvanHeld *svan_hold(SvanQp *qp, const SvanPkt *pkt)
 {
     uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
+    SvanFn *fn = qp->fn;
+    SvanShare share = {
+        .total = fn->core->config.fault_buffer, .more = size,
+        .used = qp->account->held_bytes,
+    };
     SvanHeld *held;
 
-    if (size > fn->core->config.fault_buffer - fn->held_bytes) {
+    share.free = share.total > fn->held_bytes ? share.total - fn->held_bytes : 0;
+    if (!svan_account_may_keep(qp->account, &share)) {
         return NULL;
     }
-    held = held_new(pkt, pkt->payload_len);
+    held = held_new(qp, pkt, pkt->payload_len);
     if (held) {
         gather_payload(held->payload, pkt);
         fn->held_bytes += size;
+        qp->account->held_bytes += size;
         fn->stats.fault_held_bytes += pkt->payload_len;
     }
     return held;
 }
 
 /* A page with room for len octets: the last one used, or an empty one. */
-static uint32_t find_spare(const SvanSpares *spares, uint32_t page,
-                           uint32_t len, bool may_take)
+static uint32_t find_spare(const SvanQp *qp, uint32_t page, uint32_t len,
+                           bool may_take)
 {
+    const SvanSpares *spares = qp->fn->spares;
+    SvanShare share = {
+        .total = spares->count, .free = spares->free,
+        .used = qp->account->spares, .more = 1,
+    };
+
     if (page < spares->count && spares->pages[page].refs &&
+        spares->pages[page].account == qp->account &&
         len <= SVAN_PAGE_SIZE - spares->pages[page].used) {
         return page;
     }
+    may_take = may_take && svan_account_may_keep(qp->account, &share);
     for (uint32_t i = 0; may_take && i < spares->count; i++) {
         if (!spares->pages[i].refs) {
             return i;
@@ -86,12 +104,33 @@ static uint32_t room_of(uint32_t len)
            SVAN_HELD_OVERHEAD;
 }
 
-SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
+static void take_piece(SvanQp *qp, uint32_t page, uint32_t end)
+{
+    SvanSpares *spares = qp->fn->spares;
+
+    if (!spares->pages[page].refs++) {
+        spares->pages[page].account = qp->account;
+        spares->free--;
+        qp->account->spares++;
+    }
+    spares->pages[page].used = end;
+}
+
+static void give_piece(SvanSpares *spares, uint32_t page)
+{
+    if (!--spares->pages[page].refs) {
+        spares->pages[page].account->spares--;
+        spares->free++;
+    }
+}
+
+SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
                      uint32_t *page, SvanHeld **out)
 {
+    SvanFn *fn = qp->fn;
     SvanSpares *spares = fn->spares;
     uint32_t len = pkt->payload_len;
-    uint32_t to = spares ? find_spare(spares, *page, len, may_take) : SVAN_NONE;
+    uint32_t to = spares ? find_spare(qp, *page, len, may_take) : SVAN_NONE;
     uint32_t offset;
     SvanStep step;
     SvanHeld *held;
@@ -105,7 +144,7 @@ SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
     }
-    held = held_new(pkt, 0);
+    held = held_new(qp, pkt, 0);
     if (!held) {
         return SVAN_STEP_IDLE;
     }
@@ -113,8 +152,7 @@ SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
     svan_stored(fn, &mem);
     held->spare = *page = to;
     held->offset = offset;
-    spares->pages[to].used = offset + room_of(len);
-    spares->pages[to].refs++;
+    take_piece(qp, to, offset + room_of(len));
     fn->stats.fault_diverted_bytes += len;
     *out = held;
     return SVAN_STEP_DONE;
@@ -123,8 +161,9 @@ SvanStep svan_divert(SvanFn *fn, const SvanPkt *pkt, bool may_take,
 void svan_held_free(SvanFn *fn, SvanHeld *held)
 {
     fn->held_bytes -= svan_held_size(held);
+    held->account->held_bytes -= svan_held_size(held);
     if (held->spare != SVAN_NONE) {
-        fn->spares->pages[held->spare].refs--;
+        give_piece(fn->spares, held->spare);
     }
     free(held);
 }
@@ -167,7 +206,7 @@ bool svan_spares_set(SvanFn *fn, const uint64_t *pages, uint32_t count)
         if (!spares) {
             return false;
         }
-        spares->count = count;
+        spares->count = spares->free = count;
     }
     for (uint32_t i = 0; i < count; i++) {
         spares->pages[i].bus = pages[i];

@@ -9,13 +9,13 @@ void svan_policy_default(struct svan_fault_policy *policy)
     *policy = (struct svan_fault_policy) {
         .mode = SVAN_FAULT_MODE_AUTO,
         .sources = SVAN_ESTIMATE_MASK,
-        .hold_max_us = htole32(1000),
-        .divert_max_us = htole32(4000),
-        .drop_max_us = htole32(8000),
-        .bound_us = htole32(20000),
-        .unknown_us = htole32(500),
-        .hold_bytes = htole32(256 << 10),
-        .divert_pages = htole32(64),
+        .hold_max_us = htole32(SVAN_DEFAULT_HOLD_US),
+        .divert_max_us = htole32(SVAN_DEFAULT_DIVERT_US),
+        .drop_max_us = htole32(SVAN_DEFAULT_DROP_US),
+        .bound_us = htole32(SVAN_DEFAULT_BOUND_US),
+        .unknown_us = htole32(SVAN_DEFAULT_UNKNOWN_US),
+        .hold_bytes = htole32(SVAN_DEFAULT_HOLD_BYTES),
+        .divert_pages = htole32(SVAN_DEFAULT_DIVERT_PAGES),
     };
 }
 
@@ -26,3 +26,22 @@ bool svan_policy_ok(const struct svan_fault_policy *policy)
            !(policy->sources & ~SVAN_ESTIMATE_MASK) && !policy->reserved0;
 }
 
+static void limit_to(__le32 *value, __le32 limit)
+{
+    if (le32toh(*value) > le32toh(limit)) {
+        *value = limit;
+    }
+}
+
+/* A bound of 0 is none. */
+void svan_policy_limit(struct svan_fault_policy *policy,
+                       const struct svan_fault_policy *limit)
+{
+    limit_to(&policy->hold_bytes, limit->hold_bytes);
+    limit_to(&policy->divert_pages, limit->divert_pages);
+    if (!policy->bound_us) {
+        policy->bound_us = limit->bound_us;
+    } else if (limit->bound_us) {
+        limit_to(&policy->bound_us, limit->bound_us);
+    }
+}

@@ -280,6 +280,7 @@ static void save_fault(const SvanFault *fault, SvanWriter *writer)
 {
     svan_put_u32(writer, fault->token);
     svan_put_u32(writer, fault->qpn);
+    svan_put_u64(writer, fault->account->id);
     svan_put_u8(writer, fault->orphan);
     svan_put_u32(writer, fault->wanted.key);
     svan_put_u32(writer, fault->wanted.pasid);
@@ -295,11 +296,16 @@ static void save_fault(const SvanFault *fault, SvanWriter *writer)
 static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
 {
     SvanFault *fault = svan_fault_restore(prq, token);
+    SvanAccount *account;
 
     if (!fault) {
         return false;
     }
     fault->qpn = svan_get_u32(reader);
+    account = svan_account_get(prq->fn, svan_get_u64(reader));
+    if (!account) {
+        return false;
+    }
     fault->orphan = svan_get_u8(reader);
     fault->wanted.key = svan_get_u32(reader);
     fault->wanted.pasid = svan_get_u32(reader);
@@ -310,7 +316,7 @@ static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
     fault->answer.known = svan_get_u8(reader);
     fault->answer.fault_class = svan_get_u8(reader);
     fault->answer.at = svan_get_u64(reader);
-    svan_fault_restored(fault);
+    svan_fault_restored(fault, account);
     return fault->answer.fault_class < SVAN_FAULT_CLASS_COUNT;
 }
 

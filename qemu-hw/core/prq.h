@@ -19,7 +19,8 @@ struct SvanFault {
     bool used;
     bool asked;                 /* the request has been written */
     bool orphan;                /* its key is gone: nobody joins any more */
-    SvanWanted wanted;          /* by the first who waits */
+    SvanWanted wanted;          /* by the first who waited */
+    SvanAccount *account;       /* of the first; it holds a reference */
     SvanTimer timer;            /* ends an injected one */
     SvanEstimate answer;
     SvanLink link;              /* prq->queue, until it is asked */
@@ -36,8 +37,9 @@ struct SvanPrq {
     uint32_t resp_pi, resp_ci;
     SvanLink link;              /* core->fault_work */
     SvanLink queue;             /* faults to be asked for */
-    SvanLink starved;           /* waits without a fault */
+    SvanLink turns;             /* accounts with waits, who is next first */
     SvanFault *free;
+    uint32_t num_free;
     SvanFault *hash[SVAN_PRQ_HASH];
     SvanFault faults[];
 };
@@ -59,7 +61,7 @@ void svan_fault_ends(SvanFault *fault, SvanWaitState how);
  * svan_faults_collect(): those that are free, after the last of them.
  */
 SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token);
-void svan_fault_restored(SvanFault *fault);
+void svan_fault_restored(SvanFault *fault, SvanAccount *account);
 void svan_faults_collect(SvanPrq *prq);
 
 static inline uint32_t svan_prq_size(const SvanPrq *prq)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 #define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL)
 #define QP_ACCESS       (SVAN_ACCESS_REMOTE_MASK | SVAN_ACCESS_LOCAL_WRITE)
@@ -207,8 +207,12 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp) {
         return SVAN_CMD_NO_RESOURCES;
     }
-    if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
+    qp->account = svan_account_get(fn, svan_account_id(fn, qp->uar));
+    if (!qp->account) {
         goto err_free;
+    }
+    if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
+        goto err_account;
     }
     if (!qp->transport->create(qp)) {
         goto err_remove;
@@ -220,6 +224,8 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
 
 err_remove:
     svan_table_remove(&fn->qps, qp->qpn & SVAN_QN_INDEX_MASK);
+err_account:
+    svan_account_put(fn, qp->account);
 err_free:
     free(qp);
     return SVAN_CMD_NO_RESOURCES;
@@ -245,6 +251,7 @@ void svan_qp_destroy(SvanQp *qp)
     qp->transport->destroy(qp);
     qp_unlink(qp);
     qp_hold(qp, -1);
+    svan_account_put(fn, qp->account);
     svan_table_remove(&fn->qps, index);
     free(qp);
 }

@@ -26,6 +26,7 @@
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
 #define SVAN_RC_MIN_UNACKED     16u     /* after many retries */
 #define SVAN_RC_ACK_EVERY       32u     /* packets between requests for an ACK */
+#define SVAN_RC_TOUCHED         (1u << 20)      /* bytes of a READ's targets */
 #define SVAN_RC_BURST           16u     /* packets, or completions, of a step */
 #define SVAN_RC_PSN_HALF        (1u << 23)
 /* answers that are owed: twice, so that duplicates never displace new ones */
@@ -109,6 +110,9 @@ typedef struct SvanRcRequester {
     SvanRcCache out;            /* WQE at `send`, or the next to be taken */
     SvanRcCache in;             /* WQE at `acked`, for its response */
     uint32_t touched;           /* end of what was looked at of the targets at nxt */
+    uint32_t touched_pos;       /* WQE of the last READ that was sent, */
+    uint32_t touched_end;       /* and how far its targets were looked at */
+    uint32_t touch_limit;       /* more pages at a time do not stay; 0: they do */
     SvanFaultWait wait;         /* for a page to send from, or of a target */
     SvanFaultWait in_wait;      /* for a page of a response */
 } SvanRcRequester;

@@ -172,7 +172,7 @@ static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
     if (size > limit || fault->held_bytes > limit - size) {
         return SVAN_STEP_IDLE;
     }
-    held = svan_hold(qp->fn, pkt);
+    held = svan_hold(qp, pkt);
     if (!held) {
         return SVAN_STEP_IDLE;
     }
@@ -185,7 +185,7 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
     SvanRcFault *fault = fault_of(qp);
     uint32_t page = fault->spare;
     bool may_take = fault->spares < le32toh(qp->policy.divert_pages);
-    SvanStep step = svan_divert(qp->fn, pkt, may_take, &fault->spare, held);
+    SvanStep step = svan_divert(qp, pkt, may_take, &fault->spare, held);
 
     fault->spares += step == SVAN_STEP_DONE && fault->spare != page;
     return step;

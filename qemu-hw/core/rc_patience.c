@@ -107,6 +107,7 @@ uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
 /*
  * An estimate that was wrong already is no help: the page takes as long again as
  * it has taken. Who comes back for the first time is given the benefit of doubt.
+ * A policy without a bound goes by estimates alone.
  */
 bool svan_rc_patience_is_out(const SvanRcPatience *patience,
                              const SvanEstimate *estimate, uint64_t *ns)
@@ -115,9 +116,13 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
     uint64_t so_far = svan_now(qp->fn->core) - patience->met;
     uint64_t left = svan_rc_remaining_ns(qp, estimate);
     bool doubt = patience->naks < 2 && !patience->over && !patience->timed_out;
+    uint64_t limit = le32toh(qp->policy.hold_max_us) * 1000ull;
 
     *ns = left > so_far || doubt ? left : so_far;
-    return patience->over || *ns / 1000 > le32toh(qp->policy.hold_max_us);
+    if (!qp->policy.bound_us) {
+        return estimate->known && left > limit;
+    }
+    return patience->over || *ns > limit;
 }
 
 /* The one whose time covers ns, at least the QP's own; 9.7.5.2.8 */

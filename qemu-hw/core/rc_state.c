@@ -282,7 +282,8 @@ static bool load_owed_list(SvanReader *reader, SvanRcResponder *resp)
         }
         resp->num_new += !resp->owed[i].duplicate;
     }
-    return true;
+    return resp->num_new <= SVAN_MAX_RD_ATOMIC &&
+           resp->num_owed - resp->num_new <= SVAN_MAX_RD_ATOMIC;
 }
 
 static void load_atomics(SvanReader *reader, SvanRcResponder *resp)

@@ -411,15 +411,21 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
                        &pkt->num_runs, syndrome);
 }
 
-/* What is looked at before a request leaves; the rest may have to come twice. */
-#define MIN_TOUCHED     (1u << 20)
 #define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
 
-/* As much again as has come, so that a long READ is asked for a few times only. */
-static uint32_t touch_end(const SvanWqe *wqe, const Segment *seg)
+/*
+ * What is looked at before a request leaves; the rest may have to come twice. As
+ * much again as has come, so that a long READ is asked for a few times only.
+ */
+static uint32_t touch_end(const SvanRcRequester *req, const Segment *seg)
 {
-    uint32_t ahead = seg->offset > MIN_TOUCHED ? seg->offset : MIN_TOUCHED;
+    const SvanWqe *wqe = &req->out.wqe;
+    uint32_t ahead = seg->offset > SVAN_RC_TOUCHED ? seg->offset :
+                                                     SVAN_RC_TOUCHED;
 
+    if (req->touch_limit && ahead > req->touch_limit) {
+        ahead = req->touch_limit;
+    }
     return wqe->length - seg->offset > ahead ? seg->offset + ahead :
                                                wqe->length;
 }
@@ -438,7 +444,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
         .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
-    uint32_t end = touch_end(wqe, seg), stop;
+    uint32_t end = touch_end(req, seg), stop;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
 
     if (req->touched < seg->offset) {
@@ -455,6 +461,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
             return step;
         }
         req->touched += len;
+        svan_fault_forget(&req->wait);  /* that page is there */
         if (req->touched >= stop && req->touched < end) {
             return SVAN_STEP_AGAIN;
         }
@@ -478,6 +485,8 @@ static void sent(SvanQp *qp, SvanRcWqe *wqe, const Segment *seg, bool asked)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
     svan_fault_forget(&req->wait);
+    req->touched_pos = req->send;
+    req->touched_end = req->touched;
     req->touched = 0;
     if ((int32_t)(req->high - req->nxt) > 0) {
         qp->fn->stats.retransmits++;

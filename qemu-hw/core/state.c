@@ -164,7 +164,7 @@ typedef struct FnSection {
 static const FnSection fn_sections[] = {
     { 0x10, 1, svan_save_registers, svan_load_registers },
     { 0x11, 1, svan_save_tables, svan_load_tables },
-    { 0x12, 1, svan_save_uars, svan_load_uars },
+    { 0x12, 2, svan_save_uars, svan_load_uars },
     { 0x19, 1, svan_save_contexts, svan_load_contexts },
     { 0x13, 1, svan_save_keys, svan_load_keys },
     { 0x14, 3, svan_save_eqs, svan_load_eqs },

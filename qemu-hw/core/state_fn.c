@@ -144,6 +144,7 @@ void svan_save_uars(SvanFn *fn, SvanWriter *writer)
         if (fn->uar_owner[uar] != SVAN_NONE) {
             svan_put_u32(writer, uar);
             svan_put_u32(writer, fn->uar_owner[uar]);
+            svan_put_u32(writer, fn->uar_process[uar]);
         }
     }
     svan_put_u32(writer, 0);
@@ -181,6 +182,7 @@ bool svan_load_uars(SvanFn *fn, SvanReader *reader)
             return false;
         }
         fn->uar_owner[uar] = svan_get_u32(reader);
+        fn->uar_process[uar] = svan_get_u32(reader);
     }
     return load_pds(fn, reader);
 }

@@ -87,6 +87,17 @@ typedef struct SvanOps {
     void (*trace)(void *opaque, const SvanTrace *trace);
 } SvanOps;
 
+/* The policy of faults that counts where nobody says otherwise. */
+#define SVAN_DEFAULT_HOLD_US            1000
+#define SVAN_DEFAULT_DIVERT_US          4000
+#define SVAN_DEFAULT_DROP_US            8000
+#define SVAN_DEFAULT_BOUND_US           20000
+#define SVAN_DEFAULT_UNKNOWN_US         500
+#define SVAN_DEFAULT_HOLD_BYTES         (256 << 10)
+#define SVAN_DEFAULT_DIVERT_PAGES       64
+
+void svan_policy_default(struct svan_fault_policy *policy);
+
 typedef struct SvanConfig {
     uint8_t mac[6];             /* of the PF */
     uint16_t num_vfs;           /* 0..SVAN_MAX_VFS */

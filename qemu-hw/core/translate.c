@@ -163,6 +163,7 @@ static SvanWalker *const walkers[] = {
     [SVAN_KEY_PINNED]   = walk_table,
     [SVAN_KEY_ONDEMAND] = walk_table,
     [SVAN_KEY_PROCESS]  = svan_context_walk,
+    [SVAN_KEY_DEVMEM]   = walk_table,
 };
 
 /* ---- the TLB ---- */
@@ -184,7 +185,7 @@ void svan_key_prepare(SvanKey *key)
 
     key->origin = key->access & SVAN_ACCESS_ZERO_BASED ? 0 : key->va;
     key->direct = key->kind == SVAN_KEY_PHYS ||
-                  (key->kind == SVAN_KEY_PINNED && key->levels == 0);
+                  (!svan_key_is_pageable(key->kind) && key->levels == 0);
     key->direct_offset = key->kind == SVAN_KEY_PHYS ? 0 :
                          key->table - (key->va & ~page_mask);
     svan_tlb_flush_key(key);

@@ -9,7 +9,6 @@
 #include "qapi/util.h"
 #include "qemu/cutils.h"
 #include "qemu/keyval.h"
-#include "qemu/units.h"
 #include "qobject/qdict.h"
 #include "glue.h"
 
@@ -26,6 +25,7 @@ bool svan_configure_faults(SvanState *s, Error **errp)
     static const QEnumLookup modes = {
         svan_fault_modes, NULL, ARRAY_SIZE(svan_fault_modes)
     };
+    struct svan_fault_policy *policy = &s->config.policy;
     int mode = SVAN_FAULT_MODE_AUTO;
 
     if (s->fault_mode) {
@@ -43,17 +43,14 @@ bool svan_configure_faults(SvanState *s, Error **errp)
         s->config.features_off |= SVAN_CAP_PAGE_REQUESTS;
     }
     s->config.fault_buffer = s->fault_buffer;
-    s->config.policy = (struct svan_fault_policy) {
-        .mode = mode,
-        .sources = s->fault_sources,
-        .hold_max_us = cpu_to_le32(s->fault_hold_us),
-        .divert_max_us = cpu_to_le32(s->fault_divert_us),
-        .drop_max_us = cpu_to_le32(s->fault_drop_us),
-        .bound_us = cpu_to_le32(s->fault_bound_us),
-        .unknown_us = cpu_to_le32(s->fault_unknown_us),
-        .hold_bytes = cpu_to_le32(256 * KiB),
-        .divert_pages = cpu_to_le32(64),
-    };
+    svan_policy_default(policy);
+    policy->mode = mode;
+    policy->sources = s->fault_sources;
+    policy->hold_max_us = cpu_to_le32(s->fault_hold_us);
+    policy->divert_max_us = cpu_to_le32(s->fault_divert_us);
+    policy->drop_max_us = cpu_to_le32(s->fault_drop_us);
+    policy->bound_us = cpu_to_le32(s->fault_bound_us);
+    policy->unknown_us = cpu_to_le32(s->fault_unknown_us);
     return true;
 }
 

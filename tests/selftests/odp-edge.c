@@ -425,8 +425,9 @@ TEST_F_TIMEOUT(edge, late_pages, LIMIT)
 {
 	static const struct late cases[] = {
 		{ SVANDV_FAULT_RNR, 0, 0, IBV_WC_RNR_RETRY_EXC_ERR, "fault_rnr" },
-		/* one NAK for one page: what comes back is held, then dropped */
-		{ SVANDV_FAULT_RNR, 10000, 1, IBV_WC_SUCCESS, "fault_rnr" },
+		/* what comes back too early is held, then sent away once more */
+		{ SVANDV_FAULT_RNR, 10000, 1, IBV_WC_RNR_RETRY_EXC_ERR,
+		  "fault_rnr" },
 		{ SVANDV_FAULT_RNR, 10000, 7, IBV_WC_SUCCESS, "fault_rnr" },
 		{ SVANDV_FAULT_RNR, 0, 1, IBV_WC_SUCCESS, "fault_rnr" },
 		{ SVANDV_FAULT_HOLD, 0, 0, IBV_WC_SUCCESS, "fault_hold" },

@@ -177,6 +177,88 @@ static void a_request_of_an_old_key_is_saved_as_such(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* ---- who is refused, and how ---- */
+
+/* A receive buffer that is in the key, absent. */
+static void post_receive(Od *od)
+{
+    uint32_t all = od->rc->host->all_key;
+
+    od->rc->host->all_key = od->key;
+    host_recv(&od->rc->qp, PAGE(2), 4 * MTU);
+    od->rc->host->all_key = all;
+}
+
+/* One packet after the other, to the receive buffer; the last finds no page. */
+static void sends_that_find_no_page(void **state)
+{
+    static const uint8_t rows[][3] = {
+        { SVAN_OP_SEND_FIRST },
+        { SVAN_OP_SEND_ONLY_IMM },
+        { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE },
+        { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_LAST },
+        { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_LAST_IMM },
+    };
+    Od *od = *state;
+
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        /* SEND_FIRST is 0: the first column counts always */
+        uint32_t last = rows[i][1] ? 1 : 0;
+
+        post_receive(od);
+        for (uint32_t k = 0; k <= last; k++) {
+            SvanPkt pkt = rc_pkt(rows[i][k], PSN_IN + k, pattern, MTU);
+
+            if (k == last) {
+                unmap_page(od, 2, 0, 0);
+            } else {
+                map_page(od, 2, true);
+            }
+            rc_inject_run(od->rc, &pkt);
+        }
+        assert_true(requested(od));
+        answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+        RC_SENT_AETH(od->rc, PSN_IN + last, NAK(REMOTE_OPERATIONAL));
+        RC_RQ_DONE(od->rc, od->rc->qp.rq_pi - 1, RECV, LOC_PROT_ERR);
+        rc_modify(od->rc, SVAN_QPS_RESET, 0);
+        od->rc->qp.rq_pi = 0;
+        host_dbr(&od->rc->qp)->rq_pi = 0;
+        rc_to(od->rc, SVAN_QPS_RTS);
+    }
+}
+
+/* One more than may be outstanding ends the connection (table 58). */
+static void one_read_or_atomic_too_many(void **state)
+{
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    for (uint32_t atomic = 0; atomic < 2; atomic++) {
+        SvanPkt pkt = rc_pkt(atomic ? SVAN_OP_FETCH_ADD : SVAN_OP_READ_REQUEST,
+                             0, NULL, 0);
+
+        od->rc->fake->out_full = true;
+        pkt.va = PAGE(3);
+        pkt.rkey = od->key;
+        pkt.dma_len = atomic ? 0 : 8;
+        pkt.swap_add = 1;
+        for (uint32_t i = 0; i < 5; i++) {
+            pkt.psn = PSN_IN + i;
+            rc_inject_run(od->rc, &pkt);
+        }
+        od->rc->fake->out_full = false;
+        svan_tx_ready(od->rc->fake->core);
+        fake_run(od->rc->fake);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_true(rc_sent(od->rc));
+        }
+        RC_SENT_AETH(od->rc, PSN_IN + 4, NAK(INVALID_REQUEST));
+        rc_modify(od->rc, SVAN_QPS_RESET, 0);
+        rc_to(od->rc, SVAN_QPS_RTS);
+    }
+    assert_int_equal(*page_mem(od, 3), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +268,8 @@ int main(void)
         OD_TEST(who_waits_when_the_key_goes_is_refused),
         OD_TEST(a_request_of_an_old_key_is_none_of_the_new_one),
         OD_TEST(a_request_of_an_old_key_is_saved_as_such),
+        OD_TEST(sends_that_find_no_page),
+        OD_TEST(one_read_or_atomic_too_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

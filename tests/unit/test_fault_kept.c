@@ -168,6 +168,28 @@ static void a_spare_page_holds_so_many_small_packets(void **state)
     assert_int_equal(kept, n);
 }
 
+/* There is none, and the buffer is for those who wait briefly: nothing is kept. */
+static void a_long_wait_without_a_spare_page_lets_go(void **state)
+{
+    Od *od = *state;
+
+    set_room(od, SVAN_FAULT_MODE_AUTO, 1024, 0);
+    write_page(od, PSN_IN, 3);
+    assert_non_null(fault_of(od)->held);
+    assert_true(requested(od));
+    fn_of(od)->held_bytes += fn_of(od)->core->config.fault_buffer;
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
+    fn_of(od)->held_bytes -= fn_of(od)->core->config.fault_buffer;
+    assert_true(rc_sent(od->rc));
+    assert_true(IS_RNR_NAK(od->rc->pkt));
+    assert_null(fault_of(od)->held);
+    assert_int_equal(fn_of(od)->held_bytes, 0);
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
+    write_page(od, PSN_IN, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
 /* ---- misses ---- */
 
 /* The first touch of each page misses, then it is translated. */
@@ -267,6 +289,7 @@ int main(void)
         OD_TEST(one_more_than_half_of_the_psns_is_not_kept),
         OD_TEST(one_spare_page_holds_many_packets),
         OD_TEST(a_spare_page_holds_so_many_small_packets),
+        OD_TEST(a_long_wait_without_a_spare_page_lets_go),
         OD_TEST(a_miss_at_the_bound),
         OD_TEST(a_miss_as_the_mode_is_entered),
         OD_TEST(a_miss_as_the_requester_comes_back),

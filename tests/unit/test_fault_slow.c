@@ -168,6 +168,31 @@ static void who_comes_back_without_room_is_told_at_the_bound(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* Without a bound the estimate alone sends who is back away. */
+static void without_a_bound_nobody_is_told_for_want_of_patience(void **state)
+{
+    struct svan_fault_policy policy;
+    Od *od = *state;
+
+    svan_policy_default(&policy);
+    policy.bound_us = 0;
+    set_policy(od, &policy);
+    write_page(od, PSN_IN, 3);
+    for (uint32_t i = 0; i < 10; i++) {
+        fake_advance(od->rc->fake, 67 * MS);
+        write_page(od, PSN_IN, 3);
+        RC_SENT_NOTHING(od->rc);
+    }
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 600 * MS);
+    TOLD_TO_WAIT(od, PSN_IN);
+    fake_advance(od->rc->fake, 200 * MS);
+    write_page(od, PSN_IN, 3);
+    TOLD_TO_WAIT(od, PSN_IN);
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+}
+
 /* The latest there is: not now. */
 static void an_endless_estimate(void **state)
 {
@@ -194,6 +219,107 @@ static void an_endless_injection(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 0);
     fake_advance(od->rc->fake, 1000 * MS);
     assert_int_equal(page_mem(od, 3)[1], 0);
+}
+
+/* ---- pages that come and go for ever ---- */
+
+/* RESOLVED as often as the device asks, and never there. */
+static uint32_t resolve_for_nothing(Od *od)
+{
+    uint32_t rounds = 0;
+
+    while (requested(od)) {
+        assert_int_equal(od->last.attempt, rounds < 255 ? rounds : 255);
+        answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        assert_true(++rounds < 1000);
+    }
+    return rounds;
+}
+
+static void a_page_that_never_stays_is_refused(void **state)
+{
+    Od *od = *state;
+
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(resolve_for_nothing(od), SVAN_PAGE_ATTEMPT_MAX);
+    RC_SENT_AETH(od->rc, PSN_IN, NAK(REMOTE_ACCESS));
+    assert_int_equal(OD_STAT(od, fault_fail), 1);
+}
+
+/* The last time it stays. */
+static void a_page_that_comes_at_last_counts_anew(void **state)
+{
+    Od *od = *state;
+
+    for (uint32_t psn = 0; psn < 3; psn++) {
+        write_page(od, PSN_IN + psn, 3);
+        for (uint32_t i = 1; i < SVAN_PAGE_ATTEMPT_MAX; i++) {
+            assert_true(requested(od));
+            answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
+        }
+        assert_true(requested(od));
+        resolve(od);
+        RC_SENT_AETH(od->rc, PSN_IN + psn, ACKED);
+        unmap_page(od, 3, 0, 0);
+    }
+}
+
+static void a_source_that_never_stays_fails(void **state)
+{
+    HostSend send = {
+        .opcode = SVAN_WQE_SEND, .flags = SVAN_WQE_SIGNALED, .length = MTU,
+        .addr = PAGE(7),
+    };
+    Od *od = *state;
+
+    send.lkey = od->key;
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    assert_int_equal(resolve_for_nothing(od), SVAN_PAGE_ATTEMPT_MAX);
+    RC_SQ_DONE(od->rc, 0, LOC_PROT_ERR);
+}
+
+/* A transfer of many pieces, of which one is always gone. */
+static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
+{
+    SvanFaultWait wait = { .qp = ((Od *)*state)->rc->core };
+    Od *od = *state;
+    SvanFn *fn = host_fn(od->rc->host);
+    uint32_t rounds = 0;
+
+    svan_fault_forget(&wait);
+    do {
+        svan_fault_leave(&wait);
+        fn->absent = (SvanAbsent) {
+            .key = svan_key_get(fn, od->key), .va = PAGE(rounds % 5), .len = 1,
+        };
+        svan_fault_wait(&wait, false);
+        assert_int_equal(wait.attempt, 0);
+        assert_true(++rounds < 100000);
+    } while (wait.state == SVAN_WAIT_PENDING);
+    assert_int_equal(wait.state, SVAN_WAIT_FAILED);
+    assert_true(rounds > 1000);
+    svan_fault_leave(&wait);
+}
+
+/* The targets of a READ are many, and each that is touched is progress. */
+static void a_long_read_may_meet_as_many_pages_as_it_has(void **state)
+{
+    Od *od = *state;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(0), .lkey = od->key, .remote = 0x1000, .rkey = 1,
+        .length = 250 * SVAN_PAGE_SIZE,
+    };
+
+    host_send(&od->rc->qp, &send);
+    rc_go(od->rc);
+    for (uint32_t i = 0; i < 250; i++) {
+        assert_true(requested(od));
+        assert_int_equal(rc_priv(od->rc)->req.wait.rounds, 1);
+        resolve(od);
+    }
+    RC_SENT(od->rc, SVAN_OP_READ_REQUEST, PSN_OUT);
 }
 
 /* ---- responses of READs ---- */
@@ -409,6 +535,22 @@ static void duplicates_displace_no_atomic(void **state)
     assert_int_equal(*page_mem(od, 3), 5);
 }
 
+/* A stream that says otherwise is none of ours. */
+static void more_duplicates_than_there_can_be_are_not_loaded(void **state)
+{
+    Od *od = *state;
+    SvanRcResponder *resp = &rc_priv(od->rc)->resp;
+
+    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC + 1; i++) {
+        resp->owed[i] = (SvanRcOwed) {
+            .duplicate = true, .psn = PSN_IN, .rkey = od->key, .length = 8,
+            .va = PAGE(3),
+        };
+    }
+    resp->num_owed = SVAN_MAX_RD_ATOMIC + 1;
+    assert_false(fake_restore(od->rc->fake));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,8 +560,14 @@ int main(void)
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),
+        OD_TEST(without_a_bound_nobody_is_told_for_want_of_patience),
         OD_TEST(an_endless_estimate),
         OD_TEST(an_endless_injection),
+        OD_TEST(a_page_that_never_stays_is_refused),
+        OD_TEST(a_page_that_comes_at_last_counts_anew),
+        OD_TEST(a_source_that_never_stays_fails),
+        OD_TEST(many_pages_that_come_and_go_in_turn_end_as_well),
+        OD_TEST(a_long_read_may_meet_as_many_pages_as_it_has),
         OD_TEST(a_read_of_a_slow_second_page),
         OD_TEST(a_read_is_told_by_the_estimate),
         OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
@@ -429,6 +577,7 @@ int main(void)
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
         OD_TEST(duplicates_displace_no_read),
         OD_TEST(duplicates_displace_no_atomic),
+        OD_TEST(more_duplicates_than_there_can_be_are_not_loaded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,8 +175,12 @@ static void a_full_table_of_faults_makes_wait(void **state)
     }
     answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
     assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
-    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
+    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
+    assert_true(requested(od));
+    assert_int_equal(le64toh(od->last.addr), waits[n - 2].page);
+    assert_int_equal(le32toh(od->last.token), waits[n - 2].token);
     assert_int_equal(waits[n - 1].state, SVAN_WAIT_PENDING);
+    assert_null(waits[n - 1].fault);
     for (uint32_t i = 0; i < n; i++) {
         svan_fault_leave(&waits[i]);
     }
@@ -258,12 +262,15 @@ static void bad_injections(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
-/* Who was woken because a fault is free, and needs none, wakes the next. */
+/*
+ * Who waits for a free fault has its turn; who needs none any more, or finds that
+ * another has asked for the same page, leaves it to the next.
+ */
 static void a_free_fault_is_passed_on(void **state)
 {
     Od *od = *state;
     SvanFn *fn = host_fn(od->rc->host);
-    SvanFaultWait waits[(1u << PRQ_LOG) + 3];
+    SvanFaultWait waits[(1u << PRQ_LOG) + 4];
     uint32_t n = sizeof(waits) / sizeof(waits[0]);
 
     memset(waits, 0, sizeof(waits));
@@ -271,21 +278,28 @@ static void a_free_fault_is_passed_on(void **state)
         waits[i].qp = od->rc->core;
         svan_fault_forget(&waits[i]);
         fn->absent = (SvanAbsent) {
-            .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
+            .key = svan_key_get(fn, od->key), .len = 1,
+            /* of those without a fault, the first two want the same page */
+            .va = (uint64_t)(i == n - 3 ? n - 4 : i) << 12,
         };
         svan_fault_wait(&waits[i], true);
     }
+    assert_int_equal(OD_STAT(od, page_requests_stalled), 4);
     fake_run(od->rc->fake);
+    svan_fault_leave(&waits[n - 2]);    /* its page is there */
+    for (uint32_t i = 0; i < 1u << PRQ_LOG; i++) {
+        assert_true(requested(od));
+    }
+    answer(od, waits[0].token, SVAN_PAGE_RESOLVED, 0);
+    assert_ptr_not_equal(waits[n - 4].fault, NULL);
+    assert_null(waits[n - 3].fault);
+    answer(od, waits[1].token, SVAN_PAGE_RESOLVED, 0);
+    assert_ptr_equal(waits[n - 3].fault, waits[n - 4].fault);
+    assert_ptr_not_equal(waits[n - 1].fault, NULL);
     assert_true(requested(od));
-    answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
-    assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
-    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
-    svan_fault_leave(&waits[n - 3]);    /* its page is there */
-    assert_int_equal(waits[n - 2].state, SVAN_WAIT_OVER);
-    fn->absent.va = 1 << 12;            /* it waits for the same as another */
-    svan_fault_wait(&waits[n - 2], true);
-    assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
-    assert_int_equal(waits[n - 1].state, SVAN_WAIT_OVER);
+    assert_true(requested(od));
+    assert_int_equal(le64toh(od->last.addr), waits[n - 1].page);
+    assert_false(requested(od));
     for (uint32_t i = 0; i < n; i++) {
         svan_fault_leave(&waits[i]);
     }

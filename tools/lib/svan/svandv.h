@@ -42,7 +42,7 @@ struct svandv_fault_policy {
 	uint32_t hold_max_us;
 	uint32_t divert_max_us;
 	uint32_t drop_max_us;
-	uint32_t bound_us;		/* hold, divert, drop: RNR after it; 0: never */
+	uint32_t bound_us;		/* an RNR NAK after it; 0: never */
 	uint32_t unknown_us;		/* taken for an unknown time */
 	uint32_t hold_bytes;		/* of the fault buffer, for this QP */
 	uint32_t divert_pages;		/* of the spare pages, for this QP */
@@ -50,6 +50,8 @@ struct svandv_fault_policy {
 
 /*
  * Of the responder side of an RC QP; counts for the next absent page it meets.
+ * Without CAP_NET_ADMIN, bound_us, hold_bytes and divert_pages are limited to what
+ * a new QP has; the query shows what counts.
  * Return 0 or an errno value: EINVAL for a mode or a source that does not exist.
  */
 int svandv_set_fault_policy(struct ibv_qp *qp,

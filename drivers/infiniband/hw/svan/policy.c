@@ -4,6 +4,7 @@
  * the QP object (rdma/svan_user_ioctl_cmds.h).
  */
 
+#include <linux/capability.h>
 #include <rdma/svan_user_ioctl_cmds.h>
 #include <rdma/uverbs_std_types.h>
 
@@ -71,6 +72,10 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_SET_FAULT_POLICY)(struct uverbs_attr_bu
 	if (err)
 		return err;
 
+	/* for others the device keeps to the limits of the function */
+	if (capable(CAP_NET_ADMIN))
+		cmd.fault_policy.flags =
+			cpu_to_le32(SVAN_CMD_POLICY_PRIVILEGED);
 	svan_policy_to_device(&policy, &cmd.fault_policy.policy);
 	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	trace_svan_ib_fault_policy(&dev->ibdev, ibqp->qp_num, &policy, err);

@@ -36,6 +36,8 @@ static int svan_ib_get_uar(struct svan_ib_dev *dev,
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_ALLOC_UAR),
 		.alloc_uar.owner = cpu_to_le32(uctx->owner),
+		/* charged together, whatever number of contexts it opens */
+		.alloc_uar.process = cpu_to_le32(task_tgid_nr(current)),
 	};
 	int err;
 

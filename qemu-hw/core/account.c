@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who is charged for what waits for pages: a process, whatever number of verbs
+ * contexts it has opened, or a verbs context whose process the driver does not
+ * tell. Queue pairs have their account as long as they live, and a page request
+ * until it is answered.
+ */
+#include <stdlib.h>
+
+#include "fault.h"
+
+#define OF_PROCESS      (1ull << 32)
+
+uint64_t svan_account_id(const SvanFn *fn, uint32_t uar)
+{
+    return fn->uar_process[uar] ? OF_PROCESS | fn->uar_process[uar] :
+                                  fn->uar_owner[uar];
+}
+
+static SvanAccount **chain_of(SvanFn *fn, uint64_t id)
+{
+    return &fn->accounts[id % SVAN_ACCOUNT_CHAINS];
+}
+
+SvanAccount *svan_account_get(SvanFn *fn, uint64_t id)
+{
+    SvanAccount **chain = chain_of(fn, id), *account = *chain;
+
+    while (account && account->id != id) {
+        account = account->next;
+    }
+    if (!account) {
+        account = calloc(1, sizeof(*account));
+        if (!account) {
+            return NULL;
+        }
+        account->id = id;
+        svan_list_init(&account->waits);
+        account->next = *chain;
+        *chain = account;
+    }
+    account->refs++;
+    return account;
+}
+
+void svan_account_put(SvanFn *fn, SvanAccount *account)
+{
+    SvanAccount **at = chain_of(fn, account->id);
+
+    if (--account->refs) {
+        return;
+    }
+    while (*at != account) {
+        at = &(*at)->next;
+    }
+    *at = account->next;
+    free(account);
+}
+
+bool svan_account_may_keep(const SvanAccount *account, const SvanShare *share)
+{
+    uint32_t reserve = share->total / 16, left = share->free - share->more;
+
+    if (share->more > share->free) {
+        return false;
+    }
+    if (!share->used || svan_account_is_kernel(account)) {
+        return true;
+    }
+    return left >= reserve && (share->used + share->more) / 4 <= left - reserve;
+}
