@@ -6,6 +6,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include <glib/gstdio.h>
 #include "qobject/qdict.h"
 #include "nic.h"
