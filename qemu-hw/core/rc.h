@@ -211,13 +211,14 @@ typedef struct SvanRcFault {
     uint8_t opcode;             /* of the packet that met the page */
     bool nak_spent;             /* an RNR NAK was sent for this page */
     bool again;                 /* and the page has come and gone since */
-    bool dropped;               /* something is missing that will not come by itself */
+    bool dropped;               /* something was that will not come by itself */
     bool called_back;           /* since a packet was executed last */
     bool executed;              /* a kept packet, since the last page was met */
     uint64_t since;             /* ns */
     SvanFaultWait wait;
     SvanRcPatience patience;
     SvanHeld *held, **held_tail;
+    uint32_t dropped_end;       /* PSN behind the last one dropped so */
     uint32_t held_end;          /* PSN behind the last one kept */
     uint32_t held_bytes;        /* of the fault buffer */
     uint32_t held_answers;      /* READs and atomics among them */

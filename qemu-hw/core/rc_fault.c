@@ -100,6 +100,29 @@ static void release(SvanQp *qp)
     fault->spare = SVAN_NONE;
 }
 
+/* Something before `end` will not come by itself. */
+static void now_missing(SvanQp *qp, uint32_t end)
+{
+    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
+    SvanRcFault *fault = fault_of(qp);
+
+    if (!fault->dropped || svan_rc_psn_sub(end, epsn) >
+                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
+        fault->dropped_end = end;
+    }
+    fault->dropped = true;
+}
+
+/* It may have come again, and been kept. */
+static bool is_missing(SvanQp *qp)
+{
+    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
+    const SvanRcFault *fault = fault_of(qp);
+
+    return fault->dropped && fault->dropped_end != epsn &&
+           svan_rc_psn_sub(fault->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
+}
+
 /*
  * What is dropped behind an RNR NAK comes again by itself; unless that has not
  * left yet, and never will when a kept packet is executed before it.
@@ -109,7 +132,9 @@ static void discard(SvanQp *qp, const SvanPkt *pkt)
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
-    fault->dropped |= !fault->patience.told || (fault->held && resp->nak.pending);
+    if (!fault->patience.told || (fault->held && resp->nak.pending)) {
+        now_missing(qp, (pkt->psn + 1) & SVAN_PSN_MASK);
+    }
     qp->fn->stats.fault_dropped_packets++;
     qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
@@ -348,7 +373,9 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     if (mode == SVAN_FAULT_MODE_RNR) {
         send_rnr(qp, ns);
     } else if (mode == SVAN_FAULT_MODE_DROP) {
-        fault->dropped |= !!fault->held;
+        if (fault->held) {
+            now_missing(qp, fault->held_end);
+        }
         release(qp);
     }
     return step;
@@ -544,7 +571,7 @@ static void resume(SvanQp *qp)
     bool waits = fault->patience.told && by_estimate(qp) && may_call_back(fault);
 
     fault_ends(qp, SVAN_WAIT_OVER);
-    if ((fault->dropped || waits) && !resp->dead && !resp->nak.pending) {
+    if ((is_missing(qp) || waits) && !resp->dead && !resp->nak.pending) {
         svan_rc_call_back(qp);
     }
 }
@@ -595,7 +622,9 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
     }
     if (resp->epsn == epsn) {
         /* not executed: neither is what follows it */
-        fault->dropped |= step == SVAN_STEP_ERROR;
+        if (step == SVAN_STEP_ERROR) {
+            now_missing(qp, fault->held_end);
+        }
         release(qp);
         return SVAN_STEP_DONE;
     }

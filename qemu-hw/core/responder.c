@@ -672,7 +672,8 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
     const RequestRule *rule;
 
-    if (resp->dead) {
+    /* What is owed is answered before the NAK, so it may be asked for again. */
+    if (resp->dead && !(resp->num_owed && ahead >= SVAN_RC_PSN_HALF)) {
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_WRONG_STATE);
         return SVAN_STEP_DONE;

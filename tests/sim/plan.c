@@ -188,7 +188,7 @@ static void make_policy(Planner *planner, const PlanPair *pair, PlanEnd *end)
     uint64_t bound_us;
 
     do {
-        bound_us = pair->impatient ? ONE_OF(rng, 0, 20000) :
+        bound_us = pair->impatient ? 20000 :
                                      ONE_OF(rng, 20, 200, 2000, 20000);
     } while (!pair->impatient && 2 * bound_us * US > timeout_ns(pair));
     end->policy = (struct svan_fault_policy) {

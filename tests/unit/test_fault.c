@@ -316,6 +316,23 @@ static void dropped_data_is_called_back_once(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/* Then nothing is missing, and it is acknowledged. */
+static void what_was_dropped_and_came_again_is_not_called_back(void **state)
+{
+    Od *od = *state;
+
+    set_mode(od, SVAN_FAULT_MODE_DROP);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 1);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 1);
+    assert_true(requested(od));
+    resolve(od);
+    check_page(od, 3);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    RC_SENT_NOTHING(od->rc);
+}
+
 static void a_page_that_never_comes_is_refused(void **state)
 {
     Od *od = *state;
@@ -940,6 +957,7 @@ int main(void)
         OD_TEST(diverted_data_takes_spare_pages_alone),
         OD_TEST(an_estimate_moves_what_is_held_to_spare_pages),
         OD_TEST(dropped_data_is_called_back_once),
+        OD_TEST(what_was_dropped_and_came_again_is_not_called_back),
         OD_TEST(a_page_that_never_comes_is_refused),
         OD_TEST(past_the_bound_an_rnr_nak_follows),
         OD_TEST(choosing_by_the_entry),

@@ -407,6 +407,29 @@ static void a_read_before_one_that_waits(void **state)
     RC_SENT_AETH(od->rc, PSN_IN + 2, SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS);
 }
 
+/* The request behind it is refused, after its answer: until then it is told. */
+static void a_read_before_what_is_refused(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN + 2, "x", 1);
+    Od *od = *state;
+
+    begin_read(od);
+    pkt.va = PAGE(3);
+    pkt.rkey = od->key + 1;
+    pkt.dma_len = 1;
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_NOTHING(od->rc);
+    fake_advance(od->rc->fake, 10 * MS);
+    send_read(od, PSN_IN + 1, PAGE(4), MTU);    /* a timeout */
+    TOLD_TO_WAIT(od, PSN_IN + 1);
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
+    RC_SENT_AETH(od->rc, PSN_IN + 2, NAK(REMOTE_ACCESS));
+    assert_int_equal(od->rc->core->state, SVAN_QPS_ERR);
+}
+
 /* Gone again and again, it costs a retry at the bound alone. */
 static void a_page_of_a_read_that_is_gone_again(void **state)
 {
@@ -572,6 +595,7 @@ int main(void)
         OD_TEST(a_read_is_told_by_the_estimate),
         OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
         OD_TEST(a_read_before_one_that_waits),
+        OD_TEST(a_read_before_what_is_refused),
         OD_TEST(a_page_of_a_read_that_is_gone_again),
         OD_TEST(an_executed_write_before_a_waiting_read),
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
