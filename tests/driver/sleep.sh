@@ -41,8 +41,8 @@ users_are_told() {
 	local status=0 log
 	log=$(mktemp)
 	endless_pingpong -e && endless_pingpong && watch_events svan0 "$log" &&
-		await 10 rdma_busy svan0 && "$1" || status=1
-	await 20 grep -q EVENT_DEVICE_FATAL "$log" && await 20 ended "${users[@]}" || status=1
+		rdma_busy svan0 && "$1" || status=1
+	await 60 grep -q EVENT_DEVICE_FATAL "$log" && await 60 ended "${users[@]}" || status=1
 	[ $status = 0 ] || head "$log" "${pingpong_logs[@]}"
 	users_stop
 	rm -f "$log"
