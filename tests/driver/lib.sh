@@ -109,7 +109,7 @@ endless_pair() {
 	log=$(mktemp)
 	pingpong "$netdev" "$address" "$ns" -n 100000000 -p $port "$@" >"$log" 2>&1 &
 	users+=($!) pingpong_logs+=("$log")
-	await 10 listens $port "$ns" || return
+	await 60 listens $port "$ns" || return
 	log=$(mktemp)
 	pingpong svan0 10.77.0.1 "" -n 100000000 -p $port "$@" "$address" >"$log" 2>&1 &
 	users+=($!) pingpong_logs+=("$log")
@@ -122,7 +122,7 @@ endless_loopback() { endless_pair svan0 10.77.0.1 "" "$@"; }
 watch_events() {
 	stdbuf -oL ibv_asyncwatch -d "$(rdma_of "$1")" >"$2" 2>&1 &
 	users+=($!)
-	await 10 grep -q 'async event FD' "$2"
+	await 60 grep -q 'async event FD' "$2"
 }
 
 users_stop() {
@@ -150,7 +150,7 @@ ended_any() {
 rdma_busy() {
 	local before
 	before=$(roce_packets "$1")
-	await 5 roce_more_than "$1" "$before"
+	await 30 roce_more_than "$1" "$before"
 }
 
 roce_packets() { cat "$(sysfs_port "$1")/hw_counters/roce_tx_packets"; }
@@ -162,7 +162,7 @@ rdma_works() {
 	await 20 has_gid svan0 10.77.0.1 && await 20 has_gid svan1 10.77.0.2 || return
 	(pingpong svan1 10.77.0.2 peer -n 20) >/dev/null &
 	server=$!
-	await 10 listens 18515 peer && (pingpong svan0 10.77.0.1 "" -n 20 10.77.0.2) >/dev/null
+	await 60 listens 18515 peer && (pingpong svan0 10.77.0.1 "" -n 20 10.77.0.2) >/dev/null
 	status=$?
 	[ $status = 0 ] || kill $server
 	wait $server && return $status

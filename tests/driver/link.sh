@@ -4,15 +4,15 @@
 
 port_is() { [ "$(<"$(sysfs_port "$1")/state")" = "$2" ]; }
 
-peer_down() { ip -n peer link set svan1 down && await 10 port_is svan1 "1: DOWN"; }
+peer_down() { ip -n peer link set svan1 down && await 30 port_is svan1 "1: DOWN"; }
 
 peer_up() {
 	ip -n peer link set svan1 up && netdev_up_again && carrier svan1 peer &&
-		await 10 port_is svan1 "4: ACTIVE"
+		await 30 port_is svan1 "4: ACTIVE"
 }
 
 retries_run_out() {
-	await 20 grep -qi 'transport retry counter exceeded' "${pingpong_logs[@]}"
+	await 60 grep -qi 'transport retry counter exceeded' "${pingpong_logs[@]}"
 }
 
 no_traffic_of() {
@@ -27,10 +27,10 @@ no_traffic_of() {
 down_under_rdma() {
 	local status=0 log
 	log=$(mktemp)
-	endless_pingpong && watch_events svan1 "$log" && await 10 rdma_busy svan0 &&
+	endless_pingpong && watch_events svan1 "$log" && rdma_busy svan0 &&
 		peer_down && retries_run_out &&
-		await 10 grep -q EVENT_PORT_ERR "$log" && no_traffic_of svan0 || status=1
-	peer_up && await 10 grep -q EVENT_PORT_ACTIVE "$log" || status=1
+		await 30 grep -q EVENT_PORT_ERR "$log" && no_traffic_of svan0 || status=1
+	peer_up && await 30 grep -q EVENT_PORT_ACTIVE "$log" || status=1
 	users_stop
 	rm -f "$log"
 	[ $status = 0 ] && wire_works && rdma_works
@@ -40,7 +40,7 @@ down_under_rdma() {
 down_under_loopback() {
 	local status=0
 	endless_loopback
-	await 10 rdma_busy svan0 && ip link set svan0 down &&
+	rdma_busy svan0 && ip link set svan0 down &&
 		retries_run_out || status=1
 	ip link set svan0 up && netdev_up_again && carrier svan0 || status=1
 	users_stop
@@ -51,7 +51,7 @@ down_under_loopback() {
 mtu_under_rdma() {
 	local status=0 mtu
 	endless_pingpong
-	await 10 rdma_busy svan0 || status=1
+	rdma_busy svan0 || status=1
 	for mtu in 4300 4200; do
 		ip link set svan0 mtu $mtu && ip -n peer link set svan1 mtu $mtu || status=1
 	done

@@ -35,14 +35,15 @@ sleeps_and_wakes() {
 }
 
 # Those who wait for completions are woken; those who poll for them find them flushed;
-# those who listen for what happens to the device hear of its end. Nobody needs to be
-# killed, before the system sleeps or after.
+# those who listen for what happens to the device hear of its end (and listen on). No
+# worker needs to be killed, before the system sleeps or after.
 users_are_told() {
-	local status=0 log
+	local status=0 workers log
 	log=$(mktemp)
-	endless_pingpong -e && endless_pingpong && watch_events svan0 "$log" &&
-		await 10 rdma_busy svan0 && "$1" || status=1
-	await 20 grep -q EVENT_DEVICE_FATAL "$log" && await 20 ended "${users[@]}" || status=1
+	endless_pingpong -e && endless_pingpong || status=1
+	workers=("${users[@]}")
+	watch_events svan0 "$log" && rdma_busy svan0 && "$1" || status=1
+	await 60 grep -q EVENT_DEVICE_FATAL "$log" && await 60 ended "${workers[@]}" || status=1
 	[ $status = 0 ] || head "$log" "${pingpong_logs[@]}"
 	users_stop
 	rm -f "$log"
