@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host.h"
+#include "fuzz_bystander.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,6 +47,7 @@ static inline uint64_t input_number(Input *input, size_t len)
 
 typedef struct Stage {
     Host *host;
+    Bystander bystander;
     HostCq cq;
     HostQp a, b, eth;
     uint64_t buffer;
@@ -199,6 +200,7 @@ static inline Stage stage_set(Fake *fake)
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
     Stage stage = { .host = host_create(fake, 0, 1) };
 
+    stage.bystander = bystander_set(stage.host);
     stage.cq = host_cq(stage.host, 6);
     stage.a = host_qp(stage.host, &stage.cq, &stage.cq, NULL);
     stage.b = host_qp(stage.host, &stage.cq, &stage.cq, NULL);
@@ -279,7 +281,10 @@ static inline void stage_reload(Stage *stage)
     free(stream);
 }
 
-/* The input acted out on a new stage, whose state can be saved in the end. */
+/*
+ * The input acted out on a new stage, whose state can be saved in the end; nothing
+ * of it has been felt by the bystander.
+ */
 static inline void stage_play(const uint8_t *data, size_t size, uint32_t actions,
                               void (*act)(Stage *, Input *),
                               void (*end)(Stage *))
@@ -292,12 +297,14 @@ static inline void stage_play(const uint8_t *data, size_t size, uint32_t actions
         fake = fake_create(NULL);
     }
     stage = stage_set(fake);
+    bystander_check(&stage.bystander);
     for (uint32_t n = 0; input.size && n < actions; n++) {
         act(&stage, &input);
     }
     stage_run(fake, 100);
     stage_reload(&stage);
     stage_run(fake, 20);
+    bystander_check(&stage.bystander);
     if (end) {
         end(&stage);
     }

@@ -43,6 +43,20 @@ static void patch_sums(SvanFrame *frame)
     }
 }
 
+/* Who could send that would be its peer. */
+static bool for_bystander(Stage *stage, SvanFrame *frame)
+{
+    SvanAddr addr;
+    uint32_t at;
+
+    if (frame->len < 62 || !svan_pkt_peek(frame, &addr)) {
+        return false;
+    }
+    at = 14 + (addr.has_vlan ? 4 : 0) + (addr.ipv4 ? 20 : 40) + 8 + 5;
+    return is_bystander(&stage->bystander, frame->data[at] << 16 |
+                        frame->data[at + 1] << 8 | frame->data[at + 2]);
+}
+
 static void raw_frame(Stage *stage, Input *input)
 {
     uint8_t len = input_number(input, 1);
@@ -54,6 +68,10 @@ static void raw_frame(Stage *stage, Input *input)
         memcpy(frame->data, host_fn(stage->host)->gids[0].smac, 6);
     }
     patch_sums(frame);
+    if (for_bystander(stage, frame)) {
+        svan_frame_free(frame);
+        return;
+    }
     deliver(stage->host->fake, frame);
 }
 

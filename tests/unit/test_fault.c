@@ -101,7 +101,7 @@ static void rnr_covers_the_estimate(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
-static void rnr_is_sent_once_for_a_page(void **state)
+static void what_is_back_too_early_is_held(void **state)
 {
     Od *od = *state;
 
@@ -947,7 +947,7 @@ int main(void)
         OD_TEST(a_gap_behind_a_held_packet_is_called_back),
         OD_TEST(a_kept_packet_may_meet_the_next_page),
         OD_TEST(rnr_covers_the_estimate),
-        OD_TEST(rnr_is_sent_once_for_a_page),
+        OD_TEST(what_is_back_too_early_is_held),
         OD_TEST(what_is_back_for_a_page_that_is_gone_again_is_held),
         OD_TEST(who_was_called_back_in_vain_is_held),
         OD_TEST(a_retry_that_finds_no_room_is_called_back),
