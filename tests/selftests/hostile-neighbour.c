@@ -33,6 +33,7 @@
 #define NOBODY		65534
 #define MEMORY		(512ull << 20)	/* of addresses, each */
 #define LIFE_MS		4000
+#define STAYERS		2	/* of them: to the end, with unserved faults */
 #define PAIRS		96
 #define FEW		6
 
@@ -73,7 +74,8 @@ static int rogue_open(struct rogue *r)
 
 	ret = node_open(&r->node[0], LOCAL);
 	if (!ret)
-		ret = node_open(&r->node[1], device_exists(PEER) &&
+		ret = node_open(&r->node[1], r->slot >= STAYERS &&
+				device_exists(PEER) &&
 				rng_below(&r->rng, 2) ? PEER : LOCAL);
 	if (!ret)
 		ret = area_alloc(&r->plain, r->node[0].pd, PAGE, ACCESS_ALL);
@@ -169,7 +171,7 @@ static int start_own(struct rogue *r, int pair, const void *from)
 
 /* ---- what they do ---- */
 
-/* As many as two processes need to have more than a device has requests. */
+/* So many that those who stay have more of them than a device has requests. */
 static int unserved_faults(struct rogue *r)
 {
 	uint8_t *map = unserved(2 * PAIRS * PAGE);
@@ -184,6 +186,8 @@ static int unserved_faults(struct rogue *r)
 	if (ret)
 		return ret;
 	did(r);
+	if (r->slot < STAYERS)
+		pause();
 	usleep(rng_below(&r->rng, 2000 * LIFE_MS));
 	_exit(0);
 }
@@ -328,13 +332,12 @@ static void on_term(int sig)
 static void spawn(struct child *child, unsigned int slot, struct rng *rng)
 {
 	static unsigned int next;
-	/* half of them only stand in the way, and the more */
-	unsigned int deed = slot % 2 ? UNSERVED_FAULTS : next++ % DEEDS;
+	unsigned int deed = slot < STAYERS ? UNSERVED_FAULTS : next++ % DEEDS;
 	uint64_t seed = rng_u64(rng);
 
 	*child = (struct child){
-		.life = rng_below(rng, LIFE_MS),
-		.stops = !rng_below(rng, 4),
+		.life = slot < STAYERS ? UINT32_MAX : rng_below(rng, LIFE_MS),
+		.stops = slot >= STAYERS && !rng_below(rng, 4),
 		.end = now_ms() + WAIT_MS,
 	};
 	shared->begun[slot] = false;
@@ -343,9 +346,10 @@ static void spawn(struct child *child, unsigned int slot, struct rng *rng)
 		rogue_main(deed, slot, seed);
 }
 
-/* Of a process that a signal has not ended: where it is. */
+/* Where it is; what else is blocked is put into the kernel's log. */
 static void explain(pid_t pid)
 {
+	int trigger = open("/proc/sysrq-trigger", O_WRONLY);
 	char path[64], line[128];
 	FILE *file;
 
@@ -356,6 +360,9 @@ static void explain(pid_t pid)
 		fprintf(stderr, "#  %s", line);
 	if (file)
 		fclose(file);
+	if (trigger < 0 || write(trigger, "w", 1) != 1)
+		complain("no list of what is blocked: %m");
+	close(trigger);
 }
 
 /* Its next step, if it is time for that; true if it does not end. */
