@@ -31,6 +31,8 @@
 #:   make experiment-faults
 #:                 fault modes under memory pressure, fixed and by estimate
 #:                 (half an hour; build/experiments/faults/report.html)
+#:   make experiment-neighbours
+#:                 the rate of a process beside one whose faults nobody serves
 #:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
 #:   make build    QEMU, modules, provider and guest image, without running them
@@ -66,7 +68,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/sweep.py tools/experiment/Makefile 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64
@@ -109,7 +111,7 @@ test-fresh:
 compare: build
 	@tools/run/compare $(BENCH)
 
-experiment-registration experiment-faults: experiment-%: $(parts)
+experiment-registration experiment-faults experiment-neighbours: experiment-%: $(parts)
 	@tools/experiment/$*
 
 check: host-packages
@@ -164,5 +166,5 @@ build/linux/scripts/checkpatch.pl: | root
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
 .PHONY: test-long test-fresh compare
-.PHONY: experiment-registration experiment-faults
+.PHONY: experiment-registration experiment-faults experiment-neighbours
 .PHONY: root host-packages debug-kernel

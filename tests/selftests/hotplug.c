@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "demand.h"
 #include "kselftest_harness.h"
+#include "unserved.h"
 
 #define LIMIT		180
 #define AREA		(256u << 10)
@@ -270,6 +272,54 @@ TEST_F_TIMEOUT(hotplug, unbind_from_the_dead, LIMIT)
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 		ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
 		ASSERT_EQ(0, await_sound(variant->wire));
+	}
+}
+
+/* ---- pages that never come ---- */
+
+/* Advice that it waits for, and writes, to a file that nobody serves. */
+static void wait_for_pages(void *arg, int fd)
+{
+	struct ibv_sge sge = { .length = PAGE };
+	struct stuck stuck;
+	struct crowd crowd;
+	struct ibv_mr *mr;
+
+	if (stuck_map(&stuck, 8 * PAGE) || crowd_open(&crowd, LOCAL, LOCAL, 4))
+		return;
+	mr = demand_reg(crowd.node[1].pd, stuck.map, 8 * PAGE, ACCESS_ALL);
+	if (!mr || crowd_post(&crowd, mr, stuck.map, PAGE) || stuck_await(&stuck))
+		return;
+	sge.addr = (uintptr_t)stuck.map + 7 * PAGE;
+	sge.lkey = mr->lkey;
+	child_say(fd);
+	if (!ibv_advise_mr(crowd.node[1].pd, IBV_ADVISE_MR_ADVICE_PREFETCH,
+			   IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1))
+		return;
+	child_say(fd);
+	for (;;)
+		pause();
+}
+
+/* The driver goes without them, and a stopped process does not keep it. */
+TEST_F_TIMEOUT(hotplug, unbind_beside_waits, LIMIT)
+{
+	struct child child;
+	uint64_t start;
+	int stopped;
+
+	for (stopped = 0; stopped < 2; stopped++) {
+		ASSERT_EQ(0, child_start(&child, wait_for_pages, NULL));
+		if (stopped)
+			ASSERT_EQ(0, kill(child.pid, SIGSTOP));
+		start = now_ms();
+		ASSERT_EQ(0, bind_driver(self->driver, self->aux, false));
+		EXPECT_GT(WAIT_MS / 4, now_ms() - start);
+		if (!stopped)
+			EXPECT_EQ(0, child_hear(child.fd));
+		ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
+		ASSERT_EQ(0, await_sound(variant->wire));
+		EXPECT_EQ(0, child_kill(&child));
 	}
 }
 

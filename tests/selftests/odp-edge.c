@@ -174,6 +174,46 @@ TEST_F_TIMEOUT(edge, bounds, LIMIT)
 	mem_unmap(&mem);
 }
 
+/* ---- memory that may be written only ---- */
+
+/*
+ * It can be had through the page table, and not through a table of its own; in
+ * either case there is an end, after which nobody asks for its page any more.
+ */
+TEST_F_TIMEOUT(edge, write_only, LIMIT)
+{
+	struct op op = { .opcode = IBV_WR_RDMA_WRITE, .length = PAGE };
+	int implicit, status;
+	struct ibv_mr *mr;
+	uint64_t again;
+	uint8_t *map;
+
+	for (implicit = 0; implicit < 2; implicit++) {
+		map = mmap(NULL, PAGE, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+		ASSERT_NE(MAP_FAILED, map);
+		mr = implicit ? self->all[1] :
+		     demand_reg(self->pair.node[1].pd, map, PAGE, ACCESS_ALL);
+		ASSERT_NE(NULL, mr);
+		op.remote = map;
+		op.rkey = mr->rkey;
+		status = run(self, op);
+		EXPECT_TRUE(!status || status == IBV_WC_REM_ACCESS_ERR)
+			TH_LOG("implicit %d: %s", implicit,
+			       ibv_wc_status_str(status));
+		if (!status)
+			EXPECT_EQ(0, mprotect(map, PAGE, PROT_READ) ||
+				     memcmp(map, self->pair.out[0].data, PAGE));
+		again = counter_of(LOCAL, "page_faults_again");
+		usleep(300000);
+		EXPECT_EQ(again, counter_of(LOCAL, "page_faults_again"));
+		ASSERT_EQ(0, reconnect(self));
+		if (!implicit)
+			ASSERT_EQ(0, ibv_dereg_mr(mr));
+		munmap(map, PAGE);
+	}
+}
+
 /* ---- somebody else's key ---- */
 
 TEST_F_TIMEOUT(edge, keys_of_others, LIMIT)

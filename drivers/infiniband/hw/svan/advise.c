@@ -3,12 +3,15 @@
  * ibv_advise_mr(): pages are brought in before the device asks for them. Of a
  * process key this is a matter of the process's page table alone.
  *
- * Advice never waits for user space: pages that a userfaultfd serves are left
- * to the faults.
+ * A thread of the process whose memory it is follows the advice (server.c); what
+ * a caller of that process waits for, and comes without waiting, it does itself.
+ * So a call that waits can be interrupted, by a signal or because the device goes.
+ *
+ * Advice never waits for a userfaultfd: the pages it serves are left to the faults.
  */
 
+#include <linux/completion.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -21,73 +24,94 @@
 /**
  * struct svan_advice_range - one element of the advice
  * @odp: the region; counted
- * @addr: first address
- * @length: bytes
+ * @addr: first address that is not done
+ * @end: behind the last one
  */
 struct svan_advice_range {
 	struct svan_odp *odp;
 	u64 addr;
-	u32 length;
+	u64 end;
 };
 
 /**
  * struct svan_advice - a call of ibv_advise_mr()
- * @work: if nobody waits for it
- * @waiter: who does @work
- * @prq: counted, for the sake of @waiter
+ * @job: of a thread of the process
+ * @ref: the job's and the caller's
+ * @server: that has been charged, or NULL
+ * @bytes: what it has been charged
+ * @done: there is a result
+ * @err: the result
+ * @given_up: the caller does not wait any more
+ * @prq: counted
  * @advice: what kind
+ * @index: of @ranges, what is not done
  * @count: of @ranges
  * @ranges: the memory
  */
 struct svan_advice {
-	struct work_struct work;
-	struct svan_waiter waiter;
+	struct svan_job job;
+	struct kref ref;
+	struct svan_server *server;
+	u64 bytes;
+	struct completion done;
+	int err;
+	bool given_up;
 	struct svan_prq *prq;
 	enum ib_uverbs_advise_mr_advice advice;
+	u32 index;
 	u32 count;
 	struct svan_advice_range ranges[] __counted_by(count);
 };
+
+static struct svan_advice *to_svan_advice(const struct svan_job *job)
+{
+	return container_of(job, struct svan_advice, job);
+}
 
 static bool svan_advice_is_write(const struct svan_advice *advice)
 {
 	return advice->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE;
 }
 
-/* Fault in, up to the first page that will not come. */
-static int svan_advice_fault(struct svan_advice *advice, struct svan_odp *odp,
-			     u64 addr, u64 end)
+static bool svan_advice_is_wanted(const struct svan_job *job)
 {
-	u32 how = SVAN_IN_NO_USER |
-		  (svan_advice_is_write(advice) ? SVAN_IN_WRITE : 0);
-	int err;
+	const struct svan_advice *advice = to_svan_advice(job);
 
-	for (; addr < end; addr = (addr & PAGE_MASK) + PAGE_SIZE) {
-		if (READ_ONCE(odp->gone))
-			return -ESRCH;
-		err = svan_fault_in(odp->mm, svan_odp_user_addr(odp, addr),
-				    how);
-		if (err && err != -EWOULDBLOCK)
-			return err;
-		cond_resched();
-	}
-	return 0;
+	return !READ_ONCE(advice->given_up) &&
+	       !READ_ONCE(advice->prq->closing) &&
+	       (advice->index == advice->count ||
+		!READ_ONCE(advice->ranges[advice->index].odp->gone));
 }
 
-static int svan_advice_chunk(struct svan_advice *advice, struct svan_odp *odp,
+/*
+ * Fault in, up to the first page that will not come. The job may be lent out. Return
+ * where it ended.
+ */
+static u64 svan_advice_fault_in(u64 addr, u64 end, u32 how, int *err)
+{
+	for (; addr < end; addr = (addr & PAGE_MASK) + PAGE_SIZE) {
+		*err = signal_pending(current) ? -EINTR :
+						 svan_fault_in(addr, how);
+		if (*err == -EBUSY)
+			*err = 0;
+		if (*err)
+			break;
+		cond_resched();
+	}
+	return addr;
+}
+
+/* Enter what is there of a piece that has been faulted in, or needs no fault. */
+static int svan_advice_enter(struct svan_advice *advice, struct svan_odp *odp,
 			     u64 addr, u64 end)
 {
-	bool fault = advice->advice !=
-		     IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT;
 	u32 entered = 0;
-	int ret = 0;
+	int ret;
 
-	if (fault)
-		ret = svan_advice_fault(advice, odp, addr, end);
-	if (ret)
-		return ret;
 	if (odp->kind == SVAN_KEY_PROCESS) {
-		entered = fault ? ((end - 1) >> PAGE_SHIFT) -
-				  (addr >> PAGE_SHIFT) + 1 : 0;
+		if (advice->advice != IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+			entered = ((end - 1) >> PAGE_SHIFT) -
+				  (addr >> PAGE_SHIFT) + 1;
 	} else {
 		ret = svan_odp_enter(odp, addr, end - addr,
 				     svan_advice_is_write(advice), &entered);
@@ -98,48 +122,88 @@ static int svan_advice_chunk(struct svan_advice *advice, struct svan_odp *odp,
 	return 0;
 }
 
-/* In pieces that end where those of an implicit region do. */
-static int svan_advice_range(struct svan_advice *advice,
-			     const struct svan_advice_range *range)
+/*
+ * A piece, or what is left of it. @thread: NULL: the caller itself, who waits for
+ * nothing (-EWOULDBLOCK).
+ */
+static int svan_advice_piece(struct svan_thread *thread,
+			     struct svan_advice *advice,
+			     struct svan_advice_range *range, u64 end)
 {
-	struct svan_odp *odp = range->odp;
-	u64 addr = range->addr, end = addr + range->length, next;
-	int err = 0;
+	u32 how = SVAN_IN_NO_USER |
+		  (svan_advice_is_write(advice) ? SVAN_IN_WRITE : 0) |
+		  (thread ? 0 : SVAN_IN_NOWAIT | SVAN_IN_ANON);
+	u64 offset = range->odp->start - range->odp->iova;
+	u64 addr = range->addr, reached;
+	int err = 0, ret;
 
-	if (!mmget_not_zero(odp->mm))
+	if (thread && !svan_thread_lend(thread, &advice->job))
 		return -ESRCH;
-	for (; addr < end && !err; addr = next) {
-		if (fatal_signal_pending(current)) {
-			err = -EINTR;
-			break;
-		}
-		if (advice->advice ==
-		    IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
-			addr = svan_odp_next(odp, addr, end);
-		if (addr >= end)
-			break;
-		next = min(ALIGN_DOWN(addr, SVAN_ADVISE_BYTES) +
-			   SVAN_ADVISE_BYTES, end);
-		err = svan_advice_chunk(advice, odp, addr, next);
+	reached = svan_advice_fault_in(addr + offset, end + offset, how, &err);
+	if (thread && !svan_thread_reclaim(thread))
+		return -EALREADY;
+
+	end = min(reached - offset, end);
+	if (end <= addr)
+		return err;
+	ret = svan_advice_enter(advice, range->odp, addr, end);
+	range->addr = end;
+	return ret ?: err;
+}
+
+static int svan_advice_next(struct svan_thread *thread,
+			    struct svan_advice *advice,
+			    struct svan_advice_range *range)
+{
+	int err;
+	u64 end;
+
+	if (advice->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT) {
+		if (signal_pending(current))
+			return -EINTR;
+		/* what has no pages is passed by, however long it is */
+		range->addr = svan_odp_next(range->odp, range->addr,
+					    range->end);
+		if (range->addr >= range->end)
+			return 0;
 	}
-	mmput_async(odp->mm);
+	end = min(ALIGN_DOWN(range->addr, SVAN_ADVISE_BYTES) +
+		  SVAN_ADVISE_BYTES, range->end);
+	if (advice->advice != IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
+		return svan_advice_piece(thread, advice, range, end);
+	err = svan_advice_enter(advice, range->odp, range->addr, end);
+	range->addr = end;
+	cond_resched();
 	return err;
 }
 
-static int svan_advice_follow(struct svan_advice *advice)
+/* In pieces that end where those of an implicit region do. */
+static int svan_advice_follow(struct svan_thread *thread,
+			      struct svan_advice *advice)
 {
-	int err = 0;
-	u32 i;
+	struct svan_advice_range *range;
+	int err;
 
-	for (i = 0; i < advice->count && !err; i++)
-		err = svan_advice_range(advice, &advice->ranges[i]);
-	return err;
+	for (; advice->index < advice->count; advice->index++) {
+		range = &advice->ranges[advice->index];
+		while (range->addr < range->end) {
+			if (!svan_advice_is_wanted(&advice->job))
+				return -ESRCH;
+			err = svan_advice_next(thread, advice, range);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
 }
 
-static void svan_advice_free(struct svan_advice *advice)
+static void svan_advice_free(struct kref *ref)
 {
+	struct svan_advice *advice = container_of(ref, struct svan_advice, ref);
 	u32 i;
 
+	if (advice->server)
+		svan_server_uncharge(advice->server, advice->bytes);
 	for (i = 0; i < advice->count; i++)
 		if (advice->ranges[i].odp)
 			svan_odp_put(advice->ranges[i].odp);
@@ -147,17 +211,40 @@ static void svan_advice_free(struct svan_advice *advice)
 	kvfree(advice);
 }
 
-/* A signal that was meant for somebody else costs no more than the advice. */
-static void svan_advice_work(struct work_struct *work)
+static void svan_advice_put(struct svan_advice *advice)
 {
-	struct svan_advice *advice = container_of(work, struct svan_advice,
-						  work);
-
-	svan_prq_listen(advice->prq, &advice->waiter, NULL);
-	svan_advice_follow(advice);
-	svan_prq_deafen(advice->prq, &advice->waiter);
-	svan_advice_free(advice);
+	kref_put(&advice->ref, svan_advice_free);
 }
+
+static void svan_advice_end(struct svan_advice *advice, int err)
+{
+	advice->err = err;
+	complete(&advice->done);
+	svan_advice_put(advice);
+}
+
+static bool svan_advice_serve(struct svan_thread *thread, struct svan_job *job)
+{
+	struct svan_advice *advice = to_svan_advice(job);
+	int err = svan_advice_follow(thread, advice);
+
+	if (err == -EINTR)
+		return false;
+	if (err != -EALREADY)
+		svan_advice_end(advice, err);
+	return true;
+}
+
+static void svan_advice_fail(struct svan_job *job)
+{
+	svan_advice_end(to_svan_advice(job), -ESRCH);
+}
+
+static const struct svan_job_ops svan_advice_ops = {
+	.serve = svan_advice_serve,
+	.wanted = svan_advice_is_wanted,
+	.fail = svan_advice_fail,
+};
 
 static int svan_advice_check(struct ib_pd *pd, struct svan_advice *advice,
 			     const struct ib_sge *sge,
@@ -170,9 +257,13 @@ static int svan_advice_check(struct ib_pd *pd, struct svan_advice *advice,
 		return -ENOENT;
 	range->odp = odp;
 	range->addr = sge->addr;
-	range->length = sge->length;
+	range->end = sge->addr + sge->length;
+	advice->bytes += sge->length;
 	if (odp->pd != pd)
 		return -EPERM;
+	/* one thread follows it */
+	if (odp->mm != advice->ranges[0].odp->mm)
+		return -EINVAL;
 	if (svan_advice_is_write(advice) && !odp->writable)
 		return -EPERM;
 	if (!svan_odp_contains(odp, sge->addr, sge->length))
@@ -190,23 +281,63 @@ static struct svan_advice *svan_advice_alloc(struct ib_pd *pd,
 	int err;
 	u32 i;
 
-	advice = kvzalloc(struct_size(advice, ranges, num_sge), GFP_KERNEL);
+	advice = kvzalloc(struct_size(advice, ranges, num_sge),
+			  GFP_KERNEL_ACCOUNT);
 	if (!advice)
 		return ERR_PTR(-ENOMEM);
+	kref_init(&advice->ref);
+	init_completion(&advice->done);
+	advice->job.ops = &svan_advice_ops;
 	advice->count = num_sge;
 	advice->advice = kind;
 	advice->prq = dev->prq;
 	kref_get(&dev->prq->ref);
-	INIT_WORK(&advice->work, svan_advice_work);
 	for (i = 0; i < num_sge; i++) {
 		err = svan_advice_check(pd, advice, &sg_list[i],
 					&advice->ranges[i]);
 		if (err) {
-			svan_advice_free(advice);
+			svan_advice_put(advice);
 			return ERR_PTR(err);
 		}
 	}
 	return advice;
+}
+
+/* Have it followed; from here on @advice is the job's, too. */
+static int svan_advice_submit(struct svan_advice *advice)
+{
+	const struct mm_struct *mm = advice->ranges[0].odp->mm;
+	struct svan_server *server;
+	int err;
+
+	server = svan_server_charge(mm, advice->bytes);
+	if (IS_ERR(server))
+		return PTR_ERR(server);
+	advice->server = server;
+	kref_get(&advice->ref);
+	err = svan_server_submit(mm, &advice->job, SVAN_QUEUE_ADVICE);
+	if (err)
+		svan_advice_put(advice);
+	return err;
+}
+
+static int svan_advice_wait(struct svan_advice *advice)
+{
+	const struct mm_struct *mm = advice->ranges[0].odp->mm;
+	int err = -EWOULDBLOCK;
+
+	if (current->mm == mm)
+		err = svan_advice_follow(NULL, advice);
+	if (err != -EWOULDBLOCK)
+		return err;
+	err = svan_advice_submit(advice);
+	if (err)
+		return err;
+	if (!wait_for_completion_interruptible(&advice->done))
+		return advice->err;
+	WRITE_ONCE(advice->given_up, true);
+	svan_servers_forget(mm);
+	return -EINTR;
 }
 
 int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
@@ -222,15 +353,14 @@ int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
 	    kind != IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE &&
 	    kind != IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT)
 		return -EOPNOTSUPP;
+	if (!num_sge)
+		return 0;
 
 	advice = svan_advice_alloc(pd, kind, sg_list, num_sge);
 	if (IS_ERR(advice))
 		return PTR_ERR(advice);
-	if (!(flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH)) {
-		queue_work(svan_fault_wq, &advice->work);
-		return 0;
-	}
-	err = svan_advice_follow(advice);
-	svan_advice_free(advice);
+	err = flags & IB_UVERBS_ADVISE_MR_FLAG_FLUSH ?
+	      svan_advice_wait(advice) : svan_advice_submit(advice);
+	svan_advice_put(advice);
 	return err;
 }

@@ -243,7 +243,8 @@ struct svan_context *svan_context_create(struct svan_ib_dev *dev,
 	err = mmu_notifier_register(&ctx->notifier, mm);
 	if (err)
 		goto free_pasid;
-	err = xa_err(xa_store(&dev->contexts.live, ctx->pasid, ctx, GFP_KERNEL));
+	err = xa_err(xa_store_bh(&dev->contexts.live, ctx->pasid, ctx,
+				 GFP_KERNEL));
 	if (err)
 		goto unregister;
 
@@ -267,10 +268,10 @@ void svan_context_destroy(struct svan_context *ctx)
 	struct svan_ib_dev *dev = ctx->dev;
 
 	trace_svan_ib_context(&dev->ibdev, ctx, false);
-	xa_erase(&dev->contexts.live, ctx->pasid);
+	xa_erase_bh(&dev->contexts.live, ctx->pasid);
 	svan_context_revoke(ctx);
 	mmu_notifier_unregister(&ctx->notifier, ctx->mm);
-	svan_prq_kick(dev, ctx->mm);
+	svan_servers_forget(ctx->mm);
 	mmdrop(ctx->mm);
 	ida_free(&dev->contexts.pasids, ctx->pasid);
 	kfree(ctx);
@@ -282,13 +283,13 @@ struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid)
 	struct mm_struct *mm = NULL;
 	struct svan_context *ctx;
 
-	xa_lock(&dev->contexts.live);
+	xa_lock_bh(&dev->contexts.live);
 	ctx = xa_load(&dev->contexts.live, pasid);
 	if (ctx && !READ_ONCE(ctx->gone)) {
 		mm = ctx->mm;
 		mmgrab(mm);
 	}
-	xa_unlock(&dev->contexts.live);
+	xa_unlock_bh(&dev->contexts.live);
 	return mm;
 }
 
@@ -298,10 +299,10 @@ bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
 	struct svan_context *ctx;
 	bool live;
 
-	xa_lock(&dev->contexts.live);
+	xa_lock_bh(&dev->contexts.live);
 	ctx = xa_load(&dev->contexts.live, pasid);
 	live = ctx && ctx->mm == mm && !READ_ONCE(ctx->gone);
-	xa_unlock(&dev->contexts.live);
+	xa_unlock_bh(&dev->contexts.live);
 	return live;
 }
 
@@ -310,10 +311,10 @@ u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid)
 	struct svan_context *ctx;
 	u64 count;
 
-	xa_lock(&dev->contexts.live);
+	xa_lock_bh(&dev->contexts.live);
 	ctx = xa_load(&dev->contexts.live, pasid);
 	count = ctx ? atomic64_read(&ctx->invalidations) : 0;
-	xa_unlock(&dev->contexts.live);
+	xa_unlock_bh(&dev->contexts.live);
 	return count;
 }
 

@@ -67,9 +67,9 @@ static int estimates_show(struct seq_file *s, void *unused)
 	est = kmalloc(sizeof(*est), GFP_KERNEL);
 	if (!est)
 		return -ENOMEM;
-	spin_lock(&dev->learn.lock);
+	spin_lock_bh(&dev->learn.lock);
 	*est = dev->learn.est;
-	spin_unlock(&dev->learn.lock);
+	spin_unlock_bh(&dev->learn.lock);
 
 	seq_printf(s, "# percentile %u, times in ns\n", est->percentile);
 	seq_puts(s, "# class        store         count     estimate          p50          p90         last within2x%\n");

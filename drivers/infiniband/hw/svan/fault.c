@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Serving page requests: find whose memory it is, say at once what the page
- * waits for, fault it in, answer, learn.
+ * waits for, have it faulted in by a thread of its process, answer, learn.
  *
  * The device walks again after RESOLVED and may find the page gone again. From
  * the third attempt on it is pinned for a moment, so that it is there when the
- * device looks (pin.c).
+ * device looks (pin.c). A page that the device never gets, whatever is done, is
+ * refused in the end.
  */
 
 #include <linux/mm.h>
@@ -18,15 +19,31 @@
 
 /* attempts of the device before a page is pinned */
 #define SVAN_FAULT_ATTEMPTS	3
+/* attempts of the device before it is refused; it counts no further */
+#define SVAN_FAULT_MAX_ATTEMPTS	U8_MAX
 /* rounds of faulting in and finding the page gone, before the device tries */
 #define SVAN_FAULT_ROUNDS	4
 /* out of memory: as a CPU does it, wait for the OOM killer, but not for ever */
 #define SVAN_FAULT_OOM_ROUNDS	1000
-/* what a drain serves by itself: how many of one batch, expected to take this */
-#define SVAN_QUICK_MAX		8
-#define SVAN_QUICK_NS		(1000 * NSEC_PER_USEC)
 /* pages behind the first that are faulted in as long as that is easy */
 #define SVAN_REST_PAGES		16
+
+/* May it be had, in the way it is wanted? 0 or an error. */
+static int svan_fault_check(struct vm_area_struct *vma, u32 how)
+{
+	if (!vma || !(vma->vm_flags & (how & SVAN_IN_WRITE ? VM_WRITE :
+							     VM_READ)))
+		return -EFAULT;
+	/* what hmm_range_fault() takes as absent, whatever is there */
+	if (how & SVAN_IN_TABLE && (!(vma->vm_flags & VM_READ) ||
+				    vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	if (how & SVAN_IN_ANON && !vma_is_anonymous(vma))
+		return -EWOULDBLOCK;
+	if (how & SVAN_IN_NO_USER && userfaultfd_armed(vma))
+		return -EBUSY;
+	return 0;
+}
 
 /*
  * One attempt; mmap_lock is held and given up. Return -EAGAIN to try again with
@@ -36,19 +53,11 @@ static int svan_fault_round(struct mm_struct *mm, unsigned long addr, u32 how,
 			    unsigned int *flags)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	int err = svan_fault_check(vma, how);
 	vm_fault_t ret;
-	int err = 0;
 
-	if (!vma || !(vma->vm_flags & (how & SVAN_IN_WRITE ? VM_WRITE :
-							     VM_READ))) {
-		err = -EFAULT;
+	if (err)
 		goto unlock;
-	}
-	if (how & SVAN_IN_NO_USER && userfaultfd_armed(vma)) {
-		err = -EWOULDBLOCK;
-		goto unlock;
-	}
-
 	ret = handle_mm_fault(vma, addr, *flags, NULL);
 	if (ret & VM_FAULT_COMPLETED)
 		return 0;
@@ -67,20 +76,23 @@ unlock:
 }
 
 /**
- * svan_fault_in - fault a page in, as its process would
- * @mm: mm_users is held
+ * svan_fault_in - fault a page of the caller's process in, as a store or load of
+ * its own would
  * @addr: where
  * @how: SVAN_IN_*
  *
- * As fixup_user_fault() does it: userfaultfd works, stacks do not grow.
+ * As fixup_user_fault() does it: userfaultfd works, stacks do not grow, and
+ * protection keys do not count. A signal ends the waits that it may.
  *
- * Return: 0; -EFAULT if there is nothing, or no right to it; -EINTR after
- * SIGKILL; -ENOMEM; -EWOULDBLOCK if it would have to wait and must not.
+ * Return: 0; -EFAULT if there is nothing, or no right to it; -EINTR if there is
+ * a signal; -ENOMEM; -EWOULDBLOCK if it would have to wait and must not; -EBUSY
+ * if it is left to a userfaultfd.
  */
-int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how)
+int svan_fault_in(unsigned long addr, u32 how)
 {
 	unsigned int flags = FAULT_FLAG_USER | FAULT_FLAG_REMOTE |
-			     FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE;
+			     FAULT_FLAG_DEFAULT;
+	struct mm_struct *mm = current->mm;
 	int err;
 
 	if (how & SVAN_IN_WRITE)
@@ -93,12 +105,17 @@ int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how)
 	}
 
 	do {
-		if (fatal_signal_pending(current) ||
-		    mmap_read_lock_killable(mm))
+		if (signal_pending(current) || mmap_read_lock_killable(mm))
 			return -EINTR;
 		err = svan_fault_round(mm, addr, how, &flags);
 	} while (err == -EAGAIN);
-	return err;
+	/* a file system that was interrupted may say anything */
+	return err && signal_pending(current) ? -EINTR : err;
+}
+
+static struct svan_fault *to_svan_fault(const struct svan_job *job)
+{
+	return container_of(job, struct svan_fault, job);
 }
 
 static bool svan_fault_is_write(const struct svan_fault *fault)
@@ -106,19 +123,21 @@ static bool svan_fault_is_write(const struct svan_fault *fault)
 	return fault->req.flags & SVAN_PAGE_REQ_WRITE;
 }
 
-static u32 svan_fault_how(const struct svan_fault *fault)
-{
-	return svan_fault_is_write(fault) ? SVAN_IN_WRITE : 0;
-}
-
 static bool svan_fault_is_process(const struct svan_fault *fault)
 {
 	return fault->req.flags & SVAN_PAGE_REQ_PROCESS;
 }
 
-/* Is there still somebody who wants the page? */
-static bool svan_fault_is_wanted(const struct svan_fault *fault)
+static u32 svan_fault_how(const struct svan_fault *fault)
 {
+	return (svan_fault_is_write(fault) ? SVAN_IN_WRITE : 0) |
+	       (svan_fault_is_process(fault) ? 0 : SVAN_IN_TABLE);
+}
+
+/* Is there still somebody who wants the page? */
+static bool svan_fault_is_wanted(const struct svan_job *job)
+{
+	const struct svan_fault *fault = to_svan_fault(job);
 	const struct svan_prq *prq = fault->prq;
 
 	if (!READ_ONCE(prq->live))
@@ -154,32 +173,42 @@ static bool svan_fault_find(struct svan_fault *fault)
 	return true;
 }
 
-/* Told to stop: go on if that was meant for another fault. */
-static int svan_fault_page(struct svan_fault *fault)
+/* The job is lent out: nothing of the fault is touched. */
+static int svan_fault_wait(struct svan_thread *thread, unsigned long addr,
+			   u32 how)
 {
 	int tries = 0, err;
 
 	do {
-		if (!svan_fault_is_wanted(fault))
-			return -ESRCH;
-		err = svan_fault_in(fault->mm, fault->addr,
-				    svan_fault_how(fault));
-		if (err == -EINTR)
-			flush_signals(current);
-		else if (err == -ENOMEM && ++tries < SVAN_FAULT_OOM_ROUNDS)
-			schedule_timeout_killable(HZ / 100);
-		else
-			return err;
-	} while (true);
+		err = svan_fault_in(addr, how);
+		if (err != -ENOMEM)
+			break;
+		schedule_timeout_interruptible(HZ / 100);
+	} while (++tries < SVAN_FAULT_OOM_ROUNDS &&
+		 svan_thread_is_lent(thread));
+	return err;
 }
 
-/* It keeps going away: hold it until the device has looked. */
-static int svan_fault_pin(struct svan_fault *fault)
+/*
+ * Fault the page in. If it keeps going away, hold it until the device has looked.
+ * Return -EALREADY if the fault has been failed meanwhile: it is not ours.
+ */
+static int svan_fault_page(struct svan_thread *thread, struct svan_fault *fault)
 {
-	if (fault->req.attempt < SVAN_FAULT_ATTEMPTS)
-		return 0;
-	return svan_pin_page(fault->prq, fault->mm, fault->addr,
-			     svan_fault_is_write(fault));
+	bool hold = fault->req.attempt >= SVAN_FAULT_ATTEMPTS;
+	u32 how = svan_fault_how(fault);
+	unsigned long addr = fault->addr;
+	struct page *page = NULL;
+	int err;
+
+	if (!svan_thread_lend(thread, &fault->job))
+		return -ESRCH;
+	err = svan_fault_wait(thread, addr, how);
+	if (!err && hold)
+		page = svan_pin_get(addr, how & SVAN_IN_WRITE);
+	if (page)
+		svan_pin_keep(svan_thread_pins(thread), page);
+	return svan_thread_reclaim(thread) ? err : -EALREADY;
 }
 
 /* Of a process key the page table is the table. */
@@ -194,34 +223,23 @@ static int svan_fault_enter(struct svan_fault *fault)
 }
 
 /* Fault the first page in, and enter it if the table is ours. */
-static int svan_fault_first(struct svan_fault *fault)
+static int svan_fault_first(struct svan_thread *thread,
+			    struct svan_fault *fault)
 {
 	int round, ret;
 
+	if (fault->req.attempt >= SVAN_FAULT_MAX_ATTEMPTS)
+		return -EFAULT;
 	for (round = 0; round < SVAN_FAULT_ROUNDS; round++) {
-		ret = svan_fault_page(fault);
+		ret = svan_fault_page(thread, fault);
 		if (ret)
-			return ret;
-		ret = svan_fault_pin(fault);
-		if (ret == -EFAULT || ret == -ESRCH)
 			return ret;
 		ret = svan_fault_enter(fault);
 		if (ret && ret != -EBUSY)
 			return ret < 0 ? ret : 0;
 	}
-	/* gone each time; the device will ask again */
+	/* gone each time; the device counts how often it asks again */
 	return 0;
-}
-
-static int svan_fault_resolve(struct svan_fault *fault)
-{
-	int err;
-
-	if (!mmget_not_zero(fault->mm))
-		return -ESRCH;
-	err = svan_fault_first(fault);
-	mmput_async(fault->mm);
-	return err;
 }
 
 static void svan_fault_learn(struct svan_fault *fault, u64 actual)
@@ -279,7 +297,7 @@ static void svan_fault_refine(struct svan_fault *fault)
  * The device has its page. What it wants behind that is faulted in as long as
  * nothing has to be waited for; it will ask for what is missing.
  */
-static void svan_fault_rest(struct svan_fault *fault)
+static void svan_fault_behind(struct svan_fault *fault)
 {
 	u64 pages = min_t(u64, DIV_ROUND_UP_ULL(fault->req.length, PAGE_SIZE),
 			  SVAN_REST_PAGES);
@@ -288,15 +306,12 @@ static void svan_fault_rest(struct svan_fault *fault)
 	bool process = svan_fault_is_process(fault);
 	u64 i;
 
-	if (pages <= 1 || !mmget_not_zero(fault->mm))
-		return;
 	for (i = 1; i < pages; i++)
 		if ((!process && !svan_odp_contains(fault->odp,
 						    next + (i - 1) * PAGE_SIZE,
 						    1)) ||
-		    svan_fault_in(fault->mm, fault->addr + i * PAGE_SIZE, how))
+		    svan_fault_in(fault->addr + i * PAGE_SIZE, how))
 			break;
-	mmput_async(fault->mm);
 	if (process || i == 1)
 		return;
 	svan_odp_enter(fault->odp, next, (i - 1) * PAGE_SIZE,
@@ -304,69 +319,87 @@ static void svan_fault_rest(struct svan_fault *fault)
 	atomic64_add(entered, &fault->odp->faults);
 }
 
-void svan_fault_work(struct work_struct *work)
+/* What has time. It may take long after all, so the request is done before. */
+static void svan_fault_rest(struct svan_fault *fault)
 {
-	struct svan_fault *fault = container_of(work, struct svan_fault, work);
-	int err;
+	struct svan_prq *prq = fault->prq;
+	struct svan_fault rest = *fault;
 
-	svan_prq_listen(fault->prq, &fault->waiter,
-			svan_fault_is_process(fault) ? (void *)fault->mm :
-						       (void *)fault->odp);
-	err = svan_fault_resolve(fault);
-	svan_prq_deafen(fault->prq, &fault->waiter);
-	svan_fault_end(fault, err);
-	if (!err) {
-		svan_fault_rest(fault);
-		svan_fault_refine(fault);
-	}
+	kref_get(&prq->ref);
+	if (fault->odp)
+		kref_get(&fault->odp->ref);
 	svan_prq_release(fault);
+
+	svan_fault_behind(&rest);
+	svan_fault_refine(&rest);
+	if (rest.odp)
+		svan_odp_put(rest.odp);
+	svan_prq_put(prq);
 }
 
-/* Without waiting for data or user space; false: it is for a worker. */
-static bool svan_fault_try(struct svan_fault *fault)
+/* The request is over. */
+static void svan_fault_close(struct svan_fault *fault, int err)
 {
+	svan_fault_end(fault, err);
+	if (err)
+		svan_prq_release(fault);
+	else
+		svan_fault_rest(fault);
+}
+
+static void svan_fault_fail(struct svan_job *job)
+{
+	svan_fault_close(to_svan_fault(job), -ESRCH);
+}
+
+static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
+{
+	struct svan_fault *fault = to_svan_fault(job);
+	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT;
+	unsigned long addr = fault->addr;
 	int err;
 
-	if (!mmget_not_zero(fault->mm))
-		return false;
-	err = svan_fault_in(fault->mm, fault->addr,
-			    svan_fault_how(fault) | SVAN_IN_NOWAIT);
-	mmput_async(fault->mm);
+	/* where a file's page is not known to be there, its system may wait */
+	if (!svan_fault_class_is_quick(fault->place.fault_class))
+		how |= SVAN_IN_ANON;
+	if (!svan_thread_lend(thread, job)) {
+		svan_fault_fail(job);
+		return true;
+	}
+	err = svan_fault_in(addr, how);
+	if (!svan_thread_reclaim(thread))
+		return true;
 	if (err || svan_fault_enter(fault) <= 0)
 		return false;
-	svan_fault_end(fault, 0);
+	svan_fault_close(fault, 0);
 	return true;
 }
 
-/**
- * svan_fault_serve - serve those that should not take long
- * @quick: faults that svan_fault_begin() has returned true for
- */
-void svan_fault_serve(struct list_head *quick)
+static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 {
-	struct svan_fault *fault, *next;
-	u32 served = 0;
+	struct svan_fault *fault = to_svan_fault(job);
+	int err = svan_fault_first(thread, fault);
 
-	list_for_each_entry_safe(fault, next, quick, entry) {
-		if (served < SVAN_QUICK_MAX && svan_fault_try(fault)) {
-			served++;
-			continue;
-		}
-		list_del(&fault->entry);
-		queue_work(svan_fault_wq, &fault->work);
-	}
-	list_for_each_entry_safe(fault, next, quick, entry) {
-		list_del(&fault->entry);
-		svan_fault_rest(fault);
-		svan_fault_refine(fault);
-		svan_prq_release(fault);
-	}
+	if (err == -EINTR)
+		return false;
+	if (err != -EALREADY)
+		svan_fault_close(fault, err);
+	return true;
 }
 
-static bool svan_fault_is_quick(const struct svan_fault *fault)
+const struct svan_job_ops svan_fault_ops = {
+	.quick = svan_fault_quick,
+	.serve = svan_fault_serve,
+	.wanted = svan_fault_is_wanted,
+	.fail = svan_fault_fail,
+};
+
+/* Nothing is known that it has to wait for. */
+static bool svan_fault_may_be_quick(const struct svan_fault *fault)
 {
-	return svan_fault_class_is_quick(fault->place.fault_class) &&
-	       fault->estimate < SVAN_QUICK_NS &&
+	return fault->place.fault_class != SVAN_FAULT_FILE_READ &&
+	       fault->place.fault_class != SVAN_FAULT_SWAP_IN &&
+	       fault->place.fault_class != SVAN_FAULT_USERFAULTFD &&
 	       fault->req.attempt < SVAN_FAULT_ATTEMPTS;
 }
 
@@ -374,10 +407,10 @@ static bool svan_fault_is_quick(const struct svan_fault *fault)
  * svan_fault_begin - take up a request
  * @fault: copied from the queue, its token is taken
  *
- * Says what the page waits for and how long that takes. Does not wait.
+ * Says what the page waits for and how long that takes, and hands the fault to
+ * its process. Softirq context.
  *
- * Return: true if the caller shall serve it with svan_fault_serve(), false if
- * it is in other hands.
+ * Return: false if it has been answered.
  */
 bool svan_fault_begin(struct svan_fault *fault)
 {
@@ -389,15 +422,16 @@ bool svan_fault_begin(struct svan_fault *fault)
 	if (!svan_fault_find(fault)) {
 		trace_svan_ib_page_request(fault);
 		svan_fault_end(fault, -ENOENT);
-		svan_prq_release(fault);
 		return false;
 	}
 	trace_svan_ib_page_request(fault);
 	svan_classify(fault->mm, fault->addr, &fault->req, &fault->place);
 	fault->estimate = svan_learn_get(dev, &fault->place);
 	svan_prq_pending(fault);
-	if (svan_fault_is_quick(fault))
+	if (!svan_server_submit(fault->mm, &fault->job,
+				svan_fault_may_be_quick(fault) ?
+				SVAN_QUEUE_QUICK : SVAN_QUEUE_WAIT))
 		return true;
-	queue_work(svan_fault_wq, &fault->work);
+	svan_fault_end(fault, -ESRCH);
 	return false;
 }

@@ -21,9 +21,9 @@ u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place)
 	struct svan_learn *learn = &dev->learn;
 	u64 ns;
 
-	spin_lock(&learn->lock);
+	spin_lock_bh(&learn->lock);
 	ns = svan_est_get(&learn->est, place->fault_class, place->key);
-	spin_unlock(&learn->lock);
+	spin_unlock_bh(&learn->lock);
 	return ns;
 }
 
@@ -50,10 +50,10 @@ void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 {
 	struct svan_learn *learn = &dev->learn;
 
-	spin_lock(&learn->lock);
+	spin_lock_bh(&learn->lock);
 	svan_est_add(&learn->est, place->fault_class, place->key, estimate,
 		     actual);
-	spin_unlock(&learn->lock);
+	spin_unlock_bh(&learn->lock);
 	if (dev->contexts.locations)
 		schedule_delayed_work(&learn->refresh, SVAN_LEARN_INTERVAL);
 }
@@ -62,17 +62,17 @@ void svan_learn_reset(struct svan_ib_dev *dev)
 {
 	struct svan_learn *learn = &dev->learn;
 
-	spin_lock(&learn->lock);
+	spin_lock_bh(&learn->lock);
 	svan_est_reset(&learn->est);
-	spin_unlock(&learn->lock);
+	spin_unlock_bh(&learn->lock);
 	svan_contexts_learned(dev);
 }
 
 void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile)
 {
-	spin_lock(&dev->learn.lock);
+	spin_lock_bh(&dev->learn.lock);
 	WRITE_ONCE(dev->learn.est.percentile, percentile);
-	spin_unlock(&dev->learn.lock);
+	spin_unlock_bh(&dev->learn.lock);
 	svan_contexts_learned(dev);
 }
 

@@ -315,6 +315,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 
 	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
+	svan_prq_close(dev);
 	svan_ib_flush_user_qps(dev);
 	ib_unregister_device(&dev->ibdev);
 }
@@ -336,14 +337,14 @@ static int __init svan_ib_init(void)
 {
 	int err;
 
-	err = svan_fault_wq_create();
+	err = svan_servers_init();
 	if (err)
 		return err;
 	svan_ib_debugfs_init();
 	err = auxiliary_driver_register(&svan_ib_driver);
 	if (err) {
 		svan_ib_debugfs_exit();
-		svan_fault_wq_destroy();
+		svan_servers_exit();
 	}
 	return err;
 }
@@ -353,7 +354,7 @@ static void __exit svan_ib_exit(void)
 {
 	auxiliary_driver_unregister(&svan_ib_driver);
 	svan_ib_debugfs_exit();
-	svan_fault_wq_destroy();
+	svan_servers_exit();
 }
 module_exit(svan_ib_exit);
 

@@ -106,6 +106,48 @@ release_umem:
 	return err;
 }
 
+/*
+ * The threads that will serve the caller's memory. A verbs context of the same
+ * process keeps them, so that they are not made for each region anew.
+ */
+static int svan_mr_get_server(struct svan_ib_dev *dev,
+			      struct svan_ib_ucontext *uctx,
+			      struct svan_server **server)
+{
+	*server = NULL;
+	if (!dev->prq || !uctx)
+		return 0;
+	*server = svan_server_get();
+	if (IS_ERR(*server))
+		return PTR_ERR(*server);
+
+	mutex_lock(&uctx->context_lock);
+	if (!uctx->server && uctx->mm == current->mm)
+		uctx->server = svan_server_again(*server);
+	mutex_unlock(&uctx->context_lock);
+	return 0;
+}
+
+static struct ib_mr *svan_mr_reg_ondemand(struct ib_pd *ibpd, u64 start,
+					  u64 length, u64 virt, int ib_access,
+					  struct ib_udata *udata)
+{
+	struct svan_server *server;
+	struct ib_mr *ibmr;
+	int err;
+
+	err = svan_mr_get_server(to_svan_ib_dev(ibpd->device),
+				 svan_ib_udata_ucontext(udata), &server);
+	if (err)
+		return ERR_PTR(err);
+	ibmr = svan_odp_reg_mr(ibpd, start, length, virt, ib_access, udata);
+	if (!IS_ERR(ibmr))
+		to_svan_ib_mr(ibmr)->server = server;
+	else if (server)
+		svan_server_put(server);
+	return ibmr;
+}
+
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,
 				  struct ib_udata *udata)
@@ -120,8 +162,8 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	if (err)
 		return ERR_PTR(err);
 	if (ib_access & IB_ACCESS_ON_DEMAND)
-		return svan_odp_reg_mr(ibpd, start, length, virt, ib_access,
-				       udata);
+		return svan_mr_reg_ondemand(ibpd, start, length, virt,
+					    ib_access, udata);
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
 	    check_add_overflow(virt, length, &end))
 		return ERR_PTR(-EINVAL);
@@ -237,6 +279,8 @@ int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	trace_svan_ib_mr_dereg(&dev->ibdev, ibmr->lkey);
 	if (mr->odp) {
 		svan_odp_dereg_mr(mr);
+		if (mr->server)
+			svan_server_put(mr->server);
 		kfree(mr);
 		return 0;
 	}

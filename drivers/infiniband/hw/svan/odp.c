@@ -152,11 +152,11 @@ struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key)
 {
 	struct svan_odp *odp;
 
-	xa_lock(&dev->odps);
+	xa_lock_bh(&dev->odps);
 	odp = xa_load(&dev->odps, key);
 	if (odp && !kref_get_unless_zero(&odp->ref))
 		odp = NULL;
-	xa_unlock(&dev->odps);
+	xa_unlock_bh(&dev->odps);
 	return odp;
 }
 
@@ -241,7 +241,7 @@ static int svan_odp_init(struct svan_odp *odp, struct svan_ib_mr *mr,
 	err = svan_odp_create_key(odp, mr, uctx);
 	if (err)
 		goto release_parts;
-	err = xa_err(xa_store(&dev->odps, odp->key, odp, GFP_KERNEL));
+	err = xa_err(xa_store_bh(&dev->odps, odp->key, odp, GFP_KERNEL));
 	if (err)
 		goto destroy_key;
 	return 0;
@@ -340,13 +340,13 @@ void svan_odp_dereg_mr(struct svan_ib_mr *mr)
 	struct svan_odp *odp = mr->odp;
 	struct svan_ib_dev *dev = odp->dev;
 
-	xa_erase(&dev->odps, odp->key);
+	xa_erase_bh(&dev->odps, odp->key);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, odp->key);
 	mutex_lock(&odp->lock);
 	WRITE_ONCE(odp->gone, true);
 	mutex_unlock(&odp->lock);
 	if (odp->kind == SVAN_KEY_ONDEMAND)
 		svan_odp_release_parts(odp);
-	svan_prq_kick(dev, odp);
+	svan_servers_forget(odp->mm);
 	svan_odp_put(odp);
 }

@@ -2,11 +2,12 @@
 /*
  * Progress: a page that was gone again each time the device looked is pinned
  * for a moment, so that reclaim, compaction and copy-on-write leave it alone.
+ * A process has few of them at a time. Letting go waits for nobody.
  */
 
 #include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/slab.h>
+#include <linux/sched/mm.h>
 
 #include "svan_odp.h"
 
@@ -14,116 +15,94 @@
 #define SVAN_PIN_TIME	max(HZ / 100, 1)
 
 /**
- * struct svan_pin - a page that is held
- * @entry: in svan_prq.pins, oldest first
- * @page: the page
- * @until: jiffies
+ * svan_pin_get - pin a page of the caller's process
+ * @addr: where; it has just been faulted in
+ * @write: for a store
+ *
+ * Return: the page, or NULL if it is gone again, or is no memory.
  */
-struct svan_pin {
-	struct list_head entry;
-	struct page *page;
-	unsigned long until;
-};
-
-static int svan_pin_get(struct mm_struct *mm, unsigned long addr, bool write,
-			struct page **page)
+struct page *svan_pin_get(unsigned long addr, bool write)
 {
-	int locked = 1;
+	unsigned int flags = FOLL_NOFAULT | (write ? FOLL_WRITE : 0);
+	struct mm_struct *mm = current->mm;
+	struct page *page;
 	long count;
 
 	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	count = pin_user_pages_remote(mm, addr, 1, write ? FOLL_WRITE : 0, page,
-				      &locked);
-	if (locked)
-		mmap_read_unlock(mm);
-	if (count < 0)
-		return count;
-	return count == 1 ? 0 : -EFAULT;
+		return NULL;
+	/* as the device's access: the thread's protection keys do not count */
+	count = pin_user_pages_remote(mm, addr, 1, flags, &page, NULL);
+	mmap_read_unlock(mm);
+	return count == 1 ? page : NULL;
+}
+
+/* The oldest one, if its time is over, or @force. */
+static struct page *svan_pins_next(struct svan_pins *pins, bool force)
+{
+	struct svan_pin *pin;
+
+	lockdep_assert_held(&pins->lock);
+	if (pins->first == pins->next)
+		return NULL;
+	pin = &pins->ring[pins->first % SVAN_PINS];
+	if (!force && time_before(jiffies, pin->until)) {
+		queue_delayed_work(system_unbound_wq, &pins->unpin,
+				   pin->until - jiffies);
+		return NULL;
+	}
+	pins->first++;
+	return pin->page;
 }
 
 /**
- * svan_pin_page - hold a page for a moment
- * @prq: the queue of the request
- * @mm: mm_users is held
- * @addr: where
- * @write: for a store
- *
- * Return: 0, or why it cannot be: it is no memory.
+ * svan_pin_keep - hold a page for a moment
+ * @pins: where
+ * @page: from svan_pin_get()
  */
-int svan_pin_page(struct svan_prq *prq, struct mm_struct *mm,
-		  unsigned long addr, bool write)
+void svan_pin_keep(struct svan_pins *pins, struct page *page)
 {
+	struct page *oldest = NULL;
 	struct svan_pin *pin;
-	bool live;
-	int err;
 
-	pin = kmalloc(sizeof(*pin), GFP_KERNEL);
-	if (!pin)
-		return -ENOMEM;
-	err = svan_pin_get(mm, addr, write, &pin->page);
-	if (err) {
-		kfree(pin);
-		return err;
-	}
-
+	spin_lock(&pins->lock);
+	if (pins->next - pins->first == SVAN_PINS)
+		oldest = svan_pins_next(pins, true);
+	pin = &pins->ring[pins->next++ % SVAN_PINS];
+	pin->page = page;
 	pin->until = jiffies + SVAN_PIN_TIME;
-	spin_lock(&prq->lock);
-	live = prq->live;
-	if (live)
-		list_add_tail(&pin->entry, &prq->pins);
-	spin_unlock(&prq->lock);
-	if (live) {
-		queue_delayed_work(svan_fault_wq, &prq->unpin, SVAN_PIN_TIME);
-		return 0;
-	}
-	unpin_user_page(pin->page);
-	kfree(pin);
-	return -ESRCH;
+	spin_unlock(&pins->lock);
+	queue_delayed_work(system_unbound_wq, &pins->unpin, SVAN_PIN_TIME);
+	if (oldest)
+		unpin_user_page(oldest);
 }
 
-/* The oldest one, if its time is over or @all go. */
-static struct svan_pin *svan_pin_next(struct svan_prq *prq, bool all)
+static void svan_pins_drop(struct svan_pins *pins, bool all)
 {
-	struct svan_pin *pin;
+	struct page *page;
 
-	spin_lock(&prq->lock);
-	pin = list_first_entry_or_null(&prq->pins, struct svan_pin, entry);
-	if (pin && !all && time_before(jiffies, pin->until)) {
-		queue_delayed_work(svan_fault_wq, &prq->unpin,
-				   pin->until - jiffies);
-		pin = NULL;
-	}
-	if (pin)
-		list_del(&pin->entry);
-	spin_unlock(&prq->lock);
-	return pin;
-}
-
-static void svan_pins_drop(struct svan_prq *prq, bool all)
-{
-	struct svan_pin *pin;
-
-	while ((pin = svan_pin_next(prq, all))) {
-		unpin_user_page(pin->page);
-		kfree(pin);
-	}
+	do {
+		spin_lock(&pins->lock);
+		page = svan_pins_next(pins, all);
+		spin_unlock(&pins->lock);
+		if (page)
+			unpin_user_page(page);
+	} while (page);
 }
 
 static void svan_pins_work(struct work_struct *work)
 {
-	svan_pins_drop(container_of(work, struct svan_prq, unpin.work), false);
+	svan_pins_drop(container_of(work, struct svan_pins, unpin.work), false);
 }
 
-void svan_pins_init(struct svan_prq *prq)
+void svan_pins_init(struct svan_pins *pins)
 {
-	INIT_LIST_HEAD(&prq->pins);
-	INIT_DELAYED_WORK(&prq->unpin, svan_pins_work);
+	spin_lock_init(&pins->lock);
+	INIT_DELAYED_WORK(&pins->unpin, svan_pins_work);
 }
 
-/* The queue is not live: no pin is added. */
-void svan_pins_exit(struct svan_prq *prq)
+/* No page is added any more. */
+void svan_pins_exit(struct svan_pins *pins)
 {
-	disable_delayed_work_sync(&prq->unpin);
-	svan_pins_drop(prq, true);
+	disable_delayed_work_sync(&pins->unpin);
+	svan_pins_drop(pins, true);
 }

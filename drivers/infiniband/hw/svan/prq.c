@@ -1,45 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page request queue (PRM chapter "Faults"). The event queues a drain,
+ * The page request queue (PRM chapter "Faults"). The event queues the drain,
  * which takes the requests from their ring, tells the device what each waits
- * for, and hands the slow ones to a worker each, so that none holds up another.
- * Quick ones it serves itself. That may take longer than expected (reclaim), so
- * there are several drains, and the next event goes to one that is not serving.
- * Answers are written by whoever has one, under svan_prq.lock.
- *
- * Workers can be stuck for as long as user space likes (userfaultfd) or a file
- * server takes. So they run on a workqueue of the module, hold what they need
- * (svan_odp.h), and listen to SIGKILL, which ends the waits of the fault path:
- * svan_prq_kick() sends it when something they may be waiting for has gone.
- * Only unloading the module waits for them.
+ * for, and hands each to the threads of the process whose page it is
+ * (server.c). The drain runs in softirq context, so that a page costs one wake-up,
+ * the thread's, and waits for nothing. Answers are written by whoever has one, under
+ * svan_prq.lock.
  */
 
 #include <linux/bitmap.h>
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
 #define SVAN_PRQ_LOG_SIZE	8
-
-struct workqueue_struct *svan_fault_wq;
-
-int svan_fault_wq_create(void)
-{
-	svan_fault_wq = alloc_workqueue("svan_fault", WQ_UNBOUND | WQ_HIGHPRI,
-					WQ_UNBOUND_MAX_ACTIVE);
-	return svan_fault_wq ? 0 : -ENOMEM;
-}
-
-/* Waits for the workers; those of devices that are gone have been kicked. */
-void svan_fault_wq_destroy(void)
-{
-	destroy_workqueue(svan_fault_wq);
-}
+/* requests that a drain takes before it lets others run */
+#define SVAN_PRQ_BATCH		32
 
 static u32 svan_prq_size(const struct svan_prq *prq)
 {
@@ -86,20 +66,20 @@ void svan_prq_pending(struct svan_fault *fault)
 	struct svan_prq *prq = fault->prq;
 
 	trace_svan_ib_page_pending(fault);
-	spin_lock(&prq->lock);
+	spin_lock_bh(&prq->lock);
 	if (prq->live)
 		svan_prq_write(prq, fault->req.token, SVAN_PAGE_PENDING,
 			       fault->place.fault_class, fault->estimate);
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 }
 
 /* Tell the device of what has been written without the bell. */
 static void svan_prq_ring(struct svan_prq *prq)
 {
-	spin_lock(&prq->lock);
+	spin_lock_bh(&prq->lock);
 	if (prq->live)
 		svan_prr_doorbell(prq->dev->sdev, prq->pi);
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 }
 
 /* The final answer. From here on the device may use the token again. */
@@ -107,7 +87,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 {
 	struct svan_prq *prq = fault->prq;
 
-	spin_lock(&prq->lock);
+	spin_lock_bh(&prq->lock);
 	__clear_bit(fault->req.token & SVAN_PAGE_TOKEN_INDEX, prq->busy);
 	if (prq->live) {
 		svan_prq_write(prq, fault->req.token,
@@ -115,7 +95,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 			       fault->place.fault_class, 0);
 		svan_prr_doorbell(prq->dev->sdev, prq->pi);
 	}
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 }
 
 /* ---- requests ---- */
@@ -149,10 +129,10 @@ static bool svan_prq_take_token(struct svan_prq *prq, u32 token)
 	u32 index = token & SVAN_PAGE_TOKEN_INDEX;
 	bool taken = false;
 
-	spin_lock(&prq->lock);
+	spin_lock_bh(&prq->lock);
 	if (index < svan_prq_size(prq))
 		taken = !__test_and_set_bit(index, prq->busy);
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 	if (!taken)
 		dev_warn_ratelimited(&prq->dev->ibdev.dev,
 				     "page request with a bad token %#x\n", token);
@@ -163,26 +143,22 @@ static struct svan_fault *svan_prq_take_fault(struct svan_prq *prq)
 {
 	struct svan_fault *fault;
 
-	spin_lock(&prq->lock);
-	fault = list_first_entry_or_null(&prq->free, struct svan_fault, entry);
+	spin_lock_bh(&prq->lock);
+	fault = list_first_entry_or_null(&prq->free, struct svan_fault,
+					 job.entry);
 	if (fault) {
-		list_del(&fault->entry);
+		list_del(&fault->job.entry);
 		kref_get(&prq->ref);
 	}
 	prq->starved = !fault;
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 	return fault;
 }
 
-/* Any context. A drain that is serving would come to it too late. */
+/* Any context. */
 static void svan_prq_start_drain(struct svan_prq *prq)
 {
-	u32 i;
-
-	for (i = 0; i < SVAN_DRAINS - 1; i++)
-		if (!READ_ONCE(prq->drains[i].away))
-			break;
-	queue_work(svan_fault_wq, &prq->drains[i].work);
+	queue_work(system_bh_highpri_wq, &prq->drain);
 }
 
 static void svan_prq_free(struct kref *ref)
@@ -192,7 +168,6 @@ static void svan_prq_free(struct kref *ref)
 	put_device(&prq->dev->ibdev.dev);
 	kvfree(prq->faults);
 	bitmap_free(prq->busy);
-	mutex_destroy(&prq->drain_lock);
 	kfree(prq);
 }
 
@@ -213,19 +188,45 @@ void svan_prq_release(struct svan_fault *fault)
 	fault->odp = NULL;
 	fault->mm = NULL;
 
-	spin_lock(&prq->lock);
-	list_add(&fault->entry, &prq->free);
+	spin_lock_bh(&prq->lock);
+	list_add(&fault->job.entry, &prq->free);
 	if (prq->starved && prq->live)
 		svan_prq_start_drain(prq);
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 	svan_prq_put(prq);
 }
 
+static void svan_prq_dispose(struct work_struct *work)
+{
+	struct svan_prq *prq = container_of(work, struct svan_prq, dispose);
+	struct svan_fault *fault, *next;
+	LIST_HEAD(list);
+
+	spin_lock_bh(&prq->lock);
+	list_splice_init(&prq->refused, &list);
+	spin_unlock_bh(&prq->lock);
+	list_for_each_entry_safe(fault, next, &list, job.entry) {
+		list_del(&fault->job.entry);
+		svan_prq_release(fault);
+	}
+}
+
+/* The drain has answered it. What it holds may sleep when it goes. */
+static void svan_prq_refuse(struct svan_fault *fault)
+{
+	struct svan_prq *prq = fault->prq;
+
+	spin_lock_bh(&prq->lock);
+	list_add_tail(&fault->job.entry, &prq->refused);
+	spin_unlock_bh(&prq->lock);
+	schedule_work(&prq->dispose);
+}
+
 /*
- * Take a request and say what it waits for. Quick ones are put into @quick.
- * Return false if nothing more can be taken for now.
+ * Take a request, say what it waits for, and hand it over. Return false if
+ * nothing more can be taken for now.
  */
-static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
+static bool svan_prq_take_one(struct svan_prq *prq)
 {
 	struct svan_fault *fault = svan_prq_take_fault(prq);
 
@@ -241,85 +242,30 @@ static bool svan_prq_take_one(struct svan_prq *prq, struct list_head *quick)
 		return true;
 	}
 	fault->start = ktime_get();
-	if (svan_fault_begin(fault))
-		list_add_tail(&fault->entry, quick);
+	if (!svan_fault_begin(fault))
+		svan_prq_refuse(fault);
 	return true;
 }
 
-/* First all requests are taken and answered PENDING, then quick ones served. */
 static void svan_prq_drain(struct work_struct *work)
 {
-	struct svan_drain *drain = container_of(work, struct svan_drain, work);
-	struct svan_prq *prq = drain->prq;
-	LIST_HEAD(quick);
+	struct svan_prq *prq = container_of(work, struct svan_prq, drain);
 	u32 n = 0;
 
-	mutex_lock(&prq->drain_lock);
-	while (n < svan_prq_size(prq) && svan_prq_take_one(prq, &quick))
+	while (n < SVAN_PRQ_BATCH && svan_prq_take_one(prq))
 		n++;
 	if (n)
 		svan_prq_ring(prq);
-	/* before the bell: from then on the event may come again */
-	WRITE_ONCE(drain->away, true);
-	svan_prq_doorbell(prq->dev->sdev, prq->ci, true);
-	mutex_unlock(&prq->drain_lock);
-
-	svan_fault_serve(&quick);
-	WRITE_ONCE(drain->away, false);
+	if (n == SVAN_PRQ_BATCH)
+		svan_prq_start_drain(prq);
+	else
+		svan_prq_doorbell(prq->dev->sdev, prq->ci, true);
 }
 
 /* hard interrupt context */
 static void svan_prq_event(struct svan_page_handler *handler)
 {
 	svan_prq_start_drain(container_of(handler, struct svan_prq, handler));
-}
-
-/* ---- waking those who wait ---- */
-
-/*
- * From here to svan_prq_deafen() a worker can be kicked: SIGKILL ends the waits
- * of the fault path.
- */
-void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter,
-		     const void *subject)
-{
-	allow_kernel_signal(SIGKILL);
-	waiter->task = current;
-	waiter->subject = subject;
-	spin_lock(&prq->lock);
-	list_add(&waiter->entry, &prq->waiters);
-	spin_unlock(&prq->lock);
-}
-
-void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter)
-{
-	spin_lock(&prq->lock);
-	list_del(&waiter->entry);
-	spin_unlock(&prq->lock);
-	/* forgets a signal that is pending, too */
-	disallow_signal(SIGKILL);
-}
-
-/* Who works for @subject; NULL: everybody. */
-static void svan_prq_kick_waiters(struct svan_prq *prq, const void *subject)
-{
-	struct svan_waiter *waiter;
-
-	spin_lock(&prq->lock);
-	list_for_each_entry(waiter, &prq->waiters, entry)
-		if (!subject || !waiter->subject || waiter->subject == subject)
-			send_sig(SIGKILL, waiter->task, 1);
-	spin_unlock(&prq->lock);
-}
-
-/*
- * A region, or a context of an mm, has been marked as gone: wake the workers
- * that may be waiting for its pages, so that they look.
- */
-void svan_prq_kick(struct svan_ib_dev *dev, const void *subject)
-{
-	if (dev->prq)
-		svan_prq_kick_waiters(dev->prq, subject);
 }
 
 /* ---- creation ---- */
@@ -356,18 +302,14 @@ static int svan_prq_alloc_faults(struct svan_prq *prq)
 {
 	u32 i, size = svan_prq_size(prq);
 
-	for (i = 0; i < SVAN_DRAINS; i++) {
-		prq->drains[i].prq = prq;
-		INIT_WORK(&prq->drains[i].work, svan_prq_drain);
-	}
 	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
 	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
 	if (!prq->busy || !prq->faults)
 		return -ENOMEM;
 	for (i = 0; i < size; i++) {
 		prq->faults[i].prq = prq;
-		INIT_WORK(&prq->faults[i].work, svan_fault_work);
-		list_add_tail(&prq->faults[i].entry, &prq->free);
+		prq->faults[i].job.ops = &svan_fault_ops;
+		list_add_tail(&prq->faults[i].job.entry, &prq->free);
 	}
 	return 0;
 }
@@ -383,10 +325,10 @@ static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 	get_device(&dev->ibdev.dev);
 	kref_init(&prq->ref);
 	spin_lock_init(&prq->lock);
-	mutex_init(&prq->drain_lock);
+	INIT_WORK(&prq->drain, svan_prq_drain);
+	INIT_WORK(&prq->dispose, svan_prq_dispose);
 	INIT_LIST_HEAD(&prq->free);
-	INIT_LIST_HEAD(&prq->waiters);
-	svan_pins_init(prq);
+	INIT_LIST_HEAD(&prq->refused);
 	prq->handler.request = svan_prq_event;
 	prq->log_size = min(ilog2(le32_to_cpu(dev->caps->max_page_requests)),
 			    SVAN_PRQ_LOG_SIZE);
@@ -395,14 +337,6 @@ static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 		return NULL;
 	}
 	return prq;
-}
-
-static void svan_prq_stop_drains(struct svan_prq *prq)
-{
-	u32 i;
-
-	for (i = 0; i < SVAN_DRAINS; i++)
-		disable_work_sync(&prq->drains[i].work);
 }
 
 static int svan_prq_create_hw(struct svan_prq *prq)
@@ -424,7 +358,8 @@ static int svan_prq_create_hw(struct svan_prq *prq)
 	err = svan_cmd_exec(sdev, &cmd, NULL);
 	if (err) {
 		svan_page_detach(sdev);
-		svan_prq_stop_drains(prq);
+		disable_work_sync(&prq->drain);
+		flush_work(&prq->dispose);
 		return err;
 	}
 	svan_prq_doorbell(sdev, 0, true);
@@ -462,21 +397,33 @@ put_prq:
 	return err;
 }
 
-/* There is no key any more. Faults under way end by themselves. */
+/*
+ * Calls of verbs that wait for advice return, and none waits any more: the device
+ * is about to go, and waits for such calls.
+ */
+void svan_prq_close(struct svan_ib_dev *dev)
+{
+	if (!dev->prq)
+		return;
+	WRITE_ONCE(dev->prq->closing, true);
+	svan_servers_forget(NULL);
+}
+
+/* There is no key any more. Nobody waits for threads that wait. */
 void svan_prq_destroy(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq = dev->prq;
 
 	if (!prq)
 		return;
-	spin_lock(&prq->lock);
+	spin_lock_bh(&prq->lock);
 	prq->live = false;
-	spin_unlock(&prq->lock);
+	spin_unlock_bh(&prq->lock);
 	svan_page_detach(dev->sdev);
-	svan_prq_stop_drains(prq);
+	disable_work_sync(&prq->drain);
+	flush_work(&prq->dispose);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_PRQ, 0);
-	svan_prq_kick_waiters(prq, NULL);
-	svan_pins_exit(prq);
+	svan_servers_forget(NULL);
 	dev->prq = NULL;
 	svan_prq_free_rings(prq);
 	svan_prq_put(prq);

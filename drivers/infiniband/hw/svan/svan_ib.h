@@ -9,16 +9,22 @@
  * svan_ib_dev.port_lock stands alone. Commands sleep: under a mutex at most.
  *
  * Of memory that is not pinned (svan_odp.h):
- *   svan_ib_ucontext.context_lock	the process context of a verbs context
+ *   svan_ib_ucontext.context_lock	process context and server of a verbs context
  *   svan_odp.lock	pages are entered into a region, tables and parts come
  *			and go, or the region does; allocates
  *   mm_struct.mmap_lock
  *   svan_odp_part.lock	entries of a leaf table; also taken by the kernel's
  *			reclaim, so nothing is allocated under it
- *   svan_prq.lock	answers, faults and who serves them
+ *   svan_prq.lock	answers, idle faults
  *   svan_learn.lock	the estimator
  *   svan_dev.inv_lock	(svan.ko)
- * The notifier of a process context takes none of them.
+ * The notifier of a process context takes none of them. Of threads (server.c):
+ *   svan_servers_lock	servers by mm, and their users
+ *   svan_server.lock	its threads and what they have to do
+ *   svan_pins.lock	pages that are held for a moment; stands alone
+ * Under the first two, nothing but the list of process contexts is looked at. What
+ * the drain of page requests takes is taken with softirqs off: these two, the lists
+ * of regions and process contexts, svan_prq.lock and svan_learn.lock.
  */
 #ifndef SVAN_IB_H
 #define SVAN_IB_H
@@ -39,6 +45,7 @@
 struct svan_context;
 struct svan_odp;
 struct svan_prq;
+struct svan_server;
 struct svan_spare;
 
 #define SVAN_IB_PORT	1	/* the only one */
@@ -136,8 +143,9 @@ struct svan_ib_mmap_entry {
  * @owner: our id of it
  * @uar: number of the UAR page
  * @mm: who opened it, for process keys; mm_count is held
- * @context_lock: @context
+ * @context_lock: what follows
  * @context: process context, made with the first process key
+ * @server: threads of @mm, made with its first on-demand or process key
  */
 struct svan_ib_ucontext {
 	struct ib_ucontext ibucontext;
@@ -145,8 +153,9 @@ struct svan_ib_ucontext {
 	u32 owner;
 	u32 uar;
 	struct mm_struct *mm;
-	struct mutex context_lock;	/* context */
+	struct mutex context_lock;	/* what follows */
 	struct svan_context *context;
+	struct svan_server *server;
 };
 
 struct svan_ib_pd {
@@ -207,6 +216,7 @@ struct svan_ib_mr {
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
 	struct svan_odp *odp;		/* instead of both: not pinned */
+	struct svan_server *server;	/* of its mm, or NULL: no page requests */
 	u32 access;			/* SVAN_ACCESS_* */
 	u32 owner;			/* verbs context, 0: the kernel */
 };

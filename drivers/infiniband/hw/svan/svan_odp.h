@@ -3,13 +3,12 @@
  * svan_ib.ko: memory that is not pinned. Process contexts, on-demand keys, page
  * requests, and what is known of the time pages take.
  *
- * Lifetimes: a fault can take for ever (userfaultfd, a dead file server), and
- * nothing but another fault may wait for it. So what a fault needs is counted:
- * the device (svan_prq.ref holds its memory, svan_prq.live says that there is
- * hardware), the region (svan_odp.ref, svan_odp.gone) and the mm (mm_count; the
- * address space itself only while it is being faulted in). Whoever takes one
- * of them away marks it first and then wakes the faults that are stuck on it
- * (svan_prq_kick()).
+ * Lifetimes: a page can take for ever (userfaultfd, a dead file server), and
+ * nothing may wait for it but a thread of the process whose page it is (server.c).
+ * What a fault needs is counted: the device (svan_prq.ref holds its memory,
+ * svan_prq.live says that there is hardware) and the region (svan_odp.ref,
+ * svan_odp.gone). Whoever takes one of them away marks it first and then has the
+ * faults that were for it failed (svan_servers_forget()).
  *
  * Locks: see svan_ib.h.
  */
@@ -19,6 +18,7 @@
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <rdma/uverbs_ioctl.h>
@@ -187,6 +187,98 @@ static inline unsigned long svan_odp_user_addr(const struct svan_odp *odp,
 	return addr - odp->iova + odp->start;
 }
 
+/* ---- holding pages for a moment: pin.c ---- */
+
+#define SVAN_PINS	64
+
+/**
+ * struct svan_pin - a page that is held
+ * @page: the page
+ * @until: jiffies
+ */
+struct svan_pin {
+	struct page *page;
+	unsigned long until;
+};
+
+/**
+ * struct svan_pins - pages of a process that are held
+ * @lock: what follows
+ * @first: the oldest, free-running
+ * @next: the next one, free-running
+ * @ring: the pages
+ * @unpin: lets go of them
+ */
+struct svan_pins {
+	spinlock_t lock;		/* what follows */
+	u32 first;
+	u32 next;
+	struct svan_pin ring[SVAN_PINS];
+	struct delayed_work unpin;
+};
+
+struct page *svan_pin_get(unsigned long addr, bool write);
+void svan_pin_keep(struct svan_pins *pins, struct page *page);
+void svan_pins_init(struct svan_pins *pins);
+void svan_pins_exit(struct svan_pins *pins);
+
+/* ---- threads of a process: server.c ---- */
+
+struct svan_job;
+struct svan_server;
+struct svan_thread;
+
+/* What is in the first is done first. */
+enum svan_queue {
+	SVAN_QUEUE_QUICK,
+	SVAN_QUEUE_WAIT,
+	SVAN_QUEUE_ADVICE,
+	SVAN_QUEUES,
+};
+
+/**
+ * struct svan_job_ops - what a thread does for a job
+ * @quick: of jobs in SVAN_QUEUE_QUICK: do it if it needs no wait; false: it does
+ * @serve: do it, and wait for what it needs; false: a signal came first, it shall
+ *	be called again
+ * @wanted: is there still somebody whom it is for? svan_server.lock is held
+ * @fail: it will not be done; waits for nothing of a process
+ *
+ * What may take long the first two do between svan_thread_lend() and
+ * svan_thread_reclaim(). When the latter returns false, they return true at once.
+ */
+struct svan_job_ops {
+	bool (*quick)(struct svan_thread *thread, struct svan_job *job);
+	bool (*serve)(struct svan_thread *thread, struct svan_job *job);
+	bool (*wanted)(const struct svan_job *job);
+	void (*fail)(struct svan_job *job);
+};
+
+/**
+ * struct svan_job - something that a thread of a process has to do
+ * @entry: in a queue of its struct svan_server
+ * @ops: what
+ */
+struct svan_job {
+	struct list_head entry;
+	const struct svan_job_ops *ops;
+};
+
+int svan_servers_init(void);
+void svan_servers_exit(void);
+void svan_servers_forget(const struct mm_struct *mm);
+struct svan_server *svan_server_get(void);
+struct svan_server *svan_server_again(struct svan_server *server);
+void svan_server_put(struct svan_server *server);
+int svan_server_submit(const struct mm_struct *mm, struct svan_job *job,
+		       enum svan_queue queue);
+struct svan_server *svan_server_charge(const struct mm_struct *mm, u64 bytes);
+void svan_server_uncharge(struct svan_server *server, u64 bytes);
+bool svan_thread_lend(struct svan_thread *thread, struct svan_job *job);
+bool svan_thread_reclaim(struct svan_thread *thread);
+bool svan_thread_is_lent(const struct svan_thread *thread);
+struct svan_pins *svan_thread_pins(struct svan_thread *thread);
+
 /* ---- page requests: prq.c ---- */
 
 /* struct svan_page_request, copied once, in host order */
@@ -214,22 +306,8 @@ struct svan_place {
 };
 
 /**
- * struct svan_waiter - who may be stuck in a fault, for svan_prq_kick()
- * @entry: in svan_prq.waiters
- * @task: a worker
- * @subject: the struct svan_odp or mm_struct it works for, NULL: several
- */
-struct svan_waiter {
-	struct list_head entry;
-	struct task_struct *task;
-	const void *subject;
-};
-
-/**
  * struct svan_fault - a page request that is being served
- * @work: serves it, if it may take long
- * @entry: in svan_prq.free, or in a list of the one drain that has it
- * @waiter: who serves it in @work
+ * @job: of a thread of the process; its entry is in svan_prq.free while idle
  * @prq: whose it is; counted while it is in use
  * @req: what was asked for
  * @place: where the page was found to be
@@ -240,9 +318,7 @@ struct svan_waiter {
  * @addr: the page in @mm
  */
 struct svan_fault {
-	struct work_struct work;
-	struct list_head entry;
-	struct svan_waiter waiter;
+	struct svan_job job;
 	struct svan_prq *prq;
 	struct svan_page_req req;
 	struct svan_place place;
@@ -253,28 +329,14 @@ struct svan_fault {
 	unsigned long addr;
 };
 
-/* as many as may be held up by reclaim before requests are left waiting */
-#define SVAN_DRAINS	4
-
-/**
- * struct svan_drain - takes requests from the ring and serves the quick ones
- * @work: queued by the event
- * @prq: whose it is
- * @away: it is serving, the next event is for another one
- */
-struct svan_drain {
-	struct work_struct work;
-	struct svan_prq *prq;
-	bool away;
-};
-
 /**
  * struct svan_prq - the page request queue of a function
- * @ref: the device's, one for each fault in use and each prefetch
+ * @ref: the device's, one for each fault in use and each advice
  * @dev: its memory is held, whether it is registered or not
  * @handler: of the event
- * @drains: take requests from the ring
- * @drain_lock: @ci, @requests
+ * @drain: takes requests from the ring, in softirq context; the only user of @ci
+ *	and @requests
+ * @dispose: lets go of @refused
  * @lock: @live and what follows it
  * @log_size: of the request ring; that of the responses is twice as large
  * @ci: requests taken, free-running
@@ -282,22 +344,21 @@ struct svan_drain {
  * @requests_dma: bus address of @requests
  * @responses_dma: bus address of @responses
  * @faults: all there are
+ * @closing: no advice is followed any more
  * @live: the device may be told something
  * @starved: requests were left in the ring for want of a struct svan_fault
  * @pi: responses written, free-running
  * @responses: the device reads them
  * @busy: tokens whose final answer is not written yet
  * @free: faults that are idle
- * @waiters: who can be kicked
- * @pins: struct svan_pin, pages held for a moment
- * @unpin: lets go of them
+ * @refused: faults that the drain has answered
  */
 struct svan_prq {
 	struct kref ref;
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
-	struct svan_drain drains[SVAN_DRAINS];
-	struct mutex drain_lock;	/* ci, requests */
+	struct work_struct drain;
+	struct work_struct dispose;
 	spinlock_t lock;		/* live and what follows it */
 	u8 log_size;
 	u32 ci;
@@ -305,6 +366,7 @@ struct svan_prq {
 	dma_addr_t requests_dma;
 	dma_addr_t responses_dma;
 	struct svan_fault *faults;
+	bool closing;
 
 	bool live;
 	bool starved;
@@ -312,44 +374,29 @@ struct svan_prq {
 	struct svan_page_response *responses;
 	unsigned long *busy;
 	struct list_head free;
-	struct list_head waiters;
-	struct list_head pins;
-	struct delayed_work unpin;
+	struct list_head refused;
 };
 
-/* what faults and prefetches run on; it outlives the devices */
-extern struct workqueue_struct *svan_fault_wq;
-
-int svan_fault_wq_create(void);
-void svan_fault_wq_destroy(void);
 int svan_prq_create(struct svan_ib_dev *dev);
 void svan_prq_destroy(struct svan_ib_dev *dev);
 void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
-void svan_prq_listen(struct svan_prq *prq, struct svan_waiter *waiter,
-		     const void *subject);
-void svan_prq_deafen(struct svan_prq *prq, struct svan_waiter *waiter);
-void svan_prq_kick(struct svan_ib_dev *dev, const void *subject);
+void svan_prq_close(struct svan_ib_dev *dev);
 
 /* ---- serving them: fault.c ---- */
 
 #define SVAN_IN_WRITE	BIT(0)	/* for a store */
-#define SVAN_IN_NOWAIT	BIT(1)	/* neither for mmap_lock nor for data */
-#define SVAN_IN_NO_USER	BIT(2)	/* not for a userfaultfd */
+#define SVAN_IN_TABLE	BIT(1)	/* for the table of a key: only what HMM takes */
+#define SVAN_IN_NOWAIT	BIT(2)	/* neither for mmap_lock nor for data */
+#define SVAN_IN_ANON	BIT(3)	/* no file's page, nor anything else's */
+#define SVAN_IN_NO_USER	BIT(4)	/* not for a userfaultfd */
 
-int svan_fault_in(struct mm_struct *mm, unsigned long addr, u32 how);
+extern const struct svan_job_ops svan_fault_ops;
+
+int svan_fault_in(unsigned long addr, u32 how);
 bool svan_fault_begin(struct svan_fault *fault);
-void svan_fault_serve(struct list_head *quick);
-void svan_fault_work(struct work_struct *work);
-
-/* ---- holding pages for a moment: pin.c ---- */
-
-int svan_pin_page(struct svan_prq *prq, struct mm_struct *mm,
-		  unsigned long addr, bool write);
-void svan_pins_init(struct svan_prq *prq);
-void svan_pins_exit(struct svan_prq *prq);
 
 /* ---- what a page waits for: classify.c ---- */
 

@@ -140,6 +140,8 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 	trace_svan_ib_ucontext_dealloc(&dev->ibdev, uctx->owner, uctx->uar);
 	if (uctx->context)
 		svan_context_destroy(uctx->context);
+	if (uctx->server)
+		svan_server_put(uctx->server);
 	mmdrop(uctx->mm);
 	mutex_destroy(&uctx->context_lock);
 	svan_ib_put_uar(dev, uctx);
