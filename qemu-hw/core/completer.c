@@ -218,20 +218,21 @@ static void remote_error(SvanQp *qp, uint8_t status)
  * Who was told to wait goes on before the time only when it is called back
  * (PRM "Reliable connections"), which is no retry: a responder may NAK what lies
  * behind the request that it was not ready for. One NAK is sent for a gap, so the
- * same again was duplicated on its way, and costs no retry.
+ * same again was duplicated on its way, and costs no retry; unless there is no
+ * timeout to find out that what was sent again is lost as well.
  */
 static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     bool call_back = pkt->bth_flags & SVAN_BTH_SE;
+    uint8_t what = call_back ? SVAN_RC_HEARD_CALL : SVAN_RC_HEARD_NAK;
 
     qp->fn->stats.packet_seq_err++;
     if (req->state == SVAN_RC_REQ_RNR_WAIT) {
         if (call_back) {
             svan_rc_end_rnr_wait(qp);
         }
-    } else if (is_news(req, call_back ? SVAN_RC_HEARD_CALL :
-                                        SVAN_RC_HEARD_NAK)) {
+    } else if (is_news(req, what) || !qp->timeout) {
         retry(qp, SVAN_RC_RETRY_NAK);
     }
 }

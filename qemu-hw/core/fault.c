@@ -236,12 +236,12 @@ static void serve(SvanPrq *prq, SvanAccount *account)
     join(fault ? fault : fault_begin(wait), wait);
 }
 
-/* In turn, as far as the shares go. */
+/* In turn, as far as the shares go. Out of service nobody is asked any more. */
 static void serve_waiting(SvanPrq *prq)
 {
     SvanLink *link = prq->turns.next;
 
-    while (prq->num_free && link != &prq->turns) {
+    while (!prq->fn->fatal && prq->num_free && link != &prq->turns) {
         SvanAccount *account = svan_container(link, SvanAccount, turn);
 
         link = link->next;

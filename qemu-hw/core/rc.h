@@ -166,6 +166,7 @@ typedef struct SvanRcPatience {
     SvanQp *qp;
     uint64_t met;               /* ns: the page was */
     uint64_t seen;              /* ns: its request came last */
+    uint64_t timeout;           /* ns: the shortest that it has shown for this page */
     uint32_t naks;              /* RNR NAKs since the page was met */
     bool told;                  /* to wait, and has not come since */
     bool returned;              /* it was told, and has come again */

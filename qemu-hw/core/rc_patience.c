@@ -8,7 +8,7 @@
 
 #include "rc.h"
 
-/* A copy that comes sooner was made on the way: timeouts are not as short. */
+/* A copy that comes sooner may have been made on the way; of several, the last is late. */
 #define LEAST_TIMEOUT_NS        65536
 
 static void fire_bound(SvanTimer *timer)
@@ -55,6 +55,7 @@ void svan_rc_patience_begin(SvanRcPatience *patience)
 {
     stop(patience);
     patience->met = patience->seen = svan_now(patience->qp->fn->core);
+    patience->timeout = UINT64_MAX;
     patience->naks = 0;
     if (!patience->told) {
         start_bound(patience);
@@ -77,13 +78,18 @@ void svan_rc_patience_told(SvanRcPatience *patience)
 void svan_rc_patience_heard(SvanRcPatience *patience)
 {
     uint64_t now = svan_now(patience->qp->fn->core);
+    uint64_t since = now - patience->seen;
 
     if (patience->told) {
         patience->told = false;
         patience->returned = true;
         start_bound(patience);          /* its ACK timeout counts from now on */
-    } else if (now - patience->seen >= LEAST_TIMEOUT_NS) {
+    } else if (since >= LEAST_TIMEOUT_NS) {
         patience->timed_out = true;
+        patience->timeout = since < patience->timeout ? since :
+                                                        patience->timeout;
+    } else {
+        return;
     }
     patience->seen = now;
     svan_qp_schedule(patience->qp);
@@ -107,6 +113,7 @@ uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
 /*
  * An estimate that was wrong already is no help: the page takes as long again as
  * it has taken. Who comes back for the first time is given the benefit of doubt.
+ * Who times out will do so again, after as long, before a page that takes longer.
  * A policy without a bound goes by estimates alone.
  */
 bool svan_rc_patience_is_out(const SvanRcPatience *patience,
@@ -122,7 +129,8 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
     if (!qp->policy.bound_us) {
         return estimate->known && left > limit;
     }
-    return patience->over || *ns > limit;
+    return patience->over || *ns > limit ||
+           (patience->timed_out && *ns > patience->timeout);
 }
 
 /* The one whose time covers ns, at least the QP's own; 9.7.5.2.8 */

@@ -477,6 +477,27 @@ static void with_the_queue_every_wait_fails(void **state)
     assert_int_equal(drain(w), ENTRIES / 2);
 }
 
+/* A fault that the host injected ends by a timer, be the function out of service. */
+static void nobody_is_asked_out_of_service(void **state)
+{
+    SvanInjection what = {
+        .first = PAGE(0), .last = PAGE(1) - 1, .chance_ppm = 1000000,
+        .estimate_ns = 1000, .delay_ns = 1000,
+    };
+    World *w = *state;
+    Owner owner;
+
+    owner_open(w, &owner, 5, 0);
+    w->table[0] = htole64(svan_mtt_present(w->data, true));
+    assert_true(svan_inject(w->fake->core, 0, &what));
+    write_to(w, &owner, 0);
+    meet_many(w, &owner, 1000, ENTRIES);
+    assert_int_equal(drain(w), ENTRIES / 2 - 1);
+    svan_fatal(w->fn, SVAN_FATAL_EQ_DMA);
+    fake_advance(w->fake, 1000000);
+    assert_false(requested(w));
+}
+
 /* What is outstanding is charged after the load as before. */
 static void shares_are_saved(void **state)
 {
@@ -679,6 +700,7 @@ int main(void)
         WORLD_TEST(a_process_that_dies_leaves_its_queue),
         WORLD_TEST(who_waits_for_a_key_that_goes_leaves_the_queue),
         WORLD_TEST(with_the_queue_every_wait_fails),
+        WORLD_TEST(nobody_is_asked_out_of_service),
         WORLD_TEST(shares_are_saved),
         WORLD_TEST(the_fault_buffer_is_shared),
         WORLD_TEST(spare_pages_are_shared),

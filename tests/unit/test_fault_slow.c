@@ -108,6 +108,36 @@ static void who_times_out_is_told(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/*
+ * Sent again each time its ACK timeout is over, as long as there are retries: it
+ * has to be told before the last.
+ */
+static bool is_told_in_time(Od *od, uint8_t timeout, uint32_t retries)
+{
+    write_page(od, PSN_IN, 3);
+    for (uint32_t i = 0; i < retries; i++) {
+        fake_advance(od->rc->fake, 4096ull << timeout);
+        write_page(od, PSN_IN, 3);
+        if (rc_sent(od->rc)) {
+            return IS_RNR_NAK(od->rc->pkt);
+        }
+    }
+    return false;
+}
+
+/* All its retries together are shorter than what is held for without a word. */
+static void who_has_short_timeouts_is_told(void **state)
+{
+    Od *od = *state;
+
+    for (uint8_t timeout = 2; timeout < 6; timeout++) {
+        assert_true(is_told_in_time(od, timeout, 7));
+        rc_modify(od->rc, SVAN_QPS_RESET, 0);
+        rc_to(od->rc, SVAN_QPS_RTS);
+    }
+    assert_true(is_told_in_time(od, 6, 1));
+}
+
 static void a_copy_made_on_the_way_is_no_timeout(void **state)
 {
     Od *od = *state;
@@ -580,6 +610,7 @@ int main(void)
         OD_TEST(a_page_slower_than_first_thought),
         OD_TEST(who_comes_back_again_is_told_again),
         OD_TEST(who_times_out_is_told),
+        OD_TEST(who_has_short_timeouts_is_told),
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),

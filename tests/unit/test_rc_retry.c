@@ -245,6 +245,24 @@ static void test_nak_that_comes_twice(void **state)
     assert_int_equal(rc_priv(rc)->req.retries, 0);
 }
 
+/* Without an ACK timeout nothing else finds out that it was lost again. */
+static void test_nak_that_comes_twice_without_a_timeout(void **state)
+{
+    Rc *rc = rc_new();
+
+    rc->attrs.attr.timeout = 0;
+    rc_to(rc, SVAN_QPS_RTS);
+    post_sends(rc, 3);
+    rc_skip_sent(rc);
+    for (uint32_t i = 0; i < 3; i++) {
+        rc_inject_ack(rc, NAK(PSN_SEQ), PSN_OUT);
+        assert_int_equal(rc_skip_sent(rc), 3);
+    }
+    rc_inject_ack(rc, NAK(PSN_SEQ), PSN_OUT);
+    RC_SQ_DONE(rc, 0, RETRY_EXC_ERR);
+    rc_free(rc);
+}
+
 /* A NAK behind progress is another gap. */
 static void test_nak_for_each_gap(void **state)
 {
@@ -379,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_rnr_wait_ends_with_a_call_back),
         OD_TEST(test_responder_marks_its_call_back),
         RC_TEST(test_nak_that_comes_twice),
+        cmocka_unit_test(test_nak_that_comes_twice_without_a_timeout),
         RC_TEST(test_nak_for_each_gap),
         RC_TEST(test_call_back_behind_a_nak),
         RC_TEST(test_heard_is_saved),
