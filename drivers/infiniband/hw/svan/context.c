@@ -277,15 +277,16 @@ void svan_context_destroy(struct svan_context *ctx)
 	kfree(ctx);
 }
 
-/* The mm of a PASID with mm_count up, or NULL. */
-struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid)
+/* With mm_count up; NULL if the PASID is no more that process's. */
+struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid,
+				      u32 generation)
 {
 	struct mm_struct *mm = NULL;
 	struct svan_context *ctx;
 
 	xa_lock_bh(&dev->contexts.live);
 	ctx = xa_load(&dev->contexts.live, pasid);
-	if (ctx && !READ_ONCE(ctx->gone)) {
+	if (ctx && ctx->generation == generation && !READ_ONCE(ctx->gone)) {
 		mm = ctx->mm;
 		mmgrab(mm);
 	}
@@ -293,15 +294,14 @@ struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid)
 	return mm;
 }
 
-bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
-			  struct mm_struct *mm)
+bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid, u32 generation)
 {
 	struct svan_context *ctx;
 	bool live;
 
 	xa_lock_bh(&dev->contexts.live);
 	ctx = xa_load(&dev->contexts.live, pasid);
-	live = ctx && ctx->mm == mm && !READ_ONCE(ctx->gone);
+	live = ctx && ctx->generation == generation && !READ_ONCE(ctx->gone);
 	xa_unlock_bh(&dev->contexts.live);
 	return live;
 }

@@ -144,7 +144,8 @@ static bool svan_fault_is_wanted(const struct svan_job *job)
 		return false;
 	if (!svan_fault_is_process(fault))
 		return !READ_ONCE(fault->odp->gone);
-	return svan_context_is_live(prq->dev, fault->req.pasid, fault->mm);
+	return svan_context_is_live(prq->dev, fault->req.pasid,
+				    fault->req.generation);
 }
 
 /* Whose memory? Take references to it. */
@@ -155,7 +156,8 @@ static bool svan_fault_find(struct svan_fault *fault)
 
 	fault->odp = svan_odp_get(dev, req->key);
 	if (svan_fault_is_process(fault)) {
-		fault->mm = svan_context_get_mm(dev, req->pasid);
+		fault->mm = svan_context_get_mm(dev, req->pasid,
+						req->generation);
 		fault->addr = req->addr & PAGE_MASK;
 		return fault->mm && fault->addr < TASK_SIZE_MAX;
 	}

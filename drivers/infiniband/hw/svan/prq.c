@@ -116,6 +116,7 @@ static bool svan_prq_next(struct svan_prq *prq, struct svan_page_req *req)
 	req->token = le32_to_cpu(READ_ONCE(entry->token));
 	req->key = le32_to_cpu(READ_ONCE(entry->key));
 	req->pasid = le32_to_cpu(READ_ONCE(entry->pasid));
+	req->generation = le32_to_cpu(READ_ONCE(entry->generation));
 	req->qpn = le32_to_cpu(READ_ONCE(entry->qpn));
 	req->flags = READ_ONCE(entry->flags);
 	req->level = READ_ONCE(entry->level);

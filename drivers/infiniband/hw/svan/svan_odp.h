@@ -65,10 +65,10 @@ void svan_contexts_learned(struct svan_ib_dev *dev);
 struct svan_context *svan_context_create(struct svan_ib_dev *dev,
 					 struct mm_struct *mm);
 void svan_context_destroy(struct svan_context *ctx);
-struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid);
+struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid,
+				      u32 generation);
 u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid);
-bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid,
-			  struct mm_struct *mm);
+bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid, u32 generation);
 int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 
 /* ---- tables that grow and shrink: radix.c ---- */
@@ -289,6 +289,7 @@ struct svan_page_req {
 	u32 token;
 	u32 key;
 	u32 pasid;
+	u32 generation;
 	u32 qpn;
 	u8 flags;
 	u8 level;
