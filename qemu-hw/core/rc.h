@@ -212,7 +212,7 @@ typedef struct SvanRcFault {
     uint8_t opcode;             /* of the packet that met the page */
     bool nak_spent;             /* an RNR NAK was sent for this page */
     bool again;                 /* and the page has come and gone since */
-    bool dropped;               /* something was that will not come by itself */
+    bool dropped;               /* something was; an RNR NAK that leaves brings it */
     bool called_back;           /* since a packet was executed last */
     bool executed;              /* a kept packet, since the last page was met */
     uint64_t since;             /* ns */

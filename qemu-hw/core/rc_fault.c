@@ -341,7 +341,6 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
     SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns) };
 
     fault_of(qp)->nak_spent = true;
-    fault_of(qp)->dropped = false;
     svan_rc_patience_told(&fault_of(qp)->patience);
     qp->fn->stats.rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);

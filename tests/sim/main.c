@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "blame.h"
-#include "fault.h"
+#include "prq.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
@@ -317,6 +317,19 @@ static void check_in_time(const World *world)
     }
 }
 
+/* Every request has had its answer, so the queue has all of its faults again. */
+static void check_requests(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        const SvanPrq *prq = world->nodes[i].core->fns[0]->prq;
+
+        if (prq->num_free != svan_prq_size(prq)) {
+            world_fail(world, "node %u: of %u page requests %u are free", i,
+                       svan_prq_size(prq), prq->num_free);
+        }
+    }
+}
+
 static void run_plan(const Scenario *scenario, World *world, Totals *totals)
 {
     Blame *blame = blame_new(world, scenario->plan);
@@ -326,6 +339,7 @@ static void run_plan(const Scenario *scenario, World *world, Totals *totals)
             world_step(world);
         }
     }
+    check_requests(world);
     if (scenario->clean) {
         check_in_time(world);
     }
@@ -461,15 +475,15 @@ static bool is_wanted(uint64_t seed)
                              strlen(only));
 }
 
-/* Is any of those with a plan? */
-static bool wants_plan(void)
+/* How many are wanted: of all scenarios, or of those with a plan. */
+static uint32_t count_wanted(bool plans)
 {
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < NUM_SCENARIOS; i++) {
-        if (is_wanted(i) && scenarios[i].plan) {
-            return true;
-        }
+        count += is_wanted(i) && (!plans || scenarios[i].plan);
     }
-    return false;
+    return count;
 }
 
 /* One on each CPU; totals, one of each, are shared with them. */
@@ -508,7 +522,11 @@ int main(void)
         run_seed(1, env_number("SVAN_SIM_SEED", 1), &all);
         return 0;
     }
-    blame = count >= DEFAULT_COUNT && wants_plan();
+    if (!count_wanted(false)) {
+        fprintf(stderr, "no scenario has this name\n");
+        return 2;
+    }
+    blame = count >= DEFAULT_COUNT && count_wanted(true);
     faults = count >= DEFAULT_COUNT && !getenv("SVAN_SIM_ONLY");
     printf("1..%" PRIu64 "\n", count + faults + blame);
     fflush(stdout);

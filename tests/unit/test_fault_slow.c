@@ -460,6 +460,38 @@ static void a_read_before_what_is_refused(void **state)
     assert_int_equal(od->rc->core->state, SVAN_QPS_ERR);
 }
 
+/*
+ * Behind a READ that waits, an RNR NAK does not leave before the page is there. Then
+ * it never does, and what was dropped before it is asked for.
+ */
+static void what_an_rnr_nak_that_never_left_would_have_brought(void **state)
+{
+    struct svan_fault_policy policy;
+    Od *od = *state;
+    uint32_t token;
+
+    svan_policy_default(&policy);
+    policy.hold_bytes = htole32(MTU + SVAN_HELD_OVERHEAD);
+    policy.divert_pages = 0;
+    set_policy(od, &policy);
+    begin_read(od);
+    token = od->last.token;
+    write_page(od, PSN_IN + 2, 6);
+    write_page(od, PSN_IN + 3, 6);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 1);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 500 * MS);
+    assert_int_equal(OD_STAT(od, rnr_nak_sent), 1);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    check_page(od, 6);
+    RC_SENT_NOTHING(od->rc);
+    map_page(od, 4, true);
+    answer(od, token, SVAN_PAGE_RESOLVED, 0);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, NAK(PSN_SEQ));
+}
+
 /* Gone again and again, it costs a retry at the bound alone. */
 static void a_page_of_a_read_that_is_gone_again(void **state)
 {
@@ -627,6 +659,7 @@ int main(void)
         OD_TEST(a_read_that_is_asked_for_from_an_earlier_packet),
         OD_TEST(a_read_before_one_that_waits),
         OD_TEST(a_read_before_what_is_refused),
+        OD_TEST(what_an_rnr_nak_that_never_left_would_have_brought),
         OD_TEST(a_page_of_a_read_that_is_gone_again),
         OD_TEST(an_executed_write_before_a_waiting_read),
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
