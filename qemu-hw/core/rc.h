@@ -341,6 +341,8 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);
 /* Something of the expected PSN was dropped, and no NAK says so. */
 void svan_rc_call_back(SvanQp *qp);
+/* An RNR NAK has left: what was dropped comes again by itself. */
+void svan_rc_told_to_wait(SvanQp *qp);
 /* How to handle a fault; AUTO: wait until more is known. */
 uint8_t svan_rc_fault_mode(SvanQp *qp, const SvanEstimate *estimate);
 /* A unit of the step. */

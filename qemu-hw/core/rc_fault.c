@@ -132,7 +132,7 @@ static void discard(SvanQp *qp, const SvanPkt *pkt)
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
     SvanRcFault *fault = fault_of(qp);
 
-    if (!fault->patience.told || (fault->held && resp->nak.pending)) {
+    if (!fault->patience.told || resp->nak.pending) {
         now_missing(qp, (pkt->psn + 1) & SVAN_PSN_MASK);
     }
     qp->fn->stats.fault_dropped_packets++;
@@ -325,6 +325,9 @@ static SvanStep keep_first(SvanQp *qp)
     if (!fault->held) {
         return SVAN_STEP_DONE;
     }
+    if (fault->held->next) {
+        now_missing(qp, fault->held_end);
+    }
     release_behind_first(qp);
     if (fault->held->spare != SVAN_NONE || may_wait_long(qp)) {
         return SVAN_STEP_DONE;
@@ -334,6 +337,11 @@ static SvanStep keep_first(SvanQp *qp)
         release(qp);
     }
     return step;
+}
+
+void svan_rc_told_to_wait(SvanQp *qp)
+{
+    fault_of(qp)->dropped = false;
 }
 
 static void send_rnr(SvanQp *qp, uint64_t ns)

@@ -46,7 +46,7 @@ static SvanStep send_nak(SvanQp *qp)
     resp->nak.pending = false;
     resp->ack_due = false;
     if ((nak.aeth & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK) {
-        ((SvanRc *)qp->priv)->fault.dropped = false;    /* it all comes again */
+        svan_rc_told_to_wait(qp);
     }
     if (nak.fatal) {
         svan_qp_error(qp, nak.event, nak.syndrome);

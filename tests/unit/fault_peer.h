@@ -203,6 +203,17 @@ static inline void write_page(Od *od, uint32_t psn, uint32_t page)
     write_at(od, psn, PAGE(page));
 }
 
+static inline void send_read(Od *od, uint32_t psn, uint64_t va, uint32_t len)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_READ_REQUEST, psn, NULL, 0);
+
+    pkt.va = va;
+    pkt.rkey = od->key;
+    pkt.dma_len = len;
+    pkt.ack_req = true;
+    rc_inject_run(od->rc, &pkt);
+}
+
 static inline void check_page(Od *od, uint32_t page)
 {
     assert_memory_equal(page_mem(od, page), pattern, MTU);

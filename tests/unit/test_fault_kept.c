@@ -190,6 +190,37 @@ static void a_long_wait_without_a_spare_page_lets_go(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
 }
 
+/*
+ * The RNR NAK waits behind the answer to a READ, and need not leave any more when
+ * the page has come. So it does not bring back what was let go of meanwhile.
+ */
+static void what_was_let_go_behind_a_nak_that_never_left(void **state)
+{
+    Od *od = *state;
+    uint32_t token;
+
+    map_page(od, 4, true);
+    send_read(od, PSN_IN, PAGE(5) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN);
+    assert_true(requested(od));
+    token = od->last.token;
+    for (uint32_t i = 0; i < 3; i++) {
+        write_page(od, PSN_IN + 2 + i, 3);
+    }
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
+    assert_int_equal(fault_of(od)->mode, SVAN_FAULT_MODE_RNR);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    assert_false(fault_of(od)->active);
+    map_page(od, 5, true);
+    answer(od, token, SVAN_PAGE_RESOLVED, 0);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, NAK(PSN_SEQ));
+    write_page(od, PSN_IN + 3, 3);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, ACKED);
+}
+
 /* ---- misses ---- */
 
 /* The first touch of each page misses, then it is translated. */
@@ -290,6 +321,7 @@ int main(void)
         OD_TEST(one_spare_page_holds_many_packets),
         OD_TEST(a_spare_page_holds_so_many_small_packets),
         OD_TEST(a_long_wait_without_a_spare_page_lets_go),
+        OD_TEST(what_was_let_go_behind_a_nak_that_never_left),
         OD_TEST(a_miss_at_the_bound),
         OD_TEST(a_miss_as_the_mode_is_entered),
         OD_TEST(a_miss_as_the_requester_comes_back),

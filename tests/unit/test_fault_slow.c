@@ -7,17 +7,6 @@
 
 #define MS      1000000ull
 
-static void send_read(Od *od, uint32_t psn, uint64_t va, uint32_t len)
-{
-    SvanPkt pkt = rc_pkt(SVAN_OP_READ_REQUEST, psn, NULL, 0);
-
-    pkt.va = va;
-    pkt.rkey = od->key;
-    pkt.dma_len = len;
-    pkt.ack_req = true;
-    rc_inject_run(od->rc, &pkt);
-}
-
 #define TOLD_TO_WAIT(od, at) \
     do { \
         RC_SENT(((od)->rc), SVAN_OP_ACK, at); \
