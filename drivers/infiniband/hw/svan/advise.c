@@ -171,9 +171,9 @@ static int svan_advice_check(struct ib_pd *pd, struct svan_advice *advice,
 	range->odp = odp;
 	range->addr = sge->addr;
 	range->length = sge->length;
-	if (odp->pd != pd)
+	if (READ_ONCE(odp->pd) != pd)
 		return -EPERM;
-	if (svan_advice_is_write(advice) && !odp->writable)
+	if (svan_advice_is_write(advice) && !READ_ONCE(odp->writable))
 		return -EPERM;
 	if (!svan_odp_contains(odp, sge->addr, sge->length))
 		return -EFAULT;
