@@ -29,6 +29,7 @@ enum svan_cmd_opcode {
 	SVAN_CMD_CREATE_KEY		= 0x030,
 	SVAN_CMD_DESTROY_KEY		= 0x031,
 	SVAN_CMD_QUERY_KEY		= 0x032,
+	SVAN_CMD_MODIFY_KEY		= 0x033,
 
 	SVAN_CMD_CREATE_CQ		= 0x040,
 	SVAN_CMD_DESTROY_CQ		= 0x041,
@@ -134,6 +135,21 @@ struct svan_cmd_create_key {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_create_key, 64);
 SVAN_ASSERT_OFFSET(struct svan_cmd_create_key, va, 16);
+
+/* svan_cmd_modify_key.mask: which fields count */
+#define SVAN_MODIFY_KEY_ACCESS	0x01
+#define SVAN_MODIFY_KEY_PD	0x02
+#define SVAN_MODIFY_KEY_MASK	0x03
+
+/* Who may do what by a key, which stays valid and leads to the same memory. */
+struct svan_cmd_modify_key {
+	__le32	key;			/* the whole 32-bit key, not INTERNAL */
+	__le32	mask;			/* SVAN_MODIFY_KEY_* */
+	__le32	access;			/* SVAN_ACCESS_* */
+	__le32	pd;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_modify_key, 16);
 
 /* ring_va: CQEs at once; the doorbell record at dbr_offset behind them */
 struct svan_cmd_create_cq {
@@ -359,6 +375,7 @@ struct svan_cmd {
 		struct svan_cmd_object		object;
 		struct svan_cmd_alloc_uar	alloc_uar;
 		struct svan_cmd_create_key	create_key;
+		struct svan_cmd_modify_key	modify_key;
 		struct svan_cmd_create_cq	create_cq;
 		struct svan_cmd_moderate_cq	moderate_cq;
 		struct svan_cmd_create_qp	create_qp;

@@ -150,6 +150,7 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_CREATE_KEY]       = svan_cmd_create_key,
     [SVAN_CMD_DESTROY_KEY]      = svan_cmd_destroy_key,
     [SVAN_CMD_QUERY_KEY]        = svan_cmd_query_key,
+    [SVAN_CMD_MODIFY_KEY]       = svan_cmd_modify_key,
     [SVAN_CMD_CREATE_CQ]        = svan_cmd_create_cq,
     [SVAN_CMD_DESTROY_CQ]       = svan_cmd_destroy_cq,
     [SVAN_CMD_RESIZE_CQ]        = cmd_reserved,

@@ -162,6 +162,15 @@ SvanStep svan_cmd_query_key(SvanCmdCtx *ctx)
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 
+SvanStep svan_cmd_modify_key(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_modify_key *cmd = &ctx->cmd->modify_key;
+    SvanKey *key = svan_key_get(ctx->fn, le32toh(cmd->key));
+
+    return svan_cmd_answer(ctx, key ? svan_key_modify(key, cmd) :
+                                      REFUSE(BAD_RESOURCE, modify_key.key));
+}
+
 /* ---- process contexts ---- */
 
 SvanStep svan_cmd_set_context_table(SvanCmdCtx *ctx)

@@ -321,6 +321,7 @@ static inline bool svan_key_is_pageable(uint8_t kind)
 
 uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
                          uint32_t id, SvanKey **out);
+uint32_t svan_key_modify(SvanKey *key, const struct svan_cmd_modify_key *cmd);
 void svan_key_destroy(SvanKey *key);                /* refs is 0 */
 
 /* ---- queues ---- */
@@ -925,6 +926,7 @@ SvanCmdHandler svan_cmd_create_eq, svan_cmd_destroy_eq;
 SvanCmdHandler svan_cmd_alloc_uar, svan_cmd_free_uar;
 SvanCmdHandler svan_cmd_alloc_pd, svan_cmd_free_pd;
 SvanCmdHandler svan_cmd_create_key, svan_cmd_destroy_key, svan_cmd_query_key;
+SvanCmdHandler svan_cmd_modify_key;
 SvanCmdHandler svan_cmd_create_cq, svan_cmd_destroy_cq, svan_cmd_moderate_cq;
 SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;

@@ -211,6 +211,52 @@ uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
     return SVAN_CMD_OK;
 }
 
+static uint32_t check_modify(const SvanKey *key,
+                             const struct svan_cmd_modify_key *cmd)
+{
+    uint32_t mask = le32toh(cmd->mask);
+
+    if (key->flags & SVAN_CMD_KEY_INTERNAL) {
+        return SVAN_REFUSAL(SVAN_CMD_NOT_PERMITTED, modify_key.key);
+    }
+    if (mask & ~SVAN_MODIFY_KEY_MASK) {
+        return SVAN_REFUSAL(SVAN_CMD_BAD_PARAM, modify_key.mask);
+    }
+    if ((mask & SVAN_MODIFY_KEY_ACCESS) &&
+        (le32toh(cmd->access) & ~SVAN_ACCESS_MASK)) {
+        return SVAN_REFUSAL(SVAN_CMD_BAD_PARAM, modify_key.access);
+    }
+    if ((mask & SVAN_MODIFY_KEY_PD) &&
+        !svan_table_get(&key->fn->pds, le32toh(cmd->pd))) {
+        return SVAN_REFUSAL(SVAN_CMD_BAD_RESOURCE, modify_key.pd);
+    }
+    return SVAN_CMD_OK;
+}
+
+/*
+ * Rights and domain are compared at each access: what is under way finds the new
+ * ones when it touches memory next.
+ */
+uint32_t svan_key_modify(SvanKey *key, const struct svan_cmd_modify_key *cmd)
+{
+    uint32_t refusal = check_modify(key, cmd);
+    uint32_t mask = le32toh(cmd->mask);
+
+    if (refusal) {
+        return refusal;
+    }
+    if (mask & SVAN_MODIFY_KEY_ACCESS) {
+        key->access = le32toh(cmd->access);
+        svan_key_prepare(key);
+    }
+    if (mask & SVAN_MODIFY_KEY_PD) {
+        --*key_pd(key->fn, key);
+        key->pd = le32toh(cmd->pd);
+        ++*key_pd(key->fn, key);
+    }
+    return SVAN_CMD_OK;
+}
+
 void svan_key_destroy(SvanKey *key)
 {
     SvanFn *fn = key->fn;

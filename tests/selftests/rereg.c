@@ -2,7 +2,8 @@
 /*
  * ibv_rereg_mr(): memory, rights and domain of a region change, each alone and
  * together, for pinned memory and memory on demand and from one to the other.
- * What was given up is not reached any more, also by what was under way.
+ * What was given up is not reached any more, also by what was under way. Keys
+ * stay where the memory does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,6 +34,7 @@ struct region {
 	uint8_t *at[2];
 	size_t length;
 	int demand;			/* 0, or IBV_ACCESS_ON_DEMAND */
+	bool writable;			/* it was pinned for that, if it is */
 	unsigned int where;		/* which of at[] */
 };
 
@@ -96,6 +98,7 @@ static int region_open(struct region *region, struct pair *pair, size_t length,
 		.pair = pair,
 		.length = length,
 		.demand = demand,
+		.writable = true,
 		.pd = { pair->node[1].pd, ibv_alloc_pd(pair->node[1].ctx) },
 		.at = { map(length), map(length) },
 	};
@@ -208,14 +211,21 @@ static int is_refused(struct region *region, uint8_t *at, uint32_t rkey)
 	return ret ? ret : reconnect(region->pair);
 }
 
-/* The region changes; its old key does not lead anywhere any more. */
+/* The region changes; an old key does not lead anywhere any more. */
 static int change(struct region *region, int flags, unsigned int where,
 		  struct ibv_pd *pd, int access)
 {
 	struct ibv_mr *mr = region->mr;
 	uint8_t *old = region->at[region->where];
-	uint32_t rkey = mr->rkey;
+	uint32_t lkey = mr->lkey, rkey = mr->rkey;
+	bool stays = !(flags & MEMORY);
 	int ret;
+
+	if (flags & RIGHTS) {
+		stays &= region->demand == (access & IBV_ACCESS_ON_DEMAND);
+		stays &= region->demand || region->writable ||
+			 !(access & IBV_ACCESS_LOCAL_WRITE);
+	}
 
 	ret = ibv_rereg_mr(mr, flags, flags & DOMAIN ? pd : NULL,
 			   flags & MEMORY ? region->at[where] : NULL,
@@ -228,14 +238,21 @@ static int change(struct region *region, int flags, unsigned int where,
 	}
 	if (flags & MEMORY)
 		region->where = where;
+	if (flags & RIGHTS)
+		region->demand = access & IBV_ACCESS_ON_DEMAND;
+	if (flags & RIGHTS && !stays)
+		region->writable = access & IBV_ACCESS_LOCAL_WRITE;
 	if (mr->addr != region->at[region->where] || mr->length != LENGTH ||
 	    (flags & DOMAIN && mr->pd != pd)) {
 		complain("struct ibv_mr is not what was asked for");
 		return -EIO;
 	}
-	if (mr->rkey == rkey)
-		return 0;
-	return is_refused(region, old, rkey);
+	if ((mr->rkey == rkey) != stays || (mr->lkey == lkey) != stays) {
+		complain("flags 0x%x, access 0x%x: the keys %s", flags, access,
+			 stays ? "are others" : "have stayed");
+		return -EIO;
+	}
+	return stays ? 0 : is_refused(region, old, rkey);
 }
 
 /* ---- each change alone ---- */
@@ -281,6 +298,7 @@ TEST_F_TIMEOUT(rereg, from_read_only, LIMIT)
 	region->mr = ibv_reg_mr(region->pd[0], region->at[0], LENGTH,
 				IBV_ACCESS_REMOTE_READ | demand);
 	ASSERT_NE(NULL, region->mr);
+	region->writable = false;
 	ASSERT_EQ(0, is_refused(region, region->at[0], region->mr->rkey));
 	ASSERT_EQ(0, change(region, RIGHTS, 0, NULL, ACCESS_ALL | demand));
 	ASSERT_EQ(0, reaches(region, region->at[0]));
@@ -437,6 +455,30 @@ static int drain(struct region *region)
 	return done;
 }
 
+static int start_writes(struct region *region, uint8_t *at)
+{
+	int i, ret = 0;
+
+	memset(region->pair->out[0].data, 0x11, LONG);
+	for (i = 0; i < IN_FLIGHT && !ret; i++)
+		ret = post(region, IBV_WR_RDMA_WRITE, at, region->mr->rkey,
+			   LONG);
+	return ret;
+}
+
+static int check_canary(const uint8_t *at)
+{
+	int i;
+
+	for (i = 0; i < (int)LONG; i++) {
+		if (at[i] != CANARY) {
+			complain("octet %d was written all the same", i);
+			return -EIO;
+		}
+	}
+	return 0;
+}
+
 /*
  * The memory changes under WRITEs. Its old pages are given back at once, and what
  * was in their place, or gets them next, stays as it is.
@@ -445,11 +487,9 @@ static int under_traffic(struct region *region, int *cut)
 {
 	uint8_t *old = region->at[region->where], *other;
 	uint32_t rkey = region->mr->rkey;
-	int i, done, ret = 0;
+	int done, ret;
 
-	memset(region->pair->out[0].data, 0x11, LONG);
-	for (i = 0; i < IN_FLIGHT && !ret; i++)
-		ret = post(region, IBV_WR_RDMA_WRITE, old, rkey, LONG);
+	ret = start_writes(region, old);
 	if (ret)
 		return ret;
 	region->where = !region->where;
@@ -471,13 +511,8 @@ static int under_traffic(struct region *region, int *cut)
 	if (done < 0)
 		return done;
 	*cut += done < IN_FLIGHT;
-	for (i = 0; i < (int)LONG; i++) {
-		if (old[i] != CANARY || other[i] != CANARY) {
-			complain("octet %d of a page that was given back was written",
-				 i);
-			return -EIO;
-		}
-	}
+	if (check_canary(old) || check_canary(other))
+		return -EIO;
 	munmap(other, LONG);
 	ret = reconnect(region->pair);
 	return ret ? ret : reaches(region, region->at[region->where]);
@@ -491,6 +526,57 @@ TEST_F_TIMEOUT(rereg, traffic, LIMIT)
 	ASSERT_EQ(0, region_open(&region, &self->pair, LONG, variant->demand));
 	for (i = 0; i < TRAFFIC_ROUNDS; i++) {
 		ASSERT_EQ(0, under_traffic(&region, &cut));
+	}
+	TH_LOG("%d of %d changes came before all WRITEs were done", cut, i);
+	ASSERT_LT(0, cut);
+	ASSERT_EQ(0, region_close(&region));
+}
+
+/* What the key loses it loses for the WRITEs, too, and it gets it back. */
+static int lost_under_traffic(struct region *region, int flags, int *cut)
+{
+	const int all = flags & RIGHTS ? ACCESS_ALL | region->demand : 0;
+	const int less = all & ~IBV_ACCESS_REMOTE_WRITE;
+	uint8_t *at = region->at[0];
+	uint32_t rkey = region->mr->rkey;
+	int done, ret;
+
+	ret = start_writes(region, at);
+	if (ret)
+		return ret;
+	ret = ibv_rereg_mr(region->mr, flags, region->pd[1], NULL, 0, less);
+	if (ret) {
+		complain("ibv_rereg_mr 0x%x: %d, %m", flags, ret);
+		return -errno;
+	}
+	memset(at, CANARY, LONG);
+	ret = post(region, IBV_WR_RDMA_WRITE, at, rkey, LONG);
+	done = ret ? ret : drain(region);
+	if (done < 0)
+		return done;
+	*cut += done < IN_FLIGHT;
+	ret = check_canary(at);
+	if (!ret)
+		ret = reconnect(region->pair);
+	if (!ret)
+		ret = ibv_rereg_mr(region->mr, flags, region->pd[0], NULL, 0,
+				   all);
+	if (!ret && region->mr->rkey != rkey) {
+		complain("the key is another one");
+		ret = -EIO;
+	}
+	return ret ? ret : reaches(region, at);
+}
+
+TEST_F_TIMEOUT(rereg, lost_under_traffic, LIMIT)
+{
+	struct region region;
+	int i, cut = 0;
+
+	ASSERT_EQ(0, region_open(&region, &self->pair, LONG, variant->demand));
+	for (i = 0; i < TRAFFIC_ROUNDS; i++) {
+		ASSERT_EQ(0, lost_under_traffic(&region,
+						i % 2 ? RIGHTS : DOMAIN, &cut));
 	}
 	TH_LOG("%d of %d changes came before all WRITEs were done", cut, i);
 	ASSERT_LT(0, cut);
@@ -527,8 +613,8 @@ TEST_F_TIMEOUT(rereg, source_under_traffic, LIMIT)
 
 		lkey = mr->lkey;
 		ASSERT_EQ(0, ep_post_send(&self->pair.ep[0], &wr));
-		ASSERT_EQ(0, ibv_rereg_mr(mr, RIGHTS, NULL, NULL, 0,
-					  ACCESS_ALL | variant->demand));
+		ASSERT_EQ(0, ibv_rereg_mr(mr, MEMORY, NULL, out->data, LENGTH,
+					  0));
 		ASSERT_NE(lkey, mr->lkey);
 		/* by the old key, which is refused whatever became of the first */
 		ASSERT_EQ(0, ep_post_send(&self->pair.ep[0], &wr));
@@ -562,13 +648,14 @@ TEST(implicit)
 	rkey = all[1]->rkey;
 	ASSERT_EQ(0, ibv_rereg_mr(all[1], DOMAIN, region.pd[1], NULL, 0, 0));
 	ASSERT_EQ(0, is_refused(&region, region.at[0], rkey));
-	ASSERT_EQ(0, is_refused(&region, region.at[0], all[1]->rkey));
+	ASSERT_EQ(rkey, all[1]->rkey);
 	ASSERT_EQ(0, ibv_rereg_mr(all[1], DOMAIN | RIGHTS, region.pd[0], NULL, 0,
 				  IBV_ACCESS_REMOTE_READ |
 				  IBV_ACCESS_ON_DEMAND));
 	ASSERT_EQ(0, is_refused(&region, region.at[0], all[1]->rkey));
 	ASSERT_EQ(0, ibv_rereg_mr(all[1], RIGHTS, NULL, NULL, 0,
 				  ACCESS_ALL | IBV_ACCESS_ON_DEMAND));
+	ASSERT_EQ(rkey, all[1]->rkey);
 	ASSERT_EQ(0, reaches(&region, region.at[1]));
 	/* all of it cannot be pinned */
 	ASSERT_NE(0, ibv_rereg_mr(all[1], RIGHTS, NULL, NULL, 0, ACCESS_ALL));

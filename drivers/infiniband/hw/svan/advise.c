@@ -259,12 +259,12 @@ static int svan_advice_check(struct ib_pd *pd, struct svan_advice *advice,
 	range->addr = sge->addr;
 	range->end = sge->addr + sge->length;
 	advice->bytes += sge->length;
-	if (odp->pd != pd)
+	if (READ_ONCE(odp->pd) != pd)
 		return -EPERM;
 	/* one thread follows it */
 	if (odp->mm != advice->ranges[0].odp->mm)
 		return -EINVAL;
-	if (svan_advice_is_write(advice) && !odp->writable)
+	if (svan_advice_is_write(advice) && !READ_ONCE(odp->writable))
 		return -EPERM;
 	if (!svan_odp_contains(odp, sge->addr, sge->length))
 		return -EFAULT;

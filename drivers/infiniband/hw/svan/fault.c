@@ -167,7 +167,7 @@ static bool svan_fault_find(struct svan_fault *fault)
 	/* of the first page the region may have a part only */
 	req->addr = max(req->addr, fault->odp->iova);
 	if (!svan_odp_contains(fault->odp, req->addr, 1) ||
-	    (svan_fault_is_write(fault) && !fault->odp->writable))
+	    (svan_fault_is_write(fault) && !READ_ONCE(fault->odp->writable)))
 		return false;
 	fault->mm = fault->odp->mm;
 	mmgrab(fault->mm);

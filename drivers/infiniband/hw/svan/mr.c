@@ -183,42 +183,48 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 }
 
 /*
- * Another key for the pages of @old, which keeps none of them. ib_uverbs
- * deregisters @old next; for a moment both keys lead to the pages.
+ * Can it stay where it is, with its keys? Memory that was not pinned for writing
+ * must be pinned again to be written.
  */
-static struct ib_mr *svan_mr_take_over(struct svan_ib_dev *dev,
-				       struct svan_ib_mr *old,
-				       struct ib_pd *ibpd, int ib_access)
+static bool svan_mr_stays(const struct svan_ib_mr *mr, int flags, int ib_access)
 {
-	struct svan_ib_mr *mr;
-	int err;
-
-	mr = svan_mr_alloc(ibpd, old->ibmr.iova, old->ibmr.length, ib_access);
-	if (IS_ERR(mr))
-		return ERR_CAST(mr);
-
-	mr->owner = old->owner;
-	mr->mtt = old->mtt;
-	err = svan_mr_create_key(dev, mr, SVAN_KEY_PINNED);
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
-	if (err) {
-		kfree(mr);
-		return ERR_PTR(err);
-	}
-
-	mr->umem = old->umem;
-	old->umem = NULL;
-	old->mtt.tables = NULL;
-	return &mr->ibmr;
+	if (flags & IB_MR_REREG_TRANS ||
+	    !mr->odp != !(ib_access & IB_ACCESS_ON_DEMAND))
+		return false;
+	return mr->odp || !ib_umem_check_rereg(mr->umem, flags, ib_access);
 }
 
-/* Can the pages stay as they are pinned? */
-static bool svan_mr_keeps_pages(const struct svan_ib_mr *mr, int flags,
-				int ib_access)
+/*
+ * Other rights, or another domain, for the keys that there are. When the command
+ * is done nothing under way has the old ones.
+ */
+static int svan_mr_modify(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
+			  struct ib_pd *pd, int ib_access)
 {
-	return !mr->odp && !(flags & IB_MR_REREG_TRANS) &&
-	       !(ib_access & IB_ACCESS_ON_DEMAND) &&
-	       !ib_umem_check_rereg(mr->umem, flags, ib_access);
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_MODIFY_KEY),
+		.modify_key = {
+			.key = cpu_to_le32(mr->ibmr.lkey),
+			.mask = cpu_to_le32(SVAN_MODIFY_KEY_MASK),
+			.pd = cpu_to_le32(to_svan_ib_pd(pd)->pdn),
+		},
+	};
+	u32 access;
+	int err;
+
+	err = svan_ib_mr_access(ib_access & ~IB_ACCESS_ON_DEMAND, &access);
+	if (err)
+		return err;
+
+	cmd.modify_key.access = cpu_to_le32(access);
+	if (mr->odp)
+		err = svan_odp_modify_key(mr->odp, &cmd, pd, access);
+	else
+		err = svan_cmd_exec(dev->sdev, &cmd, NULL);
+	if (!err)
+		mr->access = access;
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
+	return err;
 }
 
 /*
@@ -234,8 +240,9 @@ static int svan_mr_start(const struct svan_ib_mr *mr, u64 *start)
 }
 
 /*
- * Keys do not change: what is registered again is a new one. ib_uverbs
- * deregisters the old one after success, and leaves it alone after a failure.
+ * Where the memory stays, its keys do. Else what is registered again is a new
+ * region: ib_uverbs deregisters the old one after success, and leaves it alone
+ * after a failure.
  */
 struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				    u64 length, u64 virt, int ib_access,
@@ -244,29 +251,30 @@ struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibmr->device);
 	struct svan_ib_mr *mr = to_svan_ib_mr(ibmr);
+	bool stays;
 	int err;
 
 	if (flags & ~IB_MR_REREG_SUPPORTED)
 		return ERR_PTR(-EOPNOTSUPP);
+	err = svan_ib_no_ureq(udata);
+	if (err)
+		return ERR_PTR(err);
 	if (!(flags & IB_MR_REREG_ACCESS))
 		ib_access = svan_ib_from_mr_access(mr->access) |
 			    (mr->odp ? IB_ACCESS_ON_DEMAND : 0);
 	if (!(flags & IB_MR_REREG_PD))
 		new_pd = ibmr->pd;
 
-	if (svan_mr_keeps_pages(mr, flags, ib_access)) {
-		err = svan_ib_no_ureq(udata);
-		if (err)
-			return ERR_PTR(err);
-		return svan_mr_take_over(dev, mr, new_pd, ib_access);
-	}
-	if (!(flags & IB_MR_REREG_TRANS)) {
+	stays = svan_mr_stays(mr, flags, ib_access);
+	if (!(flags & IB_MR_REREG_TRANS) && (!stays || mr->odp)) {
 		err = svan_mr_start(mr, &start);
 		if (err)
 			return ERR_PTR(err);
 		length = ibmr->length;
 		virt = ibmr->iova;
 	}
+	if (stays)
+		return ERR_PTR(svan_mr_modify(dev, mr, new_pd, ib_access));
 	return svan_ib_reg_user_mr(new_pd, start, length, virt, ib_access,
 				   udata);
 }

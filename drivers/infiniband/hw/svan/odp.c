@@ -331,6 +331,33 @@ free_mr:
 	return ERR_PTR(err);
 }
 
+/**
+ * svan_odp_modify_key - change the rights of a region, and its domain
+ * @odp: the region
+ * @cmd: MODIFY_KEY
+ * @pd: the domain
+ * @access: SVAN_ACCESS_*
+ *
+ * Faults may be under way: while the device lets the key write, it is served
+ * what it asks for. Pages that were entered for reads alone are asked for again.
+ *
+ * Return: as svan_cmd_exec().
+ */
+int svan_odp_modify_key(struct svan_odp *odp, struct svan_cmd *cmd,
+			const struct ib_pd *pd, u32 access)
+{
+	bool writable = access & SVAN_ACCESS_LOCAL_WRITE;
+	bool before = odp->writable;
+	int err;
+
+	WRITE_ONCE(odp->writable, before || writable);
+	err = svan_cmd_exec(odp->dev->sdev, cmd, NULL);
+	WRITE_ONCE(odp->writable, err ? before : writable);
+	if (!err)
+		WRITE_ONCE(odp->pd, pd);
+	return err;
+}
+
 /*
  * Faults and prefetches may be under way. They find the region no more, or
  * gone; the device has answered them when its key is destroyed.

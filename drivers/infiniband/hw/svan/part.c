@@ -324,8 +324,7 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 	struct device *dma_dev = svan_ib_dma_device(odp->dev);
 	struct svan_odp_page *page = &part->pages[(user - part->start) >>
 						  PAGE_SHIFT];
-	/* what nobody writes is not made dirty when it is unmapped */
-	bool writable = odp->writable && (hmm_pfn & HMM_PFN_WRITE);
+	bool writable = READ_ONCE(odp->writable);
 	dma_addr_t dma;
 
 	if (!(hmm_pfn & HMM_PFN_VALID)) {
@@ -333,8 +332,12 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 		return 0;
 	}
 	if (page->page) {
-		/* rights may have grown, of which the notifier is not told */
+		/*
+		 * Rights may have grown, of which the notifier is not told. What
+		 * may have been written remains so until it is unmapped.
+		 */
 		dma = page->entry & SVAN_MTT_ADDR_MASK;
+		writable |= page->entry & SVAN_MTT_WRITABLE;
 	} else {
 		dma = dma_map_page(dma_dev, hmm_pfn_to_page(hmm_pfn), 0,
 				   PAGE_SIZE, DMA_BIDIRECTIONAL);
@@ -344,6 +347,8 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 		part->count++;
 		(*entered)++;
 	}
+	/* what nobody writes is not made dirty when it is unmapped */
+	writable = writable && (hmm_pfn & HMM_PFN_WRITE);
 	page->entry = svan_mtt_present(dma, writable);
 	svan_radix_set(&odp->radix, svan_odp_user_page(odp, user), page->entry);
 	return 0;

@@ -107,7 +107,7 @@ bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry);
  * @ref: the region itself, faults and prefetches under way
  * @dev: the device, valid while @gone is false or the caller holds it otherwise
  * @mm: whose memory it is; mm_count is held
- * @pd: for comparison only
+ * @pd: for comparison only; may change, as @writable
  * @kind: SVAN_KEY_ONDEMAND or SVAN_KEY_PROCESS
  * @implicit: the whole address space, however it is served
  * @writable: the key grants local or remote stores
@@ -154,6 +154,8 @@ struct svan_odp {
 
 struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
 			      u64 virt, int ib_access, struct ib_udata *udata);
+int svan_odp_modify_key(struct svan_odp *odp, struct svan_cmd *cmd,
+			const struct ib_pd *pd, u32 access);
 void svan_odp_dereg_mr(struct svan_ib_mr *mr);
 struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key);
 void svan_odp_put(struct svan_odp *odp);
