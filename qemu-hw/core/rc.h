@@ -182,6 +182,7 @@ typedef struct SvanRcResponder {
     bool quiet;                 /* NAKed: out of sequence is no news */
     bool dead;                  /* a fatal NAK is recorded */
     bool ack_due;
+    bool unsaid;                /* executed, and not acknowledged; not saved */
     bool early_ack;             /* an ACK of what lies before owed[0]; not saved */
     SvanRcMessage message;
     uint32_t offset;            /* bytes of the message that are in place */

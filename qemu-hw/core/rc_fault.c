@@ -412,6 +412,17 @@ static bool keeps_first(const SvanQp *qp, uint8_t mode)
            (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp));
 }
 
+/*
+ * What was executed since the last ACK, be it in the middle of a message, gives
+ * the requester its retries back for this page.
+ */
+static void acknowledge_progress(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    resp->ack_due |= resp->unsaid && !resp->num_owed;
+}
+
 static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcFault *fault = fault_of(qp);
@@ -425,6 +436,7 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     fault->opcode = pkt->opcode;
     fault->since = svan_now(qp->fn->core);
     svan_rc_patience_begin(&fault->patience);
+    acknowledge_progress(qp);
 }
 
 /*

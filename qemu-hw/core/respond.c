@@ -45,6 +45,7 @@ static SvanStep send_nak(SvanQp *qp)
     }
     resp->nak.pending = false;
     resp->ack_due = false;
+    resp->unsaid = false;
     if ((nak.aeth & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK) {
         svan_rc_told_to_wait(qp);
     }
@@ -279,6 +280,7 @@ SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget)
     step = send_aeth(qp, AETH_POSITIVE, resp->epsn - 1, resp->msn, 0);
     if (step == SVAN_STEP_DONE) {
         resp->ack_due = false;
+        resp->unsaid = false;
     }
     return step;
 }

@@ -119,6 +119,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
     svan_fault_forget(&fault->wait);
     resp->quiet = false;
     resp->nak.pending = false;
+    resp->unsaid |= !response;
     resp->early_ack |= response && resp->ack_due;
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
     if (!resp->established && qp->state == SVAN_QPS_RTR) {

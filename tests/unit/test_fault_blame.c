@@ -217,6 +217,9 @@ static void sends_that_find_no_page(void **state)
             rc_inject_run(od->rc, &pkt);
         }
         assert_true(requested(od));
+        if (last) {
+            RC_SENT_AETH(od->rc, PSN_IN + last - 1, ACKED);
+        }
         answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
         RC_SENT_AETH(od->rc, PSN_IN + last, NAK(REMOTE_OPERATIONAL));
         RC_RQ_DONE(od->rc, od->rc->qp.rq_pi - 1, RECV, LOC_PROT_ERR);

@@ -127,6 +127,26 @@ static void who_has_short_timeouts_is_told(void **state)
     assert_true(is_told_in_time(od, 6, 1));
 }
 
+/* Each page of a message may cost retries: what came before it gives them back. */
+static void progress_within_a_message_is_acknowledged(void **state)
+{
+    Od *od = *state;
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_FIRST, PSN_IN, pattern, MTU);
+
+    map_page(od, 3, true);
+    pkt.va = PAGE(4) - MTU;
+    pkt.rkey = od->key;
+    pkt.dma_len = 2 * MTU;
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_NOTHING(od->rc);
+    pkt = rc_pkt(SVAN_OP_WRITE_LAST, PSN_IN + 1, pattern, MTU);
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_NOTHING(od->rc);            /* nobody has asked */
+}
+
 static void a_copy_made_on_the_way_is_no_timeout(void **state)
 {
     Od *od = *state;
@@ -632,6 +652,7 @@ int main(void)
         OD_TEST(who_comes_back_again_is_told_again),
         OD_TEST(who_times_out_is_told),
         OD_TEST(who_has_short_timeouts_is_told),
+        OD_TEST(progress_within_a_message_is_acknowledged),
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),
