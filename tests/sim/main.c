@@ -155,6 +155,11 @@ static const Scenario scenarios[] = {
                        .invalidate = 5000, .refuse = 2000),
         .plan = &crowd,
     }, {
+        .name = "blame-spares", .clean = true,   /* its spare pages miss */
+        .world = WORLD(.num_nodes = 2, .fault_buffer = 2400, .miss = 500000,
+                       .forget = 100000, .invalidate = 5000),
+        .plan = &patient,
+    }, {
         .name = "blame-crowd",
         .world = ROUGH(.num_nodes = 3, .fault_buffer = 4096, .poll_ns = 2000),
         .plan = &crowd,
