@@ -186,14 +186,14 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
 /* ---- shares: an account's own queue, and whose turn it is ---- */
 
 /*
- * The more an account has, the more it leaves to the others; who has none may
- * take the last. So one alone gets half of the queue, and there is one left for
- * the next as long as there are fewer of them than the queue has entries.
+ * The more an account has, the more it leaves to the others. A quarter of the
+ * queue is for those who have none, so that many accounts that take all they can
+ * get leave one to the next; one alone gets half.
  */
 static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
 {
     uint32_t n = account->requests;
-    uint32_t leave = svan_prq_size(prq) / 32 * (n < 8 ? n : 8) + n / 2;
+    uint32_t leave = n ? svan_prq_size(prq) / 4 + 2 * (n / 4) : 0;
 
     return prq->num_free > (svan_account_is_kernel(account) ? 0 : leave);
 }

@@ -278,6 +278,29 @@ static void many_processes_leave_the_next_a_share(void **state)
     free(attackers);
 }
 
+/* Each takes all that it can get before the next one comes. */
+static void greedy_processes_leave_the_next_a_share(void **state)
+{
+    World *w = *state;
+    Owner *attackers = calloc(ATTACKERS, sizeof(*attackers));
+    Owner victim;
+
+    for (uint32_t i = 0; i < ATTACKERS; i++) {
+        owner_open(w, &attackers[i], 100 + i, 0);
+        for (uint32_t k = 0; k < EACH; k++) {
+            meet(w, &attackers[i], 1000 + i * EACH + k);
+        }
+        fake_run(w->fake);
+        assert_true(drain(w) >= 1);
+    }
+    owner_open(w, &victim, 6, 0);
+    for (uint32_t page = 0; page < 100; page++) {
+        assert_true(is_served_at_once(w, &victim, page));
+    }
+    leave_all(w);
+    free(attackers);
+}
+
 /* The requests of remote peers are charged to whom they reach. */
 static void peers_of_a_process_leave_the_others_a_share(void **state)
 {
@@ -691,6 +714,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(one_process_leaves_the_others_a_share),
         WORLD_TEST(many_processes_leave_the_next_a_share),
+        WORLD_TEST(greedy_processes_leave_the_next_a_share),
         WORLD_TEST(peers_of_a_process_leave_the_others_a_share),
         WORLD_TEST(contexts_of_a_process_have_one_share),
         WORLD_TEST(who_waits_is_served_in_turn),
