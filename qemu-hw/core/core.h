@@ -464,13 +464,15 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
 
 /*
  * Runs of a message's bytes [offset, offset + len) over entries, with the local
- * right `access` checked; at most max. DONE, or as svan_access().
+ * right `access` checked; at most max. DONE, or as svan_access(). So much is wanted
+ * from offset on that an absent page is asked for with those behind it: `wanted`.
  */
 typedef struct SvanGather {
     SvanQp *qp;
     const SvanSge *sge;
     uint32_t num_sge;
     uint8_t access;             /* 0 or SVAN_ACCESS_LOCAL_WRITE */
+    uint32_t wanted;            /* octets; less than len: len */
 } SvanGather;
 
 SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,

@@ -395,6 +395,7 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
     SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
     SvanGather gather = {
         .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+        .wanted = wqe->length - seg->offset,
     };
 
     if (!seg->length) {
@@ -454,9 +455,11 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
     while (req->touched < end) {
         uint32_t left = end - req->touched, num_runs;
         uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
-        SvanStep step = svan_gather(&gather, req->touched, len, runs,
-                                    &num_runs, syndrome);
+        SvanStep step;
 
+        gather.wanted = left;
+        step = svan_gather(&gather, req->touched, len, runs, &num_runs,
+                           syndrome);
         if (step != SVAN_STEP_DONE) {
             return step;
         }

@@ -291,9 +291,31 @@ static SvanStep gather_entry(SvanAccess *access, SvanMem *runs,
     return SVAN_STEP_DONE;
 }
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * An entry's page is absent: what else is wanted of the entry, behind `end`, and
+ * as far as the key goes, since nobody has looked at that part of the entry.
+ */
+static void want_behind(const SvanGather *gather, const SvanSge *sge,
+                        uint64_t end, uint32_t looked_at)
+{
+    SvanAbsent *absent = &gather->qp->fn->absent;
+    uint64_t in_key = absent->key->length - (absent->va - absent->key->va);
+    uint64_t in_entry = sge->addr + sge->length - end;
+    uint64_t more = gather->wanted > looked_at ? gather->wanted - looked_at : 0;
+
+    absent->len = min_u64(absent->len + min_u64(more, in_entry), in_key);
+}
+
 SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
                      SvanMem *runs, uint32_t *num_runs, uint32_t *syndrome)
 {
+    uint32_t whole = len;
+
     *num_runs = 0;
     for (uint32_t i = 0; i < gather->num_sge && len; i++) {
         const SvanSge *sge = &gather->sge[i];
@@ -302,6 +324,7 @@ SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
             .va = sge->addr + offset, .access = gather->access,
         };
         SvanStep step;
+        uint64_t end;
 
         if (offset >= sge->length) {
             offset -= sge->length;
@@ -314,7 +337,11 @@ SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
         access.len = sge->length - offset < len ? sge->length - offset : len;
         offset = 0;
         len -= access.len;
+        end = access.va + access.len;
         step = gather_entry(&access, runs, num_runs, syndrome);
+        if (step == SVAN_STEP_FAULT) {
+            want_behind(gather, sge, end, whole - len);
+        }
         if (step != SVAN_STEP_DONE) {
             return step;
         }

@@ -260,12 +260,60 @@ static void into_memory_that_keeps_few_pages(void **state)
     }
 }
 
+/* So that the driver can bring in one go what is easy. */
+static void the_request_names_what_is_wanted_behind(void **state)
+{
+    static const uint8_t opcodes[] = { SVAN_WQE_RDMA_READ, SVAN_WQE_RDMA_WRITE };
+
+    for (uint32_t i = 0; i < sizeof(opcodes); i++) {
+        World *w = world_new(false, true);
+        HostSend send = {
+            .opcode = opcodes[i], .flags = SVAN_WQE_SIGNALED,
+            .addr = LOCAL + 100, .length = 8 * SVAN_PAGE_SIZE,
+            .lkey = w->local.key, .remote = REMOTE, .rkey = w->remote.key,
+        };
+
+        host_send(&w->from, &send);
+        host_post(&w->from);
+        fake_run(w->fake);
+        for (uint32_t page = 0; page < 9; page++) {
+            assert_int_equal(le64toh(w->requests[page].addr),
+                             LOCAL + page * SVAN_PAGE_SIZE);
+            assert_int_equal(le32toh(w->requests[page].length),
+                             (8 - page) * SVAN_PAGE_SIZE + 100);
+            assert_true(serve(w));
+        }
+        assert_false(serve(w));
+        world_free(w);
+    }
+}
+
+/* Whether the rest of it may be reached is looked at when it is its turn. */
+static void the_request_ends_with_the_key(void **state)
+{
+    World *w = world_new(false, true);
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = LOCAL + (PAGES - 2) * (uint64_t)SVAN_PAGE_SIZE,
+        .length = 8 * SVAN_PAGE_SIZE, .lkey = w->local.key,
+        .remote = REMOTE, .rkey = w->remote.key,
+    };
+
+    host_send(&w->from, &send);
+    host_post(&w->from);
+    fake_run(w->fake);
+    assert_int_equal(le32toh(w->requests[0].length), 2 * SVAN_PAGE_SIZE);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(into_pages_slower_than_every_timer),
         cmocka_unit_test(of_pages_slower_than_every_timer),
         cmocka_unit_test(into_memory_that_keeps_few_pages),
+        cmocka_unit_test(the_request_names_what_is_wanted_behind),
+        cmocka_unit_test(the_request_ends_with_the_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
