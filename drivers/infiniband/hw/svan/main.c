@@ -10,6 +10,8 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
+static struct lock_class_key svan_bh_xa_key;
+
 static const struct ib_device_ops svan_ib_ops = {
 	.owner = THIS_MODULE,
 	.driver_id = RDMA_DRIVER_UNKNOWN,
@@ -220,6 +222,9 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	xa_init(&dev->user_qps);
 	xa_init(&dev->odps);
 	xa_init(&dev->contexts.live);
+	/* xa_init() gives all one class, but these are taken in softirqs, too */
+	lockdep_set_class(&dev->odps.xa_lock, &svan_bh_xa_key);
+	lockdep_set_class(&dev->contexts.live.xa_lock, &svan_bh_xa_key);
 	ida_init(&dev->contexts.pasids);
 	svan_learn_init(dev);
 	svan_ib_choose_keys(dev);
