@@ -19,6 +19,9 @@
 
 enum kind { NOTHING, EXPLICIT, PROCESS, KINDS };
 
+/* it is there, has just been thrown away, or has never been */
+enum state { PRESENT, ABSENT, FRESH };
+
 static const char *const kind_names[KINDS] = {
 	[NOTHING] = "none", [EXPLICIT] = "explicit", [PROCESS] = "process",
 };
@@ -52,25 +55,26 @@ static void print_quantiles(const char *what, enum kind kind)
 	fflush(stdout);
 }
 
-/* Of a WRITE to pages that are there, or were just thrown away. */
+/* Of a WRITE to pages in @state; PAGES of them, or ROUNDS if they are fresh. */
 static int time_writes(struct pair *pair, const struct ibv_mr *mr, uint8_t *map,
-		       bool absent)
+		       enum state state)
 {
-	unsigned int i;
+	unsigned int i, pages = state == FRESH ? ROUNDS : PAGES;
 	double start;
 
 	for (i = 0; i < ROUNDS; i++) {
-		uint8_t *page = map + i % PAGES * PAGE;
+		uint8_t *page = map + i % pages * PAGE;
 
-		pair->out[0].data[0] = i;
-		page[0] = ~i;
-		if (absent)
+		pair->out[0].data[0] = ~i;
+		if (state != FRESH)
+			page[0] = i;
+		if (state == ABSENT)
 			madvise(page, PAGE, MADV_DONTNEED);
 		start = now_us();
 		if (pair_write(pair, mr, page, PAGE))
 			return -EIO;
 		samples[i] = now_us() - start;
-		if (page[0] != (uint8_t)i) {
+		if (page[0] != (uint8_t)~i) {
 			complain("the data is not there");
 			return -EIO;
 		}
@@ -96,32 +100,64 @@ static int time_invalidations(struct pair *pair, const struct ibv_mr *mr,
 	return 0;
 }
 
-static int measure(struct pair *pair, enum kind kind, uint8_t *map)
+static struct ibv_mr *reg(struct pair *pair, enum kind kind, uint8_t *map,
+			  size_t length)
 {
-	int access = ACCESS_ALL | IBV_ACCESS_ON_DEMAND, ret;
 	struct ibv_mr *mr;
 
-	mr = kind == PROCESS ? ibv_reg_mr(pair->node[1].pd, NULL, SIZE_MAX,
-					  access) :
-			       ibv_reg_mr(pair->node[1].pd, map, PAGES * PAGE,
-					  access);
-	if (!mr) {
-		complain("cannot register, %s: %m", kind_names[kind]);
-		return -errno;
+	if (kind == PROCESS) {
+		map = NULL;
+		length = SIZE_MAX;
 	}
+	mr = ibv_reg_mr(pair->node[1].pd, map, length,
+			ACCESS_ALL | IBV_ACCESS_ON_DEMAND);
+	if (!mr)
+		complain("cannot register, %s: %m", kind_names[kind]);
+	return mr;
+}
+
+/* What a first touch costs: nothing is invalidated beside it. */
+static int measure_fresh(struct pair *pair, enum kind kind)
+{
+	size_t length = ROUNDS * PAGE;
+	uint8_t *map = mmap(NULL, length, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ibv_mr *mr;
+	int ret = -EIO;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	madvise(map, length, MADV_NOHUGEPAGE);
+	mr = reg(pair, kind, map, length);
+	if (mr) {
+		ret = time_writes(pair, mr, map, FRESH);
+		print_quantiles("write_fresh_us", kind);
+		ibv_dereg_mr(mr);
+	}
+	munmap(map, length);
+	return ret;
+}
+
+static int measure(struct pair *pair, enum kind kind, uint8_t *map)
+{
+	struct ibv_mr *mr = reg(pair, kind, map, PAGES * PAGE);
+	int ret;
+
+	if (!mr)
+		return -EIO;
 	ret = time_invalidations(pair, mr, map, false);
 	print_quantiles("invalidation_uncached_us", kind);
 	if (!ret)
 		ret = time_invalidations(pair, mr, map, true);
 	print_quantiles("invalidation_cached_us", kind);
 	if (!ret)
-		ret = time_writes(pair, mr, map, false);
+		ret = time_writes(pair, mr, map, PRESENT);
 	print_quantiles("write_present_us", kind);
 	if (!ret)
-		ret = time_writes(pair, mr, map, true);
+		ret = time_writes(pair, mr, map, ABSENT);
 	print_quantiles("write_absent_us", kind);
 	ibv_dereg_mr(mr);
-	return ret;
+	return ret ? ret : measure_fresh(pair, kind);
 }
 
 int main(void)

@@ -217,17 +217,16 @@ def costs(run):
     """Minor faults, where their time goes, invalidations."""
     get = run.get
     kinds = ("explicit", "process")
-    rows = [[kind] + ["%.1f" % get(what, kind, "50") for what in
-                      ("write_present_us", "write_absent_us")]
-            + ["%.1f" % (get("write_absent_us", kind, "50") - get("write_present_us", kind, "50"))]
-            for kind in kinds]
+    rows = [[kind] + ["%.1f" % get("write_%s_us" % what, kind, "50")
+                      for what in ("present", "fresh", "absent")] for kind in kinds]
     idle = get("invalidation_uncached_us", "none", "50")
     flushes = [[kind, "%.1f" % idle] + ["%.1f" % get("invalidation_%s_us" % what, kind, "50")
                                         for what in ("uncached", "cached")]
                + ["%.0f" % (1e6 / get("invalidation_cached_us", kind, "50"))] for kind in kinds]
     parts = [[name, "%.1f" % get("profile_us", name, "50")]
              for name in ("interrupt to drain", "classification", "fault path")]
-    return [plot.table(("key", "WRITE to a present page, µs", "to a fresh one", "fault"), rows),
+    return [plot.table(("key", "WRITE to a present page, µs", "to one never touched",
+                        "to one just thrown away"), rows),
             "<p>Where that goes in the guest, with tracing on; the rest is the device's, the "
             "delivery of the interrupt, and the completion:</p>",
             plot.table(("part", "median µs"), parts),
