@@ -86,8 +86,7 @@ static void ack_timeout(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    if (req->state != SVAN_RC_REQ_SEND || req->nxt == req->una ||
-        !is_ack_due(req) ||
+    if (req->state != SVAN_RC_REQ_SEND || !is_ack_due(req) ||
         svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
         return;
     }
@@ -138,6 +137,15 @@ void svan_rc_timeouts(SvanQp *qp)
 
 /* ---- responses ---- */
 
+/*
+ * It has gone back, and has sent nothing since: what comes is about what was sent
+ * before, and no reason to count another retry.
+ */
+static bool is_to_send_again(const SvanRcRequester *req)
+{
+    return req->nxt == req->una;
+}
+
 /* false: it was told before, at the same una */
 static bool is_news(SvanRcRequester *req, uint8_t what)
 {
@@ -155,7 +163,7 @@ static void implied_nak(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    if (req->state != SVAN_RC_REQ_SEND ||
+    if (req->state != SVAN_RC_REQ_SEND || is_to_send_again(req) ||
         svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS ||
         !is_news(req, SVAN_RC_HEARD_IMPLIED)) {
         return;
@@ -232,7 +240,7 @@ static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
         if (call_back) {
             svan_rc_end_rnr_wait(qp);
         }
-    } else if (is_news(req, what) || !qp->timeout) {
+    } else if (!is_to_send_again(req) && (is_news(req, what) || !qp->timeout)) {
         retry(qp, SVAN_RC_RETRY_NAK);
     }
 }

@@ -166,7 +166,8 @@ typedef struct SvanRcPatience {
     SvanQp *qp;
     uint64_t met;               /* ns: the page was */
     uint64_t seen;              /* ns: its request came last */
-    uint64_t timeout;           /* ns: the shortest that it has shown for this page */
+    uint32_t psn;               /* of the packet that waits, or has waited */
+    uint64_t timeout;           /* ns: the shortest that it has shown for this packet */
     uint32_t naks;              /* RNR NAKs since the page was met */
     bool told;                  /* to wait, and has not come since */
     bool returned;              /* it was told, and has come again */
@@ -355,7 +356,7 @@ void svan_rc_fault_clear(SvanQp *qp);
 
 void svan_rc_patience_init(SvanRcPatience *patience, SvanQp *qp);
 /* A page is met; who was told to wait for another still waits. */
-void svan_rc_patience_begin(SvanRcPatience *patience);
+void svan_rc_patience_begin(SvanRcPatience *patience, uint32_t psn);
 void svan_rc_patience_end(SvanRcPatience *patience);
 /* The request that waits has come again. */
 void svan_rc_patience_heard(SvanRcPatience *patience);

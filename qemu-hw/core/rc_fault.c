@@ -435,7 +435,7 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
     fault->executed = false;
     fault->opcode = pkt->opcode;
     fault->since = svan_now(qp->fn->core);
-    svan_rc_patience_begin(&fault->patience);
+    svan_rc_patience_begin(&fault->patience, pkt->psn);
     acknowledge_progress(qp);
 }
 
@@ -458,7 +458,7 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
     trace_fault(qp, pkt);
     fault->opcode = pkt->opcode;
     fault->mode = SVAN_FAULT_MODE_AUTO;
-    svan_rc_patience_begin(&fault->patience);
+    svan_rc_patience_begin(&fault->patience, pkt->psn);
     return SVAN_STEP_AGAIN;
 }
 

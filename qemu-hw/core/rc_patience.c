@@ -24,14 +24,22 @@ void svan_rc_patience_init(SvanRcPatience *patience, SvanQp *qp)
 {
     memset(patience, 0, sizeof(*patience));
     patience->qp = qp;
+    patience->timeout = UINT64_MAX;
     svan_timer_init(&patience->bound_timer, fire_bound);
 }
 
+/*
+ * Who has shown an ACK timeout is not let run into it a second time. It may be shorter
+ * than shown, as what is sent again may be lost as well.
+ */
 static void start_bound(SvanRcPatience *patience)
 {
     SvanQp *qp = patience->qp;
     uint64_t bound = le32toh(qp->policy.bound_us) * 1000ull;
 
+    if (bound > patience->timeout / 4) {
+        bound = patience->timeout / 4;
+    }
     if (bound) {
         svan_timer_set(qp->fn->core, &patience->bound_timer,
                        svan_now(qp->fn->core) + bound);
@@ -51,11 +59,14 @@ static void stop(SvanRcPatience *patience)
     svan_rc_patience_answered(patience);
 }
 
-void svan_rc_patience_begin(SvanRcPatience *patience)
+void svan_rc_patience_begin(SvanRcPatience *patience, uint32_t psn)
 {
     stop(patience);
     patience->met = patience->seen = svan_now(patience->qp->fn->core);
-    patience->timeout = UINT64_MAX;
+    if (psn != patience->psn) {
+        patience->psn = psn;
+        patience->timeout = UINT64_MAX;
+    }
     patience->naks = 0;
     if (!patience->told) {
         start_bound(patience);
@@ -112,8 +123,8 @@ uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
 
 /*
  * An estimate that was wrong already is no help: the page takes as long again as
- * it has taken. Who comes back for the first time is given the benefit of doubt.
- * Who times out will do so again, after as long, before a page that takes longer.
+ * it has taken. Who comes back for the first time is given the benefit of doubt;
+ * who has timed out is not, as that may have been the last of its retries.
  * A policy without a bound goes by estimates alone.
  */
 bool svan_rc_patience_is_out(const SvanRcPatience *patience,
@@ -129,8 +140,7 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
     if (!qp->policy.bound_us) {
         return estimate->known && left > limit;
     }
-    return patience->over || *ns > limit ||
-           (patience->timed_out && *ns > patience->timeout);
+    return patience->over || patience->timed_out || *ns > limit;
 }
 
 /* The one whose time covers ns, at least the QP's own; 9.7.5.2.8 */

@@ -147,7 +147,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     }
     if (step == SVAN_STEP_FAULT) {
         svan_fault_wait(&((SvanRc *)qp->priv)->resp.read_wait, true);
-        svan_rc_patience_begin(&((SvanRc *)qp->priv)->resp.patience);
+        svan_rc_patience_begin(&((SvanRc *)qp->priv)->resp.patience, owed->psn);
         return SVAN_STEP_DONE;
     }
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);

@@ -173,14 +173,14 @@ static void make_attributes(Planner *planner, PlanPair *pair)
         pair->losses = pair->losses ? rng_below(rng, 2) : 0;
     } else if (planner->model->impatient && rng_below(rng, 4) == 0) {
         pair->impatient = true;
-        pair->retry_cnt = 7;
-        pair->losses = pair->losses ? rng_below(rng, 2) : 0;
+        pair->retry_cnt = rng_between(rng, 2, 7);
+        pair->losses = pair->losses ? rng_below(rng, pair->retry_cnt / 2) : 0;
     }
 }
 
 /*
  * The bound ends before the timeout of the requester at the other end, unless that
- * one has retries to show how long it is: two for each page of a packet.
+ * one is to show by a retry how long it is.
  */
 static void make_policy(Planner *planner, const PlanPair *pair, PlanEnd *end)
 {
@@ -343,13 +343,6 @@ static PlanOp random_op(Rng *rng)
     return op;
 }
 
-/* What makes it count anew how long it waits is not for every connection. */
-static bool is_bearable(const PlanPair *pair, const Need *need, uint32_t pages)
-{
-    return !outlasts(pair, need, pages) &&
-           !(pair->impatient && need->changes);
-}
-
 /* Nothing that it meets can end the connection. */
 static bool is_harmless(Planner *planner, const PlanPair *pair,
                         const PlanEnd *end, const PlanOp *op)
@@ -360,7 +353,7 @@ static bool is_harmless(Planner *planner, const PlanPair *pair,
     Need here = need_of(planner, end, op->local, pages, local_access(op));
 
     return !there.fails && !here.fails && !there.fatal && !here.fatal &&
-           is_bearable(pair, &there, pages);
+           !outlasts(pair, &there, pages);
 }
 
 static bool add_op(Planner *planner, const PlanPair *pair, PlanEnd *end,

@@ -106,6 +106,38 @@ static void test_own_page_behind_a_lost_message(void **state)
     assert_int_equal(OD_STAT(od, local_ack_timeout_err), 1);
 }
 
+/*
+ * It has gone back, and its own page is absent now. A NAK is about what was sent
+ * before; what is sent at last is lost for the first time.
+ */
+static void test_nak_before_it_is_sent_again(void **state)
+{
+    Od *od = *state;
+    Rc *rc = od->rc;
+    HostSend send = {
+        .opcode = SVAN_WQE_SEND, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(4), .length = MTU, .lkey = od->key,
+    };
+
+    map_page(od, 4, true);
+    host_send(&rc->qp, &send);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
+    unmap_page(od, 4, 0, 0);
+    fake_advance(rc->fake, 2 * TIMEOUT_NS);
+    RC_SENT_NOTHING(rc);
+    assert_true(requested(od));
+    assert_int_equal(rc_priv(rc)->req.retries, 2);
+    for (uint32_t i = 0; i < 3; i++) {
+        rc_inject_ack(rc, NAK(PSN_SEQ), PSN_OUT);
+        assert_int_equal(rc_priv(rc)->req.retries, i ? 1 : 2);
+        if (!i) {
+            resolve(od);
+        }
+        assert_int_equal(rc_skip_sent(rc), i < 2);
+    }
+}
+
 /* The response to a READ had no page to go to, and that never comes. */
 static void test_response_page_never_comes(void **state)
 {
@@ -387,6 +419,7 @@ static void test_other_attributes_set_in_sqd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        OD_TEST(test_nak_before_it_is_sent_again),
         cmocka_unit_test_setup_teardown(test_own_page_costs_no_retry,
                                         setup_without_retries, teardown),
         OD_TEST(test_timeout_behind_own_page),
