@@ -17,8 +17,17 @@ sleep_test() {
 # Devices are stopped and started, the CPUs stay.
 sleep_idle() { sleep_test devices freeze; }
 
-# All that comes before the machine is switched off and after it is switched on.
-sleep_memory() { echo deep >$power/mem_sleep && sleep_test core mem; }
+# All that comes before the machine is switched off and after it is switched on; with
+# SVAN_S3 that, too, until the clock's alarm.
+sleep_memory() {
+	local alarm=/sys/class/rtc/rtc0/wakealarm
+	echo deep >$power/mem_sleep || return
+	if [ "${SVAN_S3:-0}" = 0 ]; then
+		sleep_test core mem
+	else
+		echo 0 >$alarm && echo +3 >$alarm && echo mem >$power/state
+	fi
+}
 
 # The processes stop and go on, nothing else happens.
 sleep_aborted() { sleep_test freezer freeze; }
