@@ -100,20 +100,7 @@ static void release(SvanQp *qp)
     fault->spare = SVAN_NONE;
 }
 
-/* Something before `end` will not come by itself. */
-static void now_missing(SvanQp *qp, uint32_t end)
-{
-    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    SvanRcFault *fault = fault_of(qp);
-
-    if (!fault->dropped || svan_rc_psn_sub(end, epsn) >
-                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
-        fault->dropped_end = end;
-    }
-    fault->dropped = true;
-}
-
-/* It may have come again, and been kept. */
+/* It may have come again, and been kept or executed. */
 static bool is_missing(SvanQp *qp)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
@@ -121,6 +108,19 @@ static bool is_missing(SvanQp *qp)
 
     return fault->dropped && fault->dropped_end != epsn &&
            svan_rc_psn_sub(fault->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
+}
+
+/* Something before `end` will not come by itself. */
+static void now_missing(SvanQp *qp, uint32_t end)
+{
+    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
+    SvanRcFault *fault = fault_of(qp);
+
+    if (!is_missing(qp) || svan_rc_psn_sub(end, epsn) >
+                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
+        fault->dropped_end = end;
+    }
+    fault->dropped = true;
 }
 
 /*
