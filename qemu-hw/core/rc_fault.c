@@ -356,6 +356,17 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
 
 /* ---- modes ---- */
 
+/* Of all that is kept; unless an RNR NAK leaves, it does not come by itself. */
+static void let_go(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    if (fault->held) {
+        now_missing(qp, fault->held_end);
+    }
+    release(qp);
+}
+
 /* The mode is known, the packets that are kept stay as they are. MISS or DONE */
 static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 {
@@ -366,8 +377,8 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
         step = move_to_spares(qp);
     } else if (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp)) {
         step = keep_first(qp);
-    } else if (mode == SVAN_FAULT_MODE_RNR) {
-        release(qp);
+    } else if (mode == SVAN_FAULT_MODE_RNR || mode == SVAN_FAULT_MODE_DROP) {
+        let_go(qp);
     }
     if (step != SVAN_STEP_DONE) {
         return step;
@@ -379,11 +390,6 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     trace_mode(qp, mode, ns);
     if (mode == SVAN_FAULT_MODE_RNR) {
         send_rnr(qp, ns);
-    } else if (mode == SVAN_FAULT_MODE_DROP) {
-        if (fault->held) {
-            now_missing(qp, fault->held_end);
-        }
-        release(qp);
     }
     return step;
 }

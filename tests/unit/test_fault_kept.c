@@ -265,6 +265,39 @@ static void what_is_dropped_behind_what_was_dropped_before(void **state)
     RC_SENT_NOTHING(od->rc);
 }
 
+/*
+ * The wire is busy at the bound. A late copy of the first packet, executed, makes
+ * the RNR NAK needless, and what was let go of for it does not come by itself.
+ */
+static void what_a_mode_let_go_behind_a_nak_that_never_left(void **state)
+{
+    static const uint8_t modes[] = {
+        SVAN_FAULT_MODE_HOLD, SVAN_FAULT_MODE_DIVERT, SVAN_FAULT_MODE_AUTO,
+    };
+    Od *od = *state;
+    Fake *fake = od->rc->fake;
+
+    for (uint32_t i = 0; i < sizeof(modes); i++) {
+        uint32_t psn = 3 * i, page = 3 + i;
+
+        set_room(od, modes[i], 4096, 8);
+        write_range(od, psn, psn + 3, page);
+        assert_true(requested(od));
+        fake->out_full = true;
+        fake_advance(fake, 21000000);
+        write_range(od, psn, psn + 1, page);
+        resolve(od);
+        fake->out_full = false;
+        svan_tx_ready(fake->core);
+        fake_run(fake);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 1, NAK(PSN_SEQ));
+        write_range(od, psn + 1, psn + 3, page);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 1, ACKED);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 2, ACKED);
+        RC_SENT_NOTHING(od->rc);
+    }
+}
+
 /* ---- misses ---- */
 
 /* The first touch of each page misses, then it is translated. */
@@ -367,6 +400,7 @@ int main(void)
         OD_TEST(a_long_wait_without_a_spare_page_lets_go),
         OD_TEST(what_was_let_go_behind_a_nak_that_never_left),
         OD_TEST(what_is_dropped_behind_what_was_dropped_before),
+        OD_TEST(what_a_mode_let_go_behind_a_nak_that_never_left),
         OD_TEST(a_miss_at_the_bound),
         OD_TEST(a_miss_as_the_mode_is_entered),
         OD_TEST(a_miss_as_the_requester_comes_back),
