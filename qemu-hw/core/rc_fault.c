@@ -506,7 +506,7 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     /* what may miss is done in a step of its own: this packet has been taken */
     later = mode == SVAN_FAULT_MODE_AUTO ||
             (mode == SVAN_FAULT_MODE_RNR && fault->held);
-    fault->wait.news = later;
+    fault->wait.news = later || svan_fault_is_told(&fault->wait);
     qp->fn->stats.page_faults_estimated += estimate.known;
     trace_fault(qp, pkt);
     svan_qp_schedule(qp);
