@@ -183,6 +183,11 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
     svan_qp_schedule(wait->qp);
 }
 
+bool svan_fault_is_told(const SvanFaultWait *wait)
+{
+    return wait->fault && wait->fault->answer.answered;
+}
+
 /* ---- shares: an account's own queue, and whose turn it is ---- */
 
 /*
@@ -196,6 +201,12 @@ static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
     uint32_t leave = n ? svan_prq_size(prq) / 4 + 2 * (n / 4) : 0;
 
     return prq->num_free > (svan_account_is_kernel(account) ? 0 : leave);
+}
+
+static void tell(SvanFaultWait *wait)
+{
+    wait->news = true;
+    svan_qp_schedule(wait->qp);
 }
 
 static void join(SvanFault *fault, SvanFaultWait *wait)
@@ -234,6 +245,9 @@ static void serve(SvanPrq *prq, SvanAccount *account)
         svan_list_append(&prq->turns, &account->turn);
     }
     join(fault ? fault : fault_begin(wait), wait);
+    if (svan_fault_is_told(wait)) {
+        tell(wait);
+    }
 }
 
 /* In turn, as far as the shares go. Out of service nobody is asked any more. */
@@ -306,10 +320,7 @@ void svan_fault_pending(SvanFault *fault, uint8_t fault_class, uint64_t time_ns)
     fault->answer.answered = true;
     for (SvanLink *link = fault->waits.next; link != &fault->waits;
          link = link->next) {
-        SvanFaultWait *wait = svan_container(link, SvanFaultWait, link);
-
-        wait->news = true;
-        svan_qp_schedule(wait->qp);
+        tell(svan_container(link, SvanFaultWait, link));
     }
 }
 

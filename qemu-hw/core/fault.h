@@ -68,6 +68,8 @@ void svan_fault_leave(SvanFaultWait *wait);
 bool svan_fault_again(const SvanFaultWait *wait);
 /* The access went well: the next fault of the page is the first again. */
 void svan_fault_forget(SvanFaultWait *wait);
+/* The driver has told something of the page, be it before this wait began. */
+bool svan_fault_is_told(const SvanFaultWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */
 SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
 /* The same for what qp->fn->absent tells, before anybody waits for it. */

@@ -100,20 +100,7 @@ static void release(SvanQp *qp)
     fault->spare = SVAN_NONE;
 }
 
-/* Something before `end` will not come by itself. */
-static void now_missing(SvanQp *qp, uint32_t end)
-{
-    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    SvanRcFault *fault = fault_of(qp);
-
-    if (!fault->dropped || svan_rc_psn_sub(end, epsn) >
-                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
-        fault->dropped_end = end;
-    }
-    fault->dropped = true;
-}
-
-/* It may have come again, and been kept. */
+/* It may have come again, and been kept or executed. */
 static bool is_missing(SvanQp *qp)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
@@ -121,6 +108,19 @@ static bool is_missing(SvanQp *qp)
 
     return fault->dropped && fault->dropped_end != epsn &&
            svan_rc_psn_sub(fault->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
+}
+
+/* Something before `end` will not come by itself. */
+static void now_missing(SvanQp *qp, uint32_t end)
+{
+    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
+    SvanRcFault *fault = fault_of(qp);
+
+    if (!is_missing(qp) || svan_rc_psn_sub(end, epsn) >
+                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
+        fault->dropped_end = end;
+    }
+    fault->dropped = true;
 }
 
 /*
@@ -356,6 +356,17 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
 
 /* ---- modes ---- */
 
+/* Of all that is kept; unless an RNR NAK leaves, it does not come by itself. */
+static void let_go(SvanQp *qp)
+{
+    SvanRcFault *fault = fault_of(qp);
+
+    if (fault->held) {
+        now_missing(qp, fault->held_end);
+    }
+    release(qp);
+}
+
 /* The mode is known, the packets that are kept stay as they are. MISS or DONE */
 static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 {
@@ -366,8 +377,8 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
         step = move_to_spares(qp);
     } else if (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp)) {
         step = keep_first(qp);
-    } else if (mode == SVAN_FAULT_MODE_RNR) {
-        release(qp);
+    } else if (mode == SVAN_FAULT_MODE_RNR || mode == SVAN_FAULT_MODE_DROP) {
+        let_go(qp);
     }
     if (step != SVAN_STEP_DONE) {
         return step;
@@ -379,11 +390,6 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     trace_mode(qp, mode, ns);
     if (mode == SVAN_FAULT_MODE_RNR) {
         send_rnr(qp, ns);
-    } else if (mode == SVAN_FAULT_MODE_DROP) {
-        if (fault->held) {
-            now_missing(qp, fault->held_end);
-        }
-        release(qp);
     }
     return step;
 }
@@ -500,7 +506,7 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     /* what may miss is done in a step of its own: this packet has been taken */
     later = mode == SVAN_FAULT_MODE_AUTO ||
             (mode == SVAN_FAULT_MODE_RNR && fault->held);
-    fault->wait.news = later;
+    fault->wait.news = later || svan_fault_is_told(&fault->wait);
     qp->fn->stats.page_faults_estimated += estimate.known;
     trace_fault(qp, pkt);
     svan_qp_schedule(qp);

@@ -120,7 +120,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
     resp->quiet = false;
     resp->nak.pending = false;
     resp->unsaid |= !response;
-    resp->early_ack |= response && resp->ack_due;
+    resp->early_ack |= response && (resp->ack_due || resp->unsaid);
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
     if (!resp->established && qp->state == SVAN_QPS_RTR) {
         svan_event(qp->fn, SVAN_EVENT_QP_COMM_EST, qp->qpn, 0);

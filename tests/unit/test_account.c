@@ -383,6 +383,35 @@ static void who_waits_is_served_in_turn(void **state)
     assert_true(fault_count(w, 400, 200) > had_b);
 }
 
+/*
+ * Two of a process wait in its queue for one page. What the driver has said when
+ * the second has its turn is news to it.
+ */
+static void who_joins_from_the_queue_hears_what_was_said(void **state)
+{
+    World *w = *state;
+    Owner owner;
+    SvanFaultWait *second;
+    uint32_t token;
+
+    owner_open(w, &owner, 5, 0);
+    meet_many(w, &owner, 1000, ENTRIES / 2);
+    meet(w, &owner, 0);
+    second = meet(w, &owner, 0);
+    assert_int_equal(drain(w), ENTRIES / 2);
+    answer(w, w->tokens[0], SVAN_PAGE_RESOLVED);
+    assert_true(requested(w));
+    token = w->last.token;
+    assert_null(second->fault);
+    second->news = false;               /* it has heard that nothing is known */
+    answer(w, token, SVAN_PAGE_PENDING);
+    assert_false(second->news);
+    answer(w, w->tokens[1], SVAN_PAGE_RESOLVED);
+    assert_non_null(second->fault);
+    assert_int_equal(second->token, token);
+    assert_true(second->news);
+}
+
 /* One request is free at a time: it goes round, whoever had it answered. */
 static void a_single_request_goes_round(void **state)
 {
@@ -718,6 +747,7 @@ int main(void)
         WORLD_TEST(peers_of_a_process_leave_the_others_a_share),
         WORLD_TEST(contexts_of_a_process_have_one_share),
         WORLD_TEST(who_waits_is_served_in_turn),
+        WORLD_TEST(who_joins_from_the_queue_hears_what_was_said),
         WORLD_TEST(a_single_request_goes_round),
         WORLD_TEST(nobody_starves),
         WORLD_TEST(the_kernel_is_not_bounded),

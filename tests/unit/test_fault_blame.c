@@ -100,6 +100,32 @@ static void a_failed_read_fails_who_wanted_to_write(void **state)
     assert_int_equal(status_of(&writer), SVAN_CQE_SUCCESS);
 }
 
+static uint8_t mode_of(Od *od, const Pair *pair)
+{
+    SvanQp *qp = svan_qp_get(host_fn(od->rc->host), pair->to.qpn);
+
+    return ((SvanRc *)qp->priv)->fault.mode;
+}
+
+/* What the driver has said counts for who meets the page afterwards as well. */
+static void what_was_said_before_one_joined(void **state)
+{
+    Od *od = *state;
+    Pair first, second;
+
+    pair_up(od, &first);
+    pair_up(od, &second);
+    unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 80000);
+    transfer(od, &first, SVAN_WQE_RDMA_WRITE, 3);
+    assert_int_equal(mode_of(od, &first), SVAN_FAULT_MODE_HOLD);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, 300000000);
+    assert_int_equal(mode_of(od, &first), SVAN_FAULT_MODE_RNR);
+    transfer(od, &second, SVAN_WQE_RDMA_WRITE, 3);
+    assert_false(requested(od));
+    assert_int_equal(mode_of(od, &second), SVAN_FAULT_MODE_RNR);
+}
+
 static void destroy_key(Od *od)
 {
     assert_int_equal(host_object(od->rc->host, SVAN_CMD_DESTROY_KEY, od->key),
@@ -268,6 +294,7 @@ int main(void)
         OD_TEST(a_failed_write_is_no_failed_read),
         OD_TEST(a_reader_asks_for_itself_after_a_failed_write),
         OD_TEST(a_failed_read_fails_who_wanted_to_write),
+        OD_TEST(what_was_said_before_one_joined),
         OD_TEST(who_waits_when_the_key_goes_is_refused),
         OD_TEST(a_request_of_an_old_key_is_none_of_the_new_one),
         OD_TEST(a_request_of_an_old_key_is_saved_as_such),

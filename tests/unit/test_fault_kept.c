@@ -221,6 +221,83 @@ static void what_was_let_go_behind_a_nak_that_never_left(void **state)
     RC_SENT_AETH(od->rc, PSN_IN + 3, ACKED);
 }
 
+/* So many packets of the peer are kept. */
+static void set_room_for(Od *od, uint8_t mode, uint32_t packets)
+{
+    set_room(od, mode, packets * (MTU + SVAN_HELD_OVERHEAD), 0);
+}
+
+static void write_range(Od *od, uint32_t first, uint32_t end, uint32_t page)
+{
+    for (uint32_t i = first; i < end; i++) {
+        write_page(od, PSN_IN + i, page);
+    }
+}
+
+/*
+ * Each of three pages is met before the connection is free of waiting. What found
+ * no room at the first page came again and was executed; what finds none at the
+ * third is missing nevertheless.
+ */
+static void what_is_dropped_behind_what_was_dropped_before(void **state)
+{
+    Od *od = *state;
+
+    set_room_for(od, SVAN_FAULT_MODE_HOLD, 6);
+    write_range(od, 0, 4, 3);
+    write_range(od, 4, 7, 4);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 1);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN + 3, ACKED);
+    write_range(od, 6, 8, 4);
+    write_range(od, 8, 9, 5);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN + 7, ACKED);
+    write_range(od, 9, 15, 5);
+    assert_int_equal(OD_STAT(od, fault_dropped_packets), 2);
+    assert_true(requested(od));
+    resolve(od);
+    RC_SENT_AETH(od->rc, PSN_IN + 14, NAK(PSN_SEQ));
+    write_range(od, 14, 15, 5);
+    RC_SENT_AETH(od->rc, PSN_IN + 14, ACKED);
+    RC_SENT_NOTHING(od->rc);
+}
+
+/*
+ * The wire is busy at the bound. A late copy of the first packet, executed, makes
+ * the RNR NAK needless, and what was let go of for it does not come by itself.
+ */
+static void what_a_mode_let_go_behind_a_nak_that_never_left(void **state)
+{
+    static const uint8_t modes[] = {
+        SVAN_FAULT_MODE_HOLD, SVAN_FAULT_MODE_DIVERT, SVAN_FAULT_MODE_AUTO,
+    };
+    Od *od = *state;
+    Fake *fake = od->rc->fake;
+
+    for (uint32_t i = 0; i < sizeof(modes); i++) {
+        uint32_t psn = 3 * i, page = 3 + i;
+
+        set_room(od, modes[i], 4096, 8);
+        write_range(od, psn, psn + 3, page);
+        assert_true(requested(od));
+        fake->out_full = true;
+        fake_advance(fake, 21000000);
+        write_range(od, psn, psn + 1, page);
+        resolve(od);
+        fake->out_full = false;
+        svan_tx_ready(fake->core);
+        fake_run(fake);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 1, NAK(PSN_SEQ));
+        write_range(od, psn + 1, psn + 3, page);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 1, ACKED);
+        RC_SENT_AETH(od->rc, PSN_IN + psn + 2, ACKED);
+        RC_SENT_NOTHING(od->rc);
+    }
+}
+
 /* ---- misses ---- */
 
 /* The first touch of each page misses, then it is translated. */
@@ -322,6 +399,8 @@ int main(void)
         OD_TEST(a_spare_page_holds_so_many_small_packets),
         OD_TEST(a_long_wait_without_a_spare_page_lets_go),
         OD_TEST(what_was_let_go_behind_a_nak_that_never_left),
+        OD_TEST(what_is_dropped_behind_what_was_dropped_before),
+        OD_TEST(what_a_mode_let_go_behind_a_nak_that_never_left),
         OD_TEST(a_miss_at_the_bound),
         OD_TEST(a_miss_as_the_mode_is_entered),
         OD_TEST(a_miss_as_the_requester_comes_back),

@@ -558,6 +558,29 @@ static void an_executed_write_before_a_waiting_read(void **state)
     RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
 }
 
+/* Not every requester asks for an ACK of each message: its timeout counts as well. */
+static void a_write_that_asked_for_no_ack_before_a_waiting_read(void **state)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN, pattern, MTU);
+    Od *od = *state;
+
+    map_page(od, 3, true);
+    map_page(od, 4, true);
+    pkt.va = PAGE(3);
+    pkt.rkey = od->key;
+    pkt.dma_len = MTU;
+    rc_inject_run(od->rc, &pkt);
+    RC_SENT_NOTHING(od->rc);
+    send_read(od, PSN_IN + 1, PAGE(5) - MTU / 2, MTU);
+    assert_true(requested(od));
+    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
+    assert_int_equal(od->rc->pkt.msn, 1);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
+    RC_SENT_NOTHING(od->rc);
+}
+
 /* An ACK would say that the READ was answered. */
 static void what_lies_behind_a_waiting_read_is_not_acknowledged(void **state)
 {
@@ -675,6 +698,7 @@ int main(void)
         OD_TEST(what_an_rnr_nak_that_never_left_would_have_brought),
         OD_TEST(a_page_of_a_read_that_is_gone_again),
         OD_TEST(an_executed_write_before_a_waiting_read),
+        OD_TEST(a_write_that_asked_for_no_ack_before_a_waiting_read),
         OD_TEST(what_lies_behind_a_waiting_read_is_not_acknowledged),
         OD_TEST(duplicates_displace_no_read),
         OD_TEST(duplicates_displace_no_atomic),
