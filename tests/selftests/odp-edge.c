@@ -12,6 +12,7 @@
 #include "common.h"
 #include "demand.h"
 #include "kselftest_harness.h"
+#include "unserved.h"
 
 #define LIMIT		300
 #define AREA		65536u
@@ -487,6 +488,59 @@ TEST_F_TIMEOUT(edge, late_pages, LIMIT)
 		EXPECT_LT(before, counter_of(LOCAL, cases[i].counter))
 			TH_LOG("case %u: %s", i, cases[i].counter);
 	}
+}
+
+/* ---- what is brought in behind a page ---- */
+
+/*
+ * The page is there, and the file system does not give what is wanted behind it:
+ * whoever tries must not wait for that, for other pages of the process come next.
+ */
+TEST_F_TIMEOUT(edge, absent_behind, LIMIT)
+{
+	struct ibv_sge sge = area_sge(&self->pair.in[0], 0, 2 * PAGE);
+	struct ibv_send_wr wr = {
+		.sg_list = &sge,
+		.num_sge = 1,
+		.opcode = IBV_WR_RDMA_READ,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+	struct ibv_mr *behind, *fresh;
+	struct crowd crowd;
+	struct stuck stuck;
+	struct ibv_wc wc;
+	struct mem mem;
+	int ret;
+
+	ret = stuck_map(&stuck, 2 * PAGE);
+	if (ret == -ENOENT)
+		SKIP(return, "no FUSE");
+	ASSERT_EQ(0, ret);
+	stuck.served = PAGE;
+	EXPECT_EQ(0, *(volatile uint8_t *)stuck.map);
+	ASSERT_EQ(0, crowd_open(&crowd, LOCAL, LOCAL, 1));
+	ASSERT_EQ(0, mem_map(&mem, MEM_ANON, PAGE));
+	behind = demand_reg(self->pair.node[1].pd, stuck.map, 2 * PAGE,
+			    ACCESS_ALL);
+	fresh = demand_reg(crowd.node[1].pd, mem.map, PAGE, ACCESS_ALL);
+	ASSERT_TRUE(behind && fresh);
+
+	wr.wr.rdma.remote_addr = (uintptr_t)stuck.map;
+	wr.wr.rdma.rkey = behind->rkey;
+	ASSERT_EQ(0, ep_post_send(&self->pair.ep[0], &wr));
+	ASSERT_EQ(0, stuck_await(&stuck));
+	ASSERT_EQ(0, crowd_post(&crowd, fresh, mem.map, PAGE));
+	EXPECT_EQ(0, ep_wait(&crowd.ep[0][0], &wc, PROMPT_MS));
+	EXPECT_EQ(IBV_WC_SUCCESS, wc.status);
+
+	stuck_unmap(&stuck);
+	ASSERT_EQ(0, ep_wait(&self->pair.ep[0], &wc, WAIT_MS));
+	EXPECT_EQ(IBV_WC_REM_ACCESS_ERR, wc.status);
+	ASSERT_EQ(0, ibv_dereg_mr(behind));
+	ASSERT_EQ(0, ibv_dereg_mr(fresh));
+	mem_unmap(&mem);
+	crowd_close(&crowd);
+	ASSERT_EQ(0, reconnect(self));
 }
 
 TEST_HARNESS_MAIN

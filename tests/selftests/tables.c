@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -503,6 +504,55 @@ TEST_F_TIMEOUT(tables, deregistered, LIMIT)
 			ep_destroy(&eps[i][1]);
 		}
 		ASSERT_EQ(0, munmap(BASE, HUGE));
+	}
+}
+
+/* ---- what goes while advice is followed ---- */
+
+#define ADVISED_PARTS	256
+#define ADVISED_ROUNDS	20
+
+/* Of a part whose page goes last, until there is nothing any more. */
+static void *advise_last(void *arg)
+{
+	const struct ibv_mr *mr = arg;
+	struct ibv_sge sge = {
+		.addr = (uintptr_t)BASE + (ADVISED_PARTS - 1) * HUGE,
+		.length = HUGE,
+		.lkey = mr->lkey,
+	};
+	uint8_t there;
+
+	while (!mincore((void *)sge.addr, PAGE, &there))
+		ibv_advise_mr(mr->pd, IBV_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT,
+			      IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1);
+	return NULL;
+}
+
+/*
+ * munmap() takes the mapping away at once, and the pages part by part: for a
+ * while the device has a page of an address where nothing is mapped. What the
+ * kernel reports then fails the run.
+ */
+TEST_F_TIMEOUT(tables, unmapped_under_advice, LIMIT)
+{
+	struct ibv_sge sge = { .lkey = self->mr->lkey, .length = PAGE };
+	pthread_t thread;
+	int round, i;
+
+	for (round = 0; round < ADVISED_ROUNDS; round++) {
+		ASSERT_TRUE(map_at(BASE, ADVISED_PARTS * HUGE));
+		for (i = 0; i < ADVISED_PARTS; i++) {
+			sge.addr = (uintptr_t)BASE + i * HUGE;
+			ASSERT_EQ(0, ibv_advise_mr(self->mr->pd,
+					IBV_ADVISE_MR_ADVICE_PREFETCH_WRITE,
+					IBV_ADVISE_MR_FLAG_FLUSH, &sge, 1));
+		}
+		ASSERT_EQ(0, pthread_create(&thread, NULL, advise_last,
+					    self->mr));
+		usleep(1000);
+		ASSERT_EQ(0, munmap(BASE, ADVISED_PARTS * HUGE));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
 	}
 }
 

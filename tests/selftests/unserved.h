@@ -30,7 +30,7 @@ int unserved_await(struct unserved *unserved);
 int unserved_serve(struct unserved *unserved);
 void unserved_unmap(struct unserved *unserved);
 
-/* ---- a file of a file system that answers no read ---- */
+/* ---- a file of a file system that answers no read, or few ---- */
 
 struct stuck {
 	char path[64];
@@ -40,6 +40,7 @@ struct stuck {
 	bool was_asked;
 	uint8_t *map;
 	size_t length;
+	size_t served;		/* octets at the beginning that can be had */
 };
 
 /* -ENOENT: the guest has no FUSE. */

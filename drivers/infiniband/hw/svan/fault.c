@@ -295,6 +295,20 @@ static void svan_fault_refine(struct svan_fault *fault)
 		svan_odp_refine(fault->odp, fault->req.addr);
 }
 
+/* A page behind; where a file's is not known to be there, its system may wait. */
+static int svan_fault_in_ready(unsigned long addr, u32 how)
+{
+	struct svan_place place;
+	int err;
+
+	err = svan_fault_in(addr, how | SVAN_IN_NOWAIT | SVAN_IN_ANON);
+	if (err != -EWOULDBLOCK ||
+	    !svan_classify_block(current->mm, addr, 1, &place) ||
+	    !svan_fault_class_is_quick(place.fault_class))
+		return err;
+	return svan_fault_in(addr, how | SVAN_IN_NOWAIT);
+}
+
 /*
  * The device has its page. What it wants behind that is faulted in as long as
  * nothing has to be waited for; it will ask for what is missing.
@@ -304,7 +318,7 @@ static void svan_fault_behind(struct svan_fault *fault)
 	u64 pages = min_t(u64, DIV_ROUND_UP_ULL(fault->req.length, PAGE_SIZE),
 			  SVAN_REST_PAGES);
 	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
-	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT, entered = 0;
+	u32 how = svan_fault_how(fault), entered = 0;
 	bool process = svan_fault_is_process(fault);
 	u64 i;
 
@@ -312,7 +326,7 @@ static void svan_fault_behind(struct svan_fault *fault)
 		if ((!process && !svan_odp_contains(fault->odp,
 						    next + (i - 1) * PAGE_SIZE,
 						    1)) ||
-		    svan_fault_in(fault->addr + i * PAGE_SIZE, how))
+		    svan_fault_in_ready(fault->addr + i * PAGE_SIZE, how))
 			break;
 	if (process || i == 1)
 		return;

@@ -327,10 +327,12 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 	bool writable = READ_ONCE(odp->writable);
 	dma_addr_t dma;
 
-	if (!(hmm_pfn & HMM_PFN_VALID)) {
-		WARN_ON_ONCE(page->page);
+	/*
+	 * A page that is entered is left to the notifier even so: munmap() has
+	 * taken the mapping away before it tells of the pages.
+	 */
+	if (!(hmm_pfn & HMM_PFN_VALID))
 		return 0;
-	}
 	if (page->page) {
 		/*
 		 * Rights may have grown, of which the notifier is not told. What

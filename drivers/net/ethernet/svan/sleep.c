@@ -126,13 +126,24 @@ static void svan_aux_wake(struct svan_dev *dev)
 			err);
 }
 
+/*
+ * Only the locks of our own functions are taken, while the notifier's chain is
+ * locked: another driver may register a notifier of its own in its probe.
+ */
 static void svan_call_bound(void (*act)(struct svan_dev *dev))
 {
 	struct pci_dev *pdev = NULL;
 
+	/*
+	 * svan_asleep before the drivers. A probe names its driver, and looks at
+	 * svan_asleep much later: either it is met here, or it sees the flag.
+	 */
+	smp_mb();
 	for_each_pci_dev(pdev) {
+		if (READ_ONCE(pdev->driver) != &svan_pci_driver)
+			continue;
 		device_lock(&pdev->dev);
-		/* ours, and probed: a probe that is under way holds the lock */
+		/* still ours, and probed: a probe that is under way holds it */
 		if (pdev->driver == &svan_pci_driver && pci_get_drvdata(pdev))
 			act(pci_get_drvdata(pdev));
 		device_unlock(&pdev->dev);
@@ -146,7 +157,6 @@ static int svan_pm_event(struct notifier_block *nb, unsigned long event,
 	case PM_SUSPEND_PREPARE:
 	case PM_HIBERNATION_PREPARE:
 	case PM_RESTORE_PREPARE:
-		/* before the walk: a probe that it does not meet sees this */
 		WRITE_ONCE(svan_asleep, true);
 		svan_call_bound(svan_aux_del);
 		return NOTIFY_OK;
