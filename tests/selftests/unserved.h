@@ -30,17 +30,17 @@ int unserved_await(struct unserved *unserved);
 int unserved_serve(struct unserved *unserved);
 void unserved_unmap(struct unserved *unserved);
 
-/* ---- a file of a file system that answers no read, or few ---- */
+/* ---- a file of a file system that answers no write, and few reads ---- */
 
 struct stuck {
 	char path[64];
 	int dev;
 	pthread_t thread;
-	int asked[2];		/* an octet for each read that arrives */
+	int asked[2];		/* an octet for each read or write that arrives */
 	bool was_asked;
 	uint8_t *map;
 	size_t length;
-	size_t served;		/* octets at the beginning that can be had */
+	size_t served;		/* octets at the beginning that can be read */
 };
 
 /* -ENOENT: the guest has no FUSE. */

@@ -42,6 +42,10 @@ static int svan_fault_check(struct vm_area_struct *vma, u32 how)
 		return -EWOULDBLOCK;
 	if (how & SVAN_IN_NO_USER && userfaultfd_armed(vma))
 		return -EBUSY;
+	if (how & SVAN_IN_NO_ASK && how & SVAN_IN_WRITE &&
+	    vma->vm_flags & VM_SHARED && vma->vm_ops &&
+	    vma->vm_ops->page_mkwrite)
+		return -EWOULDBLOCK;
 	return 0;
 }
 
@@ -313,12 +317,12 @@ static int svan_fault_in_ready(unsigned long addr, u32 how)
  * The device has its page. What it wants behind that is faulted in as long as
  * nothing has to be waited for; it will ask for what is missing.
  */
-static void svan_fault_behind(struct svan_fault *fault)
+static void svan_fault_behind(struct svan_fault *fault, u32 limits)
 {
 	u64 pages = min_t(u64, DIV_ROUND_UP_ULL(fault->req.length, PAGE_SIZE),
 			  SVAN_REST_PAGES);
 	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
-	u32 how = svan_fault_how(fault), entered = 0;
+	u32 how = svan_fault_how(fault) | limits, entered = 0;
 	bool process = svan_fault_is_process(fault);
 	u64 i;
 
@@ -336,7 +340,7 @@ static void svan_fault_behind(struct svan_fault *fault)
 }
 
 /* What has time. It may take long after all, so the request is done before. */
-static void svan_fault_rest(struct svan_fault *fault)
+static void svan_fault_rest(struct svan_fault *fault, u32 limits)
 {
 	struct svan_prq *prq = fault->prq;
 	struct svan_fault rest = *fault;
@@ -346,32 +350,32 @@ static void svan_fault_rest(struct svan_fault *fault)
 		kref_get(&fault->odp->ref);
 	svan_prq_release(fault);
 
-	svan_fault_behind(&rest);
+	svan_fault_behind(&rest, limits);
 	svan_fault_refine(&rest);
 	if (rest.odp)
 		svan_odp_put(rest.odp);
 	svan_prq_put(prq);
 }
 
-/* The request is over. */
-static void svan_fault_close(struct svan_fault *fault, int err)
+/* The request is over. @limits: SVAN_IN_*, of what may be done behind it. */
+static void svan_fault_close(struct svan_fault *fault, int err, u32 limits)
 {
 	svan_fault_end(fault, err);
 	if (err)
 		svan_prq_release(fault);
 	else
-		svan_fault_rest(fault);
+		svan_fault_rest(fault, limits);
 }
 
 static void svan_fault_fail(struct svan_job *job)
 {
-	svan_fault_close(to_svan_fault(job), -ESRCH);
+	svan_fault_close(to_svan_fault(job), -ESRCH, 0);
 }
 
 static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 {
 	struct svan_fault *fault = to_svan_fault(job);
-	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT;
+	u32 how = svan_fault_how(fault) | SVAN_IN_NOWAIT | SVAN_IN_NO_ASK;
 	unsigned long addr = fault->addr;
 	int err;
 
@@ -387,7 +391,7 @@ static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 		return true;
 	if (err || svan_fault_enter(fault) <= 0)
 		return false;
-	svan_fault_close(fault, 0);
+	svan_fault_close(fault, 0, SVAN_IN_NO_ASK);
 	return true;
 }
 
@@ -399,7 +403,7 @@ static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 	if (err == -EINTR)
 		return false;
 	if (err != -EALREADY)
-		svan_fault_close(fault, err);
+		svan_fault_close(fault, err, 0);
 	return true;
 }
 

@@ -395,6 +395,7 @@ void svan_prq_close(struct svan_ib_dev *dev);
 #define SVAN_IN_NOWAIT	BIT(2)	/* neither for mmap_lock nor for data */
 #define SVAN_IN_ANON	BIT(3)	/* no file's page, nor anything else's */
 #define SVAN_IN_NO_USER	BIT(4)	/* not for a userfaultfd */
+#define SVAN_IN_NO_ASK	BIT(5)	/* no file system is asked whether it may be written */
 
 extern const struct svan_job_ops svan_fault_ops;
 
