@@ -241,6 +241,8 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     }
     gather.sge = resp->rwqe.sge;
     gather.num_sge = resp->rwqe.num_sge;
+    /* how long it is nobody says before its end: as much again, at a guess */
+    gather.wanted = last ? 0 : resp->offset + 2 * pkt->payload_len;
     step = svan_gather(&gather, resp->offset, pkt->payload_len, runs,
                        &num_runs, &syndrome);
     if (step == SVAN_STEP_FAULT) {

@@ -150,6 +150,29 @@ static void progress_within_a_message_is_acknowledged(void **state)
     RC_SENT_NOTHING(od->rc);            /* nobody has asked */
 }
 
+/* How long a SEND is nobody knows before its end. */
+static void of_a_send_as_much_again_is_asked_for(void **state)
+{
+    const uint32_t packets = SVAN_PAGE_SIZE / MTU;
+    Od *od = *state;
+    uint32_t all = od->rc->host->all_key;
+
+    map_page(od, 2, true);
+    od->rc->host->all_key = od->key;
+    host_recv(&od->rc->qp, PAGE(2), 4 * SVAN_PAGE_SIZE);
+    od->rc->host->all_key = all;
+    for (uint32_t i = 0; i <= packets; i++) {
+        SvanPkt pkt = rc_pkt(i ? SVAN_OP_SEND_MIDDLE : SVAN_OP_SEND_FIRST,
+                             PSN_IN + i, pattern, MTU);
+
+        assert_false(requested(od));
+        rc_inject_run(od->rc, &pkt);
+    }
+    assert_true(requested(od));
+    assert_int_equal(le64toh(od->last.addr), PAGE(3));
+    assert_int_equal(le32toh(od->last.length), SVAN_PAGE_SIZE + 2 * MTU);
+}
+
 static void a_copy_made_on_the_way_is_no_timeout(void **state)
 {
     Od *od = *state;
@@ -679,6 +702,7 @@ int main(void)
         OD_TEST(who_times_out_is_told),
         OD_TEST(who_has_short_timeouts_is_told),
         OD_TEST(progress_within_a_message_is_acknowledged),
+        OD_TEST(of_a_send_as_much_again_is_asked_for),
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),

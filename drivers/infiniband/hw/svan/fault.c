@@ -25,8 +25,10 @@
 #define SVAN_FAULT_ROUNDS	4
 /* out of memory: as a CPU does it, wait for the OOM killer, but not for ever */
 #define SVAN_FAULT_OOM_ROUNDS	1000
-/* pages behind the first that are faulted in as long as that is easy */
-#define SVAN_REST_PAGES		16
+/* pages, with the first, that are faulted in as long as that is easy */
+#define SVAN_REST_PAGES		64
+/* of which as many before the first is answered as take no longer, in ns */
+#define SVAN_NEXT_NS		(2 * NSEC_PER_MSEC)
 
 /* May it be had, in the way it is wanted? 0 or an error. */
 static int svan_fault_check(struct vm_area_struct *vma, u32 how)
@@ -314,33 +316,50 @@ static int svan_fault_in_ready(unsigned long addr, u32 how)
 }
 
 /*
- * The device has its page. What it wants behind that is faulted in as long as
- * nothing has to be waited for; it will ask for what is missing.
+ * What the device wants behind its page is faulted in from page number @first on,
+ * as long as nothing has to be waited for and it is before @until (ns); it will ask
+ * for what is missing. Return the number of the first page that is not looked at.
  */
-static void svan_fault_behind(struct svan_fault *fault, u32 limits)
+static u64 svan_fault_behind(struct svan_fault *fault, u64 first, u32 limits,
+			     u64 until)
 {
 	u64 pages = min_t(u64, DIV_ROUND_UP_ULL(fault->req.length, PAGE_SIZE),
 			  SVAN_REST_PAGES);
-	u64 next = (fault->req.addr & PAGE_MASK) + PAGE_SIZE;
+	u64 start = fault->req.addr & PAGE_MASK;
 	u32 how = svan_fault_how(fault) | limits, entered = 0;
 	bool process = svan_fault_is_process(fault);
 	u64 i;
 
-	for (i = 1; i < pages; i++)
+	for (i = first; i < pages && ktime_get_ns() < until; i++)
 		if ((!process && !svan_odp_contains(fault->odp,
-						    next + (i - 1) * PAGE_SIZE,
+						    start + i * PAGE_SIZE,
 						    1)) ||
 		    svan_fault_in_ready(fault->addr + i * PAGE_SIZE, how))
 			break;
-	if (process || i == 1)
-		return;
-	svan_odp_enter(fault->odp, next, (i - 1) * PAGE_SIZE,
-		       svan_fault_is_write(fault), &entered);
+	if (process || i <= first)
+		return i;
+	svan_odp_enter(fault->odp, start + first * PAGE_SIZE,
+		       (i - first) * PAGE_SIZE, svan_fault_is_write(fault),
+		       &entered);
 	atomic64_add(entered, &fault->odp->faults);
+	return i;
+}
+
+/*
+ * Before the device is told of its page: it would ask for the next one at once, and
+ * each time it asks costs as much as several pages. It waits twice as long for that
+ * at most.
+ */
+static u64 svan_fault_next(struct svan_fault *fault)
+{
+	u64 now = ktime_get_ns(), took = now - ktime_to_ns(fault->start);
+
+	return svan_fault_behind(fault, 1, SVAN_IN_NO_ASK,
+				 now + min_t(u64, took, SVAN_NEXT_NS));
 }
 
 /* What has time. It may take long after all, so the request is done before. */
-static void svan_fault_rest(struct svan_fault *fault, u32 limits)
+static void svan_fault_rest(struct svan_fault *fault, u64 first, u32 limits)
 {
 	struct svan_prq *prq = fault->prq;
 	struct svan_fault rest = *fault;
@@ -350,26 +369,31 @@ static void svan_fault_rest(struct svan_fault *fault, u32 limits)
 		kref_get(&fault->odp->ref);
 	svan_prq_release(fault);
 
-	svan_fault_behind(&rest, limits);
+	svan_fault_behind(&rest, first, limits, U64_MAX);
 	svan_fault_refine(&rest);
 	if (rest.odp)
 		svan_odp_put(rest.odp);
 	svan_prq_put(prq);
 }
 
-/* The request is over. @limits: SVAN_IN_*, of what may be done behind it. */
-static void svan_fault_close(struct svan_fault *fault, int err, u32 limits)
+/* The page is there. @limits: SVAN_IN_*, of what may be done behind it. */
+static void svan_fault_close(struct svan_fault *fault, u32 limits)
+{
+	u64 next = svan_fault_next(fault);
+
+	svan_fault_end(fault, 0);
+	svan_fault_rest(fault, next, limits);
+}
+
+static void svan_fault_refuse(struct svan_fault *fault, int err)
 {
 	svan_fault_end(fault, err);
-	if (err)
-		svan_prq_release(fault);
-	else
-		svan_fault_rest(fault, limits);
+	svan_prq_release(fault);
 }
 
 static void svan_fault_fail(struct svan_job *job)
 {
-	svan_fault_close(to_svan_fault(job), -ESRCH, 0);
+	svan_fault_refuse(to_svan_fault(job), -ESRCH);
 }
 
 static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
@@ -391,7 +415,7 @@ static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 		return true;
 	if (err || svan_fault_enter(fault) <= 0)
 		return false;
-	svan_fault_close(fault, 0, SVAN_IN_NO_ASK);
+	svan_fault_close(fault, SVAN_IN_NO_ASK);
 	return true;
 }
 
@@ -402,8 +426,10 @@ static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 
 	if (err == -EINTR)
 		return false;
-	if (err != -EALREADY)
-		svan_fault_close(fault, err, 0);
+	if (!err)
+		svan_fault_close(fault, 0);
+	else if (err != -EALREADY)
+		svan_fault_refuse(fault, err);
 	return true;
 }
 
