@@ -220,8 +220,8 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	ida_init(&dev->owners);
 	xa_init(&dev->kernel_qps);
 	xa_init(&dev->user_qps);
-	xa_init(&dev->odps);
-	xa_init(&dev->contexts.live);
+	xa_init_flags(&dev->odps, XA_FLAGS_LOCK_BH);
+	xa_init_flags(&dev->contexts.live, XA_FLAGS_LOCK_BH);
 	/* xa_init() gives all one class, but these are taken in softirqs, too */
 	lockdep_set_class(&dev->odps.xa_lock, &svan_bh_xa_key);
 	lockdep_set_class(&dev->contexts.live.xa_lock, &svan_bh_xa_key);
