@@ -25,6 +25,8 @@
 #define SVAN_FAULT_ROUNDS	4
 /* out of memory: as a CPU does it, wait for the OOM killer, but not for ever */
 #define SVAN_FAULT_OOM_ROUNDS	1000
+/* what is learned of the time until a thread takes a fault up, in ns, at most */
+#define SVAN_DELAY_NS		NSEC_PER_MSEC
 /* pages, with the first, that are faulted in as long as that is easy */
 #define SVAN_REST_PAGES		64
 /* of which as many before the first is answered as take no longer, in ns */
@@ -35,6 +37,8 @@ static int svan_fault_check(struct vm_area_struct *vma, u32 how)
 {
 	if (!vma || !(vma->vm_flags & (how & SVAN_IN_WRITE ? VM_WRITE :
 							     VM_READ)))
+		return -EFAULT;
+	if (how & SVAN_IN_WRITE && vma->vm_flags & VM_SHADOW_STACK)
 		return -EFAULT;
 	/* what hmm_range_fault() takes as absent, whatever is there */
 	if (how & SVAN_IN_TABLE && (!(vma->vm_flags & VM_READ) ||
@@ -250,10 +254,18 @@ static int svan_fault_first(struct svan_thread *thread,
 	return 0;
 }
 
-static void svan_fault_learn(struct svan_fault *fault, u64 actual)
+/*
+ * Of the time that passed before a thread took the fault up little is the page's:
+ * what a process does to its own threads (it stops them, or has too few CPUs) is
+ * nothing that other processes' pages should be expected to take.
+ */
+static void svan_fault_learn(struct svan_fault *fault, ktime_t end)
 {
 	struct svan_ib_dev *dev = fault->prq->dev;
 	struct svan_place said = { .key = SVAN_EST_ANY };
+	u64 delay = ktime_to_ns(ktime_sub(fault->picked, fault->start));
+	u64 actual = ktime_to_ns(ktime_sub(end, fault->picked)) +
+		     min_t(u64, delay, SVAN_DELAY_NS);
 
 	svan_learn_add(dev, &fault->place, fault->estimate, actual);
 	if (svan_fault_is_process(fault))
@@ -267,15 +279,16 @@ static void svan_fault_learn(struct svan_fault *fault, u64 actual)
 
 static void svan_fault_end(struct svan_fault *fault, int err)
 {
-	u64 actual = ktime_to_ns(ktime_sub(ktime_get(), fault->start));
+	ktime_t end = ktime_get();
 
-	trace_svan_ib_page_resolved(fault, err, actual);
+	trace_svan_ib_page_resolved(fault, err, ktime_to_ns(ktime_sub(end,
+								      fault->start)));
 	svan_prq_finish(fault, !err);
 	if (err)
 		return;
 	if (fault->odp)
 		atomic64_inc(&fault->odp->faults);
-	svan_fault_learn(fault, actual);
+	svan_fault_learn(fault, end);
 }
 
 static bool svan_fault_class_is_quick(u32 fault_class)
@@ -403,6 +416,7 @@ static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 	unsigned long addr = fault->addr;
 	int err;
 
+	fault->picked = ktime_get();
 	/* where a file's page is not known to be there, its system may wait */
 	if (!svan_fault_class_is_quick(fault->place.fault_class))
 		how |= SVAN_IN_ANON;
@@ -422,8 +436,10 @@ static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 {
 	struct svan_fault *fault = to_svan_fault(job);
-	int err = svan_fault_first(thread, fault);
+	int err;
 
+	fault->picked = ktime_get();
+	err = svan_fault_first(thread, fault);
 	if (err == -EINTR)
 		return false;
 	if (!err)

@@ -303,6 +303,7 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	return 0;
 
 unregister:
+	svan_prq_close(dev);
 	ib_unregister_device(&dev->ibdev);	/* deallocates, too */
 	return err;
 dealloc:

@@ -316,6 +316,7 @@ struct svan_place {
  * @place: where the page was found to be
  * @estimate: what was said of it, ns
  * @start: when the request was taken from the queue
+ * @picked: when a thread began with it, the last one
  * @odp: the region, or NULL: a process key's may be gone
  * @mm: whose memory it is, or NULL; mm_count is held
  * @addr: the page in @mm
@@ -327,6 +328,7 @@ struct svan_fault {
 	struct svan_place place;
 	u64 estimate;
 	ktime_t start;
+	ktime_t picked;
 	struct svan_odp *odp;
 	struct mm_struct *mm;
 	unsigned long addr;
