@@ -28,7 +28,7 @@
 /* what is learned of the time until a thread takes a fault up, in ns, at most */
 #define SVAN_DELAY_NS		NSEC_PER_MSEC
 /* pages, with the first, that are faulted in as long as that is easy */
-#define SVAN_REST_PAGES		64
+#define SVAN_REST_PAGES		32
 /* of which as many before the first is answered as take no longer, in ns */
 #define SVAN_NEXT_NS		(2 * NSEC_PER_MSEC)
 
