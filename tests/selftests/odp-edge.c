@@ -545,15 +545,17 @@ static void *write_back(void *arg)
 
 /*
  * The file system wants them to stay as they are until it has them. Who waits for
- * it is counted: there is somebody left for other pages of the process.
+ * it is counted: there is somebody left for other pages of the process. They wait
+ * under the mmap lock, so all memory is mapped before that.
  */
 TEST_F_TIMEOUT(edge, written_back, LIMIT)
 {
+	struct ibv_mr *file, *fresh;
+	struct crowd crowd, other;
 	pthread_t thread;
-	struct ibv_mr *file;
-	struct crowd crowd;
 	struct stuck stuck;
 	struct ibv_wc wc;
+	struct mem mem;
 	int ret;
 
 	ret = stuck_map(&stuck, 2 * PAGE);
@@ -563,20 +565,28 @@ TEST_F_TIMEOUT(edge, written_back, LIMIT)
 	stuck.served = 2 * PAGE;
 	memset(stuck.map, 1, 2 * PAGE);
 	ASSERT_EQ(0, crowd_open(&crowd, LOCAL, LOCAL, 2));
+	ASSERT_EQ(0, crowd_open(&other, LOCAL, LOCAL, 1));
+	ASSERT_EQ(0, mem_map(&mem, MEM_ANON, PAGE));
 	file = demand_reg(crowd.node[1].pd, stuck.map, 2 * PAGE, ACCESS_ALL);
-	ASSERT_TRUE(file);
+	fresh = demand_reg(other.node[1].pd, mem.map, PAGE, ACCESS_ALL);
+	ASSERT_TRUE(file && fresh);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_back, &stuck));
 	ASSERT_EQ(0, stuck_await(&stuck));
 
 	ASSERT_EQ(0, crowd_post(&crowd, file, stuck.map, PAGE));
 	EXPECT_EQ(-ETIMEDOUT, ep_wait(&crowd.ep[0][0], &wc, PROMPT_MS));
-	EXPECT_EQ(0, touch_fresh(LOCAL, 2));
+	ASSERT_EQ(0, crowd_post(&other, fresh, mem.map, PAGE));
+	EXPECT_EQ(0, ep_wait(&other.ep[0][0], &wc, PROMPT_MS));
+	EXPECT_EQ(IBV_WC_SUCCESS, wc.status);
 
 	stuck_unmap(&stuck);
 	pthread_join(thread, NULL);
 	ASSERT_EQ(0, crowd_drain(&crowd));
 	ASSERT_EQ(0, ibv_dereg_mr(file));
+	ASSERT_EQ(0, ibv_dereg_mr(fresh));
+	mem_unmap(&mem);
 	crowd_close(&crowd);
+	crowd_close(&other);
 }
 
 TEST_HARNESS_MAIN
