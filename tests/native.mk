@@ -17,7 +17,7 @@ top  := ..
 core := $(top)/qemu-hw/core
 out  := $(top)/build/tests
 
-core_sources := $(wildcard $(core)/*.c)
+core_sources := $(wildcard $(core)/*/*.c)
 lib_sources  := $(wildcard lib/*.c)
 
 cc_asan     := gcc

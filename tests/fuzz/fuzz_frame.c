@@ -5,7 +5,7 @@
  * with traffic of the device's own, misses and time.
  */
 #include "fuzz_packet.h"
-#include "wire_ip.h"
+#include "net/wire_ip.h"
 
 /* What IP says is what UDP says, and the checksum of IPv4 is right. */
 static void patch_ip(uint8_t *ip, bool ipv4, uint32_t l4_len)

@@ -6,7 +6,7 @@
 #define TESTS_FUZZ_PACKET_H
 
 #include "fuzz.h"
-#include "rc.h"
+#include "transport/rc.h"
 
 static inline void deliver(Fake *fake, SvanFrame *frame)
 {

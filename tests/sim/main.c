@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "blame.h"
-#include "prq.h"
+#include "paging/prq.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull

@@ -7,7 +7,7 @@
 #define TESTS_RC_PEER_H
 
 #include "unit.h"
-#include "rc.h"
+#include "transport/rc.h"
 
 #define PEER_QPN        0x4321
 #define PSN_OUT         0xfffffe        /* first PSN of the QP; soon around */

@@ -5,7 +5,7 @@
  */
 #include "unit.h"
 #include "fault.h"
-#include "rc.h"
+#include "transport/rc.h"
 
 #define LOG             8               /* of the page request queue */
 #define ENTRIES         (1u << LOG)

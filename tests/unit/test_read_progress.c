@@ -6,7 +6,7 @@
  */
 #include "unit.h"
 #include "fault.h"
-#include "rc.h"
+#include "transport/rc.h"
 
 #define LOG             6
 #define PAGES           2048u           /* 8 MiB */

@@ -3,7 +3,7 @@
  * Saving and loading: what is loaded is saved to the same octets and behaves the
  * same; a damaged stream is refused or leads to a sane device.
  */
-#include "rc.h"
+#include "transport/rc.h"
 #include "unit.h"
 
 typedef struct Bench {

@@ -4,7 +4,7 @@
  * with an ICRC that is right.
  */
 #include "rc_peer.h"
-#include "wire_ip.h"
+#include "net/wire_ip.h"
 
 #define UDP4            (ETH_HLEN + IPV4_HLEN)
 #define BTH4            (UDP4 + UDP_HLEN)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core.h"
-#include "wire_ip.h"
+#include "net/wire_ip.h"
 
 #define MIN_FRAME       60u             /* without FCS; shorter ones are padded */
 

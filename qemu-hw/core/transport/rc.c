@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 /* ---- memory ---- */
 

@@ -4,7 +4,7 @@
  * are fetched again. The stream may be hostile: what holds between the fields
  * is checked, or derived.
  */
-#include "rc.h"
+#include "transport/rc.h"
 
 /* ---- requester ---- */
 

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 /* ---- the window ---- */
 

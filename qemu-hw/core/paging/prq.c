@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "prq.h"
-#include "state.h"
+#include "paging/prq.h"
+#include "device/state.h"
 
 #define ENTRIES_A_STEP  16u
 

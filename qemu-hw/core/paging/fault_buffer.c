@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fault.h"
-#include "state.h"
+#include "device/state.h"
 
 struct SvanSpares {
     uint32_t count;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "core.h"
-#include "crc32_table.h"
-#include "wire_ip.h"
+#include "net/crc32_table.h"
+#include "net/wire_ip.h"
 
 static uint32_t crc32_update(uint32_t crc, const uint8_t *p, uint32_t len)
 {

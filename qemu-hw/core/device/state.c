@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core.h"
-#include "state.h"
+#include "device/state.h"
 
 #define STREAM_MAGIC    0x5453564e41565321ull
 #define STREAM_VERSION  1

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 /* The ACK extended header, 9.7.5.2.1; flow control by credits is not used. */
 static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)

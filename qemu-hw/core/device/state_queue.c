@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fault.h"
-#include "state.h"
+#include "device/state.h"
 
 /* ---- event queues ---- */
 

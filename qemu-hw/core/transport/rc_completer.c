@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 /* ---- timers and retries ---- */
 

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 static SvanRcFault *fault_of(SvanQp *qp)
 {

@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "translate.h"
+#include "memory/walk.h"
 
 #define REFUSE(status, field) \
     SVAN_REFUSAL(SVAN_CMD_##status, context_table.field)

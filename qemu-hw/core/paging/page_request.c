@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "prq.h"
+#include "paging/prq.h"
 
 /* ---- what is wanted ---- */
 

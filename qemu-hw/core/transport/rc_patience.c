@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "rc.h"
+#include "transport/rc.h"
 
 /* A copy that comes sooner may have been made on the way; of several, the last is late. */
 #define LEAST_TIMEOUT_NS        65536

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core.h"
-#include "wire_ip.h"
+#include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
 #define SPORT_FIRST             0xc000u         /* annex A17: flow entropy */

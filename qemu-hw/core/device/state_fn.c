@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "device/state.h"
 
 /* ---- registers and the command ring ---- */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fault.h"
-#include "translate.h"
+#include "memory/walk.h"
 
 #define MAX_INJECTIONS  16
 #define SET_SIZE        65536u  /* pages that an injection remembers */

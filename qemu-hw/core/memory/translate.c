@@ -4,7 +4,7 @@
  * for each kind of key (PRM "Translation"). Everything that moves data comes
  * through here.
  */
-#include "translate.h"
+#include "memory/walk.h"
 
 #define likely(x)       __builtin_expect(!!(x), 1)
 #define unlikely(x)     __builtin_expect(!!(x), 0)
