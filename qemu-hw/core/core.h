@@ -322,7 +322,8 @@ static inline bool svan_key_is_pageable(uint8_t kind)
 uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
                          uint32_t id, SvanKey **out);
 uint32_t svan_key_modify(SvanKey *key, const struct svan_cmd_modify_key *cmd);
-void svan_key_destroy(SvanKey *key);                /* refs is 0 */
+/* refs is 0, and nobody waits for a page of it: svan_fault_key_gone() */
+void svan_key_destroy(SvanKey *key);
 
 /* ---- queues ---- */
 
@@ -779,8 +780,14 @@ typedef struct SvanTlbEntry {
 
 #define SVAN_TLB_SIZE           8192    /* entries of a function, power of two */
 
+/* What those below the device ask of the function that they are in. */
+typedef struct SvanFnOps {
+    void (*fatal)(SvanFn *fn);  /* fn->fatal has just been set: stop everything */
+} SvanFnOps;
+
 struct SvanFn {
     SvanCore *core;
+    const SvanFnOps *ops;
     uint16_t id;                /* 0 = PF */
     uint8_t mac[6];
     bool enabled;

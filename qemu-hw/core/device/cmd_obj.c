@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "fault.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -141,6 +141,9 @@ SvanStep svan_cmd_destroy_key(SvanCmdCtx *ctx)
     }
     if (key->refs) {
         return object_is_busy(ctx);
+    }
+    if (svan_key_is_pageable(key->kind)) {
+        svan_fault_key_gone(ctx->fn, key->key);
     }
     svan_key_destroy(key);
     return svan_cmd_answer(ctx, SVAN_CMD_OK);

@@ -17,27 +17,7 @@
 #define DEFAULT_FAULT_BUFFER    (4u << 20)
 #define TIMER_LOOK      8       /* runs between two looks at the clock */
 
-void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
-                uint64_t a, uint64_t b, uint64_t c)
-{
-    SvanCore *core = fn->core;
-    SvanTrace trace = {
-        .event = event, .fn = fn->id, .id = id, .a = a, .b = b, .c = c,
-    };
-
-    if (core->ops.trace) {
-        core->ops.trace(core->opaque, &trace);
-    }
-}
-
-uint32_t svan_port_status(const SvanFn *fn)
-{
-    uint32_t speed = fn->core->config.link_mbps / 100;
-    uint32_t max = SVAN_PORT_SPEED_MASK >> SVAN_PORT_SPEED_SHIFT;
-
-    return (fn->core->link_up ? SVAN_PORT_LINK_UP : 0) |
-           (speed < max ? speed : max) << SVAN_PORT_SPEED_SHIFT;
-}
+static const SvanFnOps fn_ops;
 
 /* ---- functions ---- */
 
@@ -155,6 +135,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     }
     fn->core = core;
     fn->id = id;
+    fn->ops = &fn_ops;
     memcpy(fn->mac, config->mac, sizeof(fn->mac));
     if (id) {
         fn->mac[0] |= 2;                /* locally administered */
@@ -277,16 +258,12 @@ static void fn_stop(SvanFn *fn)
     }
 }
 
-void svan_fatal(SvanFn *fn, uint32_t code)
+static void fn_is_fatal(SvanFn *fn)
 {
     SvanCore *core = fn->core;
     SvanEq *eq = fn->eqs[0];
+    uint32_t code = fn->fatal;
 
-    if (fn->fatal) {
-        return;
-    }
-    fn->fatal = code;
-    svan_trace(fn, SVAN_TRACE_FATAL, fn->id, code, 0, 0);
     fn_stop(fn);
     if (!eq) {
         return;
@@ -299,6 +276,10 @@ void svan_fatal(SvanFn *fn, uint32_t code)
     svan_event(fn, SVAN_EVENT_FATAL, 0, code);
     svan_eq_schedule(eq);               /* for the events before it */
 }
+
+static const SvanFnOps fn_ops = {
+    .fatal = fn_is_fatal,
+};
 
 /* ---- the device ---- */
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "core.h"
 
 #define KEY_FLAGS       SVAN_CMD_KEY_INTERNAL
 #define MIN_PAGE_SHIFT  12
@@ -262,9 +262,6 @@ void svan_key_destroy(SvanKey *key)
     SvanFn *fn = key->fn;
     uint32_t *pd_refs = key_pd(fn, key);
 
-    if (svan_key_is_pageable(key->kind)) {
-        svan_fault_key_gone(fn, key->key);
-    }
     if (pd_refs) {
         --*pd_refs;
     }

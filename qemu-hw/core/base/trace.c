@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every part says of its function: trace events, the fatal state, and the
+ * state of the port.
+ */
+#include "core.h"
+
+void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
+                uint64_t a, uint64_t b, uint64_t c)
+{
+    SvanCore *core = fn->core;
+    SvanTrace trace = {
+        .event = event, .fn = fn->id, .id = id, .a = a, .b = b, .c = c,
+    };
+
+    if (core->ops.trace) {
+        core->ops.trace(core->opaque, &trace);
+    }
+}
+
+uint32_t svan_port_status(const SvanFn *fn)
+{
+    uint32_t speed = fn->core->config.link_mbps / 100;
+    uint32_t max = SVAN_PORT_SPEED_MASK >> SVAN_PORT_SPEED_SHIFT;
+
+    return (fn->core->link_up ? SVAN_PORT_LINK_UP : 0) |
+           (speed < max ? speed : max) << SVAN_PORT_SPEED_SHIFT;
+}
+
+void svan_fatal(SvanFn *fn, uint32_t code)
+{
+    if (fn->fatal) {
+        return;
+    }
+    fn->fatal = code;
+    svan_trace(fn, SVAN_TRACE_FATAL, fn->id, code, 0, 0);
+    fn->ops->fatal(fn);
+}
