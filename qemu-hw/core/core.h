@@ -262,10 +262,19 @@ typedef struct SvanAbsent {
     uint64_t injected_ns;
 } SvanAbsent;
 
+/* On whose behalf keys are used. */
+typedef struct SvanUser {
+    SvanFn *fn;
+    uint32_t pd;
+    uint32_t owner;             /* the verbs context: that of the UAR page */
+    bool local_dma;             /* may use SVAN_KEY_LOCAL_DMA */
+    bool can_wait;              /* for a page that is absent */
+} SvanUser;
+
 /* What is asked of svan_access(). */
 typedef struct SvanAccess {
     SvanFn *fn;
-    const SvanQp *qp;           /* whose PD and owner count; NULL: internal key */
+    const SvanUser *user;       /* NULL: the device itself, by an internal key */
     uint32_t key;
     uint32_t len;               /* > 0 */
     uint64_t va;
@@ -469,7 +478,7 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
  * from offset on that an absent page is asked for with those behind it: `wanted`.
  */
 typedef struct SvanGather {
-    SvanQp *qp;
+    const SvanUser *user;
     const SvanSge *sge;
     uint32_t num_sge;
     uint8_t access;             /* 0 or SVAN_ACCESS_LOCAL_WRITE */
@@ -529,9 +538,8 @@ struct SvanQp {
     uint8_t state;              /* enum svan_qp_state */
     const SvanTransport *transport;
     void *priv;                 /* transport's */
-    uint32_t pd;
+    SvanUser user;
     uint32_t uar;
-    uint32_t owner;             /* of the UAR: the verbs context */
     SvanAccount *account;       /* its process's */
     SvanCq *send_cq, *recv_cq;
     SvanKey *ring_key;

@@ -13,7 +13,7 @@
 
 typedef struct Walks {
     Host *host;
-    SvanQp qp;
+    SvanUser user;
     uint64_t contexts, arena;
     uint32_t keys[PASIDS];
 } Walks;
@@ -59,9 +59,10 @@ static Walks walks_set(Fake *fake)
 
     walks.contexts = fake_alloc(fake, 4096, 4096);
     walks.arena = fake_alloc(fake, ARENA_PAGES * 4096, 4096);
-    walks.qp.fn = host_fn(walks.host);
-    walks.qp.pd = walks.host->pd;
-    walks.qp.owner = OWNER;
+    walks.user.fn = host_fn(walks.host);
+    walks.user.pd = walks.host->pd;
+    walks.user.can_wait = true;
+    walks.user.owner = OWNER;
     cmd.context_table.addr = htole64(walks.contexts);
     cmd.context_table.count = htole32(PASIDS);
     host_must(walks.host, &cmd);
@@ -226,10 +227,10 @@ static void compare(const Verdict *want, SvanStep step, uint32_t syndrome,
 
 static void access_process(Walks *walks, Input *input, uint32_t pasid)
 {
-    SvanFn *fn = walks->qp.fn;
+    SvanFn *fn = walks->user.fn;
     uint16_t bits = input_number(input, 2);
     SvanAccess access = {
-        .fn = fn, .qp = &walks->qp, .key = walks->keys[pasid],
+        .fn = fn, .user = &walks->user, .key = walks->keys[pasid],
         .va = some_va(input), .len = 1 + bits % 9000,
         .access = bits & 0x8000 ? SVAN_ACCESS_LOCAL_WRITE : 0,
     };

@@ -34,7 +34,7 @@ typedef struct Process {
     Host *host;
     Fake *fake;
     SvanFn *fn;
-    SvanQp qp;                  /* as far as accesses look at one */
+    SvanUser user;
     uint64_t table;             /* of contexts, PASIDS of them */
     struct svan_process_context *context;
     uint64_t root;
@@ -90,9 +90,10 @@ static inline int process_setup(void **state)
     p->fake = fake_create(NULL);
     p->host = host_create(p->fake, 0, 1);
     p->fn = host_fn(p->host);
-    p->qp.fn = p->fn;
-    p->qp.pd = p->host->pd;
-    p->qp.owner = OWNER;
+    p->user.fn = p->fn;
+    p->user.pd = p->host->pd;
+    p->user.can_wait = true;
+    p->user.owner = OWNER;
     p->table = fake_alloc(p->fake, 4096, 4096);
     p->context = (struct svan_process_context *)fake_ram(p->fake, p->table) +
                  PASID;
@@ -156,14 +157,14 @@ static inline uint64_t *map_leaf(Process *p, uint64_t va, uint32_t level,
 /* ---- accesses ---- */
 
 /* 0 and *mem, or the syndrome, or one of the above */
-static inline uint32_t touch_as(const SvanQp *qp, uint32_t key, uint64_t va,
+static inline uint32_t touch_as(const SvanUser *user, uint32_t key, uint64_t va,
                                 uint32_t len, uint8_t right, SvanMem *mem)
 {
     SvanAccess access = {
-        .fn = qp->fn, .qp = qp, .key = key, .va = va, .len = len,
+        .fn = user->fn, .user = user, .key = key, .va = va, .len = len,
         .access = right,
     };
-    const SvanKey *known = svan_key_get(qp->fn, key);
+    const SvanKey *known = svan_key_get(user->fn, key);
     uint32_t syndrome = 0, checked = 0;
     SvanStep check = svan_check_access(&access, &checked);
 
@@ -179,9 +180,9 @@ static inline uint32_t touch_as(const SvanQp *qp, uint32_t key, uint64_t va,
         return AGAIN;
     case SVAN_STEP_FAULT:
         assert_int_equal(check, SVAN_STEP_DONE);
-        assert_ptr_equal(qp->fn->absent.key, known);
-        assert_int_equal(qp->fn->absent.va, va - known->origin + known->va);
-        assert_int_equal(qp->fn->absent.len, len);
+        assert_ptr_equal(user->fn->absent.key, known);
+        assert_int_equal(user->fn->absent.va, va - known->origin + known->va);
+        assert_int_equal(user->fn->absent.len, len);
         return FAULTED;
     case SVAN_STEP_ERROR:
         assert_int_not_equal(syndrome, 0);
@@ -196,7 +197,7 @@ static inline uint32_t touch_as(const SvanQp *qp, uint32_t key, uint64_t va,
 static inline uint32_t touch(Process *p, uint64_t va, uint32_t len,
                              uint8_t right, SvanMem *mem)
 {
-    return touch_as(&p->qp, p->key, va, len, right, mem);
+    return touch_as(&p->user, p->key, va, len, right, mem);
 }
 
 /* The same, where nobody looks at what was found. */

@@ -215,7 +215,7 @@ static void whose_key(void **state)
     struct svan_cmd_create_key cmd = process_key(p);
     uint64_t walks = p->fn->stats.context_walks;
     uint64_t va = va_of(p);
-    SvanQp other = p->qp;
+    SvanUser other = p->user;
     SvanMem mem;
     uint32_t key;
 
@@ -228,22 +228,22 @@ static void whose_key(void **state)
     other.pd = host_pd(p->host);
     assert_int_equal(touch_as(&other, p->key, va, 8, 0, &mem),
                      SVAN_SYN_KEY_PD);
-    other = p->qp;
-    other.type = SVAN_QPT_ETH;
+    other = p->user;
+    other.can_wait = false;
     assert_int_equal(touch_as(&other, p->key, va, 8, 0, &mem),
                      SVAN_SYN_KEY_INVALID);
     cmd.access = htole32(REMOTE_READ);
     cmd.va = htole64(va);
     cmd.length = htole64(100);
     key = host_key(p->host, &cmd);
-    assert_int_equal(touch_as(&p->qp, key, va, 8, WRITE, &mem),
+    assert_int_equal(touch_as(&p->user, key, va, 8, WRITE, &mem),
                      SVAN_SYN_KEY_ACCESS);
-    assert_int_equal(touch_as(&p->qp, key, va, 101, 0, &mem),
+    assert_int_equal(touch_as(&p->user, key, va, 101, 0, &mem),
                      SVAN_SYN_KEY_BOUNDS);
-    assert_int_equal(touch_as(&p->qp, key, va - 1, 1, 0, &mem),
+    assert_int_equal(touch_as(&p->user, key, va - 1, 1, 0, &mem),
                      SVAN_SYN_KEY_BOUNDS);
     assert_int_equal(p->fn->stats.context_walks, walks);
-    assert_int_equal(touch_as(&p->qp, key, va, 100, REMOTE_READ, &mem), 0);
+    assert_int_equal(touch_as(&p->user, key, va, 100, REMOTE_READ, &mem), 0);
 }
 
 static void outside_user_space(void **state)

@@ -9,7 +9,7 @@
 
 typedef struct Bench {
     Host *host;
-    SvanQp qp;                  /* as far as accesses look at one */
+    SvanUser user;
     uint64_t pages;
 } Bench;
 
@@ -19,8 +19,9 @@ static int setup(void **state)
 
     bench->host = host_create(fake_create(NULL), 0, 1);
     bench->pages = fake_alloc(bench->host->fake, PAGES * 4096, 4096);
-    bench->qp.fn = host_fn(bench->host);
-    bench->qp.pd = bench->host->pd;
+    bench->user.fn = host_fn(bench->host);
+    bench->user.pd = bench->host->pd;
+    bench->user.can_wait = true;
     *state = bench;
     return 0;
 }
@@ -52,7 +53,7 @@ static void check_pages(Bench *bench, uint32_t key, uint32_t count)
 {
     for (uint32_t i = 0; i < PAGES; i++) {
         SvanAccess access = {
-            .fn = bench->qp.fn, .qp = &bench->qp, .key = key,
+            .fn = bench->user.fn, .user = &bench->user, .key = key,
             .va = VA + i * 4096 + 10, .len = 4,
             .access = SVAN_ACCESS_LOCAL_WRITE,
         };
@@ -84,7 +85,7 @@ static void a_table_of_any_level(void **state)
 {
     Bench *bench = *state;
 
-    bench->qp.fn->features |= SVAN_CAP_DEVMEM_KEYS;
+    bench->user.fn->features |= SVAN_CAP_DEVMEM_KEYS;
     for (uint8_t level = 1; level <= SVAN_MTT_MAX_LEVELS; level++) {
         struct svan_cmd_create_key key =
             key_of(bench, host_mtt(bench->host, bench->pages, PAGES - 1, level,
@@ -99,7 +100,7 @@ static void one_piece_without_a_table(void **state)
     Bench *bench = *state;
     struct svan_cmd_create_key key = key_of(bench, bench->pages, 0);
 
-    bench->qp.fn->features |= SVAN_CAP_DEVMEM_KEYS;
+    bench->user.fn->features |= SVAN_CAP_DEVMEM_KEYS;
     check_pages(bench, host_key(bench->host, &key), PAGES);
 }
 

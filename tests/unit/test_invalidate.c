@@ -83,7 +83,7 @@ static void a_pasid_without_a_context(void **state)
     cmd.pasid = htole32(PASIDS - 1);
     cmd.generation = 0;
     key = host_key(p->host, &cmd);
-    assert_int_equal(touch_as(&p->qp, key, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
+    assert_int_equal(touch_as(&p->user, key, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
 }
 
 static void generations(void **state)
@@ -96,17 +96,17 @@ static void generations(void **state)
     cmd.generation = htole32(GENERATION + 1);
     next = host_key(p->host, &cmd);
     map_leaf(p, VA, 1, p->pages | P_RW);
-    assert_int_equal(touch_as(&p->qp, next, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
+    assert_int_equal(touch_as(&p->user, next, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
     assert_int_equal(tap(p, VA, 0), 0);
-    assert_int_equal(touch_as(&p->qp, next, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
+    assert_int_equal(touch_as(&p->user, next, VA, 8, 0, &mem), SVAN_SYN_CONTEXT);
     assert_int_equal(tap(p, VA, 0), 0);
     /* the next process under the PASID, were it even without invalidation */
     p->context->generation = htole32(GENERATION + 1);
     map_leaf(p, VA, 1, (p->pages + 4096) | P_RW);
-    assert_int_equal(touch_as(&p->qp, next, VA, 8, 0, &mem), 0);
+    assert_int_equal(touch_as(&p->user, next, VA, 8, 0, &mem), 0);
     assert_int_equal(mem.bus, p->pages + 4096);
     assert_int_equal(tap(p, VA, 0), SVAN_SYN_CONTEXT);
-    assert_int_equal(touch_as(&p->qp, next, VA, 8, 0, &mem), 0);
+    assert_int_equal(touch_as(&p->user, next, VA, 8, 0, &mem), 0);
 }
 
 /* As the kernel takes one back. */
@@ -164,10 +164,10 @@ static void keys_of_one_process(void **state)
     p->context[1].cached = 0;
     fill(p, 8);
     walks = p->fn->stats.context_walks;
-    assert_int_equal(touch_as(&p->qp, second, 4096 + 7, 8, WRITE, &mem), 0);
+    assert_int_equal(touch_as(&p->user, second, 4096 + 7, 8, WRITE, &mem), 0);
     assert_int_equal(mem.bus, p->pages + 4096 + 7);
     assert_int_equal(p->fn->stats.context_walks, walks);
-    assert_int_equal(touch_as(&p->qp, other, 4096 + 7, 8, 0, &mem), FAULTED);
+    assert_int_equal(touch_as(&p->user, other, 4096 + 7, 8, 0, &mem), FAULTED);
     assert_int_equal(p->fn->absent.va, VA + 4096 + 7);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, second),
                      SVAN_CMD_OK);
@@ -415,7 +415,7 @@ static uint32_t key_held(Process *p, const Table *table, uint32_t n)
     SvanMem mem;
 
     for (uint32_t i = 0; i < n; i++) {
-        assert_int_equal(touch_as(&p->qp, table->key,
+        assert_int_equal(touch_as(&p->user, table->key,
                                   VA + ((uint64_t)i << key->page_shift), 8,
                                   WRITE, &mem), 0);
     }
@@ -462,12 +462,12 @@ static void large_pages_of_a_key(void **state)
     SvanMem mem;
 
     for (uint32_t i = 0; i < 8; i++) {
-        touch_as(&p->qp, key, (uint64_t)i << 20, 8, 0, &mem);
+        touch_as(&p->user, key, (uint64_t)i << 20, 8, 0, &mem);
     }
     misses = p->fn->stats.tlb_misses;
     inv_key(p, key, (3 << 20) + 0x12345, 1 << 20);      /* two pages of it */
     for (uint32_t i = 0; i < 8; i++) {
-        assert_int_equal(touch_as(&p->qp, key, (uint64_t)i << 20, 8, 0, &mem),
+        assert_int_equal(touch_as(&p->user, key, (uint64_t)i << 20, 8, 0, &mem),
                          0);
     }
     assert_int_equal(p->fn->stats.tlb_misses, misses + 2);
@@ -483,10 +483,10 @@ static void an_entry_taken_back(void **state)
     key_held(p, &table, 90);
     table.entries[5] = htole64(svan_mtt_absent(SVAN_FAULT_INVALIDATED, 0));
     inv_key(p, table.key, VA + 5 * 4096, 4096);
-    assert_int_equal(touch_as(&p->qp, table.key, VA + 5 * 4096, 8, 0, &mem),
+    assert_int_equal(touch_as(&p->user, table.key, VA + 5 * 4096, 8, 0, &mem),
                      FAULTED);
     assert_int_equal(p->fn->absent.fault_class, SVAN_FAULT_INVALIDATED);
-    assert_int_equal(touch_as(&p->qp, table.key, VA + 4 * 4096, 8, 0, &mem), 0);
+    assert_int_equal(touch_as(&p->user, table.key, VA + 4 * 4096, 8, 0, &mem), 0);
 }
 
 static void targets_that_are_gone(void **state)
@@ -685,7 +685,8 @@ static void a_reset_forgets(void **state)
     p->context->cached = 0;
     context_table_set(p->host, p->table, PASIDS);
     p->key = host_key(p->host, &key);
-    p->qp.pd = p->host->pd;
+    p->user.pd = p->host->pd;
+    p->user.can_wait = true;
     assert_int_equal(held(p, 4), 0);
     assert_int_equal(cached(p), 1);
 }
@@ -698,7 +699,7 @@ static void saved_and_loaded(void **state)
     fill(p, 4);
     key_held(p, &table, 90);
     assert_true(fake_restore(p->fake));
-    p->fn = p->qp.fn = host_fn(p->host);
+    p->fn = p->user.fn = host_fn(p->host);
     assert_int_equal(p->fn->context_table.addr, p->table);
     assert_int_equal(p->fn->context_table.count, PASIDS);
     assert_int_equal(p->fn->process_keys, 1);
@@ -708,7 +709,7 @@ static void saved_and_loaded(void **state)
     invalidate_all(p);
     assert_int_equal(cached(p), 0);
     assert_true(fake_restore(p->fake));
-    p->fn = p->qp.fn = host_fn(p->host);
+    p->fn = p->user.fn = host_fn(p->host);
     p->context->cached = htole32(1);
     invalidate(p, VA, 0);
     assert_int_equal(cached(p), 0);
@@ -740,7 +741,7 @@ static void streams_that_do_not_fit(void **state)
     context_table_set(p->host, p->table, PASIDS);
     p->fn->context_table.addr++;
     assert_false(fake_restore(p->fake));
-    p->fn = p->qp.fn = host_fn(p->host);
+    p->fn = p->user.fn = host_fn(p->host);
 }
 
 int main(void)

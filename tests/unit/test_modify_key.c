@@ -135,7 +135,7 @@ static void a_loaded_key_is_what_it_was_made(void **state)
 static uint32_t touch(Od *od, uint32_t key, uint64_t va, uint8_t right)
 {
     SvanAccess access = {
-        .fn = host_fn(od->rc->host), .qp = od->rc->core, .key = key, .va = va,
+        .fn = host_fn(od->rc->host), .user = &od->rc->core->user, .key = key, .va = va,
         .len = 8, .access = right,
     };
     uint32_t syndrome = SVAN_SYN_NONE;

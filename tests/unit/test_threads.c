@@ -260,7 +260,7 @@ typedef struct Space {
     Bench *bench;
     pthread_mutex_t engine;     /* the engine lock */
     struct svan_process_context *context;
-    SvanQp qp;                  /* as far as accesses look at one */
+    SvanUser user;
     uint32_t key;
     Slot slots[KERNELS];
     _Atomic uint32_t running;   /* kernels */
@@ -340,8 +340,9 @@ static void space_key(Space *space)
     space->context = (struct svan_process_context *)
                      fake_ram(host->fake, contexts) + 1;
     space->key = host_key(host, &key);
-    space->qp.fn = host_fn(host);
-    space->qp.pd = host->pd;
+    space->user.fn = host_fn(host);
+    space->user.pd = host->pd;
+    space->user.can_wait = true;
 }
 
 /* What the kernel has to do between an entry and its page. */
@@ -418,7 +419,7 @@ static void *kernel(void *arg)
 static void space_access(Space *space, uint32_t slot, bool write)
 {
     SvanAccess access = {
-        .fn = space->qp.fn, .qp = &space->qp, .key = space->key,
+        .fn = space->user.fn, .user = &space->user, .key = space->key,
         .va = space->slots[slot].va, .len = 8,
         .access = write ? SVAN_ACCESS_LOCAL_WRITE : 0,
     };
@@ -467,7 +468,7 @@ static void no_page_is_used_once_it_is_gone(void **state)
     assert_false(space.stale);
     assert_false(space.unmarked);
     assert_true(space.asked && space.skipped);
-    assert_true(space.qp.fn->stats.tlb_hits);
+    assert_true(space.user.fn->stats.tlb_hits);
 }
 
 int main(void)

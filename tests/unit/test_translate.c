@@ -9,7 +9,7 @@
 
 typedef struct Bench {
     Host *host;
-    SvanQp qp;                  /* as far as accesses look at one */
+    SvanUser user;
     uint64_t pages;             /* 8 of them */
 } Bench;
 
@@ -19,8 +19,9 @@ static int setup(void **state)
 
     bench->host = host_create(fake_create(NULL), 0, 1);
     bench->pages = fake_alloc(bench->host->fake, 8 * 4096, 4096);
-    bench->qp.fn = host_fn(bench->host);
-    bench->qp.pd = bench->host->pd;
+    bench->user.fn = host_fn(bench->host);
+    bench->user.pd = bench->host->pd;
+    bench->user.can_wait = true;
     *state = bench;
     return 0;
 }
@@ -49,12 +50,12 @@ static struct svan_cmd_create_key key_of(Bench *bench, uint64_t va,
 }
 
 /* 0 and *mem, or the syndrome, MISSED, FAULTED (fn->absent) */
-static uint32_t access_as(Bench *bench, const SvanQp *qp, uint32_t key,
+static uint32_t access_as(Bench *bench, const SvanUser *user, uint32_t key,
                           uint64_t va, uint32_t len, uint8_t right,
                           SvanMem *mem)
 {
     SvanAccess access = {
-        .fn = bench->qp.fn, .qp = qp, .key = key, .va = va, .len = len,
+        .fn = bench->user.fn, .user = user, .key = key, .va = va, .len = len,
         .access = right,
     };
     uint32_t syndrome = 0, checked;
@@ -85,7 +86,7 @@ static uint32_t access_as(Bench *bench, const SvanQp *qp, uint32_t key,
 static uint32_t go(Bench *bench, uint32_t key, uint64_t va, uint32_t len,
                    uint8_t right, SvanMem *mem)
 {
-    return access_as(bench, &bench->qp, key, va, len, right, mem);
+    return access_as(bench, &bench->user, key, va, len, right, mem);
 }
 
 static void bounds(void **state)
@@ -159,7 +160,7 @@ static void whose_key(void **state)
                                       SVAN_CMD_KEY_INTERNAL);
     uint32_t key = host_key_flat(host, bench->pages, 4096, ALL, 0);
     uint64_t va = bench->pages;
-    SvanQp other = bench->qp;
+    SvanUser other = bench->user;
     SvanMem mem;
 
     other.pd = host_pd(host);
@@ -189,7 +190,7 @@ static void local_dma(void **state)
                      SVAN_SYN_KEY_INVALID);
     assert_int_equal(access_as(bench, NULL, SVAN_KEY_LOCAL_DMA, bench->pages,
                                1, 0, &mem), SVAN_SYN_KEY_INVALID);
-    bench->qp.flags = SVAN_CMD_QP_PRIVILEGED;
+    bench->user.local_dma = true;
     assert_int_equal(go(bench, SVAN_KEY_LOCAL_DMA, bench->pages + 4090, 100,
                         WRITE, &mem), 0);
     assert_int_equal(mem.bus, bench->pages + 4090);
@@ -501,7 +502,7 @@ static uint64_t *table_at(Bench *bench, uint64_t root, uint32_t down)
 static void absent_at_each_level(void **state)
 {
     Bench *bench = *state;
-    SvanFn *fn = bench->qp.fn;
+    SvanFn *fn = bench->user.fn;
     const SvanAbsent *absent = &fn->absent;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 4, true);
@@ -553,7 +554,7 @@ static void what_absent_entries_estimate(void **state)
         { 0xff00, 0, 0, 0 },            /* bits that say nothing */
     };
     Bench *bench = *state;
-    const SvanAbsent *absent = &bench->qp.fn->absent;
+    const SvanAbsent *absent = &bench->user.fn->absent;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 2, true);
     SvanMem mem;
@@ -611,8 +612,8 @@ static void an_absent_page_in_the_middle(void **state)
     assert_int_equal(go(bench, key, VA + 4000, 5000, 0, &mem), 0);
     assert_int_equal(mem.len, 96);
     assert_int_equal(go(bench, key, VA + 4096, 4904, 0, &mem), FAULTED);
-    assert_int_equal(bench->qp.fn->absent.va, VA + 4096);
-    assert_int_equal(bench->qp.fn->absent.len, 4904);
+    assert_int_equal(bench->user.fn->absent.va, VA + 4096);
+    assert_int_equal(bench->user.fn->absent.len, 4904);
     assert_int_equal(go(bench, key, VA + 8192, 8, 0, &mem), 0);
 }
 
@@ -620,7 +621,7 @@ static void an_absent_page_in_the_middle(void **state)
 static void a_write_to_a_read_only_leaf(void **state)
 {
     Bench *bench = *state;
-    const SvanAbsent *absent = &bench->qp.fn->absent;
+    const SvanAbsent *absent = &bench->user.fn->absent;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 2, false);
     uint64_t *leaves = table_at(bench, table, 1);
@@ -648,7 +649,7 @@ static void a_right_that_the_key_lacks(void **state)
     Bench *bench = *state;
     uint64_t table = fake_alloc(bench->host->fake, 4096, 4096);
     struct svan_cmd_create_key cmd = key_of(bench, VA, 4096, table, 1);
-    SvanQp other = bench->qp;
+    SvanUser other = bench->user;
     SvanMem mem;
     uint32_t key;
 
@@ -659,7 +660,7 @@ static void a_right_that_the_key_lacks(void **state)
     assert_int_equal(go(bench, key, VA, 4097, 0, &mem), SVAN_SYN_KEY_BOUNDS);
     assert_int_equal(go(bench, key, VA, 8, SVAN_ACCESS_REMOTE_READ, &mem),
                      FAULTED);
-    other.type = SVAN_QPT_ETH;
+    other.can_wait = false;
     assert_int_equal(access_as(bench, &other, key, VA, 8, 0, &mem),
                      SVAN_SYN_KEY_INVALID);
 }
@@ -682,7 +683,7 @@ static void large_ondemand_pages(void **state)
     assert_int_equal(go(bench, key, 0x1f123, 8192, WRITE, &mem), 0);
     assert_int_equal(mem.bus, bus + 0xf123);
     assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), FAULTED);
-    assert_int_equal(bench->qp.fn->absent.fault_class, SVAN_FAULT_HUGE_PAGE);
+    assert_int_equal(bench->user.fn->absent.fault_class, SVAN_FAULT_HUGE_PAGE);
     entries[1] = htole64(svan_mtt_present(bus + 4096, 1));
     assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), SVAN_SYN_TABLE);
 }
@@ -700,7 +701,7 @@ static void a_zero_based_ondemand_key(void **state)
     cmd.access = htole32(ALL | SVAN_ACCESS_ZERO_BASED);
     key = host_key(bench->host, &cmd);
     assert_int_equal(go(bench, key, 50, 8, WRITE, &mem), FAULTED);
-    assert_int_equal(bench->qp.fn->absent.va, VA + 150);
+    assert_int_equal(bench->user.fn->absent.va, VA + 150);
 }
 
 static void errors_are_traced(void **state)
@@ -722,7 +723,7 @@ static void an_empty_check(void **state)
     Bench *bench = *state;
     uint32_t key = host_key_flat(bench->host, bench->pages, 4096, 0, 0);
     SvanAccess access = {
-        .fn = bench->qp.fn, .qp = &bench->qp, .key = key,
+        .fn = bench->user.fn, .user = &bench->user, .key = key,
         .va = bench->pages + 4096,
     };
     uint32_t syndrome;

@@ -329,7 +329,7 @@ static void gather_finds_every_octet(void **state)
         { bus + 100, 1, wq->host->all_key },
         { bus + 8000, 9000, wq->host->all_key },
     };
-    SvanGather gather = { .qp = wq->dev, .sge = sge, .num_sge = 4 };
+    SvanGather gather = { .user = &wq->dev->user, .sge = sge, .num_sge = 4 };
 
     for (uint32_t i = 0; i < 5 * SVAN_PAGE_SIZE; i++) {
         ram[i] = i * 13 + (i >> 8);
@@ -358,7 +358,7 @@ static void gather_stays_within_the_message(void **state)
     Wq *wq = *state;
     uint64_t bus = fake_alloc(wq->host->fake, 4096, 4096);
     SvanSge sge = { bus, 100, wq->host->all_key };
-    SvanGather gather = { .qp = wq->dev, .sge = &sge, .num_sge = 1 };
+    SvanGather gather = { .user = &wq->dev->user, .sge = &sge, .num_sge = 1 };
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num, syndrome;
 

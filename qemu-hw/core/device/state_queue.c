@@ -174,7 +174,7 @@ static void save_creation(const SvanQp *qp, SvanWriter *writer)
     struct svan_cmd_create_qp cmd = {
         .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->log_sq_bbs,
         .log_rq_size = qp->log_rq_size, .log_rq_stride = qp->log_rq_stride,
-        .pd = htole32(qp->pd), .send_cq = htole32(qp->send_cq->cqn),
+        .pd = htole32(qp->user.pd), .send_cq = htole32(qp->send_cq->cqn),
         .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->uar),
         .ring_key = htole32(qp->ring_key->key),
     };

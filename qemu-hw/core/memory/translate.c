@@ -319,7 +319,7 @@ static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
 /* The function's own addresses: privileged queues, local access. */
 static uint32_t check_local_dma(const SvanAccess *access)
 {
-    if (!access->qp || !(access->qp->flags & SVAN_CMD_QP_PRIVILEGED) ||
+    if (!access->user || !access->user->local_dma ||
         (access->access & ~SVAN_ACCESS_LOCAL_WRITE)) {
         return SVAN_SYN_KEY_INVALID;
     }
@@ -327,16 +327,13 @@ static uint32_t check_local_dma(const SvanAccess *access)
            SVAN_SYN_KEY_BOUNDS : SVAN_SYN_NONE;
 }
 
-/*
- * Of keys whose pages may be absent, which are never internal. The queues of the
- * Ethernet function cannot wait for a page.
- */
+/* Of keys whose pages may be absent, which are never internal. */
 static uint32_t check_pageable(const SvanAccess *access, const SvanKey *key)
 {
-    if (access->qp->type == SVAN_QPT_ETH) {
+    if (!access->user->can_wait) {
         return SVAN_SYN_KEY_INVALID;
     }
-    return key->kind == SVAN_KEY_PROCESS && key->owner != access->qp->owner ?
+    return key->kind == SVAN_KEY_PROCESS && key->owner != access->user->owner ?
            SVAN_SYN_KEY_OWNER : SVAN_SYN_NONE;
 }
 
@@ -351,10 +348,10 @@ static inline uint32_t check_key(const SvanAccess *access, const SvanKey *key,
         return SVAN_SYN_KEY_INVALID;
     }
     internal = key->flags & SVAN_CMD_KEY_INTERNAL;
-    if (unlikely(internal == !!access->qp)) {
+    if (unlikely(internal == !!access->user)) {
         return SVAN_SYN_KEY_INVALID;
     }
-    if (unlikely(access->qp && key->pd != access->qp->pd)) {
+    if (unlikely(access->user && key->pd != access->user->pd)) {
         return SVAN_SYN_KEY_PD;
     }
     if (unlikely(access->access & ~key->access)) {
@@ -419,8 +416,8 @@ SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(access, *syndrome);
     }
-    if (unlikely(access->fn->injections) && access->qp &&
-        access->qp->type == SVAN_QPT_RC && svan_inject_applies(&walk)) {
+    if (unlikely(access->fn->injections) && access->user &&
+        access->user->can_wait && svan_inject_applies(&walk)) {
         return SVAN_STEP_FAULT;
     }
     step = key_map(&walk, mem, syndrome);

@@ -303,7 +303,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 static void want_behind(const SvanGather *gather, const SvanSge *sge,
                         uint64_t end, uint32_t looked_at)
 {
-    SvanAbsent *absent = &gather->qp->fn->absent;
+    SvanAbsent *absent = &gather->user->fn->absent;
     uint64_t in_key = absent->key->length - (absent->va - absent->key->va);
     uint64_t in_entry = sge->addr + sge->length - end;
     uint64_t more = gather->wanted > looked_at ? gather->wanted - looked_at : 0;
@@ -320,7 +320,7 @@ SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
     for (uint32_t i = 0; i < gather->num_sge && len; i++) {
         const SvanSge *sge = &gather->sge[i];
         SvanAccess access = {
-            .fn = gather->qp->fn, .qp = gather->qp, .key = sge->lkey,
+            .fn = gather->user->fn, .user = gather->user, .key = sge->lkey,
             .va = sge->addr + offset, .access = gather->access,
         };
         SvanStep step;

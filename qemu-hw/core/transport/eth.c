@@ -205,7 +205,7 @@ static SvanStep tx_gather(SvanQp *qp)
 {
     SvanEth *eth = qp->priv;
     SvanGather gather = {
-        .qp = qp, .sge = eth->wqe.sge, .num_sge = eth->wqe.num_sge,
+        .user = &qp->user, .sge = eth->wqe.sge, .num_sge = eth->wqe.num_sge,
     };
     uint32_t left = eth->wqe.length - eth->tx_done;
     uint32_t len = left < SVAN_PAGE_SIZE ? left : SVAN_PAGE_SIZE;
@@ -380,7 +380,7 @@ static SvanStep rx_copy(SvanQp *qp, const SvanFrame *frame, uint32_t *offset)
 {
     SvanEth *eth = qp->priv;
     SvanGather gather = {
-        .qp = qp, .sge = eth->rwqe.sge, .num_sge = eth->rwqe.num_sge,
+        .user = &qp->user, .sge = eth->rwqe.sge, .num_sge = eth->rwqe.num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
     uint32_t left = frame->len - *offset;

@@ -22,14 +22,15 @@ typedef struct QpType {
     const SvanTransport *transport;
     uint64_t feature;
     bool needs_pd;              /* else PD 0 is none */
+    bool can_wait;              /* for absent pages */
 } QpType;
 
 static const QpType qp_types[] = {
-    [SVAN_QPT_RC]       = { &svan_rc_transport, SVAN_CAP_RC, true },
-    [SVAN_QPT_UC]       = { NULL, SVAN_CAP_UC, true },
-    [SVAN_QPT_UD]       = { NULL, SVAN_CAP_UD, true },
-    [SVAN_QPT_GSI]      = { NULL, SVAN_CAP_GSI, true },
-    [SVAN_QPT_ETH]      = { &svan_eth_transport, SVAN_CAP_ETH, false },
+    [SVAN_QPT_RC]       = { &svan_rc_transport, SVAN_CAP_RC, true, true },
+    [SVAN_QPT_UC]       = { NULL, SVAN_CAP_UC, true, true },
+    [SVAN_QPT_UD]       = { NULL, SVAN_CAP_UD, true, true },
+    [SVAN_QPT_GSI]      = { NULL, SVAN_CAP_GSI, true, true },
+    [SVAN_QPT_ETH]      = { &svan_eth_transport, SVAN_CAP_ETH, false, false },
 };
 
 /* ---- life ---- */
@@ -166,9 +167,12 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->type = cmd->type;
     qp->flags = cmd->flags;
     qp->transport = qp_types[cmd->type].transport;
-    qp->pd = le32toh(cmd->pd);
     qp->uar = le32toh(cmd->uar);
-    qp->owner = fn->uar_owner[qp->uar];
+    qp->user = (SvanUser) {
+        .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->uar_owner[qp->uar],
+        .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
+        .can_wait = qp_types[cmd->type].can_wait,
+    };
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
     qp->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
@@ -183,7 +187,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 
 static void qp_hold(SvanQp *qp, int32_t refs)
 {
-    uint32_t *pd_refs = svan_table_get(&qp->fn->pds, qp->pd);
+    uint32_t *pd_refs = svan_table_get(&qp->fn->pds, qp->user.pd);
 
     if (pd_refs) {
         *pd_refs += refs;

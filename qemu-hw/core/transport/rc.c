@@ -14,7 +14,7 @@ SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome)
 {
     SvanAccess access = {
-        .fn = remote->qp->fn, .qp = remote->qp, .key = remote->rkey,
+        .fn = remote->qp->fn, .user = &remote->qp->user, .key = remote->rkey,
         .va = remote->va, .len = remote->whole, .access = remote->access,
     };
     uint32_t left = remote->len;

@@ -322,7 +322,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     uint32_t num_runs = 0, syndrome;
     SvanStep step = svan_rc_load_wqe(qp, req->acked, &req->in, &syndrome);
     SvanGather gather = {
-        .qp = qp, .sge = req->in.wqe.sge, .num_sge = req->in.wqe.num_sge,
+        .user = &qp->user, .sge = req->in.wqe.sge, .num_sge = req->in.wqe.num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
 

@@ -180,7 +180,7 @@ static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
 {
     for (uint32_t i = 0; i < wqe->num_sge; i++) {
         SvanAccess access = {
-            .fn = qp->fn, .qp = qp, .key = wqe->sge[i].lkey,
+            .fn = qp->fn, .user = &qp->user, .key = wqe->sge[i].lkey,
             .va = wqe->sge[i].addr, .len = wqe->sge[i].length,
             .access = SVAN_ACCESS_LOCAL_WRITE,
         };
@@ -394,7 +394,7 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
 {
     SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
     SvanGather gather = {
-        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+        .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .wanted = wqe->length - seg->offset,
     };
 
@@ -442,7 +442,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanWqe *wqe = &req->out.wqe;
     SvanGather gather = {
-        .qp = qp, .sge = wqe->sge, .num_sge = wqe->num_sge,
+        .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
     uint32_t end = touch_end(req, seg), stop;

@@ -227,7 +227,7 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     bool last = svan_op_info(pkt->opcode)->last;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
-    SvanGather gather = { .qp = qp, .access = SVAN_ACCESS_LOCAL_WRITE };
+    SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
     uint8_t status = SVAN_CQE_SUCCESS;
     SvanCqSlot slot;
     SvanStep step = load_receive(qp, &status, &syndrome);
@@ -435,7 +435,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanAccess access = {
-        .fn = qp->fn, .qp = qp, .key = pkt->rkey, .va = pkt->va,
+        .fn = qp->fn, .user = &qp->user, .key = pkt->rkey, .va = pkt->va,
         .len = pkt->dma_len, .access = SVAN_ACCESS_REMOTE_READ,
     };
     SvanRcOwed owed = {
