@@ -210,6 +210,32 @@ static inline void svan_list_first(SvanLink *head, SvanLink *link)
     svan_list_append(head->next, link);
 }
 
+/* ---- work ---- */
+
+/*
+ * Something that the engine gives steps to, one at a time, while it is ready. One
+ * that waits for room on the wire becomes ready with svan_tx_ready().
+ */
+typedef struct SvanWork {
+    SvanFn *fn;
+    SvanLink ready;             /* core->run */
+    SvanLink blocked;           /* core->blocked */
+} SvanWork;
+
+/*
+ * It has work; nothing, if the function is out of service. Does not kick
+ * (svan_run() will see it).
+ */
+void svan_work_ready(SvanWork *work);
+
+static inline bool svan_work_is_ready(const SvanWork *work)
+{
+    return work->ready.next;
+}
+
+/* No step any more, until it is ready again. */
+void svan_work_stop(SvanWork *work);
+
 #define svan_container(ptr, type, member) \
     ((type *)((char *)(ptr) - offsetof(type, member)))
 
@@ -530,6 +556,13 @@ typedef struct SvanTransport {
 extern const SvanTransport svan_rc_transport;       /* rc.c */
 extern const SvanTransport svan_eth_transport;      /* eth.c */
 
+/* Who waits for pages, and is charged for it. */
+typedef struct SvanWaiter {
+    SvanWork *work;             /* gets ready when there is news */
+    SvanAccount *account;       /* its process's */
+    uint32_t qpn;               /* as the driver is told */
+} SvanWaiter;
+
 struct SvanQp {
     SvanFn *fn;
     uint32_t qpn;
@@ -540,7 +573,7 @@ struct SvanQp {
     void *priv;                 /* transport's */
     SvanUser user;
     uint32_t uar;
-    SvanAccount *account;       /* its process's */
+    SvanWaiter waiter;          /* for pages */
     SvanCq *send_cq, *recv_cq;
     SvanKey *ring_key;
     uint64_t sq_va, rq_va, dbr_va;
@@ -564,9 +597,8 @@ struct SvanQp {
     uint32_t dest_qpn, rq_psn, sq_psn, qkey;
     SvanAv av;
 
-    SvanLink run_link;          /* core->run: has work */
+    SvanWork work;
     SvanLink poll_link;         /* core->poll: POLLING is set in the record */
-    SvanLink block_link;        /* core->blocked: waits for svan_tx_ready() */
     bool poll_parked;           /* POLLING is set; off core->poll while blocked */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
     SvanEvents events;
@@ -582,8 +614,12 @@ uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 /* Has it got what its state needs? */
 bool svan_qp_has_attrs(const SvanQp *qp);
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
-/* Put on the run list; does not kick (svan_run() will see it). */
-void svan_qp_schedule(SvanQp *qp);
+
+static inline void svan_qp_schedule(SvanQp *qp)
+{
+    svan_work_ready(&qp->work);
+}
+
 /*
  * Read the producer index: the later of record and doorbell, checked against
  * ci (the first block or entry not yet given back) and the ring. DONE, MISS,

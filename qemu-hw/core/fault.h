@@ -45,7 +45,7 @@ typedef struct SvanWanted {
 } SvanWanted;
 
 typedef struct SvanFaultWait {
-    SvanQp *qp;
+    const SvanWaiter *waiter;
     SvanFault *fault;           /* PENDING without: waits for a free one */
     SvanLink link;
     SvanWaitState state;
@@ -58,13 +58,13 @@ typedef struct SvanFaultWait {
 } SvanFaultWait;
 
 /*
- * Wait for what qp->fn->absent tells. Without a page request queue the wait has
+ * Wait for what the function's `absent` tells. Without a page request queue the wait has
  * failed at once. remote: the access came over the wire.
  */
 void svan_fault_wait(SvanFaultWait *wait, bool remote);
 /* Waits for nothing any more; the state is NONE. */
 void svan_fault_leave(SvanFaultWait *wait);
-/* qp->fn->absent has been waited for already, and the access did not go well. */
+/* the function's `absent` has been waited for already, and the access did not go well. */
 bool svan_fault_again(const SvanFaultWait *wait);
 /* The access went well: the next fault of the page is the first again. */
 void svan_fault_forget(SvanFaultWait *wait);
@@ -72,7 +72,7 @@ void svan_fault_forget(SvanFaultWait *wait);
 bool svan_fault_is_told(const SvanFaultWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */
 SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
-/* The same for what qp->fn->absent tells, before anybody waits for it. */
+/* The same for what the function's `absent` tells, before anybody waits for it. */
 SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
 /* The key goes: who waits for a page of it looks again, and nobody joins them. */
 void svan_fault_key_gone(SvanFn *fn, uint32_t key);
@@ -144,13 +144,13 @@ static inline uint8_t svan_held_opcode(const SvanHeld *held)
 }
 
 /* A copy in the fault buffer; NULL: no room. */
-SvanHeld *svan_hold(SvanQp *qp, const SvanPkt *pkt);
+SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt);
 /*
  * A copy in a spare page; *page is the one that the last went to, SVAN_NONE at
  * first; may_take: another one, if that is full. DONE; IDLE: no room; MISS.
  */
-SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
-                     uint32_t *page, SvanHeld **out);
+SvanStep svan_divert(const SvanWaiter *waiter, const SvanPkt *pkt,
+                     bool may_take, uint32_t *page, SvanHeld **out);
 void svan_held_free(SvanFn *fn, SvanHeld *held);
 /* The packet again. DONE, MISS, ERROR: the spare page is out of reach. */
 SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt);

@@ -169,7 +169,7 @@ static SvanFaultWait *meet(World *w, Owner *owner, uint32_t page)
     SvanFaultWait *wait = &w->waits[w->num_waits++];
 
     memset(wait, 0, sizeof(*wait));
-    wait->qp = owner->core;
+    wait->waiter = &owner->core->waiter;
     svan_fault_forget(wait);
     w->fn->absent = (SvanAbsent) {
         .key = svan_key_get(w->fn, w->key), .va = PAGE(page), .len = 1,

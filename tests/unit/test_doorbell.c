@@ -471,9 +471,9 @@ static void an_error_while_blocked(void **state)
     bench->mock->answers = 1;
     svan_qp_schedule(bench->core);
     fake_run(bench->fake);
-    assert_non_null(bench->core->block_link.next);
+    assert_non_null(bench->core->work.blocked.next);
     svan_qp_error(bench->core, 0, 0);
-    assert_null(bench->core->block_link.next);
+    assert_null(bench->core->work.blocked.next);
     publish(bench, 2);                  /* seen to be polled: not rung */
     fake_run(bench->fake);
     assert_int_equal(flag(bench), 0);

@@ -347,7 +347,9 @@ static void a_source_that_never_stays_fails(void **state)
 /* A transfer of many pieces, of which one is always gone. */
 static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
 {
-    SvanFaultWait wait = { .qp = ((Od *)*state)->rc->core };
+    SvanFaultWait wait = {
+        .waiter = &((Od *)*state)->rc->core->waiter,
+    };
     Od *od = *state;
     SvanFn *fn = host_fn(od->rc->host);
     uint32_t rounds = 0;

@@ -161,7 +161,7 @@ static void a_full_table_of_faults_makes_wait(void **state)
 
     memset(waits, 0, sizeof(waits));
     for (uint32_t i = 0; i < n; i++) {
-        waits[i].qp = od->rc->core;
+        waits[i].waiter = &od->rc->core->waiter;
         svan_fault_forget(&waits[i]);
         fn->absent = (SvanAbsent) {
             .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
@@ -275,7 +275,7 @@ static void a_free_fault_is_passed_on(void **state)
 
     memset(waits, 0, sizeof(waits));
     for (uint32_t i = 0; i < n; i++) {
-        waits[i].qp = od->rc->core;
+        waits[i].waiter = &od->rc->core->waiter;
         svan_fault_forget(&waits[i]);
         fn->absent = (SvanAbsent) {
             .key = svan_key_get(fn, od->key), .len = 1,

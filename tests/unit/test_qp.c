@@ -271,9 +271,9 @@ static void a_reset_forgets(void **state)
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 3);
     host_ring(&bench->qp, SVAN_UAR_RQ_DB, 3);
     svan_db_collect(bench->host->fake->core);
-    assert_non_null(qp->run_link.next);
+    assert_non_null(qp->work.ready.next);
     svan_qp_set_state(qp, SVAN_QPS_RESET, 0);
-    assert_null(qp->run_link.next);
+    assert_null(qp->work.ready.next);
     assert_null(qp->poll_link.next);
     assert_false(qp->sq_rung || qp->rq_rung);
     assert_int_equal(qp->attr_mask | qp->log_mtu | qp->dest_qpn | qp->timeout,

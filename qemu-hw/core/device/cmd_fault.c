@@ -51,7 +51,7 @@ SvanStep svan_cmd_set_fault_policy(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, fault_policy.policy));
     }
     *policy = ctx->cmd->fault_policy.policy;
-    if (qp && !flags && !svan_account_is_kernel(qp->account)) {
+    if (qp && !flags && !svan_account_is_kernel(qp->waiter.account)) {
         svan_policy_limit(policy, &ctx->fn->policy);
     }
     return svan_cmd_answer(ctx, SVAN_CMD_OK);

@@ -247,9 +247,8 @@ static void fn_stop(SvanFn *fn)
     fn->gid_limit = 0;
     fn->eth.qpn = 0;
     FOR_EACH(&fn->qps, SvanQp, qp, {
-        svan_list_remove(&qp->run_link);
+        svan_work_stop(&qp->work);
         svan_list_remove(&qp->poll_link);
-        svan_list_remove(&qp->block_link);
     });
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
         if (fn->eqs[i]) {
@@ -386,9 +385,10 @@ void svan_tx_ready(SvanCore *core)
         return;
     }
     while (!svan_list_empty(&core->blocked)) {
-        SvanQp *qp = svan_container(core->blocked.next, SvanQp, block_link);
+        SvanQp *qp = svan_container(core->blocked.next, SvanQp,
+                                    work.blocked);
 
-        svan_list_remove(&qp->block_link);
+        svan_list_remove(&qp->work.blocked);
         svan_qp_schedule(qp);
         if (qp->poll_parked) {
             svan_poll_begin(qp);
@@ -432,10 +432,10 @@ void svan_invalidate_bus(SvanCore *core, uint16_t id, uint64_t addr,
 /* The QP at the head of the run list. IDLE: it had nothing to do. */
 static SvanStep qp_turn(SvanCore *core)
 {
-    SvanQp *qp = svan_container(core->run.next, SvanQp, run_link);
+    SvanQp *qp = svan_container(core->run.next, SvanQp, work.ready);
     SvanStep step;
 
-    svan_list_remove(&qp->run_link);
+    svan_list_remove(&qp->work.ready);
     step = qp->transport->step(qp);
     switch (step) {
     case SVAN_STEP_DONE:
@@ -446,10 +446,10 @@ static SvanStep qp_turn(SvanCore *core)
         }
         break;
     case SVAN_STEP_MISS:
-        svan_list_first(&core->run, &qp->run_link);
+        svan_list_first(&core->run, &qp->work.ready);
         break;
     case SVAN_STEP_BLOCKED:
-        svan_list_append(&core->blocked, &qp->block_link);
+        svan_list_append(&core->blocked, &qp->work.blocked);
         svan_poll_park(qp);
         break;
     default:

@@ -86,9 +86,9 @@ typedef struct QpList {
 } QpList;
 
 static const QpList qp_lists[] = {
-    { offsetof(SvanCore, run), offsetof(SvanQp, run_link) },
+    { offsetof(SvanCore, run), offsetof(SvanQp, work.ready) },
     { offsetof(SvanCore, poll), offsetof(SvanQp, poll_link) },
-    { offsetof(SvanCore, blocked), offsetof(SvanQp, block_link) },
+    { offsetof(SvanCore, blocked), offsetof(SvanQp, work.blocked) },
 };
 
 #define NUM_LISTS       (sizeof(qp_lists) / sizeof(qp_lists[0]))

@@ -20,13 +20,13 @@ struct SvanSpares {
     } pages[];
 };
 
-static SvanHeld *held_new(SvanQp *qp, const SvanPkt *pkt, uint32_t room)
+static SvanHeld *held_new(const SvanWaiter *waiter, const SvanPkt *pkt, uint32_t room)
 {
     SvanHeld *held = malloc(sizeof(*held) + room);
 
     if (held) {
         held->next = NULL;
-        held->account = qp->account;
+        held->account = waiter->account;
         held->psn = pkt->psn;
         held->psns = 1;
         held->len = pkt->payload_len;
@@ -49,46 +49,46 @@ static void gather_payload(uint8_t *to, const SvanPkt *pkt)
     }
 }
 
-SvanHeld *svan_hold(SvanQp *qp, const SvanPkt *pkt)
+SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt)
 {
     uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
-    SvanFn *fn = qp->fn;
+    SvanFn *fn = waiter->work->fn;
     SvanShare share = {
         .total = fn->core->config.fault_buffer, .more = size,
-        .used = qp->account->held_bytes,
+        .used = waiter->account->held_bytes,
     };
     SvanHeld *held;
 
     share.free = share.total > fn->held_bytes ? share.total - fn->held_bytes : 0;
-    if (!svan_account_may_keep(qp->account, &share)) {
+    if (!svan_account_may_keep(waiter->account, &share)) {
         return NULL;
     }
-    held = held_new(qp, pkt, pkt->payload_len);
+    held = held_new(waiter, pkt, pkt->payload_len);
     if (held) {
         gather_payload(held->payload, pkt);
         fn->held_bytes += size;
-        qp->account->held_bytes += size;
+        waiter->account->held_bytes += size;
         fn->stats.fault_held_bytes += pkt->payload_len;
     }
     return held;
 }
 
 /* A page with room for len octets: the last one used, or an empty one. */
-static uint32_t find_spare(const SvanQp *qp, uint32_t page, uint32_t len,
+static uint32_t find_spare(const SvanWaiter *waiter, uint32_t page, uint32_t len,
                            bool may_take)
 {
-    const SvanSpares *spares = qp->fn->spares;
+    const SvanSpares *spares = waiter->work->fn->spares;
     SvanShare share = {
         .total = spares->count, .free = spares->free,
-        .used = qp->account->spares, .more = 1,
+        .used = waiter->account->spares, .more = 1,
     };
 
     if (page < spares->count && spares->pages[page].refs &&
-        spares->pages[page].account == qp->account &&
+        spares->pages[page].account == waiter->account &&
         len <= SVAN_PAGE_SIZE - spares->pages[page].used) {
         return page;
     }
-    may_take = may_take && svan_account_may_keep(qp->account, &share);
+    may_take = may_take && svan_account_may_keep(waiter->account, &share);
     for (uint32_t i = 0; may_take && i < spares->count; i++) {
         if (!spares->pages[i].refs) {
             return i;
@@ -104,14 +104,14 @@ static uint32_t room_of(uint32_t len)
            SVAN_HELD_OVERHEAD;
 }
 
-static void take_piece(SvanQp *qp, uint32_t page, uint32_t end)
+static void take_piece(const SvanWaiter *waiter, uint32_t page, uint32_t end)
 {
-    SvanSpares *spares = qp->fn->spares;
+    SvanSpares *spares = waiter->work->fn->spares;
 
     if (!spares->pages[page].refs++) {
-        spares->pages[page].account = qp->account;
+        spares->pages[page].account = waiter->account;
         spares->free--;
-        qp->account->spares++;
+        waiter->account->spares++;
     }
     spares->pages[page].used = end;
 }
@@ -124,13 +124,13 @@ static void give_piece(SvanSpares *spares, uint32_t page)
     }
 }
 
-SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
-                     uint32_t *page, SvanHeld **out)
+SvanStep svan_divert(const SvanWaiter *waiter, const SvanPkt *pkt,
+                     bool may_take, uint32_t *page, SvanHeld **out)
 {
-    SvanFn *fn = qp->fn;
+    SvanFn *fn = waiter->work->fn;
     SvanSpares *spares = fn->spares;
     uint32_t len = pkt->payload_len;
-    uint32_t to = spares ? find_spare(qp, *page, len, may_take) : SVAN_NONE;
+    uint32_t to = spares ? find_spare(waiter, *page, len, may_take) : SVAN_NONE;
     uint32_t offset;
     SvanStep step;
     SvanHeld *held;
@@ -144,7 +144,7 @@ SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
     }
-    held = held_new(qp, pkt, 0);
+    held = held_new(waiter, pkt, 0);
     if (!held) {
         return SVAN_STEP_IDLE;
     }
@@ -152,7 +152,7 @@ SvanStep svan_divert(SvanQp *qp, const SvanPkt *pkt, bool may_take,
     svan_stored(fn, &mem);
     held->spare = *page = to;
     held->offset = offset;
-    take_piece(qp, to, offset + room_of(len));
+    take_piece(waiter, to, offset + room_of(len));
     fn->stats.fault_diverted_bytes += len;
     *out = held;
     return SVAN_STEP_DONE;

@@ -146,19 +146,19 @@ static void charge(SvanFault *fault, SvanAccount *account)
 /* All but who waits; it is queued to be asked for. */
 static SvanFault *fault_begin(const SvanFaultWait *wait)
 {
-    SvanFn *fn = wait->qp->fn;
+    SvanFn *fn = wait->waiter->work->fn;
     SvanPrq *prq = fn->prq;
     SvanFault *fault = prq->free;
 
     prq->free = fault->next;
     prq->num_free--;
-    wait->qp->account->refs++;
-    charge(fault, wait->qp->account);
+    wait->waiter->account->refs++;
+    charge(fault, wait->waiter->account);
     fault->used = true;
     fault->asked = false;
     fault->orphan = false;
     fault->token += 1u << SVAN_TOKEN_SHIFT;
-    fault->qpn = wait->qp->qpn;
+    fault->qpn = wait->waiter->qpn;
     fault->attempt = wait->attempt;
     fault->wanted = wait->wanted;
     memset(&fault->answer, 0, sizeof(fault->answer));
@@ -180,7 +180,7 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
     svan_list_remove(&wait->link);
     wait->fault = NULL;
     wait->state = state;
-    svan_qp_schedule(wait->qp);
+    svan_work_ready(wait->waiter->work);
 }
 
 bool svan_fault_is_told(const SvanFaultWait *wait)
@@ -206,7 +206,7 @@ static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
 static void tell(SvanFaultWait *wait)
 {
     wait->news = true;
-    svan_qp_schedule(wait->qp);
+    svan_work_ready(wait->waiter->work);
 }
 
 static void join(SvanFault *fault, SvanFaultWait *wait)
@@ -218,7 +218,7 @@ static void join(SvanFault *fault, SvanFaultWait *wait)
 
 static void enqueue(SvanPrq *prq, SvanFaultWait *wait)
 {
-    SvanAccount *account = wait->qp->account;
+    SvanAccount *account = wait->waiter->account;
 
     svan_list_append(&account->waits, &wait->link);
     svan_list_append(&prq->turns, &account->turn);
@@ -329,7 +329,7 @@ void svan_fault_pending(SvanFault *fault, uint8_t fault_class, uint64_t time_ns)
 /* Two pages, as a packet may cross from one to the other. */
 bool svan_fault_again(const SvanFaultWait *wait)
 {
-    uint64_t page = wait->qp->fn->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
+    uint64_t page = wait->waiter->work->fn->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
 
     return page == wait->page || page == wait->before;
 }
@@ -348,7 +348,7 @@ static bool gets_nowhere(const SvanFaultWait *wait)
 
 static void wait_begins(SvanFaultWait *wait, bool remote)
 {
-    SvanFn *fn = wait->qp->fn;
+    SvanFn *fn = wait->waiter->work->fn;
 
     set_wanted(&wait->wanted, fn, remote);
     wait->rounds += wait->rounds < MAX_ROUNDS;
@@ -377,21 +377,21 @@ void svan_fault_forget(SvanFaultWait *wait)
 
 void svan_fault_wait(SvanFaultWait *wait, bool remote)
 {
-    SvanFn *fn = wait->qp->fn;
+    SvanFn *fn = wait->waiter->work->fn;
     SvanPrq *prq = fn->prq;
     SvanFault *fault;
 
     wait_begins(wait, remote);
     if (!prq || fn->fatal || gets_nowhere(wait)) {
         wait->state = SVAN_WAIT_FAILED;
-        svan_qp_schedule(wait->qp);
+        svan_work_ready(wait->waiter->work);
         return;
     }
     fault = find_fault(prq, &wait->wanted);
     if (fault) {
         fn->stats.page_requests_merged++;
         join(fault, wait);
-    } else if (may_ask(prq, wait->qp->account)) {
+    } else if (may_ask(prq, wait->waiter->account)) {
         join(fault_begin(wait), wait);
     } else {
         fn->stats.page_requests_stalled++;
@@ -417,7 +417,7 @@ void svan_fault_leave(SvanFaultWait *wait)
     if (fault && is_idle(fault)) {
         fault_free(fault);
     } else if (!fault) {
-        check_turn(wait->qp->account);
+        check_turn(wait->waiter->account);
     }
 }
 

@@ -464,7 +464,7 @@ SvanStep svan_poll_step(SvanCore *core)
         svan_list_remove(link);
         svan_list_append(&core->poll, link);
         /* A QP that is to run reads its record by itself. */
-        if (!qp->run_link.next) {
+        if (!svan_work_is_ready(&qp->work)) {
             step = poll_one(qp);
         }
         if (step == SVAN_STEP_MISS) {

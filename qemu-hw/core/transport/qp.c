@@ -163,6 +163,8 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
         return NULL;
     }
     qp->fn = fn;
+    qp->work.fn = fn;
+    qp->waiter.work = &qp->work;
     qp->policy = fn->policy;
     qp->type = cmd->type;
     qp->flags = cmd->flags;
@@ -211,13 +213,14 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp) {
         return SVAN_CMD_NO_RESOURCES;
     }
-    qp->account = svan_account_get(fn, svan_account_id(fn, qp->uar));
-    if (!qp->account) {
+    qp->waiter.account = svan_account_get(fn, svan_account_id(fn, qp->uar));
+    if (!qp->waiter.account) {
         goto err_free;
     }
     if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
         goto err_account;
     }
+    qp->waiter.qpn = qp->qpn;
     if (!qp->transport->create(qp)) {
         goto err_remove;
     }
@@ -229,7 +232,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
 err_remove:
     svan_table_remove(&fn->qps, qp->qpn & SVAN_QN_INDEX_MASK);
 err_account:
-    svan_account_put(fn, qp->account);
+    svan_account_put(fn, qp->waiter.account);
 err_free:
     free(qp);
     return SVAN_CMD_NO_RESOURCES;
@@ -237,9 +240,8 @@ err_free:
 
 static void qp_unlink(SvanQp *qp)
 {
-    svan_list_remove(&qp->run_link);
+    svan_work_stop(&qp->work);
     svan_list_remove(&qp->poll_link);
-    svan_list_remove(&qp->block_link);
     svan_events_drop(&qp->events);
 }
 
@@ -255,7 +257,7 @@ void svan_qp_destroy(SvanQp *qp)
     qp->transport->destroy(qp);
     qp_unlink(qp);
     qp_hold(qp, -1);
-    svan_account_put(fn, qp->account);
+    svan_account_put(fn, qp->waiter.account);
     svan_table_remove(&fn->qps, index);
     free(qp);
 }
@@ -265,13 +267,6 @@ SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn)
     SvanQp *qp = svan_table_get(&fn->qps, qpn & SVAN_QN_INDEX_MASK);
 
     return qp && qp->qpn == qpn ? qp : NULL;
-}
-
-void svan_qp_schedule(SvanQp *qp)
-{
-    if (!qp->fn->fatal) {
-        svan_list_append(&qp->fn->core->run, &qp->run_link);
-    }
 }
 
 /* ---- states ---- */
@@ -313,7 +308,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
     if (state == SVAN_QPS_ERR) {
-        svan_list_remove(&qp->block_link);      /* to flush needs no wire */
+        svan_list_remove(&qp->work.blocked);    /* to flush needs no wire */
     }
     qp->transport->enter(qp, old);
 }

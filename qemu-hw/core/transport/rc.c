@@ -191,7 +191,8 @@ static void forget(SvanRc *rc)
     memset(&rc->req, 0, sizeof(rc->req));
     memset(&rc->resp, 0, sizeof(rc->resp));
     rc->respond_last = false;
-    rc->req.wait.qp = rc->req.in_wait.qp = rc->resp.read_wait.qp = rc->qp;
+    rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
+    rc->resp.read_wait.waiter = &rc->qp->waiter;
     svan_fault_forget(&rc->req.wait);
     svan_fault_forget(&rc->req.in_wait);
     svan_fault_forget(&rc->resp.read_wait);

@@ -197,7 +197,7 @@ static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
     if (size > limit || fault->held_bytes > limit - size) {
         return SVAN_STEP_IDLE;
     }
-    held = svan_hold(qp, pkt);
+    held = svan_hold(&qp->waiter, pkt);
     if (!held) {
         return SVAN_STEP_IDLE;
     }
@@ -210,7 +210,7 @@ static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
     SvanRcFault *fault = fault_of(qp);
     uint32_t page = fault->spare;
     bool may_take = fault->spares < le32toh(qp->policy.divert_pages);
-    SvanStep step = svan_divert(qp, pkt, may_take, &fault->spare, held);
+    SvanStep step = svan_divert(&qp->waiter, pkt, may_take, &fault->spare, held);
 
     fault->spares += step == SVAN_STEP_DONE && fault->spare != page;
     return step;
@@ -762,7 +762,7 @@ void svan_rc_fault_init(SvanQp *qp)
     SvanRcFault *fault = fault_of(qp);
 
     memset(fault, 0, sizeof(*fault));
-    fault->wait.qp = qp;
+    fault->wait.waiter = &qp->waiter;
     fault->held_tail = &fault->held;
     fault->spare = SVAN_NONE;
     svan_fault_forget(&fault->wait);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What has work, and what waits for the wire.
+ */
+#include "core.h"
+
+void svan_work_ready(SvanWork *work)
+{
+    if (!work->fn->fatal) {
+        svan_list_append(&work->fn->core->run, &work->ready);
+    }
+}
+
+void svan_work_stop(SvanWork *work)
+{
+    svan_list_remove(&work->ready);
+    svan_list_remove(&work->blocked);
+}
