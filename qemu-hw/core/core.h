@@ -367,9 +367,10 @@ void svan_key_destroy(SvanKey *key);
  * EQ 0: those of one type are one event.
  */
 typedef struct SvanEvents {
+    SvanFn *fn;
+    uint32_t qn;                /* of the object; 0: the function's own */
     SvanLink link;              /* SvanEq.sources of EQ 0, while there are some */
     uint64_t types;             /* bit n: enum svan_event n */
-    uint32_t qn;                /* of the object */
     uint32_t syndrome;          /* of its error */
 } SvanEvents;
 
@@ -388,16 +389,26 @@ struct SvanEq {
     uint32_t refs;              /* CQs */
 };
 
-/*
- * An asynchronous event for EQ 0 of fn; lost without EQ 0, or without the queue
- * that it is of.
- */
-void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data);
+/* Which types an object of each kind may have. */
+#define SVAN_EVENTS_BIT(name)   (1ull << SVAN_EVENT_##name)
+#define SVAN_EVENTS_FN          (SVAN_EVENTS_BIT(CMD) | \
+                                 SVAN_EVENTS_BIT(PORT) | \
+                                 SVAN_EVENTS_BIT(PAGE_REQUEST) | \
+                                 SVAN_EVENTS_BIT(FATAL))
+#define SVAN_EVENTS_CQ          SVAN_EVENTS_BIT(CQ_ERROR)
+#define SVAN_EVENTS_QP_ERROR    (SVAN_EVENTS_BIT(QP_FATAL) | \
+                                 SVAN_EVENTS_BIT(QP_REQ_ERR) | \
+                                 SVAN_EVENTS_BIT(QP_ACCESS_ERR))
+#define SVAN_EVENTS_QP          (SVAN_EVENTS_QP_ERROR | \
+                                 SVAN_EVENTS_BIT(QP_COMM_EST) | \
+                                 SVAN_EVENTS_BIT(QP_SQ_DRAINED))
+
+/* enum svan_event, one that the object may have; lost without EQ 0. */
+void svan_event(SvanEvents *events, uint8_t type, uint32_t data);
 /* Those of an object that goes, or begins anew, are not written any more. */
 void svan_events_drop(SvanEvents *events);
-/* From a stream of state. false: they are not those of what type says. */
-bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
-                         uint32_t syndrome);
+/* From a stream of state. false: there is no EQ 0, or it has some already. */
+bool svan_events_load(SvanEvents *events, uint64_t types, uint32_t syndrome);
 uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd);
 void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
 /* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */

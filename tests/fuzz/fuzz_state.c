@@ -30,7 +30,7 @@ static void make_good(Fake *fake)
     if (!svan_frame_in(fake->core, frame)) {
         fake_die("no room for a frame");
     }
-    svan_event(host_fn(stage.host), SVAN_EVENT_QP_FATAL, stage.a.qpn, 7);
+    host_event(stage.host, SVAN_EVENT_QP_FATAL, stage.a.qpn, 7);
     good = svan_save(fake->core, &good_len);
     stage_strike(&stage);
     if (!good || !svan_load(fake->core, good, good_len)) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/state.h"
 #include "host.h"
 
 #define UAR_ADDR(uar, reg)      (((uar) << SVAN_UAR_SHIFT) + (reg))
@@ -124,6 +125,16 @@ void host_eq_arm(Host *host, uint32_t eqn)
 {
     host_write(host, SVAN_REG_EQ_DB(eqn), SVAN_EQ_DB_ARM |
                (host->eqs[eqn].ci & SVAN_EQ_DB_CI_MASK));
+}
+
+void host_event(Host *host, uint8_t type, uint32_t qn, uint32_t data)
+{
+    uint64_t bit = type < 64 ? 1ull << type : 0;
+    SvanEvents *events = svan_events_of(host_fn(host), bit, qn);
+
+    if (events) {
+        svan_event(events, type, data);
+    }
 }
 
 bool host_eq_poll(Host *host, uint32_t eqn, struct svan_eqe *eqe)

@@ -61,6 +61,8 @@ uint8_t host_object(Host *host, uint16_t opcode, uint32_t id);
 uint32_t host_eq_create(Host *host, uint32_t eqn, uint16_t vector,
                         uint32_t log_size);
 void host_eq_arm(Host *host, uint32_t eqn);
+/* As if the object had the event; nothing, if there is none that may have it. */
+void host_event(Host *host, uint8_t type, uint32_t qn, uint32_t data);
 /* Take the next event; false: none. */
 bool host_eq_poll(Host *host, uint32_t eqn, struct svan_eqe *eqe);
 

@@ -233,7 +233,7 @@ static void an_event_queue_is_refused_memory(void **state)
 {
     Bench *bench = *state;
 
-    svan_event(host_fn(bench->host), SVAN_EVENT_CMD, 0, 0);
+    host_event(bench->host, SVAN_EVENT_CMD, 0, 0);
     run_refused(bench, bench->host->eqs[0].ring);
     assert_int_equal(host_fn(bench->host)->fatal, SVAN_FATAL_EQ_DMA);
 }

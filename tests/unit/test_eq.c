@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "device/state.h"
 #include "unit.h"
 
 #define EQ_SIZE         (1u << HOST_EQ_LOG)
@@ -27,7 +28,7 @@ static void an_event_interrupts_once_armed(void **state)
     struct svan_eqe eqe;
 
     make_qps(host, 3);
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 7);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 7);
     fake_run(host->fake);
     assert_int_equal(host->fake->irqs[0][0], 0);
     assert_true(host_eq_poll(host, 0, &eqe));
@@ -36,9 +37,9 @@ static void an_event_interrupts_once_armed(void **state)
     assert_int_equal(le32toh(eqe.data), 7);
     host_eq_arm(host, 0);
     assert_int_equal(host->fake->irqs[0][0], 0);
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[1], 0);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[1], 0);
     fake_run(host->fake);
-    svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[2], 0);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[2], 0);
     fake_run(host->fake);
     assert_int_equal(host->fake->irqs[0][0], 1);
 }
@@ -47,7 +48,7 @@ static void arming_late_interrupts_at_once(void **state)
 {
     Host *host = *state;
 
-    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 7);
+    host_event(host, SVAN_EVENT_PORT, 0, 7);
     fake_run(host->fake);
     host_eq_arm(host, 0);
     assert_int_equal(host->fake->irqs[0][0], 1);
@@ -61,7 +62,7 @@ static void every_event_in_its_order(void **state)
 
     make_qps(host, 7);
     for (uint32_t i = 0; i < 5 * EQ_SIZE; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i % 7], i * 3);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[i % 7], i * 3);
         if (i % 7 == 6) {
             fake_run(host->fake);
             for (uint32_t k = i - 6; k <= i; k++) {
@@ -85,7 +86,7 @@ static void the_same_event_merges(void **state)
     struct svan_eqe eqe;
 
     for (uint32_t i = 0; i < SIZE(types); i++) {
-        svan_event(host_fn(host), types[i], 0, i);
+        host_event(host, types[i], 0, i);
     }
     fake_run(host->fake);
     for (uint32_t i = 0; i < 2; i++) {
@@ -94,7 +95,7 @@ static void the_same_event_merges(void **state)
         assert_int_equal(le32toh(eqe.data), i * host_read(host, SVAN_REG_PORT));
     }
     assert_false(host_eq_poll(host, 0, &eqe));
-    svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
+    host_event(host, SVAN_EVENT_CMD, 0, 0);
     fake_run(host->fake);
     assert_true(host_eq_poll(host, 0, &eqe));
     assert_int_equal(eqe.type, SVAN_EVENT_CMD);
@@ -105,7 +106,7 @@ static void tell_all(Host *host)
 {
     for (uint32_t i = 0; i < NUM_QPS; i++) {
         for (uint32_t k = SIZE(qp_types); k--;) {
-            svan_event(host_fn(host), qp_types[k], qpns[i], i);
+            host_event(host, qp_types[k], qpns[i], i);
         }
     }
 }
@@ -155,14 +156,14 @@ static void events_never_overrun(void **state)
 
     make_qps(host, NUM_QPS);
     for (uint32_t i = 0; i < EQ_SIZE; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 0);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 0);
         fake_run(host->fake);
     }
     for (uint32_t n = 0; n < 20; n++) {
         tell_all(host);
-        svan_event(host_fn(host), SVAN_EVENT_PORT, 0, n);
-        svan_event(host_fn(host), SVAN_EVENT_CMD, 0, 0);
-        svan_event(host_fn(host), SVAN_EVENT_CQ_ERROR, cq.cqn, n);
+        host_event(host, SVAN_EVENT_PORT, 0, n);
+        host_event(host, SVAN_EVENT_CMD, 0, 0);
+        host_event(host, SVAN_EVENT_CQ_ERROR, cq.cqn, n);
         fake_run(host->fake);
     }
     assert_int_equal(host_fn(host)->fatal, 0);
@@ -185,12 +186,12 @@ static void stalls_are_counted(void **state)
 
     make_qps(host, 4);
     for (uint32_t i = 0; i < EQ_SIZE; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[0], 0);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 0);
         fake_run(host->fake);
     }
     assert_int_equal(*overruns, 0);             /* full, and nothing waits */
     for (uint32_t i = 0; i < 4; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i], 0);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[i], 0);
         fake_run(host->fake);
         assert_int_equal(*overruns, 1);
     }
@@ -224,14 +225,14 @@ static void events_go_with_their_queue(void **state)
     make_qps(host, 4);
     gone = host_cq(host, 4);
     for (uint32_t i = 0; i < 4; i++) {
-        svan_event(fn, SVAN_EVENT_QP_COMM_EST, qpns[i], 0);
-        svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[i], 1);
+        host_event(host, SVAN_EVENT_QP_COMM_EST, qpns[i], 0);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[i], 1);
     }
-    svan_event(fn, SVAN_EVENT_CQ_ERROR, gone.cqn, 1);
-    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0] ^ 1u << SVAN_QN_INDEX_SHIFT, 1);
-    svan_event(fn, SVAN_EVENT_CQ_ERROR, 0, 1);
-    svan_event(fn, 0, qpns[0], 1);
-    svan_event(fn, 200, qpns[0], 1);
+    host_event(host, SVAN_EVENT_CQ_ERROR, gone.cqn, 1);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[0] ^ 1u << SVAN_QN_INDEX_SHIFT, 1);
+    host_event(host, SVAN_EVENT_CQ_ERROR, 0, 1);
+    host_event(host, 0, qpns[0], 1);
+    host_event(host, 200, qpns[0], 1);
     svan_qp_destroy(svan_qp_get(fn, qpns[0]));
     svan_qp_set_state(svan_qp_get(fn, qpns[1]), SVAN_QPS_RESET, 0);
     svan_cq_destroy(svan_cq_get(fn, gone.cqn));
@@ -250,19 +251,19 @@ static void events_go_with_eq_0(void **state)
     struct svan_eqe eqe;
 
     make_qps(host, 2);
-    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 1);
-    svan_event(fn, SVAN_EVENT_CMD, 0, 0);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 1);
+    host_event(host, SVAN_EVENT_CMD, 0, 0);
     svan_eq_destroy(fn->eqs[0]);
-    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[1], 1);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[1], 1);
     assert_null(fn->events.link.next);
     host_eq_create(host, 0, 0, HOST_EQ_LOG);
     fake_run(host->fake);
     assert_false(host_eq_poll(host, 0, &eqe));
-    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 2);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 2);
     fake_run(host->fake);
     expect(host, SVAN_EVENT_QP_FATAL, qpns[0], 2);
-    svan_event(fn, SVAN_EVENT_QP_FATAL, qpns[0], 3);
-    svan_event(fn, SVAN_EVENT_PORT, 0, 0);
+    host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 3);
+    host_event(host, SVAN_EVENT_PORT, 0, 0);
     svan_reset(host->fake->core, 0);
     assert_null(fn->events.link.next);
     assert_int_equal(fn->events.types, 0);
@@ -276,8 +277,8 @@ static void waiting_events_are_restored(void **state)
 
     make_qps(host, NUM_QPS);
     tell_all(host);
-    svan_event(host_fn(host), SVAN_EVENT_CQ_ERROR, cq.cqn, 5);
-    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
+    host_event(host, SVAN_EVENT_CQ_ERROR, cq.cqn, 5);
+    host_event(host, SVAN_EVENT_PORT, 0, 0);
     for (uint32_t i = 0; i < 3; i++) {
         assert_true(fake_restore(host->fake));
         svan_run(host->fake->core);
@@ -318,7 +319,7 @@ static void an_unreachable_ring_is_fatal(void **state)
     Host *host = *state;
 
     host->fake->bad_page = host->eqs[0].ring;
-    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
+    host_event(host, SVAN_EVENT_PORT, 0, 0);
     fake_run(host->fake);
     assert_int_equal(host_read(host, SVAN_REG_FATAL_CODE), SVAN_FATAL_EQ_DMA);
     assert_int_equal(host->fake->irqs[0][0], 1);
@@ -331,7 +332,7 @@ static void nonsense_doorbells(void **state)
     Host *host = *state;
     SvanEq *eq = host_fn(host)->eqs[0];
 
-    svan_event(host_fn(host), SVAN_EVENT_PORT, 0, 0);
+    host_event(host, SVAN_EVENT_PORT, 0, 0);
     fake_run(host->fake);
     assert_int_equal(eq->pi, 1);
     host_write(host, SVAN_REG_EQ_DB(0), 2);
@@ -353,7 +354,7 @@ static void indices_run_past_24_bits(void **state)
     make_qps(host, 10);
     eq->pi = eq->ci = 0xffffffc0;
     for (uint32_t i = 0; i < 10; i++) {
-        svan_event(host_fn(host), SVAN_EVENT_QP_FATAL, qpns[i], 0);
+        host_event(host, SVAN_EVENT_QP_FATAL, qpns[i], 0);
     }
     fake_run(host->fake);
     host_write(host, SVAN_REG_EQ_DB(0), 0xffffc9);

@@ -96,7 +96,7 @@ static void make_busy(Bench *bench)
     svan_frame_in(bench->fake->core, frame_of(100));
     svan_frame_in(bench->fake->core, frame_of(5000));
     host_ring(&bench->b, SVAN_UAR_RQ_DB, 2);
-    svan_event(host_fn(bench->host), SVAN_EVENT_QP_REQ_ERR,
+    host_event(bench->host, SVAN_EVENT_QP_REQ_ERR,
                bench->b.qpn, 9);
     cmd.hdr.flags = htole16(SVAN_CMD_NOTIFY);
     host_cmd_post(bench->host, &cmd);

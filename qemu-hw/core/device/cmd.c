@@ -245,7 +245,7 @@ static void cmd_done(SvanFn *fn, const struct svan_cmd *cmd,
     svan_trace(fn, SVAN_TRACE_CMD, le16toh(cmd->hdr.opcode),
                le32toh(cmd->hdr.tag), resp->status, le32toh(resp->syndrome));
     if (le16toh(cmd->hdr.flags) & SVAN_CMD_NOTIFY) {
-        svan_event(fn, SVAN_EVENT_CMD, 0, 0);
+        svan_event(&fn->events, SVAN_EVENT_CMD, 0);
     }
 }
 

@@ -136,6 +136,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->core = core;
     fn->id = id;
     fn->ops = &fn_ops;
+    fn->events.fn = fn;
     memcpy(fn->mac, config->mac, sizeof(fn->mac));
     if (id) {
         fn->mac[0] |= 2;                /* locally administered */
@@ -272,7 +273,7 @@ static void fn_is_fatal(SvanFn *fn)
         core->ops.irq(core->opaque, fn->id, eq->vector);
         return;
     }
-    svan_event(fn, SVAN_EVENT_FATAL, 0, code);
+    svan_event(&fn->events, SVAN_EVENT_FATAL, code);
     svan_eq_schedule(eq);               /* for the events before it */
 }
 
@@ -406,7 +407,7 @@ void svan_set_link(SvanCore *core, bool up)
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
-        svan_event(fn, SVAN_EVENT_PORT, 0, svan_port_status(fn));
+        svan_event(&fn->events, SVAN_EVENT_PORT, svan_port_status(fn));
     }
     svan_kick(core);
 }

@@ -30,7 +30,16 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader);
 void svan_save_stats(SvanFn *fn, SvanWriter *writer);
 bool svan_load_stats(SvanFn *fn, SvanReader *reader);
 
-/* prq.c, hold.c */
+/*
+ * Whose events these are: those of a queue, or the function's own. NULL: no object
+ * has all of these types, or there is no such queue.
+ */
+SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn);
+/* From a stream of state. false: they are not those of what the types say. */
+bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
+                         uint32_t syndrome);
+
+/* prq.c, fault_buffer.c */
 void svan_save_faults(SvanFn *fn, SvanWriter *writer);
 bool svan_load_faults(SvanFn *fn, SvanReader *reader);
 void svan_save_spares(SvanFn *fn, SvanWriter *writer);

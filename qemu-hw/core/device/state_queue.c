@@ -293,6 +293,28 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
            qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
 }
 
+static bool are_of(uint64_t types, uint64_t all)
+{
+    return types && !(types & ~all);
+}
+
+SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn)
+{
+    SvanCq *cq = are_of(types, SVAN_EVENTS_CQ) ? svan_cq_get(fn, qn) : NULL;
+    SvanQp *qp = are_of(types, SVAN_EVENTS_QP) ? svan_qp_get(fn, qn) : NULL;
+
+    return cq ? &cq->events : qp ? &qp->events :
+           are_of(types, SVAN_EVENTS_FN) && !qn ? &fn->events : NULL;
+}
+
+bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
+                         uint32_t syndrome)
+{
+    SvanEvents *events = svan_events_of(fn, types, qn);
+
+    return events && svan_events_load(events, types, syndrome);
+}
+
 static bool load_sources(SvanFn *fn, SvanReader *reader)
 {
     uint64_t types;

@@ -112,7 +112,7 @@ static void tell_host(SvanPrq *prq)
 {
     if (prq->armed && prq->pi != prq->ci) {
         prq->armed = false;
-        svan_event(prq->fn, SVAN_EVENT_PAGE_REQUEST, 0, 0);
+        svan_event(&prq->fn->events, SVAN_EVENT_PAGE_REQUEST, 0);
     }
 }
 

@@ -114,6 +114,8 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
     if (!svan_qn_insert(&fn->cqs, cq, id, &cq->cqn)) {
         goto err_unreserve;
     }
+    cq->events.fn = fn;
+    cq->events.qn = cq->cqn;
     cq->eq->refs++;
     cq->ring_key->refs++;
     fn->uar_refs[cq->uar]++;
@@ -160,7 +162,7 @@ static SvanStep cq_error(SvanCq *cq, uint32_t syndrome)
     if (!cq->error) {
         cq->error = true;
         cq->fn->stats.cq_overruns += syndrome == SVAN_SYN_CQ_OVERRUN;
-        svan_event(cq->fn, SVAN_EVENT_CQ_ERROR, cq->cqn, syndrome);
+        svan_event(&cq->events, SVAN_EVENT_CQ_ERROR, syndrome);
     }
     return SVAN_STEP_ERROR;
 }

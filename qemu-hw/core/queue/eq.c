@@ -87,63 +87,38 @@ void svan_eq_schedule(SvanEq *eq)
     }
 }
 
-#define EVENT(name)     (1ull << SVAN_EVENT_##name)
-#define FN_EVENTS       (EVENT(CMD) | EVENT(PORT) | EVENT(PAGE_REQUEST) | \
-                         EVENT(FATAL))
-#define CQ_EVENTS       EVENT(CQ_ERROR)
-#define QP_ERRORS       (EVENT(QP_FATAL) | EVENT(QP_REQ_ERR) | \
-                         EVENT(QP_ACCESS_ERR))
-#define QP_EVENTS       (QP_ERRORS | EVENT(QP_COMM_EST) | \
-                         EVENT(QP_SQ_DRAINED))
-
-static bool are_of(uint64_t types, uint64_t all)
+static void events_wait(SvanEvents *events, SvanEq *eq)
 {
-    return types && !(types & ~all);
+    svan_list_append(&eq->sources, &events->link);
+    svan_eq_schedule(eq);
 }
 
-/* Who has events of these types, NULL: nobody. */
-static SvanEvents *events_of(SvanFn *fn, uint64_t types, uint32_t qn)
+bool svan_events_load(SvanEvents *events, uint64_t types, uint32_t syndrome)
 {
-    SvanCq *cq = are_of(types, CQ_EVENTS) ? svan_cq_get(fn, qn) : NULL;
-    SvanQp *qp = are_of(types, QP_EVENTS) ? svan_qp_get(fn, qn) : NULL;
+    SvanEq *eq = events->fn->eqs[0];
 
-    return cq ? &cq->events : qp ? &qp->events :
-           are_of(types, FN_EVENTS) ? &fn->events : NULL;
-}
-
-bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
-                         uint32_t syndrome)
-{
-    SvanEvents *events = events_of(fn, types, qn);
-    SvanEq *eq = fn->eqs[0];
-
-    if (!events || !eq || events->types) {
+    if (!eq || events->types) {
         return false;
     }
     events->types = types;
-    events->qn = qn;
     events->syndrome = syndrome;
-    svan_list_append(&eq->sources, &events->link);
-    svan_eq_schedule(eq);
+    events_wait(events, eq);
     return true;
 }
 
-void svan_event(SvanFn *fn, uint8_t type, uint32_t qn, uint32_t data)
+void svan_event(SvanEvents *events, uint8_t type, uint32_t data)
 {
-    uint64_t bit = type < 64 ? 1ull << type : 0;
-    SvanEvents *events = events_of(fn, bit, qn);
-    SvanEq *eq = fn->eqs[0];
+    uint64_t bit = 1ull << type;
+    SvanEq *eq = events->fn->eqs[0];
 
-    if (!events || !eq) {
+    if (!eq) {
         return;
     }
     events->types |= bit;
-    events->qn = qn;
-    if (bit & (CQ_EVENTS | QP_ERRORS)) {
+    if (bit & (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR)) {
         events->syndrome = data;
     }
-    svan_list_append(&eq->sources, &events->link);
-    svan_eq_schedule(eq);
+    events_wait(events, eq);
 }
 
 void svan_events_drop(SvanEvents *events)
@@ -190,7 +165,7 @@ static uint32_t event_data(const SvanFn *fn, const SvanEvents *events,
     case SVAN_EVENT_FATAL:
         return fn->fatal;
     default:
-        return (CQ_EVENTS | QP_ERRORS) >> type & 1 ? events->syndrome : 0;
+        return (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR) >> type & 1 ? events->syndrome : 0;
     }
 }
 

@@ -163,7 +163,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
         return NULL;
     }
     qp->fn = fn;
-    qp->work.fn = fn;
+    qp->work.fn = qp->events.fn = fn;
     qp->waiter.work = &qp->work;
     qp->policy = fn->policy;
     qp->type = cmd->type;
@@ -220,7 +220,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
         goto err_account;
     }
-    qp->waiter.qpn = qp->qpn;
+    qp->waiter.qpn = qp->events.qn = qp->qpn;
     if (!qp->transport->create(qp)) {
         goto err_remove;
     }
@@ -320,7 +320,7 @@ void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome)
     }
     svan_qp_set_state(qp, SVAN_QPS_ERR, syndrome);
     if (event) {
-        svan_event(qp->fn, event, qp->qpn, syndrome);
+        svan_event(&qp->events, event, syndrome);
     }
 }
 

@@ -114,7 +114,7 @@ static void check_drained(SvanQp *qp)
         rc->req.head == rc->req.tail) {
         qp->sq_draining = false;
         if (qp->sqd_notify) {
-            svan_event(qp->fn, SVAN_EVENT_QP_SQ_DRAINED, qp->qpn, 0);
+            svan_event(&qp->events, SVAN_EVENT_QP_SQ_DRAINED, 0);
         }
     }
 }

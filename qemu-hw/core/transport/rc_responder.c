@@ -123,7 +123,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
     resp->early_ack |= response && (resp->ack_due || resp->unsaid);
     resp->ack_due = !response && (resp->ack_due || pkt->ack_req);
     if (!resp->established && qp->state == SVAN_QPS_RTR) {
-        svan_event(qp->fn, SVAN_EVENT_QP_COMM_EST, qp->qpn, 0);
+        svan_event(&qp->events, SVAN_EVENT_QP_COMM_EST, 0);
     }
     resp->established = true;
     if (resp->ack_due) {
