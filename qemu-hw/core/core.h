@@ -416,8 +416,21 @@ void svan_eq_doorbell(SvanEq *eq, uint32_t value);
 void svan_eq_schedule(SvanEq *eq);
 SvanStep svan_eq_step(SvanCore *core);
 
+/* What a doorbell slot rings, of a number. */
+typedef struct SvanDbTarget {
+    uint32_t qn;
+    /* word: SVAN_DB_WORD_*; index: as it was rung */
+    void (*rung)(struct SvanDbTarget *target, uint32_t word, uint32_t index);
+} SvanDbTarget;
+
+#define SVAN_DB_WORD_SQ         0
+#define SVAN_DB_WORD_RQ         1
+#define SVAN_DB_WORD_ARM        0       /* of a CQ */
+#define SVAN_DB_WORD_SOLICITED  1
+
 struct SvanCq {
     SvanFn *fn;
+    SvanDbTarget db;
     uint32_t cqn;
     uint32_t uar;
     SvanEq *eq;
@@ -465,6 +478,55 @@ SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot);
 /* cqe->owner: flags without PHASE. Writes, arms, schedules the event. */
 void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
 
+/* ---- work queues ---- */
+
+/* What a host and its peers publish of a queue: by record, and by doorbell. */
+typedef struct SvanProducer {
+    uint32_t pi;                /* accepted */
+    uint32_t seen;              /* the record's value that was looked at last */
+    uint32_t rung_pi;           /* last one from the doorbell */
+    bool rung;                  /* it has not been looked at yet */
+} SvanProducer;
+
+typedef struct SvanRq {
+    SvanKey *ring_key;
+    uint64_t va;
+    uint64_t pi_va;             /* of the producer index in the record */
+    uint8_t log_size;
+    uint8_t log_stride;         /* 0: there is no receive queue */
+    SvanProducer producer;
+} SvanRq;
+
+typedef struct SvanSq {
+    SvanKey *ring_key;
+    uint64_t va;
+    uint64_t dbr_va;            /* of the record */
+    uint32_t qpn;
+    uint8_t log_bbs;
+    uint8_t type;               /* enum svan_qp_type: which opcodes there are */
+    bool signal_all;            /* every WQE is signaled */
+    bool flushing;              /* receives are posted as well to be flushed */
+    SvanProducer producer;
+    SvanWork *work;             /* of whoever takes the WQEs */
+
+    SvanLink poll_link;         /* core->poll: POLLING is set in the record */
+    bool poll_parked;           /* POLLING is set; off core->poll while blocked */
+    uint64_t last_active;       /* ns, for the poll list; 0 = since now */
+    uint32_t pi_polled;         /* last one that the poll list has seen there */
+} SvanSq;
+
+/*
+ * Read the producer index: the later of record and doorbell, checked against
+ * ci (the first block or entry not yet given back) and the ring. DONE, MISS,
+ * ERROR. They store to the queue's producer.
+ */
+SvanStep svan_sq_producer(SvanSq *sq, uint32_t ci, uint32_t *syndrome);
+SvanStep svan_rq_producer(SvanRq *rq, uint32_t ci, uint32_t *pi,
+                          uint32_t *syndrome);
+/* As after creation: RESET. POLLING is left as it is. */
+void svan_sq_forget(SvanSq *sq);
+void svan_rq_forget(SvanRq *rq);
+
 /* ---- work queue entries, copied once and validated ---- */
 
 typedef struct SvanSge {
@@ -504,9 +566,9 @@ typedef struct SvanRwqe {
  * Form is checked (opcode known to the QP's type, sizes, lengths, alignment),
  * keys are not.
  */
-SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
+SvanStep svan_wqe_fetch(const SvanSq *sq, uint32_t index, SvanWqe *wqe,
                         uint8_t *status, uint32_t *syndrome);
-SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
+SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
                          uint8_t *status, uint32_t *syndrome);
 
 /*
@@ -586,16 +648,9 @@ struct SvanQp {
     uint32_t uar;
     SvanWaiter waiter;          /* for pages */
     SvanCq *send_cq, *recv_cq;
-    SvanKey *ring_key;
-    uint64_t sq_va, rq_va, dbr_va;
-    uint8_t log_sq_bbs, log_rq_size, log_rq_stride;
-    uint32_t sq_pi, rq_pi;      /* validated producer indices */
-    uint32_t sq_pi_seen;        /* last one taken from the record */
-    uint32_t rq_pi_seen;
-    uint32_t sq_pi_polled;      /* last one that the poll list has seen there */
-    uint32_t sq_pi_rung;        /* last one from the doorbell */
-    uint32_t rq_pi_rung;
-    bool sq_rung, rq_rung;      /* not looked at yet */
+    SvanSq sq;
+    SvanRq rq;
+    SvanDbTarget db;
     bool sq_draining;           /* SQD: set on entry, cleared by the transport */
 
     /* attributes, host order, validated */
@@ -609,9 +664,6 @@ struct SvanQp {
     SvanAv av;
 
     SvanWork work;
-    SvanLink poll_link;         /* core->poll: POLLING is set in the record */
-    bool poll_parked;           /* POLLING is set; off core->poll while blocked */
-    uint64_t last_active;       /* ns, for the poll list; 0 = since now */
     SvanEvents events;
 };
 
@@ -632,14 +684,6 @@ static inline void svan_qp_schedule(SvanQp *qp)
 }
 
 /*
- * Read the producer index: the later of record and doorbell, checked against
- * ci (the first block or entry not yet given back) and the ring. DONE, MISS,
- * ERROR. They store to qp->sq_pi and qp->rq_pi.
- */
-SvanStep svan_sq_producer(SvanQp *qp, uint32_t ci, uint32_t *syndrome);
-SvanStep svan_rq_producer(SvanQp *qp, uint32_t ci, uint32_t *pi,
-                          uint32_t *syndrome);
-/*
  * To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and
  * transport->enter(). set_state() calls enter() also when the state stays the
  * same and only attributes have changed.
@@ -651,18 +695,18 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
 
 struct SvanDbSlot;
 
-void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, uint32_t qn);
+void svan_db_open(struct SvanDbSlot *slot, uint32_t uar, SvanDbTarget *target);
 void svan_db_close(struct SvanDbSlot *slot);
 /* Drop what was rung and not collected yet. */
 void svan_db_forget(struct SvanDbSlot *slot);
 /* Take some of the rung slots. false: there was none. */
 bool svan_db_collect(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
-void svan_poll_begin(SvanQp *qp);
-/* Set the flag if possible; the QP has work. */
-void svan_poll_arm(SvanQp *qp);
+void svan_poll_begin(SvanSq *sq);
+/* Set the flag if possible; the queue has work. */
+void svan_poll_arm(SvanSq *sq);
 /* It cannot send: leave the flag as it is, and do not look. */
-void svan_poll_park(SvanQp *qp);
+void svan_poll_park(SvanSq *sq);
 /* Look at some records. IDLE: nothing has changed. */
 SvanStep svan_poll_step(SvanCore *core);
 
@@ -818,10 +862,9 @@ typedef struct SvanDbSlot {
     /* value | SVAN_DB_RUNG; of a CQ: arm for any, arm for solicited ones */
     _Atomic uint64_t word[2];
     _Atomic uint32_t queued;
-    uint32_t index;
+    SvanDbTarget *target;       /* the engine's; NULL: nobody */
     struct SvanDbSlot *next;    /* owned by who set queued, then by the engine */
     uint16_t fn;
-    bool cq;
 } __attribute__((aligned(64))) SvanDbSlot;
 
 typedef struct SvanTlbEntry {

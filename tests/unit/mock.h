@@ -48,9 +48,9 @@ static inline SvanStep mock_step(SvanQp *qp)
         mock->answers--;
         return mock->answer;
     }
-    mock->producer = svan_sq_producer(qp, mock->ci, &mock->syndrome);
-    if (mock->producer == SVAN_STEP_DONE && mock->ci != qp->sq_pi) {
-        mock->ci = qp->sq_pi;
+    mock->producer = svan_sq_producer(&qp->sq, mock->ci, &mock->syndrome);
+    if (mock->producer == SVAN_STEP_DONE && mock->ci != qp->sq.producer.pi) {
+        mock->ci = qp->sq.producer.pi;
         return SVAN_STEP_DONE;
     }
     return mock->producer == SVAN_STEP_MISS ? SVAN_STEP_MISS : SVAN_STEP_IDLE;

@@ -265,13 +265,13 @@ static void a_polled_record_is_refused(void **state)
 
     svan_set_poll(bench->core, 1000000);
     for (uint32_t i = 0; i < 3; i++) {
-        svan_poll_begin(mocks[i].qp);
+        svan_poll_begin(&mocks[i].qp->sq);
     }
-    qp->dbr_va = page;
+    qp->sq.dbr_va = page;
     mocks[0].answer = SVAN_STEP_IDLE;
     mocks[0].answers = UINT32_MAX;
     run_refused(bench, page);
-    assert_null(qp->poll_link.next);
+    assert_null(qp->sq.poll_link.next);
     assert_int_equal(mocks[0].steps, 2);        /* it is told; one at RTS */
 }
 

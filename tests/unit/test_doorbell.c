@@ -109,7 +109,7 @@ static void the_last_value_counts(void **state)
     }
     assert_int_equal(bench->fake->kicks, kicks + 1);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 10);
+    assert_int_equal(bench->core->sq.producer.pi, 10);
     assert_int_equal(bench->mock->ci, 10);
 }
 
@@ -141,13 +141,13 @@ static void a_reset_queue_is_silent(void **state)
     svan_qp_set_state(bench->core, SVAN_QPS_RTR, 0);
     svan_qp_set_state(bench->core, SVAN_QPS_RTS, 0);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 0);
-    assert_int_equal(svan_rq_producer(bench->core, 0, &pi, &syndrome),
+    assert_int_equal(bench->core->sq.producer.pi, 0);
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 0, &pi, &syndrome),
                      SVAN_STEP_DONE);
     assert_int_equal(pi, 0);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 2);
+    assert_int_equal(bench->core->sq.producer.pi, 2);
 }
 
 static void a_reset_function_is_silent(void **state)
@@ -171,14 +171,14 @@ static void the_later_of_record_and_doorbell(void **state)
     publish(bench, 3);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 3);
+    assert_int_equal(bench->core->sq.producer.pi, 3);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 5);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 5);
+    assert_int_equal(bench->core->sq.producer.pi, 5);
     /* from the past */
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 4);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 5);
+    assert_int_equal(bench->core->sq.producer.pi, 5);
     assert_int_equal(bench->mock->producer, SVAN_STEP_DONE);
 }
 
@@ -189,10 +189,10 @@ static void a_peer_that_never_writes_the_record(void **state)
 
     for (uint64_t pi = 0; pi < 3ull << 32; pi += 1u << 28) {
         /* as if all before had been rung and done */
-        bench->core->sq_pi = bench->mock->ci = pi;
+        bench->core->sq.producer.pi = bench->mock->ci = pi;
         host_ring(&bench->qp, SVAN_UAR_SQ_DB, pi + 16);
         fake_run(bench->fake);
-        assert_int_equal(bench->core->sq_pi, (uint32_t)(pi + 16));
+        assert_int_equal(bench->core->sq.producer.pi, (uint32_t)(pi + 16));
         assert_int_equal(bench->mock->producer, SVAN_STEP_DONE);
     }
 }
@@ -206,12 +206,12 @@ static void indices_beyond_the_ring(void **state)
     fake_run(bench->fake);
     /* told once, and what was right is taken all the same */
     assert_int_equal(bench->mock->syndrome, SVAN_SYN_INDEX);
-    assert_int_equal(bench->core->sq_pi, 16);
+    assert_int_equal(bench->core->sq.producer.pi, 16);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 0x7fffffff);
     svan_db_collect(bench->fake->core);
     svan_run(bench->fake->core);
     assert_true(fake_run(bench->fake) < 10);
-    assert_int_equal(bench->core->sq_pi, 16);
+    assert_int_equal(bench->core->sq.producer.pi, 16);
 }
 
 static void receive_indices(void **state)
@@ -220,27 +220,27 @@ static void receive_indices(void **state)
     uint32_t pi, syndrome;
 
     host_dbr(&bench->qp)->rq_pi = htole32(8);
-    assert_int_equal(svan_rq_producer(bench->core, 0, &pi, &syndrome),
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 0, &pi, &syndrome),
                      SVAN_STEP_DONE);
     assert_int_equal(pi, 8);
     host_dbr(&bench->qp)->rq_pi = htole32(12);
-    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 3, &pi, &syndrome),
                      SVAN_STEP_ERROR);
     assert_int_equal(syndrome, SVAN_SYN_INDEX);
     host_ring(&bench->qp, SVAN_UAR_RQ_DB, 11);
     svan_db_collect(bench->fake->core);
-    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 3, &pi, &syndrome),
                      SVAN_STEP_DONE);
     assert_int_equal(pi, 11);
     /* a consumer that has overtaken the producer is not let loose */
-    assert_int_equal(svan_rq_producer(bench->core, 12, &pi, &syndrome),
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 12, &pi, &syndrome),
                      SVAN_STEP_ERROR);
     bench->fake->bad_page = bench->qp.dbr;
-    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 3, &pi, &syndrome),
                      SVAN_STEP_ERROR);
     assert_int_equal(syndrome, SVAN_SYN_RING);
-    bench->core->log_rq_stride = 0;
-    assert_int_equal(svan_rq_producer(bench->core, 3, &pi, &syndrome),
+    bench->core->rq.log_stride = 0;
+    assert_int_equal(svan_rq_producer(&bench->core->rq, 3, &pi, &syndrome),
                      SVAN_STEP_DONE);
     assert_int_equal(pi, 3);
 }
@@ -249,12 +249,12 @@ static void indices_wrap(void **state)
 {
     Bench *bench = *state;
 
-    bench->core->sq_pi = bench->core->sq_pi_seen = 0xfffffffa;
+    bench->core->sq.producer.pi = bench->core->sq.producer.seen = 0xfffffffa;
     bench->mock->ci = 0xfffffffa;
     publish(bench, 4);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
     fake_run(bench->fake);
-    assert_int_equal(bench->core->sq_pi, 4);
+    assert_int_equal(bench->core->sq.producer.pi, 4);
 }
 
 /* Without a poll window the flag is up while there is work, and down at rest. */
@@ -272,7 +272,7 @@ static void polling_while_busy(void **state)
     fake_run(bench->fake);
     assert_int_equal(bench->mock->ci, 2);
     assert_int_equal(flag(bench), 0);
-    assert_null(bench->core->poll_link.next);
+    assert_null(bench->core->sq.poll_link.next);
 }
 
 static void polling_for_a_while(void **state)
@@ -398,7 +398,7 @@ static void the_flag_of_a_parked_queue(void **state)
     bench->mock->answers = 1;
     publish(bench, 2);
     fake_run(bench->fake);
-    assert_true(bench->core->poll_parked);
+    assert_true(bench->core->sq.poll_parked);
     expect_flush(bench);
 }
 
@@ -435,7 +435,7 @@ static void an_unreachable_record(void **state)
     assert_true(fake_run(bench->fake) < 10);
     assert_int_equal(bench->mock->steps, steps + 1);    /* it is told */
     assert_int_equal(bench->mock->syndrome, SVAN_SYN_RING);
-    assert_null(bench->core->poll_link.next);
+    assert_null(bench->core->sq.poll_link.next);
 }
 
 /* The flag speaks of sends; in the error state receives are rung for too. */
@@ -479,7 +479,7 @@ static void an_error_while_blocked(void **state)
     assert_int_equal(flag(bench), 0);
     assert_int_equal(bench->mock->ci, 2);
     svan_tx_ready(bench->fake->core);
-    assert_null(bench->core->poll_link.next);
+    assert_null(bench->core->sq.poll_link.next);
 }
 
 /* A transport that does not look at the record is not called for ever. */

@@ -274,14 +274,14 @@ static void a_reset_forgets(void **state)
     assert_non_null(qp->work.ready.next);
     svan_qp_set_state(qp, SVAN_QPS_RESET, 0);
     assert_null(qp->work.ready.next);
-    assert_null(qp->poll_link.next);
-    assert_false(qp->sq_rung || qp->rq_rung);
+    assert_null(qp->sq.poll_link.next);
+    assert_false(qp->sq.producer.rung || qp->rq.producer.rung);
     assert_int_equal(qp->attr_mask | qp->log_mtu | qp->dest_qpn | qp->timeout,
                      0);
     bring_to(bench, SVAN_QPS_RTS);
     fake_run(bench->host->fake);
     assert_int_equal(qp->state, SVAN_QPS_RTS);
-    assert_int_equal(qp->sq_pi, 0);
+    assert_int_equal(qp->sq.producer.pi, 0);
 }
 
 static void an_error_has_one_event(void **state)

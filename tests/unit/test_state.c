@@ -250,7 +250,7 @@ static void indices_that_disagree(void **state)
     Bench *bench = *state;
     SvanQp *qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
 
-    qp->rq_pi++;
+    qp->rq.producer.pi++;
     assert_false(fake_restore(bench->fake));
 }
 
@@ -267,7 +267,7 @@ static void a_window_before_its_time(void **state)
         SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
         qp->state = states[i];
-        qp->sq_pi = 1;
+        qp->sq.producer.pi = 1;
         *req = (SvanRcRequester) {
             .state = SVAN_RC_REQ_OFF, .tail = 1, .acked = 1, .send = 1,
             .end = 5, .next_index = 1, .ack_timer = req->ack_timer,
@@ -298,14 +298,14 @@ static void doorbells_from_before_the_load(void **state)
     stream = svan_save(core, &len);
     qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
     cqn = qp->send_cq->cqn;
-    host_ring(&bench->b, SVAN_UAR_SQ_DB, qp->sq_pi + 3);
-    host_ring(&bench->b, SVAN_UAR_RQ_DB, qp->rq_pi + 3);
+    host_ring(&bench->b, SVAN_UAR_SQ_DB, qp->sq.producer.pi + 3);
+    host_ring(&bench->b, SVAN_UAR_RQ_DB, qp->rq.producer.pi + 3);
     svan_doorbell(core, 0, SVAN_UAR_CQ_DB, svan_db_value(cqn, 0), 8);
     assert_true(svan_load(core, stream, len));
     free(stream);
     qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
     svan_run(core);
-    assert_false(qp->sq_rung || qp->rq_rung);
+    assert_false(qp->sq.producer.rung || qp->rq.producer.rung);
     assert_false(qp->send_cq->armed);
 }
 

@@ -53,8 +53,8 @@ static Fetched fetch(Wq *wq, uint32_t index, uint32_t bbs)
 {
     Fetched f;
 
-    wq->dev->sq_pi = index + bbs;
-    f.step = svan_wqe_fetch(wq->dev, index, &f.wqe, &f.status, &f.syndrome);
+    wq->dev->sq.producer.pi = index + bbs;
+    f.step = svan_wqe_fetch(&wq->dev->sq, index, &f.wqe, &f.status, &f.syndrome);
     assert_int_equal(f.wqe.index, index);
     return f;
 }
@@ -111,7 +111,7 @@ static void everything_is_signaled(void **state)
 
     svan_wqe_begin(&wq->qp.sq, 0, SVAN_WQE_SEND, SVAN_WQE_FENCE, 0);
     assert_int_equal(fetch(wq, 0, 1).wqe.flags, SVAN_WQE_FENCE);
-    wq->dev->flags |= SVAN_CMD_QP_SIGNAL_ALL;
+    wq->dev->sq.signal_all = true;
     assert_int_equal(fetch(wq, 0, 1).wqe.flags,
                      SVAN_WQE_FENCE | SVAN_WQE_SIGNALED);
 }
@@ -305,7 +305,7 @@ static void receive_entries_are_bounded(void **state)
         for (uint32_t i = 0; i < num && i < SVAN_MAX_SGE; i++) {
             svan_sge_set(&rwqe->sge[i], i, 1u << 28, i);
         }
-        step = svan_rwqe_fetch(wq->dev, 8, &got, &status, &syndrome);
+        step = svan_rwqe_fetch(&wq->dev->rq, 8, &got, &status, &syndrome);
         if (num > SVAN_MAX_SGE) {
             assert_int_equal(step, SVAN_STEP_ERROR);
             assert_int_equal(syndrome, SVAN_SYN_NUM_SGE);

@@ -21,13 +21,10 @@ static const SvanFnOps fn_ops;
 
 /* ---- functions ---- */
 
-static void slots_init(SvanDbSlot *slots, const SvanTable *table, uint16_t fn,
-                       bool cq)
+static void slots_init(SvanDbSlot *slots, const SvanTable *table, uint16_t fn)
 {
     for (uint32_t i = 0; i < table->capacity; i++) {
-        slots[i].index = i;
         slots[i].fn = fn;
-        slots[i].cq = cq;
     }
 }
 
@@ -78,8 +75,8 @@ static bool fn_alloc_tables(SvanFn *fn, const SvanConfig *config)
     if (!fn->qp_slots || !fn->cq_slots) {
         return false;
     }
-    slots_init(fn->qp_slots, &fn->qps, fn->id, false);
-    slots_init(fn->cq_slots, &fn->cqs, fn->id, true);
+    slots_init(fn->qp_slots, &fn->qps, fn->id);
+    slots_init(fn->cq_slots, &fn->cqs, fn->id);
     return true;
 }
 
@@ -249,7 +246,7 @@ static void fn_stop(SvanFn *fn)
     fn->eth.qpn = 0;
     FOR_EACH(&fn->qps, SvanQp, qp, {
         svan_work_stop(&qp->work);
-        svan_list_remove(&qp->poll_link);
+        svan_list_remove(&qp->sq.poll_link);
     });
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
         if (fn->eqs[i]) {
@@ -391,8 +388,8 @@ void svan_tx_ready(SvanCore *core)
 
         svan_list_remove(&qp->work.blocked);
         svan_qp_schedule(qp);
-        if (qp->poll_parked) {
-            svan_poll_begin(qp);
+        if (qp->sq.poll_parked) {
+            svan_poll_begin(&qp->sq);
         }
     }
     svan_kick(core);
@@ -443,7 +440,7 @@ static SvanStep qp_turn(SvanCore *core)
     case SVAN_STEP_AGAIN:
         svan_qp_schedule(qp);
         if (qp->state >= SVAN_QPS_RTS) {
-            svan_poll_arm(qp);
+            svan_poll_arm(&qp->sq);
         }
         break;
     case SVAN_STEP_MISS:
@@ -451,10 +448,10 @@ static SvanStep qp_turn(SvanCore *core)
         break;
     case SVAN_STEP_BLOCKED:
         svan_list_append(&core->blocked, &qp->work.blocked);
-        svan_poll_park(qp);
+        svan_poll_park(&qp->sq);
         break;
     default:
-        qp->last_active = 0;
+        qp->sq.last_active = 0;
         return SVAN_STEP_IDLE;
     }
     return step;

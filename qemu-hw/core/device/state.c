@@ -87,7 +87,7 @@ typedef struct QpList {
 
 static const QpList qp_lists[] = {
     { offsetof(SvanCore, run), offsetof(SvanQp, work.ready) },
-    { offsetof(SvanCore, poll), offsetof(SvanQp, poll_link) },
+    { offsetof(SvanCore, poll), offsetof(SvanQp, sq.poll_link) },
     { offsetof(SvanCore, blocked), offsetof(SvanQp, work.blocked) },
 };
 

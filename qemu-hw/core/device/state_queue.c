@@ -170,20 +170,20 @@ bool svan_load_cqs(SvanFn *fn, SvanReader *reader)
 static void save_creation(const SvanQp *qp, SvanWriter *writer)
 {
     /* The offsets count from where the lowest of the three lies. */
-    uint64_t base = qp->sq_va < qp->rq_va ? qp->sq_va : qp->rq_va;
+    uint64_t base = qp->sq.va < qp->rq.va ? qp->sq.va : qp->rq.va;
     struct svan_cmd_create_qp cmd = {
-        .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->log_sq_bbs,
-        .log_rq_size = qp->log_rq_size, .log_rq_stride = qp->log_rq_stride,
+        .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->sq.log_bbs,
+        .log_rq_size = qp->rq.log_size, .log_rq_stride = qp->rq.log_stride,
         .pd = htole32(qp->user.pd), .send_cq = htole32(qp->send_cq->cqn),
         .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->uar),
-        .ring_key = htole32(qp->ring_key->key),
+        .ring_key = htole32(qp->sq.ring_key->key),
     };
 
-    base = qp->dbr_va < base ? qp->dbr_va : base;
+    base = qp->sq.dbr_va < base ? qp->sq.dbr_va : base;
     cmd.ring_va = htole64(base);
-    cmd.sq_offset = htole32(qp->sq_va - base);
-    cmd.rq_offset = htole32(qp->rq_va - base);
-    cmd.dbr_offset = htole32(qp->dbr_va - base);
+    cmd.sq_offset = htole32(qp->sq.va - base);
+    cmd.rq_offset = htole32(qp->rq.va - base);
+    cmd.dbr_offset = htole32(qp->sq.dbr_va - base);
     svan_put_bytes(writer, &cmd, sizeof(cmd));
 }
 
@@ -211,17 +211,17 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u32(writer, qp->qpn);
     save_creation(qp, writer);
     save_attrs(qp, writer);
-    svan_put_u32(writer, qp->sq_pi);
-    svan_put_u32(writer, qp->rq_pi);
-    svan_put_u32(writer, qp->sq_pi_seen);
-    svan_put_u32(writer, qp->rq_pi_seen);
-    svan_put_u32(writer, qp->sq_pi_polled);
-    svan_put_u32(writer, qp->sq_pi_rung);
-    svan_put_u32(writer, qp->rq_pi_rung);
-    svan_put_u8(writer, qp->sq_rung);
-    svan_put_u8(writer, qp->rq_rung);
-    svan_put_u8(writer, qp->poll_parked);
-    svan_put_u64(writer, qp->last_active);
+    svan_put_u32(writer, qp->sq.producer.pi);
+    svan_put_u32(writer, qp->rq.producer.pi);
+    svan_put_u32(writer, qp->sq.producer.seen);
+    svan_put_u32(writer, qp->rq.producer.seen);
+    svan_put_u32(writer, qp->sq.pi_polled);
+    svan_put_u32(writer, qp->sq.producer.rung_pi);
+    svan_put_u32(writer, qp->rq.producer.rung_pi);
+    svan_put_u8(writer, qp->sq.producer.rung);
+    svan_put_u8(writer, qp->rq.producer.rung);
+    svan_put_u8(writer, qp->sq.poll_parked);
+    svan_put_u64(writer, qp->sq.last_active);
     svan_put_bytes(writer, &qp->policy, sizeof(qp->policy));
     qp->transport->save(qp, writer);
 }
@@ -264,6 +264,7 @@ static bool load_attrs(SvanQp *qp, SvanReader *reader)
         return false;
     }
     qp->state = cmd.attr.state;
+    qp->sq.flushing = qp->state == SVAN_QPS_ERR;
     qp->sqd_notify = svan_get_u8(reader);
     qp->sq_draining = svan_get_u8(reader);
     return svan_qp_has_attrs(qp) &&
@@ -275,22 +276,22 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     if (!load_attrs(qp, reader)) {
         return false;
     }
-    qp->sq_pi = svan_get_u32(reader);
-    qp->rq_pi = svan_get_u32(reader);
-    qp->sq_pi_seen = svan_get_u32(reader);
-    qp->rq_pi_seen = svan_get_u32(reader);
-    qp->sq_pi_polled = svan_get_u32(reader);
-    qp->sq_pi_rung = svan_get_u32(reader);
-    qp->rq_pi_rung = svan_get_u32(reader);
-    qp->sq_rung = svan_get_u8(reader);
-    qp->rq_rung = svan_get_u8(reader);
-    qp->poll_parked = svan_get_u8(reader);
-    qp->last_active = svan_get_u64(reader);
+    qp->sq.producer.pi = svan_get_u32(reader);
+    qp->rq.producer.pi = svan_get_u32(reader);
+    qp->sq.producer.seen = svan_get_u32(reader);
+    qp->rq.producer.seen = svan_get_u32(reader);
+    qp->sq.pi_polled = svan_get_u32(reader);
+    qp->sq.producer.rung_pi = svan_get_u32(reader);
+    qp->rq.producer.rung_pi = svan_get_u32(reader);
+    qp->sq.producer.rung = svan_get_u8(reader);
+    qp->rq.producer.rung = svan_get_u8(reader);
+    qp->sq.poll_parked = svan_get_u8(reader);
+    qp->sq.last_active = svan_get_u64(reader);
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
     return !reader->failed && svan_policy_ok(&qp->policy) &&
            qp->transport->load(qp, reader) && !reader->failed &&
-           qp->sq_pi - qp->transport->sq_ci(qp) <= 1u << qp->log_sq_bbs &&
-           qp->rq_pi - qp->transport->rq_ci(qp) <= 1u << qp->log_rq_size;
+           qp->sq.producer.pi - qp->transport->sq_ci(qp) <= 1u << qp->sq.log_bbs &&
+           qp->rq.producer.pi - qp->transport->rq_ci(qp) <= 1u << qp->rq.log_size;
 }
 
 static bool are_of(uint64_t types, uint64_t all)

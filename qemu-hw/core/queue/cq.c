@@ -77,6 +77,12 @@ static void moderate_fire(SvanTimer *timer)
     cq_event(svan_container(timer, SvanCq, moderate_timer));
 }
 
+static void cq_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
+{
+    svan_cq_arm(svan_container(target, SvanCq, db), index,
+                word == SVAN_DB_WORD_SOLICITED);
+}
+
 static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
 {
     SvanCq *cq = calloc(1, sizeof(*cq));
@@ -115,11 +121,13 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
         goto err_unreserve;
     }
     cq->events.fn = fn;
-    cq->events.qn = cq->cqn;
+    cq->events.qn = cq->db.qn = cq->cqn;
+    cq->db.rung = cq_rung;
     cq->eq->refs++;
     cq->ring_key->refs++;
     fn->uar_refs[cq->uar]++;
-    svan_db_open(&fn->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar, cq->cqn);
+    svan_db_open(&fn->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar,
+                 &cq->db);
     *out = cq;
     return SVAN_CMD_OK;
 

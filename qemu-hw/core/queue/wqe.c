@@ -7,10 +7,11 @@
 
 #include "core.h"
 
-static SvanStep ring_read(SvanQp *qp, uint64_t va, void *to, uint32_t len)
+static SvanStep ring_read(const SvanKey *key, uint64_t va, void *to,
+                          uint32_t len)
 {
     SvanAccess access = {
-        .fn = qp->fn, .key = qp->ring_key->key, .va = va, .len = len,
+        .fn = key->fn, .key = key->key, .va = va, .len = len,
     };
     uint32_t syndrome;
     uint8_t *dst = to;
@@ -30,17 +31,18 @@ static SvanStep ring_read(SvanQp *qp, uint64_t va, void *to, uint32_t len)
     return SVAN_STEP_DONE;
 }
 
-static SvanStep read_bb(SvanQp *qp, uint32_t index, union svan_wqebb *bb)
+static SvanStep read_bb(const SvanSq *sq, uint32_t index, union svan_wqebb *bb)
 {
-    uint32_t slot = index & ((1u << qp->log_sq_bbs) - 1);
+    uint32_t slot = index & ((1u << sq->log_bbs) - 1);
 
-    return ring_read(qp, qp->sq_va + ((uint64_t)slot << SVAN_WQEBB_SHIFT), bb,
+    return ring_read(sq->ring_key,
+                     sq->va + ((uint64_t)slot << SVAN_WQEBB_SHIFT), bb,
                      sizeof(*bb));
 }
 
 /* What a WQE of each opcode may be; by opcode, zero: unknown. */
 typedef struct OpcodeRule {
-    uint16_t types;             /* bit n: SvanQp.type n */
+    uint16_t types;             /* bit n: SvanSq.type n */
     uint8_t flags;              /* accepted SVAN_WQE_* */
     uint8_t max_sge;
 } OpcodeRule;
@@ -72,7 +74,7 @@ static const OpcodeRule opcode_rules[] = {
                                     SVAN_MAX_SGE },
 };
 
-static bool opcode_allowed(const SvanQp *qp, uint8_t opcode, uint8_t flags)
+static bool opcode_allowed(const SvanSq *sq, uint8_t opcode, uint8_t flags)
 {
     const OpcodeRule *rule;
 
@@ -80,7 +82,7 @@ static bool opcode_allowed(const SvanQp *qp, uint8_t opcode, uint8_t flags)
         return false;
     }
     rule = &opcode_rules[opcode];
-    return (rule->types & ON(qp->type)) && !(flags & ~rule->flags);
+    return (rule->types & ON(sq->type)) && !(flags & ~rule->flags);
 }
 
 static bool is_atomic(uint8_t opcode)
@@ -155,15 +157,15 @@ static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
     return decode_sges(bbs, wqe) ? SVAN_SYN_NONE : SVAN_SYN_LENGTH;
 }
 
-static uint32_t decode(SvanQp *qp, const union svan_wqebb *bbs, SvanWqe *wqe)
+static uint32_t decode(const SvanSq *sq, const union svan_wqebb *bbs, SvanWqe *wqe)
 {
     const struct svan_wqe_head *head = &bbs[0].head;
 
-    if (!opcode_allowed(qp, wqe->opcode, wqe->flags)) {
+    if (!opcode_allowed(sq, wqe->opcode, wqe->flags)) {
         return SVAN_SYN_OPCODE;
     }
     wqe->imm = head->ctrl.imm;
-    if (qp->type == SVAN_QPT_ETH) {
+    if (sq->type == SVAN_QPT_ETH) {
         wqe->eth = head->eth;
     } else {
         wqe->remote = le64toh(head->remote.addr);
@@ -172,11 +174,11 @@ static uint32_t decode(SvanQp *qp, const union svan_wqebb *bbs, SvanWqe *wqe)
     return decode_data(bbs, wqe);
 }
 
-SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
+SvanStep svan_wqe_fetch(const SvanSq *sq, uint32_t index, SvanWqe *wqe,
                         uint8_t *status, uint32_t *syndrome)
 {
     union svan_wqebb bbs[SVAN_WQE_MAX_BBS];
-    SvanStep step = read_bb(qp, index, &bbs[0]);
+    SvanStep step = read_bb(sq, index, &bbs[0]);
     uint32_t num_bbs;
 
     wqe->index = index;
@@ -194,18 +196,18 @@ SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
     wqe->flags = bbs[0].head.ctrl.flags;
     num_bbs = bbs[0].head.ctrl.num_bbs;
     if (num_bbs < 1 || num_bbs > SVAN_WQE_MAX_BBS ||
-        num_bbs > qp->sq_pi - index) {
+        num_bbs > sq->producer.pi - index) {
         *syndrome = SVAN_SYN_NUM_BBS;
         return SVAN_STEP_ERROR;
     }
     for (uint32_t i = 1; i < num_bbs; i++) {
-        step = read_bb(qp, index + i, &bbs[i]);
+        step = read_bb(sq, index + i, &bbs[i]);
         if (step != SVAN_STEP_DONE) {
             return step;
         }
     }
     wqe->num_bbs = num_bbs;
-    *syndrome = decode(qp, bbs, wqe);
+    *syndrome = decode(sq, bbs, wqe);
     if (*syndrome != SVAN_SYN_NONE) {
         wqe->num_sge = 0;
         wqe->length = 0;
@@ -214,7 +216,7 @@ SvanStep svan_wqe_fetch(SvanQp *qp, uint32_t index, SvanWqe *wqe,
         }
         return SVAN_STEP_ERROR;
     }
-    if (qp->flags & SVAN_CMD_QP_SIGNAL_ALL) {
+    if (sq->signal_all) {
         wqe->flags |= SVAN_WQE_SIGNALED;
     }
     *status = SVAN_CQE_SUCCESS;
@@ -236,17 +238,17 @@ static SvanStep decode_rwqe(const struct svan_sge *sges, uint32_t num_sge,
     return SVAN_STEP_DONE;
 }
 
-SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
+SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
                          uint8_t *status, uint32_t *syndrome)
 {
-    uint64_t slot = index & ((1u << qp->log_rq_size) - 1);
-    uint64_t va = qp->rq_va + (slot << qp->log_rq_stride);
-    uint32_t max = ((1u << qp->log_rq_stride) - sizeof(struct svan_rwqe)) /
+    uint64_t slot = index & ((1u << rq->log_size) - 1);
+    uint64_t va = rq->va + (slot << rq->log_stride);
+    uint32_t max = ((1u << rq->log_stride) - sizeof(struct svan_rwqe)) /
                    sizeof(struct svan_sge);
     struct svan_sge sges[SVAN_MAX_SGE];
     struct svan_rwqe head;
     uint32_t num_sge;
-    SvanStep step = ring_read(qp, va, &head, sizeof(head));
+    SvanStep step = ring_read(rq->ring_key, va, &head, sizeof(head));
 
     rwqe->index = index;
     rwqe->num_sge = 0;
@@ -261,7 +263,7 @@ SvanStep svan_rwqe_fetch(SvanQp *qp, uint32_t index, SvanRwqe *rwqe,
         *syndrome = SVAN_SYN_NUM_SGE;
         return SVAN_STEP_ERROR;
     }
-    step = ring_read(qp, va + sizeof(head), sges, num_sge * sizeof(sges[0]));
+    step = ring_read(rq->ring_key, va + sizeof(head), sges, num_sge * sizeof(sges[0]));
     if (step != SVAN_STEP_DONE) {
         return step;
     }

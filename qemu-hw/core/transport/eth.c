@@ -166,7 +166,7 @@ static SvanStep tx_begin(SvanQp *qp)
     SvanEth *eth = qp->priv;
     uint32_t syndrome, room;
     uint8_t status;
-    SvanStep step = svan_sq_producer(qp, eth->sq_ci, &syndrome);
+    SvanStep step = svan_sq_producer(&qp->sq, eth->sq_ci, &syndrome);
 
     if (step == SVAN_STEP_ERROR) {
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
@@ -175,10 +175,10 @@ static SvanStep tx_begin(SvanQp *qp)
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    if (qp->sq_pi == eth->sq_ci) {
+    if (qp->sq.producer.pi == eth->sq_ci) {
         return SVAN_STEP_IDLE;
     }
-    step = svan_wqe_fetch(qp, eth->sq_ci, &eth->wqe, &status, &syndrome);
+    step = svan_wqe_fetch(&qp->sq, eth->sq_ci, &eth->wqe, &status, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return tx_complete(qp, status, syndrome);
     }
@@ -351,14 +351,14 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
     SvanFn *fn = qp->fn;
     uint32_t syndrome, pi;
     uint8_t status;
-    SvanStep step = svan_rq_producer(qp, eth->rq_ci, &pi, &syndrome);
+    SvanStep step = svan_rq_producer(&qp->rq, eth->rq_ci, &pi, &syndrome);
 
     if (step == SVAN_STEP_DONE && pi == eth->rq_ci) {
         return frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
     }
     if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(qp, eth->rq_ci, &eth->rwqe, &status, &syndrome);
+        step = svan_rwqe_fetch(&qp->rq, eth->rq_ci, &eth->rwqe, &status, &syndrome);
     }
     if (step == SVAN_STEP_ERROR) {
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);

@@ -154,10 +154,42 @@ static uint32_t check_qp(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     return refusal ? refusal : check_rings(fn, cmd);
 }
 
+static void set_rings(SvanQp *qp, const struct svan_cmd_create_qp *cmd)
+{
+    SvanKey *key = svan_key_get(qp->fn, le32toh(cmd->ring_key));
+    uint64_t ring_va = le64toh(cmd->ring_va);
+    uint64_t dbr_va = ring_va + le32toh(cmd->dbr_offset);
+
+    qp->sq = (SvanSq) {
+        .ring_key = key, .va = ring_va + le32toh(cmd->sq_offset),
+        .dbr_va = dbr_va, .log_bbs = cmd->log_sq_bbs, .type = cmd->type,
+        .signal_all = cmd->flags & SVAN_CMD_QP_SIGNAL_ALL, .work = &qp->work,
+    };
+    qp->rq = (SvanRq) {
+        .ring_key = key, .log_size = cmd->log_rq_size,
+        .va = ring_va + (cmd->log_rq_stride ? le32toh(cmd->rq_offset) : 0),
+        .pi_va = dbr_va + offsetof(struct svan_qp_dbr, rq_pi),
+        .log_stride = cmd->log_rq_stride,
+    };
+}
+
+/* One in RESET has no work: what rings it belongs to its life before. */
+static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
+{
+    SvanQp *qp = svan_container(target, SvanQp, db);
+    SvanProducer *producer = word == SVAN_DB_WORD_SQ ? &qp->sq.producer :
+                                                       &qp->rq.producer;
+
+    if (qp->state != SVAN_QPS_RESET) {
+        producer->rung_pi = index;
+        producer->rung = true;
+        svan_qp_schedule(qp);
+    }
+}
+
 static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 {
     SvanQp *qp = calloc(1, sizeof(*qp));
-    uint64_t ring_va = le64toh(cmd->ring_va);
 
     if (!qp) {
         return NULL;
@@ -177,13 +209,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     };
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
-    qp->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
-    qp->sq_va = ring_va + le32toh(cmd->sq_offset);
-    qp->rq_va = ring_va + (cmd->log_rq_stride ? le32toh(cmd->rq_offset) : 0);
-    qp->dbr_va = ring_va + le32toh(cmd->dbr_offset);
-    qp->log_sq_bbs = cmd->log_sq_bbs;
-    qp->log_rq_size = cmd->log_rq_size;
-    qp->log_rq_stride = cmd->log_rq_stride;
+    set_rings(qp, cmd);
     return qp;
 }
 
@@ -196,7 +222,7 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     }
     qp->send_cq->refs += refs;
     qp->recv_cq->refs += refs;
-    qp->ring_key->refs += refs;
+    qp->sq.ring_key->refs += refs;
     qp->fn->uar_refs[qp->uar] += refs;
 }
 
@@ -220,12 +246,13 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
         goto err_account;
     }
-    qp->waiter.qpn = qp->events.qn = qp->qpn;
+    qp->waiter.qpn = qp->events.qn = qp->sq.qpn = qp->db.qn = qp->qpn;
+    qp->db.rung = qp_rung;
     if (!qp->transport->create(qp)) {
         goto err_remove;
     }
     qp_hold(qp, 1);
-    svan_db_open(&fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, qp->qpn);
+    svan_db_open(&fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, &qp->db);
     *out = qp;
     return SVAN_CMD_OK;
 
@@ -241,7 +268,7 @@ err_free:
 static void qp_unlink(SvanQp *qp)
 {
     svan_work_stop(&qp->work);
-    svan_list_remove(&qp->poll_link);
+    svan_list_remove(&qp->sq.poll_link);
     svan_events_drop(&qp->events);
 }
 
@@ -274,9 +301,8 @@ SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn)
 static void qp_forget(SvanQp *qp)
 {
     qp_unlink(qp);
-    qp->sq_pi = qp->sq_pi_seen = qp->sq_pi_rung = qp->sq_pi_polled = 0;
-    qp->rq_pi = qp->rq_pi_seen = qp->rq_pi_rung = 0;
-    qp->sq_rung = qp->rq_rung = qp->poll_parked = false;
+    svan_sq_forget(&qp->sq);
+    svan_rq_forget(&qp->rq);
     qp->attr_mask = 0;
     qp->access = qp->log_mtu = 0;
     qp->max_rd_atomic = qp->max_dest_rd_atomic = 0;
@@ -292,6 +318,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     uint8_t old = qp->state;
 
     qp->state = state;
+    qp->sq.flushing = state == SVAN_QPS_ERR;
     if (old == SVAN_QPS_RESET) {
         svan_db_forget(&qp->fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
     }
@@ -304,7 +331,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     if ((state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) ||
         state == SVAN_QPS_ERR) {
         /* The flag may be left over from before RESET, or from a parked QP. */
-        svan_poll_begin(qp);
+        svan_poll_begin(&qp->sq);
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
     if (state == SVAN_QPS_ERR) {

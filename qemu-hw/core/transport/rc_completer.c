@@ -519,8 +519,7 @@ static void forget_failures(SvanRcRequester *req)
 
 static bool is_signaled(const SvanQp *qp, const SvanRcWqe *wqe)
 {
-    return (wqe->flags & SVAN_WQE_SIGNALED) ||
-           (qp->flags & SVAN_CMD_QP_SIGNAL_ALL);
+    return (wqe->flags & SVAN_WQE_SIGNALED) || qp->sq.signal_all;
 }
 
 /* The WQE at head has failed and everything before it is completed. */
@@ -608,17 +607,17 @@ SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
     if (req->head != req->tail) {
         return flush_taken(qp);
     }
-    if (req->next_index == qp->sq_pi) {
-        step = svan_sq_producer(qp, req->sq_ci, &syndrome);
+    if (req->next_index == qp->sq.producer.pi) {
+        step = svan_sq_producer(&qp->sq, req->sq_ci, &syndrome);
         if (step == SVAN_STEP_MISS) {
             return step;
         }
-        if (step != SVAN_STEP_DONE || req->next_index == qp->sq_pi) {
+        if (step != SVAN_STEP_DONE || req->next_index == qp->sq.producer.pi) {
             return SVAN_STEP_IDLE;
         }
     }
     req->out.valid = false;
-    step = svan_wqe_fetch(qp, req->next_index, wqe, &status, &syndrome);
+    step = svan_wqe_fetch(&qp->sq, req->next_index, wqe, &status, &syndrome);
     if (step != SVAN_STEP_MISS) {
         done.index = wqe->index;
         done.opcode = wqe->opcode;

@@ -121,7 +121,7 @@ SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
         return SVAN_STEP_DONE;
     }
     cache->valid = false;
-    step = svan_wqe_fetch(qp, kept->index, wqe, &status, syndrome);
+    step = svan_wqe_fetch(&qp->sq, kept->index, wqe, &status, syndrome);
     if (step == SVAN_STEP_MISS) {
         return step;
     }
@@ -231,10 +231,10 @@ static SvanStep see_producer(SvanQp *qp)
     uint32_t syndrome;
     SvanStep step;
 
-    if (req->next_index != qp->sq_pi) {
+    if (req->next_index != qp->sq.producer.pi) {
         return SVAN_STEP_DONE;
     }
-    step = svan_sq_producer(qp, req->sq_ci, &syndrome);
+    step = svan_sq_producer(&qp->sq, req->sq_ci, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
         return SVAN_STEP_DONE;
@@ -242,7 +242,7 @@ static SvanStep see_producer(SvanQp *qp)
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    return req->next_index == qp->sq_pi ? SVAN_STEP_IDLE : SVAN_STEP_DONE;
+    return req->next_index == qp->sq.producer.pi ? SVAN_STEP_IDLE : SVAN_STEP_DONE;
 }
 
 /* Take the next WQE into the window. */
@@ -263,7 +263,7 @@ static SvanStep take(SvanQp *qp)
             return step;
         }
         req->out.valid = false;
-        step = svan_wqe_fetch(qp, req->next_index, wqe, &status, &syndrome);
+        step = svan_wqe_fetch(&qp->sq, req->next_index, wqe, &status, &syndrome);
         if (step == SVAN_STEP_ERROR) {
             return push_bad(qp, wqe, status, syndrome);
         }

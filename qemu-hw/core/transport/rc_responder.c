@@ -146,11 +146,11 @@ static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanStep step = SVAN_STEP_DONE;
 
-    if (!qp->log_rq_stride) {
+    if (!qp->rq.log_stride) {
         return SVAN_STEP_IDLE;
     }
     if (resp->rq_ci == resp->rq_pi) {
-        step = svan_rq_producer(qp, resp->rq_ci, &resp->rq_pi, syndrome);
+        step = svan_rq_producer(&qp->rq, resp->rq_ci, &resp->rq_pi, syndrome);
     }
     return step == SVAN_STEP_DONE && resp->rq_ci == resp->rq_pi ?
            SVAN_STEP_IDLE : step;
@@ -168,7 +168,7 @@ static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
     *status = SVAN_CQE_SUCCESS;
     step = find_receive(qp, syndrome);
     if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(qp, resp->rq_ci, &resp->rwqe, status, syndrome);
+        step = svan_rwqe_fetch(&qp->rq, resp->rq_ci, &resp->rwqe, status, syndrome);
         resp->rwqe_valid = step == SVAN_STEP_DONE;
     }
     return step;

@@ -149,10 +149,10 @@ static bool sequence_ok(const SvanQp *qp, const SvanRcRequester *req)
 
 static bool requester_ok(const SvanQp *qp, const SvanRcRequester *req)
 {
-    uint32_t ring = 1u << qp->log_sq_bbs;
+    uint32_t ring = 1u << qp->sq.log_bbs;
 
     return sequence_ok(qp, req) && req->next_index - req->sq_ci <= ring &&
-           qp->sq_pi - req->next_index <= ring;
+           qp->sq.producer.pi - req->next_index <= ring;
 }
 
 static bool load_requester(SvanQp *qp, SvanReader *reader)
@@ -304,8 +304,8 @@ static bool responder_ok(const SvanQp *qp, const SvanRcResponder *resp)
             resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
             resp->offset <= SVAN_MAX_MSG) &&
            (resp->message != SVAN_RC_MSG_NONE || !resp->offset) &&
-           resp->rq_pi == qp->rq_pi &&
-           resp->rq_pi - resp->rq_ci <= 1u << qp->log_rq_size;
+           resp->rq_pi == qp->rq.producer.pi &&
+           resp->rq_pi - resp->rq_ci <= 1u << qp->rq.log_size;
 }
 
 static bool load_responder(SvanQp *qp, SvanReader *reader)

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The POLLING flag of doorbell records (PRM "Doorbells"). While it is set the host
+ * need not ring.
+ *
+ * The flag is set as long as the send queue is on core->poll, or parked because
+ * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
+ * how it is cleared. RESET leaves it as it is: a queue that enters RTS or the
+ * error state is on core->poll, until the flag is known to be clear.
+ */
+#include "core.h"
+
+#define POLL_BATCH      8       /* records looked at in one run */
+
+static SvanStep record_map(const SvanSq *sq, bool for_write, SvanMem *mem)
+{
+    uint32_t syndrome;
+
+    return svan_ring_access(sq->ring_key, sq->dbr_va,
+                            sizeof(struct svan_qp_dbr), for_write, mem,
+                            &syndrome);
+}
+
+static void poll_flag(SvanSq *sq, const SvanMem *record, uint32_t flag)
+{
+    struct svan_qp_dbr *dbr = (struct svan_qp_dbr *)record->host;
+    SvanMem stored = {
+        .host = (uint8_t *)&dbr->device_flags, .len = sizeof(dbr->device_flags),
+        .bus = record->bus + offsetof(struct svan_qp_dbr, device_flags),
+    };
+
+    __atomic_store_n(&dbr->device_flags, htole32(flag), __ATOMIC_RELAXED);
+    svan_stored(sq->work->fn, &stored);
+    svan_trace(sq->work->fn, SVAN_TRACE_POLL, sq->qpn, flag, 0, 0);
+}
+
+void svan_poll_begin(SvanSq *sq)
+{
+    sq->last_active = 0;
+    sq->poll_parked = false;
+    if (!sq->work->fn->fatal) {
+        svan_list_append(&sq->work->fn->core->poll, &sq->poll_link);
+    }
+}
+
+void svan_poll_park(SvanSq *sq)
+{
+    sq->poll_parked |= sq->poll_link.next != NULL;
+    svan_list_remove(&sq->poll_link);
+}
+
+/*
+ * No fence: a host that does not see the flag yet rings, which does no harm.
+ * Without memory the flag stays clear, and the host rings. Polling looks at
+ * sends alone: in the error state receives have to be rung as well.
+ */
+void svan_poll_arm(SvanSq *sq)
+{
+    SvanMem mem;
+
+    if (!sq->poll_link.next && !sq->flushing &&
+        record_map(sq, true, &mem) == SVAN_STEP_DONE) {
+        poll_flag(sq, &mem, SVAN_QP_DBR_POLLING);
+        svan_poll_begin(sq);
+    }
+}
+
+/* The record cannot be read: leave it to the transport to find that out. */
+static SvanStep poll_lost(SvanSq *sq)
+{
+    svan_list_remove(&sq->poll_link);
+    svan_work_ready(sq->work);
+    return SVAN_STEP_DONE;
+}
+
+/* In the error state receives are flushed as they are posted, too. */
+static bool poll_has_news(SvanSq *sq, const SvanMem *record)
+{
+    const struct svan_qp_dbr *dbr = (const struct svan_qp_dbr *)record->host;
+    uint32_t pi = le32toh(__atomic_load_n(&dbr->sq_pi, __ATOMIC_ACQUIRE));
+
+    if (pi == sq->pi_polled) {
+        return false;
+    }
+    sq->pi_polled = pi;
+    sq->last_active = 0;
+    svan_work_ready(sq->work);
+    return true;
+}
+
+/*
+ * Go to sleep on this queue. The store of the flag and the load of the index
+ * behind it are two sides of a square whose other two are the host's: it stores
+ * the index, MFENCE, loads the flag. With a full fence on each side at least one
+ * of the two loads sees the other side's store: the host rings, or we go on.
+ */
+static SvanStep poll_disarm(SvanSq *sq)
+{
+    SvanMem mem;
+    SvanStep step = record_map(sq, true, &mem);
+
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_MISS ? step : poll_lost(sq);
+    }
+    poll_flag(sq, &mem, 0);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!poll_has_news(sq, &mem) && sq->flushing) {
+        svan_work_ready(sq->work);           /* to flush receives */
+    }
+    svan_list_remove(&sq->poll_link);
+    return SVAN_STEP_DONE;
+}
+
+static bool poll_is_over(SvanSq *sq)
+{
+    SvanCore *core = sq->work->fn->core;
+    uint64_t now;
+
+    if (!core->poll_ns || sq->flushing) {
+        return true;
+    }
+    now = svan_now(core);
+    if (!sq->last_active) {
+        sq->last_active = now ? now : 1;
+    }
+    return now - sq->last_active >= core->poll_ns;
+}
+
+static SvanStep poll_one(SvanSq *sq)
+{
+    SvanMem mem;
+    SvanStep step = record_map(sq, false, &mem);
+
+    if (step != SVAN_STEP_DONE) {
+        return step == SVAN_STEP_MISS ? step : poll_lost(sq);
+    }
+    if (poll_has_news(sq, &mem)) {
+        return SVAN_STEP_DONE;
+    }
+    return poll_is_over(sq) ? poll_disarm(sq) : SVAN_STEP_IDLE;
+}
+
+SvanStep svan_poll_step(SvanCore *core)
+{
+    SvanLink *first = core->poll.next;
+
+    for (uint32_t n = 0; n < POLL_BATCH; n++) {
+        SvanLink *link = core->poll.next;
+        SvanSq *sq = svan_container(link, SvanSq, poll_link);
+        SvanStep step = SVAN_STEP_IDLE;
+
+        if (n && link == first) {
+            break;                      /* once around */
+        }
+        svan_list_remove(link);
+        svan_list_append(&core->poll, link);
+        /* A QP that is to run reads its record by itself. */
+        if (!svan_work_is_ready(sq->work)) {
+            step = poll_one(sq);
+        }
+        if (step == SVAN_STEP_MISS) {
+            svan_list_first(&core->poll, link);
+        }
+        if (step != SVAN_STEP_IDLE) {
+            return step;
+        }
+    }
+    return SVAN_STEP_IDLE;
+}
