@@ -607,6 +607,8 @@ typedef struct SvanPkt SvanPkt;
 /* What a kind of QP does. A QP type is a row of svan_transports[]. */
 typedef struct SvanTransport {
     const char *name;
+    uint8_t bth_class;          /* SVAN_BTH_*, of the packets it takes */
+    bool is_connected;          /* takes those of its peer alone */
     /* Private state in qp->priv. false: no memory. */
     bool (*create)(SvanQp *qp);
     void (*destroy)(SvanQp *qp);
@@ -725,6 +727,13 @@ typedef struct SvanAddr {       /* who speaks to whom */
     uint16_t udp_sport;
 } SvanAddr;
 
+typedef struct SvanGid {
+    bool valid, has_vlan;
+    uint16_t vlan;
+    uint8_t gid[16];
+    uint8_t smac[6];
+} SvanGid;
+
 /* A decoded RoCE packet; which headers count is told by the opcode. */
 struct SvanPkt {
     SvanAddr addr;
@@ -776,17 +785,43 @@ uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
 /* The function that owns this destination, NULL: none of this device. */
 SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
+/* The destination is this entry of a GID table: address, VLAN and MAC. */
+bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid);
 /*
- * Fill addr from the QP's AV, its source GID and QPNs. false: the GID is gone, or
- * of another version of IP than the destination.
+ * Fill addr from an address vector and the source GID that it names; entropy tells
+ * flows apart, if the vector does not say the UDP source port. false: the GID is
+ * gone, or of another version of IP than the destination.
  */
-bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt);
+bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
+                      SvanAddr *addr);
 /*
  * The one way out for RoCE: to a function of this device by reference, else
  * encoded to the port. DONE, AGAIN (receiver made progress: same packet again),
  * MISS, BLOCKED. A packet that nobody takes is DONE, as on a wire.
  */
-SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt);
+SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt);
+/*
+ * That for frames: takes the frame, unless it is BLOCKED. *sent: it has left the
+ * port; else it was dropped.
+ */
+SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent);
+/* Counted and traced; reason: enum SvanDrop. Always DONE. */
+SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
+                       uint32_t reason);
+SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
+                         uint32_t reason);
+
+/*
+ * Where the switch leaves what is for a function. DONE: consumed, or dropped and
+ * counted. AGAIN, MISS: the same again in another step.
+ */
+typedef struct SvanReceiver {
+    SvanStep (*packet)(SvanFn *fn, const SvanPkt *pkt);
+    /* One page a step; *offset is the caller's, 0 at first. */
+    SvanStep (*frame)(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
+} SvanReceiver;
+
+extern const SvanReceiver svan_qp_receiver;         /* receive.c */
 /* One step of the receive queue. IDLE when empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);
@@ -842,13 +877,6 @@ void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value);
 
 /* ---- functions ---- */
 
-typedef struct SvanGid {
-    bool valid, has_vlan;
-    uint16_t vlan;
-    uint8_t gid[16];
-    uint8_t smac[6];
-} SvanGid;
-
 /*
  * Doorbell slot of a QP or CQ index, there as long as the function.
  * Lock-free: svan_doorbell() checks owner (the UAR page, 0 = nobody; slot 0 of
@@ -886,6 +914,7 @@ typedef struct SvanFnOps {
 struct SvanFn {
     SvanCore *core;
     const SvanFnOps *ops;
+    const SvanReceiver *receiver;
     uint16_t id;                /* 0 = PF */
     uint8_t mac[6];
     bool enabled;

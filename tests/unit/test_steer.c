@@ -47,7 +47,8 @@ static SvanPkt packet(Pair *pair)
         .syndrome = SVAN_AETH_NO_CREDITS,
     };
 
-    assert_true(svan_pkt_address(pair->dev_a, &pkt));
+    assert_true(svan_gid_address(pair->dev_a->fn, &pair->dev_a->av, 0,
+                                 &pkt.addr));
     return pkt;
 }
 

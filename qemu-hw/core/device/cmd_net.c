@@ -65,65 +65,6 @@ SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
 
 /* ---- GIDs ---- */
 
-/* An address belongs to one function, which may have it at several indices. */
-static bool is_of_another(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
-{
-    SvanAddr addr = {
-        .has_vlan = cmd->flags & SVAN_CMD_GID_VLAN, .vlan = le16toh(cmd->vlan),
-    };
-    const SvanFn *owner;
-
-    memcpy(addr.dgid, cmd->gid, sizeof(addr.dgid));
-    memcpy(addr.dmac, cmd->smac, sizeof(addr.dmac));
-    owner = svan_gid_owner(fn->core, &addr);
-    return owner && owner != fn;
-}
-
-uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
-{
-    static const uint8_t none[16];
-    uint32_t index = le32toh(cmd->index);
-    SvanGid *gid;
-
-    if (index >= SVAN_MAX_GID) {
-        return REFUSE(BAD_PARAM, set_gid.index);
-    }
-    if (cmd->flags & ~SVAN_CMD_GID_VLAN) {
-        return REFUSE(BAD_PARAM, set_gid.flags);
-    }
-    if (!memcmp(cmd->gid, none, sizeof(none))) {
-        return REFUSE(BAD_PARAM, set_gid.gid);
-    }
-    if (cmd->smac[0] & MCAST_OCTET) {
-        return REFUSE(BAD_PARAM, set_gid.smac);
-    }
-    if (is_of_another(fn, cmd)) {
-        return REFUSE(NOT_PERMITTED, set_gid.gid);
-    }
-    gid = &fn->gids[index];
-    gid->valid = true;
-    gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
-    gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
-    memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
-    memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
-    if (fn->gid_limit <= index) {
-        fn->gid_limit = index + 1;
-    }
-    return SVAN_CMD_OK;
-}
-
-uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
-{
-    if (index >= SVAN_MAX_GID || !fn->gids[index].valid) {
-        return REFUSE(BAD_RESOURCE, object.id);
-    }
-    memset(&fn->gids[index], 0, sizeof(fn->gids[index]));
-    while (fn->gid_limit && !fn->gids[fn->gid_limit - 1].valid) {
-        fn->gid_limit--;
-    }
-    return SVAN_CMD_OK;
-}
-
 SvanStep svan_cmd_set_gid(SvanCmdCtx *ctx)
 {
     return svan_cmd_answer(ctx, svan_gid_set(ctx->fn, &ctx->cmd->set_gid));

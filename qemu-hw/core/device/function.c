@@ -133,6 +133,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->core = core;
     fn->id = id;
     fn->ops = &fn_ops;
+    fn->receiver = &svan_qp_receiver;
     fn->events.fn = fn;
     memcpy(fn->mac, config->mac, sizeof(fn->mac));
     if (id) {

@@ -10,24 +10,6 @@
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
-#define SPORT_FIRST             0xc000u         /* annex A17: flow entropy */
-
-SvanFrame *svan_frame_alloc(uint32_t capacity)
-{
-    SvanFrame *frame = malloc(sizeof(*frame) + capacity);
-
-    if (frame) {
-        frame->next = NULL;
-        frame->len = 0;
-        frame->capacity = capacity;
-    }
-    return frame;
-}
-
-void svan_frame_free(SvanFrame *frame)
-{
-    free(frame);
-}
 
 /* ---- the receive queue ---- */
 
@@ -77,49 +59,8 @@ void svan_rx_drop_head(SvanCore *core)
 
 /* ---- receivers ---- */
 
-/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
-static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
-{
-    return has_vlan ? vlan & 0xfff : 0;
-}
-
-/* The destination is this entry of a GID table: address, VLAN and MAC. */
-static bool is_for_gid(const SvanAddr *addr, const SvanGid *gid)
-{
-    return gid->valid &&
-           vlan_id(gid->has_vlan, gid->vlan) ==
-           vlan_id(addr->has_vlan, addr->vlan) &&
-           !memcmp(gid->gid, addr->dgid, 16) &&
-           !memcmp(gid->smac, addr->dmac, 6);
-}
-
-SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
-{
-    for (uint32_t i = 0; i < core->num_fns; i++) {
-        SvanFn *fn = core->fns[i];
-
-        for (uint32_t g = 0; g < fn->gid_limit; g++) {
-            if (is_for_gid(addr, &fn->gids[g])) {
-                return fn;
-            }
-        }
-    }
-    return NULL;
-}
-
-/*
- * 9.6.1: a connected QP takes packets of its peer only. Their source MAC is not
- * looked at: the last router's need not be the first one on the way back.
- */
-static bool from_peer(const SvanQp *qp, const SvanPkt *pkt)
-{
-    return qp->type != SVAN_QPT_RC ||
-           (!memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
-            is_for_gid(&pkt->addr, &qp->fn->gids[qp->av.sgid_index]));
-}
-
-static SvanStep drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
-                     uint32_t reason)
+SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
+                       uint32_t reason)
 {
     ++*counter;
     svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
@@ -129,40 +70,16 @@ static SvanStep drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
 
 static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
 {
-    SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
-    SvanStep step;
-
     if (!fn->port_enabled) {
-        return drop(fn, pkt, &fn->stats.port_disabled_drops,
-                    SVAN_DROP_PORT_DISABLED);
+        return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
+                             SVAN_DROP_PORT_DISABLED);
     }
     if (pkt->opcode == SVAN_OP_CNP) {
         svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_FILTERED);
         return SVAN_STEP_DONE;          /* nobody slows down for it yet */
     }
-    if (!qp || !qp->transport->rx ||
-        (pkt->opcode & SVAN_BTH_TRANSPORT_MASK) != SVAN_BTH_RC) {
-        return drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
-    }
-    if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT || !from_peer(qp, pkt)) {
-        return drop(fn, pkt, &fn->stats.rx_wrong_peer, SVAN_DROP_WRONG_PEER);
-    }
-    if (qp->state < SVAN_QPS_RTR || qp->state == SVAN_QPS_ERR) {
-        return drop(fn, pkt, &fn->stats.rx_wrong_state,
-                    SVAN_DROP_WRONG_STATE);
-    }
-    step = qp->transport->rx(qp, pkt);
-    if (step == SVAN_STEP_DONE) {
-        fn->stats.roce_rx_packets++;
-        fn->stats.roce_rx_bytes += pkt->payload_len;
-        if ((pkt->addr.traffic_class & 3) == 3) {
-            fn->stats.ecn_marked_roce_packets++;
-        }
-        svan_trace(fn, SVAN_TRACE_PKT_RX, pkt->dqpn, pkt->opcode, pkt->psn,
-                   pkt->payload_len);
-    }
-    return step;
+    return fn->receiver->packet(fn, pkt);
 }
 
 /* DONE: consumed; *mine false: not for the engine */
@@ -201,7 +118,7 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
         SvanStep step;
 
         if (svan_eth_wants(fn, frame->data)) {
-            step = svan_eth_rx(fn, frame, &core->rx_offset);
+            step = fn->receiver->frame(fn, frame, &core->rx_offset);
             if (step != SVAN_STEP_DONE) {
                 return step;
             }
@@ -240,32 +157,6 @@ SvanStep svan_rx_step(SvanCore *core)
 
 /* ---- senders ---- */
 
-bool svan_pkt_address(const SvanQp *qp, SvanPkt *pkt)
-{
-    const SvanGid *gid = &qp->fn->gids[qp->av.sgid_index];
-    uint32_t hash = qp->qpn * 0x9e3779b1u ^ qp->dest_qpn * 0x85ebca6bu;
-    SvanAddr *addr = &pkt->addr;
-
-    if (!gid->valid ||
-        svan_gid_is_ipv4(gid->gid) != svan_gid_is_ipv4(qp->av.dgid)) {
-        return false;
-    }
-    memcpy(addr->smac, gid->smac, 6);
-    memcpy(addr->dmac, qp->av.dmac, 6);
-    memcpy(addr->sgid, gid->gid, 16);
-    memcpy(addr->dgid, qp->av.dgid, 16);
-    addr->has_vlan = gid->has_vlan;
-    addr->vlan = gid->vlan;
-    addr->ipv4 = svan_gid_is_ipv4(qp->av.dgid);
-    addr->traffic_class = qp->av.traffic_class;
-    addr->hop_limit = qp->av.hop_limit;
-    addr->flow_label = qp->av.flow_label;
-    addr->ip_id = 0;
-    addr->udp_sport = qp->av.udp_sport ? qp->av.udp_sport :
-                      SPORT_FIRST | (hash >> 18);
-    return true;
-}
-
 static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
 {
     SvanStep step = deliver(to, pkt);
@@ -277,22 +168,12 @@ static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
     return step;
 }
 
-static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
+/* The frame is the caller's still, if it is BLOCKED. */
+static SvanStep port_out(SvanCore *core, SvanFrame *frame)
 {
-    SvanCore *core = from->core;
-    SvanFrame *frame;
-    uint32_t len;
+    uint32_t len = frame->len;
 
-    if (!core->link_up) {
-        return SVAN_STEP_DONE;
-    }
-    frame = svan_pkt_encode(pkt);
-    if (!frame) {
-        return SVAN_STEP_DONE;          /* lost, as on a wire */
-    }
-    len = frame->len;
     if (!core->ops.frame_out(core->opaque, frame)) {
-        svan_frame_free(frame);
         return SVAN_STEP_BLOCKED;
     }
     core->fns[0]->stats.port_tx_frames++;
@@ -300,21 +181,71 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     return SVAN_STEP_DONE;
 }
 
-SvanStep svan_pkt_send(SvanQp *qp, const SvanPkt *pkt)
+static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 {
-    SvanFn *to = svan_gid_owner(qp->fn->core, &pkt->addr);
+    SvanFrame *frame;
     SvanStep step;
 
-    if (!qp->fn->port_enabled) {
-        return drop(qp->fn, pkt, &qp->fn->stats.port_disabled_drops,
-                    SVAN_DROP_PORT_DISABLED);
+    if (!from->core->link_up) {
+        return SVAN_STEP_DONE;
     }
-    step = to ? send_local(qp->fn, to, pkt) : send_port(qp->fn, pkt);
+    frame = svan_pkt_encode(pkt);
+    if (!frame) {
+        return SVAN_STEP_DONE;          /* lost, as on a wire */
+    }
+    step = port_out(from->core, frame);
+    if (step == SVAN_STEP_BLOCKED) {
+        svan_frame_free(frame);
+    }
+    return step;
+}
+
+SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt)
+{
+    SvanFn *to = svan_gid_owner(fn->core, &pkt->addr);
+    SvanStep step;
+
+    if (!fn->port_enabled) {
+        return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
+                             SVAN_DROP_PORT_DISABLED);
+    }
+    step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
-        qp->fn->stats.roce_tx_packets++;
-        qp->fn->stats.roce_tx_bytes += pkt->payload_len;
-        svan_trace(qp->fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
+        fn->stats.roce_tx_packets++;
+        fn->stats.roce_tx_bytes += pkt->payload_len;
+        svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
+    }
+    return step;
+}
+
+SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
+                         uint32_t reason)
+{
+    ++*counter;
+    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent)
+{
+    uint32_t len = frame->len;
+    SvanStep step = SVAN_STEP_DONE;
+
+    *sent = false;
+    if (!fn->port_enabled) {
+        svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
+                        SVAN_DROP_PORT_DISABLED);
+        svan_frame_free(frame);
+    } else if (!fn->core->link_up) {
+        svan_frame_free(frame);         /* lost, as on a wire */
+    } else {
+        step = port_out(fn->core, frame);
+        *sent = step == SVAN_STEP_DONE;
+    }
+    if (*sent) {
+        fn->stats.eth_tx_frames++;
+        fn->stats.eth_tx_bytes += len;
     }
     return step;
 }

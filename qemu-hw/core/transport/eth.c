@@ -22,14 +22,6 @@ typedef struct SvanEth {
     SvanRwqe rwqe;
 } SvanEth;
 
-static SvanStep frame_drop(SvanFn *fn, const SvanFrame *frame,
-                           uint64_t *counter, SvanDrop reason)
-{
-    ++*counter;
-    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
-    return SVAN_STEP_DONE;
-}
-
 /* ---- checksums ---- */
 
 static uint64_t pseudo_header(const uint8_t *ip, bool ipv4, uint8_t proto,
@@ -259,9 +251,9 @@ static bool tx_finish_frame(SvanEth *eth)
 static SvanStep tx_send(SvanQp *qp)
 {
     SvanEth *eth = qp->priv;
-    SvanCore *core = qp->fn->core;
     uint32_t len;
     SvanStep step;
+    bool sent;
 
     if (!tx_finish_frame(eth)) {
         step = tx_complete(qp, SVAN_CQE_LOC_QP_OP_ERR, SVAN_SYN_LENGTH);
@@ -271,21 +263,14 @@ static SvanStep tx_send(SvanQp *qp)
         return step;
     }
     len = eth->tx->len;
-    if (!qp->fn->port_enabled) {
-        frame_drop(qp->fn, eth->tx, &qp->fn->stats.port_disabled_drops,
-                   SVAN_DROP_PORT_DISABLED);
-        tx_drop(eth);
-    } else if (!core->link_up) {
-        tx_drop(eth);
-    } else if (core->ops.frame_out(core->opaque, eth->tx)) {
-        core->fns[0]->stats.port_tx_frames++;
-        core->fns[0]->stats.port_tx_bytes += len;
-        qp->fn->stats.eth_tx_frames++;
-        qp->fn->stats.eth_tx_bytes += len;
+    step = svan_frame_send(qp->fn, eth->tx, &sent);
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    eth->tx = NULL;
+    eth->tx_done = 0;
+    if (sent) {
         svan_trace(qp->fn, SVAN_TRACE_ETH_TX, qp->qpn, len, eth->wqe.flags, 0);
-        eth->tx = NULL;
-    } else {
-        return SVAN_STEP_BLOCKED;
     }
     return SVAN_STEP_DONE;
 }
@@ -317,33 +302,6 @@ static SvanStep eth_step(SvanQp *qp)
 
 /* ---- receive ---- */
 
-static bool is_multicast_wanted(const SvanEthFilter *filter,
-                                const uint8_t *dmac)
-{
-    if (filter->flags & SVAN_CMD_ETH_ALLMULTI) {
-        return true;
-    }
-    for (uint32_t i = 0; i < filter->num_mcast; i++) {
-        if (!memcmp(filter->mcast[i], dmac, 6)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac)
-{
-    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
-    const SvanEthFilter *filter = &fn->eth;
-
-    if (!filter->qpn) {
-        return false;
-    }
-    return (filter->flags & SVAN_CMD_ETH_PROMISC) ||
-           !memcmp(dmac, filter->mac, 6) || !memcmp(dmac, broadcast, 6) ||
-           ((dmac[0] & 1) && is_multicast_wanted(filter, dmac));
-}
-
 /* A receive buffer for the frame. AGAIN: eth->rwqe is it. */
 static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
 {
@@ -354,7 +312,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
     SvanStep step = svan_rq_producer(&qp->rq, eth->rq_ci, &pi, &syndrome);
 
     if (step == SVAN_STEP_DONE && pi == eth->rq_ci) {
-        return frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
     }
     if (step == SVAN_STEP_DONE) {
@@ -368,7 +326,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
         return step;
     }
     if (frame->len > eth->rwqe.length) {
-        return frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
                           SVAN_DROP_TOO_LONG);
     }
     eth->rx_active = true;
@@ -438,22 +396,22 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
     SvanEth *eth;
 
     if (!fn->port_enabled) {
-        return frame_drop(fn, frame, &fn->stats.port_disabled_drops,
+        return svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
                           SVAN_DROP_PORT_DISABLED);
     }
     if (!qp || qp->type != SVAN_QPT_ETH || qp->state != SVAN_QPS_RTS) {
-        return frame_drop(fn, frame, &fn->stats.eth_rx_filtered,
+        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_filtered,
                           SVAN_DROP_WRONG_STATE);
     }
     eth = qp->priv;
     if (frame->len > fn->eth.max_frame) {
-        return frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
                           SVAN_DROP_TOO_LONG);
     }
     if (!eth->rx_active || fn->core->rx_qpn != qp->qpn) {
         /* Else it is no more the queue pair, or the life of it, that began. */
         return !*offset ? rx_begin(qp, frame) :
-               frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+               svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
     }
     return *offset < frame->len ? rx_copy(qp, frame, offset) :

@@ -46,7 +46,9 @@ bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
     pkt->pkey = SVAN_PKEY_DEFAULT;
     pkt->dqpn = qp->dest_qpn;
     pkt->psn = psn & SVAN_PSN_MASK;
-    return svan_pkt_address(qp, pkt);
+    return svan_gid_address(qp->fn, &qp->av, qp->qpn * 0x9e3779b1u ^
+                                             qp->dest_qpn * 0x85ebca6bu,
+                            &pkt->addr);
 }
 
 static SvanStep rc_rx(SvanQp *qp, const SvanPkt *pkt)
@@ -318,6 +320,8 @@ static uint32_t rc_rq_ci(const SvanQp *qp)
 
 const SvanTransport svan_rc_transport = {
     .name = "RC",
+    .bth_class = SVAN_BTH_RC,
+    .is_connected = true,
     .create = rc_create,
     .destroy = rc_destroy,
     .enter = rc_enter,

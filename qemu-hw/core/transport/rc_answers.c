@@ -28,7 +28,7 @@ static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
     }
     pkt.bth_flags |= bth_flags;
     fill_aeth(&pkt, syndrome, msn);
-    return svan_pkt_send(qp, &pkt);
+    return svan_pkt_send(qp->fn, &pkt);
 }
 
 /* ---- NAK ---- */
@@ -65,7 +65,7 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     if (svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn)) {
         fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
         pkt.orig = owed->orig;
-        step = svan_pkt_send(qp, &pkt);
+        step = svan_pkt_send(qp->fn, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         svan_rc_owed_drop(&((SvanRc *)qp->priv)->resp);
@@ -153,7 +153,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.payload_len = payload;
     if (step == SVAN_STEP_DONE && routed) {
-        step = svan_pkt_send(qp, &pkt);
+        step = svan_pkt_send(qp->fn, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         read_sent(&((SvanRc *)qp->priv)->resp, payload, last);

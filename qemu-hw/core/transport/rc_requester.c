@@ -549,7 +549,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_IDLE;
     }
     if (step == SVAN_STEP_DONE && routed) {
-        step = svan_pkt_send(qp, &pkt);
+        step = svan_pkt_send(qp->fn, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         sent(qp, wqe, &seg, pkt.ack_req);

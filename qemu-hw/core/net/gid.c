@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The GID table of a function: its addresses, as source and as destination.
+ */
+#include <string.h>
+
+#include "core.h"
+#include "net/wire_ip.h"
+
+#define SPORT_FIRST     0xc000u         /* annex A17: flow entropy */
+#define MCAST_OCTET     1               /* of the first octet of an address */
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
+
+/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
+static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
+{
+    return has_vlan ? vlan & 0xfff : 0;
+}
+
+/* The destination is this entry of a GID table: address, VLAN and MAC. */
+bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
+{
+    return gid->valid &&
+           vlan_id(gid->has_vlan, gid->vlan) ==
+           vlan_id(addr->has_vlan, addr->vlan) &&
+           !memcmp(gid->gid, addr->dgid, 16) &&
+           !memcmp(gid->smac, addr->dmac, 6);
+}
+
+SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
+{
+    for (uint32_t i = 0; i < core->num_fns; i++) {
+        SvanFn *fn = core->fns[i];
+
+        for (uint32_t g = 0; g < fn->gid_limit; g++) {
+            if (svan_is_for_gid(addr, &fn->gids[g])) {
+                return fn;
+            }
+        }
+    }
+    return NULL;
+}
+
+bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
+                      SvanAddr *addr)
+{
+    const SvanGid *gid = &fn->gids[av->sgid_index];
+
+    if (!gid->valid ||
+        svan_gid_is_ipv4(gid->gid) != svan_gid_is_ipv4(av->dgid)) {
+        return false;
+    }
+    memcpy(addr->smac, gid->smac, 6);
+    memcpy(addr->dmac, av->dmac, 6);
+    memcpy(addr->sgid, gid->gid, 16);
+    memcpy(addr->dgid, av->dgid, 16);
+    addr->has_vlan = gid->has_vlan;
+    addr->vlan = gid->vlan;
+    addr->ipv4 = svan_gid_is_ipv4(av->dgid);
+    addr->traffic_class = av->traffic_class;
+    addr->hop_limit = av->hop_limit;
+    addr->flow_label = av->flow_label;
+    addr->ip_id = 0;
+    addr->udp_sport = av->udp_sport ? av->udp_sport :
+                      SPORT_FIRST | (entropy >> 18);
+    return true;
+}
+
+/* ---- the table ---- */
+
+/* An address belongs to one function, which may have it at several indices. */
+static bool is_of_another(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    SvanAddr addr = {
+        .has_vlan = cmd->flags & SVAN_CMD_GID_VLAN, .vlan = le16toh(cmd->vlan),
+    };
+    const SvanFn *owner;
+
+    memcpy(addr.dgid, cmd->gid, sizeof(addr.dgid));
+    memcpy(addr.dmac, cmd->smac, sizeof(addr.dmac));
+    owner = svan_gid_owner(fn->core, &addr);
+    return owner && owner != fn;
+}
+
+uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    static const uint8_t none[16];
+    uint32_t index = le32toh(cmd->index);
+    SvanGid *gid;
+
+    if (index >= SVAN_MAX_GID) {
+        return REFUSE(BAD_PARAM, set_gid.index);
+    }
+    if (cmd->flags & ~SVAN_CMD_GID_VLAN) {
+        return REFUSE(BAD_PARAM, set_gid.flags);
+    }
+    if (!memcmp(cmd->gid, none, sizeof(none))) {
+        return REFUSE(BAD_PARAM, set_gid.gid);
+    }
+    if (cmd->smac[0] & MCAST_OCTET) {
+        return REFUSE(BAD_PARAM, set_gid.smac);
+    }
+    if (is_of_another(fn, cmd)) {
+        return REFUSE(NOT_PERMITTED, set_gid.gid);
+    }
+    gid = &fn->gids[index];
+    gid->valid = true;
+    gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
+    gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
+    memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
+    memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
+    if (fn->gid_limit <= index) {
+        fn->gid_limit = index + 1;
+    }
+    return SVAN_CMD_OK;
+}
+
+uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
+{
+    if (index >= SVAN_MAX_GID || !fn->gids[index].valid) {
+        return REFUSE(BAD_RESOURCE, object.id);
+    }
+    memset(&fn->gids[index], 0, sizeof(fn->gids[index]));
+    while (fn->gid_limit && !fn->gids[fn->gid_limit - 1].valid) {
+        fn->gid_limit--;
+    }
+    return SVAN_CMD_OK;
+}

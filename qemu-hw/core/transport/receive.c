@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What arrives for a function finds its queue pair (IBTA volume 1, 9.6.1).
+ */
+#include <string.h>
+
+#include "core.h"
+
+/*
+ * A connected QP takes packets of its peer only. Their source MAC is not looked
+ * at: the last router's need not be the first one on the way back.
+ */
+static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
+{
+    return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
+           svan_is_for_gid(&pkt->addr, &qp->fn->gids[qp->av.sgid_index]);
+}
+
+static bool takes_class(const SvanTransport *transport, uint8_t opcode)
+{
+    return transport->rx &&
+           (opcode & SVAN_BTH_TRANSPORT_MASK) == transport->bth_class;
+}
+
+static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
+{
+    SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
+    SvanStep step;
+
+    if (!qp || !takes_class(qp->transport, pkt->opcode)) {
+        return svan_pkt_drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
+    }
+    if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
+        (qp->transport->is_connected && !is_from_peer(qp, pkt))) {
+        return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_peer,
+                             SVAN_DROP_WRONG_PEER);
+    }
+    if (qp->state < SVAN_QPS_RTR || qp->state == SVAN_QPS_ERR) {
+        return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_state,
+                             SVAN_DROP_WRONG_STATE);
+    }
+    step = qp->transport->rx(qp, pkt);
+    if (step == SVAN_STEP_DONE) {
+        fn->stats.roce_rx_packets++;
+        fn->stats.roce_rx_bytes += pkt->payload_len;
+        if ((pkt->addr.traffic_class & 3) == 3) {
+            fn->stats.ecn_marked_roce_packets++;
+        }
+        svan_trace(fn, SVAN_TRACE_PKT_RX, pkt->dqpn, pkt->opcode, pkt->psn,
+                   pkt->payload_len);
+    }
+    return step;
+}
+
+const SvanReceiver svan_qp_receiver = {
+    .packet = receive_packet,
+    .frame = svan_eth_rx,
+};
