@@ -670,6 +670,9 @@ typedef enum SvanDecode {
 
 SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
+/* The same for SvanConfig.no_icrc: zero in its place, any value accepted. */
+SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt);
+SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
 /* The addresses alone; false: not a whole UDP datagram for RoCE's port. */
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);

@@ -114,6 +114,12 @@ typedef struct SvanConfig {
     uint32_t fault_buffer;
     /* of new queue pairs until the driver says otherwise; sources 0 = default */
     struct svan_fault_policy policy;
+    /*
+     * Packets carry zero in place of their ICRC, and what arrives is not
+     * checked. For simulations, where nothing damages frames and all nodes
+     * are configured alike.
+     */
+    bool no_icrc;
 } SvanConfig;
 
 /* NULL without memory. ops and config are copied. */

@@ -160,7 +160,7 @@ static const SvanOps ops = {
 
 /* ---- life ---- */
 
-static const SvanConfig default_config = {
+const SvanConfig fake_config = {
     .mac = { 0x52, 0x54, 0x00, 0x77, 0x00, 0x01 },
     .link_mbps = 100000,
     .true_atomics = true,
@@ -200,7 +200,7 @@ Fake *fake_create(const SvanConfig *config)
 {
     Fake *fake = must(calloc(1, sizeof(*fake)));
 
-    fake->config = config ? *config : default_config;
+    fake->config = config ? *config : fake_config;
     /* Zeroes that cost nothing until they are touched. */
     fake->ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

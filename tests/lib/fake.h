@@ -51,7 +51,10 @@ typedef struct Fake {
     SvanTrace last[SVAN_TRACE_COUNT];
 } Fake;
 
-/* NULL: defaults, small tables. The link is up. */
+/* Small tables. */
+extern const SvanConfig fake_config;
+
+/* NULL: fake_config. The link is up. */
 Fake *fake_create(const SvanConfig *config);
 void fake_destroy(Fake *fake);
 /* As if it were new, but faster; for fuzzers. */
