@@ -65,43 +65,6 @@ typedef enum SvanStep {
     SVAN_STEP_ERROR,            /* see the syndrome */
 } SvanStep;
 
-/* ---- trace events: name, meaning of id, a, b, c ---- */
-
-#define SVAN_TRACE_EVENTS(X) \
-    X(RESET,        "fn",   "generation", "-", "-") \
-    X(REG_WRITE,    "offset", "value", "size", "-") \
-    X(CMD,          "opcode", "tag", "status", "syndrome") \
-    X(FATAL,        "fn",   "code", "-", "-") \
-    X(DOORBELL,     "qn",   "uar", "value", "accepted") \
-    X(WQE,          "qpn",  "index", "opcode", "length") \
-    X(WQE_REJECT,   "qpn",  "index", "status", "syndrome") \
-    X(PKT_TX,       "dqpn", "opcode", "psn", "length") \
-    X(PKT_RX,       "qpn",  "opcode", "psn", "length") \
-    X(PKT_DROP,     "qpn",  "opcode", "psn", "reason") \
-    X(NAK,          "qpn",  "syndrome", "psn", "-") \
-    X(RETRY,        "qpn",  "psn", "reason", "left") \
-    X(CQE,          "cqn",  "qpn", "wqe_index", "status") \
-    X(EQE,          "eqn",  "type", "qn", "data") \
-    X(QP_STATE,     "qpn",  "old", "new", "syndrome") \
-    X(ACCESS_ERROR, "key",  "va", "length", "syndrome") \
-    X(TLB_FILL,     "key",  "va", "address", "length") \
-    X(POLL,         "qpn",  "on", "-", "-") \
-    X(ETH_TX,       "qpn",  "length", "flags", "-") \
-    X(ETH_RX,       "qpn",  "length", "flags", "-") \
-    X(FRAME_DROP,   "fn",   "length", "reason", "-") \
-    X(PAGE_REQUEST, "token", "addr", "flags", "qpn") \
-    X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
-    X(FAULT,        "qpn",  "token", "psn", "va") \
-    X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
-    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
-
-typedef enum SvanTraceEvent {
-#define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
-    SVAN_TRACE_EVENTS(SVAN_TRACE_ENUM)
-#undef SVAN_TRACE_ENUM
-    SVAN_TRACE_COUNT
-} SvanTraceEvent;
-
 /* ---- object tables: index to pointer, indices are handed out here ---- */
 
 typedef struct SvanTable {

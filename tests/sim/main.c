@@ -7,7 +7,7 @@
  *   SVAN_SIM_COUNT=n    so many seeds, from SVAN_SIM_FIRST or 1 on
  *   SVAN_SIM_ONLY=name  of them those of scenarios whose names begin so
  *   SVAN_SIM_VERBOSE=1  what the cores trace
- *   SVAN_SIM_STATS=1    what they count
+ *   SVAN_SIM_STATS=1    what they count, and the hash of all they did
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "blame.h"
-#include "prq.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
@@ -214,19 +213,27 @@ static void sum_up_traffic(Totals *totals, const World *world,
     }
 }
 
+static SvanStats stats_of(const World *world, uint32_t node)
+{
+    SvanStats stats;
+
+    svan_stats(world->nodes[node].core, 0, &stats);
+    return stats;
+}
+
 static void sum_up(Totals *totals, const World *world)
 {
     add(&totals->time, world->now);
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         const Node *node = &world->nodes[i];
-        const SvanFn *fn = node->core->fns[0];
+        const SvanStats stats = stats_of(world, i);
 
         add(&totals->runs, node->counts.runs);
         add(&totals->misses, node->counts.misses);
         add(&totals->restores, node->counts.restores);
         add(&totals->lost, node->counts.lost);
-        add(&totals->retransmits, fn->stats.retransmits);
-#define ADD(name) add(&totals->name, fn->stats.name);
+        add(&totals->retransmits, stats.retransmits);
+#define ADD(name) add(&totals->name, stats.name);
         FAULT_STATS(ADD)
 #undef ADD
     }
@@ -239,12 +246,12 @@ static void sum_up(Totals *totals, const World *world)
 static void check_clean(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = stats_of(world, i);
 
 #define CHECK_ZERO(name) \
-        if (fn->stats.name) { \
+        if (stats.name) { \
             world_fail(world, "node %u: " #name " is %" PRIu64 \
-                       " although nothing was lost", i, fn->stats.name); \
+                       " although nothing was lost", i, stats.name); \
         }
         RETRY_STATS(CHECK_ZERO)
     }
@@ -254,16 +261,16 @@ static void check_clean(const World *world)
 static void check_faults(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = stats_of(world, i);
 
-        if (fn->held_bytes || svan_spares_in_use(fn)) {
+        if (stats.held_bytes || stats.spares_lent) {
             world_fail(world, "node %u: packets are kept (%u bytes%s) although "
-                       "nothing is under way", i, fn->held_bytes,
-                       svan_spares_in_use(fn) ? ", spare pages" : "");
+                       "nothing is under way", i, stats.held_bytes,
+                       stats.spares_lent ? ", spare pages" : "");
         }
-        if (fn->stats.page_responses_bad) {
+        if (stats.page_responses_bad) {
             world_fail(world, "node %u: page_responses_bad is %" PRIu64, i,
-                       fn->stats.page_responses_bad);
+                       stats.page_responses_bad);
         }
     }
 }
@@ -271,11 +278,11 @@ static void check_faults(const World *world)
 static void print_stats(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = stats_of(world, i);
 
 #define PRINT(name) \
-        if (fn->stats.name) { \
-            printf("# node %u " #name " %" PRIu64 "\n", i, fn->stats.name); \
+        if (stats.name) { \
+            printf("# node %u " #name " %" PRIu64 "\n", i, stats.name); \
         }
         SVAN_STATS(PRINT)
     }
@@ -313,11 +320,11 @@ static void run_traffic(const Scenario *scenario, World *world,
 static void check_in_time(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = stats_of(world, i);
 
-        if (fn->stats.local_ack_timeout_err) {
+        if (stats.local_ack_timeout_err) {
             world_fail(world, "node %u: %" PRIu64 " timeouts although nothing "
-                       "was lost", i, fn->stats.local_ack_timeout_err);
+                       "was lost", i, stats.local_ack_timeout_err);
         }
     }
 }
@@ -326,11 +333,11 @@ static void check_in_time(const World *world)
 static void check_requests(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanPrq *prq = world->nodes[i].core->fns[0]->prq;
+        const SvanStats stats = stats_of(world, i);
 
-        if (prq->num_free != svan_prq_size(prq)) {
-            world_fail(world, "node %u: of %u page requests %u are free", i,
-                       svan_prq_size(prq), prq->num_free);
+        if (stats.open_requests) {
+            world_fail(world, "node %u: %u page requests are open", i,
+                       stats.open_requests);
         }
     }
 }
@@ -372,6 +379,7 @@ static uint64_t run(uint64_t seed, Totals *totals)
     sum_up(totals, world);
     if (getenv("SVAN_SIM_STATS")) {
         print_stats(world);
+        printf("# hash %016" PRIx64 "\n", world->hash);
     }
     hash = world->hash;
     world_destroy(world);

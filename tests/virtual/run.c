@@ -70,13 +70,14 @@ uint64_t hist_quantile(const Hist *hist, double q)
  */
 static void add_counters(World *world, Result *result, uint64_t sign)
 {
-    const SvanFn *responder = host_fn(world->nodes[RESPONDER].host);
-    const SvanFn *requester = host_fn(world->nodes[REQUESTER].host);
+    SvanStats responder, requester;
 
-#define ADD(name) result->name += sign * responder->stats.name;
+    svan_stats(world->nodes[RESPONDER].fake->core, 0, &responder);
+    svan_stats(world->nodes[REQUESTER].fake->core, 0, &requester);
+#define ADD(name) result->name += sign * responder.name;
     COUNTERS(ADD)
 #undef ADD
-#define ADD(name) result->name += sign * requester->stats.name;
+#define ADD(name) result->name += sign * requester.name;
     REQ_COUNTERS(ADD)
 #undef ADD
 }
@@ -94,11 +95,12 @@ void run_simulation(const Run *run, Result *result)
     load_measure(world, result);
     add_counters(world, result, -1);
     for (uint32_t i = 1; i <= LOOKS; i++) {
-        const SvanFn *fn = host_fn(world->nodes[RESPONDER].host);
+        SvanStats stats;
 
         world_run(world, begin + result->span * i / LOOKS);
-        if (fn->held_bytes > result->held_peak) {
-            result->held_peak = fn->held_bytes;
+        svan_stats(world->nodes[RESPONDER].fake->core, 0, &stats);
+        if (stats.held_bytes > result->held_peak) {
+            result->held_peak = stats.held_bytes;
         }
     }
     add_counters(world, result, 1);
