@@ -12,7 +12,7 @@
 
 #include <svan/faults.h>
 
-#include "../sim/rng.h"
+#include "rng.h"
 #include "host.h"
 
 #define US              1000ull

@@ -3,8 +3,8 @@
  * The simulation's random numbers: splitmix64, one stream for each purpose, so
  * that a change in one place leaves the others as they are.
  */
-#ifndef SIM_RNG_H
-#define SIM_RNG_H
+#ifndef TESTS_RNG_H
+#define TESTS_RNG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,4 +46,4 @@ static inline bool rng_ppm(Rng *rng, uint32_t parts_per_million)
     return parts_per_million && rng_below(rng, 1000000) < parts_per_million;
 }
 
-#endif /* SIM_RNG_H */
+#endif /* TESTS_RNG_H */
