@@ -285,7 +285,7 @@ static void one_action(Walks *walks, Input *input)
         break;
     default:
         fake->miss_every = action >> 6;
-        memset(fake->translated, 0, sizeof(fake->translated));
+        fake_forget(fake);
         break;
     }
 }

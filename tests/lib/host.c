@@ -183,8 +183,8 @@ Host *host_create(Fake *fake, uint16_t fn, uint8_t id)
         host_eq_create(host, eqn, eqn, HOST_EQ_LOG);
     }
     host->pd = host_pd(host);
-    host->all_key = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE, all, 0);
-    host->ring_key = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE,
+    host->all_key = host_key_flat(host, fake->bus, fake->ram_size, all, 0);
+    host->ring_key = host_key_flat(host, fake->bus, fake->ram_size,
                                    SVAN_ACCESS_LOCAL_WRITE,
                                    SVAN_CMD_KEY_INTERNAL);
     host_gid(host, id);

@@ -30,6 +30,12 @@ static inline Rng rng_make(uint64_t seed, uint64_t purpose)
     return rng;
 }
 
+/* One of each node, by hundreds of purposes; any number of nodes. */
+static inline Rng rng_of_node(uint64_t seed, uint64_t purpose, uint32_t node)
+{
+    return rng_make(seed, purpose + node % 100 + ((uint64_t)node / 100 << 32));
+}
+
 /* 0 .. n - 1 */
 static inline uint64_t rng_below(Rng *rng, uint64_t n)
 {

@@ -1,101 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Virtual time, machines, links.
+ * Machines, links and time together.
  */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "core.h"
 #include "world.h"
 
 #define WAKE_NS         300
 #define IRQ_NS          1500
 #define MISS_NS         2500
 #define POLL_STEP_NS    400
+#define READY_MIN_NS    500     /* until a port that refused has room again */
+#define READY_MAX_NS    20000
 #define BUS_BASE        0x100000000ull
 
-/* ---- events: a heap ordered by time, then by age ---- */
+/* Purposes of random numbers, see rng_of_node(). */
+#define RNG_LINK        100
+#define RNG_ENGINE      200
 
-typedef struct Event {
-    uint64_t time, order;
-    void (*fn)(void *arg);
-    void *arg;
-} Event;
+/* ---- time ---- */
 
-struct EventQueue {
-    Event *heap;
-    uint32_t len, capacity;
-    uint64_t order;
-};
-
-static void *must_alloc(void *ptr)
+void world_after(World *world, uint64_t delay, EventFn *fn, void *arg)
 {
-    if (!ptr) {
-        fprintf(stderr, "out of memory\n");
-        exit(2);
-    }
-    return ptr;
+    events_add(&world->events, world->now + delay, fn, arg);
 }
 
-static bool earlier(const Event *a, const Event *b)
-{
-    return a->time != b->time ? a->time < b->time : a->order < b->order;
-}
-
-void world_after(World *world, uint64_t delay, void (*fn)(void *arg), void *arg)
-{
-    EventQueue *q = world->events;
-    Event event = { world->now + delay, q->order++, fn, arg };
-    uint32_t i;
-
-    if (q->len == q->capacity) {
-        q->capacity *= 2;
-        q->heap = must_alloc(realloc(q->heap, q->capacity * sizeof(Event)));
-    }
-    for (i = q->len++; i && earlier(&event, &q->heap[(i - 1) / 2]);
-         i = (i - 1) / 2) {
-        q->heap[i] = q->heap[(i - 1) / 2];
-    }
-    q->heap[i] = event;
-}
-
-static Event event_pop(EventQueue *q)
-{
-    Event first = q->heap[0], last = q->heap[--q->len];
-    uint32_t i = 0;
-
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-
-        if (child + 1 < q->len &&
-            earlier(&q->heap[child + 1], &q->heap[child])) {
-            child++;
-        }
-        if (child >= q->len || !earlier(&q->heap[child], &last)) {
-            break;
-        }
-        q->heap[i] = q->heap[child];
-        i = child;
-    }
-    q->heap[i] = last;
-    return first;
-}
+static void settle(World *world);
 
 bool world_step(World *world)
 {
     Event event;
 
-    if (!world->events->len) {
+    if (!world->events.len) {
         return false;
     }
-    event = event_pop(world->events);
+    event = events_take(&world->events);
     world->now = event.time;
     event.fn(event.arg);
+    settle(world);
     return true;
+}
+
+void world_run(World *world, uint64_t until)
+{
+    while (events_next(&world->events) <= until && world_step(world)) {
+    }
+    world->now = until;
 }
 
 /* ---- reporting ---- */
@@ -116,43 +70,81 @@ void world_fail(const World *world, const char *format, ...)
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, "\nreplay with SVAN_SIM_SEED=%" PRIu64 " (SVAN_SIM_VERBOSE"
-            "=1 shows what the cores trace)\n", world->seed);
+    fputc('\n', stderr);
+    if (world->model->replay) {
+        fprintf(stderr, "replay with %s=%" PRIu64 " (SVAN_SIM_VERBOSE=1 shows "
+                "what the cores trace)\n", world->model->replay, world->seed);
+    }
     exit(1);
 }
 
-/* ---- engine ---- */
+static const char *const trace_names[] = {
+#define NAME(name, id, a, b, c) #name,
+    SVAN_TRACE_EVENTS(NAME)
+#undef NAME
+};
+
+static void on_trace(void *arg, const SvanTrace *trace)
+{
+    Node *node = arg;
+    World *world = node->world;
+
+    if (world->model->hash) {
+        world_note(world, world->now);
+        world_note(world, (uint64_t)node->id << 56 |
+                          (uint64_t)trace->event << 32 | trace->id);
+        world_note(world, trace->a);
+        world_note(world, trace->b);
+        world_note(world, trace->c);
+    }
+    if (world->verbose) {
+        printf("%12" PRIu64 " node %u %-12s %06x %" PRIx64 " %" PRIx64
+               " %" PRIx64 "\n", world->now, node->id,
+               trace_names[trace->event], trace->id, trace->a, trace->b,
+               trace->c);
+    }
+}
+
+/* ---- engines that take an event for each epoch ---- */
 
 static void schedule_run(Node *node, uint64_t delay);
 
-static void forget_translations(Node *node)
+/* As when a machine is migrated: a new core goes on where the old one was. */
+static void restore(Node *node)
 {
-    memset(node->translated, 0, node->world->model->ram_bytes / SIM_PAGE);
+    if (!fake_restore(node->fake)) {
+        world_fail(node->world, "node %u does not load what it saved",
+                   node->id);
+    }
+    svan_set_link(node->fake->core, true);
+    if (!node->refused) {
+        svan_tx_ready(node->fake->core);
+    }
+    node->counts.restores++;
+    schedule_run(node, WAKE_NS);
 }
-
-static void restore(Node *node);
 
 static void run_event(void *arg)
 {
     Node *node = arg;
-    const WorldModel *model = node->world->model;
+    const EngineModel *model = &node->world->model->engine;
     SvanRun run;
 
     node->run_scheduled = false;
-    if (rng_ppm(&node->rng_engine, model->restore)) {
+    if (rng_ppm(&node->rng, model->restore)) {
         restore(node);
     }
-    if (rng_ppm(&node->rng_engine, model->invalidate)) {
-        svan_invalidate_bus(node->core, 0, 0, 0);
+    if (rng_ppm(&node->rng, model->invalidate)) {
+        svan_invalidate_bus(node->fake->core, 0, 0, 0);
     }
     node->counts.runs++;
     node->in_core = true;
-    run = svan_run(node->core);
+    run = svan_run(node->fake->core);
     node->in_core = false;
     switch (run) {
     case SVAN_RUN_MISS:
         node->counts.misses++;
-        node->translated[node->missed] = 1;
+        node->fake->translated[node->missed] = 1;
         schedule_run(node, MISS_NS);
         return;
     case SVAN_RUN_MORE:
@@ -164,8 +156,8 @@ static void run_event(void *arg)
     case SVAN_RUN_IDLE:
         break;
     }
-    if (rng_ppm(&node->rng_engine, model->forget)) {
-        forget_translations(node);
+    if (rng_ppm(&node->rng, model->forget)) {
+        fake_forget(node->fake);
     }
 }
 
@@ -177,15 +169,107 @@ static void schedule_run(Node *node, uint64_t delay)
     }
 }
 
+/* ---- engines that take no time ---- */
+
+static void mark(Node *node, bool woken)
+{
+    uint64_t *word = &node->world->woken[node->id / 64];
+    uint64_t bit = 1ull << node->id % 64;
+
+    if (woken != !!(*word & bit)) {
+        *word ^= bit;
+        node->world->num_woken += woken ? 1 : -1;
+    }
+}
+
+static void rested_event(void *arg)
+{
+    Node *node = arg;
+
+    node->resting = false;
+    mark(node, true);
+}
+
+static void run_instantly(Node *node)
+{
+    uint32_t backlog = node->world->model->engine.backlog;
+    SvanRun run = SVAN_RUN_MORE;
+
+    mark(node, false);
+    while ((run == SVAN_RUN_MORE || run == SVAN_RUN_MISS) &&
+           link_backlog(&node->link) <= backlog) {
+        node->counts.runs++;
+        node->in_core = true;
+        run = svan_run(node->fake->core);
+        node->in_core = false;
+        if (run == SVAN_RUN_MISS) {
+            node->counts.misses++;
+            node->fake->translated[node->missed] = 1;
+        }
+    }
+    if (run == SVAN_RUN_MORE || run == SVAN_RUN_MISS) {
+        node->resting = true;
+        mark(node, false);
+        world_after(node->world, link_backlog(&node->link) - backlog,
+                    rested_event, node);
+    }
+}
+
+/* What the engines do now, and the software at once with it. */
+static void settle(World *world)
+{
+    while (world->num_woken) {
+        for (uint32_t i = 0; i < (world->model->num_nodes + 63) / 64; i++) {
+            while (world->woken[i]) {
+                uint32_t bit = __builtin_ctzll(world->woken[i]);
+
+                run_instantly(&world->nodes[i * 64 + bit]);
+            }
+        }
+        if (world->look) {
+            world->look(world);
+        }
+    }
+}
+
+/* ---- what an engine is told ---- */
+
+static void wake(Node *node, uint64_t delay)
+{
+    if (!node->world->model->engine.instant) {
+        schedule_run(node, delay);
+    } else if (!node->resting && !node->in_core) {
+        mark(node, true);
+    }
+}
+
 static void deadline_event(void *arg)
 {
     Node *node = arg;
 
-    if (node->deadline <= node->world->now) {
-        node->deadline = UINT64_MAX;
-        schedule_run(node, 0);
+    if (node->fake->deadline <= node->world->now) {
+        node->fake->deadline = UINT64_MAX;
+        wake(node, 0);
     }
 }
+
+static void on_deadline(void *arg, uint64_t when)
+{
+    Node *node = arg;
+    uint64_t now = node->world->now;
+
+    if (when != UINT64_MAX) {
+        world_after(node->world, when > now ? when - now : 0, deadline_event,
+                    node);
+    }
+}
+
+static void on_kick(void *arg)
+{
+    wake(arg, WAKE_NS);
+}
+
+/* ---- interrupts and memory ---- */
 
 static void irq_event(void *arg)
 {
@@ -202,150 +286,75 @@ static void irq_event(void *arg)
     }
 }
 
-/* ---- ops ---- */
-
-static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
-                      bool for_write, void **host)
+static void on_irq(void *arg, uint16_t fn, uint16_t vector)
 {
-    Node *node = opaque;
-    const WorldModel *model = node->world->model;
-    uint64_t offset = addr - node->bus;
-    uint64_t page = offset / SIM_PAGE;
-
-    if (!len || addr % SIM_PAGE + len > SIM_PAGE) {
-        world_fail(node->world, "node %u maps %u bytes at %" PRIx64
-                   ", not within a page", node->id, len, addr);
-    }
-    if (addr < node->bus || offset + len > model->ram_bytes) {
-        return SVAN_DMA_ERROR;
-    }
-    if (node->in_core && !node->translated[page] &&
-        rng_ppm(&node->rng_engine, model->miss)) {
-        node->missed = page;
-        return SVAN_DMA_MISS;
-    }
-    if (node->world->mapped) {
-        node->world->mapped(node, page, for_write);
-    }
-    *host = node->ram + offset;
-    return SVAN_DMA_OK;
-}
-
-static void op_written(void *opaque, uint16_t fn, uint64_t addr, void *host,
-                       uint32_t len)
-{
-    Node *node = opaque;
-
-    if ((uint8_t *)host != node->ram + (addr - node->bus)) {
-        world_fail(node->world, "node %u reports a store at %" PRIx64
-                   " that is not there", node->id, addr);
-    }
-}
-
-static void op_irq(void *opaque, uint16_t fn, uint16_t vector)
-{
-    Node *node = opaque;
+    Node *node = arg;
 
     node->irqs |= 1ull << vector;
-    if (!node->irq_scheduled) {
+    if (!node->irq_scheduled && node->world->irq) {
         node->irq_scheduled = true;
         world_after(node->world, IRQ_NS, irq_event, node);
     }
 }
 
-static uint64_t op_now(void *opaque)
+static bool on_misses(void *arg, uint64_t bus)
 {
-    return ((Node *)opaque)->world->now;
+    Node *node = arg;
+    uint64_t page = (bus - node->fake->bus) / SVAN_PAGE_SIZE;
+
+    if (!node->in_core || node->fake->translated[page] ||
+        !rng_ppm(&node->rng, node->world->model->engine.miss)) {
+        return false;
+    }
+    node->missed = page;
+    return true;
 }
 
-static void op_deadline(void *opaque, uint64_t when)
+static void on_mapped(void *arg, uint64_t bus, bool for_write)
 {
-    Node *node = opaque;
-    World *world = node->world;
+    Node *node = arg;
 
-    node->deadline = when;
-    if (when != UINT64_MAX) {
-        world_after(world, when > world->now ? when - world->now : 0,
-                    deadline_event, node);
+    if (node->world->mapped) {
+        node->world->mapped(node, (bus - node->fake->bus) / SVAN_PAGE_SIZE,
+                            for_write);
     }
 }
 
-static void op_kick(void *opaque)
+/* ---- the port ---- */
+
+static void mac_of(uint32_t id, uint8_t *mac)
 {
-    schedule_run(opaque, WAKE_NS);
+    const uint8_t bytes[6] = {
+        0x02, 0x53, 0x56, (id + 1) >> 16, (id + 1) >> 8, id + 1,
+    };
+
+    memcpy(mac, bytes, 6);
 }
 
-static const char *const trace_names[] = {
-#define NAME(name, id, a, b, c) #name,
-    SVAN_TRACE_EVENTS(NAME)
-};
-
-static void op_trace(void *opaque, const SvanTrace *trace)
+/* NULL: nobody has this address. */
+static Node *route(World *world, const uint8_t *mac)
 {
-    Node *node = opaque;
-    World *world = node->world;
+    uint32_t id = (mac[3] << 16 | mac[4] << 8 | mac[5]) - 1;
 
-    world_note(world, world->now);
-    world_note(world, (uint64_t)node->id << 56 | (uint64_t)trace->event << 32 |
-                      trace->id);
-    world_note(world, trace->a);
-    world_note(world, trace->b);
-    world_note(world, trace->c);
-    if (world->verbose) {
-        printf("%12" PRIu64 " node %u %-12s %06x %" PRIx64 " %" PRIx64
-               " %" PRIx64 "\n", world->now, node->id,
-               trace_names[trace->event], trace->id, trace->a, trace->b,
-               trace->c);
+    return id < world->model->num_nodes &&
+           !memcmp(world->nodes[id].mac, mac, 6) ? &world->nodes[id] : NULL;
+}
+
+static void arrive(void *to, SvanFrame *frame)
+{
+    Node *node = to;
+
+    if (!svan_frame_in(node->fake->core, frame)) {
+        node->counts.rx_refused++;
+        svan_frame_free(frame);
     }
 }
 
-/* ---- links ---- */
-
-typedef struct Transit {
-    Node *to;
-    SvanFrame *frame;
-} Transit;
-
-static void arrive_event(void *arg)
+static bool may_disturb(void *arg, const SvanFrame *frame)
 {
-    Transit *transit = arg;
-    Node *to = transit->to;
+    Node *node = arg;
 
-    if (!svan_frame_in(to->core, transit->frame)) {
-        to->counts.rx_refused++;
-        svan_frame_free(transit->frame);
-    }
-    free(transit);
-}
-
-/* By chance, and with leave. */
-static bool disturbs(Node *node, const SvanFrame *frame, uint32_t chance)
-{
-    return rng_ppm(&node->rng_link, chance) &&
-           (!node->world->may_disturb ||
-            node->world->may_disturb(node, frame));
-}
-
-static void deliver(Node *from, Node *to, const SvanFrame *frame,
-                    uint64_t delay)
-{
-    const WorldModel *model = from->world->model;
-    Transit *transit = must_alloc(malloc(sizeof(*transit)));
-
-    transit->to = to;
-    transit->frame = must_alloc(svan_frame_alloc(frame->len));
-    transit->frame->len = frame->len;
-    memcpy(transit->frame->data, frame->data, frame->len);
-    if (disturbs(from, frame, model->corrupt)) {
-        uint32_t bit = rng_below(&from->rng_link, frame->len * 8);
-
-        transit->frame->data[bit / 8] ^= 1 << bit % 8;
-    }
-    delay += rng_below(&from->rng_link, model->jitter + 1);
-    if (disturbs(from, frame, model->reorder)) {
-        delay += rng_below(&from->rng_link, model->reorder_delay + 1);
-    }
-    world_after(from->world, delay, arrive_event, transit);
+    return !node->world->may_disturb || node->world->may_disturb(node, frame);
 }
 
 static void ready_event(void *arg)
@@ -353,177 +362,107 @@ static void ready_event(void *arg)
     Node *node = arg;
 
     node->refused = false;
-    svan_tx_ready(node->core);
+    svan_tx_ready(node->fake->core);
 }
 
-static Node *route(World *world, const uint8_t *dmac)
-{
-    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        if (!memcmp(world->nodes[i].mac, dmac, 6)) {
-            return &world->nodes[i];
-        }
-    }
-    return NULL;
-}
-
-static void transmit(Node *node, const SvanFrame *frame)
+static bool refuses(Node *node)
 {
     World *world = node->world;
-    const WorldModel *model = world->model;
-    Node *to = route(world, frame->data);
-    uint64_t start = node->link_free > world->now ? node->link_free :
-                                                    world->now;
-    uint64_t backlog = (start - world->now) * 1000 / model->ps_per_byte;
 
-    node->counts.frames++;
-    if (!to || backlog > model->queue_bytes ||
-        disturbs(node, frame, model->loss)) {
-        node->counts.lost++;
-        return;
-    }
-    node->link_free = start + (uint64_t)frame->len * model->ps_per_byte / 1000;
-    deliver(node, to, frame, node->link_free - world->now + model->delay);
-    if (rng_ppm(&node->rng_link, model->duplicate)) {
-        deliver(node, to, frame, node->link_free - world->now + model->delay);
-    }
-}
-
-static bool op_frame_out(void *opaque, SvanFrame *frame)
-{
-    Node *node = opaque;
-    World *world = node->world;
-
-    if (node->refused || rng_ppm(&node->rng_link, world->model->refuse)) {
-        node->counts.refused++;
-        if (!node->refused) {
-            node->refused = true;
-            world_after(world, rng_between(&node->rng_link, 500, 20000),
-                        ready_event, node);
-        }
+    if (!node->refused && !rng_ppm(&node->link.rng, world->model->refuse)) {
         return false;
     }
-    for (uint32_t i = 0; i < frame->len; i += 7) {
-        world_note(world, frame->data[i]);
+    node->counts.refused++;
+    if (!node->refused) {
+        node->refused = true;
+        world_after(world, rng_between(&node->link.rng, READY_MIN_NS,
+                                       READY_MAX_NS), ready_event, node);
     }
-    transmit(node, frame);
-    svan_frame_free(frame);
     return true;
 }
 
-/* ---- machines ---- */
+static bool on_frame_out(void *arg, SvanFrame *frame)
+{
+    Node *node = arg;
+    World *world = node->world;
 
-static const SvanOps ops = {
-    .map = op_map,
-    .written = op_written,
-    .irq = op_irq,
-    .frame_out = op_frame_out,
-    .now = op_now,
-    .deadline = op_deadline,
-    .kick = op_kick,
-    .trace = op_trace,
+    if (refuses(node)) {
+        return false;
+    }
+    for (uint32_t i = 0; world->model->hash && i < frame->len; i += 7) {
+        world_note(world, frame->data[i]);
+    }
+    node->counts.frames++;
+    link_send(&node->link, route(world, frame->data), frame);
+    return true;
+}
+
+/* ---- life ---- */
+
+static const FakeHooks hooks = {
+    .misses = on_misses,
+    .mapped = on_mapped,
+    .irq = on_irq,
+    .frame_out = on_frame_out,
+    .deadline = on_deadline,
+    .kick = on_kick,
+    .trace = on_trace,
 };
-
-static SvanCore *make_core(Node *node)
-{
-    const WorldModel *model = node->world->model;
-    SvanConfig config = {
-        .link_mbps = 100000,
-        .true_atomics = true,
-        .max_qp = 256,
-        .max_cq = 256,
-        .max_key = 256,
-        .poll_ns = model->poll_ns,
-        .max_rx_frames = model->max_rx_frames,
-        .fault_buffer = model->fault_buffer,
-    };
-
-    memcpy(config.mac, node->mac, 6);
-    return must_alloc(svan_create(&config, &ops, node));
-}
-
-/* As when a machine is migrated: a new core goes on where the old one was. */
-static void restore(Node *node)
-{
-    SvanCore *old = node->core;
-    size_t len;
-    void *stream = must_alloc(svan_save(old, &len));
-
-    node->deadline = UINT64_MAX;
-    node->core = make_core(node);
-    if (!svan_load(node->core, stream, len)) {
-        world_fail(node->world, "node %u does not load what it saved",
-                   node->id);
-    }
-    svan_set_link(node->core, true);
-    if (!node->refused) {
-        svan_tx_ready(node->core);
-    }
-    free(stream);
-    svan_destroy(old);
-    node->counts.restores++;
-    schedule_run(node, WAKE_NS);
-}
 
 static void node_init(World *world, uint32_t id)
 {
     Node *node = &world->nodes[id];
-    const uint8_t mac[6] = { 0x02, 0x53, 0x56, 0x00, 0x00, id + 1 };
+    FakeSetup setup = {
+        .config = world->model->core, .bus = BUS_BASE * (id + 1),
+        .ram_size = world->model->ram_bytes, .clock = &world->now,
+        .hooks = &hooks, .hooks_arg = node,
+    };
 
     node->world = world;
     node->id = id;
-    memcpy(node->mac, mac, 6);
-    node->bus = BUS_BASE * (id + 1);
-    /* zeroes that cost nothing until they are touched */
-    node->ram = mmap(NULL, world->model->ram_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    must_alloc(node->ram == MAP_FAILED ? NULL : node->ram);
-    node->translated = must_alloc(calloc(1, world->model->ram_bytes /
-                                            SIM_PAGE));
-    node->deadline = UINT64_MAX;
-    node->rng_link = rng_make(world->seed, 100 + id);
-    node->rng_engine = rng_make(world->seed, 200 + id);
-    node->core = make_core(node);
-    svan_set_link(node->core, true);
+    mac_of(id, node->mac);
+    memcpy(setup.config.mac, node->mac, 6);
+    node->rng = rng_of_node(world->seed, RNG_ENGINE, id);
+    node->link = (Link) {
+        .model = &world->model->link, .events = &world->events,
+        .now = &world->now, .rng = rng_of_node(world->seed, RNG_LINK, id),
+        .arrive = arrive, .may_disturb = may_disturb, .arg = node,
+    };
+    node->fake = fake_create_as(&setup);
+    if (!world->model->hash && !world->verbose) {
+        node->fake->hooks.trace = NULL;
+    }
 }
 
 World *world_create(const WorldModel *model, uint64_t seed)
 {
-    World *world = must_alloc(calloc(1, sizeof(*world)));
+    World *world = fake_must(calloc(1, sizeof(*world)));
 
+    if (model->engine.instant && model->core.poll_ns) {
+        fake_die("an engine that takes no time cannot poll");
+    }
     world->model = model;
     world->seed = seed;
     world->hash = 0xcbf29ce484222325ull;
     world->verbose = getenv("SVAN_SIM_VERBOSE");
-    world->events = must_alloc(calloc(1, sizeof(*world->events)));
-    world->events->capacity = 1024;
-    world->events->heap = must_alloc(malloc(1024 * sizeof(Event)));
+    world->woken = fake_must(calloc(model->num_nodes / 64 + 1,
+                                    sizeof(world->woken[0])));
+    world->nodes = fake_must(calloc(model->num_nodes,
+                                    sizeof(world->nodes[0])));
     for (uint32_t i = 0; i < model->num_nodes; i++) {
         node_init(world, i);
     }
     return world;
 }
 
-static void drop_transit(const EventQueue *events)
-{
-    for (uint32_t i = 0; i < events->len; i++) {
-        if (events->heap[i].fn == arrive_event) {
-            Transit *transit = events->heap[i].arg;
-
-            svan_frame_free(transit->frame);
-            free(transit);
-        }
-    }
-}
-
 void world_destroy(World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        svan_destroy(world->nodes[i].core);
-        free(world->nodes[i].translated);
-        munmap(world->nodes[i].ram, world->model->ram_bytes);
+        fake_destroy(world->nodes[i].fake);
     }
-    drop_transit(world->events);
-    free(world->events->heap);
-    free(world->events);
+    link_drop_all(&world->events);
+    events_fini(&world->events);
+    free(world->woken);
+    free(world->nodes);
     free(world);
 }

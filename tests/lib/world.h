@@ -1,91 +1,106 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A world in virtual time: machines with a Svan each, joined by a switch whose
- * links lose, delay, duplicate, reorder and corrupt. Everything that happens
- * is an event; everything random comes from the seed.
+ * A world in virtual time: any number of machines with a Svan each, joined by a
+ * switch that has a link from each of them. Everything that happens is an event,
+ * everything random comes from the seed: the same seed, the same world.
+ *
+ *   events.h   what is going to happen, in order
+ *   link.h     what becomes of a frame on its way
+ *   fake.h     a machine: memory, and the core's view of the world
+ *   world.h    machines, links and time together (this file)
+ *   host.h     the driver of a machine, with commands, queues and keys
+ *   page_queue.h  the driver's half of page requests
+ *   rng.h      random numbers, a stream for each purpose
+ *
+ * A unit test or a fuzzer has one machine and no world; it moves the clock itself.
+ *
+ * Software on a machine acts in events of its own, in interrupts, or, with an
+ * instant engine, in world->look().
  */
-#ifndef SIM_WORLD_H
-#define SIM_WORLD_H
+#ifndef TESTS_WORLD_H
+#define TESTS_WORLD_H
 
-#include "svan_core.h"
-#include "rng.h"
-
-#define SIM_MAX_NODES   8
-#define SIM_PAGE        4096u
+#include "fake.h"
+#include "link.h"
 
 typedef struct World World;
 typedef struct Node Node;
 
-/* What the world does to its machines; all times in ns, chances in ppm. */
-typedef struct WorldModel {
-    uint32_t num_nodes;
-    uint32_t ram_bytes;         /* of a node, pages */
-    /* link, from a node to the switch and on */
-    uint32_t delay, jitter;
-    uint32_t ps_per_byte;
-    uint32_t queue_bytes;       /* what does not fit is dropped */
-    uint32_t loss, duplicate, reorder, corrupt;
-    uint32_t reorder_delay;
-    uint32_t refuse;            /* frame_out has no room */
-    uint32_t max_rx_frames;     /* of the core */
-    uint32_t fault_buffer;
-    /* engine */
-    uint32_t run_cost;          /* of an epoch */
+/*
+ * What it takes until the engine of a machine has done something. An instant one
+ * does all that it has to do in no time, until its link is busy for more than
+ * `backlog`; then it rests, so that nothing queues up behind its back and its
+ * queue pairs share the link in turn. Any other one takes an event and `run_cost`
+ * for each epoch, and the chances, in ppm, are of each epoch or page.
+ */
+typedef struct EngineModel {
+    bool instant;
+    uint32_t backlog;           /* ns */
+    uint32_t run_cost;          /* ns */
     uint32_t miss;              /* a page is not translated */
     uint32_t forget;            /* what was translated is not any more */
     uint32_t restore;           /* the core is saved, loaded into a new one */
     uint32_t invalidate;        /* svan_invalidate_bus() */
-    uint64_t poll_ns;
+} EngineModel;
+
+typedef struct WorldModel {
+    uint32_t num_nodes;
+    uint32_t ram_bytes;         /* of a node, pages */
+    SvanConfig core;            /* of each node; the MAC is its own */
+    LinkModel link;
+    uint32_t refuse;            /* ppm: frame_out has no room */
+    EngineModel engine;
+    bool hash;                  /* what the cores tell and send goes into it */
+    const char *replay;         /* the variable that takes a seed; NULL: none */
 } WorldModel;
 
 typedef struct NodeCounts {
-    uint64_t runs, misses, restores, frames, refused, lost, rx_refused;
+    uint64_t runs, misses, restores, frames, refused, rx_refused;
 } NodeCounts;
 
 struct Node {
     World *world;
     uint32_t id;
     uint8_t mac[6];
-    SvanCore *core;
-    uint8_t *ram;
-    uint64_t bus;               /* address of ram[0] */
-    uint8_t *translated;        /* by page */
+    Fake *fake;
+    Link link;
     uint64_t missed;            /* page that made the last run stop */
-    uint64_t deadline;
-    uint64_t link_free;         /* when the link has sent what it has */
     bool run_scheduled, irq_scheduled, refused, in_core;
+    bool resting;               /* an instant engine, until its link has room */
     uint64_t irqs;              /* vectors that were raised */
-    Rng rng_link, rng_engine;
+    Rng rng;                    /* of the engine */
     NodeCounts counts;
-    void *guest;
+    void *guest;                /* the user's */
 };
-
-typedef struct EventQueue EventQueue;
 
 struct World {
     const WorldModel *model;
     uint64_t seed;
     uint64_t now;
-    uint64_t hash;              /* of everything the cores told */
-    bool verbose;
-    Node nodes[SIM_MAX_NODES];
-    EventQueue *events;
-    /* set by the guest side */
+    uint64_t hash;
+    bool verbose;               /* SVAN_SIM_VERBOSE: what the cores trace */
+    Node *nodes;
+    EventQueue events;
+    uint64_t *woken;            /* a bit for each instant engine */
+    uint32_t num_woken;
+    /* set by the user; each may be NULL */
     void (*irq)(Node *node, uint32_t vector);
     void (*mapped)(Node *node, uint32_t page, bool for_write);
-    /* NULL: any frame may be lost, late or corrupt, as the model says */
-    bool (*may_disturb)(Node *node, const SvanFrame *frame);
+    bool (*may_disturb)(Node *node, const SvanFrame *frame);    /* as Link's */
+    void (*look)(World *world); /* instant engines have run */
     void *user;
 };
 
 World *world_create(const WorldModel *model, uint64_t seed);
+/* Before it, events of the user's that own their arguments are dropped. */
 void world_destroy(World *world);
 
 /* Call fn(arg) after `delay`. */
-void world_after(World *world, uint64_t delay, void (*fn)(void *arg),
-                 void *arg);
+void world_after(World *world, uint64_t delay, EventFn *fn, void *arg);
 /* One event. false: there is none, nothing will ever happen again. */
 bool world_step(World *world);
+/* All events up to a time, which it is then. */
+void world_run(World *world, uint64_t until);
 
 /* Fold into the hash by which two runs are compared. */
 void world_note(World *world, uint64_t value);
@@ -94,4 +109,12 @@ void world_note(World *world, uint64_t value);
 void world_fail(const World *world, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 
-#endif /* SIM_WORLD_H */
+static inline SvanStats node_stats(const Node *node)
+{
+    SvanStats stats;
+
+    svan_stats(node->fake->core, 0, &stats);
+    return stats;
+}
+
+#endif /* TESTS_WORLD_H */

@@ -19,12 +19,12 @@
 
 static uint8_t *ram_at(const BlameNode *node, uint32_t offset)
 {
-    return node->guest->node->ram + offset;
+    return node->guest->node->fake->ram + offset;
 }
 
 static uint64_t bus_of(const BlameNode *node, uint32_t offset)
 {
-    return node->guest->node->bus + offset;
+    return node->guest->node->fake->bus + offset;
 }
 
 static uint32_t zero_page(BlameNode *node)
@@ -103,7 +103,7 @@ static void set_absent(BlameSpace *space, uint32_t page)
 
 static void invalidate(const BlameSpace *space)
 {
-    SvanCore *core = space->node->guest->node->core;
+    SvanCore *core = space->node->guest->node->fake->core;
 
     if (space->plan->pasid) {
         svan_reg_write(core, 0, SVAN_REG_INV_CONTEXT(space->plan->pasid),
@@ -147,7 +147,8 @@ static void respond(BlameNode *node, const Answer *answer)
         .fault_class = rng_below(&node->rng, SVAN_FAULT_CLASS_COUNT),
         .time_ns = svan_cpu_to_le64(answer->says),
     };
-    svan_reg_write(node->guest->node->core, 0, SVAN_REG_PRR_DB, node->pi, 4);
+    svan_reg_write(node->guest->node->fake->core, 0, SVAN_REG_PRR_DB, node->pi,
+                   4);
 }
 
 static BlameWork *work_of(BlameNode *node, uint32_t token)
@@ -333,7 +334,7 @@ static void poll_requests(BlameNode *node)
         node->ci++;
         begin(node, &request);
     }
-    svan_reg_write(node->guest->node->core, 0, SVAN_REG_PRQ_DB,
+    svan_reg_write(node->guest->node->fake->core, 0, SVAN_REG_PRQ_DB,
                    (node->ci & SVAN_PRQ_DB_CI_MASK) | SVAN_PRQ_DB_ARM, 4);
 }
 

@@ -21,12 +21,12 @@ uint32_t guest_ram(Guest *guest, uint32_t bytes)
 
 static void *ram_at(const Guest *guest, uint32_t offset)
 {
-    return guest->node->ram + offset;
+    return guest->node->fake->ram + offset;
 }
 
 static __le64 bus_of(const Guest *guest, uint32_t offset)
 {
-    return svan_cpu_to_le64(guest->node->bus + offset);
+    return svan_cpu_to_le64(guest->node->fake->bus + offset);
 }
 
 /* ---- commands ---- */
@@ -34,7 +34,7 @@ static __le64 bus_of(const Guest *guest, uint32_t offset)
 uint8_t guest_cmd(Guest *guest, const struct svan_cmd *cmd,
                   struct svan_cmd_resp *resp)
 {
-    SvanCore *core = guest->node->core;
+    SvanCore *core = guest->node->fake->core;
     uint32_t index = guest->cmd_index++;
     uint32_t slot = index & ((1u << CMDQ_LOG) - 1);
     struct svan_cmd *cmds = ram_at(guest, guest->cmdq);
@@ -71,7 +71,7 @@ uint32_t guest_must(Guest *guest, struct svan_cmd *cmd, uint16_t opcode)
 
 static void start(Guest *guest)
 {
-    SvanCore *core = guest->node->core;
+    SvanCore *core = guest->node->fake->core;
 
     guest->cmdq = guest_ram(guest, sizeof(struct svan_cmd) << CMDQ_LOG);
     guest->cmdr = guest_ram(guest, sizeof(struct svan_cmd_resp) << CMDQ_LOG);
@@ -83,7 +83,7 @@ static void start(Guest *guest)
 
 static void arm_eq(Guest *guest, uint32_t eqn)
 {
-    svan_reg_write(guest->node->core, 0, SVAN_REG_EQ_DB(eqn),
+    svan_reg_write(guest->node->fake->core, 0, SVAN_REG_EQ_DB(eqn),
                    (guest->eq_ci[eqn] & SVAN_EQ_DB_CI_MASK) | SVAN_EQ_DB_ARM,
                    4);
 }
@@ -217,7 +217,7 @@ static uint32_t build_tables(Guest *guest, const uint32_t *pages,
                          build_tables(guest, pages + i * span, n, levels - 1);
 
         entries[i] = svan_cpu_to_le64(
-            svan_mtt_present(guest->node->bus + below, levels == 1));
+            svan_mtt_present(guest->node->fake->bus + below, levels == 1));
     }
     return table;
 }
@@ -326,7 +326,7 @@ bool guest_cq_poll(GuestCq *cq, struct svan_cqe *cqe)
 void guest_cq_arm(GuestCq *cq)
 {
     cq->event = false;
-    svan_doorbell(cq->guest->node->core, 0, SVAN_UAR_CQ_DB,
+    svan_doorbell(cq->guest->node->fake->core, 0, SVAN_UAR_CQ_DB,
                   svan_db_value(cq->cqn, cq->ci), 8);
 }
 
@@ -514,7 +514,7 @@ void guest_ring(GuestQp *qp)
         polling = dbr->device_flags & svan_cpu_to_le32(SVAN_QP_DBR_POLLING);
     }
     if (!polling) {
-        svan_doorbell(qp->guest->node->core, 0, SVAN_UAR_SQ_DB,
+        svan_doorbell(qp->guest->node->fake->core, 0, SVAN_UAR_SQ_DB,
                       svan_db_value(qp->qpn, qp->sq_pi), 8);
     }
 }
@@ -545,7 +545,7 @@ void guest_ring_recv(GuestQp *qp)
     dbr->rq_pi = svan_cpu_to_le32(qp->rq_pi);
     atomic_thread_fence(memory_order_seq_cst);
     if (!(dbr->device_flags & svan_cpu_to_le32(SVAN_QP_DBR_POLLING))) {
-        svan_doorbell(qp->guest->node->core, 0, SVAN_UAR_RQ_DB,
+        svan_doorbell(qp->guest->node->fake->core, 0, SVAN_UAR_RQ_DB,
                       svan_db_value(qp->qpn, qp->rq_pi), 8);
     }
 }

@@ -12,7 +12,6 @@
 #include <svan/wqe.h>
 
 #include "region.h"
-#include "world.h"
 
 #define GUEST_MAX_CQS           64
 #define GUEST_MAX_SGE           SVAN_MAX_SGE

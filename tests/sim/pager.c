@@ -16,7 +16,7 @@
 
 static uint8_t *frame_mem(const Pager *pager, uint32_t offset)
 {
-    return pager->node->ram + offset;
+    return pager->node->fake->ram + offset;
 }
 
 /* Odd bytes: what is read as an entry is present, and leads to nowhere. */
@@ -82,12 +82,12 @@ static __le64 *page_entry(Paged *paged, uint32_t index)
 
 static uint8_t *page_mem(const Paged *paged, uint32_t index)
 {
-    return paged->region->node->ram + paged->region->pages[index];
+    return paged->region->node->fake->ram + paged->region->pages[index];
 }
 
 static uint64_t page_bus(const Paged *paged, uint32_t index)
 {
-    return paged->region->node->bus + paged->region->pages[index];
+    return paged->region->node->fake->bus + paged->region->pages[index];
 }
 
 static bool has_marks(const Paged *paged, uint64_t entry, uint64_t marks)
@@ -172,7 +172,7 @@ static void move(Paged *paged, uint32_t index)
 
 static void write_wide(Pager *pager, uint32_t reg, uint64_t value)
 {
-    SvanCore *core = pager->node->core;
+    SvanCore *core = pager->node->fake->core;
 
     if (reg < SVAN_REG_INV_CONTEXT(0) && rng_below(&pager->rng, 2)) {
         svan_reg_write(core, 0, reg, (uint32_t)value, 4);
@@ -184,7 +184,7 @@ static void write_wide(Pager *pager, uint32_t reg, uint64_t value)
 
 static void invalidate_go(Pager *pager, uint32_t kind)
 {
-    svan_reg_write(pager->node->core, 0, SVAN_REG_INV_GO, kind, 4);
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_INV_GO, kind, 4);
 }
 
 static void invalidate_key(Paged *paged, uint64_t page, uint32_t count)
@@ -199,7 +199,7 @@ static void invalidate_key(Paged *paged, uint64_t page, uint32_t count)
         addr = rng_next(&pager->rng);
         length = 0;
     }
-    svan_reg_write(pager->node->core, 0, SVAN_REG_INV_TARGET,
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_INV_TARGET,
                    paged->region->key, 4);
     write_wide(pager, SVAN_REG_INV_ADDR, addr);
     write_wide(pager, SVAN_REG_INV_LENGTH, length);
@@ -488,7 +488,7 @@ static void register_ondemand(Paged *paged, struct svan_cmd_create_key *key)
                page_number(paged, 0));
     key->kind = SVAN_KEY_ONDEMAND;
     key->levels = paged->own.levels;
-    key->table = svan_cpu_to_le64(pager->node->bus + paged->own.root);
+    key->table = svan_cpu_to_le64(pager->node->fake->bus + paged->own.root);
 }
 
 static void register_process(Paged *paged, struct svan_cmd_create_key *key,
@@ -590,13 +590,14 @@ static void lend_spares(Pager *pager)
     __le64 *pages = (__le64 *)frame_mem(pager, list);
     struct svan_cmd cmd = {
         .spare_pages = {
-            .addr = svan_cpu_to_le64(pager->node->bus + list),
+            .addr = svan_cpu_to_le64(pager->node->fake->bus + list),
             .count = svan_cpu_to_le32(SPARE_PAGES),
         },
     };
 
     for (uint32_t i = 0; i < SPARE_PAGES; i++) {
-        pages[i] = svan_cpu_to_le64(pager->node->bus + frame_take(pager));
+        pages[i] = svan_cpu_to_le64(pager->node->fake->bus +
+                                    frame_take(pager));
     }
     guest_must(pager->guest, &cmd, SVAN_CMD_SET_SPARE_PAGES);
 }
@@ -615,10 +616,11 @@ static void make_process(Pager *pager, uint32_t n)
     space_init(&process->space, pager, true, levels, 0);
     context = (struct svan_process_context *)
               frame_mem(pager, pager->contexts) + process->pasid;
-    context->root = svan_cpu_to_le64(pager->node->bus + process->space.root);
+    context->root = svan_cpu_to_le64(pager->node->fake->bus +
+                                     process->space.root);
     context->generation = svan_cpu_to_le32(GENERATION + process->pasid);
     if (rng_below(&pager->rng, 4)) {
-        context->location_table = svan_cpu_to_le64(pager->node->bus +
+        context->location_table = svan_cpu_to_le64(pager->node->fake->bus +
                                                    pager->locations);
         context->location_entries = svan_cpu_to_le32(
             rng_between(&pager->rng, 1, SVAN_LOCATION_COUNT));
@@ -644,7 +646,7 @@ static void make_contexts(Pager *pager)
     for (uint32_t i = 0; i < PAGER_PROCESSES; i++) {
         make_process(pager, i);
     }
-    cmd.context_table.addr = svan_cpu_to_le64(pager->node->bus +
+    cmd.context_table.addr = svan_cpu_to_le64(pager->node->fake->bus +
                                               pager->contexts);
     cmd.context_table.count = svan_cpu_to_le32(PASIDS);
     guest_must(pager->guest, &cmd, SVAN_CMD_SET_CONTEXT_TABLE);

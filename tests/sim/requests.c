@@ -13,7 +13,7 @@
 
 static uint8_t *ram_at(const Pager *pager, uint32_t offset)
 {
-    return pager->node->ram + offset;
+    return pager->node->fake->ram + offset;
 }
 
 /* Mostly short, but of any order of magnitude. */
@@ -42,7 +42,7 @@ static void respond(PageWork *work, uint8_t status, uint64_t ns)
         .fault_class = rng_below(&pager->rng, SVAN_FAULT_CLASS_COUNT),
         .time_ns = svan_cpu_to_le64(ns),
     };
-    svan_reg_write(pager->node->core, 0, SVAN_REG_PRR_DB, pager->pi, 4);
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_PRR_DB, pager->pi, 4);
 }
 
 /* The page, and some of those behind it that are wanted too. */
@@ -214,7 +214,7 @@ static bool next_request(Pager *pager, struct svan_page_request *request)
 
 static void consumed(Pager *pager, bool arm)
 {
-    svan_reg_write(pager->node->core, 0, SVAN_REG_PRQ_DB,
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_PRQ_DB,
                    (pager->ci & SVAN_PRQ_DB_CI_MASK) |
                    (arm ? SVAN_PRQ_DB_ARM : 0), 4);
 }
@@ -255,7 +255,7 @@ void requests_event(Pager *pager)
 
 void requests_init(Pager *pager)
 {
-    uint64_t bus = pager->node->bus;
+    uint64_t bus = pager->node->fake->bus;
     struct svan_cmd cmd = { .create_prq.log_size = PAGER_PRQ_LOG };
 
     pager->requests = guest_ram(pager->guest, PAGER_REQUESTS *

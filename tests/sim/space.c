@@ -24,7 +24,7 @@ static __le64 *entry_at(Space *space, uint32_t table, uint64_t page,
                         uint8_t level)
 {
     uint64_t n = (page - space->first) >> (level - 1) * INDEX_BITS;
-    __le64 *entries = (__le64 *)(space->pager->node->ram + table);
+    __le64 *entries = (__le64 *)(space->pager->node->fake->ram + table);
 
     return &entries[n % SVAN_MTT_TABLE_ENTRIES];
 }
@@ -33,12 +33,12 @@ static __le64 *entry_at(Space *space, uint32_t table, uint64_t page,
 static uint32_t table_of(const Space *space, __le64 entry)
 {
     return (svan_le64_to_cpu(entry) & SVAN_PTE_ADDR_MASK) -
-           space->pager->node->bus;
+           space->pager->node->fake->bus;
 }
 
 static void make_table(Space *space, __le64 *entry)
 {
-    uint64_t bus = space->pager->node->bus + frame_take(space->pager);
+    uint64_t bus = space->pager->node->fake->bus + frame_take(space->pager);
 
     *entry = svan_cpu_to_le64(space->process ? bus | PTE_TABLE :
                                                svan_mtt_present(bus, 0));

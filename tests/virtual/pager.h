@@ -38,6 +38,7 @@ typedef struct Page {
 } Page;
 
 typedef struct Work {
+    Pager *pager;
     struct svan_page_request request;
     uint32_t page;
     StoreId store;
@@ -51,7 +52,7 @@ typedef struct Queue {
 } Queue;
 
 struct Pager {
-    World *world;
+    Trial *trial;
     Rng rng, times;
     struct svan_estimator est;
     Page pages[PAGER_PAGES];
@@ -67,7 +68,7 @@ struct Pager {
 
 static inline Host *pager_host(Pager *pager)
 {
-    return pager->world->nodes[RESPONDER].host;
+    return pager->trial->hosts[RESPONDER];
 }
 
 /* ---- pages.c ---- */
