@@ -13,10 +13,18 @@
 
 #define MAX_RUNS        5000000u
 
+static char context[128];
+
+void fake_context(const char *text)
+{
+    snprintf(context, sizeof(context), "%s", text ? text : "");
+}
+
 void fake_die(const char *format, ...)
 {
     va_list args;
 
+    fputs(context, stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);

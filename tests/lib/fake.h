@@ -120,6 +120,8 @@ bool fake_restore(Fake *fake);
 
 /* What was allocated; without memory the program ends. */
 void *fake_must(void *ptr);
+/* What is printed before the reason why the program ends; NULL: nothing. */
+void fake_context(const char *text);
 void fake_die(const char *format, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 

@@ -434,6 +434,16 @@ static void node_init(World *world, uint32_t id)
     }
 }
 
+/* So that whatever ends the program tells which world it was. */
+static void tell_seed(const World *world)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%s=%" PRIu64 ": ", world->model->replay ?
+             world->model->replay : "seed", world->seed);
+    fake_context(text);
+}
+
 World *world_create(const WorldModel *model, uint64_t seed)
 {
     World *world = fake_must(calloc(1, sizeof(*world)));
@@ -449,6 +459,7 @@ World *world_create(const WorldModel *model, uint64_t seed)
                                     sizeof(world->woken[0])));
     world->nodes = fake_must(calloc(model->num_nodes,
                                     sizeof(world->nodes[0])));
+    tell_seed(world);
     for (uint32_t i = 0; i < model->num_nodes; i++) {
         node_init(world, i);
     }
@@ -460,6 +471,7 @@ void world_destroy(World *world)
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         fake_destroy(world->nodes[i].fake);
     }
+    fake_context(NULL);
     link_drop_all(&world->events);
     events_fini(&world->events);
     free(world->woken);

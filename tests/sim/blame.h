@@ -60,7 +60,7 @@ typedef struct BlameWork {
 struct BlameNode {
     Blame *blame;
     Guest *guest;
-    GuestCq *cqs[BLAME_CQS];
+    HostCq *cqs[BLAME_CQS];
     uint32_t contexts, requests, responses;  /* offsets in RAM */
     uint32_t ci, pi;
     bool polling;
@@ -73,7 +73,7 @@ struct BlameEnd {
     BlamePair *pair;
     BlameEnd *peer;
     BlameSpace *space;
-    GuestQp *qp;                        /* NULL: not there */
+    HostQp *qp;                        /* NULL: not there */
     uint32_t closed_qpn;                /* when it was */
     uint32_t posted, completed, received, adds;
     uint32_t index[PLAN_OPS];           /* of the WQEs */

@@ -403,7 +403,7 @@ static void make_key(BlameSpace *space)
             .page_shift = 12,
             .access = svan_cpu_to_le32(SVAN_ACCESS_LOCAL_WRITE |
                                        SVAN_ACCESS_REMOTE_MASK),
-            .pd = svan_cpu_to_le32(guest->pd),
+            .pd = svan_cpu_to_le32(guest->host->pd),
             .va = svan_cpu_to_le64(space->va),
             .length = svan_cpu_to_le64(PLAN_PAGES * SIM_PAGE),
         },

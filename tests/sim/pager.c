@@ -523,7 +523,7 @@ void pager_register(Pager *pager, Region *region, uint32_t access)
     struct svan_cmd cmd = {
         .create_key = {
             .page_shift = 12, .access = svan_cpu_to_le32(access),
-            .pd = svan_cpu_to_le32(pager->guest->pd),
+            .pd = svan_cpu_to_le32(pager->guest->host->pd),
             .va = svan_cpu_to_le64(region->va),
             .length = svan_cpu_to_le64(region->length),
         },

@@ -53,14 +53,14 @@ struct Load {
 
 static void post_receive(Load *load, LoadQp *qp)
 {
-    uint32_t slot = qp->b.rq_pi & ((1u << qp->b.log_rq) - 1);
-    struct svan_rwqe *rwqe = fake_ram(qp->b.host->fake, qp->b.rq_bus +
-                                      ((uint64_t)slot << qp->b.log_stride));
     Pager *pager = load->trial->pager;
+    HostSge sge = {
+        .va = pager_draw(pager, &load->rng, 1), .length = PAGE,
+        .key = pager_key(pager),
+    };
 
-    host_recv(&qp->b, 0, PAGE);
-    svan_sge_set(&rwqe->sge[0], pager_draw(pager, &load->rng, 1), PAGE,
-                 pager_key(pager));
+    host_write_rwqe(&qp->b, &sge, 1);
+    host_post_recv(&qp->b);
 }
 
 static uint32_t draw_bytes(Load *load, Op op)
@@ -161,11 +161,12 @@ void load_measure(Trial *trial, Result *result)
 
 static void connect(Trial *trial, LoadQp *qp)
 {
-    SvanQp *core;
+    HostConnection to_a = host_connection(&qp->a);
+    HostConnection to_b = host_connection(&qp->b);
 
-    host_connect(&qp->a, &qp->b);
-    core = svan_qp_get(host_fn(qp->b.host), qp->b.qpn);
-    core->min_rnr_timer = trial->run->config->min_rnr_timer;
+    to_a.attr.min_rnr_timer = trial->run->config->min_rnr_timer;
+    host_connect_to(&qp->a, &to_b);
+    host_connect_to(&qp->b, &to_a);
 }
 
 static void make_qp(Load *load, uint32_t index)
