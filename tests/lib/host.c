@@ -230,6 +230,15 @@ uint32_t host_pd(Host *host)
     return host_must(host, &cmd);
 }
 
+void host_set_contexts(Host *host, uint64_t table, uint32_t count)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
+
+    cmd.context_table.addr = htole64(table);
+    cmd.context_table.count = htole32(count);
+    host_must(host, &cmd);
+}
+
 static uint64_t mtt_table(Host *host, uint64_t bus, uint32_t first,
                           uint32_t pages, uint32_t level, uint32_t page_shift,
                           bool writable)
@@ -329,7 +338,6 @@ void host_cq_arm(HostCq *cq, bool solicited)
 {
     Host *host = cq->host;
 
-    cq->event = false;
     svan_doorbell(host->fake->core, host->fn, UAR_ADDR(cq->uar, SVAN_UAR_CQ_DB),
                   svan_db_value(cq->cqn, cq->ci) |
                   (solicited ? SVAN_DB_CQ_SOLICITED : 0), 8);

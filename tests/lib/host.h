@@ -85,6 +85,9 @@ void host_set_gid(Host *host, uint32_t index, const uint8_t *gid);
 uint32_t host_uar(Host *host, uint32_t owner);
 uint32_t host_pd(Host *host);
 
+/* The table of process contexts. */
+void host_set_contexts(Host *host, uint64_t table, uint32_t count);
+
 /* Page table of a key over the pages [bus, ...); returns its root. */
 uint64_t host_mtt(Host *host, uint64_t bus, uint32_t pages, uint32_t levels,
                   uint32_t page_shift, bool writable);
@@ -98,12 +101,13 @@ typedef struct HostCq {
     uint32_t cqn, uar, log_size;
     uint64_t ring, dbr;
     uint32_t ci;
-    bool event;                 /* the user's: one came since host_cq_arm() */
+    bool event;                 /* the user's: one has come */
 } HostCq;
 
 HostCq host_cq(Host *host, uint32_t log_size);
 /* false: none. Writes the consumer index to the record. */
 bool host_cq_poll(HostCq *cq, struct svan_cqe *cqe);
+/* Any thread. */
 void host_cq_arm(HostCq *cq, bool solicited);
 
 typedef struct HostQp {

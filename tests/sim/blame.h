@@ -8,6 +8,7 @@
 #define SIM_BLAME_H
 
 #include "guest.h"
+#include "page_queue.h"
 #include "plan.h"
 
 #define BLAME_PRQ_LOG   7
@@ -61,8 +62,8 @@ struct BlameNode {
     Blame *blame;
     Guest *guest;
     HostCq *cqs[BLAME_CQS];
-    uint32_t contexts, requests, responses;  /* offsets in RAM */
-    uint32_t ci, pi;
+    uint32_t contexts;                  /* offset in RAM */
+    PageQueue prq;
     bool polling;
     BlameWork work[BLAME_REQUESTS];
     Rng rng;

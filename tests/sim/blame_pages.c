@@ -140,15 +140,11 @@ typedef struct Answer {
 
 static void respond(BlameNode *node, const Answer *answer)
 {
-    struct svan_page_response *ring = (void *)ram_at(node, node->responses);
-
-    ring[node->pi++ % (2 * BLAME_REQUESTS)] = (struct svan_page_response) {
+    page_queue_answer(&node->prq, &(struct svan_page_response) {
         .token = svan_cpu_to_le32(answer->token), .status = answer->status,
         .fault_class = rng_below(&node->rng, SVAN_FAULT_CLASS_COUNT),
         .time_ns = svan_cpu_to_le64(answer->says),
-    };
-    svan_reg_write(node->guest->node->fake->core, 0, SVAN_REG_PRR_DB, node->pi,
-                   4);
+    });
 }
 
 static BlameWork *work_of(BlameNode *node, uint32_t token)
@@ -322,20 +318,12 @@ static void begin(BlameNode *node, const struct svan_page_request *request)
 
 static void poll_requests(BlameNode *node)
 {
-    const struct svan_page_request *ring = (void *)ram_at(node, node->requests);
+    struct svan_page_request request;
 
-    for (;;) {
-        struct svan_page_request request = ring[node->ci % BLAME_REQUESTS];
-        uint8_t phase = node->ci / BLAME_REQUESTS & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-
-        if ((request.owner & SVAN_PAGE_REQ_PHASE) != phase) {
-            break;
-        }
-        node->ci++;
+    while (page_queue_take(&node->prq, &request)) {
         begin(node, &request);
     }
-    svan_reg_write(node->guest->node->fake->core, 0, SVAN_REG_PRQ_DB,
-                   (node->ci & SVAN_PRQ_DB_CI_MASK) | SVAN_PRQ_DB_ARM, 4);
+    page_queue_consumed(&node->prq, true);
 }
 
 static void poll_event(void *arg)
@@ -454,36 +442,19 @@ void space_set(Blame *blame, BlameSpace *space)
 
 static void lend_spares(BlameNode *node)
 {
-    uint32_t list = guest_ram(node->guest, SIM_PAGE);
-    __le64 *pages = (__le64 *)ram_at(node, list);
-    struct svan_cmd cmd = {
-        .spare_pages = {
-            .addr = svan_cpu_to_le64(bus_of(node, list)),
-            .count = svan_cpu_to_le32(SPARE_PAGES),
-        },
-    };
+    uint64_t pages[SPARE_PAGES];
 
     for (uint32_t i = 0; i < SPARE_PAGES; i++) {
-        pages[i] = svan_cpu_to_le64(bus_of(node, zero_page(node)));
+        pages[i] = bus_of(node, zero_page(node));
     }
-    guest_must(node->guest, &cmd, SVAN_CMD_SET_SPARE_PAGES);
+    page_queue_lend_pages(node->guest->host, pages, SPARE_PAGES);
 }
 
 void pages_set(BlameNode *node)
 {
-    struct svan_cmd prq = { .create_prq.log_size = BLAME_PRQ_LOG };
-    struct svan_cmd table = { .context_table.count = svan_cpu_to_le32(PASIDS) };
-
-    node->requests = guest_ram(node->guest, BLAME_REQUESTS *
-                               sizeof(struct svan_page_request));
-    node->responses = guest_ram(node->guest, 2 * BLAME_REQUESTS *
-                                sizeof(struct svan_page_response));
-    prq.create_prq.requests = svan_cpu_to_le64(bus_of(node, node->requests));
-    prq.create_prq.responses = svan_cpu_to_le64(bus_of(node, node->responses));
-    guest_must(node->guest, &prq, SVAN_CMD_CREATE_PRQ);
+    node->prq = page_queue(node->guest->host, BLAME_PRQ_LOG);
     node->contexts = guest_ram(node->guest, SIM_PAGE);
-    table.context_table.addr = svan_cpu_to_le64(bus_of(node, node->contexts));
-    guest_must(node->guest, &table, SVAN_CMD_SET_CONTEXT_TABLE);
+    host_set_contexts(node->guest->host, bus_of(node, node->contexts), PASIDS);
     lend_spares(node);
     poll_requests(node);
 }

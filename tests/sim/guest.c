@@ -157,6 +157,12 @@ HostCq *guest_cq_new(Guest *guest, uint8_t log_size)
     return cq;
 }
 
+void guest_cq_arm(HostCq *cq)
+{
+    cq->event = false;
+    host_cq_arm(cq, false);
+}
+
 HostQp *guest_qp_new(Guest *guest, HostCq *send_cq, HostCq *recv_cq,
                      const HostQpAttr *attr)
 {

@@ -47,8 +47,9 @@ uint32_t guest_ram(Guest *guest, uint32_t bytes);
 /* It has to succeed; the id in the response. */
 uint32_t guest_must(Guest *guest, struct svan_cmd *cmd, uint16_t opcode);
 
-/* Events come with interrupts; see HostCq.event. */
+/* Events come with interrupts: HostCq.event, since it was armed. */
 HostCq *guest_cq_new(Guest *guest, uint8_t log_size);
+void guest_cq_arm(HostCq *cq);
 
 /* A key for the whole of a region; region->key is set. */
 void guest_register(Guest *guest, Region *region, uint32_t access);

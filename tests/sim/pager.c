@@ -586,20 +586,12 @@ void pager_set_policy(Pager *pager, uint32_t qpn)
 /* So few that they do not suffice. */
 static void lend_spares(Pager *pager)
 {
-    uint32_t list = guest_ram(pager->guest, SIM_PAGE);
-    __le64 *pages = (__le64 *)frame_mem(pager, list);
-    struct svan_cmd cmd = {
-        .spare_pages = {
-            .addr = svan_cpu_to_le64(pager->node->fake->bus + list),
-            .count = svan_cpu_to_le32(SPARE_PAGES),
-        },
-    };
+    uint64_t pages[SPARE_PAGES];
 
     for (uint32_t i = 0; i < SPARE_PAGES; i++) {
-        pages[i] = svan_cpu_to_le64(pager->node->fake->bus +
-                                    frame_take(pager));
+        pages[i] = pager->node->fake->bus + frame_take(pager);
     }
-    guest_must(pager->guest, &cmd, SVAN_CMD_SET_SPARE_PAGES);
+    page_queue_lend_pages(pager->guest->host, pages, SPARE_PAGES);
 }
 
 /* ---- life ---- */
@@ -632,7 +624,6 @@ static void make_process(Pager *pager, uint32_t n)
 
 static void make_contexts(Pager *pager)
 {
-    struct svan_cmd cmd = { 0 };
     __le64 *locations;
 
     pager->contexts = guest_ram(pager->guest, SIM_PAGE);
@@ -646,10 +637,8 @@ static void make_contexts(Pager *pager)
     for (uint32_t i = 0; i < PAGER_PROCESSES; i++) {
         make_process(pager, i);
     }
-    cmd.context_table.addr = svan_cpu_to_le64(pager->node->fake->bus +
-                                              pager->contexts);
-    cmd.context_table.count = svan_cpu_to_le32(PASIDS);
-    guest_must(pager->guest, &cmd, SVAN_CMD_SET_CONTEXT_TABLE);
+    host_set_contexts(pager->guest->host,
+                      pager->node->fake->bus + pager->contexts, PASIDS);
 }
 
 Pager *pager_new(Guest *guest, const PagerModel *model)

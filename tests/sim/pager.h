@@ -14,6 +14,7 @@
 #include <svan/faults.h>
 
 #include "guest.h"
+#include "page_queue.h"
 
 #define PAGER_REGIONS   2
 #define PAGER_PRQ_LOG   SVAN_PRQ_MIN_LOG_SIZE
@@ -111,8 +112,7 @@ struct Pager {
     uint32_t num_paged;
     Process processes[PAGER_PROCESSES];
     uint32_t contexts, locations;       /* tables, offsets in RAM */
-    uint32_t requests, responses;       /* rings, offsets in RAM */
-    uint32_t ci, pi;
+    PageQueue prq;
     bool polling, huge_used;
     uint32_t mean;              /* time between two evictions */
     PageWork work[PAGER_REQUESTS];

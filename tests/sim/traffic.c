@@ -494,7 +494,7 @@ static void look_at_cqs(TrafficNode *node)
             traffic_drain(traffic, cq);
         } else if (cq->event) {
             traffic_drain(traffic, cq);
-            host_cq_arm(cq, false);
+            guest_cq_arm(cq);
         }
     }
 }
@@ -585,7 +585,7 @@ static void node_new(Traffic *traffic, uint32_t id)
     }
     for (uint32_t i = 0; i < 3; i++) {
         node->cqs[i] = guest_cq_new(node->guest, CQ_LOG);
-        host_cq_arm(node->cqs[i], false);
+        guest_cq_arm(node->cqs[i]);
     }
     world_after(traffic->world, rng_below(&node->rng, 5000), look, node);
 }

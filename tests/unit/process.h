@@ -73,15 +73,6 @@ static inline struct svan_cmd_create_key process_key(Process *p)
     return key;
 }
 
-static inline void context_table_set(Host *host, uint64_t addr, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
-
-    cmd.context_table.addr = htole64(addr);
-    cmd.context_table.count = htole32(count);
-    host_must(host, &cmd);
-}
-
 static inline int process_setup(void **state)
 {
     Process *p = calloc(1, sizeof(*p));
@@ -97,7 +88,7 @@ static inline int process_setup(void **state)
     p->context = (struct svan_process_context *)fake_ram(p->fake, p->table) +
                  PASID;
     p->pages = fake_alloc(p->fake, 8 * 4096, 4096);
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     process_begin(p, 4);
     key = process_key(p);
     p->key = host_key(p->host, &key);

@@ -578,7 +578,7 @@ static void another_table(void **state)
     fill(p, 4);
     host_object(p->host, SVAN_CMD_DESTROY_KEY, p->key);
     memcpy(fake_ram(p->fake, table), fake_ram(p->fake, p->table), 4096);
-    context_table_set(p->host, table, PASIDS);
+    host_set_contexts(p->host, table, PASIDS);
     p->context = (struct svan_process_context *)fake_ram(p->fake, table) +
                  PASID;
     p->context->cached = 0;
@@ -683,7 +683,7 @@ static void a_reset_forgets(void **state)
     cmd.create_key = key;
     assert_int_equal(host_cmd(p->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
     p->context->cached = 0;
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     p->key = host_key(p->host, &key);
     p->qp.pd = p->host->pd;
     assert_int_equal(held(p, 4), 0);
@@ -732,12 +732,12 @@ static void streams_that_do_not_fit(void **state)
     stream = svan_save(p->fake->core, &len);
     assert_false(svan_load(other->core, stream, len));
     free(stream);
-    context_table_set(p->host, 0, 0);
+    host_set_contexts(p->host, 0, 0);
     stream = svan_save(p->fake->core, &len);
     assert_true(svan_load(other->core, stream, len));
     free(stream);
     fake_destroy(other);
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     p->fn->context_table.addr++;
     assert_false(fake_restore(p->fake));
     p->fn = p->qp.fn = host_fn(p->host);

@@ -97,7 +97,6 @@ static uint32_t process(Host *host, uint64_t bus, uint32_t n)
 {
     uint64_t contexts = fake_alloc(host->fake, 4096, 4096);
     struct svan_process_context *context = fake_ram(host->fake, contexts);
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
     struct svan_cmd_create_key key = {
         .kind = SVAN_KEY_PROCESS, .page_shift = 12, .pasid = htole32(1),
         .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
@@ -105,9 +104,7 @@ static uint32_t process(Host *host, uint64_t bus, uint32_t n)
     };
     uint64_t table = fake_alloc(host->fake, 4096, 4096);
 
-    cmd.context_table.addr = htole64(contexts);
-    cmd.context_table.count = htole32(2);
-    host_must(host, &cmd);
+    host_set_contexts(host, contexts, 2);
     context[1].root = htole64(table);
     context[1].flags = htole32(SVAN_CTX_VALID | 4 << SVAN_CTX_LEVELS_SHIFT |
                                SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT);

@@ -18,14 +18,11 @@
 static void respond(Pager *pager, const Work *work, uint8_t status,
                     uint64_t ns)
 {
-    uint32_t slot = pager->pi++ & ((2u << PRQ_LOG) - 1);
-
-    pager->responses[slot] = (struct svan_page_response) {
+    page_queue_answer(&pager->prq, &(struct svan_page_response) {
         .token = work->request.token, .status = status,
         .fault_class = stores[work->store].fault_class,
         .time_ns = htole64(ns),
-    };
-    host_write(pager_host(pager), SVAN_REG_PRR_DB, pager->pi);
+    });
 }
 
 static void learn(Pager *pager, const Work *work)
@@ -135,60 +132,23 @@ static void take_up(void *arg)
 void pager_look(Trial *trial)
 {
     Pager *pager = trial->pager;
-    uint32_t mask = (1u << PRQ_LOG) - 1, ci = pager->ci;
+    struct svan_page_request request;
+    uint32_t before = pager->prq.ci;
 
-    for (;;) {
-        struct svan_page_request *at = &pager->requests[ci & mask];
-        uint8_t phase = (ci >> PRQ_LOG) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-        Work *work;
+    while (page_queue_take(&pager->prq, &request)) {
+        Work *work = fake_must(calloc(1, sizeof(*work)));
 
-        if ((at->owner & SVAN_PAGE_REQ_PHASE) != phase) {
-            break;
-        }
-        work = fake_must(calloc(1, sizeof(*work)));
         work->pager = pager;
-        work->request = *at;
-        work->page = (le64toh(at->addr) - PAGER_VA) / SVAN_PAGE_SIZE;
-        ci++;
-        world_after(pager->trial->world, NOTIFY, take_up, work);
+        work->request = request;
+        work->page = (le64toh(request.addr) - PAGER_VA) / SVAN_PAGE_SIZE;
+        world_after(trial->world, NOTIFY, take_up, work);
     }
-    if (ci != pager->ci) {
-        pager->ci = ci;
-        host_write(pager_host(pager), SVAN_REG_PRQ_DB, ci & SVAN_PRQ_DB_CI_MASK);
+    if (pager->prq.ci != before) {
+        page_queue_consumed(&pager->prq, false);
     }
 }
 
 /* ---- life ---- */
-
-static void make_prq(Pager *pager)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    Fake *fake = pager_host(pager)->fake;
-    uint64_t requests = fake_alloc(fake, 64u << PRQ_LOG, SVAN_PAGE_SIZE);
-    uint64_t responses = fake_alloc(fake, 32u << PRQ_LOG, SVAN_PAGE_SIZE);
-
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = PRQ_LOG;
-    host_must(pager_host(pager), &cmd);
-    pager->requests = fake_ram(fake, requests);
-    pager->responses = fake_ram(fake, responses);
-}
-
-static void make_spares(Pager *pager, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
-    Fake *fake = pager_host(pager)->fake;
-    uint64_t list = fake_alloc(fake, SVAN_PAGE_SIZE, SVAN_PAGE_SIZE);
-    uint64_t *pages = fake_ram(fake, list);
-
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i] = htole64(fake_alloc(fake, SVAN_PAGE_SIZE, SVAN_PAGE_SIZE));
-    }
-    cmd.spare_pages.addr = htole64(list);
-    cmd.spare_pages.count = htole32(count);
-    host_must(pager_host(pager), &cmd);
-}
 
 Pager *pager_create(Trial *trial)
 {
@@ -201,8 +161,8 @@ Pager *pager_create(Trial *trial)
     for (uint32_t i = 0; i < STORES; i++) {
         pager->queues[i].tail = &pager->queues[i].head;
     }
-    make_prq(pager);
-    make_spares(pager, trial->run->scenario->spares);
+    pager->prq = page_queue(trial->hosts[RESPONDER], PRQ_LOG);
+    page_queue_lend(trial->hosts[RESPONDER], trial->run->scenario->spares);
     pages_init(pager);
     return pager;
 }

@@ -6,6 +6,7 @@
 #ifndef VIRTUAL_PAGER_H
 #define VIRTUAL_PAGER_H
 
+#include "page_queue.h"
 #include "virtual.h"
 #include "../../drivers/infiniband/hw/svan/estimate.h"
 
@@ -60,9 +61,7 @@ struct Pager {
     uint64_t *table;            /* leaves */
     uint64_t frames;            /* bus address */
     uint32_t key;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t ci, pi;
+    PageQueue prq;
     Queue queues[STORES];
 };
 
