@@ -78,7 +78,7 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
     Fake *fake = opaque;
 
     if (!len || addr % SVAN_PAGE_SIZE + len > SVAN_PAGE_SIZE ||
-        fn >= FAKE_FNS) {
+        fn > fake->config.num_vfs) {
         fake_die("map of %u bytes at %" PRIx64 " by function %u", len, addr,
                  fn);
     }
@@ -106,7 +106,7 @@ static void op_written(void *opaque, uint16_t fn, uint64_t addr, void *host,
 {
     Fake *fake = opaque;
 
-    if (fn >= FAKE_FNS || !len || !in_ram(fake, addr, len) ||
+    if (fn > fake->config.num_vfs || !len || !in_ram(fake, addr, len) ||
         host != fake->ram + (addr - fake->bus)) {
         fake_die("written: %u bytes at %" PRIx64, len, addr);
     }
@@ -120,7 +120,7 @@ static void op_irq(void *opaque, uint16_t fn, uint16_t vector)
 {
     Fake *fake = opaque;
 
-    if (fn >= FAKE_FNS || vector >= FAKE_VECTORS) {
+    if (fn > fake->config.num_vfs || vector >= FAKE_VECTORS) {
         fake_die("vector %u of function %u", vector, fn);
     }
     fake->irqs[fn][vector]++;
@@ -238,6 +238,8 @@ Fake *fake_create_as(const FakeSetup *setup)
     fake->hooks = setup->hooks ? *setup->hooks : fake->hooks;
     fake->hooks_arg = setup->hooks_arg;
     fake->translated = fake_must(calloc(1, fake->ram_size / SVAN_PAGE_SIZE));
+    fake->irqs = fake_must(calloc(1 + fake->config.num_vfs,
+                                  sizeof(fake->irqs[0])));
     /* Zeroes that cost nothing until they are touched. */
     fake->ram = mmap(NULL, fake->ram_size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -263,6 +265,7 @@ void fake_destroy(Fake *fake)
     power_off(fake);
     munmap(fake->ram, fake->ram_size);
     free(fake->translated);
+    free(fake->irqs);
     free(fake);
 }
 
@@ -287,6 +290,9 @@ void fake_recycle(Fake *fake)
     fake->hooks_arg = before.hooks_arg;
     fake->translated = before.translated;
     fake_forget(fake);
+    fake->irqs = before.irqs;
+    memset(fake->irqs, 0,
+           (1 + fake->config.num_vfs) * sizeof(fake->irqs[0]));
     power_on(fake);
 }
 

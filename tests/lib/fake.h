@@ -14,7 +14,6 @@
 #define FAKE_RAM_BASE   0x40000000ull   /* bus address of ram[0] */
 #define FAKE_RAM_SIZE   (8u << 20)
 
-#define FAKE_FNS        4
 #define FAKE_VECTORS    64
 
 /*
@@ -74,7 +73,7 @@ typedef struct Fake {
     uint64_t written;           /* bytes reported by ops->written */
 
     /* what came out */
-    uint32_t irqs[FAKE_FNS][FAKE_VECTORS];
+    uint32_t (*irqs)[FAKE_VECTORS];     /* by function */
     SvanFrame *out_head, **out_tail;
     uint32_t out_frames;
     bool out_full;              /* frame_out has no room */

@@ -29,8 +29,6 @@ void world_after(World *world, uint64_t delay, EventFn *fn, void *arg)
     events_add(&world->events, world->now + delay, fn, arg);
 }
 
-static void settle(World *world);
-
 bool world_step(World *world)
 {
     Event event;
@@ -41,7 +39,7 @@ bool world_step(World *world)
     event = events_take(&world->events);
     world->now = event.time;
     event.fn(event.arg);
-    settle(world);
+    world_settle(world);
     return true;
 }
 
@@ -216,7 +214,7 @@ static void run_instantly(Node *node)
 }
 
 /* What the engines do now, and the software at once with it. */
-static void settle(World *world)
+void world_settle(World *world)
 {
     while (world->num_woken) {
         for (uint32_t i = 0; i < (world->model->num_nodes + 63) / 64; i++) {

@@ -97,6 +97,11 @@ void world_destroy(World *world);
 
 /* Call fn(arg) after `delay`. */
 void world_after(World *world, uint64_t delay, EventFn *fn, void *arg);
+/*
+ * Instant engines do what they have been given to do, and so again. Each event
+ * ends with it; whoever gives them something outside of events calls it.
+ */
+void world_settle(World *world);
 /* One event. false: there is none, nothing will ever happen again. */
 bool world_step(World *world);
 /* All events up to a time, which it is then. */
