@@ -11,6 +11,7 @@
 
 #include "fuzz_bystander.h"
 #include "page_queue.h"
+#include "page_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -99,10 +100,9 @@ static inline void stage_process(Stage *stage)
                 htole64(stage_bus(stage, stage->levels[i - 1]) | 7);
         }
     }
-    stage->contexts[1].root = htole64(stage_bus(stage, stage->levels[3]));
-    stage->contexts[1].flags = htole32(SVAN_CTX_VALID |
-                                       SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                       4 << SVAN_CTX_LEVELS_SHIFT);
+    page_table_to_context(&(PageTable) {
+        .levels = 4, .root = stage_bus(stage, stage->levels[3]),
+    }, &stage->contexts[1]);
 }
 
 static inline void stage_keys(Stage *stage)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "page_table.h"
 
 #define BRIEF_RUNS      100000
 #define UAR_ADDR(uar, reg)      (((uar) << SVAN_UAR_SHIFT) + (reg))
@@ -239,31 +240,17 @@ void host_set_contexts(Host *host, uint64_t table, uint32_t count)
     host_must(host, &cmd);
 }
 
-static uint64_t mtt_table(Host *host, uint64_t bus, uint32_t first,
-                          uint32_t pages, uint32_t level, uint32_t page_shift,
-                          bool writable)
-{
-    uint32_t below = 1u << (level - 1) * SVAN_MTT_INDEX_BITS;
-    uint64_t table = fake_alloc(host->fake, SVAN_MTT_TABLE_SIZE,
-                                SVAN_MTT_TABLE_SIZE);
-    uint64_t *entries = fake_ram(host->fake, table);
-
-    for (uint32_t i = 0; i < SVAN_MTT_TABLE_ENTRIES && first < pages; i++) {
-        uint64_t at = level > 1 ?
-            mtt_table(host, bus, first, pages, level - 1, page_shift,
-                      writable) :
-            bus + ((uint64_t)first << page_shift);
-
-        entries[i] = htole64(svan_mtt_present(at, level == 1 && writable));
-        first += below;
-    }
-    return table;
-}
-
 uint64_t host_mtt(Host *host, uint64_t bus, uint32_t pages, uint32_t levels,
                   uint32_t page_shift, bool writable)
 {
-    return mtt_table(host, bus, 0, pages, levels, page_shift, writable);
+    PageTable table = { .fake = host->fake, .levels = levels };
+
+    page_table_init(&table);
+    for (uint64_t i = 0; i < pages; i++) {
+        *page_table_make(&table, i, 1) =
+            htole64(svan_mtt_present(bus + (i << page_shift), writable));
+    }
+    return table.root;
 }
 
 uint32_t host_key(Host *host, const struct svan_cmd_create_key *key)

@@ -9,6 +9,7 @@
 
 #include "guest.h"
 #include "page_queue.h"
+#include "page_table.h"
 #include "plan.h"
 
 #define BLAME_PRQ_LOG   7

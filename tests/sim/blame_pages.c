@@ -373,13 +373,12 @@ static void set_context(BlameSpace *space)
             svan_mtt_absent(SVAN_FAULT_SWAP_IN,
                             space->plan->pages[i].entry_says));
     }
-    context->root = svan_cpu_to_le64(bus_of(space->node, space->root));
+    page_table_to_context(&(PageTable) {
+        .levels = LEVELS, .root = bus_of(space->node, space->root),
+    }, context);
     context->generation = svan_cpu_to_le32(GENERATION + space->plan->life);
     context->location_table = svan_cpu_to_le64(bus_of(space->node, table));
     context->location_entries = svan_cpu_to_le32(SVAN_LOCATION_COUNT);
-    context->flags = svan_cpu_to_le32(SVAN_CTX_VALID |
-                                      SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                      LEVELS << SVAN_CTX_LEVELS_SHIFT);
 }
 
 static void make_key(BlameSpace *space)

@@ -66,34 +66,30 @@ void guest_irq(Node *node, uint32_t vector)
 
 /* ---- keys ---- */
 
-/* A table of 512 entries, on a page of its own; entries are set by fill. */
-static uint32_t new_table(Guest *guest)
+static uint64_t new_page(void *arg)
 {
-    uint32_t table = page_take(&guest->pool, guest->node);
+    Guest *guest = arg;
+    uint32_t offset = page_take(&guest->pool, guest->node);
 
-    memset(ram_at(guest, table), 0, SIM_PAGE);
-    return table;
+    memset(ram_at(guest, offset), 0, SIM_PAGE);
+    return guest->node->fake->bus + offset;
 }
 
-static uint32_t build_tables(Guest *guest, const uint32_t *pages,
-                             uint32_t count, uint32_t levels)
+/* Of pages in this order. */
+static __le64 build_tables(Guest *guest, const uint32_t *pages, uint32_t count,
+                           uint32_t levels)
 {
-    uint32_t table = new_table(guest);
-    __le64 *entries = ram_at(guest, table);
-    uint32_t span = 1;
+    PageTable table = {
+        .fake = guest->node->fake, .levels = levels, .new_page = new_page,
+        .arg = guest,
+    };
 
-    for (uint32_t i = 1; i < levels; i++) {
-        span *= SVAN_MTT_TABLE_ENTRIES;
+    page_table_init(&table);
+    for (uint32_t i = 0; i < count; i++) {
+        *page_table_make(&table, i, 1) = svan_cpu_to_le64(
+            svan_mtt_present(guest->node->fake->bus + pages[i], true));
     }
-    for (uint32_t i = 0; i * span < count; i++) {
-        uint32_t n = count - i * span < span ? count - i * span : span;
-        uint32_t below = levels == 1 ? pages[i] :
-                         build_tables(guest, pages + i * span, n, levels - 1);
-
-        entries[i] = svan_cpu_to_le64(
-            svan_mtt_present(guest->node->fake->bus + below, levels == 1));
-    }
-    return table;
+    return svan_cpu_to_le64(table.root);
 }
 
 void guest_register(Guest *guest, Region *region, uint32_t access)
@@ -110,8 +106,7 @@ void guest_register(Guest *guest, Region *region, uint32_t access)
         .length = svan_cpu_to_le64(region->length),
     };
 
-    key.table = bus_of(guest, build_tables(guest, region->pages,
-                                           region->num_pages, levels));
+    key.table = build_tables(guest, region->pages, region->num_pages, levels);
     region->key = host_key(guest->host, &key);
 }
 
@@ -137,7 +132,7 @@ static HostRing new_ring(Host *host, uint32_t size)
         pages[i] = offset + i * SIM_PAGE;
     }
     if (key.levels) {
-        key.table = bus_of(guest, build_tables(guest, pages, num_pages, 1));
+        key.table = build_tables(guest, pages, num_pages, 1);
     }
     free(pages);
     return (HostRing) {

@@ -395,7 +395,7 @@ static void prune(Paged *paged, uint32_t index)
 {
     Pager *pager = paged->space->pager;
     uint64_t page = page_number(paged, index);
-    uint32_t before = (page - paged->space->first) % SVAN_MTT_TABLE_ENTRIES;
+    uint32_t before = (page - paged->space->table.first) % SVAN_MTT_TABLE_ENTRIES;
     uint32_t first = index > before ? index - before : 0;
     uint32_t end = index + SVAN_MTT_TABLE_ENTRIES - before, table;
 
@@ -487,8 +487,8 @@ static void register_ondemand(Paged *paged, struct svan_cmd_create_key *key)
                rng_between(&pager->rng, least, SVAN_MTT_MAX_LEVELS),
                page_number(paged, 0));
     key->kind = SVAN_KEY_ONDEMAND;
-    key->levels = paged->own.levels;
-    key->table = svan_cpu_to_le64(pager->node->fake->bus + paged->own.root);
+    key->levels = paged->own.table.levels;
+    key->table = svan_cpu_to_le64(paged->own.table.root);
 }
 
 static void register_process(Paged *paged, struct svan_cmd_create_key *key,
@@ -499,7 +499,7 @@ static void register_process(Paged *paged, struct svan_cmd_create_key *key,
     key->generation = svan_cpu_to_le32(GENERATION + paged->process->pasid);
     if (whole) {
         key->va = 0;
-        key->length = svan_cpu_to_le64(1ull << (paged->space->levels == 5 ?
+        key->length = svan_cpu_to_le64(1ull << (paged->space->table.levels == 5 ?
                                                 56 : 47));
     }
 }
@@ -608,8 +608,6 @@ static void make_process(Pager *pager, uint32_t n)
     space_init(&process->space, pager, true, levels, 0);
     context = (struct svan_process_context *)
               frame_mem(pager, pager->contexts) + process->pasid;
-    context->root = svan_cpu_to_le64(pager->node->fake->bus +
-                                     process->space.root);
     context->generation = svan_cpu_to_le32(GENERATION + process->pasid);
     if (rng_below(&pager->rng, 4)) {
         context->location_table = svan_cpu_to_le64(pager->node->fake->bus +
@@ -617,9 +615,7 @@ static void make_process(Pager *pager, uint32_t n)
         context->location_entries = svan_cpu_to_le32(
             rng_between(&pager->rng, 1, SVAN_LOCATION_COUNT));
     }
-    context->flags = svan_cpu_to_le32(SVAN_CTX_VALID |
-                                      SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                      levels << SVAN_CTX_LEVELS_SHIFT);
+    page_table_to_context(&process->space.table, context);
 }
 
 static void make_contexts(Pager *pager)

@@ -15,6 +15,7 @@
 
 #include "guest.h"
 #include "page_queue.h"
+#include "page_table.h"
 
 #define PAGER_REGIONS   2
 #define PAGER_PRQ_LOG   SVAN_PRQ_MIN_LOG_SIZE
@@ -65,10 +66,7 @@ typedef struct Frame {
 /* The tables by which the device finds the pages of a key or of a process. */
 typedef struct Space {
     Pager *pager;
-    bool process;
-    uint8_t levels;
-    uint64_t first;             /* number of the page of the first entry */
-    uint32_t root;              /* offset in RAM */
+    PageTable table;
 } Space;
 
 typedef struct Process {

@@ -153,7 +153,7 @@ static void check_request(const PageWork *work)
     if (!region->whole && end > region->va + region->length) {
         bad_request(work, "it reaches beyond the key");
     }
-    if (!request->level || request->level > work->paged->space->levels) {
+    if (!request->level || request->level > work->paged->space->table.levels) {
         bad_request(work, "its level");
     }
     check_merged(work);

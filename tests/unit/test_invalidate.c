@@ -61,11 +61,11 @@ static void contexts_that_are_none(void **state)
     invalidate_all(p);
     for (uint32_t bit = 0; bit < 64; bit++) {
         if (bit < 12 || bit >= 52) {
-            p->context->root = htole64(p->root ^ 1ull << bit);
+            p->context->root = htole64(p->pt.root ^ 1ull << bit);
             assert_int_equal(tap(p, VA, 0), SVAN_SYN_CONTEXT);
         }
     }
-    p->context->root = htole64(p->root);
+    p->context->root = htole64(p->pt.root);
     p->fake->bad_page = p->table;
     assert_int_equal(tap(p, VA, 0), SVAN_SYN_CONTEXT);
     p->fake->bad_page = 0;
@@ -180,7 +180,7 @@ static void watch_order(Fake *fake, uint64_t addr, void *arg)
 {
     const Process *p = arg;
 
-    if (addr / 4096 == p->root / 4096) {
+    if (addr / 4096 == p->pt.root / 4096) {
         assert_int_equal(cached(p), 1);
     }
 }
@@ -596,7 +596,7 @@ static void creating_process_keys(void **state)
         BAD(create_key.levels, 1, BAD_PARAM),
         BAD(create_key.page_shift, 21, BAD_PARAM),
         BAD(create_key.page_shift, 0, BAD_PARAM),
-        BAD(create_key.table, p->root, BAD_PARAM),
+        BAD(create_key.table, p->pt.root, BAD_PARAM),
         BAD(create_key.table, 1, BAD_PARAM),
         BAD(create_key.pasid, 0, BAD_PARAM),
         BAD(create_key.pasid, PASIDS, BAD_PARAM),

@@ -103,8 +103,8 @@ static void next_process(Paged *paged)
     Process *p = paged->process;
 
     invalidate_all(p);
-    p->root = fake_alloc(p->fake, 4096, 4096);
-    p->context->root = htole64(p->root);
+    p->pt.root = fake_alloc(p->fake, 4096, 4096);
+    p->context->root = htole64(p->pt.root);
     p->context->generation = htole32(GENERATION + 1);
 }
 
