@@ -28,7 +28,6 @@
 
 #include "svan_core.h"
 
-#define SVAN_PAGE_SIZE          4096u
 #define SVAN_PAGE_MASK          (SVAN_PAGE_SIZE - 1)
 #define SVAN_MAX_MTU            4096u
 #define SVAN_MAX_FRAME          9220u   /* Ethernet, without FCS: MTU 9198, two tags */

@@ -20,6 +20,9 @@
 #include <svan/cmd.h>
 #include <svan/faults.h>
 
+/* Of the device, whatever those of host and guest are. */
+#define SVAN_PAGE_SIZE          4096u
+
 typedef struct SvanCore SvanCore;
 
 /* A frame without FCS. Whoever holds the pointer owns it. */

@@ -8,7 +8,17 @@
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
 
-#include "core.h"
+#include <endian.h>
+#include <stdatomic.h>
+
+#include <svan/caps.h>
+#include <svan/cmd.h>
+#include <svan/keys.h>
+#include <svan/queues.h>
+#include <svan/regs.h>
+#include <svan/wqe.h>
+
+#include "svan_core.h"
 
 /* Of a machine that stands alone. */
 #define FAKE_RAM_BASE   0x40000000ull   /* bus address of ram[0] */

@@ -9,6 +9,7 @@
 #include "page_table.h"
 
 #define BRIEF_RUNS      100000
+#define RD_ATOMIC       16u             /* the most that a device offers */
 #define UAR_ADDR(uar, reg)      (((uar) << SVAN_UAR_SHIFT) + (reg))
 #define RC_ATTRS_INIT   (SVAN_QP_ATTR_PKEY_INDEX | SVAN_QP_ATTR_PORT | \
                          SVAN_QP_ATTR_ACCESS)
@@ -182,10 +183,14 @@ Host *host_create_bare(Fake *fake, uint16_t fn)
 void host_set_gid(Host *host, uint32_t index, const uint8_t *gid)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
+    uint64_t mac = htole64(host_read(host, SVAN_REG_MAC_LO) |
+                           (uint64_t)host_read(host, SVAN_REG_MAC_HI) << 32);
 
+    memcpy(host->gids[index].gid, gid, 16);
+    memcpy(host->gids[index].smac, &mac, 6);
     cmd.set_gid.index = htole32(index);
-    memcpy(cmd.set_gid.gid, gid, 16);
-    memcpy(cmd.set_gid.smac, host_fn(host)->mac, 6);
+    memcpy(cmd.set_gid.gid, host->gids[index].gid, 16);
+    memcpy(cmd.set_gid.smac, host->gids[index].smac, 6);
     host_must(host, &cmd);
 }
 
@@ -268,7 +273,7 @@ uint32_t host_key_flat(Host *host, uint64_t bus, uint64_t len, uint32_t access,
         .kind = SVAN_KEY_PINNED, .flags = flags, .page_shift = 12,
         .access = htole32(access), .pd = htole32(host->pd),
         .va = htole64(bus), .length = htole64(len),
-        .table = htole64(bus & ~(uint64_t)SVAN_PAGE_MASK),
+        .table = htole64(bus & ~(uint64_t)(SVAN_PAGE_SIZE - 1)),
     };
 
     return host_key(host, &key);
@@ -403,8 +408,8 @@ HostConnection host_connection(const HostQp *peer)
         .attr = {
             .access = SVAN_ACCESS_REMOTE_MASK, .log_mtu = 12,
             .rq_psn = htole32(0x100), .sq_psn = htole32(0x100),
-            .max_rd_atomic = SVAN_MAX_RD_ATOMIC,
-            .max_dest_rd_atomic = SVAN_MAX_RD_ATOMIC, .min_rnr_timer = 1,
+            .max_rd_atomic = RD_ATOMIC,
+            .max_dest_rd_atomic = RD_ATOMIC, .min_rnr_timer = 1,
             .timeout = 14, .retry_cnt = 7, .rnr_retry = 7,
         },
     };
@@ -412,7 +417,7 @@ HostConnection host_connection(const HostQp *peer)
 
 void host_connect_to(HostQp *qp, const HostConnection *to)
 {
-    const SvanGid *gid = &host_fn(to->peer->host)->gids[to->gid];
+    const Host *peer = to->peer->host;
     struct svan_cmd_modify_qp attrs = {
         .attr = to->attr,
         .av = { .hop_limit = 64, .sgid_index = to->gid },
@@ -420,8 +425,8 @@ void host_connect_to(HostQp *qp, const HostConnection *to)
 
     attrs.attr.port = 1;
     attrs.attr.dest_qpn = htole32(to->peer->qpn);
-    memcpy(attrs.av.dgid, gid->gid, 16);
-    memcpy(attrs.av.dmac, gid->smac, 6);
+    memcpy(attrs.av.dgid, peer->gids[to->gid].gid, 16);
+    memcpy(attrs.av.dmac, peer->gids[to->gid].smac, 6);
     must_modify(qp, SVAN_QPS_INIT, RC_ATTRS_INIT, &attrs);
     must_modify(qp, SVAN_QPS_RTR, RC_ATTRS_RTR, &attrs);
     must_modify(qp, SVAN_QPS_RTS, RC_ATTRS_RTS, &attrs);

@@ -13,6 +13,8 @@
 #define HOST_EQ_LOG     6
 #define HOST_EQS        2               /* 0: asynchronous, 1: completions */
 
+#define HOST_GIDS       2
+
 typedef struct HostEq {
     uint64_t ring;
     uint32_t ci, log_size;
@@ -36,6 +38,9 @@ struct Host {
     uint32_t pd;
     uint32_t all_key;           /* all of memory, all rights, va = bus address */
     uint32_t ring_key;          /* the same, internal */
+    struct {
+        uint8_t gid[16], smac[6];
+    } gids[HOST_GIDS];          /* by index, as host_set_gid() has set them */
     /*
      * A command ends with its answer, the device goes on by itself; otherwise it
      * comes to rest first.
@@ -52,11 +57,6 @@ void host_destroy(Host *host);
 
 /* Command ring and enable alone, for tests of what comes next. */
 Host *host_create_bare(Fake *fake, uint16_t fn);
-
-static inline SvanFn *host_fn(Host *host)
-{
-    return host->fake->core->fns[host->fn];
-}
 
 uint32_t host_read(Host *host, uint32_t reg);
 void host_write(Host *host, uint32_t reg, uint32_t value);
@@ -80,7 +80,7 @@ void host_eq_arm(Host *host, uint32_t eqn);
 /* Take the next event; false: none. */
 bool host_eq_poll(Host *host, uint32_t eqn, struct svan_eqe *eqe);
 
-/* Its source MAC is the function's. */
+/* The index is below HOST_GIDS, the source MAC the function's. */
 void host_set_gid(Host *host, uint32_t index, const uint8_t *gid);
 uint32_t host_uar(Host *host, uint32_t owner);
 uint32_t host_pd(Host *host);

@@ -9,7 +9,7 @@
  *   fake.h     a machine: memory, and the core's view of the world
  *   world.h    machines, links and time together (this file)
  *   host.h     the driver of a machine, with commands, queues and keys
- *   page_queue.h  the driver's half of page requests
+ *   page_table.h, page_queue.h   tables of keys and processes, page requests
  *   rng.h      random numbers, a stream for each purpose
  *
  * A unit test or a fuzzer has one machine and no world; it moves the clock itself.
