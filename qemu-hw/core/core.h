@@ -28,7 +28,6 @@
 
 #include "svan_core.h"
 
-#define SVAN_PAGE_SIZE          4096u
 #define SVAN_PAGE_MASK          (SVAN_PAGE_SIZE - 1)
 #define SVAN_MAX_MTU            4096u
 #define SVAN_MAX_FRAME          9220u   /* Ethernet, without FCS: MTU 9198, two tags */
@@ -64,43 +63,6 @@ typedef enum SvanStep {
     SVAN_STEP_FAULT,            /* a page is absent (on-demand and process keys) */
     SVAN_STEP_ERROR,            /* see the syndrome */
 } SvanStep;
-
-/* ---- trace events: name, meaning of id, a, b, c ---- */
-
-#define SVAN_TRACE_EVENTS(X) \
-    X(RESET,        "fn",   "generation", "-", "-") \
-    X(REG_WRITE,    "offset", "value", "size", "-") \
-    X(CMD,          "opcode", "tag", "status", "syndrome") \
-    X(FATAL,        "fn",   "code", "-", "-") \
-    X(DOORBELL,     "qn",   "uar", "value", "accepted") \
-    X(WQE,          "qpn",  "index", "opcode", "length") \
-    X(WQE_REJECT,   "qpn",  "index", "status", "syndrome") \
-    X(PKT_TX,       "dqpn", "opcode", "psn", "length") \
-    X(PKT_RX,       "qpn",  "opcode", "psn", "length") \
-    X(PKT_DROP,     "qpn",  "opcode", "psn", "reason") \
-    X(NAK,          "qpn",  "syndrome", "psn", "-") \
-    X(RETRY,        "qpn",  "psn", "reason", "left") \
-    X(CQE,          "cqn",  "qpn", "wqe_index", "status") \
-    X(EQE,          "eqn",  "type", "qn", "data") \
-    X(QP_STATE,     "qpn",  "old", "new", "syndrome") \
-    X(ACCESS_ERROR, "key",  "va", "length", "syndrome") \
-    X(TLB_FILL,     "key",  "va", "address", "length") \
-    X(POLL,         "qpn",  "on", "-", "-") \
-    X(ETH_TX,       "qpn",  "length", "flags", "-") \
-    X(ETH_RX,       "qpn",  "length", "flags", "-") \
-    X(FRAME_DROP,   "fn",   "length", "reason", "-") \
-    X(PAGE_REQUEST, "token", "addr", "flags", "qpn") \
-    X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
-    X(FAULT,        "qpn",  "token", "psn", "va") \
-    X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
-    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
-
-typedef enum SvanTraceEvent {
-#define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
-    SVAN_TRACE_EVENTS(SVAN_TRACE_ENUM)
-#undef SVAN_TRACE_ENUM
-    SVAN_TRACE_COUNT
-} SvanTraceEvent;
 
 /* ---- object tables: index to pointer, indices are handed out here ---- */
 
@@ -779,6 +741,9 @@ typedef enum SvanDecode {
 
 SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
+/* The same for SvanConfig.no_icrc: zero in its place, any value accepted. */
+SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt);
+SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
 /* The addresses alone; false: not a whole UDP datagram for RoCE's port. */
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);

@@ -17,7 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <svan/cmd.h>
 #include <svan/faults.h>
+
+/* Of the device, whatever those of host and guest are. */
+#define SVAN_PAGE_SIZE          4096u
 
 typedef struct SvanCore SvanCore;
 
@@ -45,7 +49,44 @@ typedef enum SvanDma {
     SVAN_DMA_ERROR,             /* no RAM there, or not permitted */
 } SvanDma;
 
-/* What happened, for trace events; the arguments are named in core.h's table. */
+/* ---- trace events: name, meaning of id, a, b, c ---- */
+
+#define SVAN_TRACE_EVENTS(X) \
+    X(RESET,        "fn",   "generation", "-", "-") \
+    X(REG_WRITE,    "offset", "value", "size", "-") \
+    X(CMD,          "opcode", "tag", "status", "syndrome") \
+    X(FATAL,        "fn",   "code", "-", "-") \
+    X(DOORBELL,     "qn",   "uar", "value", "accepted") \
+    X(WQE,          "qpn",  "index", "opcode", "length") \
+    X(WQE_REJECT,   "qpn",  "index", "status", "syndrome") \
+    X(PKT_TX,       "dqpn", "opcode", "psn", "length") \
+    X(PKT_RX,       "qpn",  "opcode", "psn", "length") \
+    X(PKT_DROP,     "qpn",  "opcode", "psn", "reason") \
+    X(NAK,          "qpn",  "syndrome", "psn", "-") \
+    X(RETRY,        "qpn",  "psn", "reason", "left") \
+    X(CQE,          "cqn",  "qpn", "wqe_index", "status") \
+    X(EQE,          "eqn",  "type", "qn", "data") \
+    X(QP_STATE,     "qpn",  "old", "new", "syndrome") \
+    X(ACCESS_ERROR, "key",  "va", "length", "syndrome") \
+    X(TLB_FILL,     "key",  "va", "address", "length") \
+    X(POLL,         "qpn",  "on", "-", "-") \
+    X(ETH_TX,       "qpn",  "length", "flags", "-") \
+    X(ETH_RX,       "qpn",  "length", "flags", "-") \
+    X(FRAME_DROP,   "fn",   "length", "reason", "-") \
+    X(PAGE_REQUEST, "token", "addr", "flags", "qpn") \
+    X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
+    X(FAULT,        "qpn",  "token", "psn", "va") \
+    X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
+    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
+
+typedef enum SvanTraceEvent {
+#define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,
+    SVAN_TRACE_EVENTS(SVAN_TRACE_ENUM)
+#undef SVAN_TRACE_ENUM
+    SVAN_TRACE_COUNT
+} SvanTraceEvent;
+
+/* What happened; the arguments are named in the table. */
 typedef struct SvanTrace {
     uint16_t event;             /* SvanTraceEvent */
     uint16_t fn;
@@ -114,6 +155,12 @@ typedef struct SvanConfig {
     uint32_t fault_buffer;
     /* of new queue pairs until the driver says otherwise; sources 0 = default */
     struct svan_fault_policy policy;
+    /*
+     * Packets carry zero in place of their ICRC, and what arrives is not
+     * checked. For simulations, where nothing damages frames and all nodes
+     * are configured alike.
+     */
+    bool no_icrc;
 } SvanConfig;
 
 /* NULL without memory. ops and config are copied. */
@@ -190,6 +237,19 @@ typedef enum SvanRun {
 
 /* One epoch. */
 SvanRun svan_run(SvanCore *core);
+
+/* What a function has counted since its reset, and what it has in use. */
+typedef struct SvanStats {
+#define SVAN_STAT_U64(name) uint64_t name;
+    SVAN_STATS(SVAN_STAT_U64)
+#undef SVAN_STAT_U64
+    uint32_t held_bytes;        /* of the fault buffer */
+    uint32_t open_requests;     /* page requests that are not answered */
+    bool spares_lent;           /* some spare page holds data */
+} SvanStats;
+
+/* All zero where there is no such function. */
+void svan_stats(SvanCore *core, uint16_t fn, SvanStats *stats);
 
 /* Change how long idle QPs are polled; 0 disarms them as svan_run() goes on. */
 void svan_set_poll(SvanCore *core, uint64_t poll_ns);

@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "trace/control.h"
-#include "../core/core.h"
 #include "glue.h"
 #include "trace.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "host.h"
+#include "inside.h"
 
 #define LOG_SQ          8
 #define SIGNAL_EVERY    16u

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "fuzz_bystander.h"
+#include "page_queue.h"
+#include "page_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,9 +60,7 @@ typedef struct Stage {
     uint64_t *table;                    /* leaves of the one */
     uint64_t *levels[4];                /* tables of the other, leaves first */
     struct svan_process_context *contexts;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t request_ci, response_pi;
+    PageQueue prq;
 } Stage;
 
 static inline uint64_t stage_bus(const Stage *stage, const void *mem)
@@ -72,32 +72,6 @@ static inline void *stage_page(Stage *stage)
 {
     return fake_ram(stage->host->fake,
                     fake_alloc(stage->host->fake, 4096, 4096));
-}
-
-static inline void stage_prq(Stage *stage)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-
-    stage->requests = stage_page(stage);
-    stage->responses = stage_page(stage);
-    cmd.create_prq.requests = htole64(stage_bus(stage, stage->requests));
-    cmd.create_prq.responses = htole64(stage_bus(stage, stage->responses));
-    cmd.create_prq.log_size = STAGE_PRQ_LOG;
-    host_must(stage->host, &cmd);
-    host_write(stage->host, SVAN_REG_PRQ_DB, SVAN_PRQ_DB_ARM);
-}
-
-static inline void stage_spares(Stage *stage, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
-    uint64_t *list = stage_page(stage);
-
-    for (uint32_t i = 0; i < count; i++) {
-        list[i] = htole64(stage_bus(stage, stage_page(stage)));
-    }
-    cmd.spare_pages.addr = htole64(stage_bus(stage, list));
-    cmd.spare_pages.count = htole32(count);
-    host_must(stage->host, &cmd);
 }
 
 /* As in the first place: every other page is there, the last for reads alone. */
@@ -116,12 +90,9 @@ static inline void stage_map(Stage *stage)
 
 static inline void stage_process(Stage *stage)
 {
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
-
     stage->contexts = stage_page(stage);
-    cmd.context_table.addr = htole64(stage_bus(stage, stage->contexts));
-    cmd.context_table.count = htole32(STAGE_PASIDS);
-    host_must(stage->host, &cmd);
+    host_set_contexts(stage->host, stage_bus(stage, stage->contexts),
+                      STAGE_PASIDS);
     for (uint32_t i = 0; i < 4; i++) {
         stage->levels[i] = stage_page(stage);
         if (i) {
@@ -129,10 +100,9 @@ static inline void stage_process(Stage *stage)
                 htole64(stage_bus(stage, stage->levels[i - 1]) | 7);
         }
     }
-    stage->contexts[1].root = htole64(stage_bus(stage, stage->levels[3]));
-    stage->contexts[1].flags = htole32(SVAN_CTX_VALID |
-                                       SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                       4 << SVAN_CTX_LEVELS_SHIFT);
+    page_table_to_context(&(PageTable) {
+        .levels = 4, .root = stage_bus(stage, stage->levels[3]),
+    }, &stage->contexts[1]);
 }
 
 static inline void stage_keys(Stage *stage)
@@ -157,20 +127,18 @@ static inline void stage_keys(Stage *stage)
 /* A driver that answers the oldest request, by some bits. */
 static inline void stage_answer(Stage *stage, uint8_t bits)
 {
-    uint32_t mask = (1u << STAGE_PRQ_LOG) - 1, pi = stage->response_pi;
-    struct svan_page_request *request =
-        &stage->requests[stage->request_ci & mask];
-    uint8_t phase = stage->request_ci >> STAGE_PRQ_LOG & 1 ?
-                    0 : SVAN_PAGE_REQ_PHASE;
+    const struct svan_page_request *request = page_queue_next(&stage->prq);
     struct svan_page_response response = {
-        .token = request->token, .status = 1 + bits % 4 % 3,
-        .fault_class = bits & 15, .time_ns = htole64(1ull << (bits >> 3)),
+        .status = 1 + bits % 4 % 3, .fault_class = bits & 15,
+        .time_ns = htole64(1ull << (bits >> 3)),
     };
-    uint64_t index = (le64toh(request->addr) - STAGE_VA) / 4096;
+    uint64_t index;
 
-    if ((request->owner & SVAN_PAGE_REQ_PHASE) != phase) {
+    if (!request) {
         return;
     }
+    response.token = request->token;
+    index = (le64toh(request->addr) - STAGE_VA) / 4096;
     if (response.status == SVAN_PAGE_RESOLVED && index < STAGE_PAGES &&
         !(bits & 0x80)) {
         stage->table[index] =
@@ -178,13 +146,10 @@ static inline void stage_answer(Stage *stage, uint8_t bits)
         stage->levels[0][STAGE_VA / 4096 + index] =
             htole64((stage->pages + index * 4096) | 7);
     }
-    stage->responses[pi & (2 * mask + 1)] = response;
-    stage->response_pi++;
-    host_write(stage->host, SVAN_REG_PRR_DB, stage->response_pi);
+    page_queue_answer(&stage->prq, &response);
     if (response.status != SVAN_PAGE_PENDING) {
-        stage->request_ci++;
-        host_write(stage->host, SVAN_REG_PRQ_DB, stage->request_ci |
-                   (bits & 0x40 ? SVAN_PRQ_DB_ARM : 0));
+        stage->prq.ci++;
+        page_queue_consumed(&stage->prq, bits & 0x40);
     }
 }
 
@@ -206,10 +171,10 @@ static inline Stage stage_set(Fake *fake)
     stage.b = host_qp(stage.host, &stage.cq, &stage.cq, NULL);
     stage.eth = host_qp(stage.host, &stage.cq, &stage.cq, &eth);
     stage.buffer = fake_alloc(fake, STAGE_BUFFER, 4096);
-    fake->core->config.fault_buffer = STAGE_BUFFER;     /* soon full */
     stage.pages = fake_alloc(fake, STAGE_PAGES * 4096, 4096);
-    stage_prq(&stage);
-    stage_spares(&stage, 2);
+    stage.prq = page_queue(stage.host, STAGE_PRQ_LOG);
+    page_queue_consumed(&stage.prq, true);
+    page_queue_lend(stage.host, 2);
     stage_process(&stage);
     stage_keys(&stage);
     stage_map(&stage);
@@ -224,6 +189,15 @@ static inline Stage stage_set(Fake *fake)
         host_recv(&stage.eth, stage.buffer + i * 4096, 4096);
     }
     return stage;
+}
+
+/* For a stage: its fault buffer is soon full. */
+static inline Fake *stage_fake(void)
+{
+    SvanConfig config = fake_config;
+
+    config.fault_buffer = STAGE_BUFFER;
+    return fake_create(&config);
 }
 
 static inline void stage_strike(Stage *stage)
@@ -294,7 +268,7 @@ static inline void stage_play(const uint8_t *data, size_t size, uint32_t actions
     Stage stage;
 
     if (!fake) {
-        fake = fake_create(NULL);
+        fake = stage_fake();
     }
     stage = stage_set(fake);
     bystander_check(&stage.bystander);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "host.h"
+#include "inside.h"
 
 /*
  * It lies at the bottom of memory. What the others do goes upwards from their own

@@ -29,7 +29,8 @@ static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
         stage->cq.cqn, stage->a.qpn, stage->b.qpn, stage->eth.qpn,
         stage->buffer, stage->ondemand, stage->process,
         stage_bus(stage, stage->table), stage_bus(stage, stage->contexts),
-        stage_bus(stage, stage->requests), stage_bus(stage, stage->responses),
+        stage_bus(stage, stage->prq.requests),
+        stage_bus(stage, stage->prq.responses),
         stage->pages, STAGE_PRQ_LOG,
     };
 
@@ -104,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Stage stage;
 
     if (!fake) {
-        fake = fake_create(NULL);
+        fake = stage_fake();
     }
     stage = stage_set(fake);
     for (uint32_t n = 0; input.size && n < 64; n++) {

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Stage stage;
 
     if (!fake) {
-        fake = fake_create(NULL);
+        fake = stage_fake();
     }
     stage = stage_set(fake);
     stage_send(&stage, SVAN_WQE_RDMA_WRITE, 100);

@@ -23,7 +23,7 @@ static uint64_t some_bus(Stage *stage, Input *input)
     return choice < 0xc0 ? stage->pages + choice % STAGE_PAGES * 4096 :
            choice < 0xd0 ? stage_bus(stage, stage->levels[choice % 4]) :
            choice < 0xd8 ? stage_bus(stage, stage->table) :
-           choice < 0xe0 ? stage_bus(stage, stage->requests) :
+           choice < 0xe0 ? stage_bus(stage, stage->prq.requests) :
            choice < 0xe8 ? stage_bus(stage, stage->contexts) :
            choice < 0xf0 ? FAKE_RAM_BASE + FAKE_RAM_SIZE :
            is_own(stage, any) ? 0 : any;
@@ -119,19 +119,19 @@ static void bad_answer(Stage *stage, Input *input)
     uint32_t mask = (2u << STAGE_PRQ_LOG) - 1;
     uint8_t bits = input_number(input, 1);
     struct svan_page_response *response =
-        &stage->responses[stage->response_pi & mask];
+        &stage->prq.responses[stage->prq.pi & mask];
 
     input_bytes(input, response, bits % (sizeof(*response) + 1));
     if (bits & 0x40) {
         host_write(stage->host, SVAN_REG_PRQ_DB, input_number(input, 4));
     }
     if (bits & 0x80) {
-        stage->response_pi += (int8_t)input_number(input, 1);
+        stage->prq.pi += (int8_t)input_number(input, 1);
     } else {
         response->token = htole32(input_number(input, 2) << 16 | bits);
-        stage->response_pi++;
+        stage->prq.pi++;
     }
-    host_write(stage->host, SVAN_REG_PRR_DB, stage->response_pi);
+    host_write(stage->host, SVAN_REG_PRR_DB, stage->prq.pi);
 }
 
 static uint32_t some_size(uint8_t bits)

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t how;
 
     if (!fake) {
-        fake = fake_create(NULL);
+        fake = stage_fake();
         make_good(fake);
     }
     how = input_number(&input, 1);

@@ -55,7 +55,6 @@ static void fill_arena(Walks *walks)
 static Walks walks_set(Fake *fake)
 {
     Walks walks = { .host = host_create(fake, 0, 1) };
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
 
     walks.contexts = fake_alloc(fake, 4096, 4096);
     walks.arena = fake_alloc(fake, ARENA_PAGES * 4096, 4096);
@@ -63,9 +62,7 @@ static Walks walks_set(Fake *fake)
     walks.user.pd = walks.host->pd;
     walks.user.can_wait = true;
     walks.user.owner = OWNER;
-    cmd.context_table.addr = htole64(walks.contexts);
-    cmd.context_table.count = htole32(PASIDS);
-    host_must(walks.host, &cmd);
+    host_set_contexts(walks.host, walks.contexts, PASIDS);
     for (uint32_t pasid = 1; pasid < PASIDS; pasid++) {
         struct svan_process_context *context = context_of(&walks, pasid);
         struct svan_cmd_create_key key = {
@@ -286,7 +283,7 @@ static void one_action(Walks *walks, Input *input)
         break;
     default:
         fake->miss_every = action >> 6;
-        memset(fake->translated, 0, sizeof(fake->translated));
+        fake_forget(fake);
         break;
     }
 }

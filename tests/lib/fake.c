@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A world for one core.
+ * A machine with one core.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,10 +13,18 @@
 
 #define MAX_RUNS        5000000u
 
+static char context[128];
+
+void fake_context(const char *text)
+{
+    snprintf(context, sizeof(context), "%s", text ? text : "");
+}
+
 void fake_die(const char *format, ...)
 {
     va_list args;
 
+    fputs(context, stderr);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -24,12 +32,20 @@ void fake_die(const char *format, ...)
     abort();
 }
 
+void *fake_must(void *ptr)
+{
+    if (!ptr) {
+        fake_die("out of memory");
+    }
+    return ptr;
+}
+
 /* ---- ops ---- */
 
-static bool in_ram(uint64_t bus, uint64_t len)
+static bool in_ram(const Fake *fake, uint64_t bus, uint64_t len)
 {
-    return bus >= FAKE_RAM_BASE && bus - FAKE_RAM_BASE < FAKE_RAM_SIZE &&
-           len <= FAKE_RAM_SIZE - (bus - FAKE_RAM_BASE);
+    return bus >= fake->bus && bus - fake->bus < fake->ram_size &&
+           len <= fake->ram_size - (bus - fake->bus);
 }
 
 static bool page_misses(Fake *fake, uint64_t addr)
@@ -39,10 +55,16 @@ static bool page_misses(Fake *fake, uint64_t addr)
     if (fake->maps == fake->miss_at) {
         return true;
     }
-    if (!fake->miss_every || !in_ram(addr, 1)) {
+    if (!in_ram(fake, addr, 1)) {
         return false;
     }
-    translated = &fake->translated[(addr - FAKE_RAM_BASE) / SVAN_PAGE_SIZE];
+    if (fake->hooks.misses && fake->hooks.misses(fake->hooks_arg, addr)) {
+        return true;
+    }
+    if (!fake->miss_every) {
+        return false;
+    }
+    translated = &fake->translated[(addr - fake->bus) / SVAN_PAGE_SIZE];
     if (*translated || ++fake->miss_count % fake->miss_every) {
         return false;
     }
@@ -55,9 +77,8 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
 {
     Fake *fake = opaque;
 
-    (void)for_write;
     if (!len || addr % SVAN_PAGE_SIZE + len > SVAN_PAGE_SIZE ||
-        fn >= FAKE_FNS) {
+        fn > fake->config.num_vfs) {
         fake_die("map of %u bytes at %" PRIx64 " by function %u", len, addr,
                  fn);
     }
@@ -69,11 +90,14 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
         fake->misses++;
         return SVAN_DMA_MISS;
     }
-    if (!in_ram(addr, len) || (fake->bad_page &&
+    if (!in_ram(fake, addr, len) || (fake->bad_page &&
         addr / SVAN_PAGE_SIZE == fake->bad_page / SVAN_PAGE_SIZE)) {
         return SVAN_DMA_ERROR;
     }
-    *host = fake->ram + (addr - FAKE_RAM_BASE);
+    if (fake->hooks.mapped) {
+        fake->hooks.mapped(fake->hooks_arg, addr, for_write);
+    }
+    *host = fake->ram + (addr - fake->bus);
     return SVAN_DMA_OK;
 }
 
@@ -82,13 +106,13 @@ static void op_written(void *opaque, uint16_t fn, uint64_t addr, void *host,
 {
     Fake *fake = opaque;
 
-    if (fn >= FAKE_FNS || !len || !in_ram(addr, len) ||
-        host != fake->ram + (addr - FAKE_RAM_BASE)) {
+    if (fn > fake->config.num_vfs || !len || !in_ram(fake, addr, len) ||
+        host != fake->ram + (addr - fake->bus)) {
         fake_die("written: %u bytes at %" PRIx64, len, addr);
     }
     fake->written += len;
-    if (addr + len - FAKE_RAM_BASE > fake->dirty) {
-        fake->dirty = addr + len - FAKE_RAM_BASE;
+    if (addr + len - fake->bus > fake->dirty) {
+        fake->dirty = addr + len - fake->bus;
     }
 }
 
@@ -96,10 +120,13 @@ static void op_irq(void *opaque, uint16_t fn, uint16_t vector)
 {
     Fake *fake = opaque;
 
-    if (fn >= FAKE_FNS || vector >= FAKE_VECTORS) {
+    if (fn > fake->config.num_vfs || vector >= FAKE_VECTORS) {
         fake_die("vector %u of function %u", vector, fn);
     }
     fake->irqs[fn][vector]++;
+    if (fake->hooks.irq) {
+        fake->hooks.irq(fake->hooks_arg, fn, vector);
+    }
 }
 
 static bool op_frame_out(void *opaque, SvanFrame *frame)
@@ -108,6 +135,9 @@ static bool op_frame_out(void *opaque, SvanFrame *frame)
 
     if (fake->out_full) {
         return false;
+    }
+    if (fake->hooks.frame_out) {
+        return fake->hooks.frame_out(fake->hooks_arg, frame);
     }
     frame->next = NULL;
     *fake->out_tail = frame;
@@ -118,7 +148,7 @@ static bool op_frame_out(void *opaque, SvanFrame *frame)
 
 static uint64_t op_now(void *opaque)
 {
-    return ((Fake *)opaque)->now;
+    return *((Fake *)opaque)->clock;
 }
 
 static void op_deadline(void *opaque, uint64_t when)
@@ -127,6 +157,9 @@ static void op_deadline(void *opaque, uint64_t when)
 
     fake->deadline = when;
     fake->deadlines++;
+    if (fake->hooks.deadline) {
+        fake->hooks.deadline(fake->hooks_arg, when);
+    }
 }
 
 static void op_kick(void *opaque)
@@ -134,6 +167,9 @@ static void op_kick(void *opaque)
     Fake *fake = opaque;
 
     atomic_fetch_add(&fake->kicks, 1);
+    if (fake->hooks.kick) {
+        fake->hooks.kick(fake->hooks_arg);
+    }
 }
 
 static void op_trace(void *opaque, const SvanTrace *trace)
@@ -145,6 +181,9 @@ static void op_trace(void *opaque, const SvanTrace *trace)
     }
     fake->traces[trace->event]++;
     fake->last[trace->event] = *trace;
+    if (fake->hooks.trace) {
+        fake->hooks.trace(fake->hooks_arg, trace);
+    }
 }
 
 static const SvanOps ops = {
@@ -160,7 +199,7 @@ static const SvanOps ops = {
 
 /* ---- life ---- */
 
-static const SvanConfig default_config = {
+const SvanConfig fake_config = {
     .mac = { 0x52, 0x54, 0x00, 0x77, 0x00, 0x01 },
     .link_mbps = 100000,
     .true_atomics = true,
@@ -169,20 +208,12 @@ static const SvanConfig default_config = {
     .max_key = 256,
 };
 
-static void *must(void *ptr)
-{
-    if (!ptr) {
-        fake_die("out of memory");
-    }
-    return ptr;
-}
-
 static void power_on(Fake *fake)
 {
     fake->now = 1000;
     fake->deadline = UINT64_MAX;
     fake->out_tail = &fake->out_head;
-    fake->core = must(svan_create(&fake->config, &ops, fake));
+    fake->core = fake_must(svan_create(&fake->config, &ops, fake));
     svan_set_link(fake->core, true);
 }
 
@@ -196,14 +227,22 @@ static void power_off(Fake *fake)
     }
 }
 
-Fake *fake_create(const SvanConfig *config)
+Fake *fake_create_as(const FakeSetup *setup)
 {
-    Fake *fake = must(calloc(1, sizeof(*fake)));
+    Fake *fake = fake_must(calloc(1, sizeof(*fake)));
 
-    fake->config = config ? *config : default_config;
+    fake->config = setup->config;
+    fake->bus = setup->bus;
+    fake->ram_size = setup->ram_size;
+    fake->clock = setup->clock ? setup->clock : &fake->now;
+    fake->hooks = setup->hooks ? *setup->hooks : fake->hooks;
+    fake->hooks_arg = setup->hooks_arg;
+    fake->translated = fake_must(calloc(1, fake->ram_size / SVAN_PAGE_SIZE));
+    fake->irqs = fake_must(calloc(1 + fake->config.num_vfs,
+                                  sizeof(fake->irqs[0])));
     /* Zeroes that cost nothing until they are touched. */
-    fake->ram = mmap(NULL, FAKE_RAM_SIZE, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    fake->ram = mmap(NULL, fake->ram_size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fake->ram == MAP_FAILED) {
         fake_die("out of memory");
     }
@@ -211,23 +250,49 @@ Fake *fake_create(const SvanConfig *config)
     return fake;
 }
 
+Fake *fake_create(const SvanConfig *config)
+{
+    FakeSetup setup = {
+        .config = config ? *config : fake_config, .bus = FAKE_RAM_BASE,
+        .ram_size = FAKE_RAM_SIZE,
+    };
+
+    return fake_create_as(&setup);
+}
+
 void fake_destroy(Fake *fake)
 {
     power_off(fake);
-    munmap(fake->ram, FAKE_RAM_SIZE);
+    munmap(fake->ram, fake->ram_size);
+    free(fake->translated);
+    free(fake->irqs);
     free(fake);
+}
+
+void fake_forget(Fake *fake)
+{
+    memset(fake->translated, 0, fake->ram_size / SVAN_PAGE_SIZE);
 }
 
 void fake_recycle(Fake *fake)
 {
-    SvanConfig config = fake->config;
-    uint8_t *ram = fake->ram;
+    Fake before = *fake;
 
     power_off(fake);
-    memset(ram, 0, fake->used > fake->dirty ? fake->used : fake->dirty);
+    memset(fake->ram, 0, fake->used > fake->dirty ? fake->used : fake->dirty);
     memset(fake, 0, sizeof(*fake));
-    fake->config = config;
-    fake->ram = ram;
+    fake->config = before.config;
+    fake->ram = before.ram;
+    fake->bus = before.bus;
+    fake->ram_size = before.ram_size;
+    fake->clock = before.clock;
+    fake->hooks = before.hooks;
+    fake->hooks_arg = before.hooks_arg;
+    fake->translated = before.translated;
+    fake_forget(fake);
+    fake->irqs = before.irqs;
+    memset(fake->irqs, 0,
+           (1 + fake->config.num_vfs) * sizeof(fake->irqs[0]));
     power_on(fake);
 }
 
@@ -235,20 +300,20 @@ uint64_t fake_alloc(Fake *fake, uint32_t size, uint32_t align)
 {
     uint32_t at = (fake->used + align - 1) & ~(align - 1);
 
-    if (at + size > FAKE_RAM_SIZE) {
+    if (at + size > fake->ram_size) {
         fake_die("guest memory is used up");
     }
     fake->used = at + size;
     memset(fake->ram + at, 0, size);
-    return FAKE_RAM_BASE + at;
+    return fake->bus + at;
 }
 
 void *fake_ram(Fake *fake, uint64_t bus)
 {
-    if (!in_ram(bus, 1)) {
+    if (!in_ram(fake, bus, 1)) {
         fake_die("no guest memory at %" PRIx64, bus);
     }
-    return fake->ram + (bus - FAKE_RAM_BASE);
+    return fake->ram + (bus - fake->bus);
 }
 
 uint32_t fake_run(Fake *fake)
@@ -263,7 +328,7 @@ uint32_t fake_run(Fake *fake)
             return runs;
         }
         if (fake->miss_every && run != SVAN_RUN_MISS) {
-            memset(fake->translated, 0, sizeof(fake->translated));
+            fake_forget(fake);
         }
         before = run;
     }
@@ -291,13 +356,15 @@ SvanFrame *fake_frame(Fake *fake)
 
 bool fake_restore(Fake *fake)
 {
+    SvanCore *old = fake->core;
     size_t len;
-    void *stream = must(svan_save(fake->core, &len));
+    void *stream = fake_must(svan_save(old, &len));
     bool loaded;
 
-    svan_destroy(fake->core);
-    fake->core = must(svan_create(&fake->config, &ops, fake));
+    fake->deadline = UINT64_MAX;
+    fake->core = fake_must(svan_create(&fake->config, &ops, fake));
     loaded = svan_load(fake->core, stream, len);
     free(stream);
+    svan_destroy(old);
     return loaded;
 }

@@ -1,23 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A world for one core: flat guest memory, a clock that the test moves, and
+ * A machine with one core: flat guest memory, a clock that the test moves, and
  * records of what the core has done. Misuse of an op by the core ends the
- * program.
+ * program. In a world of several (world.h) the clock is the world's, and what
+ * the core does is handed on to hooks.
  */
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
 
-#include "core.h"
+#include <endian.h>
+#include <stdatomic.h>
 
+#include <svan/caps.h>
+#include <svan/cmd.h>
+#include <svan/keys.h>
+#include <svan/queues.h>
+#include <svan/regs.h>
+#include <svan/wqe.h>
+
+#include "svan_core.h"
+
+/* Of a machine that stands alone. */
 #define FAKE_RAM_BASE   0x40000000ull   /* bus address of ram[0] */
 #define FAKE_RAM_SIZE   (8u << 20)
-#define FAKE_FNS        4
+
 #define FAKE_VECTORS    64
+
+/*
+ * What the core does, told to somebody else once it is recorded; each may be
+ * NULL. arg is the machine's hooks_arg.
+ */
+typedef struct FakeHooks {
+    /* a page of memory is asked for: is it not translated yet? */
+    bool (*misses)(void *arg, uint64_t bus);
+    /* it is handed out */
+    void (*mapped)(void *arg, uint64_t bus, bool for_write);
+    void (*irq)(void *arg, uint16_t fn, uint16_t vector);
+    /* in place of the queue that fake_frame() takes from; as SvanOps.frame_out */
+    bool (*frame_out)(void *arg, SvanFrame *frame);
+    void (*deadline)(void *arg, uint64_t when);
+    void (*kick)(void *arg);
+    void (*trace)(void *arg, const SvanTrace *trace);
+} FakeHooks;
+
+typedef struct FakeSetup {
+    SvanConfig config;
+    uint64_t bus;               /* address of ram[0] */
+    uint32_t ram_size;
+    const uint64_t *clock;      /* NULL: Fake.now */
+    const FakeHooks *hooks;     /* NULL: none */
+    void *hooks_arg;
+} FakeSetup;
 
 typedef struct Fake {
     SvanCore *core;
     SvanConfig config;
     uint8_t *ram;
+    uint64_t bus;
+    uint32_t ram_size;
+    const uint64_t *clock;
+    FakeHooks hooks;
+    void *hooks_arg;
     uint32_t used;              /* of ram, by fake_alloc() */
     uint32_t dirty;             /* one above the highest octet stored to */
     uint64_t now;               /* ns */
@@ -31,7 +74,7 @@ typedef struct Fake {
      */
     uint32_t miss_every;
     uint32_t miss_count;
-    uint8_t translated[FAKE_RAM_SIZE / SVAN_PAGE_SIZE];
+    uint8_t *translated;        /* by page */
     uint64_t bad_page;          /* bus address of a page that answers ERROR */
     uint64_t misses;
     /* before a map is answered; memory may be changed */
@@ -40,7 +83,7 @@ typedef struct Fake {
     uint64_t written;           /* bytes reported by ops->written */
 
     /* what came out */
-    uint32_t irqs[FAKE_FNS][FAKE_VECTORS];
+    uint32_t (*irqs)[FAKE_VECTORS];     /* by function */
     SvanFrame *out_head, **out_tail;
     uint32_t out_frames;
     bool out_full;              /* frame_out has no room */
@@ -51,8 +94,12 @@ typedef struct Fake {
     SvanTrace last[SVAN_TRACE_COUNT];
 } Fake;
 
-/* NULL: defaults, small tables. The link is up. */
+/* Small tables. */
+extern const SvanConfig fake_config;
+
+/* NULL: fake_config. The link is up. */
 Fake *fake_create(const SvanConfig *config);
+Fake *fake_create_as(const FakeSetup *setup);
 void fake_destroy(Fake *fake);
 /* As if it were new, but faster; for fuzzers. */
 void fake_recycle(Fake *fake);
@@ -74,9 +121,16 @@ uint32_t fake_advance(Fake *fake, uint64_t ns);
 /* The oldest frame that was sent, NULL: none; the caller's to free. */
 SvanFrame *fake_frame(Fake *fake);
 
-/* Save, destroy, create anew, load. false: the stream was refused. */
+/* No page is translated any more. */
+void fake_forget(Fake *fake);
+
+/* Save, create anew, load, destroy. false: the stream was refused. */
 bool fake_restore(Fake *fake);
 
+/* What was allocated; without memory the program ends. */
+void *fake_must(void *ptr);
+/* What is printed before the reason why the program ends; NULL: nothing. */
+void fake_context(const char *text);
 void fake_die(const char *format, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 

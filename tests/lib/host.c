@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/state.h"
 #include "host.h"
+#include "page_table.h"
 
+#define BRIEF_RUNS      100000
+#define RD_ATOMIC       16u             /* the most that a device offers */
 #define UAR_ADDR(uar, reg)      (((uar) << SVAN_UAR_SHIFT) + (reg))
 #define RC_ATTRS_INIT   (SVAN_QP_ATTR_PKEY_INDEX | SVAN_QP_ATTR_PORT | \
                          SVAN_QP_ATTR_ACCESS)
@@ -65,6 +67,17 @@ bool host_cmd_resp(Host *host, uint32_t index, struct svan_cmd_resp *resp)
     return true;
 }
 
+/* Until the last command is answered. */
+static void run_briefly(Host *host, struct svan_cmd_resp *resp)
+{
+    for (uint32_t i = 0; i < BRIEF_RUNS; i++) {
+        if (host_cmd_resp(host, host->cmd_pi - 1, resp)) {
+            return;
+        }
+        svan_run(host->fake->core);
+    }
+}
+
 uint8_t host_cmd(Host *host, const struct svan_cmd *cmd,
                  struct svan_cmd_resp *resp)
 {
@@ -72,8 +85,12 @@ uint8_t host_cmd(Host *host, const struct svan_cmd *cmd,
 
     host_cmd_post(host, cmd);
     host_write(host, SVAN_REG_CMDQ_DB, host->cmd_pi);
-    fake_run(host->fake);
     resp = resp ? resp : &local;
+    if (host->brief) {
+        run_briefly(host, resp);
+    } else {
+        fake_run(host->fake);
+    }
     if (!host_cmd_resp(host, host->cmd_pi - 1, resp)) {
         fake_die("command %#x is not answered, fatal code %u",
                  le16toh(cmd->hdr.opcode),
@@ -127,16 +144,6 @@ void host_eq_arm(Host *host, uint32_t eqn)
                (host->eqs[eqn].ci & SVAN_EQ_DB_CI_MASK));
 }
 
-void host_event(Host *host, uint8_t type, uint32_t qn, uint32_t data)
-{
-    uint64_t bit = type < 64 ? 1ull << type : 0;
-    SvanEvents *events = svan_events_of(host_fn(host), bit, qn);
-
-    if (events) {
-        svan_event(events, type, data);
-    }
-}
-
 bool host_eq_poll(Host *host, uint32_t eqn, struct svan_eqe *eqe)
 {
     HostEq *eq = &host->eqs[eqn];
@@ -173,20 +180,25 @@ Host *host_create_bare(Fake *fake, uint16_t fn)
     return host;
 }
 
-static void host_gid(Host *host, uint8_t id)
+void host_set_gid(Host *host, uint32_t index, const uint8_t *gid)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
-    SvanFn *fn = host_fn(host);
+    uint64_t mac = htole64(host_read(host, SVAN_REG_MAC_LO) |
+                           (uint64_t)host_read(host, SVAN_REG_MAC_HI) << 32);
 
-    cmd.set_gid.gid[10] = cmd.set_gid.gid[11] = 0xff;
-    cmd.set_gid.gid[12] = 10;
-    cmd.set_gid.gid[15] = id;
-    memcpy(cmd.set_gid.smac, fn->mac, 6);
+    memcpy(host->gids[index].gid, gid, 16);
+    memcpy(host->gids[index].smac, &mac, 6);
+    cmd.set_gid.index = htole32(index);
+    memcpy(cmd.set_gid.gid, host->gids[index].gid, 16);
+    memcpy(cmd.set_gid.smac, host->gids[index].smac, 6);
     host_must(host, &cmd);
 }
 
-Host *host_create(Fake *fake, uint16_t fn, uint8_t id)
+Host *host_create(Fake *fake, uint16_t fn, uint32_t id)
 {
+    const uint8_t gid[16] = {
+        [10] = 0xff, 0xff, 10, id >> 16, id >> 8, id,
+    };
     Host *host = host_create_bare(fake, fn);
     uint32_t all = SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK;
 
@@ -194,11 +206,11 @@ Host *host_create(Fake *fake, uint16_t fn, uint8_t id)
         host_eq_create(host, eqn, eqn, HOST_EQ_LOG);
     }
     host->pd = host_pd(host);
-    host->all_key = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE, all, 0);
-    host->ring_key = host_key_flat(host, FAKE_RAM_BASE, FAKE_RAM_SIZE,
+    host->all_key = host_key_flat(host, fake->bus, fake->ram_size, all, 0);
+    host->ring_key = host_key_flat(host, fake->bus, fake->ram_size,
                                    SVAN_ACCESS_LOCAL_WRITE,
                                    SVAN_CMD_KEY_INTERNAL);
-    host_gid(host, id);
+    host_set_gid(host, 0, gid);
     return host;
 }
 
@@ -224,31 +236,26 @@ uint32_t host_pd(Host *host)
     return host_must(host, &cmd);
 }
 
-static uint64_t mtt_table(Host *host, uint64_t bus, uint32_t first,
-                          uint32_t pages, uint32_t level, uint32_t page_shift,
-                          bool writable)
+void host_set_contexts(Host *host, uint64_t table, uint32_t count)
 {
-    uint32_t below = 1u << (level - 1) * SVAN_MTT_INDEX_BITS;
-    uint64_t table = fake_alloc(host->fake, SVAN_MTT_TABLE_SIZE,
-                                SVAN_MTT_TABLE_SIZE);
-    uint64_t *entries = fake_ram(host->fake, table);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
 
-    for (uint32_t i = 0; i < SVAN_MTT_TABLE_ENTRIES && first < pages; i++) {
-        uint64_t at = level > 1 ?
-            mtt_table(host, bus, first, pages, level - 1, page_shift,
-                      writable) :
-            bus + ((uint64_t)first << page_shift);
-
-        entries[i] = htole64(svan_mtt_present(at, level == 1 && writable));
-        first += below;
-    }
-    return table;
+    cmd.context_table.addr = htole64(table);
+    cmd.context_table.count = htole32(count);
+    host_must(host, &cmd);
 }
 
 uint64_t host_mtt(Host *host, uint64_t bus, uint32_t pages, uint32_t levels,
                   uint32_t page_shift, bool writable)
 {
-    return mtt_table(host, bus, 0, pages, levels, page_shift, writable);
+    PageTable table = { .fake = host->fake, .levels = levels };
+
+    page_table_init(&table);
+    for (uint64_t i = 0; i < pages; i++) {
+        *page_table_make(&table, i, 1) =
+            htole64(svan_mtt_present(bus + (i << page_shift), writable));
+    }
+    return table.root;
 }
 
 uint32_t host_key(Host *host, const struct svan_cmd_create_key *key)
@@ -266,10 +273,21 @@ uint32_t host_key_flat(Host *host, uint64_t bus, uint64_t len, uint32_t access,
         .kind = SVAN_KEY_PINNED, .flags = flags, .page_shift = 12,
         .access = htole32(access), .pd = htole32(host->pd),
         .va = htole64(bus), .length = htole64(len),
-        .table = htole64(bus & ~(uint64_t)SVAN_PAGE_MASK),
+        .table = htole64(bus & ~(uint64_t)(SVAN_PAGE_SIZE - 1)),
     };
 
     return host_key(host, &key);
+}
+
+static HostRing new_ring(Host *host, uint32_t size)
+{
+    HostRing ring = { .key = host->ring_key };
+
+    if (host->new_ring) {
+        return host->new_ring(host, size);
+    }
+    ring.bus = ring.va = fake_alloc(host->fake, size, 64);
+    return ring;
 }
 
 /* ---- completion queues ---- */
@@ -278,12 +296,14 @@ HostCq host_cq(Host *host, uint32_t log_size)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
     uint32_t size = sizeof(struct svan_cqe) << log_size;
-    HostCq cq = { .host = host, .log_size = log_size };
+    HostRing ring = new_ring(host, size + sizeof(struct svan_cq_dbr));
+    HostCq cq = {
+        .host = host, .log_size = log_size, .ring = ring.bus,
+        .dbr = ring.bus + size,
+    };
 
-    cq.ring = fake_alloc(host->fake, size + sizeof(struct svan_cq_dbr), 64);
-    cq.dbr = cq.ring + size;
-    cmd.create_cq.ring_va = htole64(cq.ring);
-    cmd.create_cq.ring_key = htole32(host->ring_key);
+    cmd.create_cq.ring_va = htole64(ring.va);
+    cmd.create_cq.ring_key = htole32(ring.key);
     cmd.create_cq.dbr_offset = htole32(size);
     cmd.create_cq.eqn = htole32(1);
     cmd.create_cq.log_size = log_size;
@@ -323,34 +343,36 @@ HostQp host_qp(Host *host, HostCq *send_cq, HostCq *recv_cq,
     static const HostQpAttr none;
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_QP);
     HostQp qp = { .host = host, .send_cq = send_cq, .recv_cq = recv_cq };
-    uint32_t log_sq, sq_size, rq_size;
+    uint32_t sq_size, rq_size;
+    HostRing ring;
 
     attr = attr ? attr : &none;
-    log_sq = attr->log_sq ? attr->log_sq : 6;
+    qp.log_sq = attr->log_sq ? attr->log_sq : 6;
     qp.type = attr->type ? attr->type : SVAN_QPT_RC;
     qp.uar = attr->uar;
     qp.log_rq = attr->log_rq ? attr->log_rq : 4;
     qp.log_stride = svan_rwqe_log_stride(attr->max_sge ? attr->max_sge : 2);
-    sq_size = SVAN_WQEBB_SIZE << log_sq;
+    sq_size = SVAN_WQEBB_SIZE << qp.log_sq;
     rq_size = 1u << (qp.log_rq + qp.log_stride);
-    qp.dbr = fake_alloc(host->fake, sizeof(struct svan_qp_dbr), 64);
-    qp.sq_bus = fake_alloc(host->fake, sq_size, 64);
-    qp.rq_bus = fake_alloc(host->fake, rq_size, 64);
+    ring = new_ring(host, sq_size + rq_size + sizeof(struct svan_qp_dbr));
+    qp.sq_bus = ring.bus;
+    qp.rq_bus = qp.sq_bus + sq_size;
+    qp.dbr = qp.rq_bus + rq_size;
     qp.sq.bbs = fake_ram(host->fake, qp.sq_bus);
-    qp.sq.mask = (1u << log_sq) - 1;
+    qp.sq.mask = (1u << qp.log_sq) - 1;
     cmd.create_qp.type = qp.type;
     cmd.create_qp.flags = attr->flags;
-    cmd.create_qp.log_sq_bbs = log_sq;
+    cmd.create_qp.log_sq_bbs = qp.log_sq;
     cmd.create_qp.log_rq_size = qp.log_rq;
     cmd.create_qp.log_rq_stride = qp.log_stride;
     cmd.create_qp.pd = htole32(host->pd);
     cmd.create_qp.send_cq = htole32(send_cq->cqn);
     cmd.create_qp.recv_cq = htole32(recv_cq->cqn);
     cmd.create_qp.uar = htole32(qp.uar);
-    cmd.create_qp.ring_va = htole64(qp.dbr);
-    cmd.create_qp.ring_key = htole32(host->ring_key);
-    cmd.create_qp.sq_offset = htole32(qp.sq_bus - qp.dbr);
-    cmd.create_qp.rq_offset = htole32(qp.rq_bus - qp.dbr);
+    cmd.create_qp.ring_va = htole64(ring.va);
+    cmd.create_qp.ring_key = htole32(ring.key);
+    cmd.create_qp.rq_offset = htole32(sq_size);
+    cmd.create_qp.dbr_offset = htole32(sq_size + rq_size);
     qp.qpn = host_must(host, &cmd);
     return qp;
 }
@@ -379,22 +401,32 @@ static void must_modify(HostQp *qp, uint8_t state, uint32_t mask,
     }
 }
 
-static void connect_to(HostQp *qp, HostQp *peer)
+HostConnection host_connection(const HostQp *peer)
 {
-    SvanFn *fn = host_fn(peer->host);
-    struct svan_cmd_modify_qp attrs = {
+    return (HostConnection) {
+        .peer = peer,
         .attr = {
-            .access = SVAN_ACCESS_REMOTE_MASK, .port = 1, .log_mtu = 12,
-            .dest_qpn = htole32(peer->qpn), .rq_psn = htole32(0x100),
-            .sq_psn = htole32(0x100), .max_rd_atomic = SVAN_MAX_RD_ATOMIC,
-            .max_dest_rd_atomic = SVAN_MAX_RD_ATOMIC, .min_rnr_timer = 1,
+            .access = SVAN_ACCESS_REMOTE_MASK, .log_mtu = 12,
+            .rq_psn = htole32(0x100), .sq_psn = htole32(0x100),
+            .max_rd_atomic = RD_ATOMIC,
+            .max_dest_rd_atomic = RD_ATOMIC, .min_rnr_timer = 1,
             .timeout = 14, .retry_cnt = 7, .rnr_retry = 7,
         },
-        .av = { .hop_limit = 64 },
+    };
+}
+
+void host_connect_to(HostQp *qp, const HostConnection *to)
+{
+    const Host *peer = to->peer->host;
+    struct svan_cmd_modify_qp attrs = {
+        .attr = to->attr,
+        .av = { .hop_limit = 64, .sgid_index = to->gid },
     };
 
-    memcpy(attrs.av.dgid, fn->gids[0].gid, 16);
-    memcpy(attrs.av.dmac, fn->gids[0].smac, 6);
+    attrs.attr.port = 1;
+    attrs.attr.dest_qpn = htole32(to->peer->qpn);
+    memcpy(attrs.av.dgid, peer->gids[to->gid].gid, 16);
+    memcpy(attrs.av.dmac, peer->gids[to->gid].smac, 6);
     must_modify(qp, SVAN_QPS_INIT, RC_ATTRS_INIT, &attrs);
     must_modify(qp, SVAN_QPS_RTR, RC_ATTRS_RTR, &attrs);
     must_modify(qp, SVAN_QPS_RTS, RC_ATTRS_RTS, &attrs);
@@ -402,9 +434,11 @@ static void connect_to(HostQp *qp, HostQp *peer)
 
 void host_connect(HostQp *a, HostQp *b)
 {
-    connect_to(a, b);
+    HostConnection to_a = host_connection(a), to_b = host_connection(b);
+
+    host_connect_to(a, &to_b);
     if (b != a) {
-        connect_to(b, a);
+        host_connect_to(b, &to_a);
     }
 }
 
@@ -415,17 +449,29 @@ void host_eth_rts(HostQp *qp)
     must_modify(qp, SVAN_QPS_RTS, 0, NULL);
 }
 
-uint8_t host_state(HostQp *qp)
+uint8_t host_query(HostQp *qp, struct svan_qp_attr *attr)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_QP);
     struct svan_cmd_resp resp;
+    uint8_t status;
 
     cmd.object.id = htole32(qp->qpn);
-    if (host_cmd(qp->host, &cmd, &resp) != SVAN_CMD_OK) {
+    status = host_cmd(qp->host, &cmd, &resp);
+    *attr = resp.query_qp.attr;
+    return status;
+}
+
+uint8_t host_state(HostQp *qp)
+{
+    struct svan_qp_attr attr;
+
+    if (host_query(qp, &attr) != SVAN_CMD_OK) {
         fake_die("QP %#x cannot be queried", qp->qpn);
     }
-    return resp.query_qp.attr.state;
+    return attr.state;
 }
+
+/* ---- work requests ---- */
 
 struct svan_qp_dbr *host_dbr(HostQp *qp)
 {
@@ -438,16 +484,84 @@ void host_ring(HostQp *qp, uint32_t reg, uint32_t index)
                   svan_db_value(qp->qpn, index), 8);
 }
 
+static bool is_polling(HostQp *qp)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return le32toh(__atomic_load_n(&host_dbr(qp)->device_flags,
+                                   __ATOMIC_RELAXED)) & SVAN_QP_DBR_POLLING;
+}
+
 void host_post(HostQp *qp)
 {
-    struct svan_qp_dbr *dbr = host_dbr(qp);
-
-    __atomic_store_n(&dbr->sq_pi, htole32(qp->sq_pi), __ATOMIC_RELEASE);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!(le32toh(__atomic_load_n(&dbr->device_flags, __ATOMIC_RELAXED)) &
-          SVAN_QP_DBR_POLLING)) {
+    if (!qp->mmio_only) {
+        __atomic_store_n(&host_dbr(qp)->sq_pi, htole32(qp->sq_pi),
+                         __ATOMIC_RELEASE);
+    }
+    if (qp->mmio_only || !is_polling(qp)) {
         host_ring(qp, SVAN_UAR_SQ_DB, qp->sq_pi);
     }
+}
+
+static void publish_recv(HostQp *qp)
+{
+    __atomic_store_n(&host_dbr(qp)->rq_pi, htole32(qp->rq_pi),
+                     __ATOMIC_RELEASE);
+}
+
+/* As the provider does it: no doorbell while the device looks by itself. */
+void host_post_recv(HostQp *qp)
+{
+    publish_recv(qp);
+    if (!is_polling(qp)) {
+        host_ring(qp, SVAN_UAR_RQ_DB, qp->rq_pi);
+    }
+}
+
+uint32_t host_sq_room(const HostQp *qp)
+{
+    return (1u << qp->log_sq) - (qp->sq_pi - qp->sq_ci);
+}
+
+uint32_t host_rq_room(const HostQp *qp)
+{
+    return (1u << qp->log_rq) - (qp->rq_pi - qp->rq_ci);
+}
+
+static bool is_atomic(const HostWr *wr)
+{
+    return wr->opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
+           wr->opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+}
+
+uint32_t host_wr_bbs(const HostWr *wr)
+{
+    return wr->flags & SVAN_WQE_INLINE ? svan_wqe_inline_bbs(wr->length) :
+           is_atomic(wr) ? 1 : svan_wqe_sge_bbs(wr->num_sge);
+}
+
+uint32_t host_write_wqe(HostQp *qp, const HostWr *wr)
+{
+    uint32_t index = qp->sq_pi;
+    struct svan_wqe_head *head = svan_wqe_begin(&qp->sq, index, wr->opcode,
+                                                wr->flags, wr->imm);
+
+    svan_wqe_set_remote(head, wr->remote, wr->rkey);
+    if (is_atomic(wr)) {
+        svan_wqe_set_atomic(head, wr->swap_add, wr->compare);
+        svan_sge_set(&head->atomic.sge, wr->sge[0].va, wr->sge[0].length,
+                     wr->sge[0].key);
+    } else if (wr->flags & SVAN_WQE_INLINE) {
+        svan_wqe_put_inline(&qp->sq, index, 0, wr->data, wr->length);
+        svan_wqe_set_inline(head, wr->length);
+    } else {
+        svan_wqe_set_num_sge(head, wr->num_sge);
+        for (uint32_t i = 0; i < wr->num_sge; i++) {
+            svan_sge_set(svan_wqe_sge(&qp->sq, index, i), wr->sge[i].va,
+                         wr->sge[i].length, wr->sge[i].key);
+        }
+    }
+    qp->sq_pi += head->ctrl.num_bbs;
+    return index;
 }
 
 void host_send(HostQp *qp, const HostSend *send)
@@ -467,15 +581,23 @@ void host_send(HostQp *qp, const HostSend *send)
     qp->sq_pi += head->ctrl.num_bbs;
 }
 
-void host_recv(HostQp *qp, uint64_t addr, uint32_t length)
+uint32_t host_write_rwqe(HostQp *qp, const HostSge *sge, uint32_t num_sge)
 {
     uint32_t slot = qp->rq_pi & ((1u << qp->log_rq) - 1);
     struct svan_rwqe *rwqe = fake_ram(qp->host->fake, qp->rq_bus +
                                       ((uint64_t)slot << qp->log_stride));
 
-    rwqe->num_sge = htole32(1);
-    svan_sge_set(&rwqe->sge[0], addr, length, qp->host->all_key);
-    qp->rq_pi++;
-    __atomic_store_n(&host_dbr(qp)->rq_pi, htole32(qp->rq_pi),
-                     __ATOMIC_RELEASE);
+    rwqe->num_sge = htole32(num_sge);
+    for (uint32_t i = 0; i < num_sge; i++) {
+        svan_sge_set(&rwqe->sge[i], sge[i].va, sge[i].length, sge[i].key);
+    }
+    return qp->rq_pi++;
+}
+
+void host_recv(HostQp *qp, uint64_t addr, uint32_t length)
+{
+    HostSge sge = { .va = addr, .length = length, .key = qp->host->all_key };
+
+    host_write_rwqe(qp, &sge, 1);
+    publish_recv(qp);
 }

@@ -127,7 +127,7 @@ static void to_error(BlameEnd *end)
     struct svan_qp_attr attr;
 
     if (guest_qp_state(end->qp, SVAN_QPS_ERR, 0) != SVAN_CMD_OK &&
-        (guest_qp_query(end->qp, &attr) != SVAN_CMD_OK ||
+        (host_query(end->qp, &attr) != SVAN_CMD_OK ||
          attr.state != SVAN_QPS_ERR)) {
         accuse(end, "not to the error state", 0);
     }
@@ -225,7 +225,7 @@ static BlameEnd *find_end(Blame *blame, const Node *node, uint32_t qpn)
     for (uint32_t i = 0; i < 2 * PLAN_PAIRS; i++) {
         BlameEnd *end = &blame->pairs[i / 2].ends[i % 2];
 
-        if (end->qp && end->qp->guest->node == node && end->qp->qpn == qpn) {
+        if (end->qp && qp_node(end->qp) == node && end->qp->qpn == qpn) {
             return end;
         }
     }
@@ -250,7 +250,7 @@ static void drain_cqs(BlameNode *node)
     struct svan_cqe cqe;
 
     for (uint32_t i = 0; i < BLAME_CQS; i++) {
-        while (guest_cq_poll(node->cqs[i], &cqe)) {
+        while (host_cq_poll(node->cqs[i], &cqe)) {
             uint32_t qpn = svan_le32_to_cpu(cqe.qpn);
             BlameEnd *end = find_end(node->blame, node->guest->node, qpn);
 
@@ -301,7 +301,7 @@ static void post(BlameEnd *end)
     bool atomic = op->kind == PLAN_FAA;
     uint32_t here = atomic ? result_offset(end, end->posted) : op->offset;
     uint32_t there = atomic ? word_offset(end) : op->offset;
-    GuestWr wr = {
+    HostWr wr = {
         .opcode = opcode_of(op->kind), .flags = SVAN_WQE_SIGNALED,
         .remote = space_va(end->peer->space, op->remote, there),
         .rkey = end->peer->space->key + (op->bad_key ? 1 : 0),
@@ -315,7 +315,7 @@ static void post(BlameEnd *end)
     if (end->posted == end->completed) {
         end->since = world_of(end)->now;
     }
-    end->index[end->posted++] = guest_post(end->qp, &wr);
+    end->index[end->posted++] = host_write_wqe(end->qp, &wr);
 }
 
 static void post_some(BlameEnd *end)
@@ -324,11 +324,11 @@ static void post_some(BlameEnd *end)
 
     while (end->posted < end->plan->num_ops &&
            end->posted - end->completed < OUTSTANDING &&
-           guest_sq_room(end->qp) >= SVAN_WQE_MAX_BBS) {
+           host_sq_room(end->qp) >= SVAN_WQE_MAX_BBS) {
         post(end);
     }
     if (end->posted != before) {
-        guest_ring(end->qp);
+        host_post(end->qp);
     }
 }
 
@@ -422,26 +422,27 @@ static void set_policy(const BlameEnd *end)
         },
     };
 
-    guest_must(end->qp->guest, &cmd, SVAN_CMD_SET_FAULT_POLICY);
+    guest_must(end->space->node->guest, &cmd, SVAN_CMD_SET_FAULT_POLICY);
 }
 
 static void end_open(BlameEnd *end)
 {
     BlameNode *node = end->space->node;
-    GuestQpInit init = {
-        .log_bbs = rng_between(&node->rng, 5, 7), .log_rq = LOG_RQ,
-        .send_cq = node->cqs[rng_below(&node->rng, BLAME_CQS)],
-        .recv_cq = node->cqs[rng_below(&node->rng, BLAME_CQS)],
+    HostCq *send_cq = node->cqs[rng_below(&node->rng, BLAME_CQS)];
+    HostCq *recv_cq = node->cqs[rng_below(&node->rng, BLAME_CQS)];
+    HostQpAttr attr = {
+        .log_sq = rng_between(&node->rng, 5, 7), .log_rq = LOG_RQ,
+        .max_sge = SVAN_MAX_SGE,
     };
 
-    end->qp = guest_qp_new(node->guest, &init);
+    end->qp = guest_qp_new(node->guest, send_cq, recv_cq, &attr);
     set_policy(end);
 }
 
 static void end_connect(BlameEnd *end, uint32_t sq_psn, uint32_t rq_psn)
 {
     const PlanPair *plan = end->pair->plan;
-    GuestConnection connection = {
+    HostConnection connection = {
         .peer = end->peer->qp, .gid = plan->gid,
         .attr = {
             .log_mtu = plan->log_mtu, .timeout = plan->timeout,
@@ -456,16 +457,16 @@ static void end_connect(BlameEnd *end, uint32_t sq_psn, uint32_t rq_psn)
     };
     const PlanOp *op;
 
-    guest_connect(end->qp, &connection);
+    host_connect_to(end->qp, &connection);
     for (uint32_t i = 0; (op = nth_send(end, i)); i++) {
-        GuestSge sge = {
+        HostSge sge = {
             .va = space_va(end->space, op->remote, op->offset),
             .length = op->length, .key = end->space->key,
         };
 
-        guest_post_recv(end->qp, &sge, 1);
+        host_write_rwqe(end->qp, &sge, 1);
     }
-    guest_ring_recv(end->qp);
+    host_post_recv(end->qp);
     end->losses = plan->losses;
     end->since = world_of(end)->now;
 }
@@ -507,7 +508,7 @@ static void end_close(BlameEnd *end)
 {
     struct svan_cmd cmd = { .object.id = svan_cpu_to_le32(end->qp->qpn) };
 
-    guest_must(end->qp->guest, &cmd, SVAN_CMD_DESTROY_QP);
+    guest_must(end->space->node->guest, &cmd, SVAN_CMD_DESTROY_QP);
     end->closed_qpn = end->qp->qpn;
     guest_qp_free(end->qp);
     end->qp = NULL;

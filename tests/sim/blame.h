@@ -8,6 +8,8 @@
 #define SIM_BLAME_H
 
 #include "guest.h"
+#include "page_queue.h"
+#include "page_table.h"
 #include "plan.h"
 
 #define BLAME_PRQ_LOG   7
@@ -60,9 +62,9 @@ typedef struct BlameWork {
 struct BlameNode {
     Blame *blame;
     Guest *guest;
-    GuestCq *cqs[BLAME_CQS];
-    uint32_t contexts, requests, responses;  /* offsets in RAM */
-    uint32_t ci, pi;
+    HostCq *cqs[BLAME_CQS];
+    uint32_t contexts;                  /* offset in RAM */
+    PageQueue prq;
     bool polling;
     BlameWork work[BLAME_REQUESTS];
     Rng rng;
@@ -73,7 +75,7 @@ struct BlameEnd {
     BlamePair *pair;
     BlameEnd *peer;
     BlameSpace *space;
-    GuestQp *qp;                        /* NULL: not there */
+    HostQp *qp;                        /* NULL: not there */
     uint32_t closed_qpn;                /* when it was */
     uint32_t posted, completed, received, adds;
     uint32_t index[PLAN_OPS];           /* of the WQEs */

@@ -19,12 +19,12 @@
 
 static uint8_t *ram_at(const BlameNode *node, uint32_t offset)
 {
-    return node->guest->node->ram + offset;
+    return node->guest->node->fake->ram + offset;
 }
 
 static uint64_t bus_of(const BlameNode *node, uint32_t offset)
 {
-    return node->guest->node->bus + offset;
+    return node->guest->node->fake->bus + offset;
 }
 
 static uint32_t zero_page(BlameNode *node)
@@ -103,7 +103,7 @@ static void set_absent(BlameSpace *space, uint32_t page)
 
 static void invalidate(const BlameSpace *space)
 {
-    SvanCore *core = space->node->guest->node->core;
+    SvanCore *core = space->node->guest->node->fake->core;
 
     if (space->plan->pasid) {
         svan_reg_write(core, 0, SVAN_REG_INV_CONTEXT(space->plan->pasid),
@@ -140,14 +140,11 @@ typedef struct Answer {
 
 static void respond(BlameNode *node, const Answer *answer)
 {
-    struct svan_page_response *ring = (void *)ram_at(node, node->responses);
-
-    ring[node->pi++ % (2 * BLAME_REQUESTS)] = (struct svan_page_response) {
+    page_queue_answer(&node->prq, &(struct svan_page_response) {
         .token = svan_cpu_to_le32(answer->token), .status = answer->status,
         .fault_class = rng_below(&node->rng, SVAN_FAULT_CLASS_COUNT),
         .time_ns = svan_cpu_to_le64(answer->says),
-    };
-    svan_reg_write(node->guest->node->core, 0, SVAN_REG_PRR_DB, node->pi, 4);
+    });
 }
 
 static BlameWork *work_of(BlameNode *node, uint32_t token)
@@ -321,20 +318,12 @@ static void begin(BlameNode *node, const struct svan_page_request *request)
 
 static void poll_requests(BlameNode *node)
 {
-    const struct svan_page_request *ring = (void *)ram_at(node, node->requests);
+    struct svan_page_request request;
 
-    for (;;) {
-        struct svan_page_request request = ring[node->ci % BLAME_REQUESTS];
-        uint8_t phase = node->ci / BLAME_REQUESTS & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-
-        if ((request.owner & SVAN_PAGE_REQ_PHASE) != phase) {
-            break;
-        }
-        node->ci++;
+    while (page_queue_take(&node->prq, &request)) {
         begin(node, &request);
     }
-    svan_reg_write(node->guest->node->core, 0, SVAN_REG_PRQ_DB,
-                   (node->ci & SVAN_PRQ_DB_CI_MASK) | SVAN_PRQ_DB_ARM, 4);
+    page_queue_consumed(&node->prq, true);
 }
 
 static void poll_event(void *arg)
@@ -384,13 +373,12 @@ static void set_context(BlameSpace *space)
             svan_mtt_absent(SVAN_FAULT_SWAP_IN,
                             space->plan->pages[i].entry_says));
     }
-    context->root = svan_cpu_to_le64(bus_of(space->node, space->root));
+    page_table_to_context(&(PageTable) {
+        .levels = LEVELS, .root = bus_of(space->node, space->root),
+    }, context);
     context->generation = svan_cpu_to_le32(GENERATION + space->plan->life);
     context->location_table = svan_cpu_to_le64(bus_of(space->node, table));
     context->location_entries = svan_cpu_to_le32(SVAN_LOCATION_COUNT);
-    context->flags = svan_cpu_to_le32(SVAN_CTX_VALID |
-                                      SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                      LEVELS << SVAN_CTX_LEVELS_SHIFT);
 }
 
 static void make_key(BlameSpace *space)
@@ -402,7 +390,7 @@ static void make_key(BlameSpace *space)
             .page_shift = 12,
             .access = svan_cpu_to_le32(SVAN_ACCESS_LOCAL_WRITE |
                                        SVAN_ACCESS_REMOTE_MASK),
-            .pd = svan_cpu_to_le32(guest->pd),
+            .pd = svan_cpu_to_le32(guest->host->pd),
             .va = svan_cpu_to_le64(space->va),
             .length = svan_cpu_to_le64(PLAN_PAGES * SIM_PAGE),
         },
@@ -453,36 +441,19 @@ void space_set(Blame *blame, BlameSpace *space)
 
 static void lend_spares(BlameNode *node)
 {
-    uint32_t list = guest_ram(node->guest, SIM_PAGE);
-    __le64 *pages = (__le64 *)ram_at(node, list);
-    struct svan_cmd cmd = {
-        .spare_pages = {
-            .addr = svan_cpu_to_le64(bus_of(node, list)),
-            .count = svan_cpu_to_le32(SPARE_PAGES),
-        },
-    };
+    uint64_t pages[SPARE_PAGES];
 
     for (uint32_t i = 0; i < SPARE_PAGES; i++) {
-        pages[i] = svan_cpu_to_le64(bus_of(node, zero_page(node)));
+        pages[i] = bus_of(node, zero_page(node));
     }
-    guest_must(node->guest, &cmd, SVAN_CMD_SET_SPARE_PAGES);
+    page_queue_lend_pages(node->guest->host, pages, SPARE_PAGES);
 }
 
 void pages_set(BlameNode *node)
 {
-    struct svan_cmd prq = { .create_prq.log_size = BLAME_PRQ_LOG };
-    struct svan_cmd table = { .context_table.count = svan_cpu_to_le32(PASIDS) };
-
-    node->requests = guest_ram(node->guest, BLAME_REQUESTS *
-                               sizeof(struct svan_page_request));
-    node->responses = guest_ram(node->guest, 2 * BLAME_REQUESTS *
-                                sizeof(struct svan_page_response));
-    prq.create_prq.requests = svan_cpu_to_le64(bus_of(node, node->requests));
-    prq.create_prq.responses = svan_cpu_to_le64(bus_of(node, node->responses));
-    guest_must(node->guest, &prq, SVAN_CMD_CREATE_PRQ);
+    node->prq = page_queue(node->guest->host, BLAME_PRQ_LOG);
     node->contexts = guest_ram(node->guest, SIM_PAGE);
-    table.context_table.addr = svan_cpu_to_le64(bus_of(node, node->contexts));
-    guest_must(node->guest, &table, SVAN_CMD_SET_CONTEXT_TABLE);
+    host_set_contexts(node->guest->host, bus_of(node, node->contexts), PASIDS);
     lend_spares(node);
     poll_requests(node);
 }

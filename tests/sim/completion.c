@@ -188,12 +188,12 @@ End *traffic_find_end(Traffic *traffic, const Node *node, uint32_t qpn)
                "none", node->id, qpn);
 }
 
-void traffic_drain(Traffic *traffic, GuestCq *cq)
+void traffic_drain(Traffic *traffic, HostCq *cq)
 {
     struct svan_cqe cqe;
 
-    while (guest_cq_poll(cq, &cqe)) {
-        End *end = traffic_find_end(traffic, cq->guest->node,
+    while (host_cq_poll(cq, &cqe)) {
+        End *end = traffic_find_end(traffic, cq_node(cq),
                                     svan_le32_to_cpu(cqe.qpn));
 
         if (cqe.opcode == SVAN_CQE_SQ) {

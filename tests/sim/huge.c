@@ -55,15 +55,15 @@ void huge_adopt(Paged *paged)
     for (uint32_t i = 0; i < region->num_pages; i++) {
         uint32_t new = PAGER_HUGE_OFFSET + (before + i) * SIM_PAGE;
 
-        memcpy(pager->node->ram + new, pager->node->ram + region->pages[i],
-               SIM_PAGE);
+        memcpy(pager->node->fake->ram + new,
+               pager->node->fake->ram + region->pages[i], SIM_PAGE);
         region->pages[i] = new;
         pager->frames[new / SIM_PAGE] = (Frame) { FRAME_DATA, paged, i };
         paged->pages[i].mapped = paged->pages[i].writable = true;
     }
     remember_all(paged);
     *space_make_huge(paged->space, first_page(paged)) = svan_cpu_to_le64(
-        space_present(paged->space, pager->node->bus + PAGER_HUGE_OFFSET,
+        space_present(paged->space, pager->node->fake->bus + PAGER_HUGE_OFFSET,
                       true) | SVAN_PTE_LARGE);
 }
 

@@ -7,7 +7,7 @@
  *   SVAN_SIM_COUNT=n    so many seeds, from SVAN_SIM_FIRST or 1 on
  *   SVAN_SIM_ONLY=name  of them those of scenarios whose names begin so
  *   SVAN_SIM_VERBOSE=1  what the cores trace
- *   SVAN_SIM_STATS=1    what they count
+ *   SVAN_SIM_STATS=1    what they count, and the hash of all they did
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "blame.h"
-#include "paging/prq.h"
 #include "traffic.h"
 
 #define LIMIT_NS        60000000000ull
@@ -33,9 +32,12 @@ typedef struct Scenario {
 } Scenario;
 
 #define WORLD(...) \
-    { .ram_bytes = 16u << 20, .delay = 2000, .ps_per_byte = 200, \
-      .queue_bytes = 4u << 20, .run_cost = 150, .max_rx_frames = 4096, \
-      __VA_ARGS__ }
+    { .ram_bytes = 16u << 20, .hash = true, .replay = "SVAN_SIM_SEED", \
+      .core.link_mbps = 100000, .core.true_atomics = true, \
+      .core.max_qp = 256, .core.max_cq = 256, .core.max_key = 256, \
+      .core.max_rx_frames = 4096, .engine.run_cost = 150, \
+      .link.delay = 2000, .link.ps_per_byte = 200, \
+      .link.queue_bytes = 4u << 20, __VA_ARGS__ }
 #define TRAFFIC(...) \
     { .ops = 150, .max_length = 40000, .recv_length = 9000, \
       .region_bytes = 4u << 20, .idle = 3000, .unsignaled = 400000, \
@@ -52,9 +54,9 @@ typedef struct Scenario {
 
 /* So much that what a plan allows does happen. */
 #define ROUGH(...) \
-    WORLD(.fault_buffer = 32768, .loss = 20000, .duplicate = 50000, \
-          .reorder = 20000, .reorder_delay = 30000, .corrupt = 5000, \
-          __VA_ARGS__)
+    WORLD(.core.fault_buffer = 32768, .link.loss = 20000, \
+          .link.duplicate = 50000, .link.reorder = 20000, \
+          .link.reorder_delay = 30000, .link.corrupt = 5000, __VA_ARGS__)
 
 static const PlanModel crowd = {
     .local_pairs = 4, .processes = true, .impatient = true,
@@ -69,81 +71,85 @@ static const Scenario scenarios[] = {
                            .timeout = 14),
     }, {
         .name = "loss",
-        .world = WORLD(.num_nodes = 2, .loss = 20000, .jitter = 500),
+        .world = WORLD(.num_nodes = 2, .link.loss = 20000, .link.jitter = 500),
         .traffic = TRAFFIC(.num_pairs = 3, .lossy = true),
     }, {
         .name = "storm",
-        .world = WORLD(.num_nodes = 4, .loss = 20000, .jitter = 3000,
-                       .duplicate = 20000, .reorder = 20000,
-                       .reorder_delay = 30000, .corrupt = 10000,
-                       .refuse = 10000, .max_rx_frames = 256),
+        .world = WORLD(.num_nodes = 4, .link.loss = 20000, .link.jitter = 3000,
+                       .link.duplicate = 20000, .link.reorder = 20000,
+                       .link.reorder_delay = 30000, .link.corrupt = 10000,
+                       .refuse = 10000, .core.max_rx_frames = 256),
         .traffic = TRAFFIC(.num_pairs = 8, .local_pairs = 2, .self_pairs = 1,
                            .starve = 300000, .lossy = true, .ops = 80),
     }, {
         .name = "starved",
-        .world = WORLD(.num_nodes = 2, .loss = 2000),
+        .world = WORLD(.num_nodes = 2, .link.loss = 2000),
         .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
                            .starve = 970000, .lossy = true),
     }, {
         .name = "missing",
-        .world = WORLD(.num_nodes = 2, .miss = 300000, .forget = 20000,
-                       .invalidate = 5000),
+        .world = WORLD(.num_nodes = 2, .engine.miss = 300000,
+                       .engine.forget = 20000, .engine.invalidate = 5000),
         .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
                            .events = true),
     }, {
         .name = "restored",
-        .world = WORLD(.num_nodes = 2, .loss = 5000, .duplicate = 5000,
-                       .reorder = 5000, .reorder_delay = 10000, .jitter = 500,
-                       .restore = 5000, .refuse = 2000),
+        .world = WORLD(.num_nodes = 2, .link.loss = 5000,
+                       .link.duplicate = 5000, .link.reorder = 5000,
+                       .link.reorder_delay = 10000, .link.jitter = 500,
+                       .engine.restore = 5000, .refuse = 2000),
         .traffic = TRAFFIC(.num_pairs = 4, .local_pairs = 2, .self_pairs = 1,
                            .starve = 300000, .lossy = true, .events = true),
     }, {
         .name = "broken",
-        .world = WORLD(.num_nodes = 3, .miss = 20000, .forget = 20000),
+        .world = WORLD(.num_nodes = 3, .engine.miss = 20000,
+                       .engine.forget = 20000),
         .traffic = TRAFFIC(.num_pairs = 8, .local_pairs = 3, .self_pairs = 1,
                            .defect = 6000, .starve = 100000, .drain = 5000,
                            .ops = 300),
     }, {
         .name = "everything",
-        .world = WORLD(.num_nodes = 8, .loss = 10000, .jitter = 1000,
-                       .duplicate = 10000, .reorder = 10000,
-                       .reorder_delay = 20000, .corrupt = 5000,
-                       .refuse = 5000, .miss = 50000, .forget = 10000,
-                       .restore = 5000, .invalidate = 1000, .poll_ns = 2000),
+        .world = WORLD(.num_nodes = 8, .link.loss = 10000, .link.jitter = 1000,
+                       .link.duplicate = 10000, .link.reorder = 10000,
+                       .link.reorder_delay = 20000, .link.corrupt = 5000,
+                       .refuse = 5000, .engine.miss = 50000,
+                       .engine.forget = 10000, .engine.restore = 5000,
+                       .engine.invalidate = 1000, .core.poll_ns = 2000),
         .traffic = PAGED(.num_pairs = 12, .local_pairs = 3, .self_pairs = 1,
                          .defect = 5000, .starve = 300000, .drain = 5000,
                          .lossy = true, .events = true, .timeout = 12,
                          .pager = PAGER(.whole = 1000000)),
     }, {
         .name = "polled",
-        .world = WORLD(.num_nodes = 3, .poll_ns = 5000, .loss = 1000),
+        .world = WORLD(.num_nodes = 3, .core.poll_ns = 5000, .link.loss = 1000),
         .traffic = TRAFFIC(.num_pairs = 6, .local_pairs = 3, .self_pairs = 2,
                            .drain = 20000, .lossy = true,
                            .max_length = 400000, .ops = 60),
     }, {
         .name = "paged",
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 32768),
         .traffic = PAGED(.events = true),
     }, {
         .name = "paged-loss",
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768, .loss = 3000,
-                       .duplicate = 10000, .reorder = 10000, .jitter = 1000,
-                       .reorder_delay = 30000),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 32768,
+                       .link.loss = 3000, .link.duplicate = 10000,
+                       .link.reorder = 10000, .link.jitter = 1000,
+                       .link.reorder_delay = 30000),
         .traffic = PAGED(.lossy = true, .timeout = 12),
     }, {
         .name = "paged-missing",
-        .world = WORLD(.num_nodes = 2, .miss = 200000, .forget = 20000,
-                       .invalidate = 5000),
+        .world = WORLD(.num_nodes = 2, .engine.miss = 200000,
+                       .engine.forget = 20000, .engine.invalidate = 5000),
         .traffic = PAGED(.starve = 300000, .defect = 5000,
                          .pager = PAGER(.whole = 1000000)),
     }, {
         .name = "paged-restored",
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768,
-                       .restore = 5000, .refuse = 2000),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 32768,
+                       .engine.restore = 5000, .refuse = 2000),
         .traffic = PAGED(.drain = 2000),
     }, {
         .name = "blame", .clean = true,
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 32768),
         .plan = &patient,
     }, {
         .name = "blame-loss",
@@ -151,22 +157,25 @@ static const Scenario scenarios[] = {
         .plan = &crowd,
     }, {
         .name = "blame-missing",
-        .world = ROUGH(.num_nodes = 2, .miss = 200000, .forget = 20000,
-                       .invalidate = 5000, .refuse = 2000),
+        .world = ROUGH(.num_nodes = 2, .engine.miss = 200000,
+                       .engine.forget = 20000, .engine.invalidate = 5000,
+                       .refuse = 2000),
         .plan = &crowd,
     }, {
         .name = "blame-spares", .clean = true,   /* its spare pages miss */
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 2400, .miss = 500000,
-                       .forget = 100000, .invalidate = 5000),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 2400,
+                       .engine.miss = 500000, .engine.forget = 100000,
+                       .engine.invalidate = 5000),
         .plan = &patient,
     }, {
         .name = "blame-crowd",
-        .world = ROUGH(.num_nodes = 3, .fault_buffer = 4096, .poll_ns = 2000),
+        .world = ROUGH(.num_nodes = 3, .core.fault_buffer = 4096,
+                       .core.poll_ns = 2000),
         .plan = &crowd,
     }, {
         .name = "blame-restored",
-        .world = WORLD(.num_nodes = 2, .fault_buffer = 32768, .restore = 5000,
-                       .refuse = 2000),
+        .world = WORLD(.num_nodes = 2, .core.fault_buffer = 32768,
+                       .engine.restore = 5000, .refuse = 2000),
         .plan = &patient,
     },
 };
@@ -219,14 +228,14 @@ static void sum_up(Totals *totals, const World *world)
     add(&totals->time, world->now);
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
         const Node *node = &world->nodes[i];
-        const SvanFn *fn = node->core->fns[0];
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
         add(&totals->runs, node->counts.runs);
         add(&totals->misses, node->counts.misses);
         add(&totals->restores, node->counts.restores);
-        add(&totals->lost, node->counts.lost);
-        add(&totals->retransmits, fn->stats.retransmits);
-#define ADD(name) add(&totals->name, fn->stats.name);
+        add(&totals->lost, node->link.lost);
+        add(&totals->retransmits, stats.retransmits);
+#define ADD(name) add(&totals->name, stats.name);
         FAULT_STATS(ADD)
 #undef ADD
     }
@@ -239,12 +248,12 @@ static void sum_up(Totals *totals, const World *world)
 static void check_clean(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
 #define CHECK_ZERO(name) \
-        if (fn->stats.name) { \
+        if (stats.name) { \
             world_fail(world, "node %u: " #name " is %" PRIu64 \
-                       " although nothing was lost", i, fn->stats.name); \
+                       " although nothing was lost", i, stats.name); \
         }
         RETRY_STATS(CHECK_ZERO)
     }
@@ -254,16 +263,16 @@ static void check_clean(const World *world)
 static void check_faults(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
-        if (fn->held_bytes || svan_spares_in_use(fn)) {
+        if (stats.held_bytes || stats.spares_lent) {
             world_fail(world, "node %u: packets are kept (%u bytes%s) although "
-                       "nothing is under way", i, fn->held_bytes,
-                       svan_spares_in_use(fn) ? ", spare pages" : "");
+                       "nothing is under way", i, stats.held_bytes,
+                       stats.spares_lent ? ", spare pages" : "");
         }
-        if (fn->stats.page_responses_bad) {
+        if (stats.page_responses_bad) {
             world_fail(world, "node %u: page_responses_bad is %" PRIu64, i,
-                       fn->stats.page_responses_bad);
+                       stats.page_responses_bad);
         }
     }
 }
@@ -271,11 +280,11 @@ static void check_faults(const World *world)
 static void print_stats(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
 #define PRINT(name) \
-        if (fn->stats.name) { \
-            printf("# node %u " #name " %" PRIu64 "\n", i, fn->stats.name); \
+        if (stats.name) { \
+            printf("# node %u " #name " %" PRIu64 "\n", i, stats.name); \
         }
         SVAN_STATS(PRINT)
     }
@@ -313,11 +322,11 @@ static void run_traffic(const Scenario *scenario, World *world,
 static void check_in_time(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanFn *fn = world->nodes[i].core->fns[0];
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
-        if (fn->stats.local_ack_timeout_err) {
+        if (stats.local_ack_timeout_err) {
             world_fail(world, "node %u: %" PRIu64 " timeouts although nothing "
-                       "was lost", i, fn->stats.local_ack_timeout_err);
+                       "was lost", i, stats.local_ack_timeout_err);
         }
     }
 }
@@ -326,11 +335,11 @@ static void check_in_time(const World *world)
 static void check_requests(const World *world)
 {
     for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        const SvanPrq *prq = world->nodes[i].core->fns[0]->prq;
+        const SvanStats stats = node_stats(&world->nodes[i]);
 
-        if (prq->num_free != svan_prq_size(prq)) {
-            world_fail(world, "node %u: of %u page requests %u are free", i,
-                       svan_prq_size(prq), prq->num_free);
+        if (stats.open_requests) {
+            world_fail(world, "node %u: %u page requests are open", i,
+                       stats.open_requests);
         }
     }
 }
@@ -372,6 +381,7 @@ static uint64_t run(uint64_t seed, Totals *totals)
     sum_up(totals, world);
     if (getenv("SVAN_SIM_STATS")) {
         print_stats(world);
+        printf("# hash %016" PRIx64 "\n", world->hash);
     }
     hash = world->hash;
     world_destroy(world);

@@ -144,9 +144,9 @@ static uint32_t choose_length(const Op *op, Rng *rng)
 static bool add_sge(Op *op, uint32_t length, uint32_t align, Rng *rng)
 {
     Region *region = traffic_node(op->end)->data;
-    GuestSge *sge = &op->wr.sge[op->wr.num_sge];
+    HostSge *sge = &op->wr.sge[op->wr.num_sge];
 
-    *sge = (GuestSge) { .va = rng_next(rng), .key = rng_next(rng) };
+    *sge = (HostSge) { .va = rng_next(rng), .key = rng_next(rng) };
     if (length) {
         Extent *extent = extent_new(region, length, align, rng);
 
@@ -154,7 +154,7 @@ static bool add_sge(Op *op, uint32_t length, uint32_t align, Rng *rng)
             return false;
         }
         op->local[op->wr.num_sge] = extent;
-        *sge = (GuestSge) {
+        *sge = (HostSge) {
             .va = extent_va(extent), .length = length, .key = region->key,
         };
     }
@@ -164,7 +164,7 @@ static bool add_sge(Op *op, uint32_t length, uint32_t align, Rng *rng)
 
 static bool add_sges(Op *op, Rng *rng)
 {
-    uint32_t count = rng_below(rng, 3) ? 1 : rng_between(rng, 1, GUEST_MAX_SGE);
+    uint32_t count = rng_below(rng, 3) ? 1 : rng_between(rng, 1, SVAN_MAX_SGE);
     uint32_t left = op->length;
 
     if (!left) {
@@ -313,7 +313,7 @@ static bool make(Op *op, Rng *rng)
 }
 
 /* The last entry with something in it, for defects of memory. */
-static GuestSge *some_sge(Op *op)
+static HostSge *some_sge(Op *op)
 {
     uint32_t i = op->wr.num_sge - 1;
 
@@ -378,7 +378,7 @@ static void spoil(Op *op, Rng *rng)
 
 static void release(Op *op)
 {
-    for (uint32_t i = 0; i < GUEST_MAX_SGE; i++) {
+    for (uint32_t i = 0; i < SVAN_MAX_SGE; i++) {
         extent_put(op->local[i]);
     }
     extent_put(op->remote);
@@ -416,7 +416,7 @@ Op *op_new(End *end, Defect defect)
         op->wr.flags |= SVAN_WQE_SOLICITED;
     }
     spoil(op, rng);
-    op->bbs = guest_wr_bbs(&op->wr);
+    op->bbs = host_wr_bbs(&op->wr);
     return op;
 }
 
@@ -507,7 +507,7 @@ Recv *recv_new(End *end)
     uint32_t left = model->recv_length + rng_below(&node->rng, 64);
 
     recv->num_sge = rng_below(&node->rng, 3) ? 1 :
-                    rng_between(&node->rng, 1, GUEST_MAX_SGE);
+                    rng_between(&node->rng, 1, SVAN_MAX_SGE);
     for (uint32_t i = 0; i < recv->num_sge; i++) {
         uint32_t length = i + 1 == recv->num_sge ? left :
                           rng_below(&node->rng, 2 * left /
@@ -522,7 +522,7 @@ Recv *recv_new(End *end)
             recv_free(recv);
             return NULL;
         }
-        recv->sge[i] = (GuestSge) {
+        recv->sge[i] = (HostSge) {
             .va = extent_va(recv->local[i]), .length = length,
             .key = node->data->key,
         };

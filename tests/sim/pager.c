@@ -16,7 +16,7 @@
 
 static uint8_t *frame_mem(const Pager *pager, uint32_t offset)
 {
-    return pager->node->ram + offset;
+    return pager->node->fake->ram + offset;
 }
 
 /* Odd bytes: what is read as an entry is present, and leads to nowhere. */
@@ -82,12 +82,12 @@ static __le64 *page_entry(Paged *paged, uint32_t index)
 
 static uint8_t *page_mem(const Paged *paged, uint32_t index)
 {
-    return paged->region->node->ram + paged->region->pages[index];
+    return paged->region->node->fake->ram + paged->region->pages[index];
 }
 
 static uint64_t page_bus(const Paged *paged, uint32_t index)
 {
-    return paged->region->node->bus + paged->region->pages[index];
+    return paged->region->node->fake->bus + paged->region->pages[index];
 }
 
 static bool has_marks(const Paged *paged, uint64_t entry, uint64_t marks)
@@ -172,7 +172,7 @@ static void move(Paged *paged, uint32_t index)
 
 static void write_wide(Pager *pager, uint32_t reg, uint64_t value)
 {
-    SvanCore *core = pager->node->core;
+    SvanCore *core = pager->node->fake->core;
 
     if (reg < SVAN_REG_INV_CONTEXT(0) && rng_below(&pager->rng, 2)) {
         svan_reg_write(core, 0, reg, (uint32_t)value, 4);
@@ -184,7 +184,7 @@ static void write_wide(Pager *pager, uint32_t reg, uint64_t value)
 
 static void invalidate_go(Pager *pager, uint32_t kind)
 {
-    svan_reg_write(pager->node->core, 0, SVAN_REG_INV_GO, kind, 4);
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_INV_GO, kind, 4);
 }
 
 static void invalidate_key(Paged *paged, uint64_t page, uint32_t count)
@@ -199,7 +199,7 @@ static void invalidate_key(Paged *paged, uint64_t page, uint32_t count)
         addr = rng_next(&pager->rng);
         length = 0;
     }
-    svan_reg_write(pager->node->core, 0, SVAN_REG_INV_TARGET,
+    svan_reg_write(pager->node->fake->core, 0, SVAN_REG_INV_TARGET,
                    paged->region->key, 4);
     write_wide(pager, SVAN_REG_INV_ADDR, addr);
     write_wide(pager, SVAN_REG_INV_LENGTH, length);
@@ -395,7 +395,7 @@ static void prune(Paged *paged, uint32_t index)
 {
     Pager *pager = paged->space->pager;
     uint64_t page = page_number(paged, index);
-    uint32_t before = (page - paged->space->first) % SVAN_MTT_TABLE_ENTRIES;
+    uint32_t before = (page - paged->space->table.first) % SVAN_MTT_TABLE_ENTRIES;
     uint32_t first = index > before ? index - before : 0;
     uint32_t end = index + SVAN_MTT_TABLE_ENTRIES - before, table;
 
@@ -487,8 +487,8 @@ static void register_ondemand(Paged *paged, struct svan_cmd_create_key *key)
                rng_between(&pager->rng, least, SVAN_MTT_MAX_LEVELS),
                page_number(paged, 0));
     key->kind = SVAN_KEY_ONDEMAND;
-    key->levels = paged->own.levels;
-    key->table = svan_cpu_to_le64(pager->node->bus + paged->own.root);
+    key->levels = paged->own.table.levels;
+    key->table = svan_cpu_to_le64(paged->own.table.root);
 }
 
 static void register_process(Paged *paged, struct svan_cmd_create_key *key,
@@ -499,7 +499,7 @@ static void register_process(Paged *paged, struct svan_cmd_create_key *key,
     key->generation = svan_cpu_to_le32(GENERATION + paged->process->pasid);
     if (whole) {
         key->va = 0;
-        key->length = svan_cpu_to_le64(1ull << (paged->space->levels == 5 ?
+        key->length = svan_cpu_to_le64(1ull << (paged->space->table.levels == 5 ?
                                                 56 : 47));
     }
 }
@@ -523,7 +523,7 @@ void pager_register(Pager *pager, Region *region, uint32_t access)
     struct svan_cmd cmd = {
         .create_key = {
             .page_shift = 12, .access = svan_cpu_to_le32(access),
-            .pd = svan_cpu_to_le32(pager->guest->pd),
+            .pd = svan_cpu_to_le32(pager->guest->host->pd),
             .va = svan_cpu_to_le64(region->va),
             .length = svan_cpu_to_le64(region->length),
         },
@@ -586,19 +586,12 @@ void pager_set_policy(Pager *pager, uint32_t qpn)
 /* So few that they do not suffice. */
 static void lend_spares(Pager *pager)
 {
-    uint32_t list = guest_ram(pager->guest, SIM_PAGE);
-    __le64 *pages = (__le64 *)frame_mem(pager, list);
-    struct svan_cmd cmd = {
-        .spare_pages = {
-            .addr = svan_cpu_to_le64(pager->node->bus + list),
-            .count = svan_cpu_to_le32(SPARE_PAGES),
-        },
-    };
+    uint64_t pages[SPARE_PAGES];
 
     for (uint32_t i = 0; i < SPARE_PAGES; i++) {
-        pages[i] = svan_cpu_to_le64(pager->node->bus + frame_take(pager));
+        pages[i] = pager->node->fake->bus + frame_take(pager);
     }
-    guest_must(pager->guest, &cmd, SVAN_CMD_SET_SPARE_PAGES);
+    page_queue_lend_pages(pager->guest->host, pages, SPARE_PAGES);
 }
 
 /* ---- life ---- */
@@ -615,22 +608,18 @@ static void make_process(Pager *pager, uint32_t n)
     space_init(&process->space, pager, true, levels, 0);
     context = (struct svan_process_context *)
               frame_mem(pager, pager->contexts) + process->pasid;
-    context->root = svan_cpu_to_le64(pager->node->bus + process->space.root);
     context->generation = svan_cpu_to_le32(GENERATION + process->pasid);
     if (rng_below(&pager->rng, 4)) {
-        context->location_table = svan_cpu_to_le64(pager->node->bus +
+        context->location_table = svan_cpu_to_le64(pager->node->fake->bus +
                                                    pager->locations);
         context->location_entries = svan_cpu_to_le32(
             rng_between(&pager->rng, 1, SVAN_LOCATION_COUNT));
     }
-    context->flags = svan_cpu_to_le32(SVAN_CTX_VALID |
-                                      SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-                                      levels << SVAN_CTX_LEVELS_SHIFT);
+    page_table_to_context(&process->space.table, context);
 }
 
 static void make_contexts(Pager *pager)
 {
-    struct svan_cmd cmd = { 0 };
     __le64 *locations;
 
     pager->contexts = guest_ram(pager->guest, SIM_PAGE);
@@ -644,10 +633,8 @@ static void make_contexts(Pager *pager)
     for (uint32_t i = 0; i < PAGER_PROCESSES; i++) {
         make_process(pager, i);
     }
-    cmd.context_table.addr = svan_cpu_to_le64(pager->node->bus +
-                                              pager->contexts);
-    cmd.context_table.count = svan_cpu_to_le32(PASIDS);
-    guest_must(pager->guest, &cmd, SVAN_CMD_SET_CONTEXT_TABLE);
+    host_set_contexts(pager->guest->host,
+                      pager->node->fake->bus + pager->contexts, PASIDS);
 }
 
 Pager *pager_new(Guest *guest, const PagerModel *model)

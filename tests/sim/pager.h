@@ -14,6 +14,8 @@
 #include <svan/faults.h>
 
 #include "guest.h"
+#include "page_queue.h"
+#include "page_table.h"
 
 #define PAGER_REGIONS   2
 #define PAGER_PRQ_LOG   SVAN_PRQ_MIN_LOG_SIZE
@@ -64,10 +66,7 @@ typedef struct Frame {
 /* The tables by which the device finds the pages of a key or of a process. */
 typedef struct Space {
     Pager *pager;
-    bool process;
-    uint8_t levels;
-    uint64_t first;             /* number of the page of the first entry */
-    uint32_t root;              /* offset in RAM */
+    PageTable table;
 } Space;
 
 typedef struct Process {
@@ -111,8 +110,7 @@ struct Pager {
     uint32_t num_paged;
     Process processes[PAGER_PROCESSES];
     uint32_t contexts, locations;       /* tables, offsets in RAM */
-    uint32_t requests, responses;       /* rings, offsets in RAM */
-    uint32_t ci, pi;
+    PageQueue prq;
     bool polling, huge_used;
     uint32_t mean;              /* time between two evictions */
     PageWork work[PAGER_REQUESTS];

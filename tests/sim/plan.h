@@ -15,7 +15,7 @@
 
 #include <svan/faults.h>
 
-#include "world.h"
+#include "sim.h"
 
 #define PLAN_PAIRS      30
 #define PLAN_OPS        10      /* of an end, at most */

@@ -39,7 +39,8 @@ static uint8_t *locate(const Region *region, uint32_t offset, uint32_t *room)
     uint32_t at = region->va % SIM_PAGE + offset;
 
     *room = SIM_PAGE - at % SIM_PAGE;
-    return region->node->ram + region->pages[at / SIM_PAGE] + at % SIM_PAGE;
+    return region->node->fake->ram + region->pages[at / SIM_PAGE] +
+           at % SIM_PAGE;
 }
 
 static uint32_t piece(const Region *region, uint32_t offset, uint32_t length,

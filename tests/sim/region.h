@@ -8,7 +8,7 @@
 #ifndef SIM_REGION_H
 #define SIM_REGION_H
 
-#include "world.h"
+#include "sim.h"
 
 typedef struct Region Region;
 
@@ -24,7 +24,7 @@ struct Region {
     uint64_t va;                /* of byte 0, at any place in its page */
     uint32_t length;
     uint32_t num_pages;
-    uint32_t *pages;            /* offsets in node->ram */
+    uint32_t *pages;            /* offsets in node->fake->ram */
     uint8_t *want;
     Extent *extents;
     uint32_t key;

@@ -11,11 +11,6 @@
 #define POLL_NS         3000
 #define TOKEN_INDEX     0xffffu
 
-static uint8_t *ram_at(const Pager *pager, uint32_t offset)
-{
-    return pager->node->ram + offset;
-}
-
 /* Mostly short, but of any order of magnitude. */
 uint64_t random_time(Rng *rng, bool slow)
 {
@@ -33,16 +28,11 @@ uint64_t random_time(Rng *rng, bool slow)
 
 static void respond(PageWork *work, uint8_t status, uint64_t ns)
 {
-    Pager *pager = work->pager;
-    uint32_t slot = pager->pi++ % (2 * PAGER_REQUESTS);
-    struct svan_page_response *ring = (void *)ram_at(pager, pager->responses);
-
-    ring[slot] = (struct svan_page_response) {
+    page_queue_answer(&work->pager->prq, &(struct svan_page_response) {
         .token = work->request.token, .status = status,
-        .fault_class = rng_below(&pager->rng, SVAN_FAULT_CLASS_COUNT),
+        .fault_class = rng_below(&work->pager->rng, SVAN_FAULT_CLASS_COUNT),
         .time_ns = svan_cpu_to_le64(ns),
-    };
-    svan_reg_write(pager->node->core, 0, SVAN_REG_PRR_DB, pager->pi, 4);
+    });
 }
 
 /* The page, and some of those behind it that are wanted too. */
@@ -163,7 +153,7 @@ static void check_request(const PageWork *work)
     if (!region->whole && end > region->va + region->length) {
         bad_request(work, "it reaches beyond the key");
     }
-    if (!request->level || request->level > work->paged->space->levels) {
+    if (!request->level || request->level > work->paged->space->table.levels) {
         bad_request(work, "its level");
     }
     check_merged(work);
@@ -198,27 +188,6 @@ static void begin(Pager *pager, const struct svan_page_request *request)
     world_after(pager->node->world, delay, resolve_event, work);
 }
 
-static bool next_request(Pager *pager, struct svan_page_request *request)
-{
-    const struct svan_page_request *ring =
-        (void *)ram_at(pager, pager->requests);
-    uint8_t phase = pager->ci / PAGER_REQUESTS & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-
-    *request = ring[pager->ci % PAGER_REQUESTS];
-    if ((request->owner & SVAN_PAGE_REQ_PHASE) != phase) {
-        return false;
-    }
-    pager->ci++;
-    return true;
-}
-
-static void consumed(Pager *pager, bool arm)
-{
-    svan_reg_write(pager->node->core, 0, SVAN_REG_PRQ_DB,
-                   (pager->ci & SVAN_PRQ_DB_CI_MASK) |
-                   (arm ? SVAN_PRQ_DB_ARM : 0), 4);
-}
-
 /* Until there are no more; the index is told then, or in between. */
 static void poll_event(void *arg)
 {
@@ -227,17 +196,17 @@ static void poll_event(void *arg)
     bool more = true;
 
     for (uint32_t n = rng_between(&pager->rng, 1, 8); n && more; n--) {
-        more = next_request(pager, &request);
+        more = page_queue_take(&pager->prq, &request);
         if (more) {
             begin(pager, &request);
         }
     }
     if (!more) {
         pager->polling = false;
-        consumed(pager, true);
+        page_queue_consumed(&pager->prq, true);
     } else {
         if (rng_below(&pager->rng, 4) == 0) {
-            consumed(pager, false);
+            page_queue_consumed(&pager->prq, false);
         }
         world_after(pager->node->world, rng_below(&pager->rng, POLL_NS),
                     poll_event, pager);
@@ -255,15 +224,6 @@ void requests_event(Pager *pager)
 
 void requests_init(Pager *pager)
 {
-    uint64_t bus = pager->node->bus;
-    struct svan_cmd cmd = { .create_prq.log_size = PAGER_PRQ_LOG };
-
-    pager->requests = guest_ram(pager->guest, PAGER_REQUESTS *
-                                sizeof(struct svan_page_request));
-    pager->responses = guest_ram(pager->guest, 2 * PAGER_REQUESTS *
-                                 sizeof(struct svan_page_response));
-    cmd.create_prq.requests = svan_cpu_to_le64(bus + pager->requests);
-    cmd.create_prq.responses = svan_cpu_to_le64(bus + pager->responses);
-    guest_must(pager->guest, &cmd, SVAN_CMD_CREATE_PRQ);
-    consumed(pager, true);
+    pager->prq = page_queue(pager->guest->host, PAGER_PRQ_LOG);
+    page_queue_consumed(&pager->prq, true);
 }

@@ -123,7 +123,7 @@ static bool want_signal(End *end, const Op *op)
 
     end->since_signaled += op->bbs;
     if (end->posted + 1 < model->ops && rng_ppm(rng, model->unsignaled) &&
-        end->since_signaled < 1u << (end->qp->log_bbs - 2)) {
+        end->since_signaled < 1u << (end->qp->log_sq - 2)) {
         return false;
     }
     end->since_signaled = 0;
@@ -141,7 +141,7 @@ static void post(End *end, Op *op)
     if (op->defect) {
         defect_posted(end, op->defect);
     }
-    op->index = guest_post(end->qp, &op->wr);
+    op->index = host_write_wqe(end->qp, &op->wr);
     *end->ops_tail = op;
     end->ops_tail = &op->next;
     end->posted++;
@@ -208,7 +208,7 @@ static void post_ops(End *end)
     /* an end of a breaking pair goes on for a bit, beyond its share */
     while (burst-- && !end->vanished &&
            (end->posted < model->ops || end->pair->state == PAIR_BREAKING) &&
-           guest_sq_room(end->qp) >= SVAN_WQE_MAX_BBS) {
+           host_sq_room(end->qp) >= SVAN_WQE_MAX_BBS) {
         Defect defect = choose_defect(end);
         Op *op;
 
@@ -222,7 +222,7 @@ static void post_ops(End *end)
         post(end, op);
     }
     if (end->qp->sq_pi != before) {
-        guest_ring(end->qp);
+        host_post(end->qp);
     }
 }
 
@@ -246,18 +246,18 @@ static void post_recvs(End *end)
         return;
     }
     for (uint32_t n = count_recvs(end); n < RECV_TARGET &&
-         guest_rq_room(end->qp); n++) {
+         host_rq_room(end->qp); n++) {
         Recv *recv = recv_new(end);
 
         if (!recv) {
             break;
         }
-        recv->index = guest_post_recv(end->qp, recv->sge, recv->num_sge);
+        recv->index = host_write_rwqe(end->qp, recv->sge, recv->num_sge);
         *end->recvs_tail = recv;
         end->recvs_tail = &recv->next;
     }
     if (end->qp->rq_pi != before) {
-        guest_ring_recv(end->qp);
+        host_post_recv(end->qp);
     }
 }
 
@@ -297,7 +297,7 @@ static void choose_connection(Pair *pair)
         End *end = pair->ends[i];
         uint32_t n = end->peer == end ? 0 : i;
 
-        end->connection = (GuestConnection) {
+        end->connection = (HostConnection) {
             .peer = end->peer->qp, .attr = attr, .gid = gid,
         };
         end->connection.attr.sq_psn = svan_cpu_to_le32(psn[n] & 0xffffff);
@@ -316,7 +316,7 @@ static void choose_connection(Pair *pair)
 
 static void connect_end(End *end)
 {
-    guest_connect(end->qp, &end->connection);
+    host_connect_to(end->qp, &end->connection);
     if (traffic_node(end)->pager) {
         pager_set_policy(traffic_node(end)->pager, end->qp->qpn);
     }
@@ -440,14 +440,14 @@ static void drained(End *end)
         return;
     }
     end->draining = false;
-    if (guest_qp_query(end->qp, &attr) != SVAN_CMD_OK || attr.sq_draining) {
+    if (host_query(end->qp, &attr) != SVAN_CMD_OK || attr.sq_draining) {
         world_fail(end->node->world, "node %u QP %06x: said to be drained, "
                    "and is not", end->node->id, end->qp->qpn);
     }
     /* an error may come at any time, and be seen later */
     if (attr.state == SVAN_QPS_SQD &&
         guest_qp_state(end->qp, SVAN_QPS_RTS, 0) != SVAN_CMD_OK &&
-        (guest_qp_query(end->qp, &attr) != SVAN_CMD_OK ||
+        (host_query(end->qp, &attr) != SVAN_CMD_OK ||
          attr.state != SVAN_QPS_ERR)) {
         world_fail(end->node->world, "node %u QP %06x: not back to RTS",
                    end->node->id, end->qp->qpn);
@@ -488,7 +488,7 @@ static void look_at_cqs(TrafficNode *node)
     Traffic *traffic = node->guest->user;
 
     for (uint32_t i = 0; i < 3; i++) {
-        GuestCq *cq = node->cqs[i];
+        HostCq *cq = node->cqs[i];
 
         if (!traffic->model->events) {
             traffic_drain(traffic, cq);
@@ -594,16 +594,16 @@ static End *end_new(Pair *pair, uint32_t id)
 {
     TrafficNode *node = &pair->traffic->nodes[id];
     End *end = calloc(1, sizeof(*end));
-    GuestQpInit init = {
-        .log_bbs = rng_between(&node->rng, 5, 8),
-        .log_rq = rng_between(&node->rng, 1, 6),
-        .send_cq = node->cqs[rng_below(&node->rng, 3)],
-        .recv_cq = node->cqs[rng_below(&node->rng, 3)],
+    HostCq *send_cq = node->cqs[rng_below(&node->rng, 3)];
+    HostCq *recv_cq = node->cqs[rng_below(&node->rng, 3)];
+    HostQpAttr attr = {
+        .log_sq = rng_between(&node->rng, 5, 8),
+        .log_rq = rng_between(&node->rng, 1, 6), .max_sge = SVAN_MAX_SGE,
     };
 
     end->pair = pair;
     end->node = node->guest->node;
-    end->qp = guest_qp_new(node->guest, &init);
+    end->qp = guest_qp_new(node->guest, send_cq, recv_cq, &attr);
     end->qp->mmio_only = rng_below(&node->rng, 4) == 0;
     ops_reset(end);
     return end;

@@ -83,8 +83,8 @@ struct Op {
     OpType type;
     Defect defect;
     uint32_t index, bbs, length;
-    GuestWr wr;
-    Extent *local[GUEST_MAX_SGE];
+    HostWr wr;
+    Extent *local[SVAN_MAX_SGE];
     Extent *remote;
     Word *word;
     uint8_t *data;              /* sent, or expected to be read */
@@ -96,8 +96,8 @@ struct Op {
 typedef struct Recv {
     struct Recv *next;
     uint32_t index, length, num_sge;
-    GuestSge sge[GUEST_MAX_SGE];
-    Extent *local[GUEST_MAX_SGE];
+    HostSge sge[SVAN_MAX_SGE];
+    Extent *local[SVAN_MAX_SGE];
 } Recv;
 
 typedef enum PairState {
@@ -121,8 +121,8 @@ struct End {
     Pair *pair;
     End *peer;
     Node *node;
-    GuestQp *qp;
-    GuestConnection connection;
+    HostQp *qp;
+    HostConnection connection;
     Op *ops, **ops_tail;        /* posted, not completed */
     Op *messages, **messages_tail;      /* that this end is to receive */
     Recv *recvs, **recvs_tail;
@@ -141,7 +141,7 @@ typedef struct TrafficNode {
     Region *data;               /* everything is permitted */
     Region *readable;           /* remote reads only */
     Word words[SIM_WORDS];
-    GuestCq *cqs[3];
+    HostCq *cqs[3];
     Rng rng;
 } TrafficNode;
 
@@ -182,7 +182,7 @@ void pair_break(Pair *pair);
 /* ---- completion.c ---- */
 
 /* All that a completion queue has. */
-void traffic_drain(Traffic *traffic, GuestCq *cq);
+void traffic_drain(Traffic *traffic, HostCq *cq);
 End *traffic_find_end(Traffic *traffic, const Node *node, uint32_t qpn);
 
 /* ---- op.c ---- */
@@ -208,8 +208,8 @@ void recv_undone(Recv *recv);
 /* ---- word.c ---- */
 
 void word_init(Word *word, Region *region, OpType kind, Rng *rng);
-void word_choose(Word *word, GuestWr *wr, Rng *rng);
-void word_result(Word *word, const GuestWr *wr, bool known, uint64_t orig);
+void word_choose(Word *word, HostWr *wr, Rng *rng);
+void word_result(Word *word, const HostWr *wr, bool known, uint64_t orig);
 /* All that is known fits into one order of execution. */
 void word_check(Word *word, const World *world);
 void word_fini(Word *word);

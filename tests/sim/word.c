@@ -27,7 +27,7 @@ void word_fini(Word *word)
     free(word->results);
 }
 
-void word_choose(Word *word, GuestWr *wr, Rng *rng)
+void word_choose(Word *word, HostWr *wr, Rng *rng)
 {
     wr->swap_add = rng_next(rng) | 1;
     wr->compare = 0;
@@ -36,7 +36,7 @@ void word_choose(Word *word, GuestWr *wr, Rng *rng)
     }
 }
 
-void word_result(Word *word, const GuestWr *wr, bool known, uint64_t orig)
+void word_result(Word *word, const HostWr *wr, bool known, uint64_t orig)
 {
     if (word->num_results == word->capacity) {
         word->capacity = word->capacity ? 2 * word->capacity : 64;

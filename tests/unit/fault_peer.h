@@ -7,6 +7,7 @@
 #define TESTS_FAULT_PEER_H
 
 #include "fault.h"
+#include "page_queue.h"
 #include "rc_peer.h"
 
 #define PRQ_LOG         6
@@ -16,9 +17,7 @@
 
 typedef struct Od {
     Rc *rc;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t ci, pi;
+    PageQueue prq;
     uint64_t *table;            /* leaves of the key */
     uint64_t data;              /* bus address of its pages */
     uint32_t key;
@@ -43,31 +42,8 @@ static inline void make_key(Od *od)
 
 static inline void make_prq(Od *od)
 {
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    uint64_t requests = fake_alloc(od->rc->fake, 64u << PRQ_LOG, 4096);
-    uint64_t responses = fake_alloc(od->rc->fake, 32u << PRQ_LOG, 4096);
-
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = PRQ_LOG;
-    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_OK);
-    od->requests = fake_ram(od->rc->fake, requests);
-    od->responses = fake_ram(od->rc->fake, responses);
-    host_write(od->rc->host, SVAN_REG_PRQ_DB, SVAN_PRQ_DB_ARM);
-}
-
-static inline void make_spares(Od *od, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
-    uint64_t list = fake_alloc(od->rc->fake, 4096, 4096);
-    uint64_t *pages = fake_ram(od->rc->fake, list);
-
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i] = htole64(fake_alloc(od->rc->fake, 4096, 4096));
-    }
-    cmd.spare_pages.addr = htole64(list);
-    cmd.spare_pages.count = htole32(count);
-    assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_OK);
+    od->prq = page_queue(od->rc->host, PRQ_LOG);
+    page_queue_consumed(&od->prq, true);
 }
 
 static inline int setup(void **state)
@@ -77,7 +53,7 @@ static inline int setup(void **state)
     od->rc = rc_new();
     make_key(od);
     make_prq(od);
-    make_spares(od, 8);
+    page_queue_lend(od->rc->host, 8);
     rc_to(od->rc, SVAN_QPS_RTS);
     *state = od;
     return 0;
@@ -100,27 +76,19 @@ static inline int teardown(void **state)
 /* The next request; false: none. */
 static inline bool requested(Od *od)
 {
-    struct svan_page_request *at = &od->requests[od->ci & ((1u << PRQ_LOG) - 1)];
-    uint8_t phase = (od->ci >> PRQ_LOG) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-
-    if ((at->owner & SVAN_PAGE_REQ_PHASE) != phase) {
+    if (!page_queue_take(&od->prq, &od->last)) {
         return false;
     }
-    od->last = *at;
-    od->ci++;
-    host_write(od->rc->host, SVAN_REG_PRQ_DB,
-               (od->ci & SVAN_PRQ_DB_CI_MASK) | SVAN_PRQ_DB_ARM);
+    page_queue_consumed(&od->prq, true);
     return true;
 }
 
 static inline void answer(Od *od, uint32_t token, uint8_t status, uint64_t ns)
 {
-    od->responses[od->pi++ & ((2u << PRQ_LOG) - 1)] =
-        (struct svan_page_response) {
-            .token = token, .status = status, .time_ns = htole64(ns),
-            .fault_class = SVAN_FAULT_SWAP_IN,
-        };
-    host_write(od->rc->host, SVAN_REG_PRR_DB, od->pi);
+    page_queue_answer(&od->prq, &(struct svan_page_response) {
+        .token = token, .status = status, .time_ns = htole64(ns),
+        .fault_class = SVAN_FAULT_SWAP_IN,
+    });
     fake_run(od->rc->fake);
 }
 

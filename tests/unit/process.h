@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "page_table.h"
 #include "unit.h"
 
 #define PASID           5
@@ -37,28 +38,22 @@ typedef struct Process {
     SvanUser user;
     uint64_t table;             /* of contexts, PASIDS of them */
     struct svan_process_context *context;
-    uint64_t root;
-    uint8_t levels;
+    PageTable pt;
     uint64_t pages;             /* 8 of them, for data */
     uint32_t key;
 } Process;
-
-static inline uint32_t context_flags(uint32_t levels)
-{
-    return SVAN_CTX_VALID | SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT |
-           levels << SVAN_CTX_LEVELS_SHIFT;
-}
 
 /* An empty page table, after a flush. */
 static inline void process_begin(Process *p, uint8_t levels)
 {
     svan_reg_write(p->fake->core, 0, SVAN_REG_INV_CONTEXT(PASID),
                    SVAN_INV_CONTEXT_ALL, 8);
-    p->levels = levels;
-    p->root = fake_alloc(p->fake, 4096, 4096);
-    p->context->root = htole64(p->root);
+    p->pt = (PageTable) {
+        .fake = p->fake, .process = true, .levels = levels,
+    };
+    page_table_init(&p->pt);
+    page_table_to_context(&p->pt, p->context);
     p->context->generation = htole32(GENERATION);
-    p->context->flags = htole32(context_flags(levels));
 }
 
 static inline struct svan_cmd_create_key process_key(Process *p)
@@ -71,15 +66,6 @@ static inline struct svan_cmd_create_key process_key(Process *p)
     };
 
     return key;
-}
-
-static inline void context_table_set(Host *host, uint64_t addr, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
-
-    cmd.context_table.addr = htole64(addr);
-    cmd.context_table.count = htole32(count);
-    host_must(host, &cmd);
 }
 
 static inline int process_setup(void **state)
@@ -98,7 +84,7 @@ static inline int process_setup(void **state)
     p->context = (struct svan_process_context *)fake_ram(p->fake, p->table) +
                  PASID;
     p->pages = fake_alloc(p->fake, 8 * 4096, 4096);
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     process_begin(p, 4);
     key = process_key(p);
     p->key = host_key(p->host, &key);
@@ -121,28 +107,10 @@ static inline int process_teardown(void **state)
 
 /* ---- its page table ---- */
 
-static inline uint64_t *pte_in(Process *p, uint64_t table, uint64_t va,
-                               uint32_t level)
-{
-    uint64_t *entries = fake_ram(p->fake, table);
-
-    return &entries[va >> (12 + 9 * (level - 1)) & 511];
-}
-
 /* The entry of a level; tables above it are made. */
 static inline uint64_t *pte(Process *p, uint64_t va, uint32_t level)
 {
-    uint64_t table = p->root;
-
-    for (uint32_t at = p->levels; at > level; at--) {
-        uint64_t *entry = pte_in(p, table, va, at);
-
-        if (!*entry) {
-            *entry = htole64(fake_alloc(p->fake, 4096, 4096) | P_RW);
-        }
-        table = le64toh(*entry) & SVAN_PTE_ADDR_MASK;
-    }
-    return pte_in(p, table, va, level);
+    return page_table_make(&p->pt, va / SVAN_PAGE_SIZE, level);
 }
 
 static inline uint64_t *map_leaf(Process *p, uint64_t va, uint32_t level,

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 #include "fault.h"
+#include "page_queue.h"
 #include "transport/rc.h"
 
 #define LOG             8               /* of the page request queue */
@@ -23,30 +24,13 @@ typedef struct World {
     uint32_t key;
     uint64_t *table;
     uint64_t data, buffer;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t ci, pi;
+    PageQueue prq;
     struct svan_page_request last;
     uint32_t tokens[MAX_REQUESTS];      /* in the order of asking */
     uint32_t asked;
     SvanFaultWait *waits;
     uint32_t num_waits;
 } World;
-
-static void make_prq(World *w)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    uint64_t requests = fake_alloc(w->fake, 64u << LOG, 4096);
-    uint64_t responses = fake_alloc(w->fake, 32u << LOG, 4096);
-
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = LOG;
-    host_must(w->host, &cmd);
-    w->requests = fake_ram(w->fake, requests);
-    w->responses = fake_ram(w->fake, responses);
-    w->ci = w->pi = 0;
-}
 
 static int setup(void **state)
 {
@@ -73,7 +57,7 @@ static int setup(void **state)
     w->buffer = fake_alloc(w->fake, SVAN_PAGE_SIZE, 4096);
     w->key = host_key(w->host, &key);
     w->waits = calloc(MAX_REQUESTS, sizeof(*w->waits));
-    make_prq(w);
+    w->prq = page_queue(w->host, LOG);
     *state = w;
     return 0;
 }
@@ -190,16 +174,11 @@ static void meet_many(World *w, Owner *owner, uint32_t page, uint32_t count)
 
 static bool requested(World *w)
 {
-    struct svan_page_request *at = &w->requests[w->ci & (ENTRIES - 1)];
-    uint8_t phase = (w->ci >> LOG) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-
-    if ((at->owner & SVAN_PAGE_REQ_PHASE) != phase) {
+    if (!page_queue_take(&w->prq, &w->last)) {
         return false;
     }
-    w->last = *at;
-    w->tokens[w->asked++] = at->token;
-    w->ci++;
-    host_write(w->host, SVAN_REG_PRQ_DB, w->ci & SVAN_PRQ_DB_CI_MASK);
+    w->tokens[w->asked++] = w->last.token;
+    page_queue_consumed(&w->prq, false);
     fake_run(w->fake);
     return true;
 }
@@ -216,10 +195,9 @@ static uint32_t drain(World *w)
 
 static void answer(World *w, uint32_t token, uint8_t status)
 {
-    w->responses[w->pi++ & (2 * ENTRIES - 1)] = (struct svan_page_response) {
+    page_queue_answer(&w->prq, &(struct svan_page_response) {
         .token = token, .status = status,
-    };
-    host_write(w->host, SVAN_REG_PRR_DB, w->pi);
+    });
     fake_run(w->fake);
 }
 
@@ -524,7 +502,7 @@ static void with_the_queue_every_wait_fails(void **state)
         assert_int_equal(w->waits[i].state, SVAN_WAIT_FAILED);
     }
     leave_all(w);
-    make_prq(w);
+    w->prq = page_queue(w->host, LOG);
     meet_many(w, &attacker, 1000, ENTRIES);
     assert_int_equal(drain(w), ENTRIES / 2);
 }
@@ -613,27 +591,13 @@ static void the_fault_buffer_is_shared(void **state)
     free(attackers);
 }
 
-static void make_spares(World *w, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
-    uint64_t list = fake_alloc(w->fake, 4096, 4096);
-    uint64_t *pages = fake_ram(w->fake, list);
-
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i] = htole64(fake_alloc(w->fake, 4096, 4096));
-    }
-    cmd.spare_pages.addr = htole64(list);
-    cmd.spare_pages.count = htole32(count);
-    host_must(w->host, &cmd);
-}
-
 static void spare_pages_are_shared(void **state)
 {
     World *w = *state;
     Owner attackers[20], victim;
     uint64_t diverted;
 
-    make_spares(w, 8);
+    page_queue_lend(w->host, 8);
     for (uint32_t i = 0; i < 20; i++) {
         owner_open(w, &attackers[i], 100 + i, 7);
         set_room(w, &attackers[i], SVAN_FAULT_MODE_DIVERT);

@@ -13,7 +13,7 @@ Trap trap;
 
 static uint64_t va_of(const Process *p)
 {
-    return p->levels == 5 ? VA5 : VA4;
+    return p->pt.levels == 5 ? VA5 : VA4;
 }
 
 /* ---- what is found ---- */
@@ -270,7 +270,7 @@ static void outside_user_space(void **state)
                          SVAN_SYN_KEY_BOUNDS);
     }
     process_begin(p, 4);
-    p->context->flags = htole32(context_flags(4));
+    page_table_to_context(&p->pt, p->context);
     map_leaf(p, 1ull << 47, 1, p->pages | P_RW);
     assert_int_equal(tap(p, 1ull << 47, 0), SVAN_SYN_ADDRESS);
     assert_int_equal(tap(p, 0xffff800000000000ull & ((1ull << 56) - 1), 0),
@@ -744,14 +744,14 @@ static void tables_in_a_circle(void **state)
         uint64_t *root;
 
         process_begin(p, levels);
-        root = fake_ram(p->fake, p->root);
+        root = fake_ram(p->fake, p->pt.root);
         for (uint32_t i = 0; i < 512; i++) {
-            root[i] = htole64(p->root | P_RW | (uint64_t)i << 52);
+            root[i] = htole64(p->pt.root | P_RW | (uint64_t)i << 52);
         }
         assert_int_equal(touch(p, va_of(p), 8, 0, &mem), 0);
-        assert_int_equal(mem.bus, p->root);
+        assert_int_equal(mem.bus, p->pt.root);
         assert_int_equal(touch(p, 0, 8, WRITE, &mem), 0);
-        assert_int_equal(mem.bus, p->root);
+        assert_int_equal(mem.bus, p->pt.root);
     }
 }
 

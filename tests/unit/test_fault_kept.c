@@ -387,6 +387,46 @@ static void a_miss_as_the_requester_comes_back(void **state)
     fn_of(od)->held_bytes = 0;
 }
 
+/* ---- what is told of it ---- */
+
+static SvanStats stats_of(Od *od)
+{
+    SvanStats stats;
+
+    svan_stats(od->rc->fake->core, 0, &stats);
+    return stats;
+}
+
+static void statistics_tell_what_is_in_use(void **state)
+{
+    Od *od = *state;
+    SvanStats none;
+
+    set_mode(od, SVAN_FAULT_MODE_HOLD);
+    write_page(od, PSN_IN, 3);
+    assert_int_equal(stats_of(od).page_faults, 1);
+    assert_int_equal(stats_of(od).held_bytes, fn_of(od)->held_bytes);
+    assert_int_not_equal(stats_of(od).held_bytes, 0);
+    assert_int_equal(stats_of(od).open_requests, 1);
+    assert_false(stats_of(od).spares_lent);
+    assert_true(requested(od));
+    resolve(od);
+    assert_int_equal(stats_of(od).held_bytes, 0);
+    assert_int_equal(stats_of(od).open_requests, 0);
+
+    set_mode(od, SVAN_FAULT_MODE_DIVERT);
+    write_page(od, PSN_IN + 1, 4);
+    assert_true(stats_of(od).spares_lent);
+    assert_true(requested(od));
+    resolve(od);
+    assert_false(stats_of(od).spares_lent);
+
+    svan_doorbell(od->rc->fake->core, 0, 4, 0, 8);
+    assert_int_equal(stats_of(od).doorbells_bad_access, 1);
+    svan_stats(od->rc->fake->core, 1, &none);
+    assert_int_equal(none.page_faults, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +444,7 @@ int main(void)
         OD_TEST(a_miss_at_the_bound),
         OD_TEST(a_miss_as_the_mode_is_entered),
         OD_TEST(a_miss_as_the_requester_comes_back),
+        OD_TEST(statistics_tell_what_is_in_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

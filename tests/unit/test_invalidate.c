@@ -61,11 +61,11 @@ static void contexts_that_are_none(void **state)
     invalidate_all(p);
     for (uint32_t bit = 0; bit < 64; bit++) {
         if (bit < 12 || bit >= 52) {
-            p->context->root = htole64(p->root ^ 1ull << bit);
+            p->context->root = htole64(p->pt.root ^ 1ull << bit);
             assert_int_equal(tap(p, VA, 0), SVAN_SYN_CONTEXT);
         }
     }
-    p->context->root = htole64(p->root);
+    p->context->root = htole64(p->pt.root);
     p->fake->bad_page = p->table;
     assert_int_equal(tap(p, VA, 0), SVAN_SYN_CONTEXT);
     p->fake->bad_page = 0;
@@ -180,7 +180,7 @@ static void watch_order(Fake *fake, uint64_t addr, void *arg)
 {
     const Process *p = arg;
 
-    if (addr / 4096 == p->root / 4096) {
+    if (addr / 4096 == p->pt.root / 4096) {
         assert_int_equal(cached(p), 1);
     }
 }
@@ -578,7 +578,7 @@ static void another_table(void **state)
     fill(p, 4);
     host_object(p->host, SVAN_CMD_DESTROY_KEY, p->key);
     memcpy(fake_ram(p->fake, table), fake_ram(p->fake, p->table), 4096);
-    context_table_set(p->host, table, PASIDS);
+    host_set_contexts(p->host, table, PASIDS);
     p->context = (struct svan_process_context *)fake_ram(p->fake, table) +
                  PASID;
     p->context->cached = 0;
@@ -596,7 +596,7 @@ static void creating_process_keys(void **state)
         BAD(create_key.levels, 1, BAD_PARAM),
         BAD(create_key.page_shift, 21, BAD_PARAM),
         BAD(create_key.page_shift, 0, BAD_PARAM),
-        BAD(create_key.table, p->root, BAD_PARAM),
+        BAD(create_key.table, p->pt.root, BAD_PARAM),
         BAD(create_key.table, 1, BAD_PARAM),
         BAD(create_key.pasid, 0, BAD_PARAM),
         BAD(create_key.pasid, PASIDS, BAD_PARAM),
@@ -683,7 +683,7 @@ static void a_reset_forgets(void **state)
     cmd.create_key = key;
     assert_int_equal(host_cmd(p->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
     p->context->cached = 0;
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     p->key = host_key(p->host, &key);
     p->user.pd = p->host->pd;
     p->user.can_wait = true;
@@ -733,12 +733,12 @@ static void streams_that_do_not_fit(void **state)
     stream = svan_save(p->fake->core, &len);
     assert_false(svan_load(other->core, stream, len));
     free(stream);
-    context_table_set(p->host, 0, 0);
+    host_set_contexts(p->host, 0, 0);
     stream = svan_save(p->fake->core, &len);
     assert_true(svan_load(other->core, stream, len));
     free(stream);
     fake_destroy(other);
-    context_table_set(p->host, p->table, PASIDS);
+    host_set_contexts(p->host, p->table, PASIDS);
     p->fn->context_table.addr++;
     assert_false(fake_restore(p->fake));
     p->fn = p->user.fn = host_fn(p->host);

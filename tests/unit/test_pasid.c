@@ -5,6 +5,7 @@
  */
 #include "process.h"
 #include "fault.h"
+#include "page_queue.h"
 
 #define PRQ_LOG         6
 #define VA              0x123456789000ull
@@ -13,9 +14,7 @@ Trap trap;
 
 typedef struct Paged {
     Process *process;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t pi;
+    PageQueue prq;
 } Paged;
 
 typedef struct Pair {
@@ -26,20 +25,11 @@ typedef struct Pair {
 static int setup(void **state)
 {
     Paged *paged = calloc(1, sizeof(*paged));
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    uint64_t requests, responses;
     void *process;
 
     process_setup(&process);
     paged->process = process;
-    requests = fake_alloc(paged->process->fake, 64u << PRQ_LOG, 4096);
-    responses = fake_alloc(paged->process->fake, 32u << PRQ_LOG, 4096);
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = PRQ_LOG;
-    host_must(paged->process->host, &cmd);
-    paged->requests = fake_ram(paged->process->fake, requests);
-    paged->responses = fake_ram(paged->process->fake, responses);
+    paged->prq = page_queue(paged->process->host, PRQ_LOG);
     *state = paged;
     return 0;
 }
@@ -58,10 +48,9 @@ static int teardown(void **state)
 
 static void answer(Paged *paged, uint32_t token, uint8_t status)
 {
-    paged->responses[paged->pi++] = (struct svan_page_response) {
+    page_queue_answer(&paged->prq, &(struct svan_page_response) {
         .token = token, .status = status,
-    };
-    host_write(paged->process->host, SVAN_REG_PRR_DB, paged->pi);
+    });
     fake_run(paged->process->fake);
 }
 
@@ -114,8 +103,8 @@ static void next_process(Paged *paged)
     Process *p = paged->process;
 
     invalidate_all(p);
-    p->root = fake_alloc(p->fake, 4096, 4096);
-    p->context->root = htole64(p->root);
+    p->pt.root = fake_alloc(p->fake, 4096, 4096);
+    p->context->root = htole64(p->pt.root);
     p->context->generation = htole32(GENERATION + 1);
 }
 
@@ -130,21 +119,21 @@ static void a_dead_process_decides_for_nobody(void **state)
     pair_up(paged, &dead);
     pair_up(paged, &alive);
     write_by(paged, &dead, key);
-    token = paged->requests[0].token;
+    token = paged->prq.requests[0].token;
     assert_int_equal(p->fn->stats.page_requests, 1);
-    assert_int_equal(le32toh(paged->requests[0].generation), GENERATION);
+    assert_int_equal(le32toh(paged->prq.requests[0].generation), GENERATION);
     destroy_pair(paged, &dead);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, key),
                      SVAN_CMD_OK);
     next_process(paged);
     write_by(paged, &alive, new_key(paged, GENERATION + 1));
     assert_int_equal(p->fn->stats.page_requests, 2);
-    assert_int_equal(le32toh(paged->requests[1].generation), GENERATION + 1);
+    assert_int_equal(le32toh(paged->prq.requests[1].generation), GENERATION + 1);
     answer(paged, token, SVAN_PAGE_FAILED);
     assert_int_equal(host_state(&alive.to), SVAN_QPS_RTS);
     assert_false(host_cq_poll(&alive.cq, &cqe));
     map_leaf(p, VA, 1, p->pages | P_RW | P_A | P_D);
-    answer(paged, paged->requests[1].token, SVAN_PAGE_RESOLVED);
+    answer(paged, paged->prq.requests[1].token, SVAN_PAGE_RESOLVED);
     assert_true(host_cq_poll(&alive.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
 }
@@ -163,13 +152,13 @@ static void a_key_that_failed_decides_for_no_other(void **state)
     write_by(paged, &other, new_key(paged, GENERATION));
     assert_int_equal(p->fn->stats.page_requests, 1);
     assert_int_equal(p->fn->stats.page_requests_merged, 1);
-    answer(paged, paged->requests[0].token, SVAN_PAGE_FAILED);
+    answer(paged, paged->prq.requests[0].token, SVAN_PAGE_FAILED);
     assert_true(host_cq_poll(&one.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_REM_ACCESS_ERR);
     assert_int_equal(host_state(&other.to), SVAN_QPS_RTS);
     assert_int_equal(p->fn->stats.page_requests, 2);
     map_leaf(p, VA, 1, p->pages | P_RW | P_A | P_D);
-    answer(paged, paged->requests[1].token, SVAN_PAGE_RESOLVED);
+    answer(paged, paged->prq.requests[1].token, SVAN_PAGE_RESOLVED);
     assert_true(host_cq_poll(&other.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
 }
@@ -194,7 +183,7 @@ static void a_request_outlives_the_key_that_began_it(void **state)
     assert_int_equal(cqe.status, SVAN_CQE_REM_ACCESS_ERR);
     assert_int_equal(p->fn->stats.page_requests, 1);
     map_leaf(p, VA, 1, p->pages | P_RW | P_A | P_D);
-    answer(paged, paged->requests[0].token, SVAN_PAGE_RESOLVED);
+    answer(paged, paged->prq.requests[0].token, SVAN_PAGE_RESOLVED);
     assert_true(host_cq_poll(&other.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
 }

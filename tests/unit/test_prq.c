@@ -19,8 +19,8 @@ static void responses_that_make_no_sense(void **state)
     resolve(od);
     answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
     assert_int_equal(OD_STAT(od, page_responses_bad), 5);
-    host_write(od->rc->host, SVAN_REG_PRR_DB, od->pi + (2u << PRQ_LOG) + 1);
-    host_write(od->rc->host, SVAN_REG_PRQ_DB, od->ci + 1);
+    host_write(od->rc->host, SVAN_REG_PRR_DB, od->prq.pi + (2u << PRQ_LOG) + 1);
+    host_write(od->rc->host, SVAN_REG_PRQ_DB, od->prq.ci + 1);
     assert_int_equal(OD_STAT(od, page_responses_bad), 7);
     check_page(od, 3);
 }
@@ -386,11 +386,11 @@ static void streams_that_do_not_fit(void **state)
     Fake *other = lesser(od);
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_DESTROY_PRQ);
 
-    make_spares(od, 0);
+    page_queue_lend(od->rc->host, 0);
     assert_false(loads_into(other, od));
     assert_int_equal(host_cmd(od->rc->host, &cmd, NULL), SVAN_CMD_OK);
     assert_true(loads_into(other, od));
-    make_spares(od, 2);
+    page_queue_lend(od->rc->host, 2);
     assert_false(loads_into(other, od));
     fake_destroy(other);
 }

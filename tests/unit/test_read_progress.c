@@ -6,6 +6,7 @@
  */
 #include "unit.h"
 #include "fault.h"
+#include "page_queue.h"
 #include "transport/rc.h"
 
 #define LOG             6
@@ -31,9 +32,7 @@ typedef struct World {
     HostCq cq;
     HostQp from, to;
     Region local, remote;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t ci, pi;
+    PageQueue prq;
     uint64_t page_ns;           /* that a page takes */
     uint32_t limit;             /* pages that stay; 0: all */
     uint32_t recent[PAGES];     /* the last that came, as a ring */
@@ -66,20 +65,6 @@ static void make_region(World *w, Region *region, uint64_t va, bool present)
     region->key = host_key(w->host, &key);
 }
 
-static void make_prq(World *w)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    uint64_t requests = fake_alloc(w->fake, 64u << LOG, 4096);
-    uint64_t responses = fake_alloc(w->fake, 32u << LOG, 4096);
-
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = LOG;
-    host_must(w->host, &cmd);
-    w->requests = fake_ram(w->fake, requests);
-    w->responses = fake_ram(w->fake, responses);
-}
-
 static World *world_new(bool local, bool remote)
 {
     World *w = calloc(1, sizeof(*w));
@@ -87,7 +72,7 @@ static World *world_new(bool local, bool remote)
     w->fake = fake_create(NULL);
     w->host = host_create(w->fake, 0, 1);
     w->fn = host_fn(w->host);
-    make_prq(w);
+    w->prq = page_queue(w->host, LOG);
     make_region(w, &w->local, LOCAL, local);
     make_region(w, &w->remote, REMOTE, remote);
     w->cq = host_cq(w->host, 4);
@@ -135,27 +120,24 @@ static void bring(World *w, Region *region, uint32_t page)
 /* One request, answered when the page has taken its time. false: there is none. */
 static bool serve(World *w)
 {
-    struct svan_page_request *at = &w->requests[w->ci & ((1u << LOG) - 1)];
-    uint8_t phase = (w->ci >> LOG) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
+    struct svan_page_request request;
     Region *region;
     uint32_t page;
 
-    if ((at->owner & SVAN_PAGE_REQ_PHASE) != phase) {
+    if (!page_queue_take(&w->prq, &request)) {
         return false;
     }
-    region = le32toh(at->key) == w->local.key ? &w->local : &w->remote;
-    page = (le64toh(at->addr) - region->va) / SVAN_PAGE_SIZE;
+    region = le32toh(request.key) == w->local.key ? &w->local : &w->remote;
+    page = (le64toh(request.addr) - region->va) / SVAN_PAGE_SIZE;
     region->asked[page]++;
     for (uint64_t ns = 0; ns < w->page_ns; ns += 20 * MS) {
         fake_advance(w->fake, 20 * MS);         /* timers fire in between */
     }
     bring(w, region, page);
-    w->responses[w->pi++ & ((2u << LOG) - 1)] = (struct svan_page_response) {
-        .token = at->token, .status = SVAN_PAGE_RESOLVED,
-    };
-    w->ci++;
-    host_write(w->host, SVAN_REG_PRQ_DB, w->ci & SVAN_PRQ_DB_CI_MASK);
-    host_write(w->host, SVAN_REG_PRR_DB, w->pi);
+    page_queue_consumed(&w->prq, false);
+    page_queue_answer(&w->prq, &(struct svan_page_response) {
+        .token = request.token, .status = SVAN_PAGE_RESOLVED,
+    });
     fake_run(w->fake);
     return true;
 }
@@ -277,9 +259,9 @@ static void the_request_names_what_is_wanted_behind(void **state)
         host_post(&w->from);
         fake_run(w->fake);
         for (uint32_t page = 0; page < 9; page++) {
-            assert_int_equal(le64toh(w->requests[page].addr),
+            assert_int_equal(le64toh(w->prq.requests[page].addr),
                              LOCAL + page * SVAN_PAGE_SIZE);
-            assert_int_equal(le32toh(w->requests[page].length),
+            assert_int_equal(le32toh(w->prq.requests[page].length),
                              (8 - page) * SVAN_PAGE_SIZE + 100);
             assert_true(serve(w));
         }
@@ -302,7 +284,7 @@ static void the_request_ends_with_the_key(void **state)
     host_send(&w->from, &send);
     host_post(&w->from);
     fake_run(w->fake);
-    assert_int_equal(le32toh(w->requests[0].length), 2 * SVAN_PAGE_SIZE);
+    assert_int_equal(le32toh(w->prq.requests[0].length), 2 * SVAN_PAGE_SIZE);
     world_free(w);
 }
 

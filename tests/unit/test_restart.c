@@ -3,6 +3,7 @@
  * A MISS anywhere: whatever was done comes out the same when any one map of it
  * misses, or when every page misses in every step.
  */
+#include "page_table.h"
 #include "unit.h"
 
 typedef void Scenario(Host *host);
@@ -97,32 +98,19 @@ static uint32_t process(Host *host, uint64_t bus, uint32_t n)
 {
     uint64_t contexts = fake_alloc(host->fake, 4096, 4096);
     struct svan_process_context *context = fake_ram(host->fake, contexts);
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
     struct svan_cmd_create_key key = {
         .kind = SVAN_KEY_PROCESS, .page_shift = 12, .pasid = htole32(1),
         .access = htole32(SVAN_ACCESS_LOCAL_WRITE | SVAN_ACCESS_REMOTE_MASK),
         .pd = htole32(host->pd), .length = htole64(1ull << 47),
     };
-    uint64_t table = fake_alloc(host->fake, 4096, 4096);
+    PageTable table = { .fake = host->fake, .process = true, .levels = 4 };
 
-    cmd.context_table.addr = htole64(contexts);
-    cmd.context_table.count = htole32(2);
-    host_must(host, &cmd);
-    context[1].root = htole64(table);
-    context[1].flags = htole32(SVAN_CTX_VALID | 4 << SVAN_CTX_LEVELS_SHIFT |
-                               SVAN_PT_X86_64 << SVAN_CTX_FORMAT_SHIFT);
-    for (uint32_t shift = 39; shift; shift -= 9) {
-        uint64_t *entries = fake_ram(host->fake, table);
-        uint32_t index = PROCESS_VA >> shift & 511;
-
-        if (shift == 12) {
-            for (uint32_t i = 0; i < n; i++) {
-                entries[index + i] = htole64((bus + i * 4096) | 7);
-            }
-            break;
-        }
-        table = fake_alloc(host->fake, 4096, 4096);
-        entries[index] = htole64(table | 7);
+    host_set_contexts(host, contexts, 2);
+    page_table_init(&table);
+    page_table_to_context(&table, &context[1]);
+    for (uint32_t i = 0; i < n; i++) {
+        *page_table_make(&table, PROCESS_VA / SVAN_PAGE_SIZE + i, 1) =
+            htole64(page_table_present(&table, bus + i * 4096, true));
     }
     return host_key(host, &key);
 }

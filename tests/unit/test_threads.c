@@ -327,16 +327,13 @@ static void space_key(Space *space)
 {
     Host *host = space->bench->host;
     uint64_t contexts = fake_alloc(host->fake, 4096, 4096);
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
     struct svan_cmd_create_key key = {
         .kind = SVAN_KEY_PROCESS, .page_shift = 12, .pasid = htole32(1),
         .access = htole32(SVAN_ACCESS_LOCAL_WRITE), .pd = htole32(host->pd),
         .length = htole64(1ull << 47),
     };
 
-    cmd.context_table.addr = htole64(contexts);
-    cmd.context_table.count = htole32(2);
-    host_must(host, &cmd);
+    host_set_contexts(host, contexts, 2);
     space->context = (struct svan_process_context *)
                      fake_ram(host->fake, contexts) + 1;
     space->key = host_key(host, &key);

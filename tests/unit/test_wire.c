@@ -180,6 +180,45 @@ static void reserved_operations_out_of_place(void **state)
     assert_int_equal(host_state(&rc->qp), SVAN_QPS_RTS);
 }
 
+static uint32_t icrc_of(const SvanFrame *frame)
+{
+    uint32_t icrc;
+
+    memcpy(&icrc, frame->data + frame->len - SVAN_ICRC_SIZE, SVAN_ICRC_SIZE);
+    return icrc;
+}
+
+/* Sent: zero. Received: whatever it is; all other checks are as ever. */
+static void a_device_without_icrc(void **state)
+{
+    SvanConfig config = fake_config;
+    SvanFrame *frame;
+    Rc *rc;
+
+    (void)state;
+    config.no_icrc = true;
+    rc = rc_new_as(&config);
+    rc_to(rc, SVAN_QPS_RTS);
+    frame = good_frame(rc, true);
+    frame->data[frame->len - 1] ^= 1;
+    assert_true(svan_frame_in(rc->fake->core, frame));
+    frame = good_frame(rc, true);
+    frame->data[BTH4] = SVAN_BTH_UD | 0x1f;
+    assert_true(svan_frame_in(rc->fake->core, frame));
+    fake_run(rc->fake);
+    frame = fake_frame(rc->fake);
+    assert_non_null(frame);
+    assert_int_equal(icrc_of(frame), 0);
+    assert_int_equal(svan_pkt_decode(frame, &rc->pkt), SVAN_DECODE_BAD_ICRC);
+    assert_int_equal(svan_pkt_decode_no_icrc(frame, &rc->pkt),
+                     SVAN_DECODE_OK);
+    assert_int_equal(rc->pkt.syndrome, ACKED);
+    assert_int_equal(RC_STAT(rc, rx_icrc_errors), 0);
+    assert_int_equal(RC_STAT(rc, rx_malformed), 1);
+    svan_frame_free(frame);
+    rc_free(rc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +230,7 @@ int main(void)
         RC_TEST(both_addresses_are_of_one_version),
         cmocka_unit_test(reserved_operations_are_refused),
         RC_TEST(reserved_operations_out_of_place),
+        cmocka_unit_test(a_device_without_icrc),
     };
 
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "host.h"
+#include "inside.h"
 
 /* A fresh Fake and Host for each test, in *state. */
 static inline int host_setup(void **state)

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fault.h"
 #include "virtual.h"
 
 const char *const family_names[FAMILIES] = {

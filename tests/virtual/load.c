@@ -27,6 +27,7 @@ static const uint32_t largest[OP_COUNT] = {
 };
 
 typedef struct LoadQp {
+    Load *load;
     HostQp a, b;                /* requester, responder */
     Op op;
     uint32_t head, tail;        /* of the operations under way, in order */
@@ -37,7 +38,7 @@ typedef struct LoadQp {
 } LoadQp;
 
 struct Load {
-    World *world;
+    Trial *trial;
     Rng rng;
     HostCq scq, rcq_a, scq_b, rcq;
     uint64_t source;            /* bus address */
@@ -52,14 +53,14 @@ struct Load {
 
 static void post_receive(Load *load, LoadQp *qp)
 {
-    uint32_t slot = qp->b.rq_pi & ((1u << qp->b.log_rq) - 1);
-    struct svan_rwqe *rwqe = fake_ram(qp->b.host->fake, qp->b.rq_bus +
-                                      ((uint64_t)slot << qp->b.log_stride));
-    Pager *pager = load->world->pager;
+    Pager *pager = load->trial->pager;
+    HostSge sge = {
+        .va = pager_draw(pager, &load->rng, 1), .length = PAGE,
+        .key = pager_key(pager),
+    };
 
-    host_recv(&qp->b, 0, PAGE);
-    svan_sge_set(&rwqe->sge[0], pager_draw(pager, &load->rng, 1), PAGE,
-                 pager_key(pager));
+    host_write_rwqe(&qp->b, &sge, 1);
+    host_post_recv(&qp->b);
 }
 
 static uint32_t draw_bytes(Load *load, Op op)
@@ -68,10 +69,11 @@ static uint32_t draw_bytes(Load *load, Op op)
                              largest[op];
 }
 
-static void post(World *world, uint64_t index)
+static void post(void *arg)
 {
-    Load *load = world->load;
-    LoadQp *qp = &load->qps[index];
+    LoadQp *qp = arg;
+    Load *load = qp->load;
+    Trial *trial = load->trial;
     uint32_t bytes = draw_bytes(load, qp->op);
     HostSend send = {
         .opcode = qp->op == OP_SEND ? SVAN_WQE_SEND : SVAN_WQE_RDMA_WRITE,
@@ -79,23 +81,23 @@ static void post(World *world, uint64_t index)
     };
 
     if (qp->op != OP_SEND) {
-        send.remote = pager_draw(world->pager, &load->rng, bytes / PAGE);
-        send.rkey = pager_key(world->pager);
+        send.remote = pager_draw(trial->pager, &load->rng, bytes / PAGE);
+        send.rkey = pager_key(trial->pager);
     }
-    qp->ops[qp->tail % MAX_OUTSTANDING].start = world->now;
+    qp->ops[qp->tail % MAX_OUTSTANDING].start = trial->world->now;
     qp->ops[qp->tail++ % MAX_OUTSTANDING].bytes = bytes;
     host_send(&qp->a, &send);
     host_post(&qp->a);
-    world_touch(world, REQUESTER);
 }
 
 /* Exponential, so that there is no beat. */
-static void post_later(Load *load, uint32_t index)
+static void post_later(LoadQp *qp)
 {
+    Load *load = qp->load;
     double u = (rng_next(&load->rng) >> 11) * 0x1p-53 + 0x1p-54;
-    double mean = load->think[load->qps[index].op];
+    double mean = load->think[qp->op];
 
-    world_after(load->world, -log(u) * mean, post, index);
+    world_after(load->trial->world, -log(u) * mean, post, qp);
 }
 
 /* ---- completions ---- */
@@ -103,9 +105,9 @@ static void post_later(Load *load, uint32_t index)
 static void count(Load *load, LoadQp *qp, uint64_t start, uint32_t bytes)
 {
     Result *result = load->result;
-    uint64_t since = load->world->now - load->began;
+    uint64_t since = load->trial->world->now - load->began;
 
-    hist_add(&result->ops[qp->op], load->world->now - start);
+    hist_add(&result->ops[qp->op], load->trial->world->now - start);
     result->bytes += bytes;
     if (since < result->span) {
         result->samples[since * SAMPLES / result->span] += bytes;
@@ -126,15 +128,15 @@ static void complete(Load *load, const struct svan_cqe *cqe)
         count(load, qp, qp->ops[slot].start, qp->ops[slot].bytes);
     }
     if (load->think[qp->op] > 0) {
-        post_later(load, index);
+        post_later(qp);
     } else {
-        post(load->world, index);
+        post(qp);
     }
 }
 
-void load_look(World *world)
+void load_look(Trial *trial)
 {
-    Load *load = world->load;
+    Load *load = trial->load;
     struct svan_cqe cqe;
 
     while (host_cq_poll(&load->scq, &cqe)) {
@@ -149,24 +151,25 @@ void load_look(World *world)
     }
 }
 
-void load_measure(World *world, Result *result)
+void load_measure(Trial *trial, Result *result)
 {
-    world->load->result = result;
-    world->load->began = world->now;
+    trial->load->result = result;
+    trial->load->began = trial->world->now;
 }
 
 /* ---- life ---- */
 
-static void connect(World *world, LoadQp *qp)
+static void connect(Trial *trial, LoadQp *qp)
 {
-    SvanQp *core;
+    HostConnection to_a = host_connection(&qp->a);
+    HostConnection to_b = host_connection(&qp->b);
 
-    host_connect(&qp->a, &qp->b);
-    core = svan_qp_get(host_fn(qp->b.host), qp->b.qpn);
-    core->min_rnr_timer = world->run->config->min_rnr_timer;
+    to_a.attr.min_rnr_timer = trial->run->config->min_rnr_timer;
+    host_connect_to(&qp->a, &to_b);
+    host_connect_to(&qp->b, &to_a);
 }
 
-static void make_qp(World *world, uint32_t index)
+static void make_qp(Load *load, uint32_t index)
 {
     static const HostQpAttr attr_a = {
         .log_sq = 3, .log_rq = 1, .max_sge = 1,
@@ -174,18 +177,19 @@ static void make_qp(World *world, uint32_t index)
     static const HostQpAttr attr_b = {
         .log_sq = 1, .log_rq = LOG_RECEIVES, .max_sge = 1,
     };
-    Load *load = world->load;
+    Trial *trial = load->trial;
     LoadQp *qp = &load->qps[index];
 
-    qp->a = host_qp(world->nodes[REQUESTER].host, &load->scq, &load->rcq_a,
+    qp->load = load;
+    qp->a = host_qp(trial->hosts[REQUESTER], &load->scq, &load->rcq_a,
                     &attr_a);
-    qp->b = host_qp(world->nodes[RESPONDER].host, &load->scq_b, &load->rcq,
+    qp->b = host_qp(trial->hosts[RESPONDER], &load->scq_b, &load->rcq,
                     &attr_b);
     load->by_qpn[REQUESTER][qp->a.qpn & (2 * NUM_QPS - 1)] = index;
     load->by_qpn[RESPONDER][qp->b.qpn & (2 * NUM_QPS - 1)] = index;
-    qp->op = world->run->workload == WORKLOAD_MIX ? index % OP_COUNT :
-                                                    world->run->workload;
-    connect(world, qp);
+    qp->op = trial->run->workload == WORKLOAD_MIX ? index % OP_COUNT :
+                                                    trial->run->workload;
+    connect(trial, qp);
     if (qp->op == OP_SEND) {
         for (uint32_t i = 0; i < 1u << LOG_RECEIVES; i++) {
             post_receive(load, qp);
@@ -193,18 +197,18 @@ static void make_qp(World *world, uint32_t index)
     }
 }
 
-static void set_policy(World *world)
+static void set_policy(Trial *trial)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FAULT_POLICY);
 
-    cmd.fault_policy.policy = world->run->config->policy;
-    host_must(world->nodes[RESPONDER].host, &cmd);
+    cmd.fault_policy.policy = trial->run->config->policy;
+    host_must(trial->hosts[RESPONDER], &cmd);
 }
 
 /* Think times that offer the link each operation's share of the load. */
 static void set_think(Load *load)
 {
-    const Run *run = load->world->run;
+    const Run *run = load->trial->run;
     double rate = LINK_BYTES_NS * run->scenario->load_ppm / 1e6;
 
     for (uint32_t op = 0; op < OP_COUNT && rate > 0; op++) {
@@ -217,37 +221,38 @@ static void set_think(Load *load)
 static void start(Load *load)
 {
     for (uint32_t i = 0; i < NUM_QPS; i++) {
-        for (uint32_t n = 0; n < outstanding[load->qps[i].op]; n++) {
-            if (load->think[load->qps[i].op] > 0) {
-                post_later(load, i);
+        LoadQp *qp = &load->qps[i];
+
+        for (uint32_t n = 0; n < outstanding[qp->op]; n++) {
+            if (load->think[qp->op] > 0) {
+                post_later(qp);
             } else {
-                world_after(load->world, rng_below(&load->rng, 100 * US), post,
-                            i);
+                world_after(load->trial->world,
+                            rng_below(&load->rng, 100 * US), post, qp);
             }
         }
     }
 }
 
-Load *load_create(World *world)
+Load *load_create(Trial *trial)
 {
-    Load *load = must(calloc(1, sizeof(*load)));
-    Host *a = world->nodes[REQUESTER].host, *b = world->nodes[RESPONDER].host;
+    Load *load = fake_must(calloc(1, sizeof(*load)));
+    Host *a = trial->hosts[REQUESTER], *b = trial->hosts[RESPONDER];
 
-    world->load = load;
-    load->world = world;
-    load->rng = rng_make(world->run->seed, 3);
+    load->trial = trial;
+    load->rng = rng_make(trial->run->seed, 3);
     load->scq = host_cq(a, CQ_LOG);
     load->rcq_a = host_cq(a, 4);
     load->scq_b = host_cq(b, 4);
     load->rcq = host_cq(b, CQ_LOG);
     load->source = fake_alloc(a->fake, SOURCE, PAGE);
     for (uint32_t i = 0; i < NODES; i++) {
-        load->by_qpn[i] = must(calloc(2 * NUM_QPS, sizeof(uint32_t)));
+        load->by_qpn[i] = fake_must(calloc(2 * NUM_QPS, sizeof(uint32_t)));
     }
-    set_policy(world);
+    set_policy(trial);
     set_think(load);
     for (uint32_t i = 0; i < NUM_QPS; i++) {
-        make_qp(world, i);
+        make_qp(load, i);
     }
     start(load);
     return load;

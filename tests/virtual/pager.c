@@ -18,22 +18,18 @@
 static void respond(Pager *pager, const Work *work, uint8_t status,
                     uint64_t ns)
 {
-    uint32_t slot = pager->pi++ & ((2u << PRQ_LOG) - 1);
-
-    pager->responses[slot] = (struct svan_page_response) {
+    page_queue_answer(&pager->prq, &(struct svan_page_response) {
         .token = work->request.token, .status = status,
         .fault_class = stores[work->store].fault_class,
         .time_ns = htole64(ns),
-    };
-    host_write(pager_host(pager), SVAN_REG_PRR_DB, pager->pi);
-    world_touch(pager->world, RESPONDER);
+    });
 }
 
 static void learn(Pager *pager, const Work *work)
 {
     const Store *store = &stores[work->store];
     uint64_t entry = le64toh(work->request.entry);
-    uint64_t actual = pager->world->now - work->start;
+    uint64_t actual = pager->trial->world->now - work->start;
 
     svan_est_add(&pager->est, store->fault_class, store->key, work->estimate,
                  actual);
@@ -45,12 +41,12 @@ static void learn(Pager *pager, const Work *work)
 
 /* ---- the stores at work ---- */
 
-static void served(World *world, uint64_t arg);
+static void served(void *arg);
 
 static void serve(Pager *pager, Work *work)
 {
-    world_after(pager->world, store_time(&stores[work->store], &pager->times),
-                served, (uintptr_t)work);
+    world_after(pager->trial->world,
+                store_time(&stores[work->store], &pager->times), served, work);
 }
 
 /* Somebody else's read may have brought the page meanwhile. */
@@ -70,16 +66,16 @@ static void next_of(Pager *pager, StoreId store)
     queue->busy++;
     if (pages_store(pager, work->page) == STORE_CACHE ||
         pager->pages[work->page].present) {
-        world_after(pager->world, 0, served, (uintptr_t)work);
+        world_after(pager->trial->world, 0, served, work);
     } else {
         serve(pager, work);
     }
 }
 
-static void served(World *world, uint64_t arg)
+static void served(void *arg)
 {
-    Pager *pager = world->pager;
-    Work *work = (Work *)(uintptr_t)arg;
+    Work *work = arg;
+    Pager *pager = work->pager;
 
     pages_enter(pager, work->page);
     pages_read_ahead(pager, work);
@@ -108,119 +104,76 @@ static void queue_work(Pager *pager, Work *work)
 
 /* ---- requests ---- */
 
-static void pending(World *world, uint64_t arg)
+static void pending(void *arg)
 {
-    Pager *pager = world->pager;
-    Work *work = (Work *)(uintptr_t)arg;
+    Work *work = arg;
+    Pager *pager = work->pager;
 
     respond(pager, work, SVAN_PAGE_PENDING, work->estimate);
     queue_work(pager, work);
 }
 
-static void take_up(World *world, uint64_t arg)
+static void take_up(void *arg)
 {
-    Pager *pager = world->pager;
-    Work *work = (Work *)(uintptr_t)arg;
+    Work *work = arg;
+    Pager *pager = work->pager;
     const Store *store;
 
-    work->start = world->now;
+    work->start = pager->trial->world->now;
     work->store = pages_store(pager, work->page);
     if (pager->pages[work->page].present) {
         work->store = STORE_CACHE;
     }
     store = &stores[work->store];
     work->estimate = svan_est_get(&pager->est, store->fault_class, store->key);
-    world_after(world, ANSWER, pending, arg);
+    world_after(pager->trial->world, ANSWER, pending, arg);
 }
 
-void pager_look(World *world)
+void pager_look(Trial *trial)
 {
-    Pager *pager = world->pager;
-    uint32_t mask = (1u << PRQ_LOG) - 1, ci = pager->ci;
+    Pager *pager = trial->pager;
+    struct svan_page_request request;
+    uint32_t before = pager->prq.ci;
 
-    for (;;) {
-        struct svan_page_request *at = &pager->requests[ci & mask];
-        uint8_t phase = (ci >> PRQ_LOG) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
-        Work *work;
+    while (page_queue_take(&pager->prq, &request)) {
+        Work *work = fake_must(calloc(1, sizeof(*work)));
 
-        if ((at->owner & SVAN_PAGE_REQ_PHASE) != phase) {
-            break;
-        }
-        work = must(calloc(1, sizeof(*work)));
-        work->request = *at;
-        work->page = (le64toh(at->addr) - PAGER_VA) / SVAN_PAGE_SIZE;
-        ci++;
-        world_after(world, NOTIFY, take_up, (uintptr_t)work);
+        work->pager = pager;
+        work->request = request;
+        work->page = (le64toh(request.addr) - PAGER_VA) / SVAN_PAGE_SIZE;
+        world_after(trial->world, NOTIFY, take_up, work);
     }
-    if (ci != pager->ci) {
-        pager->ci = ci;
-        host_write(pager_host(pager), SVAN_REG_PRQ_DB, ci & SVAN_PRQ_DB_CI_MASK);
+    if (pager->prq.ci != before) {
+        page_queue_consumed(&pager->prq, false);
     }
 }
 
 /* ---- life ---- */
 
-static void make_prq(Pager *pager)
+Pager *pager_create(Trial *trial)
 {
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
-    Fake *fake = pager_host(pager)->fake;
-    uint64_t requests = fake_alloc(fake, 64u << PRQ_LOG, SVAN_PAGE_SIZE);
-    uint64_t responses = fake_alloc(fake, 32u << PRQ_LOG, SVAN_PAGE_SIZE);
+    Pager *pager = fake_must(calloc(1, sizeof(*pager)));
 
-    cmd.create_prq.requests = htole64(requests);
-    cmd.create_prq.responses = htole64(responses);
-    cmd.create_prq.log_size = PRQ_LOG;
-    host_must(pager_host(pager), &cmd);
-    pager->requests = fake_ram(fake, requests);
-    pager->responses = fake_ram(fake, responses);
-}
-
-static void make_spares(Pager *pager, uint32_t count)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
-    Fake *fake = pager_host(pager)->fake;
-    uint64_t list = fake_alloc(fake, SVAN_PAGE_SIZE, SVAN_PAGE_SIZE);
-    uint64_t *pages = fake_ram(fake, list);
-
-    for (uint32_t i = 0; i < count; i++) {
-        pages[i] = htole64(fake_alloc(fake, SVAN_PAGE_SIZE, SVAN_PAGE_SIZE));
-    }
-    cmd.spare_pages.addr = htole64(list);
-    cmd.spare_pages.count = htole32(count);
-    host_must(pager_host(pager), &cmd);
-}
-
-Pager *pager_create(World *world)
-{
-    Pager *pager = must(calloc(1, sizeof(*pager)));
-
-    pager->world = world;
-    pager->rng = rng_make(world->run->seed, 1);
-    pager->times = rng_make(world->run->seed, 2);
+    pager->trial = trial;
+    pager->rng = rng_make(trial->run->seed, 1);
+    pager->times = rng_make(trial->run->seed, 2);
     svan_est_reset(&pager->est);
     for (uint32_t i = 0; i < STORES; i++) {
         pager->queues[i].tail = &pager->queues[i].head;
     }
-    make_prq(pager);
-    make_spares(pager, world->run->scenario->spares);
+    pager->prq = page_queue(trial->hosts[RESPONDER], PRQ_LOG);
+    page_queue_lend(trial->hosts[RESPONDER], trial->run->scenario->spares);
     pages_init(pager);
     return pager;
 }
 
-static void drop_work(World *world)
-{
-    for (uint32_t i = 0; i < world->len; i++) {
-        EventFn *fn = world->heap[i].fn;
-
-        if (fn == take_up || fn == pending || fn == served) {
-            free((Work *)(uintptr_t)world->heap[i].arg);
-        }
-    }
-}
-
 void pager_destroy(Pager *pager)
 {
-    drop_work(pager->world);
+    EventQueue *events = &pager->trial->world->events;
+
+    events_drop(events, take_up, free);
+    events_drop(events, pending, free);
+    events_drop(events, served, free);
     for (uint32_t i = 0; i < STORES; i++) {
         Work *work = pager->queues[i].head;
 

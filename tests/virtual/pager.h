@@ -6,6 +6,7 @@
 #ifndef VIRTUAL_PAGER_H
 #define VIRTUAL_PAGER_H
 
+#include "page_queue.h"
 #include "virtual.h"
 #include "../../drivers/infiniband/hw/svan/estimate.h"
 
@@ -38,6 +39,7 @@ typedef struct Page {
 } Page;
 
 typedef struct Work {
+    Pager *pager;
     struct svan_page_request request;
     uint32_t page;
     StoreId store;
@@ -51,7 +53,7 @@ typedef struct Queue {
 } Queue;
 
 struct Pager {
-    World *world;
+    Trial *trial;
     Rng rng, times;
     struct svan_estimator est;
     Page pages[PAGER_PAGES];
@@ -59,15 +61,13 @@ struct Pager {
     uint64_t *table;            /* leaves */
     uint64_t frames;            /* bus address */
     uint32_t key;
-    struct svan_page_request *requests;
-    struct svan_page_response *responses;
-    uint32_t ci, pi;
+    PageQueue prq;
     Queue queues[STORES];
 };
 
 static inline Host *pager_host(Pager *pager)
 {
-    return pager->world->nodes[RESPONDER].host;
+    return pager->trial->hosts[RESPONDER];
 }
 
 /* ---- pages.c ---- */

@@ -153,7 +153,7 @@ static void make_key(Pager *pager)
 /* Every page has a store; some are there, whichever. */
 static void populate(Pager *pager)
 {
-    const Scenario *scenario = pager->world->run->scenario;
+    const Scenario *scenario = pager->trial->run->scenario;
     StoreId store = 0;
 
     pager->limit = (uint64_t)PAGER_PAGES * scenario->resident_ppm / 1000000;

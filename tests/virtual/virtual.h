@@ -12,8 +12,8 @@
 
 #include <svan/faults.h>
 
-#include "../sim/rng.h"
 #include "host.h"
+#include "world.h"
 
 #define US              1000ull
 #define MS              1000000ull
@@ -103,66 +103,39 @@ typedef struct Run {
 
 void run_simulation(const Run *run, Result *result);
 
-/* ---- world.c ---- */
-
-typedef struct World World;
-typedef void EventFn(World *world, uint64_t arg);
-
-typedef struct Event {
-    uint64_t time, order;
-    EventFn *fn;
-    uint64_t arg;
-} Event;
-
-typedef struct Node {
-    Fake *fake;
-    Host *host;
-    uint64_t link_free;         /* when the link has sent what it has */
-    uint64_t deadline;          /* the timer event that is queued */
-    bool paused;                /* until the link has room */
-} Node;
+/* ---- run.c ---- */
 
 typedef struct Pager Pager;
 typedef struct Load Load;
 
-struct World {
+/* What a run has: the world, and the software on its two machines. */
+typedef struct Trial {
     const Run *run;
-    uint64_t now;
-    Event *heap;
-    uint32_t len, capacity;
-    uint64_t order;
-    Node nodes[NODES];
-    bool dirty[NODES];          /* has something to do now */
+    WorldModel model;
+    World *world;
+    Host *hosts[NODES];
     Pager *pager;
     Load *load;
-};
-
-World *world_create(const Run *run);
-void world_destroy(World *world);
-void world_after(World *world, uint64_t delay, EventFn *fn, uint64_t arg);
-/* The node has been given something to do. */
-void world_touch(World *world, uint32_t node);
-void world_run(World *world, uint64_t until);
-void *must(void *ptr);
+} Trial;
 
 /* ---- pager.c ---- */
 
-Pager *pager_create(World *world);
+Pager *pager_create(Trial *trial);
 void pager_destroy(Pager *pager);
 /* New requests are taken up. */
-void pager_look(World *world);
+void pager_look(Trial *trial);
 uint32_t pager_key(const Pager *pager);
 /* Address of `pages` pages in a row, at random. */
 uint64_t pager_draw(Pager *pager, Rng *rng, uint32_t pages);
 
 /* ---- load.c ---- */
 
-Load *load_create(World *world);
+Load *load_create(Trial *trial);
 void load_destroy(Load *load);
 /* Completions are taken. */
-void load_look(World *world);
+void load_look(Trial *trial);
 /* From now on operations that complete count. */
-void load_measure(World *world, Result *result);
+void load_measure(Trial *trial, Result *result);
 
 /* ---- grid.c ---- */
 

@@ -110,16 +110,11 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
 
 SvanStep svan_cmd_query_stats(SvanCmdCtx *ctx)
 {
-    SvanFn *fn = ctx->fn;
     struct svan_stats stats;
+    SvanStats now;
 
-    fn->stats.doorbells = atomic_load_explicit(&fn->doorbells,
-                                               memory_order_relaxed);
-    fn->stats.doorbells_refused =
-        atomic_load_explicit(&fn->doorbells_refused, memory_order_relaxed);
-    fn->stats.doorbells_bad_access =
-        atomic_load_explicit(&fn->doorbells_bad_access, memory_order_relaxed);
-#define COPY_STAT(name) stats.name = htole64(fn->stats.name);
+    svan_stats(ctx->fn->core, ctx->fn->id, &now);
+#define COPY_STAT(name) stats.name = htole64(now.name);
     SVAN_STATS(COPY_STAT)
 #undef COPY_STAT
     return query_answer(ctx, &stats, sizeof(stats));

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "paging/prq.h"
 
 #define DEFAULT_QPS     16384u
 #define DEFAULT_CQS     16384u
@@ -366,6 +366,31 @@ void svan_destroy(SvanCore *core)
     free(core->heap);
     free(core->fns);
     free(core);
+}
+
+/* ---- what is told to outside ---- */
+
+void svan_stats(SvanCore *core, uint16_t id, SvanStats *stats)
+{
+    SvanFn *fn = svan_fn(core, id);
+
+    memset(stats, 0, sizeof(*stats));
+    if (!fn) {
+        return;
+    }
+    fn->stats.doorbells = atomic_load_explicit(&fn->doorbells,
+                                               memory_order_relaxed);
+    fn->stats.doorbells_refused =
+        atomic_load_explicit(&fn->doorbells_refused, memory_order_relaxed);
+    fn->stats.doorbells_bad_access =
+        atomic_load_explicit(&fn->doorbells_bad_access, memory_order_relaxed);
+#define COPY_STAT(name) stats->name = fn->stats.name;
+    SVAN_STATS(COPY_STAT)
+#undef COPY_STAT
+    stats->held_bytes = fn->held_bytes;
+    stats->open_requests = fn->prq ? svan_prq_size(fn->prq) -
+                                     fn->prq->num_free : 0;
+    stats->spares_lent = svan_spares_in_use(fn);
 }
 
 /* ---- what comes from outside ---- */

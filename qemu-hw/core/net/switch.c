@@ -95,7 +95,8 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     if (!fn) {
         return SVAN_STEP_DONE;
     }
-    switch (svan_pkt_decode(frame, &pkt)) {
+    switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
+                                   svan_pkt_decode(frame, &pkt)) {
     case SVAN_DECODE_OK:
         return deliver(fn, &pkt);
     case SVAN_DECODE_BAD_ICRC:
@@ -189,7 +190,8 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     if (!from->core->link_up) {
         return SVAN_STEP_DONE;
     }
-    frame = svan_pkt_encode(pkt);
+    frame = from->core->config.no_icrc ? svan_pkt_encode_no_icrc(pkt) :
+                                         svan_pkt_encode(pkt);
     if (!frame) {
         return SVAN_STEP_DONE;          /* lost, as on a wire */
     }

@@ -234,7 +234,7 @@ static uint8_t *encode_payload(uint8_t *p, const SvanPkt *pkt, uint32_t pad)
     return p + left + pad;
 }
 
-SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
+static SvanFrame *encode(const SvanPkt *pkt, bool with_icrc)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
     uint32_t pad = -pkt->payload_len & 3;
@@ -242,7 +242,7 @@ SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
                       pkt->payload_len + pad + SVAN_ICRC_SIZE;
     SvanFrame *frame = svan_frame_alloc(MAX_HEADERS + pkt->payload_len + pad);
     uint8_t *l3, *p;
-    uint32_t icrc;
+    uint32_t icrc = 0;
 
     if (!frame) {
         return NULL;
@@ -257,10 +257,23 @@ SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
     p = encode_bth(p, pkt, pad);
     p = encode_ext(p, pkt, info);
     p = encode_payload(p, pkt, pad);
-    icrc = htole32(svan_icrc(frame->data, l3 - frame->data, p - frame->data));
+    if (with_icrc) {
+        icrc = htole32(svan_icrc(frame->data, l3 - frame->data,
+                                 p - frame->data));
+    }
     memcpy(p, &icrc, SVAN_ICRC_SIZE);
     frame->len = p + SVAN_ICRC_SIZE - frame->data;
     return frame;
+}
+
+SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
+{
+    return encode(pkt, true);
+}
+
+SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt)
+{
+    return encode(pkt, false);
 }
 
 /* ---- decoding ---- */
@@ -409,7 +422,7 @@ static bool headers_agree(const uint8_t *ip, bool ipv4, uint32_t l4_len)
            (!ipv4 || !svan_csum_fold(svan_csum_add(0, ip, IPV4_HLEN)));
 }
 
-SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
+static SvanDecode decode(const SvanFrame *frame, SvanPkt *pkt, bool with_icrc)
 {
     uint32_t l3, bth, end, ext, pad, icrc;
     const uint8_t *p = frame->data;
@@ -424,7 +437,7 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
     }
     end -= SVAN_ICRC_SIZE;
     memcpy(&icrc, p + end, SVAN_ICRC_SIZE);
-    if (le32toh(icrc) != svan_icrc(p, l3, end)) {
+    if (with_icrc && le32toh(icrc) != svan_icrc(p, l3, end)) {
         return SVAN_DECODE_BAD_ICRC;
     }
     decode_bth(p + bth, pkt);
@@ -444,4 +457,14 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
     };
     return pkt->payload_len <= SVAN_MAX_MTU && !((pkt->payload_len + pad) & 3) ?
            SVAN_DECODE_OK : SVAN_DECODE_MALFORMED;
+}
+
+SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
+{
+    return decode(frame, pkt, true);
+}
+
+SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt)
+{
+    return decode(frame, pkt, false);
 }

@@ -3,8 +3,8 @@
  * The simulation's random numbers: splitmix64, one stream for each purpose, so
  * that a change in one place leaves the others as they are.
  */
-#ifndef SIM_RNG_H
-#define SIM_RNG_H
+#ifndef TESTS_RNG_H
+#define TESTS_RNG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +30,12 @@ static inline Rng rng_make(uint64_t seed, uint64_t purpose)
     return rng;
 }
 
+/* One of each node, by hundreds of purposes; any number of nodes. */
+static inline Rng rng_of_node(uint64_t seed, uint64_t purpose, uint32_t node)
+{
+    return rng_make(seed, purpose + node % 100 + ((uint64_t)node / 100 << 32));
+}
+
 /* 0 .. n - 1 */
 static inline uint64_t rng_below(Rng *rng, uint64_t n)
 {
@@ -46,4 +52,4 @@ static inline bool rng_ppm(Rng *rng, uint32_t parts_per_million)
     return parts_per_million && rng_below(rng, 1000000) < parts_per_million;
 }
 
-#endif /* SIM_RNG_H */
+#endif /* TESTS_RNG_H */
