@@ -996,6 +996,9 @@ static inline SvanKey *svan_key_get(SvanFn *fn, uint32_t key)
     return k && k->key == key ? k : NULL;
 }
 
+/* For the next run, polling and timers aside. */
+bool svan_has_work(SvanCore *core);
+
 static inline void svan_kick(SvanCore *core)
 {
     core->ops.kick(core->opaque);

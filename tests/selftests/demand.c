@@ -198,6 +198,62 @@ static int op_post(struct ep *from, const struct op *op, struct ibv_sge *sge)
 	return -ret;
 }
 
+/* What shows whether a transfer is slow, or stuck, and why. */
+static const char *const progress_counters[] = {
+	"page_faults", "page_faults_again", "page_requests",
+	"local_ack_timeout_err", "packet_seq_err", "implied_nak_seq_err",
+	"rnr_nak_retry_err", "roce_tx_packets",
+};
+
+#define NUM_PROGRESS	(sizeof(progress_counters) / sizeof(progress_counters[0]))
+
+struct progress {
+	uint64_t count[2][NUM_PROGRESS];
+};
+
+static void progress_read(struct progress *progress)
+{
+	unsigned int side, i;
+
+	for (side = 0; side < 2; side++)
+		for (i = 0; i < NUM_PROGRESS; i++)
+			progress->count[side][i] =
+				counter_of(side ? PEER : LOCAL,
+					   progress_counters[i]);
+}
+
+static void complain_progress(const struct progress *before)
+{
+	struct progress now;
+	unsigned int i;
+
+	progress_read(&now);
+	for (i = 0; i < NUM_PROGRESS; i++)
+		complain("%s: +%llu, +%llu at the other device",
+			 progress_counters[i],
+			 (unsigned long long)(now.count[0][i] -
+					      before->count[0][i]),
+			 (unsigned long long)(now.count[1][i] -
+					      before->count[1][i]));
+}
+
+/* It has not completed: what has been done, and what still is in some seconds. */
+static void complain_stuck(struct ep *from, const struct op *op)
+{
+	static const struct progress nothing;
+	struct progress then;
+	struct ibv_wc wc;
+	int ret;
+
+	complain("opcode %d of %u does not complete; all so far:", op->opcode,
+		 op->length);
+	complain_progress(&nothing);
+	progress_read(&then);
+	ret = ep_wait(from, &wc, 5000);
+	complain("5 s later: %s", ret ? "not yet" : "completed");
+	complain_progress(&then);
+}
+
 int op_run(struct ep *from, struct ep *to, const struct op *op, int *received)
 {
 	struct ibv_sge sge = {
@@ -227,8 +283,7 @@ int op_run(struct ep *from, struct ep *to, const struct op *op, int *received)
 		return ret;
 	ret = ep_wait(from, &wc, PATIENCE_MS);
 	if (ret) {
-		complain("opcode %d of %u does not complete", op->opcode,
-			 op->length);
+		complain_stuck(from, op);
 		return ret;
 	}
 	status = wc.status;

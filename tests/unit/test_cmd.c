@@ -87,11 +87,15 @@ static void an_index_too_far(void **state)
 {
     Host *host = *state;
     struct svan_eqe eqe;
+    uint32_t kicks;
 
-    host_write(host, SVAN_REG_CMDQ_DB,
-               host->cmd_pi + (1u << HOST_CMDQ_LOG) + 1);
-    assert_fatal(host, SVAN_FATAL_CMDQ_INDEX);
     host_eq_arm(host, 0);
+    fake_run(host->fake);
+    kicks = host->fake->kicks;
+    svan_reg_write(host->fake->core, 0, SVAN_REG_CMDQ_DB,
+                   host->cmd_pi + (1u << HOST_CMDQ_LOG) + 1, 4);
+    assert_fatal(host, SVAN_FATAL_CMDQ_INDEX);
+    assert_true(host->fake->kicks > kicks);
     fake_run(host->fake);
     assert_true(host_eq_poll(host, 0, &eqe));
     assert_int_equal(eqe.type, SVAN_EVENT_FATAL);

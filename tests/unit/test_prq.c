@@ -25,6 +25,33 @@ static void responses_that_make_no_sense(void **state)
     check_page(od, 3);
 }
 
+/*
+ * The driver has looked at the ring, a request is written, the driver arms: it hears
+ * of the request, whether or not anything else happens.
+ */
+static void arming_behind_a_request(void **state)
+{
+    Od *od = *state;
+    Fake *fake = od->rc->fake;
+    struct svan_eqe eqe;
+    uint32_t kicks;
+
+    host_write(od->rc->host, SVAN_REG_PRQ_DB, SVAN_PRQ_DB_ARM);
+    write_page(od, PSN_IN, 3);
+    while (host_eq_poll(od->rc->host, 0, &eqe)) {
+        /* it was not armed again */
+    }
+    write_page(od, PSN_IN + 1, 4);
+    assert_false(host_eq_poll(od->rc->host, 0, &eqe));
+    assert_int_equal(svan_run(fake->core), SVAN_RUN_IDLE);
+    kicks = fake->kicks;
+    svan_reg_write(fake->core, 0, SVAN_REG_PRQ_DB, SVAN_PRQ_DB_ARM, 4);
+    assert_true(fake->kicks > kicks);
+    fake_run(fake);
+    assert_true(host_eq_poll(od->rc->host, 0, &eqe));
+    assert_int_equal(eqe.type, SVAN_EVENT_PAGE_REQUEST);
+}
+
 /* From the packet to the end, and the next page of the same packet by its own. */
 static void a_fault_has_one_name(void **state)
 {
@@ -399,6 +426,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OD_TEST(responses_that_make_no_sense),
+        OD_TEST(arming_behind_a_request),
         OD_TEST(a_fault_has_one_name),
         OD_TEST(without_a_queue_a_page_never_comes),
         OD_TEST(a_reset_forgets_what_was_kept),

@@ -212,7 +212,6 @@ void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi)
     fn->cmdq.pi = pi;
     if (fn->cmdq.pi != fn->cmdq.ci) {
         svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
-        svan_kick(fn->core);
     }
 }
 

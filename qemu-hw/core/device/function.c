@@ -507,7 +507,7 @@ static SvanStep take_turn(SvanCore *core, SvanTurn turn)
     }
 }
 
-static bool has_work(SvanCore *core)
+bool svan_has_work(SvanCore *core)
 {
     return !svan_list_empty(&core->cmd_work) ||
            !svan_list_empty(&core->eq_work) ||
@@ -553,7 +553,7 @@ SvanRun svan_run(SvanCore *core)
             return SVAN_RUN_MORE;
         }
     }
-    if (has_work(core) || svan_timer_fire_due(core)) {
+    if (svan_has_work(core) || svan_timer_fire_due(core)) {
         return SVAN_RUN_MORE;
     }
     tell_deadline(core);

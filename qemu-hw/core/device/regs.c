@@ -193,7 +193,6 @@ static void write_test_dma_ctrl(SvanFn *fn, uint64_t value)
     }
     fn->test_dma_ctrl = op | SVAN_TEST_DMA_BUSY;
     svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
-    svan_kick(fn->core);
 }
 
 static uint64_t read_test_dma_ctrl(SvanFn *fn)
@@ -406,5 +405,9 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
         svan_eq_doorbell(fn->eqs[eqn], value);
     } else if (pasid < SVAN_PASID_COUNT && size == 8) {
         svan_invalidate_context(fn, pasid, value);
+    }
+    /* Whatever it has made of work, an event among others: nobody may be running. */
+    if (svan_has_work(core)) {
+        svan_kick(core);
     }
 }

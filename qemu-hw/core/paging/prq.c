@@ -104,7 +104,6 @@ static void schedule(SvanPrq *prq)
 {
     if (has_work(prq) && !prq->fn->fatal) {
         svan_list_append(&prq->fn->core->fault_work, &prq->link);
-        svan_kick(prq->fn->core);
     }
 }
 

@@ -291,7 +291,6 @@ void svan_eq_doorbell(SvanEq *eq, uint32_t value)
     eq->ci = ci;
     if (eq_has_events(eq) && eq_has_room(eq)) {
         svan_eq_schedule(eq);
-        svan_kick(eq->fn->core);
     }
     if (value & SVAN_EQ_DB_ARM) {
         eq->armed = true;
