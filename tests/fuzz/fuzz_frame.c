@@ -65,7 +65,7 @@ static void raw_frame(Stage *stage, Input *input)
     frame->len = len;
     input_bytes(input, frame->data, len);
     if (len > 12) {
-        memcpy(frame->data, host_fn(stage->host)->gids[0].smac, 6);
+        memcpy(frame->data, host_fn(stage->host)->net->gids[0].smac, 6);
     }
     patch_sums(frame);
     if (for_bystander(stage, frame)) {

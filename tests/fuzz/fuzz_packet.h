@@ -18,7 +18,7 @@ static inline void deliver(Fake *fake, SvanFrame *frame)
 /* Both queue pairs have the same address, and each is the other's peer. */
 static inline void set_address(Stage *stage, SvanPkt *pkt)
 {
-    const SvanGid *gid = &host_fn(stage->host)->gids[0];
+    const SvanGid *gid = &host_fn(stage->host)->net->gids[0];
 
     memcpy(pkt->addr.smac, gid->smac, 6);
     memcpy(pkt->addr.dmac, gid->smac, 6);

@@ -5,7 +5,7 @@
  * spare pages, injections, with traffic over all that. However it went, nothing is
  * kept of queue pairs in the error state, and a reset leaves nothing behind.
  */
-#include "fault.h"
+#include "paging/paging.h"
 #include "fuzz_packet.h"
 
 /* Of the driver's own rings, without which there is nothing to be seen. */
@@ -292,13 +292,13 @@ static void check_end(Stage *stage)
     if (!fn->fatal) {
         host_modify(&stage->a, SVAN_QPS_ERR, 0, NULL);
         host_modify(&stage->b, SVAN_QPS_ERR, 0, NULL);
-        if (fn->held_bytes || svan_spares_in_use(fn)) {
-            fake_die("%u octets are held%s", fn->held_bytes,
+        if (fn->paging->held_bytes || svan_spares_in_use(fn)) {
+            fake_die("%u octets are held%s", fn->paging->held_bytes,
                      svan_spares_in_use(fn) ? ", and spare pages" : "");
         }
     }
     svan_reset(fn->core, 0);
-    if (fn->core->heap_reserved || fn->held_bytes || fn->prq || fn->spares) {
+    if (fn->core->heap_reserved || fn->paging->held_bytes || fn->paging->prq || fn->paging->spares) {
         fake_die("a reset leaves something");
     }
 }

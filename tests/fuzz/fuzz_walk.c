@@ -250,7 +250,7 @@ static void access_process(Walks *walks, Input *input, uint32_t pasid)
         *mem.host ^= access.access ? 1 : 0;
     }
     if (fresh && step != SVAN_STEP_MISS) {
-        compare(&want, step, syndrome, &mem, &fn->absent);
+        compare(&want, step, syndrome, &mem, &fn->memory->absent);
     }
     if (fresh && step == SVAN_STEP_FAULT &&
         !context_of(walks, pasid)->cached) {

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "core.h"
+#include "device/device.h"
 
 #define MAX_FRAMES      1024
 

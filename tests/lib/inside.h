@@ -5,7 +5,7 @@
 #ifndef TESTS_INSIDE_H
 #define TESTS_INSIDE_H
 
-#include "core.h"
+#include "device/device.h"
 #include "device/state.h"
 #include "host.h"
 

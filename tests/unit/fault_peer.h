@@ -6,7 +6,7 @@
 #ifndef TESTS_FAULT_PEER_H
 #define TESTS_FAULT_PEER_H
 
-#include "fault.h"
+#include "paging/paging.h"
 #include "page_queue.h"
 #include "rc_peer.h"
 

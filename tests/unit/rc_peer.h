@@ -138,9 +138,9 @@ static inline void rc_inject(Rc *rc, const SvanPkt *pkt)
     SvanFrame *frame;
 
     memcpy(out.addr.smac, peer_mac, 6);
-    memcpy(out.addr.dmac, host_fn(rc->host)->gids[0].smac, 6);
+    memcpy(out.addr.dmac, host_fn(rc->host)->net->gids[0].smac, 6);
     memcpy(out.addr.sgid, peer_gid, 16);
-    memcpy(out.addr.dgid, host_fn(rc->host)->gids[0].gid, 16);
+    memcpy(out.addr.dgid, host_fn(rc->host)->net->gids[0].gid, 16);
     out.addr.ipv4 = true;
     out.addr.hop_limit = 64;
     out.addr.udp_sport = 0xc000;

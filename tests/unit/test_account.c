@@ -4,7 +4,7 @@
  * it can get leaves a share to the next, however many there are of its kind.
  */
 #include "unit.h"
-#include "fault.h"
+#include "paging/paging.h"
 #include "page_queue.h"
 #include "transport/rc.h"
 
@@ -155,7 +155,7 @@ static SvanFaultWait *meet(World *w, Owner *owner, uint32_t page)
     memset(wait, 0, sizeof(*wait));
     wait->waiter = &owner->core->waiter;
     svan_fault_forget(wait);
-    w->fn->absent = (SvanAbsent) {
+    w->fn->memory->absent = (SvanAbsent) {
         .key = svan_key_get(w->fn, w->key), .va = PAGE(page), .len = 1,
     };
     svan_fault_wait(wait, true);
@@ -577,17 +577,17 @@ static void the_fault_buffer_is_shared(void **state)
         set_room(w, &attackers[i], SVAN_FAULT_MODE_HOLD);
         write_to(w, &attackers[i], i);
     }
-    before = w->fn->held_bytes;
+    before = w->fn->paging->held_bytes;
     assert_true(before >= w->fn->core->config.fault_buffer / 2);
     owner_open(w, &victim, 6, 8);
     set_room(w, &victim, SVAN_FAULT_MODE_HOLD);
     write_to(w, &victim, 200);
-    assert_int_equal(w->fn->held_bytes, before + 100 + SVAN_HELD_OVERHEAD);
+    assert_int_equal(w->fn->paging->held_bytes, before + 100 + SVAN_HELD_OVERHEAD);
     owner_close(w, &victim);
     for (uint32_t i = 0; i < HOLDERS; i++) {
         owner_close(w, &attackers[i]);
     }
-    assert_int_equal(w->fn->held_bytes, 0);
+    assert_int_equal(w->fn->paging->held_bytes, 0);
     free(attackers);
 }
 
@@ -639,7 +639,7 @@ static struct svan_fault_policy policy_after(World *w, uint32_t qpn,
 static void a_process_keeps_to_the_limits(void **state)
 {
     World *w = *state;
-    struct svan_fault_policy usual = w->fn->policy, large = usual, got;
+    struct svan_fault_policy usual = w->fn->paging->policy, large = usual, got;
     Owner owner;
     HostCq cq = host_cq(w->host, 4);
     HostQp kernel = host_qp(w->host, &cq, &cq, NULL);
@@ -671,7 +671,7 @@ static void a_process_keeps_to_the_limits(void **state)
 static void the_limits_are_the_functions(void **state)
 {
     World *w = *state;
-    struct svan_fault_policy narrow = w->fn->policy, never, got;
+    struct svan_fault_policy narrow = w->fn->paging->policy, never, got;
     Owner owner;
 
     owner_open(w, &owner, 5, 1234);
@@ -697,7 +697,7 @@ static void flags_that_do_not_exist(void **state)
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FAULT_POLICY);
     World *w = *state;
 
-    cmd.fault_policy.policy = w->fn->policy;
+    cmd.fault_policy.policy = w->fn->paging->policy;
     cmd.fault_policy.flags = htole32(2);
     assert_int_equal(host_cmd(w->host, &cmd, NULL), SVAN_CMD_BAD_PARAM);
 }

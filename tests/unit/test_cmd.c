@@ -226,7 +226,7 @@ static uint64_t features(bool true_atomics, uint64_t off, uint32_t *reason)
     Fake *fake = fake_create(&config);
     uint64_t all = fake->core->fns[0]->features;
 
-    *reason = fake->core->fns[0]->off_reason;
+    *reason = fake->core->fns[0]->regs->off_reason;
     fake_destroy(fake);
     return all;
 }

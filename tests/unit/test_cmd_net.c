@@ -83,7 +83,7 @@ static void queue_pairs(void **state)
     };
 
     check_refusals(host, &good, bad, SIZE(bad));
-    assert_int_equal(host_fn(host)->qps.used, 1);
+    assert_int_equal(host_fn(host)->qps->table.used, 1);
 }
 
 /* The privilege is the kernel's, whose pages have owner 0. */
@@ -156,20 +156,20 @@ static void gids(void **state)
     check_refusals(host, &good, bad, SIZE(bad));
     good.set_gid.gid[15] = 0;
     assert_int_equal(host_cmd(host, &good, NULL), SVAN_CMD_BAD_PARAM);
-    assert_int_equal(fn->gid_limit, 1);
+    assert_int_equal(fn->net->gid_limit, 1);
     good.set_gid.gid[15] = 1;
     good.set_gid.flags = SVAN_CMD_GID_VLAN;
     good.set_gid.vlan = htole16(0x2005);
     host_must(host, &good);
-    assert_int_equal(fn->gid_limit, 10);
-    assert_true(fn->gids[9].has_vlan);
-    assert_int_equal(fn->gids[9].vlan, 0x2005);
+    assert_int_equal(fn->net->gid_limit, 10);
+    assert_true(fn->net->gids[9].has_vlan);
+    assert_int_equal(fn->net->gids[9].vlan, 0x2005);
     assert_int_equal(host_object(host, SVAN_CMD_CLEAR_GID, 8),
                      SVAN_CMD_BAD_RESOURCE);
     assert_int_equal(host_object(host, SVAN_CMD_CLEAR_GID, SVAN_MAX_GID),
                      SVAN_CMD_BAD_RESOURCE);
     assert_int_equal(host_object(host, SVAN_CMD_CLEAR_GID, 9), SVAN_CMD_OK);
-    assert_int_equal(fn->gid_limit, 1);
+    assert_int_equal(fn->net->gid_limit, 1);
 }
 
 /* Of one device each address belongs to one function. */
@@ -178,7 +178,7 @@ static void the_gid_of_another_function(void **state)
     SvanConfig config = { .num_vfs = 1 };
     Fake *fake = fake_create(&config);
     Host *pf = host_create(fake, 0, 1), *vf = host_create(fake, 1, 2);
-    const SvanGid *theirs = &host_fn(pf)->gids[0];
+    const SvanGid *theirs = &host_fn(pf)->net->gids[0];
     struct svan_cmd good = host_cmd_init(SVAN_CMD_SET_GID);
     struct svan_cmd_resp resp;
 
@@ -189,7 +189,7 @@ static void the_gid_of_another_function(void **state)
     assert_int_equal(host_cmd(vf, &good, &resp), SVAN_CMD_NOT_PERMITTED);
     assert_int_equal(le32toh(resp.syndrome),
                      offsetof(struct svan_cmd, set_gid.gid));
-    assert_false(host_fn(vf)->gids[5].valid);
+    assert_false(host_fn(vf)->net->gids[5].valid);
     host_must(pf, &good);               /* twice its own is none of another */
     good.set_gid.flags = SVAN_CMD_GID_VLAN;
     good.set_gid.vlan = htole16(0x2000);        /* a priority alone */
@@ -225,13 +225,13 @@ static void the_ethernet_filter(void **state)
     assert_int_equal(host_cmd(host, &good, NULL), SVAN_CMD_BAD_STATE);
     host_eth_rts(&qp);
     check_refusals(host, &good, bad, SIZE(bad));
-    assert_int_equal(host_fn(host)->eth.qpn, 0);
+    assert_int_equal(host_fn(host)->net->eth.qpn, 0);
     host_must(host, &good);
-    assert_int_equal(host_fn(host)->eth.qpn, qp.qpn);
-    assert_int_equal(host_fn(host)->eth.max_frame, 1514);
+    assert_int_equal(host_fn(host)->net->eth.qpn, qp.qpn);
+    assert_int_equal(host_fn(host)->net->eth.max_frame, 1514);
     assert_int_equal(host_object(host, SVAN_CMD_DESTROY_QP, qp.qpn),
                      SVAN_CMD_OK);
-    assert_int_equal(host_fn(host)->eth.qpn, 0);
+    assert_int_equal(host_fn(host)->net->eth.qpn, 0);
     good.eth_filter.qpn = 0;
     host_must(host, &good);
 }
@@ -255,14 +255,14 @@ static void multicast_addresses(void **state)
     good.eth_mcast.addr = htole64(page);
     good.eth_mcast.count = htole32(3);
     check_refusals(host, &good, bad, SIZE(bad));
-    assert_int_equal(host_fn(host)->eth.num_mcast, 0);
+    assert_int_equal(host_fn(host)->net->eth.num_mcast, 0);
     host_must(host, &good);
-    assert_int_equal(host_fn(host)->eth.num_mcast, 3);
-    assert_memory_equal(host_fn(host)->eth.mcast[2], list + 16, 6);
+    assert_int_equal(host_fn(host)->net->eth.num_mcast, 3);
+    assert_memory_equal(host_fn(host)->net->eth.mcast[2], list + 16, 6);
     good.eth_mcast.count = 0;
     good.eth_mcast.addr = 0;
     host_must(host, &good);
-    assert_int_equal(host_fn(host)->eth.num_mcast, 0);
+    assert_int_equal(host_fn(host)->net->eth.num_mcast, 0);
 }
 
 static void the_port(void **state)
@@ -275,12 +275,12 @@ static void the_port(void **state)
     };
 
     check_refusals(host, &good, bad, SIZE(bad));
-    assert_true(host_fn(host)->port_enabled);
+    assert_true(host_fn(host)->net->port_enabled);
     host_must(host, &good);
-    assert_false(host_fn(host)->port_enabled);
+    assert_false(host_fn(host)->net->port_enabled);
     good.port.enabled = 1;
     host_must(host, &good);
-    assert_true(host_fn(host)->port_enabled);
+    assert_true(host_fn(host)->net->port_enabled);
 }
 
 int main(void)

@@ -285,7 +285,7 @@ static void completion_queues(void **state)
     };
 
     check_refusals(host, &good, bad, SIZE(bad));
-    assert_int_equal(host_fn(host)->cqs.used, 0);
+    assert_int_equal(host_fn(host)->queues->cqs.used, 0);
     host_must(host, &good);
 }
 

@@ -141,7 +141,7 @@ static uint32_t expected(uint32_t level_bits[6], uint32_t leaf,
 static void rights_of_every_level(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
     uint32_t count = 0;
 
     for (uint32_t n = 0; n < 2 * 4 * 4 * 64 * 2; n++) {
@@ -178,7 +178,7 @@ static void rights_of_every_level(void **state)
 static void a_write_that_is_protected(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
     uint64_t va = va_of(p);
     uint64_t *leaf = map_leaf(p, va, 1, p->pages | P_USER);
 
@@ -203,8 +203,8 @@ static void a_large_leaf_that_is_protected(void **state)
 
     map_leaf(p, va, 2, (FAKE_RAM_BASE + (2 << 20)) | P_USER | SVAN_PTE_LARGE);
     assert_int_equal(tap(p, va + 0x5123, WRITE), FAULTED);
-    assert_true(p->fn->absent.is_protected);
-    assert_int_equal(p->fn->absent.level, 2);
+    assert_true(p->fn->memory->absent.is_protected);
+    assert_int_equal(p->fn->memory->absent.level, 2);
     assert_int_equal(tap(p, va + 0x5123, 0), 0);
 }
 
@@ -461,7 +461,7 @@ static void tables_that_change(void **state)
         *pte(p, va, level) &= htole64(~P_A);
         trap_set(p, change.entry, make_change, &change);
         assert_int_equal(touch(p, va, 8, WRITE, &mem), FAULTED);
-        assert_int_equal(p->fn->absent.level, level);
+        assert_int_equal(p->fn->memory->absent.level, level);
         trap_clear();
     }
 }
@@ -559,7 +559,7 @@ static void a_transfer_meets_a_restless_entry(void **state)
 static void absent_at_every_level(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
 
     for (uint32_t n = 0; n < 9; n++) {
         uint32_t levels = n < 4 ? 4 : 5, level = n < 4 ? 1 + n : n - 3;
@@ -570,7 +570,7 @@ static void absent_at_every_level(void **state)
         map_leaf(p, va, 1, p->pages | P_RW);
         entry = pte(p, va, level);
         *entry = 0;
-        memset(&p->fn->absent, 0xff, sizeof(p->fn->absent));
+        memset(&p->fn->memory->absent, 0xff, sizeof(p->fn->memory->absent));
         assert_int_equal(tap(p, va + 7, WRITE), FAULTED);
         assert_int_equal(absent->level, level);
         assert_int_equal(absent->entry, 0);
@@ -603,7 +603,7 @@ static uint64_t locations(Process *p, uint32_t entries)
 static void where_the_page_is(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
     uint64_t va = va_of(p);
 
     for (uint32_t n = 0; n < 3 * SVAN_LOCATION_COUNT; n++) {
@@ -628,7 +628,7 @@ static void where_the_page_is(void **state)
 static void where_a_huge_page_is(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
     uint64_t va = va_of(p);
 
     locations(p, SVAN_LOCATION_COUNT);
@@ -647,7 +647,7 @@ static void where_a_huge_page_is(void **state)
 static void locations_that_say_nothing(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->absent;
+    const SvanAbsent *absent = &p->fn->memory->absent;
     uint64_t table = locations(p, SVAN_LOCATION_COUNT);
     uint64_t *words = fake_ram(p->fake, table), va = va_of(p);
     const uint64_t silent[] = {
@@ -806,7 +806,7 @@ static void a_miss_anywhere(void **state)
             p->fake->miss_at = 0;
         }
     }
-    assert_int_equal(p->fn->absent.time_ns, 1000);
+    assert_int_equal(p->fn->memory->absent.time_ns, 1000);
 }
 
 int main(void)

@@ -117,7 +117,7 @@ static void no_source_starves_another(void **state)
     }
     assert_true(host_cmd_resp(bench->host, bench->host->cmd_pi - 1, &resp));
     assert_int_equal(bench->fake->irqs[0][0], 1);
-    assert_true(bench->core->rx_frames <= 48);
+    assert_true(bench->core->ingress->frames <= 48);
     assert_true(mock_steps > steps + 1);
 }
 
@@ -296,7 +296,7 @@ static void a_frame_is_refused_memory(void **state)
     run_refused(bench, page);
     assert_int_equal(svan_qp_get(host_fn(bench->host), qp.qpn)->state,
                      SVAN_QPS_ERR);
-    assert_null(bench->core->rx_head);
+    assert_null(bench->core->ingress->head);
 }
 
 static void make_prq(Host *host, uint64_t responses)
@@ -412,7 +412,7 @@ static void a_fatal_function_stands_still(void **state)
     assert_int_equal(mock_steps, steps);
     host_write(bench->host, SVAN_REG_CONTROL, SVAN_CONTROL_RESET);
     fake_run(bench->fake);
-    assert_int_equal(host_fn(bench->host)->qps.used, 0);
+    assert_int_equal(host_fn(bench->host)->qps->table.used, 0);
 }
 
 static void reset_of_everything(void **state)
@@ -420,7 +420,7 @@ static void reset_of_everything(void **state)
     Bench *bench = *state;
     SvanFn *fn = host_fn(bench->host);
     uint32_t generation = fn->generation;
-    uint64_t variants = fn->qps.variants[2];
+    uint64_t variants = fn->qps->table.variants[2];
 
     for (uint32_t i = 0; i < MOCK_QPS; i++) {
         host_ring(&bench->qps[i], SVAN_UAR_SQ_DB, 1);
@@ -429,16 +429,16 @@ static void reset_of_everything(void **state)
     svan_run(bench->core);
     svan_reset(bench->core, 0);
     assert_int_equal(fn->generation, generation + 1);
-    assert_int_equal(fn->qps.used | fn->cqs.used | fn->keys.used |
-                     fn->pds.used, 0);
-    assert_null(fn->eqs[0]);
-    assert_int_equal(fn->gid_limit, 0);
+    assert_int_equal(fn->qps->table.used | fn->queues->cqs.used | fn->memory->keys.used |
+                     fn->memory->pds.used, 0);
+    assert_null(fn->queues->eqs[0]);
+    assert_int_equal(fn->net->gid_limit, 0);
     assert_int_equal(fn->stats.commands, 0);
     assert_int_equal(bench->core->heap_reserved, 0);
     assert_int_equal(bench->fake->last[SVAN_TRACE_RESET].a, generation + 1);
     assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
     /* old numbers stay dead */
-    assert_int_equal(fn->qps.variants[2], variants + 1);
+    assert_int_equal(fn->qps->table.variants[2], variants + 1);
     host_destroy(bench->host);
     bench->host = host_create(bench->fake, 0, 1);
     assert_int_equal(host_object(bench->host, SVAN_CMD_DESTROY_QP,

@@ -52,7 +52,7 @@ static void arming_late_interrupts_at_once(void **state)
     fake_run(host->fake);
     host_eq_arm(host, 0);
     assert_int_equal(host->fake->irqs[0][0], 1);
-    assert_false(host_fn(host)->eqs[0]->armed);
+    assert_false(host_fn(host)->queues->eqs[0]->armed);
 }
 
 static void every_event_in_its_order(void **state)
@@ -143,7 +143,7 @@ static void a_full_ring_waits(void **state)
     make_qps(host, NUM_QPS);
     tell_all(host);
     fake_run(host->fake);
-    assert_int_equal(host_fn(host)->eqs[0]->pi, EQ_SIZE);
+    assert_int_equal(host_fn(host)->queues->eqs[0]->pi, EQ_SIZE);
     expect_all(host);
     assert_false(host_eq_poll(host, 0, &eqe));
 }
@@ -253,9 +253,9 @@ static void events_go_with_eq_0(void **state)
     make_qps(host, 2);
     host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 1);
     host_event(host, SVAN_EVENT_CMD, 0, 0);
-    svan_eq_destroy(fn->eqs[0]);
+    svan_eq_destroy(fn->queues->eqs[0]);
     host_event(host, SVAN_EVENT_QP_FATAL, qpns[1], 1);
-    assert_null(fn->events.link.next);
+    assert_null(fn->queues->events.link.next);
     host_eq_create(host, 0, 0, HOST_EQ_LOG);
     fake_run(host->fake);
     assert_false(host_eq_poll(host, 0, &eqe));
@@ -265,8 +265,8 @@ static void events_go_with_eq_0(void **state)
     host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 3);
     host_event(host, SVAN_EVENT_PORT, 0, 0);
     svan_reset(host->fake->core, 0);
-    assert_null(fn->events.link.next);
-    assert_int_equal(fn->events.types, 0);
+    assert_null(fn->queues->events.link.next);
+    assert_int_equal(fn->queues->events.types, 0);
 }
 
 /* What waits is saved and goes on in its order. */
@@ -309,7 +309,7 @@ static void events_that_are_not_restored(void **state)
                                     0));
     assert_false(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL,
                                      0));
-    svan_eq_destroy(fn->eqs[0]);
+    svan_eq_destroy(fn->queues->eqs[0]);
     assert_false(svan_events_restore(fn, qpns[0], 1ull << SVAN_EVENT_QP_FATAL,
                                      0));
 }
@@ -330,7 +330,7 @@ static void an_unreachable_ring_is_fatal(void **state)
 static void nonsense_doorbells(void **state)
 {
     Host *host = *state;
-    SvanEq *eq = host_fn(host)->eqs[0];
+    SvanEq *eq = host_fn(host)->queues->eqs[0];
 
     host_event(host, SVAN_EVENT_PORT, 0, 0);
     fake_run(host->fake);
@@ -349,7 +349,7 @@ static void nonsense_doorbells(void **state)
 static void indices_run_past_24_bits(void **state)
 {
     Host *host = *state;
-    SvanEq *eq = host_fn(host)->eqs[0];
+    SvanEq *eq = host_fn(host)->queues->eqs[0];
 
     make_qps(host, 10);
     eq->pi = eq->ci = 0xffffffc0;

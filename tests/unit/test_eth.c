@@ -479,8 +479,8 @@ static void frame_in(Eth *eth, const uint8_t *dmac, uint32_t len)
 /* Runs until so much of the frame at the head has been copied. */
 static void copied(Eth *eth, uint32_t offset)
 {
-    for (uint32_t i = 0; fake_of(eth)->core->rx_offset != offset ||
-                         !fake_of(eth)->core->rx_qpn; i++) {
+    for (uint32_t i = 0; fake_of(eth)->core->ingress->offset != offset ||
+                         !fake_of(eth)->core->ingress->qpn; i++) {
         assert_true(i < 10);
         svan_run(fake_of(eth)->core);
     }
@@ -501,7 +501,7 @@ static void a_filter_changes_in_mid_frame(void **state)
         recv_into(eth, bus, 6000);
         frame_in(eth, own_mac, 6000);
         copied(eth, offsets[i]);
-        memcpy(fn->eth.mac, other, 6);
+        memcpy(fn->net->eth.mac, other, 6);
         frame_in(eth, other, 9000);     /* larger than the buffer */
         fake_run(fake_of(eth));
         assert_int_equal(fn->stats.eth_rx_too_long, i + 1);
@@ -511,7 +511,7 @@ static void a_filter_changes_in_mid_frame(void **state)
         assert_true(host_cq_poll(&eth->recv_cq, &cqe));
         assert_int_equal(le32toh(cqe.byte_len), 5000);
         assert_false(host_cq_poll(&eth->recv_cq, &cqe));
-        memcpy(fn->eth.mac, own_mac, 6);
+        memcpy(fn->net->eth.mac, own_mac, 6);
     }
 }
 
@@ -530,16 +530,16 @@ static void a_frame_does_not_change_its_queue(void **state)
     recv_into(&second, pattern(eth, FRAME_ROOM, 0), FRAME_ROOM);
     frame_in(eth, own_mac, 9000);
     copied(eth, 0);
-    fn->eth.qpn = second.qp.qpn;
+    fn->net->eth.qpn = second.qp.qpn;
     copied(eth, 4096);
-    fn->eth.qpn = eth->qp.qpn;
+    fn->net->eth.qpn = eth->qp.qpn;
     fake_run(fake_of(eth));
     assert_false(host_cq_poll(&eth->recv_cq, &cqe));
     assert_int_equal(fn->stats.eth_rx_no_buffer, 1);
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t qpn = i ? second.qp.qpn : eth->qp.qpn;
 
-        fn->eth.qpn = qpn;
+        fn->net->eth.qpn = qpn;
         frame_in(eth, own_mac, 100 + i);
         fake_run(fake_of(eth));
         assert_true(host_cq_poll(&eth->recv_cq, &cqe));

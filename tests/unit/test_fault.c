@@ -23,7 +23,7 @@ static void a_held_write_is_done_when_its_page_comes(void **state)
     resolve(od);
     check_page(od, 3);
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     assert_false(requested(od));
 }
 
@@ -92,7 +92,7 @@ static void rnr_covers_the_estimate(void **state)
     /* 3.84 ms is the first that covers 3 ms */
     RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 17);
     assert_int_equal(OD_STAT(od, fault_rnr), 1);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     assert_true(requested(od));
     resolve(od);
     RC_SENT_NOTHING(od->rc);            /* it comes back by itself */
@@ -193,9 +193,9 @@ static void past_the_bound_a_kept_retry_is_told_again(void **state)
     write_page(od, PSN_IN, 3);
     assert_true(rc_sent(od->rc));
     write_page(od, PSN_IN, 3);
-    assert_int_not_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_not_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     fake_advance(od->rc->fake, 21000000);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     /* as long again as it has taken: 30.72 ms */
     RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 23);
     assert_true(requested(od));
@@ -288,7 +288,7 @@ static void an_estimate_moves_what_is_held_to_spare_pages(void **state)
     answer(od, od->last.token, SVAN_PAGE_PENDING, 3000000);
     assert_int_equal(OD_STAT(od, fault_divert), 1);
     assert_int_equal(OD_STAT(od, fault_diverted_bytes), MTU);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     resolve(od);
     check_page(od, 3);
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
@@ -360,7 +360,7 @@ static void past_the_bound_an_rnr_nak_follows(void **state)
     assert_int_equal(od->rc->pkt.syndrome & SVAN_AETH_KIND_MASK,
                      SVAN_AETH_RNR_NAK);
     assert_int_equal(OD_STAT(od, fault_fallback), 1);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     resolve(od);
     write_page(od, PSN_IN, 3);
     check_page(od, 3);
@@ -401,7 +401,7 @@ static void choosing_by_the_entry(void **state)
 /* What a long fault leaves in the buffer. */
 static bool keeps_one_packet(Od *od)
 {
-    return host_fn(od->rc->host)->held_bytes == SVAN_HELD_OVERHEAD + MTU;
+    return host_fn(od->rc->host)->paging->held_bytes == SVAN_HELD_OVERHEAD + MTU;
 }
 
 /* By the estimate: the requester waits, its packet does so here. */
@@ -434,7 +434,7 @@ static void a_long_wait_keeps_the_first_packet(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
     RC_SENT_NOTHING(od->rc);
     assert_memory_equal(page_mem(od, 4) - MTU, pattern, MTU);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     pkt.ack_req = true;
     rc_inject_run(od->rc, &pkt);
     RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
@@ -485,7 +485,7 @@ static void progress_in_a_row_of_pages_is_acknowledged(void **state)
     assert_true(requested(od));
     resolve(od);
     RC_SENT_NOTHING(od->rc);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
 }
 
 /* More of the buffer is taken than those who wait long may take. */
@@ -493,7 +493,7 @@ static void crowd(Od *od)
 {
     SvanFn *fn = host_fn(od->rc->host);
 
-    fn->held_bytes = fn->core->config.fault_buffer / 2 + 1;
+    fn->paging->held_bytes = fn->core->config.fault_buffer / 2 + 1;
 }
 
 /* Half of the buffer is for those who wait briefly; the others take spare pages. */
@@ -520,7 +520,7 @@ static void long_waits_leave_room_to_short_ones(void **state)
     assert_true(requested(od));
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN + 1, ACKED);
-    fn->held_bytes = 0;
+    fn->paging->held_bytes = 0;
 }
 
 /* It was held while nothing was known. */
@@ -533,12 +533,12 @@ static void a_long_wait_moves_to_a_spare_page(void **state)
     write_page(od, PSN_IN + 1, 3);
     assert_int_equal(OD_STAT(od, fault_held_bytes), 2 * MTU);
     assert_true(requested(od));
-    fn->held_bytes += fn->core->config.fault_buffer;
+    fn->paging->held_bytes += fn->core->config.fault_buffer;
     answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
-    fn->held_bytes -= fn->core->config.fault_buffer;
+    fn->paging->held_bytes -= fn->core->config.fault_buffer;
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
-    assert_int_equal(fn->held_bytes, 0);
+    assert_int_equal(fn->paging->held_bytes, 0);
     assert_int_equal(OD_STAT(od, fault_diverted_bytes), MTU);
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
@@ -564,7 +564,7 @@ static void a_long_wait_without_room_is_called_back(void **state)
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
     RC_SENT_NOTHING(od->rc);
-    host_fn(od->rc->host)->held_bytes = 0;
+    host_fn(od->rc->host)->paging->held_bytes = 0;
     write_page(od, PSN_IN, 3);
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
     check_page(od, 3);
@@ -668,7 +668,7 @@ static void a_kept_send_that_finds_no_receive(void **state)
     RC_SENT_NOTHING(od->rc);
     assert_int_equal(OD_STAT(od, out_of_buffer), 1);
     assert_int_equal(OD_STAT(od, out_of_sequence), 0);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     host_recv(&od->rc->qp, od->rc->buffer, 4096);
     pkt.psn = PSN_IN + 1;
     rc_inject_run(od->rc, &pkt);

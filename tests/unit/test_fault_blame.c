@@ -142,7 +142,7 @@ static void who_waits_when_the_key_goes_is_refused(void **state)
     destroy_key(od);
     fake_run(od->rc->fake);
     RC_SENT_AETH(od->rc, PSN_IN, NAK(REMOTE_ACCESS));
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
     assert_int_equal(OD_STAT(od, page_responses_bad), 0);
 }
@@ -151,7 +151,7 @@ static void who_waits_when_the_key_goes_is_refused(void **state)
 static void a_request_of_an_old_key_is_none_of_the_new_one(void **state)
 {
     Od *od = *state;
-    SvanTable *keys = &host_fn(od->rc->host)->keys;
+    SvanTable *keys = &host_fn(od->rc->host)->memory->keys;
     uint32_t old_key = od->key, index = old_key >> SVAN_KEY_INDEX_SHIFT;
     uint32_t old_token;
     Pair pair;
@@ -178,7 +178,7 @@ static void a_request_of_an_old_key_is_none_of_the_new_one(void **state)
 static void a_request_of_an_old_key_is_saved_as_such(void **state)
 {
     Od *od = *state;
-    SvanTable *keys = &host_fn(od->rc->host)->keys;
+    SvanTable *keys = &host_fn(od->rc->host)->memory->keys;
     uint32_t old_key = od->key, index = old_key >> SVAN_KEY_INDEX_SHIFT;
     uint32_t old_token;
 

@@ -50,13 +50,13 @@ static void packets_without_payload_are_bounded(void **state)
     write_page(od, PSN_IN, 3);
     for (uint32_t i = 1; i < 500; i++) {
         send_request(od, SVAN_OP_WRITE_ONLY, PSN_IN + i, 0, 0);
-        assert_true(fn_of(od)->held_bytes <= 1024);
+        assert_true(fn_of(od)->paging->held_bytes <= 1024);
     }
-    assert_int_equal(fault_of(od)->held_bytes, fn_of(od)->held_bytes);
-    assert_int_equal(fn_of(od)->held_bytes, 1024);
+    assert_int_equal(fault_of(od)->held_bytes, fn_of(od)->paging->held_bytes);
+    assert_int_equal(fn_of(od)->paging->held_bytes, 1024);
     assert_true(requested(od));
     resolve(od);
-    assert_int_equal(fn_of(od)->held_bytes, 0);
+    assert_int_equal(fn_of(od)->paging->held_bytes, 0);
     assert_int_equal(fault_of(od)->held_bytes, 0);
 }
 
@@ -67,12 +67,12 @@ static void a_huge_read_behind_a_held_packet_is_refused_in_its_turn(void **state
     uint32_t before;
 
     write_page(od, PSN_IN, 3);
-    before = fn_of(od)->held_bytes;
+    before = fn_of(od)->paging->held_bytes;
     for (uint32_t i = 0; i < 10; i++) {
         send_request(od, SVAN_OP_READ_REQUEST, PSN_IN + 1, 0, UINT32_MAX);
     }
     send_request(od, SVAN_OP_WRITE_FIRST, PSN_IN + 1, MTU, UINT32_MAX);
-    assert_int_equal(fn_of(od)->held_bytes, before);
+    assert_int_equal(fn_of(od)->paging->held_bytes, before);
     assert_true(requested(od));
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN + 1, NAK(PSN_SEQ));
@@ -177,13 +177,13 @@ static void a_long_wait_without_a_spare_page_lets_go(void **state)
     write_page(od, PSN_IN, 3);
     assert_non_null(fault_of(od)->held);
     assert_true(requested(od));
-    fn_of(od)->held_bytes += fn_of(od)->core->config.fault_buffer;
+    fn_of(od)->paging->held_bytes += fn_of(od)->core->config.fault_buffer;
     answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
-    fn_of(od)->held_bytes -= fn_of(od)->core->config.fault_buffer;
+    fn_of(od)->paging->held_bytes -= fn_of(od)->core->config.fault_buffer;
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
     assert_null(fault_of(od)->held);
-    assert_int_equal(fn_of(od)->held_bytes, 0);
+    assert_int_equal(fn_of(od)->paging->held_bytes, 0);
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
     write_page(od, PSN_IN, 3);
@@ -369,7 +369,7 @@ static void a_miss_as_the_requester_comes_back(void **state)
 {
     Od *od = *state;
 
-    fn_of(od)->held_bytes = fn_of(od)->core->config.fault_buffer;
+    fn_of(od)->paging->held_bytes = fn_of(od)->core->config.fault_buffer;
     set_room(od, SVAN_FAULT_MODE_AUTO, 1024, 0);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 30000000);
     write_page(od, PSN_IN, 3);
@@ -384,7 +384,7 @@ static void a_miss_as_the_requester_comes_back(void **state)
     fake_advance(od->rc->fake, 21000000);       /* its timeout counts anew */
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
-    fn_of(od)->held_bytes = 0;
+    fn_of(od)->paging->held_bytes = 0;
 }
 
 /* ---- what is told of it ---- */
@@ -405,7 +405,7 @@ static void statistics_tell_what_is_in_use(void **state)
     set_mode(od, SVAN_FAULT_MODE_HOLD);
     write_page(od, PSN_IN, 3);
     assert_int_equal(stats_of(od).page_faults, 1);
-    assert_int_equal(stats_of(od).held_bytes, fn_of(od)->held_bytes);
+    assert_int_equal(stats_of(od).held_bytes, fn_of(od)->paging->held_bytes);
     assert_int_not_equal(stats_of(od).held_bytes, 0);
     assert_int_equal(stats_of(od).open_requests, 1);
     assert_false(stats_of(od).spares_lent);

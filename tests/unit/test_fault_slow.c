@@ -357,7 +357,7 @@ static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
     svan_fault_forget(&wait);
     do {
         svan_fault_leave(&wait);
-        fn->absent = (SvanAbsent) {
+        fn->memory->absent = (SvanAbsent) {
             .key = svan_key_get(fn, od->key), .va = PAGE(rounds % 5), .len = 1,
         };
         svan_fault_wait(&wait, false);

@@ -168,7 +168,7 @@ static void keys_of_one_process(void **state)
     assert_int_equal(mem.bus, p->pages + 4096 + 7);
     assert_int_equal(p->fn->stats.context_walks, walks);
     assert_int_equal(touch_as(&p->user, other, 4096 + 7, 8, 0, &mem), FAULTED);
-    assert_int_equal(p->fn->absent.va, VA + 4096 + 7);
+    assert_int_equal(p->fn->memory->absent.va, VA + 4096 + 7);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, second),
                      SVAN_CMD_OK);
     assert_int_equal(held(p, 8), 8);
@@ -485,7 +485,7 @@ static void an_entry_taken_back(void **state)
     inv_key(p, table.key, VA + 5 * 4096, 4096);
     assert_int_equal(touch_as(&p->user, table.key, VA + 5 * 4096, 8, 0, &mem),
                      FAULTED);
-    assert_int_equal(p->fn->absent.fault_class, SVAN_FAULT_INVALIDATED);
+    assert_int_equal(p->fn->memory->absent.fault_class, SVAN_FAULT_INVALIDATED);
     assert_int_equal(touch_as(&p->user, table.key, VA + 4 * 4096, 8, 0, &mem), 0);
 }
 
@@ -614,7 +614,7 @@ static void creating_process_keys(void **state)
 
     good.create_key = process_key(p);
     check_refusals(p->host, &good, bad, SIZE(bad));
-    assert_int_equal(p->fn->process_keys, 4);
+    assert_int_equal(p->fn->memory->process_keys, 4);
 }
 
 static void without_the_feature(void **state)
@@ -651,7 +651,7 @@ static void without_the_feature(void **state)
                          (SVAN_CAP_PROCESS_KEYS | SVAN_CAP_ATOMIC_GLOBAL |
                           SVAN_CAP_ONDEMAND_KEYS),
                          rows[i].others | SVAN_CAP_ONDEMAND_KEYS);
-        assert_int_equal(host_fn(host)->off_reason, rows[i].reason);
+        assert_int_equal(host_fn(host)->regs->off_reason, rows[i].reason);
         assert_int_equal(host_cmd(host, &cmd, &resp), SVAN_CMD_NOT_SUPPORTED);
         cmd = host_cmd_init(SVAN_CMD_CREATE_KEY);
         cmd.create_key.kind = SVAN_KEY_PROCESS;
@@ -675,7 +675,7 @@ static void a_reset_forgets(void **state)
 
     fill(p, 4);
     svan_reset(p->fake->core, 0);
-    assert_int_equal(p->fn->process_keys, 0);
+    assert_int_equal(p->fn->memory->process_keys, 0);
     p->fake->used += 4096;
     host_destroy(p->host);
     p->host = host_create(p->fake, 0, 1);
@@ -700,9 +700,9 @@ static void saved_and_loaded(void **state)
     key_held(p, &table, 90);
     assert_true(fake_restore(p->fake));
     p->fn = p->user.fn = host_fn(p->host);
-    assert_int_equal(p->fn->context_table.addr, p->table);
-    assert_int_equal(p->fn->context_table.count, PASIDS);
-    assert_int_equal(p->fn->process_keys, 1);
+    assert_int_equal(p->fn->memory->context_table.addr, p->table);
+    assert_int_equal(p->fn->memory->context_table.count, PASIDS);
+    assert_int_equal(p->fn->memory->process_keys, 1);
     assert_int_equal(cached(p), 1);     /* and nothing is held */
     assert_int_equal(held(p, 4), 0);
     assert_int_equal(key_held(p, &table, 90), 0);
@@ -739,7 +739,7 @@ static void streams_that_do_not_fit(void **state)
     free(stream);
     fake_destroy(other);
     host_set_contexts(p->host, p->table, PASIDS);
-    p->fn->context_table.addr++;
+    p->fn->memory->context_table.addr++;
     assert_false(fake_restore(p->fake));
     p->fn = p->user.fn = host_fn(p->host);
 }

@@ -4,7 +4,7 @@
  * PASID later has part in them.
  */
 #include "process.h"
-#include "fault.h"
+#include "paging/paging.h"
 #include "page_queue.h"
 
 #define PRQ_LOG         6

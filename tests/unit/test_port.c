@@ -76,7 +76,7 @@ static void what_was_under_way_is_lost(void **state)
 
     host_recv(&rc->qp, rc->buffer + 4096, 64);
     rc_inject(rc, &pkt);
-    host_fn(rc->host)->port_enabled = false;
+    host_fn(rc->host)->net->port_enabled = false;
     fake_run(rc->fake);
     RC_NO_CQE(rc);
     assert_int_equal(RC_STAT(rc, port_disabled_drops), 1);
@@ -148,12 +148,12 @@ static void it_is_state(void **state)
 {
     Rc *rc = *state;
 
-    assert_true(host_fn(rc->host)->port_enabled);
+    assert_true(host_fn(rc->host)->net->port_enabled);
     set_port(rc, false);
     assert_true(fake_restore(rc->fake));
-    assert_false(host_fn(rc->host)->port_enabled);
+    assert_false(host_fn(rc->host)->net->port_enabled);
     svan_reset(rc->fake->core, 0);
-    assert_true(host_fn(rc->host)->port_enabled);
+    assert_true(host_fn(rc->host)->net->port_enabled);
 }
 
 int main(void)

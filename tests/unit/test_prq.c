@@ -100,7 +100,7 @@ static void a_reset_forgets_what_was_kept(void **state)
     write_page(od, PSN_IN + 1, 3);
     assert_true(requested(od));
     rc_modify(od->rc, SVAN_QPS_RESET, 0);
-    assert_int_equal(host_fn(od->rc->host)->held_bytes, 0);
+    assert_int_equal(host_fn(od->rc->host)->paging->held_bytes, 0);
     answer(od, od->last.token, SVAN_PAGE_RESOLVED, 0);
     assert_int_equal(OD_STAT(od, page_responses_bad), 0);
     rc_to(od->rc, SVAN_QPS_RTS);
@@ -190,7 +190,7 @@ static void a_full_table_of_faults_makes_wait(void **state)
     for (uint32_t i = 0; i < n; i++) {
         waits[i].waiter = &od->rc->core->waiter;
         svan_fault_forget(&waits[i]);
-        fn->absent = (SvanAbsent) {
+        fn->memory->absent = (SvanAbsent) {
             .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
         };
         svan_fault_wait(&waits[i], true);
@@ -304,7 +304,7 @@ static void a_free_fault_is_passed_on(void **state)
     for (uint32_t i = 0; i < n; i++) {
         waits[i].waiter = &od->rc->core->waiter;
         svan_fault_forget(&waits[i]);
-        fn->absent = (SvanAbsent) {
+        fn->memory->absent = (SvanAbsent) {
             .key = svan_key_get(fn, od->key), .len = 1,
             /* of those without a fault, the first two want the same page */
             .va = (uint64_t)(i == n - 3 ? n - 4 : i) << 12,

@@ -5,7 +5,7 @@
  * few of them stay.
  */
 #include "unit.h"
-#include "fault.h"
+#include "paging/paging.h"
 #include "page_queue.h"
 #include "transport/rc.h"
 

@@ -122,8 +122,8 @@ static void loading_and_saving_again(void **state)
     free(stream);
     free(stream2);
     assert_int_equal(host_read(bench->host, SVAN_REG_TEST_SCRATCH), 0x1234);
-    assert_int_equal(bench->fake->core->rx_frames, 2);
-    next = host_fn(bench->host)->qps.next;
+    assert_int_equal(bench->fake->core->ingress->frames, 2);
+    next = host_fn(bench->host)->qps->table.next;
     assert_int_equal(host_qp(bench->host, &bench->cq, &bench->cq, NULL).qpn,
                      next);
 }
@@ -196,9 +196,9 @@ static void truncations(void **state)
 
         memcpy(copy, stream, cut);
         assert_false(svan_load(bench->fake->core, copy, cut));
-        assert_int_equal(host_fn(bench->host)->qps.used, 0);
+        assert_int_equal(host_fn(bench->host)->qps->table.used, 0);
         assert_int_equal(bench->fake->core->heap_len, 0);
-        assert_int_equal(bench->fake->core->rx_frames, 0);
+        assert_int_equal(bench->fake->core->ingress->frames, 0);
         free(copy);
     }
     fake_run(bench->fake);

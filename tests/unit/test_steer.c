@@ -159,8 +159,8 @@ static void other_traffic_goes_to_ethernet(void **state)
     SvanPkt pkt = packet(pair);
     SvanFn *fn = host_fn(pair->host);
 
-    fn->eth.qpn = pair->a.qpn;          /* a queue pair, but of another type */
-    fn->eth.flags = SVAN_CMD_ETH_PROMISC;
+    fn->net->eth.qpn = pair->a.qpn;          /* a queue pair, but of another type */
+    fn->net->eth.flags = SVAN_CMD_ETH_PROMISC;
     pkt.addr.dgid[15] ^= 1;
     arrive(pair, svan_pkt_encode(&pkt));
     assert_int_equal(STATS(pair).eth_rx_filtered, 1);
@@ -194,7 +194,7 @@ static void vlan_tags(void **state)
         { true, 0x6000, false, 0, true },
     };
     Pair *pair = *state;
-    SvanGid *gid = &host_fn(pair->host)->gids[0];
+    SvanGid *gid = &host_fn(pair->host)->net->gids[0];
     uint32_t heard = 0;
 
     for (uint32_t i = 0; i < SIZE(rows); i++) {
@@ -217,7 +217,7 @@ static void vlan_tags(void **state)
 static void the_entry_of_another_connection(void **state)
 {
     Pair *pair = *state;
-    SvanGid *gids = host_fn(pair->host)->gids;
+    SvanGid *gids = host_fn(pair->host)->net->gids;
     SvanPkt pkt = packet(pair);
 
     for (uint32_t i = 0; i < 2; i++) {

@@ -13,7 +13,7 @@
 static SvanFrame *good_frame(Rc *rc, bool ipv4)
 {
     SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN, rc_mem(rc, 0), 16);
-    SvanGid *gid = &host_fn(rc->host)->gids[0];
+    SvanGid *gid = &host_fn(rc->host)->net->gids[0];
     SvanFrame *frame;
 
     pkt.va = rc->buffer + 0x8000;
@@ -71,7 +71,7 @@ static void use_ipv6(Rc *rc)
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
 
     memcpy(cmd.set_gid.gid, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
-    memcpy(cmd.set_gid.smac, host_fn(rc->host)->gids[0].smac, 6);
+    memcpy(cmd.set_gid.smac, host_fn(rc->host)->net->gids[0].smac, 6);
     host_must(rc->host, &cmd);
     memcpy(rc->core->av.dgid, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
 }

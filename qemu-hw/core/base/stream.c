@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "base/base.h"
 
 static uint8_t *stream_room(SvanWriter *writer, size_t len)
 {

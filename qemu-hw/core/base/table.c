@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "base/base.h"
 
 bool svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first)
 {

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "core.h"
+#include "base/base.h"
 
 #define MIN_HEAP        64u
 

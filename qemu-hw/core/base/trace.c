@@ -3,7 +3,7 @@
  * What every part says of its function: trace events, the fatal state, and the
  * state of the port.
  */
-#include "core.h"
+#include "base/base.h"
 
 void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
                 uint64_t a, uint64_t b, uint64_t c)

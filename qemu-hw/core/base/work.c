@@ -2,7 +2,7 @@
 /*
  * What has work, and what waits for the wire.
  */
-#include "core.h"
+#include "base/base.h"
 
 void svan_work_ready(SvanWork *work)
 {

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "fault.h"
+#include "device/device.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -75,11 +75,11 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
     struct svan_caps caps = {
         .features = htole64(fn->features),
         .fw_version = htole32(SVAN_VERSION),
-        .off_reason = htole32(fn->off_reason),
-        .max_qp = htole32(fn->qps.capacity - fn->qps.first),
-        .max_cq = htole32(fn->cqs.capacity - fn->cqs.first),
-        .max_pd = htole32(fn->pds.capacity - fn->pds.first),
-        .max_key = htole32(fn->keys.capacity - fn->keys.first),
+        .off_reason = htole32(fn->regs->off_reason),
+        .max_qp = htole32(fn->qps->table.capacity - fn->qps->table.first),
+        .max_cq = htole32(fn->queues->cqs.capacity - fn->queues->cqs.first),
+        .max_pd = htole32(fn->memory->pds.capacity - fn->memory->pds.first),
+        .max_key = htole32(fn->memory->keys.capacity - fn->memory->keys.first),
         .max_uar = htole32(fn->uar_count),
         .max_eq = htole32(SVAN_MAX_EQS),
         .max_gid = htole32(SVAN_MAX_GID),
@@ -182,36 +182,36 @@ static SvanStep cmd_execute(SvanCmdCtx *ctx)
 
 void svan_cmdq_start(SvanFn *fn)
 {
-    uint64_t last = (1ull << fn->cmdq_log_size) - 1;
+    uint64_t last = (1ull << fn->regs->cmdq_log_size) - 1;
 
-    fn->cmdq.ring = fn->cmdq_base;
-    fn->cmdq.resp = fn->cmdr_base;
-    fn->cmdq.log_size = fn->cmdq_log_size;
-    fn->cmdq.pi = fn->cmdq.ci = 0;
-    if (fn->cmdq.ring + last * SVAN_CMD_SIZE < fn->cmdq.ring ||
-        fn->cmdq.resp + last * SVAN_CMD_RESP_SIZE < fn->cmdq.resp) {
+    fn->regs->cmdq.ring = fn->regs->cmdq_base;
+    fn->regs->cmdq.resp = fn->regs->cmdr_base;
+    fn->regs->cmdq.log_size = fn->regs->cmdq_log_size;
+    fn->regs->cmdq.pi = fn->regs->cmdq.ci = 0;
+    if (fn->regs->cmdq.ring + last * SVAN_CMD_SIZE < fn->regs->cmdq.ring ||
+        fn->regs->cmdq.resp + last * SVAN_CMD_RESP_SIZE < fn->regs->cmdq.resp) {
         svan_fatal(fn, SVAN_FATAL_CMDQ_DMA);
     }
 }
 
 void svan_cmdq_stop(SvanFn *fn)
 {
-    svan_list_remove(&fn->cmd_link);
-    fn->cmdq.pi = fn->cmdq.ci;
+    svan_list_remove(&fn->regs->cmd_link);
+    fn->regs->cmdq.pi = fn->regs->cmdq.ci;
 }
 
 void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi)
 {
-    if (!fn->enabled || fn->fatal) {
+    if (!fn->regs->enabled || fn->fatal) {
         return;
     }
-    if (pi - fn->cmdq.ci > 1u << fn->cmdq.log_size) {
+    if (pi - fn->regs->cmdq.ci > 1u << fn->regs->cmdq.log_size) {
         svan_fatal(fn, SVAN_FATAL_CMDQ_INDEX);
         return;
     }
-    fn->cmdq.pi = pi;
-    if (fn->cmdq.pi != fn->cmdq.ci) {
-        svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
+    fn->regs->cmdq.pi = pi;
+    if (fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
+        svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
     }
 }
 
@@ -222,7 +222,7 @@ static void resp_write(const SvanFn *fn, const SvanMem *mem,
     size_t tail = offsetof(struct svan_cmd_resp, payload);
     uint64_t last;
 
-    resp->phase = (fn->cmdq.ci >> fn->cmdq.log_size) & 1 ? 0 : 1;
+    resp->phase = (fn->regs->cmdq.ci >> fn->regs->cmdq.log_size) & 1 ? 0 : 1;
     memcpy(mem->host, resp, head);
     memcpy(mem->host + tail, resp->payload, sizeof(*resp) - tail);
     memcpy(&last, &resp->syndrome, sizeof(last));
@@ -233,29 +233,29 @@ static void resp_write(const SvanFn *fn, const SvanMem *mem,
 static void cmd_done(SvanFn *fn, const struct svan_cmd *cmd,
                      const struct svan_cmd_resp *resp)
 {
-    fn->cmdq.ci++;
+    fn->regs->cmdq.ci++;
     fn->stats.commands++;
     fn->stats.commands_failed += resp->status != SVAN_CMD_OK;
     svan_trace(fn, SVAN_TRACE_CMD, le16toh(cmd->hdr.opcode),
                le32toh(cmd->hdr.tag), resp->status, le32toh(resp->syndrome));
     if (le16toh(cmd->hdr.flags) & SVAN_CMD_NOTIFY) {
-        svan_event(&fn->events, SVAN_EVENT_CMD, 0);
+        svan_event(&fn->queues->events, SVAN_EVENT_CMD, 0);
     }
 }
 
 static SvanStep cmd_one(SvanFn *fn)
 {
-    uint32_t slot = fn->cmdq.ci & ((1u << fn->cmdq.log_size) - 1);
+    uint32_t slot = fn->regs->cmdq.ci & ((1u << fn->regs->cmdq.log_size) - 1);
     struct svan_cmd_resp resp;
     struct svan_cmd cmd;
     SvanCmdCtx ctx = { .fn = fn, .cmd = &cmd, .resp = &resp };
     SvanMem from, to;
     SvanStep step;
 
-    step = svan_map_bus(fn, fn->cmdq.ring + slot * SVAN_CMD_SIZE,
+    step = svan_map_bus(fn, fn->regs->cmdq.ring + slot * SVAN_CMD_SIZE,
                         SVAN_CMD_SIZE, false, &from);
     if (step == SVAN_STEP_DONE) {
-        step = svan_map_bus(fn, fn->cmdq.resp + slot * SVAN_CMD_RESP_SIZE,
+        step = svan_map_bus(fn, fn->regs->cmdq.resp + slot * SVAN_CMD_RESP_SIZE,
                             SVAN_CMD_RESP_SIZE, true, &to);
     }
     if (step == SVAN_STEP_ERROR) {
@@ -279,20 +279,20 @@ static SvanStep cmd_one(SvanFn *fn)
 
 SvanStep svan_cmd_step(SvanCore *core)
 {
-    SvanFn *fn = svan_container(core->cmd_work.next, SvanFn, cmd_link);
+    SvanFn *fn = svan_container(core->cmd_work.next, SvanRegs, cmd_link)->fn;
     SvanStep step = SVAN_STEP_DONE;
 
-    svan_list_remove(&fn->cmd_link);
-    if (fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) {
+    svan_list_remove(&fn->regs->cmd_link);
+    if (fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY) {
         step = svan_test_dma_step(fn);
-    } else if (fn->cmdq.pi != fn->cmdq.ci) {
+    } else if (fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
         step = cmd_one(fn);
     }
     if (step == SVAN_STEP_MISS) {
-        svan_list_first(&core->cmd_work, &fn->cmd_link);
-    } else if ((fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
-               fn->cmdq.pi != fn->cmdq.ci) {
-        svan_list_append(&core->cmd_work, &fn->cmd_link);
+        svan_list_first(&core->cmd_work, &fn->regs->cmd_link);
+    } else if ((fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
+               fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
+        svan_list_append(&core->cmd_work, &fn->regs->cmd_link);
     }
     return step;
 }

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "fault.h"
+#include "device/device.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -16,7 +16,7 @@ SvanStep svan_cmd_create_prq(SvanCmdCtx *ctx)
 
 SvanStep svan_cmd_destroy_prq(SvanCmdCtx *ctx)
 {
-    if (!ctx->fn->prq) {
+    if (!ctx->fn->paging->prq) {
         return svan_cmd_answer(ctx, SVAN_CMD_BAD_RESOURCE);
     }
     svan_prq_destroy(ctx->fn);
@@ -30,7 +30,7 @@ static struct svan_fault_policy *policy_of(SvanCmdCtx *ctx, SvanQp **qp)
 
     *qp = qpn ? svan_qp_get(ctx->fn, qpn) : NULL;
     if (!qpn) {
-        return &ctx->fn->policy;
+        return &ctx->fn->paging->policy;
     }
     return *qp ? &(*qp)->policy : NULL;
 }
@@ -52,7 +52,7 @@ SvanStep svan_cmd_set_fault_policy(SvanCmdCtx *ctx)
     }
     *policy = ctx->cmd->fault_policy.policy;
     if (qp && !flags && !svan_account_is_kernel(qp->waiter.account)) {
-        svan_policy_limit(policy, &ctx->fn->policy);
+        svan_policy_limit(policy, &ctx->fn->paging->policy);
     }
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "device/device.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -85,7 +85,7 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
     const SvanQp *qp = svan_qp_get(fn, qpn);
 
     if (qpn == 0) {
-        fn->eth.qpn = 0;
+        fn->net->eth.qpn = 0;
         return SVAN_CMD_OK;
     }
     if (!qp || qp->type != SVAN_QPT_ETH) {
@@ -103,10 +103,10 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
     if (max_frame < MIN_MAX_FRAME || max_frame > SVAN_MAX_FRAME) {
         return REFUSE(BAD_PARAM, eth_filter.max_frame);
     }
-    fn->eth.qpn = qpn;
-    memcpy(fn->eth.mac, cmd->mac, sizeof(fn->eth.mac));
-    fn->eth.flags = cmd->flags;
-    fn->eth.max_frame = max_frame;
+    fn->net->eth.qpn = qpn;
+    memcpy(fn->net->eth.mac, cmd->mac, sizeof(fn->net->eth.mac));
+    fn->net->eth.flags = cmd->flags;
+    fn->net->eth.max_frame = max_frame;
     return SVAN_CMD_OK;
 }
 
@@ -121,7 +121,7 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
     const struct svan_cmd_eth_mcast *cmd = &ctx->cmd->eth_mcast;
     uint64_t addr = le64toh(cmd->addr);
     uint32_t count = le32toh(cmd->count);
-    SvanEthFilter *filter = &ctx->fn->eth;
+    SvanEthFilter *filter = &ctx->fn->net->eth;
     SvanStep step = SVAN_STEP_DONE;
     SvanMem mem;
 
@@ -157,6 +157,6 @@ SvanStep svan_cmd_set_port(SvanCmdCtx *ctx)
     if (enabled > 1) {
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, port.enabled));
     }
-    ctx->fn->port_enabled = enabled;
+    ctx->fn->net->port_enabled = enabled;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

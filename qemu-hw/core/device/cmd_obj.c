@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "device/device.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -41,7 +41,7 @@ SvanStep svan_cmd_create_eq(SvanCmdCtx *ctx)
 SvanStep svan_cmd_destroy_eq(SvanCmdCtx *ctx)
 {
     uint32_t eqn = object_id(ctx);
-    SvanEq *eq = eqn < SVAN_MAX_EQS ? ctx->fn->eqs[eqn] : NULL;
+    SvanEq *eq = eqn < SVAN_MAX_EQS ? ctx->fn->queues->eqs[eqn] : NULL;
 
     if (!eq) {
         return no_such_object(ctx);
@@ -64,9 +64,9 @@ SvanStep svan_cmd_alloc_uar(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, alloc_uar.owner));
     }
     for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
-        if (fn->uar_owner[uar] == SVAN_NONE) {
-            fn->uar_owner[uar] = owner;
-            fn->uar_process[uar] = le32toh(ctx->cmd->alloc_uar.process);
+        if (fn->queues->uar_owner[uar] == SVAN_NONE) {
+            fn->queues->uar_owner[uar] = owner;
+            fn->queues->uar_process[uar] = le32toh(ctx->cmd->alloc_uar.process);
             return answer_id(ctx, uar);
         }
     }
@@ -81,13 +81,13 @@ SvanStep svan_cmd_free_uar(SvanCmdCtx *ctx)
     if (uar == 0) {
         return svan_cmd_answer(ctx, REFUSE(NOT_PERMITTED, object.id));
     }
-    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
         return no_such_object(ctx);
     }
-    if (fn->uar_refs[uar]) {
+    if (fn->queues->uar_refs[uar]) {
         return object_is_busy(ctx);
     }
-    fn->uar_owner[uar] = SVAN_NONE;
+    fn->queues->uar_owner[uar] = SVAN_NONE;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 
@@ -96,7 +96,7 @@ SvanStep svan_cmd_free_uar(SvanCmdCtx *ctx)
 SvanStep svan_cmd_alloc_pd(SvanCmdCtx *ctx)
 {
     uint32_t *refs = calloc(1, sizeof(*refs));
-    uint32_t pd = refs ? svan_table_insert(&ctx->fn->pds, refs) : SVAN_NONE;
+    uint32_t pd = refs ? svan_table_insert(&ctx->fn->memory->pds, refs) : SVAN_NONE;
 
     if (pd == SVAN_NONE) {
         free(refs);
@@ -108,7 +108,7 @@ SvanStep svan_cmd_alloc_pd(SvanCmdCtx *ctx)
 SvanStep svan_cmd_free_pd(SvanCmdCtx *ctx)
 {
     uint32_t pd = object_id(ctx);
-    uint32_t *refs = svan_table_get(&ctx->fn->pds, pd);
+    uint32_t *refs = svan_table_get(&ctx->fn->memory->pds, pd);
 
     if (!refs) {
         return no_such_object(ctx);
@@ -116,7 +116,7 @@ SvanStep svan_cmd_free_pd(SvanCmdCtx *ctx)
     if (*refs) {
         return object_is_busy(ctx);
     }
-    svan_table_remove(&ctx->fn->pds, pd);
+    svan_table_remove(&ctx->fn->memory->pds, pd);
     free(refs);
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "fault.h"
+#include "device/device.h"
 
 typedef uint64_t RegRead(SvanFn *fn);
 typedef void RegWrite(SvanFn *fn, uint64_t value);
@@ -16,7 +16,7 @@ typedef void RegWrite(SvanFn *fn, uint64_t value);
 typedef struct Reg {
     RegRead *read;
     RegWrite *write;
-    size_t field;               /* in SvanFn, uint32_t or, if wide, uint64_t */
+    size_t field;               /* in SvanRegs, uint32_t or, if wide, uint64_t */
     uint64_t mask;              /* bits of it that can be written */
     bool wide, high;
 } Reg;
@@ -59,30 +59,30 @@ static uint64_t read_port(SvanFn *fn)
 
 static uint64_t read_mac_lo(SvanFn *fn)
 {
-    return fn->mac[0] | fn->mac[1] << 8 | fn->mac[2] << 16 |
-           (uint64_t)fn->mac[3] << 24;
+    return fn->net->mac[0] | fn->net->mac[1] << 8 | fn->net->mac[2] << 16 |
+           (uint64_t)fn->net->mac[3] << 24;
 }
 
 static uint64_t read_mac_hi(SvanFn *fn)
 {
-    return fn->mac[4] | fn->mac[5] << 8;
+    return fn->net->mac[4] | fn->net->mac[5] << 8;
 }
 
 /* ---- control ---- */
 
 static uint64_t read_control(SvanFn *fn)
 {
-    return fn->enabled ? SVAN_CONTROL_ENABLE : 0;
+    return fn->regs->enabled ? SVAN_CONTROL_ENABLE : 0;
 }
 
 static void write_control(SvanFn *fn, uint64_t value)
 {
     bool enable = value & SVAN_CONTROL_ENABLE;
 
-    if ((value & SVAN_CONTROL_RESET) || (fn->enabled && !enable)) {
+    if ((value & SVAN_CONTROL_RESET) || (fn->regs->enabled && !enable)) {
         svan_reset(fn->core, fn->id);
-    } else if (enable && !fn->enabled) {
-        fn->enabled = true;
+    } else if (enable && !fn->regs->enabled) {
+        fn->regs->enabled = true;
         svan_cmdq_start(fn);
     }
 }
@@ -92,7 +92,7 @@ static uint64_t read_status(SvanFn *fn)
     if (fn->fatal) {
         return SVAN_STATUS_FATAL;
     }
-    return fn->enabled ? SVAN_STATUS_READY : 0;
+    return fn->regs->enabled ? SVAN_STATUS_READY : 0;
 }
 
 static uint64_t read_fatal_code(SvanFn *fn)
@@ -108,13 +108,13 @@ static uint64_t read_generation(SvanFn *fn)
 static void write_cmdq_log_size(SvanFn *fn, uint64_t value)
 {
     if (value <= SVAN_CMDQ_MAX_LOG_SIZE) {
-        fn->cmdq_log_size = value;
+        fn->regs->cmdq_log_size = value;
     }
 }
 
 static uint64_t read_cmdq_log_size(SvanFn *fn)
 {
-    return fn->cmdq_log_size;
+    return fn->regs->cmdq_log_size;
 }
 
 static void write_cmdq_db(SvanFn *fn, uint64_t value)
@@ -124,7 +124,7 @@ static void write_cmdq_db(SvanFn *fn, uint64_t value)
 
 static uint64_t read_cmdq_head(SvanFn *fn)
 {
-    return fn->cmdq.ci;
+    return fn->regs->cmdq.ci;
 }
 
 static uint64_t read_clock(SvanFn *fn)
@@ -150,7 +150,7 @@ static void write_inv_go(SvanFn *fn, uint64_t value)
 {
     switch (value) {
     case SVAN_INV_KEY:
-        svan_invalidate_key(fn, fn->inv_target, fn->inv_addr, fn->inv_length);
+        svan_invalidate_key(fn, fn->regs->inv_target, fn->regs->inv_addr, fn->regs->inv_length);
         break;
     case SVAN_INV_FUNCTION:
         fn->stats.invalidations++;
@@ -174,30 +174,30 @@ static void write_test_irq(SvanFn *fn, uint64_t value)
 
 static bool test_dma_is_sane(const SvanFn *fn, uint32_t op)
 {
-    uint32_t room = SVAN_PAGE_SIZE - (fn->test_dma_addr & SVAN_PAGE_MASK);
+    uint32_t room = SVAN_PAGE_SIZE - (fn->regs->test_dma_addr & SVAN_PAGE_MASK);
 
     return op >= SVAN_TEST_DMA_CLEAR && op <= SVAN_TEST_DMA_INVERT &&
-           fn->test_dma_size && fn->test_dma_size <= room;
+           fn->regs->test_dma_size && fn->regs->test_dma_size <= room;
 }
 
 static void write_test_dma_ctrl(SvanFn *fn, uint64_t value)
 {
     uint32_t op = value & 0xff;
 
-    if (fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY) {
+    if (fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY) {
         return;
     }
     if (!test_dma_is_sane(fn, op)) {
-        fn->test_dma_ctrl = op | SVAN_TEST_DMA_ERROR;
+        fn->regs->test_dma_ctrl = op | SVAN_TEST_DMA_ERROR;
         return;
     }
-    fn->test_dma_ctrl = op | SVAN_TEST_DMA_BUSY;
-    svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
+    fn->regs->test_dma_ctrl = op | SVAN_TEST_DMA_BUSY;
+    svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
 }
 
 static uint64_t read_test_dma_ctrl(SvanFn *fn)
 {
-    return fn->test_dma_ctrl;
+    return fn->regs->test_dma_ctrl;
 }
 
 static void test_dma_do(uint8_t *at, uint32_t len, uint32_t op)
@@ -213,24 +213,24 @@ static void test_dma_do(uint8_t *at, uint32_t len, uint32_t op)
 
 SvanStep svan_test_dma_step(SvanFn *fn)
 {
-    uint32_t op = fn->test_dma_ctrl & 0xff;
+    uint32_t op = fn->regs->test_dma_ctrl & 0xff;
     SvanStep step = SVAN_STEP_ERROR;
     SvanMem mem;
 
     /* The registers may have changed meanwhile. */
     if (test_dma_is_sane(fn, op)) {
-        step = svan_map_bus(fn, fn->test_dma_addr, fn->test_dma_size, true,
+        step = svan_map_bus(fn, fn->regs->test_dma_addr, fn->regs->test_dma_size, true,
                             &mem);
     }
     if (step == SVAN_STEP_MISS) {
         return step;
     }
-    fn->test_dma_ctrl = op;
+    fn->regs->test_dma_ctrl = op;
     if (step == SVAN_STEP_DONE) {
         test_dma_do(mem.host, mem.len, op);
         svan_stored(fn, &mem);
     } else {
-        fn->test_dma_ctrl |= SVAN_TEST_DMA_ERROR;
+        fn->regs->test_dma_ctrl |= SVAN_TEST_DMA_ERROR;
     }
     return SVAN_STEP_DONE;
 }
@@ -240,9 +240,9 @@ SvanStep svan_test_dma_step(SvanFn *fn)
 #define ROW(name)       [SVAN_REG_##name / 4]
 #define HIGH_ROW(name)  [SVAN_REG_##name / 4 + 1] = { .high = true }
 #define FIELD32(member, bits) \
-    { .field = offsetof(SvanFn, member), .mask = bits }
+    { .field = offsetof(SvanRegs, member), .mask = bits }
 #define FIELD64(member, bits) \
-    { .field = offsetof(SvanFn, member), .mask = bits, .wide = true }
+    { .field = offsetof(SvanRegs, member), .mask = bits, .wide = true }
 
 /* Ring entries do not cross pages: their bases are aligned to them. */
 #define CMDQ_MASK       (~(uint64_t)(SVAN_CMD_SIZE - 1))
@@ -292,7 +292,7 @@ static const Reg regs[REG_ROWS] = {
 
 static uint64_t field_read(const SvanFn *fn, const Reg *reg)
 {
-    const char *at = (const char *)fn + reg->field;
+    const char *at = (const char *)fn->regs + reg->field;
 
     if (!reg->mask) {
         return 0;
@@ -302,7 +302,7 @@ static uint64_t field_read(const SvanFn *fn, const Reg *reg)
 
 static void field_write(SvanFn *fn, const Reg *reg, uint64_t value)
 {
-    char *at = (char *)fn + reg->field;
+    char *at = (char *)fn->regs + reg->field;
 
     if (reg->wide) {
         *(uint64_t *)at = value & reg->mask;
@@ -320,9 +320,9 @@ static uint64_t reg_value(SvanFn *fn, const Reg *reg)
 static uint32_t half_read(SvanFn *fn, const Reg *reg, bool high)
 {
     if (reg->read && !high) {
-        fn->clock_latch = reg->read(fn);
+        fn->regs->clock_latch = reg->read(fn);
     }
-    return (reg->read ? fn->clock_latch : field_read(fn, reg)) >>
+    return (reg->read ? fn->regs->clock_latch : field_read(fn, reg)) >>
            (high ? 32 : 0);
 }
 
@@ -401,8 +401,8 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
     svan_trace(fn, SVAN_TRACE_REG_WRITE, offset, value, size, 0);
     if (offset / 4 < REG_ROWS) {
         table_write(fn, offset / 4, value, size);
-    } else if (eqn < SVAN_MAX_EQS && size == 4 && fn->eqs[eqn]) {
-        svan_eq_doorbell(fn->eqs[eqn], value);
+    } else if (eqn < SVAN_MAX_EQS && size == 4 && fn->queues->eqs[eqn]) {
+        svan_eq_doorbell(fn->queues->eqs[eqn], value);
     } else if (pasid < SVAN_PASID_COUNT && size == 8) {
         svan_invalidate_context(fn, pasid, value);
     }

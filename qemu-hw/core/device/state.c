@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "device/device.h"
 #include "device/state.h"
 
 #define STREAM_MAGIC    0x5453564e41565321ull
@@ -19,9 +19,9 @@
 
 static void save_frames(SvanCore *core, SvanWriter *writer)
 {
-    svan_put_u32(writer, core->rx_frames);
-    svan_put_u32(writer, core->rx_fn);
-    for (SvanFrame *frame = core->rx_head; frame; frame = frame->next) {
+    svan_put_u32(writer, core->ingress->frames);
+    svan_put_u32(writer, core->ingress->fn);
+    for (SvanFrame *frame = core->ingress->head; frame; frame = frame->next) {
         svan_put_u32(writer, frame->len);
         svan_put_bytes(writer, frame->data, frame->len);
     }
@@ -41,9 +41,9 @@ static bool load_frame(SvanCore *core, SvanReader *reader)
     }
     svan_get_bytes(reader, frame->data, len);
     frame->len = len;
-    *core->rx_tail = frame;
-    core->rx_tail = &frame->next;
-    core->rx_frames++;
+    *core->ingress->tail = frame;
+    core->ingress->tail = &frame->next;
+    core->ingress->frames++;
     return true;
 }
 
@@ -61,7 +61,7 @@ static bool load_frames(SvanCore *core, SvanReader *reader)
             return false;
         }
     }
-    core->rx_fn = rx_fn;
+    core->ingress->fn = rx_fn;
     return true;
 }
 
@@ -80,31 +80,31 @@ static bool load_device(SvanCore *core, SvanReader *reader)
 
 /* ---- lists of queue pairs, whose order is state ---- */
 
-typedef struct QpList {
-    size_t head;                /* in SvanCore */
-    size_t link;                /* in SvanQp */
-} QpList;
-
-static const QpList qp_lists[] = {
-    { offsetof(SvanCore, run), offsetof(SvanQp, work.ready) },
-    { offsetof(SvanCore, poll), offsetof(SvanQp, sq.poll_link) },
-    { offsetof(SvanCore, blocked), offsetof(SvanQp, work.blocked) },
+/* Where the link of a list is in SvanQp. */
+static const size_t qp_links[] = {
+    offsetof(SvanQp, work.ready),
+    offsetof(SvanQp, sq.poll_link),
+    offsetof(SvanQp, work.blocked),
 };
 
-#define NUM_LISTS       (sizeof(qp_lists) / sizeof(qp_lists[0]))
+#define NUM_LISTS       (sizeof(qp_links) / sizeof(qp_links[0]))
 
-static SvanLink *list_head(SvanCore *core, const QpList *list)
+static SvanLink *list_head(SvanCore *core, size_t list)
 {
-    return (SvanLink *)((char *)core + list->head);
+    SvanLink *heads[NUM_LISTS] = {
+        &core->run, &core->doorbells->poll, &core->blocked,
+    };
+
+    return heads[list];
 }
 
 static void save_lists(SvanCore *core, SvanWriter *writer)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
-        SvanLink *head = list_head(core, &qp_lists[i]);
+        SvanLink *head = list_head(core, i);
 
         for (SvanLink *link = head->next; link != head; link = link->next) {
-            const SvanQp *qp = (SvanQp *)((char *)link - qp_lists[i].link);
+            const SvanQp *qp = (SvanQp *)((char *)link - qp_links[i]);
 
             svan_put_u32(writer, qp->qpn);
             svan_put_u16(writer, qp->fn->id);
@@ -113,7 +113,7 @@ static void save_lists(SvanCore *core, SvanWriter *writer)
     }
 }
 
-static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
+static bool load_list(SvanCore *core, SvanReader *reader, size_t list)
 {
     for (;;) {
         uint32_t qpn = svan_get_u32(reader);
@@ -130,14 +130,14 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
         }
         /* nothing, if it stands there already: what it waited for is gone */
         svan_list_append(list_head(core, list),
-                         (SvanLink *)((char *)qp + list->link));
+                         (SvanLink *)((char *)qp + qp_links[list]));
     }
 }
 
 static bool load_lists(SvanCore *core, SvanReader *reader)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
-        if (!load_list(core, reader, &qp_lists[i])) {
+        if (!load_list(core, reader, i)) {
             return false;
         }
     }
@@ -318,7 +318,7 @@ static bool load_all(SvanCore *core, SvanReader *reader)
 
 static void reset_all(SvanCore *core)
 {
-    while (core->rx_head) {
+    while (core->ingress->head) {
         svan_rx_drop_head(core);
     }
     for (uint32_t f = 0; f < core->num_fns; f++) {

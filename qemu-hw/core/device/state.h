@@ -7,7 +7,7 @@
 #ifndef SVAN_STATE_H
 #define SVAN_STATE_H
 
-#include "core.h"
+#include "device/device.h"
 
 void svan_save_registers(SvanFn *fn, SvanWriter *writer);
 bool svan_load_registers(SvanFn *fn, SvanReader *reader);

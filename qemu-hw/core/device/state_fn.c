@@ -6,31 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/device.h"
 #include "device/state.h"
 
 /* ---- registers and the command ring ---- */
 
 void svan_save_registers(SvanFn *fn, SvanWriter *writer)
 {
-    svan_put_u8(writer, fn->enabled);
+    svan_put_u8(writer, fn->regs->enabled);
     svan_put_u32(writer, fn->fatal);
     svan_put_u32(writer, fn->generation);
-    svan_put_u64(writer, fn->cmdq_base);
-    svan_put_u64(writer, fn->cmdr_base);
-    svan_put_u32(writer, fn->cmdq_log_size);
-    svan_put_u32(writer, fn->scratch);
-    svan_put_u32(writer, fn->test_dma_size);
-    svan_put_u32(writer, fn->test_dma_ctrl);
-    svan_put_u64(writer, fn->test_dma_addr);
-    svan_put_u32(writer, fn->inv_target);
-    svan_put_u64(writer, fn->inv_addr);
-    svan_put_u64(writer, fn->inv_length);
-    svan_put_u64(writer, fn->clock_latch);
-    svan_put_u64(writer, fn->cmdq.ring);
-    svan_put_u64(writer, fn->cmdq.resp);
-    svan_put_u32(writer, fn->cmdq.log_size);
-    svan_put_u32(writer, fn->cmdq.pi);
-    svan_put_u32(writer, fn->cmdq.ci);
+    svan_put_u64(writer, fn->regs->cmdq_base);
+    svan_put_u64(writer, fn->regs->cmdr_base);
+    svan_put_u32(writer, fn->regs->cmdq_log_size);
+    svan_put_u32(writer, fn->regs->scratch);
+    svan_put_u32(writer, fn->regs->test_dma_size);
+    svan_put_u32(writer, fn->regs->test_dma_ctrl);
+    svan_put_u64(writer, fn->regs->test_dma_addr);
+    svan_put_u32(writer, fn->regs->inv_target);
+    svan_put_u64(writer, fn->regs->inv_addr);
+    svan_put_u64(writer, fn->regs->inv_length);
+    svan_put_u64(writer, fn->regs->clock_latch);
+    svan_put_u64(writer, fn->regs->cmdq.ring);
+    svan_put_u64(writer, fn->regs->cmdq.resp);
+    svan_put_u32(writer, fn->regs->cmdq.log_size);
+    svan_put_u32(writer, fn->regs->cmdq.pi);
+    svan_put_u32(writer, fn->regs->cmdq.ci);
 }
 
 static bool is_ring(uint64_t base, uint32_t log_size, uint32_t entry)
@@ -42,46 +43,46 @@ static bool is_ring(uint64_t base, uint32_t log_size, uint32_t entry)
 
 static bool load_cmdq(SvanFn *fn, SvanReader *reader)
 {
-    fn->cmdq.ring = svan_get_u64(reader);
-    fn->cmdq.resp = svan_get_u64(reader);
-    fn->cmdq.log_size = svan_get_u32(reader);
-    fn->cmdq.pi = svan_get_u32(reader);
-    fn->cmdq.ci = svan_get_u32(reader);
-    if (fn->cmdq_log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
-        fn->cmdq.log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
-        fn->cmdq.pi - fn->cmdq.ci > 1u << fn->cmdq.log_size ||
-        (fn->cmdq.pi != fn->cmdq.ci && (!fn->enabled || fn->fatal))) {
+    fn->regs->cmdq.ring = svan_get_u64(reader);
+    fn->regs->cmdq.resp = svan_get_u64(reader);
+    fn->regs->cmdq.log_size = svan_get_u32(reader);
+    fn->regs->cmdq.pi = svan_get_u32(reader);
+    fn->regs->cmdq.ci = svan_get_u32(reader);
+    if (fn->regs->cmdq_log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
+        fn->regs->cmdq.log_size > SVAN_CMDQ_MAX_LOG_SIZE ||
+        fn->regs->cmdq.pi - fn->regs->cmdq.ci > 1u << fn->regs->cmdq.log_size ||
+        (fn->regs->cmdq.pi != fn->regs->cmdq.ci && (!fn->regs->enabled || fn->fatal))) {
         return false;
     }
     /* An unusable ring is known by the fatal state it has led to. */
     return fn->fatal ||
-           (is_ring(fn->cmdq.ring, fn->cmdq.log_size, SVAN_CMD_SIZE) &&
-            is_ring(fn->cmdq.resp, fn->cmdq.log_size, SVAN_CMD_RESP_SIZE));
+           (is_ring(fn->regs->cmdq.ring, fn->regs->cmdq.log_size, SVAN_CMD_SIZE) &&
+            is_ring(fn->regs->cmdq.resp, fn->regs->cmdq.log_size, SVAN_CMD_RESP_SIZE));
 }
 
 bool svan_load_registers(SvanFn *fn, SvanReader *reader)
 {
-    fn->enabled = svan_get_u8(reader);
+    fn->regs->enabled = svan_get_u8(reader);
     fn->fatal = svan_get_u32(reader);
     fn->generation = svan_get_u32(reader);
-    fn->cmdq_base = svan_get_u64(reader);
-    fn->cmdr_base = svan_get_u64(reader);
-    fn->cmdq_log_size = svan_get_u32(reader);
-    fn->scratch = svan_get_u32(reader);
-    fn->test_dma_size = svan_get_u32(reader);
-    fn->test_dma_ctrl = svan_get_u32(reader);
-    fn->test_dma_addr = svan_get_u64(reader);
-    fn->inv_target = svan_get_u32(reader);
-    fn->inv_addr = svan_get_u64(reader);
-    fn->inv_length = svan_get_u64(reader);
-    fn->clock_latch = svan_get_u64(reader);
+    fn->regs->cmdq_base = svan_get_u64(reader);
+    fn->regs->cmdr_base = svan_get_u64(reader);
+    fn->regs->cmdq_log_size = svan_get_u32(reader);
+    fn->regs->scratch = svan_get_u32(reader);
+    fn->regs->test_dma_size = svan_get_u32(reader);
+    fn->regs->test_dma_ctrl = svan_get_u32(reader);
+    fn->regs->test_dma_addr = svan_get_u64(reader);
+    fn->regs->inv_target = svan_get_u32(reader);
+    fn->regs->inv_addr = svan_get_u64(reader);
+    fn->regs->inv_length = svan_get_u64(reader);
+    fn->regs->clock_latch = svan_get_u64(reader);
     if (!load_cmdq(fn, reader) || reader->failed ||
-        fn->cmdq_base % SVAN_CMD_SIZE || fn->cmdr_base % SVAN_CMD_RESP_SIZE) {
+        fn->regs->cmdq_base % SVAN_CMD_SIZE || fn->regs->cmdr_base % SVAN_CMD_RESP_SIZE) {
         return false;
     }
-    if (fn->cmdq.pi != fn->cmdq.ci ||
-        (fn->test_dma_ctrl & SVAN_TEST_DMA_BUSY)) {
-        svan_list_append(&fn->core->cmd_work, &fn->cmd_link);
+    if (fn->regs->cmdq.pi != fn->regs->cmdq.ci ||
+        (fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY)) {
+        svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
     }
     return true;
 }
@@ -92,10 +93,10 @@ bool svan_load_registers(SvanFn *fn, SvanReader *reader)
 
 static void fn_tables(SvanFn *fn, SvanTable *tables[NUM_TABLES])
 {
-    tables[0] = &fn->pds;
-    tables[1] = &fn->keys;
-    tables[2] = &fn->cqs;
-    tables[3] = &fn->qps;
+    tables[0] = &fn->memory->pds;
+    tables[1] = &fn->memory->keys;
+    tables[2] = &fn->queues->cqs;
+    tables[3] = &fn->qps->table;
 }
 
 void svan_save_tables(SvanFn *fn, SvanWriter *writer)
@@ -141,15 +142,15 @@ bool svan_load_tables(SvanFn *fn, SvanReader *reader)
 void svan_save_uars(SvanFn *fn, SvanWriter *writer)
 {
     for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
-        if (fn->uar_owner[uar] != SVAN_NONE) {
+        if (fn->queues->uar_owner[uar] != SVAN_NONE) {
             svan_put_u32(writer, uar);
-            svan_put_u32(writer, fn->uar_owner[uar]);
-            svan_put_u32(writer, fn->uar_process[uar]);
+            svan_put_u32(writer, fn->queues->uar_owner[uar]);
+            svan_put_u32(writer, fn->queues->uar_process[uar]);
         }
     }
     svan_put_u32(writer, 0);
-    for (uint32_t pd = fn->pds.first; pd < fn->pds.capacity; pd++) {
-        if (fn->pds.slots[pd]) {
+    for (uint32_t pd = fn->memory->pds.first; pd < fn->memory->pds.capacity; pd++) {
+        if (fn->memory->pds.slots[pd]) {
             svan_put_u32(writer, pd);
         }
     }
@@ -166,7 +167,7 @@ static bool load_pds(SvanFn *fn, SvanReader *reader)
             return !reader->failed;
         }
         refs = calloc(1, sizeof(*refs));
-        if (!refs || !svan_table_insert_at(&fn->pds, pd, refs)) {
+        if (!refs || !svan_table_insert_at(&fn->memory->pds, pd, refs)) {
             free(refs);
             return false;
         }
@@ -181,8 +182,8 @@ bool svan_load_uars(SvanFn *fn, SvanReader *reader)
         if (uar >= fn->uar_count) {
             return false;
         }
-        fn->uar_owner[uar] = svan_get_u32(reader);
-        fn->uar_process[uar] = svan_get_u32(reader);
+        fn->queues->uar_owner[uar] = svan_get_u32(reader);
+        fn->queues->uar_process[uar] = svan_get_u32(reader);
     }
     return load_pds(fn, reader);
 }
@@ -191,8 +192,8 @@ bool svan_load_uars(SvanFn *fn, SvanReader *reader)
 
 void svan_save_contexts(SvanFn *fn, SvanWriter *writer)
 {
-    svan_put_u64(writer, fn->context_table.addr);
-    svan_put_u32(writer, fn->context_table.count);
+    svan_put_u64(writer, fn->memory->context_table.addr);
+    svan_put_u32(writer, fn->memory->context_table.count);
 }
 
 bool svan_load_contexts(SvanFn *fn, SvanReader *reader)
@@ -224,9 +225,9 @@ static void save_key(const SvanKey *key, SvanWriter *writer)
 
 void svan_save_keys(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->keys.capacity; i++) {
-        if (fn->keys.slots[i]) {
-            save_key(fn->keys.slots[i], writer);
+    for (uint32_t i = 0; i < fn->memory->keys.capacity; i++) {
+        if (fn->memory->keys.slots[i]) {
+            save_key(fn->memory->keys.slots[i], writer);
         }
     }
     svan_put_u32(writer, 0);
@@ -265,15 +266,15 @@ static void save_gid(const SvanGid *gid, uint32_t index, SvanWriter *writer)
 
 void svan_save_net(SvanFn *fn, SvanWriter *writer)
 {
-    const SvanEthFilter *eth = &fn->eth;
+    const SvanEthFilter *eth = &fn->net->eth;
 
-    for (uint32_t i = 0; i < fn->gid_limit; i++) {
-        if (fn->gids[i].valid) {
-            save_gid(&fn->gids[i], i, writer);
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        if (fn->net->gids[i].valid) {
+            save_gid(&fn->net->gids[i], i, writer);
         }
     }
     svan_put_u8(writer, 0);
-    svan_put_u8(writer, fn->port_enabled);
+    svan_put_u8(writer, fn->net->port_enabled);
     svan_put_u32(writer, eth->qpn);
     svan_put_bytes(writer, eth->mac, sizeof(eth->mac));
     svan_put_u8(writer, eth->flags);
@@ -285,7 +286,7 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer)
 /* Its queue pair may have left RTS since the filter was set. */
 static bool load_filter(SvanFn *fn, SvanReader *reader)
 {
-    SvanEthFilter *eth = &fn->eth;
+    SvanEthFilter *eth = &fn->net->eth;
     const SvanQp *qp;
 
     eth->qpn = svan_get_u32(reader);
@@ -312,7 +313,7 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader)
             return false;
         }
     }
-    fn->port_enabled = svan_get_u8(reader);
+    fn->net->port_enabled = svan_get_u8(reader);
     return load_filter(fn, reader);
 }
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "fault.h"
+#include "device/device.h"
 #include "device/state.h"
 
 /* ---- event queues ---- */
@@ -27,8 +27,8 @@ static void save_eq(const SvanEq *eq, SvanWriter *writer)
 void svan_save_eqs(SvanFn *fn, SvanWriter *writer)
 {
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
-        if (fn->eqs[i]) {
-            save_eq(fn->eqs[i], writer);
+        if (fn->queues->eqs[i]) {
+            save_eq(fn->queues->eqs[i], writer);
         }
     }
     svan_put_u8(writer, 0);
@@ -50,7 +50,7 @@ bool svan_load_eqs(SvanFn *fn, SvanReader *reader)
     while (svan_get_u8(reader)) {
         svan_get_bytes(reader, &cmd, sizeof(cmd));
         if (reader->failed || svan_eq_create(fn, &cmd) != SVAN_CMD_OK ||
-            !load_eq(fn->eqs[le32toh(cmd.eqn)], reader)) {
+            !load_eq(fn->queues->eqs[le32toh(cmd.eqn)], reader)) {
             return false;
         }
     }
@@ -90,7 +90,7 @@ static void save_cq(const SvanCq *cq, SvanWriter *writer)
 static void save_waiting(const SvanFn *fn, SvanWriter *writer)
 {
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
-        const SvanEq *eq = fn->eqs[i];
+        const SvanEq *eq = fn->queues->eqs[i];
 
         if (!eq) {
             continue;
@@ -105,9 +105,9 @@ static void save_waiting(const SvanFn *fn, SvanWriter *writer)
 
 void svan_save_cqs(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->cqs.capacity; i++) {
-        if (fn->cqs.slots[i]) {
-            save_cq(fn->cqs.slots[i], writer);
+    for (uint32_t i = 0; i < fn->queues->cqs.capacity; i++) {
+        if (fn->queues->cqs.slots[i]) {
+            save_cq(fn->queues->cqs.slots[i], writer);
         }
     }
     svan_put_u32(writer, 0);
@@ -229,7 +229,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
 /* Whose asynchronous events wait, in their order. */
 static void save_sources(const SvanFn *fn, SvanWriter *writer)
 {
-    const SvanEq *eq = fn->eqs[0];
+    const SvanEq *eq = fn->queues->eqs[0];
 
     for (SvanLink *link = eq ? eq->sources.next : NULL;
          link && link != &eq->sources; link = link->next) {
@@ -244,9 +244,9 @@ static void save_sources(const SvanFn *fn, SvanWriter *writer)
 
 void svan_save_qps(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->qps.capacity; i++) {
-        if (fn->qps.slots[i]) {
-            save_qp(fn->qps.slots[i], writer);
+    for (uint32_t i = 0; i < fn->qps->table.capacity; i++) {
+        if (fn->qps->table.slots[i]) {
+            save_qp(fn->qps->table.slots[i], writer);
         }
     }
     svan_put_u32(writer, 0);
@@ -305,7 +305,7 @@ SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn)
     SvanQp *qp = are_of(types, SVAN_EVENTS_QP) ? svan_qp_get(fn, qn) : NULL;
 
     return cq ? &cq->events : qp ? &qp->events :
-           are_of(types, SVAN_EVENTS_FN) && !qn ? &fn->events : NULL;
+           are_of(types, SVAN_EVENTS_FN) && !qn ? &fn->queues->events : NULL;
 }
 
 bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,

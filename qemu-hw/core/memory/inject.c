@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "memory/memory.h"
 #include "memory/walk.h"
 
 #define MAX_INJECTIONS  16
@@ -44,13 +44,13 @@ bool svan_inject(SvanCore *core, uint16_t id, const SvanInjection *what)
         what->fault_class >= SVAN_FAULT_CLASS_COUNT) {
         return false;
     }
-    if (!fn->injections) {
-        fn->injections = calloc(1, sizeof(*fn->injections));
+    if (!fn->memory->injections) {
+        fn->memory->injections = calloc(1, sizeof(*fn->memory->injections));
     }
-    if (!fn->injections || fn->injections->count == MAX_INJECTIONS) {
+    if (!fn->memory->injections || fn->memory->injections->count == MAX_INJECTIONS) {
         return false;
     }
-    item = &fn->injections->items[fn->injections->count];
+    item = &fn->memory->injections->items[fn->memory->injections->count];
     item->met = calloc(SET_SIZE, sizeof(item->met[0]));
     if (!item->met) {
         return false;
@@ -59,7 +59,7 @@ bool svan_inject(SvanCore *core, uint16_t id, const SvanInjection *what)
     item->left = what->count ? what->count : UINT32_MAX;
     item->rng = what->seed ? what->seed : 1;
     item->num_met = 0;
-    fn->injections->count++;
+    fn->memory->injections->count++;
     return true;
 }
 
@@ -67,14 +67,14 @@ void svan_inject_nothing(SvanCore *core, uint16_t id)
 {
     SvanFn *fn = svan_fn(core, id);
 
-    if (!fn || !fn->injections) {
+    if (!fn || !fn->memory->injections) {
         return;
     }
-    for (uint32_t i = 0; i < fn->injections->count; i++) {
-        free(fn->injections->items[i].met);
+    for (uint32_t i = 0; i < fn->memory->injections->count; i++) {
+        free(fn->memory->injections->items[i].met);
     }
-    free(fn->injections);
-    fn->injections = NULL;
+    free(fn->memory->injections);
+    fn->memory->injections = NULL;
 }
 
 /* false: the page was met before, or the set is full */
@@ -109,7 +109,7 @@ static bool applies(Injection *item, const SvanWalk *walk)
 bool svan_inject_applies(const SvanWalk *walk)
 {
     SvanFn *fn = walk->key->fn;
-    SvanInjections *all = fn->injections;
+    SvanInjections *all = fn->memory->injections;
 
     for (uint32_t i = 0; i < all->count; i++) {
         Injection *item = &all->items[i];
@@ -117,12 +117,12 @@ bool svan_inject_applies(const SvanWalk *walk)
         if (applies(item, walk)) {
             item->left--;
             svan_absent(walk, 0, 1, false);
-            fn->absent.fault_class = item->what.fault_class;
-            fn->absent.time_ns = item->what.estimate_ns;
-            fn->absent.source = SVAN_ESTIMATE_ENTRY;
-            fn->absent.injected = true;
-            fn->absent.injected_ns = item->what.delay_ns;
-            fn->absent.injected_failure = item->what.failure;
+            fn->memory->absent.fault_class = item->what.fault_class;
+            fn->memory->absent.time_ns = item->what.estimate_ns;
+            fn->memory->absent.source = SVAN_ESTIMATE_ENTRY;
+            fn->memory->absent.injected = true;
+            fn->memory->absent.injected_ns = item->what.delay_ns;
+            fn->memory->absent.injected_failure = item->what.failure;
             fn->stats.page_faults_injected++;
             return true;
         }

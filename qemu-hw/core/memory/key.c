@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "memory/memory.h"
 
 #define KEY_FLAGS       SVAN_CMD_KEY_INTERNAL
 #define MIN_PAGE_SHIFT  12
@@ -71,7 +71,7 @@ static uint32_t check_process(const SvanFn *fn,
     if (va > SVAN_MAX_PROCESS_KEY || length > SVAN_MAX_PROCESS_KEY - va) {
         return REFUSE(BAD_PARAM, length);
     }
-    return pasid == 0 || pasid >= fn->context_table.count ?
+    return pasid == 0 || pasid >= fn->memory->context_table.count ?
            REFUSE(BAD_PARAM, pasid) : SVAN_CMD_OK;
 }
 
@@ -136,7 +136,7 @@ static uint32_t check_key(const SvanFn *fn,
 static uint32_t *key_pd(const SvanFn *fn, const SvanKey *key)
 {
     return key->flags & SVAN_CMD_KEY_INTERNAL ? NULL :
-           svan_table_get(&fn->pds, key->pd);
+           svan_table_get(&fn->memory->pds, key->pd);
 }
 
 static SvanKey *key_alloc(SvanFn *fn, const struct svan_cmd_create_key *cmd)
@@ -166,7 +166,7 @@ static SvanKey *key_alloc(SvanFn *fn, const struct svan_cmd_create_key *cmd)
 /* In the table, under a number of its own or the one asked for. */
 static bool key_insert(SvanKey *key, uint32_t id)
 {
-    SvanTable *table = &key->fn->keys;
+    SvanTable *table = &key->fn->memory->keys;
     uint32_t index = id >> SVAN_KEY_INDEX_SHIFT;
 
     if (id == SVAN_NONE) {
@@ -194,7 +194,7 @@ uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
         return refusal;
     }
     if (!(cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
-        !svan_table_get(&fn->pds, le32toh(cmd->pd))) {
+        !svan_table_get(&fn->memory->pds, le32toh(cmd->pd))) {
         return REFUSE(BAD_RESOURCE, pd);
     }
     key = key_alloc(fn, cmd);
@@ -206,7 +206,7 @@ uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
     if (pd_refs) {
         ++*pd_refs;
     }
-    fn->process_keys += key->kind == SVAN_KEY_PROCESS;
+    fn->memory->process_keys += key->kind == SVAN_KEY_PROCESS;
     *out = key;
     return SVAN_CMD_OK;
 }
@@ -227,7 +227,7 @@ static uint32_t check_modify(const SvanKey *key,
         return SVAN_REFUSAL(SVAN_CMD_BAD_PARAM, modify_key.access);
     }
     if ((mask & SVAN_MODIFY_KEY_PD) &&
-        !svan_table_get(&key->fn->pds, le32toh(cmd->pd))) {
+        !svan_table_get(&key->fn->memory->pds, le32toh(cmd->pd))) {
         return SVAN_REFUSAL(SVAN_CMD_BAD_RESOURCE, modify_key.pd);
     }
     return SVAN_CMD_OK;
@@ -265,7 +265,7 @@ void svan_key_destroy(SvanKey *key)
     if (pd_refs) {
         --*pd_refs;
     }
-    fn->process_keys -= key->kind == SVAN_KEY_PROCESS;
-    svan_table_remove(&fn->keys, key->key >> SVAN_KEY_INDEX_SHIFT);
+    fn->memory->process_keys -= key->kind == SVAN_KEY_PROCESS;
+    svan_table_remove(&fn->memory->keys, key->key >> SVAN_KEY_INDEX_SHIFT);
     free(key);
 }

@@ -84,7 +84,7 @@ static SvanStep read_entry(SvanFn *fn, uint64_t table, uint64_t index,
 SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected)
 {
-    walk->key->fn->absent = (SvanAbsent) {
+    walk->key->fn->memory->absent = (SvanAbsent) {
         .key = walk->key, .va = walk->va, .len = walk->len, .entry = entry,
         .level = level, .write = walk->write, .is_protected = is_protected,
     };
@@ -93,7 +93,7 @@ SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
 
 void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source)
 {
-    SvanAbsent *absent = &fn->absent;
+    SvanAbsent *absent = &fn->memory->absent;
     uint32_t fault_class = svan_mtt_absent_class(word);
 
     absent->fault_class = fault_class < SVAN_FAULT_CLASS_COUNT ?
@@ -170,13 +170,13 @@ static SvanWalker *const walkers[] = {
 
 void svan_tlb_flush(SvanFn *fn)
 {
-    fn->tlb_generation++;
+    fn->memory->tlb_generation++;
 }
 
 /* No entry carries the new serial. */
 void svan_tlb_flush_key(SvanKey *key)
 {
-    key->serial = ++key->fn->key_serial;
+    key->serial = ++key->fn->memory->key_serial;
 }
 
 void svan_key_prepare(SvanKey *key)
@@ -194,7 +194,7 @@ void svan_key_prepare(SvanKey *key)
 static inline SvanTlbEntry *tlb_entry(SvanFn *fn, uint64_t serial,
                                       uint64_t page)
 {
-    return &fn->tlb[(page + serial * 0x9e3779b1u) % SVAN_TLB_SIZE];
+    return &fn->memory->tlb[(page + serial * 0x9e3779b1u) % SVAN_TLB_SIZE];
 }
 
 /*
@@ -209,7 +209,7 @@ static inline uint64_t tlb_serial(const SvanWalk *walk)
     if (likely(key->kind != SVAN_KEY_PROCESS)) {
         return key->serial;
     }
-    context = &key->fn->contexts[key->pasid];
+    context = &key->fn->memory->contexts[key->pasid];
     return context->generation == key->generation &&
            walk->va + walk->len <= context->limit ? context->serial : 0;
 }
@@ -225,7 +225,7 @@ static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
     const SvanTlbEntry *entry = tlb_entry(key->fn, serial, page);
 
     if (unlikely(!serial || entry->serial != serial || entry->page != page ||
-                 entry->generation != key->fn->tlb_generation)) {
+                 entry->generation != key->fn->memory->tlb_generation)) {
         return false;
     }
     *bus = entry->bus & ~SVAN_TLB_WRITABLE;
@@ -251,7 +251,7 @@ tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
     entry->serial = serial;
     entry->page = walk->va >> key->page_shift;
     entry->bus = leaf.bus | (leaf.writable ? SVAN_TLB_WRITABLE : 0);
-    entry->generation = fn->tlb_generation;
+    entry->generation = fn->memory->tlb_generation;
     svan_trace(fn, SVAN_TRACE_TLB_FILL, key->key, walk->va, leaf.bus,
                1u << key->page_shift);
     *bus = leaf.bus;
@@ -416,7 +416,7 @@ SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(access, *syndrome);
     }
-    if (unlikely(access->fn->injections) && access->user &&
+    if (unlikely(access->fn->memory->injections) && access->user &&
         access->user->can_wait && svan_inject_applies(&walk)) {
         return SVAN_STEP_FAULT;
     }

@@ -5,7 +5,7 @@
 #ifndef SVAN_TRANSLATE_H
 #define SVAN_TRANSLATE_H
 
-#include "core.h"
+#include "memory/memory.h"
 
 /* What is walked for. The octets lie in the key, which has the right. */
 typedef struct SvanWalk {
@@ -28,7 +28,7 @@ typedef SvanStep SvanWalker(const SvanWalk *walk, SvanLeaf *leaf,
 SvanWalker svan_context_walk;           /* of process keys; context.c */
 
 /*
- * FAULT: fn->absent tells of the entry, which is present if is_protected. What
+ * FAULT: fn->memory->absent tells of the entry, which is present if is_protected. What
  * it estimates is added by svan_absent_estimate(), from a word in the form of an
  * absent translation entry.
  */
@@ -36,7 +36,7 @@ SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected);
 void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source);
 
-/* FAULT is to be met here, fn->absent says which; fn->injections is not NULL. */
+/* FAULT is to be met here, fn->memory->absent says which; fn->memory->injections is not NULL. */
 bool svan_inject_applies(const SvanWalk *walk);
 
 /*

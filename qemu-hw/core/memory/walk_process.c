@@ -51,27 +51,27 @@ uint32_t svan_context_table_set(SvanFn *fn,
     if (addr % SVAN_PAGE_SIZE || (size && addr + (size - 1) < addr)) {
         return REFUSE(BAD_PARAM, addr);
     }
-    if (fn->process_keys) {
+    if (fn->memory->process_keys) {
         return REFUSE(BUSY, addr);
     }
     svan_context_table_clear(fn);
-    fn->context_table.addr = addr;
-    fn->context_table.count = count;
+    fn->memory->context_table.addr = addr;
+    fn->memory->context_table.count = count;
     return SVAN_CMD_OK;
 }
 
 void svan_context_table_clear(SvanFn *fn)
 {
-    fn->context_table.addr = 0;
-    fn->context_table.count = 0;
-    memset(fn->contexts, 0, SVAN_PASID_COUNT * sizeof(fn->contexts[0]));
+    fn->memory->context_table.addr = 0;
+    fn->memory->context_table.count = 0;
+    memset(fn->memory->contexts, 0, SVAN_PASID_COUNT * sizeof(fn->memory->contexts[0]));
 }
 
 static SvanStep context_map(SvanFn *fn, uint32_t pasid, SvanMem *mem)
 {
     uint32_t size = sizeof(struct svan_process_context);
 
-    return svan_map_bus(fn, fn->context_table.addr + (uint64_t)pasid * size,
+    return svan_map_bus(fn, fn->memory->context_table.addr + (uint64_t)pasid * size,
                         size, true, mem);
 }
 
@@ -278,7 +278,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
                 (walk->va & (size - 1) & ~(uint64_t)SVAN_PAGE_MASK);
     leaf->writable = writable && (entry->value & SVAN_PTE_DIRTY);
     if (entry->level > 1) {
-        fn->contexts[walk->key->pasid].huge = true;
+        fn->memory->contexts[walk->key->pasid].huge = true;
     }
     return SVAN_STEP_DONE;
 }
@@ -320,10 +320,10 @@ static SvanStep walk_once(const SvanWalk *walk, const Context *context,
 /* What the TLB gets to hold now is of this context. */
 static void context_open(const SvanKey *key, const Context *context)
 {
-    SvanContext *open = &key->fn->contexts[key->pasid];
+    SvanContext *open = &key->fn->memory->contexts[key->pasid];
 
     if (!open->serial || open->generation != key->generation) {
-        open->serial = ++key->fn->key_serial;
+        open->serial = ++key->fn->memory->key_serial;
         open->generation = key->generation;
         open->huge = false;
     }
@@ -343,7 +343,7 @@ SvanStep svan_context_walk(const SvanWalk *walk, SvanLeaf *leaf,
         return step;
     }
     context_open(key, &context);
-    if (walk->va + walk->len > fn->contexts[key->pasid].limit) {
+    if (walk->va + walk->len > fn->memory->contexts[key->pasid].limit) {
         *syndrome = SVAN_SYN_ADDRESS;
         return SVAN_STEP_ERROR;
     }
@@ -361,7 +361,7 @@ static void context_flush(SvanFn *fn, uint32_t pasid)
 {
     SvanMem mem;
 
-    fn->contexts[pasid].serial = 0;
+    fn->memory->contexts[pasid].serial = 0;
     /* Left as it is, it costs the kernel invalidations, nothing else. */
     if (context_map(fn, pasid, &mem) == SVAN_STEP_DONE) {
         cached_set(fn, &mem, 0);
@@ -375,7 +375,7 @@ static void context_flush(SvanFn *fn, uint32_t pasid)
 void svan_context_drop(SvanFn *fn, uint32_t pasid, uint64_t first,
                        uint64_t count)
 {
-    const SvanContext *context = &fn->contexts[pasid];
+    const SvanContext *context = &fn->memory->contexts[pasid];
 
     if (!context->serial || context->huge || count > SVAN_TLB_PROBES) {
         context_flush(fn, pasid);
@@ -391,7 +391,7 @@ void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value)
     uint64_t first = (value & SVAN_INV_CONTEXT_ADDR_MASK) / SVAN_PAGE_SIZE;
 
     fn->stats.invalidations++;
-    if (pasid != 0 && pasid < fn->context_table.count) {
+    if (pasid != 0 && pasid < fn->memory->context_table.count) {
         svan_context_drop(fn, pasid, first & ~(count - 1), count);
     }
 }

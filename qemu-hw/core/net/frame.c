@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "net/net.h"
 
 SvanFrame *svan_frame_alloc(uint32_t capacity)
 {
@@ -41,7 +41,7 @@ static bool is_multicast_wanted(const SvanEthFilter *filter,
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac)
 {
     static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
-    const SvanEthFilter *filter = &fn->eth;
+    const SvanEthFilter *filter = &fn->net->eth;
 
     if (!filter->qpn) {
         return false;

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "net/net.h"
 #include "net/wire_ip.h"
 
 #define SPORT_FIRST     0xc000u         /* annex A17: flow entropy */
@@ -33,8 +33,8 @@ SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
-        for (uint32_t g = 0; g < fn->gid_limit; g++) {
-            if (svan_is_for_gid(addr, &fn->gids[g])) {
+        for (uint32_t g = 0; g < fn->net->gid_limit; g++) {
+            if (svan_is_for_gid(addr, &fn->net->gids[g])) {
                 return fn;
             }
         }
@@ -45,7 +45,7 @@ SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr)
 {
-    const SvanGid *gid = &fn->gids[av->sgid_index];
+    const SvanGid *gid = &fn->net->gids[av->sgid_index];
 
     if (!gid->valid ||
         svan_gid_is_ipv4(gid->gid) != svan_gid_is_ipv4(av->dgid)) {
@@ -104,26 +104,26 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     if (is_of_another(fn, cmd)) {
         return REFUSE(NOT_PERMITTED, set_gid.gid);
     }
-    gid = &fn->gids[index];
+    gid = &fn->net->gids[index];
     gid->valid = true;
     gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
     gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
     memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
     memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
-    if (fn->gid_limit <= index) {
-        fn->gid_limit = index + 1;
+    if (fn->net->gid_limit <= index) {
+        fn->net->gid_limit = index + 1;
     }
     return SVAN_CMD_OK;
 }
 
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
 {
-    if (index >= SVAN_MAX_GID || !fn->gids[index].valid) {
+    if (index >= SVAN_MAX_GID || !fn->net->gids[index].valid) {
         return REFUSE(BAD_RESOURCE, object.id);
     }
-    memset(&fn->gids[index], 0, sizeof(fn->gids[index]));
-    while (fn->gid_limit && !fn->gids[fn->gid_limit - 1].valid) {
-        fn->gid_limit--;
+    memset(&fn->net->gids[index], 0, sizeof(fn->net->gids[index]));
+    while (fn->net->gid_limit && !fn->net->gids[fn->net->gid_limit - 1].valid) {
+        fn->net->gid_limit--;
     }
     return SVAN_CMD_OK;
 }

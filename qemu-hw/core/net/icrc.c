@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "net/net.h"
 #include "net/crc32_table.h"
 #include "net/wire_ip.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "net/net.h"
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
@@ -18,7 +18,7 @@ bool svan_rx_room(const SvanCore *core)
     uint32_t max = core->config.max_rx_frames ? core->config.max_rx_frames :
                                                 DEFAULT_RX_FRAMES;
 
-    return core->rx_frames < max;
+    return core->ingress->frames < max;
 }
 
 bool svan_frame_in(SvanCore *core, SvanFrame *frame)
@@ -29,9 +29,9 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     core->fns[0]->stats.port_rx_frames++;
     core->fns[0]->stats.port_rx_bytes += frame->len;
     frame->next = NULL;
-    *core->rx_tail = frame;
-    core->rx_tail = &frame->next;
-    if (core->rx_frames++ == 0) {
+    *core->ingress->tail = frame;
+    core->ingress->tail = &frame->next;
+    if (core->ingress->frames++ == 0) {
         core->ops.kick(core->opaque);
     }
     return true;
@@ -44,16 +44,16 @@ void svan_rx_lost(SvanCore *core, uint32_t count)
 
 void svan_rx_drop_head(SvanCore *core)
 {
-    SvanFrame *frame = core->rx_head;
+    SvanFrame *frame = core->ingress->head;
 
-    core->rx_head = frame->next;
-    if (!core->rx_head) {
-        core->rx_tail = &core->rx_head;
+    core->ingress->head = frame->next;
+    if (!core->ingress->head) {
+        core->ingress->tail = &core->ingress->head;
     }
-    core->rx_frames--;
-    core->rx_offset = 0;
-    core->rx_fn = 0;
-    core->rx_qpn = 0;
+    core->ingress->frames--;
+    core->ingress->offset = 0;
+    core->ingress->fn = 0;
+    core->ingress->qpn = 0;
     svan_frame_free(frame);
 }
 
@@ -70,7 +70,7 @@ SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
 
 static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
 {
-    if (!fn->port_enabled) {
+    if (!fn->net->port_enabled) {
         return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
@@ -79,7 +79,7 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
                    SVAN_DROP_FILTERED);
         return SVAN_STEP_DONE;          /* nobody slows down for it yet */
     }
-    return fn->receiver->packet(fn, pkt);
+    return fn->net->receiver->packet(fn, pkt);
 }
 
 /* DONE: consumed; *mine false: not for the engine */
@@ -114,26 +114,26 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 /* One function a step, each of those that want the frame. */
 static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
 {
-    while (core->rx_fn < core->num_fns) {
-        SvanFn *fn = core->fns[core->rx_fn];
+    while (core->ingress->fn < core->num_fns) {
+        SvanFn *fn = core->fns[core->ingress->fn];
         SvanStep step;
 
         if (svan_eth_wants(fn, frame->data)) {
-            step = fn->receiver->frame(fn, frame, &core->rx_offset);
+            step = fn->net->receiver->frame(fn, frame, &core->ingress->offset);
             if (step != SVAN_STEP_DONE) {
                 return step;
             }
         }
-        core->rx_offset = 0;
-        core->rx_fn++;
-        core->rx_qpn = 0;
+        core->ingress->offset = 0;
+        core->ingress->fn++;
+        core->ingress->qpn = 0;
     }
     return SVAN_STEP_DONE;
 }
 
 SvanStep svan_rx_step(SvanCore *core)
 {
-    SvanFrame *frame = core->rx_head;
+    SvanFrame *frame = core->ingress->head;
     bool mine = false;
     SvanStep step;
 
@@ -145,7 +145,7 @@ SvanStep svan_rx_step(SvanCore *core)
         svan_rx_drop_head(core);
         return SVAN_STEP_DONE;
     }
-    step = core->rx_fn || core->rx_offset ? SVAN_STEP_DONE :
+    step = core->ingress->fn || core->ingress->offset ? SVAN_STEP_DONE :
                                             rx_roce(core, frame, &mine);
     if (!mine) {
         step = rx_ethernet(core, frame);
@@ -207,7 +207,7 @@ SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt)
     SvanFn *to = svan_gid_owner(fn->core, &pkt->addr);
     SvanStep step;
 
-    if (!fn->port_enabled) {
+    if (!fn->net->port_enabled) {
         return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
@@ -235,7 +235,7 @@ SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent)
     SvanStep step = SVAN_STEP_DONE;
 
     *sent = false;
-    if (!fn->port_enabled) {
+    if (!fn->net->port_enabled) {
         svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
                         SVAN_DROP_PORT_DISABLED);
         svan_frame_free(frame);

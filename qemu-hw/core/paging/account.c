@@ -7,19 +7,19 @@
  */
 #include <stdlib.h>
 
-#include "fault.h"
+#include "paging/paging.h"
 
 #define OF_PROCESS      (1ull << 32)
 
 uint64_t svan_account_id(const SvanFn *fn, uint32_t uar)
 {
-    return fn->uar_process[uar] ? OF_PROCESS | fn->uar_process[uar] :
-                                  fn->uar_owner[uar];
+    return fn->queues->uar_process[uar] ? OF_PROCESS | fn->queues->uar_process[uar] :
+                                  fn->queues->uar_owner[uar];
 }
 
 static SvanAccount **chain_of(SvanFn *fn, uint64_t id)
 {
-    return &fn->accounts[id % SVAN_ACCOUNT_CHAINS];
+    return &fn->paging->accounts[id % SVAN_ACCOUNT_CHAINS];
 }
 
 SvanAccount *svan_account_get(SvanFn *fn, uint64_t id)

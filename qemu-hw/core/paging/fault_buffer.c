@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "paging/paging.h"
 #include "device/state.h"
 
 struct SvanSpares {
@@ -59,14 +59,14 @@ SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt)
     };
     SvanHeld *held;
 
-    share.free = share.total > fn->held_bytes ? share.total - fn->held_bytes : 0;
+    share.free = share.total > fn->paging->held_bytes ? share.total - fn->paging->held_bytes : 0;
     if (!svan_account_may_keep(waiter->account, &share)) {
         return NULL;
     }
     held = held_new(waiter, pkt, pkt->payload_len);
     if (held) {
         gather_payload(held->payload, pkt);
-        fn->held_bytes += size;
+        fn->paging->held_bytes += size;
         waiter->account->held_bytes += size;
         fn->stats.fault_held_bytes += pkt->payload_len;
     }
@@ -77,7 +77,7 @@ SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt)
 static uint32_t find_spare(const SvanWaiter *waiter, uint32_t page, uint32_t len,
                            bool may_take)
 {
-    const SvanSpares *spares = waiter->work->fn->spares;
+    const SvanSpares *spares = waiter->work->fn->paging->spares;
     SvanShare share = {
         .total = spares->count, .free = spares->free,
         .used = waiter->account->spares, .more = 1,
@@ -106,7 +106,7 @@ static uint32_t room_of(uint32_t len)
 
 static void take_piece(const SvanWaiter *waiter, uint32_t page, uint32_t end)
 {
-    SvanSpares *spares = waiter->work->fn->spares;
+    SvanSpares *spares = waiter->work->fn->paging->spares;
 
     if (!spares->pages[page].refs++) {
         spares->pages[page].account = waiter->account;
@@ -128,7 +128,7 @@ SvanStep svan_divert(const SvanWaiter *waiter, const SvanPkt *pkt,
                      bool may_take, uint32_t *page, SvanHeld **out)
 {
     SvanFn *fn = waiter->work->fn;
-    SvanSpares *spares = fn->spares;
+    SvanSpares *spares = fn->paging->spares;
     uint32_t len = pkt->payload_len;
     uint32_t to = spares ? find_spare(waiter, *page, len, may_take) : SVAN_NONE;
     uint32_t offset;
@@ -160,10 +160,10 @@ SvanStep svan_divert(const SvanWaiter *waiter, const SvanPkt *pkt,
 
 void svan_held_free(SvanFn *fn, SvanHeld *held)
 {
-    fn->held_bytes -= svan_held_size(held);
+    fn->paging->held_bytes -= svan_held_size(held);
     held->account->held_bytes -= svan_held_size(held);
     if (held->spare != SVAN_NONE) {
-        give_piece(fn->spares, held->spare);
+        give_piece(fn->paging->spares, held->spare);
     }
     free(held);
 }
@@ -175,7 +175,7 @@ SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt)
     memcpy(pkt, held->head, sizeof(held->head));
     pkt->num_runs = held->len ? 1 : 0;
     if (held->spare != SVAN_NONE) {
-        step = svan_map_bus(fn, fn->spares->pages[held->spare].bus +
+        step = svan_map_bus(fn, fn->paging->spares->pages[held->spare].bus +
                                 held->offset, held->len, false, &pkt->runs[0]);
     } else if (held->len) {
         pkt->runs[0] = (SvanMem) { .host = held->payload, .len = held->len };
@@ -187,7 +187,7 @@ SvanStep svan_held_packet(SvanFn *fn, SvanHeld *held, SvanPkt *pkt)
 
 bool svan_spares_in_use(const SvanFn *fn)
 {
-    const SvanSpares *spares = fn->spares;
+    const SvanSpares *spares = fn->paging->spares;
 
     for (uint32_t i = 0; spares && i < spares->count; i++) {
         if (spares->pages[i].refs) {
@@ -212,23 +212,23 @@ bool svan_spares_set(SvanFn *fn, const uint64_t *pages, uint32_t count)
         spares->pages[i].bus = pages[i];
     }
     svan_spares_free(fn);
-    fn->spares = spares;
+    fn->paging->spares = spares;
     return true;
 }
 
 void svan_spares_free(SvanFn *fn)
 {
-    free(fn->spares);
-    fn->spares = NULL;
+    free(fn->paging->spares);
+    fn->paging->spares = NULL;
 }
 
 void svan_save_spares(SvanFn *fn, SvanWriter *writer)
 {
-    uint32_t count = fn->spares ? fn->spares->count : 0;
+    uint32_t count = fn->paging->spares ? fn->paging->spares->count : 0;
 
     svan_put_u32(writer, count);
     for (uint32_t i = 0; i < count; i++) {
-        svan_put_u64(writer, fn->spares->pages[i].bus);
+        svan_put_u64(writer, fn->paging->spares->pages[i].bus);
     }
 }
 

@@ -83,7 +83,7 @@ static uint8_t request_flags(const SvanAbsent *absent, bool remote)
 
 static void set_wanted(SvanWanted *wanted, SvanFn *fn, bool remote)
 {
-    const SvanAbsent *absent = &fn->absent;
+    const SvanAbsent *absent = &fn->memory->absent;
 
     *wanted = (SvanWanted) {
         .key = absent->key->key,
@@ -121,7 +121,7 @@ static SvanFault *find_fault(SvanPrq *prq, const SvanWanted *wanted)
 
 static void fault_hash(SvanFault *fault)
 {
-    SvanFault **chain = chain_of(fault->fn->prq, &fault->wanted);
+    SvanFault **chain = chain_of(fault->fn->paging->prq, &fault->wanted);
 
     fault->next = *chain;
     *chain = fault;
@@ -129,7 +129,7 @@ static void fault_hash(SvanFault *fault)
 
 static void fault_unhash(SvanFault *fault)
 {
-    SvanFault **at = chain_of(fault->fn->prq, &fault->wanted);
+    SvanFault **at = chain_of(fault->fn->paging->prq, &fault->wanted);
 
     while (*at != fault) {
         at = &(*at)->next;
@@ -147,7 +147,7 @@ static void charge(SvanFault *fault, SvanAccount *account)
 static SvanFault *fault_begin(const SvanFaultWait *wait)
 {
     SvanFn *fn = wait->waiter->work->fn;
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
     SvanFault *fault = prq->free;
 
     prq->free = fault->next;
@@ -268,7 +268,7 @@ static void serve_waiting(SvanPrq *prq)
 
 static void fault_free(SvanFault *fault)
 {
-    SvanPrq *prq = fault->fn->prq;
+    SvanPrq *prq = fault->fn->paging->prq;
 
     if (!fault->orphan) {
         fault_unhash(fault);
@@ -329,7 +329,7 @@ void svan_fault_pending(SvanFault *fault, uint8_t fault_class, uint64_t time_ns)
 /* Two pages, as a packet may cross from one to the other. */
 bool svan_fault_again(const SvanFaultWait *wait)
 {
-    uint64_t page = wait->waiter->work->fn->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
+    uint64_t page = wait->waiter->work->fn->memory->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
 
     return page == wait->page || page == wait->before;
 }
@@ -378,7 +378,7 @@ void svan_fault_forget(SvanFaultWait *wait)
 void svan_fault_wait(SvanFaultWait *wait, bool remote)
 {
     SvanFn *fn = wait->waiter->work->fn;
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
     SvanFault *fault;
 
     wait_begins(wait, remote);
@@ -437,7 +437,7 @@ static void look_again(SvanLink *waits, uint32_t key)
 
 void svan_fault_key_gone(SvanFn *fn, uint32_t key)
 {
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
     SvanLink *next;
 
     if (!prq) {
@@ -490,11 +490,11 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
 {
     SvanEstimate estimate = { 0 };
 
-    if (sources & fn->absent.source) {
-        set_estimate(&estimate, fn, fn->absent.fault_class,
-                     fn->absent.time_ns);
+    if (sources & fn->memory->absent.source) {
+        set_estimate(&estimate, fn, fn->memory->absent.fault_class,
+                     fn->memory->absent.time_ns);
     }
-    estimate.answered = !fn->prq || !(sources & SVAN_ESTIMATE_RESPONSE);
+    estimate.answered = !fn->paging->prq || !(sources & SVAN_ESTIMATE_RESPONSE);
     return estimate;
 }
 

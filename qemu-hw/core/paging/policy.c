@@ -2,7 +2,7 @@
 /*
  * How faults are handled: the policy of a function, and of a queue pair.
  */
-#include "fault.h"
+#include "paging/paging.h"
 
 void svan_policy_default(struct svan_fault_policy *policy)
 {

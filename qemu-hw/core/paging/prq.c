@@ -25,7 +25,7 @@ static uint32_t check_prq(const SvanFn *fn,
     if (!(fn->features & SVAN_CAP_PAGE_REQUESTS)) {
         return SVAN_REFUSAL(SVAN_CMD_NOT_SUPPORTED, hdr.opcode);
     }
-    if (fn->prq) {
+    if (fn->paging->prq) {
         return SVAN_CMD_BUSY;
     }
     if (cmd->log_size < SVAN_PRQ_MIN_LOG_SIZE ||
@@ -62,20 +62,20 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
     prq->responses = le64toh(cmd->responses);
     prq->log_size = cmd->log_size;
     svan_faults_init(prq);
-    fn->prq = prq;
+    fn->paging->prq = prq;
     return SVAN_CMD_OK;
 }
 
 void svan_prq_stop(SvanFn *fn)
 {
-    if (fn->prq) {
-        svan_list_remove(&fn->prq->link);
+    if (fn->paging->prq) {
+        svan_list_remove(&fn->paging->prq->link);
     }
 }
 
 void svan_prq_destroy(SvanFn *fn)
 {
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
 
     if (!prq) {
         return;
@@ -83,7 +83,7 @@ void svan_prq_destroy(SvanFn *fn)
     svan_faults_fini(prq);
     svan_list_remove(&prq->link);
     svan_timer_unreserve(fn->core, svan_prq_size(prq));
-    fn->prq = NULL;
+    fn->paging->prq = NULL;
     free(prq);
 }
 
@@ -111,13 +111,13 @@ static void tell_host(SvanPrq *prq)
 {
     if (prq->armed && prq->pi != prq->ci) {
         prq->armed = false;
-        svan_event(&prq->fn->events, SVAN_EVENT_PAGE_REQUEST, 0);
+        svan_event(&prq->fn->queues->events, SVAN_EVENT_PAGE_REQUEST, 0);
     }
 }
 
 void svan_prq_doorbell(SvanFn *fn, uint32_t value)
 {
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
     uint32_t ci;
 
     if (!prq) {
@@ -136,7 +136,7 @@ void svan_prq_doorbell(SvanFn *fn, uint32_t value)
 
 void svan_prr_doorbell(SvanFn *fn, uint32_t pi)
 {
-    SvanPrq *prq = fn->prq;
+    SvanPrq *prq = fn->paging->prq;
 
     if (!prq) {
         return;
@@ -321,9 +321,9 @@ static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
 
 void svan_save_faults(SvanFn *fn, SvanWriter *writer)
 {
-    const SvanPrq *prq = fn->prq;
+    const SvanPrq *prq = fn->paging->prq;
 
-    svan_put_bytes(writer, &fn->policy, sizeof(fn->policy));
+    svan_put_bytes(writer, &fn->paging->policy, sizeof(fn->paging->policy));
     svan_put_u8(writer, prq ? prq->log_size : 0);
     if (!prq) {
         return;
@@ -356,7 +356,7 @@ static bool load_prq(SvanFn *fn, SvanReader *reader, uint8_t log_size)
     if (reader->failed || svan_prq_create(fn, &cmd) != SVAN_CMD_OK) {
         return false;
     }
-    prq = fn->prq;
+    prq = fn->paging->prq;
     prq->armed = svan_get_u8(reader);
     prq->pi = svan_get_u32(reader);
     prq->ci = svan_get_u32(reader);
@@ -380,10 +380,10 @@ bool svan_load_faults(SvanFn *fn, SvanReader *reader)
 {
     uint8_t log_size;
 
-    svan_get_bytes(reader, &fn->policy, sizeof(fn->policy));
+    svan_get_bytes(reader, &fn->paging->policy, sizeof(fn->paging->policy));
     log_size = svan_get_u8(reader);
-    if (reader->failed || !svan_policy_ok(&fn->policy)) {
-        svan_policy_default(&fn->policy);
+    if (reader->failed || !svan_policy_ok(&fn->paging->policy)) {
+        svan_policy_default(&fn->paging->policy);
         return false;
     }
     return !log_size || load_prq(fn, reader, log_size);

@@ -6,7 +6,7 @@
 #ifndef SVAN_CORE_PRQ_H
 #define SVAN_CORE_PRQ_H
 
-#include "fault.h"
+#include "paging/paging.h"
 
 #define SVAN_PRQ_HASH           256u    /* power of two */
 #define SVAN_TOKEN_SHIFT        16      /* variant << 16 | index */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "queue/queue.h"
 
 #define RECORD_ALIGN    64u
 
@@ -52,10 +52,10 @@ static uint32_t check_cq(const SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     if (eqn == 0) {
         return REFUSE(BAD_PARAM, eqn);  /* for asynchronous events alone */
     }
-    if (eqn >= SVAN_MAX_EQS || !fn->eqs[eqn]) {
+    if (eqn >= SVAN_MAX_EQS || !fn->queues->eqs[eqn]) {
         return REFUSE(BAD_RESOURCE, eqn);
     }
-    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
         return REFUSE(BAD_RESOURCE, uar);
     }
     return check_ring(fn, cmd);
@@ -92,7 +92,7 @@ static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     }
     cq->fn = fn;
     cq->uar = le32toh(cmd->uar);
-    cq->eq = fn->eqs[le32toh(cmd->eqn)];
+    cq->eq = fn->queues->eqs[le32toh(cmd->eqn)];
     cq->ring_key = svan_key_get(fn, le32toh(cmd->ring_key));
     cq->ring_va = le64toh(cmd->ring_va);
     cq->dbr_va = cq->ring_va + le32toh(cmd->dbr_offset);
@@ -117,7 +117,7 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
     if (!svan_timer_reserve(fn->core, 1)) {
         goto err_free;
     }
-    if (!svan_qn_insert(&fn->cqs, cq, id, &cq->cqn)) {
+    if (!svan_qn_insert(&fn->queues->cqs, cq, id, &cq->cqn)) {
         goto err_unreserve;
     }
     cq->events.fn = fn;
@@ -125,8 +125,8 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
     cq->db.rung = cq_rung;
     cq->eq->refs++;
     cq->ring_key->refs++;
-    fn->uar_refs[cq->uar]++;
-    svan_db_open(&fn->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar,
+    fn->queues->uar_refs[cq->uar]++;
+    svan_db_open(&fn->queues->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar,
                  &cq->db);
     *out = cq;
     return SVAN_CMD_OK;
@@ -143,21 +143,21 @@ void svan_cq_destroy(SvanCq *cq)
     SvanFn *fn = cq->fn;
     uint32_t index = cq->cqn & SVAN_QN_INDEX_MASK;
 
-    svan_db_close(&fn->cq_slots[index]);
+    svan_db_close(&fn->queues->cq_slots[index]);
     svan_list_remove(&cq->link);
     svan_events_drop(&cq->events);
     svan_timer_cancel(fn->core, &cq->moderate_timer);
     svan_timer_unreserve(fn->core, 1);
-    fn->uar_refs[cq->uar]--;
+    fn->queues->uar_refs[cq->uar]--;
     cq->ring_key->refs--;
     cq->eq->refs--;
-    svan_table_remove(&fn->cqs, index);
+    svan_table_remove(&fn->queues->cqs, index);
     free(cq);
 }
 
 SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn)
 {
-    SvanCq *cq = svan_table_get(&fn->cqs, cqn & SVAN_QN_INDEX_MASK);
+    SvanCq *cq = svan_table_get(&fn->queues->cqs, cqn & SVAN_QN_INDEX_MASK);
 
     return cq && cq->cqn == cqn ? cq : NULL;
 }

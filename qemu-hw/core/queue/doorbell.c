@@ -5,7 +5,7 @@
  * svan_doorbell() runs in any thread, without the engine lock, beside the engine
  * and beside itself. What it touches:
  *
- *   core->fns, fn->qp_slots, fn->cq_slots, their sizes and fn->uar_count are
+ *   core->fns, fn->queues->qp_slots, fn->queues->cq_slots, their sizes and fn->uar_count are
  *   set by svan_create() and change no more until svan_destroy(). The slots of
  *   a function are never freed before, so there is nothing to keep alive.
  *
@@ -21,7 +21,7 @@
  *   the engine's exchange; or the engine's comes first, then the ringer reads 0
  *   and pushes the slot again. No value is lost in either case.
  *
- *   core->rung is a stack of slots. Who turned queued from 0 to 1 owns
+ *   core->doorbells->rung is a stack of slots. Who turned queued from 0 to 1 owns
  *   slot->next until its push, whose release publishes it; the engine takes the
  *   whole stack with an acquiring exchange and owns next until it sets queued to
  *   0. Nobody ever pops one slot, so there is no ABA: a push only asks that
@@ -30,7 +30,7 @@
  *   ops->kick() comes behind the push. A ringer that found queued set kicks
  *   nobody: the one that set it will, after its push.
  */
-#include "core.h"
+#include "queue/queue.h"
 
 #define COLLECT_BATCH   64      /* slots taken in one run */
 
@@ -38,11 +38,11 @@
 
 static void db_push(SvanCore *core, SvanDbSlot *slot)
 {
-    SvanDbSlot *head = atomic_load_explicit(&core->rung, memory_order_relaxed);
+    SvanDbSlot *head = atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed);
 
     do {
         slot->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&core->rung, &head, slot,
+    } while (!atomic_compare_exchange_weak_explicit(&core->doorbells->rung, &head, slot,
                                                     memory_order_release,
                                                     memory_order_relaxed));
     core->ops.kick(core->opaque);
@@ -70,6 +70,7 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
     uint32_t word = reg == SVAN_UAR_RQ_DB ||
                     (cq && (value & SVAN_DB_CQ_SOLICITED));
     uint64_t owner = (uar + 1ull) << 32 | (value & SVAN_DB_QN_MASK);
+    const SvanQueues *queues;
     SvanDbSlot *slot;
 
     if (!fn) {
@@ -80,8 +81,9 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
         db_count(&fn->doorbells_bad_access);
         return;
     }
-    slot = index >= (cq ? fn->cqs.capacity : fn->qps.capacity) ? NULL :
-           cq ? &fn->cq_slots[index] : &fn->qp_slots[index];
+    queues = fn->queues;
+    slot = index >= (cq ? queues->num_cq_slots : queues->num_qp_slots) ? NULL :
+           cq ? &queues->cq_slots[index] : &queues->qp_slots[index];
     if (!slot || atomic_load_explicit(&slot->owner, memory_order_acquire) !=
                  owner) {
         db_count(&fn->doorbells_refused);
@@ -153,17 +155,17 @@ bool svan_db_collect(SvanCore *core)
 {
     uint32_t n;
 
-    if (!core->rung_taken) {
-        if (!atomic_load_explicit(&core->rung, memory_order_relaxed)) {
+    if (!core->doorbells->taken) {
+        if (!atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed)) {
             return false;
         }
-        core->rung_taken = atomic_exchange_explicit(&core->rung, NULL,
+        core->doorbells->taken = atomic_exchange_explicit(&core->doorbells->rung, NULL,
                                                     memory_order_acquire);
     }
-    for (n = 0; n < COLLECT_BATCH && core->rung_taken; n++) {
-        SvanDbSlot *slot = core->rung_taken;
+    for (n = 0; n < COLLECT_BATCH && core->doorbells->taken; n++) {
+        SvanDbSlot *slot = core->doorbells->taken;
 
-        core->rung_taken = slot->next;
+        core->doorbells->taken = slot->next;
         db_take(core, slot);
     }
     return n;

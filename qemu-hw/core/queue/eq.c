@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "queue/queue.h"
 
 #define MIN_LOG_SIZE    4
 #define EVENTS_A_STEP   16
@@ -21,7 +21,7 @@ static uint32_t check_eq(const SvanFn *fn, const struct svan_cmd_create_eq *cmd)
     if (le32toh(cmd->eqn) >= SVAN_MAX_EQS) {
         return REFUSE(BAD_PARAM, eqn);
     }
-    if (fn->eqs[le32toh(cmd->eqn)]) {
+    if (fn->queues->eqs[le32toh(cmd->eqn)]) {
         return REFUSE(BUSY, eqn);
     }
     if (le16toh(cmd->vector) >= fn->msix_count) {
@@ -56,7 +56,7 @@ uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd)
     eq->log_size = cmd->log_size;
     svan_list_init(&eq->cqs);
     svan_list_init(&eq->sources);
-    fn->eqs[eq->eqn] = eq;
+    fn->queues->eqs[eq->eqn] = eq;
     return SVAN_CMD_OK;
 }
 
@@ -65,7 +65,7 @@ void svan_eq_destroy(SvanEq *eq)
     while (!svan_list_empty(&eq->sources)) {
         svan_events_drop(svan_container(eq->sources.next, SvanEvents, link));
     }
-    eq->fn->eqs[eq->eqn] = NULL;
+    eq->fn->queues->eqs[eq->eqn] = NULL;
     svan_list_remove(&eq->link);
     free(eq);
 }
@@ -95,7 +95,7 @@ static void events_wait(SvanEvents *events, SvanEq *eq)
 
 bool svan_events_load(SvanEvents *events, uint64_t types, uint32_t syndrome)
 {
-    SvanEq *eq = events->fn->eqs[0];
+    SvanEq *eq = events->fn->queues->eqs[0];
 
     if (!eq || events->types) {
         return false;
@@ -109,7 +109,7 @@ bool svan_events_load(SvanEvents *events, uint64_t types, uint32_t syndrome)
 void svan_event(SvanEvents *events, uint8_t type, uint32_t data)
 {
     uint64_t bit = 1ull << type;
-    SvanEq *eq = events->fn->eqs[0];
+    SvanEq *eq = events->fn->queues->eqs[0];
 
     if (!eq) {
         return;

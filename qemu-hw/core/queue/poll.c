@@ -3,12 +3,12 @@
  * The POLLING flag of doorbell records (PRM "Doorbells"). While it is set the host
  * need not ring.
  *
- * The flag is set as long as the send queue is on core->poll, or parked because
+ * The flag is set as long as the send queue is on core->doorbells->poll, or parked because
  * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
  * how it is cleared. RESET leaves it as it is: a queue that enters RTS or the
- * error state is on core->poll, until the flag is known to be clear.
+ * error state is on core->doorbells->poll, until the flag is known to be clear.
  */
-#include "core.h"
+#include "queue/queue.h"
 
 #define POLL_BATCH      8       /* records looked at in one run */
 
@@ -39,7 +39,7 @@ void svan_poll_begin(SvanSq *sq)
     sq->last_active = 0;
     sq->poll_parked = false;
     if (!sq->work->fn->fatal) {
-        svan_list_append(&sq->work->fn->core->poll, &sq->poll_link);
+        svan_list_append(&sq->work->fn->core->doorbells->poll, &sq->poll_link);
     }
 }
 
@@ -116,14 +116,14 @@ static bool poll_is_over(SvanSq *sq)
     SvanCore *core = sq->work->fn->core;
     uint64_t now;
 
-    if (!core->poll_ns || sq->flushing) {
+    if (!core->doorbells->poll_ns || sq->flushing) {
         return true;
     }
     now = svan_now(core);
     if (!sq->last_active) {
         sq->last_active = now ? now : 1;
     }
-    return now - sq->last_active >= core->poll_ns;
+    return now - sq->last_active >= core->doorbells->poll_ns;
 }
 
 static SvanStep poll_one(SvanSq *sq)
@@ -142,10 +142,10 @@ static SvanStep poll_one(SvanSq *sq)
 
 SvanStep svan_poll_step(SvanCore *core)
 {
-    SvanLink *first = core->poll.next;
+    SvanLink *first = core->doorbells->poll.next;
 
     for (uint32_t n = 0; n < POLL_BATCH; n++) {
-        SvanLink *link = core->poll.next;
+        SvanLink *link = core->doorbells->poll.next;
         SvanSq *sq = svan_container(link, SvanSq, poll_link);
         SvanStep step = SVAN_STEP_IDLE;
 
@@ -153,13 +153,13 @@ SvanStep svan_poll_step(SvanCore *core)
             break;                      /* once around */
         }
         svan_list_remove(link);
-        svan_list_append(&core->poll, link);
+        svan_list_append(&core->doorbells->poll, link);
         /* A QP that is to run reads its record by itself. */
         if (!svan_work_is_ready(sq->work)) {
             step = poll_one(sq);
         }
         if (step == SVAN_STEP_MISS) {
-            svan_list_first(&core->poll, link);
+            svan_list_first(&core->doorbells->poll, link);
         }
         if (step != SVAN_STEP_IDLE) {
             return step;

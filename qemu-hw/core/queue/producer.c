@@ -3,7 +3,7 @@
  * Producer indices of work queues: the later of doorbell record and doorbell
  * (PRM "Doorbells").
  */
-#include "core.h"
+#include "queue/queue.h"
 
 /* Acquire: pairs with the host's release store behind its WQEs. */
 static uint32_t record_load(const void *field)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core.h"
+#include "transport/transport.h"
 #include "net/wire_ip.h"
 
 #define MIN_FRAME       60u             /* without FCS; shorter ones are padded */
@@ -18,7 +18,7 @@ typedef struct SvanEth {
     uint32_t tx_done;           /* bytes of it */
     bool tx_sent;               /* gone; wqe waits for its completion */
     SvanWqe wqe;                /* of tx */
-    bool rx_active;             /* rwqe is for the frame of core->rx_qpn */
+    bool rx_active;             /* rwqe is for the frame of core->ingress->qpn */
     SvanRwqe rwqe;
 } SvanEth;
 
@@ -330,7 +330,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
                           SVAN_DROP_TOO_LONG);
     }
     eth->rx_active = true;
-    fn->core->rx_qpn = qp->qpn;
+    fn->core->ingress->qpn = qp->qpn;
     return SVAN_STEP_AGAIN;
 }
 
@@ -392,10 +392,10 @@ static SvanStep rx_complete(SvanQp *qp, const SvanFrame *frame)
 
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
 {
-    SvanQp *qp = svan_qp_get(fn, fn->eth.qpn);
+    SvanQp *qp = svan_qp_get(fn, fn->net->eth.qpn);
     SvanEth *eth;
 
-    if (!fn->port_enabled) {
+    if (!fn->net->port_enabled) {
         return svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
                           SVAN_DROP_PORT_DISABLED);
     }
@@ -404,11 +404,11 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
                           SVAN_DROP_WRONG_STATE);
     }
     eth = qp->priv;
-    if (frame->len > fn->eth.max_frame) {
+    if (frame->len > fn->net->eth.max_frame) {
         return svan_frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
                           SVAN_DROP_TOO_LONG);
     }
-    if (!eth->rx_active || fn->core->rx_qpn != qp->qpn) {
+    if (!eth->rx_active || fn->core->ingress->qpn != qp->qpn) {
         /* Else it is no more the queue pair, or the life of it, that began. */
         return !*offset ? rx_begin(qp, frame) :
                svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,

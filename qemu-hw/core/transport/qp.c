@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
+#include "transport/transport.h"
 
 #define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL)
 #define QP_ACCESS       (SVAN_ACCESS_REMOTE_MASK | SVAN_ACCESS_LOCAL_WRITE)
@@ -69,7 +69,7 @@ static uint32_t check_sizes(const struct svan_cmd_create_qp *cmd)
 
 static bool cq_belongs(SvanFn *fn, uint32_t cqn, uint32_t owner)
 {
-    return fn->uar_owner[svan_cq_get(fn, cqn)->uar] == owner;
+    return fn->queues->uar_owner[svan_cq_get(fn, cqn)->uar] == owner;
 }
 
 static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
@@ -78,13 +78,13 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     uint32_t uar = le32toh(cmd->uar);
 
     if ((cmd->pd || qp_types[cmd->type].needs_pd) &&
-        !svan_table_get(&fn->pds, le32toh(cmd->pd))) {
+        !svan_table_get(&fn->memory->pds, le32toh(cmd->pd))) {
         return REFUSE(BAD_RESOURCE, pd);
     }
-    if (uar >= fn->uar_count || fn->uar_owner[uar] == SVAN_NONE) {
+    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
         return REFUSE(BAD_RESOURCE, uar);
     }
-    if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && fn->uar_owner[uar] != 0) {
+    if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && fn->queues->uar_owner[uar] != 0) {
         return REFUSE(NOT_PERMITTED, flags);
     }
     if (!svan_cq_get(fn, send_cq)) {
@@ -93,10 +93,10 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     if (!svan_cq_get(fn, recv_cq)) {
         return REFUSE(BAD_RESOURCE, recv_cq);
     }
-    if (!cq_belongs(fn, send_cq, fn->uar_owner[uar])) {
+    if (!cq_belongs(fn, send_cq, fn->queues->uar_owner[uar])) {
         return REFUSE(NOT_PERMITTED, send_cq);
     }
-    if (!cq_belongs(fn, recv_cq, fn->uar_owner[uar])) {
+    if (!cq_belongs(fn, recv_cq, fn->queues->uar_owner[uar])) {
         return REFUSE(NOT_PERMITTED, recv_cq);
     }
     return SVAN_CMD_OK;
@@ -197,13 +197,13 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->fn = fn;
     qp->work.fn = qp->events.fn = fn;
     qp->waiter.work = &qp->work;
-    qp->policy = fn->policy;
+    qp->policy = fn->paging->policy;
     qp->type = cmd->type;
     qp->flags = cmd->flags;
     qp->transport = qp_types[cmd->type].transport;
     qp->uar = le32toh(cmd->uar);
     qp->user = (SvanUser) {
-        .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->uar_owner[qp->uar],
+        .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->queues->uar_owner[qp->uar],
         .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
         .can_wait = qp_types[cmd->type].can_wait,
     };
@@ -215,7 +215,7 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 
 static void qp_hold(SvanQp *qp, int32_t refs)
 {
-    uint32_t *pd_refs = svan_table_get(&qp->fn->pds, qp->user.pd);
+    uint32_t *pd_refs = svan_table_get(&qp->fn->memory->pds, qp->user.pd);
 
     if (pd_refs) {
         *pd_refs += refs;
@@ -223,7 +223,7 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     qp->send_cq->refs += refs;
     qp->recv_cq->refs += refs;
     qp->sq.ring_key->refs += refs;
-    qp->fn->uar_refs[qp->uar] += refs;
+    qp->fn->queues->uar_refs[qp->uar] += refs;
 }
 
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
@@ -243,7 +243,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp->waiter.account) {
         goto err_free;
     }
-    if (!svan_qn_insert(&fn->qps, qp, id, &qp->qpn)) {
+    if (!svan_qn_insert(&fn->qps->table, qp, id, &qp->qpn)) {
         goto err_account;
     }
     qp->waiter.qpn = qp->events.qn = qp->sq.qpn = qp->db.qn = qp->qpn;
@@ -252,12 +252,12 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
         goto err_remove;
     }
     qp_hold(qp, 1);
-    svan_db_open(&fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, &qp->db);
+    svan_db_open(&fn->queues->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, &qp->db);
     *out = qp;
     return SVAN_CMD_OK;
 
 err_remove:
-    svan_table_remove(&fn->qps, qp->qpn & SVAN_QN_INDEX_MASK);
+    svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
 err_account:
     svan_account_put(fn, qp->waiter.account);
 err_free:
@@ -277,21 +277,21 @@ void svan_qp_destroy(SvanQp *qp)
     SvanFn *fn = qp->fn;
     uint32_t index = qp->qpn & SVAN_QN_INDEX_MASK;
 
-    svan_db_close(&fn->qp_slots[index]);
-    if (fn->eth.qpn == qp->qpn) {
-        fn->eth.qpn = 0;
+    svan_db_close(&fn->queues->qp_slots[index]);
+    if (fn->net->eth.qpn == qp->qpn) {
+        fn->net->eth.qpn = 0;
     }
     qp->transport->destroy(qp);
     qp_unlink(qp);
     qp_hold(qp, -1);
     svan_account_put(fn, qp->waiter.account);
-    svan_table_remove(&fn->qps, index);
+    svan_table_remove(&fn->qps->table, index);
     free(qp);
 }
 
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn)
 {
-    SvanQp *qp = svan_table_get(&fn->qps, qpn & SVAN_QN_INDEX_MASK);
+    SvanQp *qp = svan_table_get(&fn->qps->table, qpn & SVAN_QN_INDEX_MASK);
 
     return qp && qp->qpn == qpn ? qp : NULL;
 }
@@ -320,7 +320,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     qp->state = state;
     qp->sq.flushing = state == SVAN_QPS_ERR;
     if (old == SVAN_QPS_RESET) {
-        svan_db_forget(&qp->fn->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
+        svan_db_forget(&qp->fn->queues->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
     }
     if (state == SVAN_QPS_RESET) {
         qp_forget(qp);
@@ -573,7 +573,7 @@ uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
 
     refusal = refusal ? refusal : check_attrs(cmd);
     if (!refusal && (mask & A(AV)) &&
-        !qp->fn->gids[cmd->av.sgid_index].valid) {
+        !qp->fn->net->gids[cmd->av.sgid_index].valid) {
         refusal = REFUSE(BAD_RESOURCE, av.sgid_index);
     }
     if (refusal) {

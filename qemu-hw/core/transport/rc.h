@@ -19,8 +19,7 @@
 #ifndef SVAN_RC_H
 #define SVAN_RC_H
 
-#include "core.h"
-#include "fault.h"
+#include "transport/transport.h"
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
@@ -337,7 +336,7 @@ SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
 
 /* ---- rc_fault.c ---- */
 
-/* pkt, of the expected PSN, has met fn->absent; nothing has been changed. */
+/* pkt, of the expected PSN, has met fn->memory->absent; nothing has been changed. */
 SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
 /* pkt, expected or later, comes while the responder is suspended. */
 SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);

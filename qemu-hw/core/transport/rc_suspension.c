@@ -27,7 +27,7 @@ static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
     const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
 
     svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, fault->wait.token, pkt->psn,
-               qp->fn->absent.va);
+               qp->fn->memory->absent.va);
 }
 
 /* PENDING: for the next page. */
@@ -227,7 +227,7 @@ static bool by_estimate(const SvanQp *qp)
  */
 static bool may_wait_long(const SvanQp *qp)
 {
-    return qp->fn->held_bytes <= qp->fn->core->config.fault_buffer / 2;
+    return qp->fn->paging->held_bytes <= qp->fn->core->config.fault_buffer / 2;
 }
 
 /*

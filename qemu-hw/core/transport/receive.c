@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "core.h"
+#include "transport/transport.h"
 
 /*
  * A connected QP takes packets of its peer only. Their source MAC is not looked
@@ -13,7 +13,7 @@
 static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
 {
     return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
-           svan_is_for_gid(&pkt->addr, &qp->fn->gids[qp->av.sgid_index]);
+           svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
 }
 
 static bool takes_class(const SvanTransport *transport, uint8_t opcode)

@@ -8,12 +8,23 @@
  * fault is over or when more is known about its length. One process's faults say
  * nothing to another, nor those of a key to a later one of the same number.
  */
-#ifndef SVAN_CORE_FAULT_H
-#define SVAN_CORE_FAULT_H
+#ifndef SVAN_PAGING_H
+#define SVAN_PAGING_H
 
-#include "core.h"
+#include "net/net.h"
+#include "queue/queue.h"
 
+typedef struct SvanPrq SvanPrq;
+typedef struct SvanSpares SvanSpares;
+typedef struct SvanAccount SvanAccount;
 typedef struct SvanFault SvanFault;
+
+/* Who waits for pages, and is charged for it. */
+typedef struct SvanWaiter {
+    SvanWork *work;             /* gets ready when there is news */
+    SvanAccount *account;       /* its process's */
+    uint32_t qpn;               /* as the driver is told */
+} SvanWaiter;
 
 typedef enum SvanWaitState {
     SVAN_WAIT_NONE,
@@ -177,4 +188,23 @@ bool svan_policy_ok(const struct svan_fault_policy *policy);
 void svan_policy_limit(struct svan_fault_policy *policy,
                        const struct svan_fault_policy *limit);
 
-#endif /* SVAN_CORE_FAULT_H */
+/* ---- state ---- */
+
+void svan_save_faults(SvanFn *fn, SvanWriter *writer);
+bool svan_load_faults(SvanFn *fn, SvanReader *reader);
+void svan_save_spares(SvanFn *fn, SvanWriter *writer);
+bool svan_load_spares(SvanFn *fn, SvanReader *reader);
+
+/* ---- the part of a function ---- */
+
+#define SVAN_ACCOUNT_CHAINS     64u
+
+typedef struct SvanPaging {
+    SvanPrq *prq;               /* page request queue, NULL: none */
+    SvanSpares *spares;
+    SvanAccount *accounts[SVAN_ACCOUNT_CHAINS]; /* by id; account.c */
+    uint32_t held_bytes;        /* of the fault buffer */
+    struct svan_fault_policy policy;    /* of new queue pairs; checked */
+} SvanPaging;
+
+#endif /* SVAN_PAGING_H */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The device: its functions with their registers and commands, the scheduler, and
+ * the state of all of it.
+ */
+#ifndef SVAN_DEVICE_H
+#define SVAN_DEVICE_H
+
+#include "transport/transport.h"
+
+/* ---- commands ---- */
+
+/* What a handler works on: a copy of the command, and the response to be. */
+typedef struct SvanCmdCtx {
+    SvanFn *fn;
+    const struct svan_cmd *cmd;
+    struct svan_cmd_resp *resp;
+} SvanCmdCtx;
+
+/* DONE: resp is complete; MISS: nothing has changed. */
+typedef SvanStep SvanCmdHandler(SvanCmdCtx *ctx);
+
+/* Fill the response: SVAN_CMD_OK or a refusal. Always DONE. */
+SvanStep svan_cmd_answer(SvanCmdCtx *ctx, uint32_t refusal);
+
+SvanCmdHandler svan_cmd_query_caps, svan_cmd_query_stats;
+SvanCmdHandler svan_cmd_create_eq, svan_cmd_destroy_eq;
+SvanCmdHandler svan_cmd_alloc_uar, svan_cmd_free_uar;
+SvanCmdHandler svan_cmd_alloc_pd, svan_cmd_free_pd;
+SvanCmdHandler svan_cmd_create_key, svan_cmd_destroy_key, svan_cmd_query_key;
+SvanCmdHandler svan_cmd_modify_key;
+SvanCmdHandler svan_cmd_create_cq, svan_cmd_destroy_cq, svan_cmd_moderate_cq;
+SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
+SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
+SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
+SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
+SvanCmdHandler svan_cmd_set_port;
+SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
+SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
+SvanCmdHandler svan_cmd_set_spare_pages;
+SvanCmdHandler svan_cmd_set_context_table;
+
+void svan_cmdq_start(SvanFn *fn);
+void svan_cmdq_stop(SvanFn *fn);
+void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
+SvanStep svan_cmd_step(SvanCore *core);
+/* SVAN_REG_TEST_DMA_CTRL: the step that does it. DONE or MISS. */
+SvanStep svan_test_dma_step(SvanFn *fn);
+
+uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
+
+/* ---- the part of a function ---- */
+
+typedef struct SvanRegs {
+    SvanFn *fn;
+    bool enabled;
+    uint32_t off_reason;
+    /* as written; regs.c */
+    uint64_t cmdq_base, cmdr_base;
+    uint32_t cmdq_log_size;
+    uint32_t scratch, test_dma_size, test_dma_ctrl;
+    uint64_t test_dma_addr;
+    uint32_t inv_target;
+    uint64_t inv_addr, inv_length;
+    uint64_t clock_latch;       /* at the last read of the low half */
+
+    /* command queue, latched by CONTROL.ENABLE; cmd.c */
+    struct {
+        uint64_t ring, resp;
+        uint32_t log_size, pi, ci;
+    } cmdq;
+    SvanLink cmd_link;          /* core->cmd_work: a command, or the DMA test */
+} SvanRegs;
+
+#endif /* SVAN_DEVICE_H */

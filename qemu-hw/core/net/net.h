@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The net: packets and frames, the GID table, and the switch between functions and
+ * the port.
+ */
+#ifndef SVAN_NET_H
+#define SVAN_NET_H
+
+#include "memory/memory.h"
+
+/* ---- packets ---- */
+
+typedef struct SvanAv {
+    uint8_t dgid[16];
+    uint8_t dmac[6];
+    uint8_t hop_limit;
+    uint8_t traffic_class;
+    uint32_t flow_label;
+    uint16_t udp_sport;
+    uint8_t sgid_index;
+} SvanAv;
+
+typedef struct SvanAddr {       /* who speaks to whom */
+    uint8_t smac[6], dmac[6];
+    uint8_t sgid[16], dgid[16]; /* IPv4: v4-mapped */
+    uint16_t vlan;              /* TCI */
+    bool has_vlan;
+    bool ipv4;
+    uint8_t traffic_class;      /* DSCP and ECN */
+    uint8_t hop_limit;
+    uint32_t flow_label;
+    uint16_t ip_id;             /* IPv4 */
+    uint16_t udp_sport;
+} SvanAddr;
+
+typedef struct SvanGid {
+    bool valid, has_vlan;
+    uint16_t vlan;
+    uint8_t gid[16];
+    uint8_t smac[6];
+} SvanGid;
+
+/* A decoded RoCE packet; which headers count is told by the opcode. */
+typedef struct SvanPkt {
+    SvanAddr addr;
+    uint8_t opcode;             /* enum svan_bth_opcode */
+    uint8_t bth_flags;          /* SE, MIGREQ; pad and version are the codec's */
+    bool ack_req, fecn, becn;
+    uint16_t pkey;
+    uint32_t dqpn, psn;
+    uint64_t va;                /* RETH, AtomicETH */
+    uint32_t rkey, dma_len;
+    uint64_t swap_add, compare; /* AtomicETH */
+    uint64_t orig;              /* AtomicAckETH */
+    uint8_t syndrome;           /* AETH */
+    uint32_t msn;
+    __be32 imm;
+    uint32_t ieth_key;
+    uint32_t qkey, sqpn;        /* DETH */
+    uint32_t payload_len;       /* without padding */
+    uint32_t num_runs;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];    /* payload by reference, this step */
+} SvanPkt;
+
+/* Which extended headers an opcode carries; .valid false: unknown opcode. */
+typedef struct SvanOpInfo {
+    bool valid, reth, atomic_eth, aeth, atomic_ack, immdt, ieth, deth, payload;
+    bool first, last;           /* ONLY: both */
+    bool request;
+} SvanOpInfo;
+
+const SvanOpInfo *svan_op_info(uint8_t opcode);
+
+/*
+ * Octets after decoding and before encoding, without Ethernet FCS.
+ * svan_pkt_encode(): a new frame, ICRC included; NULL without memory.
+ * svan_pkt_decode(): pkt->runs points into the frame. OK, or why not.
+ */
+typedef enum SvanDecode {
+    SVAN_DECODE_OK,
+    SVAN_DECODE_NOT_ROCE,
+    SVAN_DECODE_MALFORMED,
+    SVAN_DECODE_BAD_ICRC,
+} SvanDecode;
+
+SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
+SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
+/* The same for SvanConfig.no_icrc: zero in its place, any value accepted. */
+SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt);
+SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
+/* The addresses alone; false: not a whole UDP datagram for RoCE's port. */
+bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
+uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
+
+/* The function that owns this destination, NULL: none of this device. */
+SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
+/* The destination is this entry of a GID table: address, VLAN and MAC. */
+bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid);
+/*
+ * Fill addr from an address vector and the source GID that it names; entropy tells
+ * flows apart, if the vector does not say the UDP source port. false: the GID is
+ * gone, or of another version of IP than the destination.
+ */
+bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
+                      SvanAddr *addr);
+/*
+ * The one way out for RoCE: to a function of this device by reference, else
+ * encoded to the port. DONE, AGAIN (receiver made progress: same packet again),
+ * MISS, BLOCKED. A packet that nobody takes is DONE, as on a wire.
+ */
+SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt);
+/*
+ * That for frames: takes the frame, unless it is BLOCKED. *sent: it has left the
+ * port; else it was dropped.
+ */
+SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent);
+/* Counted and traced; reason: enum SvanDrop. Always DONE. */
+SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
+                       uint32_t reason);
+SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
+                         uint32_t reason);
+
+/*
+ * Where the switch leaves what is for a function. DONE: consumed, or dropped and
+ * counted. AGAIN, MISS: the same again in another step.
+ */
+typedef struct SvanReceiver {
+    SvanStep (*packet)(SvanFn *fn, const SvanPkt *pkt);
+    /* One page a step; *offset is the caller's, 0 at first. */
+    SvanStep (*frame)(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
+} SvanReceiver;
+
+extern const SvanReceiver svan_qp_receiver;         /* receive.c */
+/* One step of the receive queue. IDLE when empty. */
+SvanStep svan_rx_step(SvanCore *core);
+void svan_rx_drop_head(SvanCore *core);
+
+/* SVAN_TRACE_PKT_DROP, SVAN_TRACE_FRAME_DROP: reason */
+typedef enum SvanDrop {
+    SVAN_DROP_NO_QP = 1,
+    SVAN_DROP_WRONG_PEER,
+    SVAN_DROP_WRONG_STATE,
+    SVAN_DROP_MALFORMED,
+    SVAN_DROP_NO_BUFFER,
+    SVAN_DROP_TOO_LONG,
+    SVAN_DROP_FILTERED,
+    SVAN_DROP_DUPLICATE,
+    SVAN_DROP_OUT_OF_SEQUENCE,
+    SVAN_DROP_PAGE_ABSENT,
+    SVAN_DROP_PORT_DISABLED,
+} SvanDrop;
+
+/* ---- Ethernet ---- */
+
+typedef struct SvanEthFilter {
+    uint32_t qpn;               /* 0: reception is off */
+    uint8_t mac[6];
+    uint8_t flags;
+    uint32_t max_frame;
+    uint32_t num_mcast;
+    uint8_t mcast[SVAN_MAX_MCAST][6];
+} SvanEthFilter;
+
+bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
+
+/* ---- the part of a function, and of the core ---- */
+
+typedef struct SvanNet {
+    const SvanReceiver *receiver;
+    uint8_t mac[6];
+    bool port_enabled;          /* SVAN_CMD_SET_PORT */
+    SvanGid gids[SVAN_MAX_GID];
+    uint32_t gid_limit;         /* one above the highest valid index */
+    SvanEthFilter eth;
+} SvanNet;
+
+/* Frames from the port, which wait for their receivers. */
+typedef struct SvanIngress {
+    SvanFrame *head, **tail;
+    uint32_t frames;
+    uint32_t offset;            /* progress of the frame at the head */
+    uint32_t fn;                /* function that receives it now */
+    uint32_t qpn;               /* its QP that has begun to, 0: none */
+} SvanIngress;
+
+/* The checks are those of the commands. */
+uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
+uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
+
+#endif /* SVAN_NET_H */

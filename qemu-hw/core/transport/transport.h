@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Queue pairs, and what each kind of them does.
+ */
+#ifndef SVAN_TRANSPORT_H
+#define SVAN_TRANSPORT_H
+
+#include "paging/paging.h"
+
+typedef struct SvanQp SvanQp;
+
+/* What a kind of QP does. A QP type is a row of svan_transports[]. */
+typedef struct SvanTransport {
+    const char *name;
+    uint8_t bth_class;          /* SVAN_BTH_*, of the packets it takes */
+    bool is_connected;          /* takes those of its peer alone */
+    /* Private state in qp->priv. false: no memory. */
+    bool (*create)(SvanQp *qp);
+    void (*destroy)(SvanQp *qp);
+    /* qp->state has just changed from old; attributes are already in place. */
+    void (*enter)(SvanQp *qp, uint8_t old);
+    /* One epoch of work. IDLE: leave the run list. */
+    SvanStep (*step)(SvanQp *qp);
+    /*
+     * A packet for the QP, NULL for those that take none. DONE: consumed (or
+     * dropped, counted). AGAIN, MISS: same packet again in another step.
+     */
+    SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
+    /* QUERY_QP: sq_ci, rq_ci. */
+    uint32_t (*sq_ci)(const SvanQp *qp);
+    uint32_t (*rq_ci)(const SvanQp *qp);
+    void (*save)(const SvanQp *qp, SvanWriter *writer);
+    bool (*load)(SvanQp *qp, SvanReader *reader);
+} SvanTransport;
+
+extern const SvanTransport svan_rc_transport;       /* rc.c */
+extern const SvanTransport svan_eth_transport;      /* eth.c */
+
+struct SvanQp {
+    SvanFn *fn;
+    uint32_t qpn;
+    uint8_t type;               /* enum svan_qp_type */
+    uint8_t flags;              /* SVAN_CMD_QP_* */
+    uint8_t state;              /* enum svan_qp_state */
+    const SvanTransport *transport;
+    void *priv;                 /* transport's */
+    SvanUser user;
+    uint32_t uar;
+    SvanWaiter waiter;          /* for pages */
+    SvanCq *send_cq, *recv_cq;
+    SvanSq sq;
+    SvanRq rq;
+    SvanDbTarget db;
+    bool sq_draining;           /* SQD: set on entry, cleared by the transport */
+
+    /* attributes, host order, validated */
+    uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
+    uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
+    uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
+    uint8_t pkey_index, port;
+    bool sqd_notify;
+    struct svan_fault_policy policy;    /* checked */
+    uint32_t dest_qpn, rq_psn, sq_psn, qkey;
+    SvanAv av;
+
+    SvanWork work;
+    SvanEvents events;
+};
+
+uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                        uint32_t id, SvanQp **out);
+void svan_qp_destroy(SvanQp *qp);
+uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
+void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
+/* The attributes of a mask, without a change of state. */
+uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
+/* Has it got what its state needs? */
+bool svan_qp_has_attrs(const SvanQp *qp);
+SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
+
+static inline void svan_qp_schedule(SvanQp *qp)
+{
+    svan_work_ready(&qp->work);
+}
+
+/*
+ * To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and
+ * transport->enter(). set_state() calls enter() also when the state stays the
+ * same and only attributes have changed.
+ */
+void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
+void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
+
+extern const SvanReceiver svan_qp_receiver;         /* receive.c */
+
+/*
+ * Hand a frame to the Ethernet function, one page a step; *offset is the
+ * caller's, 0 at first. DONE: delivered or dropped, counted.
+ */
+SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
+
+/* ---- the part of a function ---- */
+
+typedef struct SvanQps {
+    SvanTable table;
+} SvanQps;
+
+#endif /* SVAN_TRANSPORT_H */
