@@ -44,6 +44,8 @@ void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);
 void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
 SvanStep svan_cmd_step(SvanCore *core);
+/* The registers make sense for enum svan_test_dma op. */
+bool svan_test_dma_is_sane(const SvanFn *fn, uint32_t op);
 /* SVAN_REG_TEST_DMA_CTRL: the step that does it. DONE or MISS. */
 SvanStep svan_test_dma_step(SvanFn *fn);
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "device/device.h"
-#include "paging/prq.h"
 
 #define DEFAULT_QPS     16384u
 #define DEFAULT_CQS     16384u
@@ -172,6 +171,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     }
     fn->regs->fn = fn;
     fn->net->receiver = &svan_qp_receiver;
+    fn->qps->kinds = svan_qp_kinds;
     memcpy(fn->net->mac, config->mac, sizeof(fn->net->mac));
     if (id) {
         fn->net->mac[0] |= 2;           /* locally administered */
@@ -406,31 +406,6 @@ void svan_destroy(SvanCore *core)
     free(core->ingress);
     free(core->doorbells);
     free(core);
-}
-
-/* ---- what is told to outside ---- */
-
-void svan_stats(SvanCore *core, uint16_t id, SvanStats *stats)
-{
-    SvanFn *fn = svan_fn(core, id);
-
-    memset(stats, 0, sizeof(*stats));
-    if (!fn) {
-        return;
-    }
-    fn->stats.doorbells = atomic_load_explicit(&fn->doorbells,
-                                               memory_order_relaxed);
-    fn->stats.doorbells_refused =
-        atomic_load_explicit(&fn->doorbells_refused, memory_order_relaxed);
-    fn->stats.doorbells_bad_access =
-        atomic_load_explicit(&fn->doorbells_bad_access, memory_order_relaxed);
-#define COPY_STAT(name) stats->name = fn->stats.name;
-    SVAN_STATS(COPY_STAT)
-#undef COPY_STAT
-    stats->held_bytes = fn->paging->held_bytes;
-    stats->open_requests = fn->paging->prq ? svan_prq_size(fn->paging->prq) -
-                                     fn->paging->prq->num_free : 0;
-    stats->spares_lent = svan_spares_in_use(fn);
 }
 
 /* ---- what comes from outside ---- */

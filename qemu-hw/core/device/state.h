@@ -39,10 +39,4 @@ SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn);
 bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
                          uint32_t syndrome);
 
-/* prq.c, fault_buffer.c */
-void svan_save_faults(SvanFn *fn, SvanWriter *writer);
-bool svan_load_faults(SvanFn *fn, SvanReader *reader);
-void svan_save_spares(SvanFn *fn, SvanWriter *writer);
-bool svan_load_spares(SvanFn *fn, SvanReader *reader);
-
 #endif /* SVAN_STATE_H */

@@ -163,6 +163,13 @@ typedef struct SvanEthFilter {
 
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
 
+#define SVAN_ETH_HLEN           14u
+
+/* SVAN_CQE_CSUM_* of a received frame */
+uint8_t svan_frame_csum(const SvanFrame *frame);
+/* The field holds the pseudo header's sum: complete it. false: out of bounds. */
+bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
+
 /* ---- the part of a function, and of the core ---- */
 
 typedef struct SvanNet {

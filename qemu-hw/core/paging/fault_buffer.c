@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "paging/paging.h"
-#include "device/state.h"
 
 struct SvanSpares {
     uint32_t count;

@@ -128,6 +128,8 @@ bool svan_account_may_keep(const SvanAccount *account, const SvanShare *share);
 uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd);
 /* Every wait has failed. */
 void svan_prq_destroy(SvanFn *fn);
+/* Requests that are in use, whether they have been written or not. */
+uint32_t svan_prq_open_requests(const SvanFn *fn);
 void svan_prq_doorbell(SvanFn *fn, uint32_t value);     /* SVAN_REG_PRQ_DB */
 void svan_prr_doorbell(SvanFn *fn, uint32_t pi);        /* SVAN_REG_PRR_DB */
 /* Some responses and requests of the function at the head of the list. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "paging/prq.h"
-#include "device/state.h"
 
 #define ENTRIES_A_STEP  16u
 
@@ -85,6 +84,13 @@ void svan_prq_destroy(SvanFn *fn)
     svan_timer_unreserve(fn->core, svan_prq_size(prq));
     fn->paging->prq = NULL;
     free(prq);
+}
+
+uint32_t svan_prq_open_requests(const SvanFn *fn)
+{
+    const SvanPrq *prq = fn->paging->prq;
+
+    return prq ? svan_prq_size(prq) - prq->num_free : 0;
 }
 
 /* ---- the rings ---- */

@@ -18,34 +18,18 @@
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_qp.field)
 
-typedef struct QpType {
-    const SvanTransport *transport;
-    uint64_t feature;
-    bool needs_pd;              /* else PD 0 is none */
-    bool can_wait;              /* for absent pages */
-} QpType;
-
-static const QpType qp_types[] = {
-    [SVAN_QPT_RC]       = { &svan_rc_transport, SVAN_CAP_RC, true, true },
-    [SVAN_QPT_UC]       = { NULL, SVAN_CAP_UC, true, true },
-    [SVAN_QPT_UD]       = { NULL, SVAN_CAP_UD, true, true },
-    [SVAN_QPT_GSI]      = { NULL, SVAN_CAP_GSI, true, true },
-    [SVAN_QPT_ETH]      = { &svan_eth_transport, SVAN_CAP_ETH, false, false },
-};
-
 /* ---- life ---- */
 
 static uint32_t check_type(const SvanFn *fn,
                            const struct svan_cmd_create_qp *cmd)
 {
-    const QpType *type;
+    const SvanQpKind *kind;
 
-    if (cmd->type >= sizeof(qp_types) / sizeof(qp_types[0]) ||
-        !qp_types[cmd->type].feature) {
+    if (cmd->type >= SVAN_QP_KINDS || !fn->qps->kinds[cmd->type].feature) {
         return REFUSE(BAD_PARAM, type);
     }
-    type = &qp_types[cmd->type];
-    return type->transport && (fn->features & type->feature) ?
+    kind = &fn->qps->kinds[cmd->type];
+    return kind->transport && (fn->features & kind->feature) ?
            SVAN_CMD_OK : REFUSE(NOT_SUPPORTED, type);
 }
 
@@ -77,7 +61,7 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     uint32_t send_cq = le32toh(cmd->send_cq), recv_cq = le32toh(cmd->recv_cq);
     uint32_t uar = le32toh(cmd->uar);
 
-    if ((cmd->pd || qp_types[cmd->type].needs_pd) &&
+    if ((cmd->pd || fn->qps->kinds[cmd->type].needs_pd) &&
         !svan_table_get(&fn->memory->pds, le32toh(cmd->pd))) {
         return REFUSE(BAD_RESOURCE, pd);
     }
@@ -200,12 +184,12 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->policy = fn->paging->policy;
     qp->type = cmd->type;
     qp->flags = cmd->flags;
-    qp->transport = qp_types[cmd->type].transport;
+    qp->transport = fn->qps->kinds[cmd->type].transport;
     qp->uar = le32toh(cmd->uar);
     qp->user = (SvanUser) {
         .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->queues->uar_owner[qp->uar],
         .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
-        .can_wait = qp_types[cmd->type].can_wait,
+        .can_wait = fn->qps->kinds[cmd->type].can_wait,
     };
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));

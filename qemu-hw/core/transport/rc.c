@@ -8,49 +8,6 @@
 
 #include "transport/rc.h"
 
-/* ---- memory ---- */
-
-SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
-                        uint32_t *num_runs, uint32_t *syndrome)
-{
-    SvanAccess access = {
-        .fn = remote->qp->fn, .user = &remote->qp->user, .key = remote->rkey,
-        .va = remote->va, .len = remote->whole, .access = remote->access,
-    };
-    uint32_t left = remote->len;
-
-    *num_runs = 0;
-    while (left) {
-        SvanMem *run = &runs[*num_runs];
-        SvanStep step = svan_access(&access, run, syndrome);
-
-        if (step != SVAN_STEP_DONE) {
-            return step;
-        }
-        run->len = run->len < left ? run->len : left;
-        left -= run->len;
-        access.va += run->len;
-        access.len -= run->len;
-        ++*num_runs;
-    }
-    return SVAN_STEP_DONE;
-}
-
-/* ---- packets ---- */
-
-bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
-{
-    memset(pkt, 0, offsetof(SvanPkt, runs));
-    pkt->opcode = opcode;
-    pkt->bth_flags = SVAN_BTH_MIGREQ;
-    pkt->pkey = SVAN_PKEY_DEFAULT;
-    pkt->dqpn = qp->dest_qpn;
-    pkt->psn = psn & SVAN_PSN_MASK;
-    return svan_gid_address(qp->fn, &qp->av, qp->qpn * 0x9e3779b1u ^
-                                             qp->dest_qpn * 0x85ebca6bu,
-                            &pkt->addr);
-}
-
 static SvanStep rc_rx(SvanQp *qp, const SvanPkt *pkt)
 {
     return svan_op_info(pkt->opcode)->request ? svan_rc_rx_request(qp, pkt) :
@@ -58,16 +15,6 @@ static SvanStep rc_rx(SvanQp *qp, const SvanPkt *pkt)
 }
 
 /* ---- the step ---- */
-
-bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
-{
-    if (bytes > budget->bytes) {
-        budget->units = 0;
-        return false;
-    }
-    budget->bytes -= bytes;
-    return true;
-}
 
 typedef SvanStep (*SvanRcUnit)(SvanQp *qp, SvanRcBudget *budget);
 

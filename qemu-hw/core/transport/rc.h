@@ -3,14 +3,16 @@
  * Reliable connection: the private state of an RC queue pair and what its
  * parts offer each other (IBTA specification volume 1, chapter 9).
  *
- *   rc.c         life cycle, the step, access to memory
- *   requester.c  WQEs to request packets
- *   completer.c  responses to the requester; retries; completions; flushing
- *   responder.c  requests that arrive
- *   respond.c    what is owed to the remote requester: responses, ACKs, NAKs
- *   rc_fault.c   requests that meet an absent page
- *   rc_patience.c  what the remote requester hears while it waits for a page
- *   rc_state.c   save and load
+ *   rc.c             life cycle, the step
+ *   rc_access.c      what all of these use of memory, packets and a step
+ *   rc_window.c      what was sent and is not acknowledged
+ *   rc_requester.c   WQEs to request packets
+ *   rc_completer.c   responses to the requester; retries; completions; flushing
+ *   rc_responder.c   requests that arrive
+ *   rc_answers.c     what is owed to the remote requester: responses, ACKs, NAKs
+ *   rc_suspension.c  requests that meet an absent page
+ *   rc_patience.c    what the remote requester hears while it waits for a page
+ *   rc_state.c       save and load
  *
  * Receiving only records. Whatever an arriving packet breaks is noted in the
  * state, and the QP's own step sends the NAK, writes the completions and
@@ -252,6 +254,12 @@ static inline uint32_t svan_rc_psn_sub(uint32_t a, uint32_t b)
     return (a - b) & SVAN_PSN_MASK;
 }
 
+/* 9.7.6.1.3: only what an ACK was asked for can be late. */
+static inline bool svan_rc_is_ack_due(const SvanRcRequester *req)
+{
+    return (int32_t)(req->ack_asked - req->una) > 0;
+}
+
 static inline SvanRcWqe *svan_rc_wqe(SvanRcRequester *req, uint32_t pos)
 {
     return &req->window[pos % SVAN_RC_WINDOW];
@@ -269,7 +277,7 @@ static inline bool svan_rc_has_response(uint8_t opcode)
     return opcode == SVAN_WQE_RDMA_READ || svan_rc_is_atomic(opcode);
 }
 
-/* ---- rc.c ---- */
+/* ---- rc_access.c ---- */
 
 /* Payload bytes and packets that a step may still move. */
 typedef struct SvanRcBudget {
@@ -298,9 +306,8 @@ typedef struct SvanRcRemote {
 SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome);
 
-/* ---- requester.c ---- */
+/* ---- rc_window.c ---- */
 
-SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget);
 /* WQE at a position of the window, decoded. DONE, MISS; ERROR: it has changed. */
 SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
                           uint32_t *syndrome);
@@ -312,29 +319,31 @@ void svan_rc_advance(SvanQp *qp, uint32_t limit);
 bool svan_rc_end_rnr_wait(SvanQp *qp);
 /* The response packet at una, a READ's or an atomic's, has been placed. */
 void svan_rc_responded(SvanQp *qp);
+void svan_rc_start_ack_timer(SvanQp *qp);
+uint64_t svan_rc_rnr_ns(uint8_t code);
 
-/* ---- completer.c ---- */
+/* ---- rc_requester.c ---- */
+
+SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget);
+
+/* ---- rc_completer.c ---- */
 
 SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt);
 void svan_rc_timeouts(SvanQp *qp);
-void svan_rc_start_ack_timer(SvanQp *qp);
 /* One completion of the send queue. */
 SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget);
 SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget);
-uint64_t svan_rc_rnr_ns(uint8_t code);
 
-/* ---- responder.c ---- */
+/* ---- rc_responder.c ---- */
 
 SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget);
-/* Forget the oldest answer that is owed. */
-void svan_rc_owed_drop(SvanRcResponder *resp);
 
 void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak);
 /* The page that a packet of this opcode needs will never come. */
 SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
 
-/* ---- rc_fault.c ---- */
+/* ---- rc_suspension.c ---- */
 
 /* pkt, of the expected PSN, has met fn->memory->absent; nothing has been changed. */
 SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
@@ -370,8 +379,10 @@ void svan_rc_patience_answered(SvanRcPatience *patience);
 uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate);
 uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
 
-/* ---- respond.c ---- */
+/* ---- rc_answers.c ---- */
 
+/* Forget the oldest answer that is owed. */
+void svan_rc_owed_drop(SvanRcResponder *resp);
 /* What is asked for again is the oldest that is owed; the oldest began at old_psn. */
 void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn);
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget);

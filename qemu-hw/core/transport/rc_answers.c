@@ -9,6 +9,16 @@
 
 #include "transport/rc.h"
 
+void svan_rc_owed_drop(SvanRcResponder *resp)
+{
+    if (!resp->owed[0].duplicate) {
+        resp->num_new--;
+    }
+    resp->num_owed--;
+    memmove(&resp->owed[0], &resp->owed[1],
+            resp->num_owed * sizeof(resp->owed[0]));
+}
+
 /* The ACK extended header, 9.7.5.2.1; flow control by credits is not used. */
 static void fill_aeth(SvanPkt *pkt, uint8_t syndrome, uint32_t msn)
 {

@@ -9,44 +9,6 @@
 
 /* ---- timers and retries ---- */
 
-/* table 45, in units of 10 us */
-static const uint16_t rnr_units[32] = {
-    0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512,
-    768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768,
-    49152,
-};
-
-uint64_t svan_rc_rnr_ns(uint8_t code)
-{
-    uint64_t units = rnr_units[code & SVAN_AETH_VALUE_MASK];
-
-    return (units ? units : 65536) * 10000;
-}
-
-/* 9.7.6.1.3: only what an ACK was asked for can be late. */
-static bool is_ack_due(const SvanRcRequester *req)
-{
-    return (int32_t)(req->ack_asked - req->una) > 0;
-}
-
-/*
- * The timer is left alone while packets come and go; what it finds when it
- * fires decides. So a timeout takes one to two periods (9.7.6.1.3: up to four).
- */
-void svan_rc_start_ack_timer(SvanQp *qp)
-{
-    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanCore *core = qp->fn->core;
-
-    if (req->ack_timer.slot >= 0 || req->ack_fired || !qp->timeout ||
-        !is_ack_due(req)) {
-        return;
-    }
-    req->timer_progress = req->progress;
-    svan_timer_set(core, &req->ack_timer,
-                   svan_now(core) + (4096ull << (qp->timeout & 31)));
-}
-
 static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -86,7 +48,7 @@ static void ack_timeout(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    if (req->state != SVAN_RC_REQ_SEND || !is_ack_due(req) ||
+    if (req->state != SVAN_RC_REQ_SEND || !svan_rc_is_ack_due(req) ||
         svan_rc_wqe(req, req->acked)->status != SVAN_CQE_SUCCESS) {
         return;
     }

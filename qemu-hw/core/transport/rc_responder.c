@@ -370,16 +370,6 @@ static SvanStep rx_write(SvanQp *qp, const SvanPkt *pkt)
 
 /* ---- READ and atomics: what is owed ---- */
 
-void svan_rc_owed_drop(SvanRcResponder *resp)
-{
-    if (!resp->owed[0].duplicate) {
-        resp->num_new--;
-    }
-    resp->num_owed--;
-    memmove(&resp->owed[0], &resp->owed[1],
-            resp->num_owed * sizeof(resp->owed[0]));
-}
-
 /* How long ago; all that is owed lies before the expected PSN. */
 static uint32_t age(const SvanRcResponder *resp, uint32_t psn)
 {

@@ -99,10 +99,23 @@ extern const SvanReceiver svan_qp_receiver;         /* receive.c */
  */
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 
+/* By enum svan_qp_type; without a feature: there is no such kind. */
+typedef struct SvanQpKind {
+    const SvanTransport *transport;
+    uint64_t feature;           /* SVAN_CAP_*, that it needs */
+    bool needs_pd;              /* else PD 0 is none */
+    bool can_wait;              /* for absent pages */
+} SvanQpKind;
+
+#define SVAN_QP_KINDS           (SVAN_QPT_ETH + 1)
+
+extern const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS];
+
 /* ---- the part of a function ---- */
 
 typedef struct SvanQps {
     SvanTable table;
+    const SvanQpKind *kinds;
 } SvanQps;
 
 #endif /* SVAN_TRANSPORT_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reliable connection: what its parts use of memory, packets and a step.
+ */
+#include <string.h>
+
+#include "transport/rc.h"
+
+SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
+                        uint32_t *num_runs, uint32_t *syndrome)
+{
+    SvanAccess access = {
+        .fn = remote->qp->fn, .user = &remote->qp->user, .key = remote->rkey,
+        .va = remote->va, .len = remote->whole, .access = remote->access,
+    };
+    uint32_t left = remote->len;
+
+    *num_runs = 0;
+    while (left) {
+        SvanMem *run = &runs[*num_runs];
+        SvanStep step = svan_access(&access, run, syndrome);
+
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        run->len = run->len < left ? run->len : left;
+        left -= run->len;
+        access.va += run->len;
+        access.len -= run->len;
+        ++*num_runs;
+    }
+    return SVAN_STEP_DONE;
+}
+
+bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
+{
+    memset(pkt, 0, offsetof(SvanPkt, runs));
+    pkt->opcode = opcode;
+    pkt->bth_flags = SVAN_BTH_MIGREQ;
+    pkt->pkey = SVAN_PKEY_DEFAULT;
+    pkt->dqpn = qp->dest_qpn;
+    pkt->psn = psn & SVAN_PSN_MASK;
+    return svan_gid_address(qp->fn, &qp->av, qp->qpn * 0x9e3779b1u ^
+                                             qp->dest_qpn * 0x85ebca6bu,
+                            &pkt->addr);
+}
+
+bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
+{
+    if (bytes > budget->bytes) {
+        budget->units = 0;
+        return false;
+    }
+    budget->bytes -= bytes;
+    return true;
+}
