@@ -5,7 +5,7 @@
  * Several commands may be in flight. The device answers in order, so the
  * reaper walks the response ring, copies each response once and hands it to
  * the waiter of that entry. A command that is not answered in time costs the
- * whole function (svan_dev_fail()), because only a reset makes sure that the
+ * whole function (svan_cmdq.fail), because only a reset makes sure that the
  * device no longer uses the memory the command has named.
  */
 #include <linux/delay.h>
@@ -60,7 +60,8 @@ bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_cmd_id_valid);
 
-int svan_cmdq_alloc(struct svan_dev *dev)
+int svan_cmdq_alloc(struct svan_dev *dev,
+		    void (*fail)(struct svan_dev *dev, const char *why))
 {
 	struct svan_cmdq *q = &dev->cmdq;
 	struct device *d = &dev->pdev->dev;
@@ -68,6 +69,7 @@ int svan_cmdq_alloc(struct svan_dev *dev)
 	BUILD_BUG_ON(SVAN_CMDQ_LOG_SIZE > SVAN_CMDQ_MAX_LOG_SIZE);
 	spin_lock_init(&q->lock);
 	sema_init(&q->credits, SVAN_CMDQ_SIZE);
+	q->fail = fail;
 	q->ring = dma_alloc_coherent(d, SVAN_CMDQ_SIZE * sizeof(*q->ring),
 				     &q->ring_dma, GFP_KERNEL);
 	if (!q->ring)
@@ -235,12 +237,12 @@ static void svan_cmdq_wait(struct svan_dev *dev, struct svan_cmd_wait *wait)
 
 	while (!svan_cmdq_wait_some(dev, wait)) {
 		if (svan_dev_is_dead(dev)) {
-			svan_dev_fail(dev, "device is gone, reset or in a fatal state");
+			dev->cmdq.fail(dev, "device is gone, reset or in a fatal state");
 		} else if (time_after(jiffies, limit)) {
 			dev_err(&dev->pdev->dev,
 				"command %#05x: no answer in %u ms\n",
 				wait->opcode, cmd_timeout_ms);
-			svan_dev_fail(dev, "command timed out");
+			dev->cmdq.fail(dev, "command timed out");
 		}
 	}
 }
@@ -263,7 +265,7 @@ int svan_cmd_exec(struct svan_dev *dev, struct svan_cmd *cmd,
 	}
 	svan_cmdq_wait(dev, &wait);
 	if (wait.err == -EPROTO) {
-		svan_dev_fail(dev, "response carries a wrong tag");
+		dev->cmdq.fail(dev, "response carries a wrong tag");
 		wait.err = -ENODEV;
 	}
 	if (wait.err)
@@ -305,7 +307,7 @@ int svan_cmd_create_object(struct svan_dev *dev, struct svan_cmd *cmd, u32 *id)
 	if (!svan_cmd_id_valid(opcode, *id, dev->uar_count)) {
 		dev_err(&dev->pdev->dev, "command %#05x: impossible id %#x\n",
 			opcode, *id);
-		svan_dev_fail(dev, "response is not valid");
+		dev->cmdq.fail(dev, "response is not valid");
 		return -ENODEV;
 	}
 	return 0;
@@ -341,7 +343,7 @@ void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 	dev_err(&dev->pdev->dev, "command %#05x of object %#x: error %d\n",
 		opcode, id, err);
 	if (svan_cmd_frees_memory(opcode) && err != -ENOENT)
-		svan_dev_fail(dev, "object cannot be destroyed");
+		dev->cmdq.fail(dev, "object cannot be destroyed");
 }
 EXPORT_SYMBOL_GPL(svan_cmd_destroy_object);
 

@@ -65,19 +65,6 @@ int svan_dev_reset(struct svan_dev *dev)
 	return svan_gone(control) ? -ENODEV : 0;
 }
 
-/*
- * A started function that does not answer commands any more: fatal error, or
- * somebody else has reset it. A device that is gone reads as all ones, or as
- * zeroes from a host that completes such reads itself; both are caught.
- */
-bool svan_dev_is_dead(const struct svan_dev *dev)
-{
-	u32 status = svan_read(dev, SVAN_REG_STATUS);
-
-	return (status & (SVAN_STATUS_READY | SVAN_STATUS_FATAL)) !=
-	       SVAN_STATUS_READY;
-}
-
 /* Reset for good and fail all commands; fail_lock is held. */
 static void svan_dev_kill(struct svan_dev *dev)
 {
@@ -127,17 +114,14 @@ static void svan_fatal_work(struct work_struct *work)
 	struct svan_dev *dev = container_of(work, struct svan_dev, fatal_work);
 
 	svan_dev_fail(dev, "device reports a fatal error");
-	svan_netdev_detach(dev);
 	blocking_notifier_call_chain(&dev->notifier, SVAN_NOTIFY_FATAL, NULL);
 }
 
 static void svan_port_work(struct work_struct *work)
 {
 	struct svan_dev *dev = container_of(work, struct svan_dev, port_work);
-	u32 port;
+	u32 port = svan_read(dev, SVAN_REG_PORT);
 
-	svan_netdev_port_event(dev);
-	port = svan_read(dev, SVAN_REG_PORT);
 	if (svan_gone(port))
 		port = 0;
 	blocking_notifier_call_chain(&dev->notifier, SVAN_NOTIFY_PORT, &port);

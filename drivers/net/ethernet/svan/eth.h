@@ -176,6 +176,7 @@ struct svan_eth_config {
  * @up: the queues exist; written under rtnl and @filter_lock
  * @rx_mode_work: programs the filter, which ndo_set_rx_mode() may not
  * @restart_work: rebuilds the queues after an error
+ * @dev_nb: port changes and the death of the function
  * @refill_timer: schedules NAPI when there was no memory for receive buffers
  * @stats: the driver's counters
  */
@@ -196,6 +197,7 @@ struct svan_eth {
 	bool			up;
 	struct work_struct	rx_mode_work;
 	struct delayed_work	restart_work;
+	struct notifier_block	dev_nb;
 	struct timer_list	refill_timer;
 	struct svan_eth_stats	stats;
 };

@@ -117,7 +117,7 @@ static int svan_alloc_memory(struct svan_dev *dev)
 				       &dev->page_dma, GFP_KERNEL);
 	if (!dev->page)
 		return -ENOMEM;
-	err = svan_cmdq_alloc(dev);
+	err = svan_cmdq_alloc(dev, svan_dev_fail);
 	if (err)
 		dma_free_coherent(&dev->pdev->dev, SVAN_PAGE_BYTES, dev->page,
 				  dev->page_dma);
@@ -208,7 +208,7 @@ static const struct pci_device_id svan_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, svan_pci_ids);
 
-struct pci_driver svan_pci_driver = {
+static struct pci_driver svan_pci_driver = {
 	.name		= KBUILD_MODNAME,
 	.id_table	= svan_pci_ids,
 	.probe		= svan_probe,
@@ -223,7 +223,7 @@ static int __init svan_init(void)
 	int err;
 
 	svan_debugfs_init();
-	err = svan_sleep_init();
+	err = svan_sleep_init(&svan_pci_driver);
 	if (err)
 		goto err_debugfs_exit;
 	err = pci_register_driver(&svan_pci_driver);

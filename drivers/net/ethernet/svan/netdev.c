@@ -438,6 +438,45 @@ static void svan_netdev_setup(struct svan_dev *dev)
 	svan_netdev_set_mac(dev);
 }
 
+/*
+ * The port has changed. What is down or detached learns it when it comes up
+ * again; the register is read under rtnl, so that the last to look shows what
+ * is so now.
+ */
+static void svan_netdev_port_event(struct svan_eth *eth)
+{
+	rtnl_lock();
+	if (eth->up && netif_device_present(eth->netdev))
+		svan_eth_update_carrier(eth);
+	rtnl_unlock();
+}
+
+/* The function is dead: the stack leaves it alone until it is bound again. */
+void svan_netdev_detach(struct svan_dev *dev)
+{
+	rtnl_lock();
+	netif_carrier_off(dev->netdev);
+	netif_device_detach(dev->netdev);
+	rtnl_unlock();
+}
+
+static int svan_netdev_dev_event(struct notifier_block *nb, unsigned long event,
+				 void *data)
+{
+	struct svan_eth *eth = container_of(nb, struct svan_eth, dev_nb);
+
+	switch (event) {
+	case SVAN_NOTIFY_PORT:
+		svan_netdev_port_event(eth);
+		return NOTIFY_OK;
+	case SVAN_NOTIFY_FATAL:
+		svan_netdev_detach(eth->dev);
+		return NOTIFY_OK;
+	default:
+		return NOTIFY_DONE;
+	}
+}
+
 int svan_netdev_create(struct svan_dev *dev)
 {
 	struct net_device *netdev;
@@ -455,23 +494,34 @@ int svan_netdev_create(struct svan_dev *dev)
 	mutex_init(&eth->filter_lock);
 	INIT_WORK(&eth->rx_mode_work, svan_eth_rx_mode_work);
 	INIT_DELAYED_WORK(&eth->restart_work, svan_eth_restart_work);
+	eth->dev_nb.notifier_call = svan_netdev_dev_event;
+	/* before RDMA, whose port follows the carrier of the netdev */
+	eth->dev_nb.priority = 1;
 	timer_setup(&eth->refill_timer, svan_eth_refill_timer, 0);
 	svan_netdev_setup(dev);
 	netif_napi_add(netdev, &eth->napi, svan_napi_poll);
 	netif_carrier_off(netdev);
+	err = svan_register_notifier(dev, &eth->dev_nb);
+	if (err)
+		goto err_free;
 	err = register_netdev(netdev);
-	if (err) {
-		svan_netdev_free(dev);
-		return err;
-	}
+	if (err)
+		goto err_unregister_notifier;
 	return 0;
+
+err_unregister_notifier:
+	svan_unregister_notifier(dev, &eth->dev_nb);
+err_free:
+	svan_netdev_free(dev);
+	return err;
 }
 
-/* On return no queue exists; port and fatal events may still come. */
+/* On return no queue exists, and no event of the function is heard any more. */
 void svan_netdev_unregister(struct svan_dev *dev)
 {
 	struct svan_eth *eth = netdev_priv(dev->netdev);
 
+	svan_unregister_notifier(dev, &eth->dev_nb);
 	disable_delayed_work_sync(&eth->restart_work);
 	unregister_netdev(dev->netdev);
 	cancel_work_sync(&eth->rx_mode_work);
@@ -484,15 +534,6 @@ void svan_netdev_free(struct svan_dev *dev)
 	mutex_destroy(&eth->filter_lock);
 	free_netdev(dev->netdev);
 	dev->netdev = NULL;
-}
-
-/* The function is dead: the stack leaves it alone until it is bound again. */
-void svan_netdev_detach(struct svan_dev *dev)
-{
-	rtnl_lock();
-	netif_carrier_off(dev->netdev);
-	netif_device_detach(dev->netdev);
-	rtnl_unlock();
 }
 
 /* A reset is about to happen: queues down, registration and addresses kept. */
@@ -520,20 +561,5 @@ void svan_netdev_resume(struct svan_dev *dev)
 	}
 	if (eth->up || !netif_running(dev->netdev))
 		netif_device_attach(dev->netdev);
-	rtnl_unlock();
-}
-
-/*
- * The port has changed. What is down or detached learns it when it comes up
- * again; the register is read under rtnl, so that the last to look shows what
- * is so now.
- */
-void svan_netdev_port_event(struct svan_dev *dev)
-{
-	struct svan_eth *eth = netdev_priv(dev->netdev);
-
-	rtnl_lock();
-	if (eth->up && netif_device_present(dev->netdev))
-		svan_eth_update_carrier(eth);
 	rtnl_unlock();
 }

@@ -18,6 +18,9 @@
 /* set from the notice of a sleep to its end: there are no auxiliary devices */
 static bool svan_asleep;
 
+/* whose functions are looked for */
+static const struct pci_driver *svan_sleep_driver;
+
 /* The device lock is held in all of these. */
 static void svan_take_down(struct svan_dev *dev)
 {
@@ -140,11 +143,11 @@ static void svan_call_bound(void (*act)(struct svan_dev *dev))
 	 */
 	smp_mb();
 	for_each_pci_dev(pdev) {
-		if (READ_ONCE(pdev->driver) != &svan_pci_driver)
+		if (READ_ONCE(pdev->driver) != svan_sleep_driver)
 			continue;
 		device_lock(&pdev->dev);
 		/* still ours, and probed: a probe that is under way holds it */
-		if (pdev->driver == &svan_pci_driver && pci_get_drvdata(pdev))
+		if (pdev->driver == svan_sleep_driver && pci_get_drvdata(pdev))
 			act(pci_get_drvdata(pdev));
 		device_unlock(&pdev->dev);
 	}
@@ -177,8 +180,9 @@ static struct notifier_block svan_pm_nb = { .notifier_call = svan_pm_event };
  * Not for each function: the notifier takes device locks under the lock of its
  * chain, so nobody may register under a device lock.
  */
-int svan_sleep_init(void)
+int svan_sleep_init(const struct pci_driver *driver)
 {
+	svan_sleep_driver = driver;
 	return register_pm_notifier(&svan_pm_nb);
 }
 

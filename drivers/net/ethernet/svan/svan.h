@@ -3,8 +3,9 @@
  * svan.ko: one function (PF or VF) and what all its parts share.
  *
  * Lock order, outermost first:
- *	device_lock(pdev) > rtnl > svan_eth.filter_lock > svan_dev.page_lock >
- *	svan_dev.fail_lock > svan_cmdq.lock (also taken in hard interrupts)
+ *	device_lock(pdev) > svan_dev.notifier > rtnl > svan_eth.filter_lock >
+ *	svan_dev.page_lock > svan_dev.fail_lock > svan_cmdq.lock (also taken in hard
+ *	interrupts)
  * svan_dev.inv_lock is innermost: callers hold whatever locks they like.
  */
 #ifndef SVAN_H
@@ -54,6 +55,8 @@ struct svan_cmd_wait {
  * struct svan_cmdq - the admin command queue
  * @lock: everything below but @credits; taken in hard interrupts
  * @credits: free entries of the ring; up by the reaper
+ * @fail: gives up a function that does not answer, or not as it should; on return
+ *	every command in flight has failed
  * @live: commands may be submitted; clear before start and after a failure
  * @events: EQ 0 exists, completions interrupt
  * @pi: commands submitted, free-running
@@ -67,6 +70,7 @@ struct svan_cmd_wait {
 struct svan_cmdq {
 	spinlock_t		lock;
 	struct semaphore	credits;
+	void			(*fail)(struct svan_dev *dev, const char *why);
 	bool			live;
 	bool			events;
 	u32			pi;
@@ -185,6 +189,20 @@ static inline bool svan_gone(u32 value)
 	return value == ~0u;
 }
 
+/*
+ * Has a function that was started stopped to answer commands? It has met a fatal
+ * error, or somebody else has reset it. A device that is gone reads as all ones,
+ * or as zeroes from a host that completes such reads by itself; neither value
+ * passes for a living one.
+ */
+static inline bool svan_dev_is_dead(const struct svan_dev *dev)
+{
+	u32 status = svan_read(dev, SVAN_REG_STATUS);
+
+	return (status & (SVAN_STATUS_READY | SVAN_STATUS_FATAL)) !=
+	       SVAN_STATUS_READY;
+}
+
 static inline const char *svan_name(const struct svan_dev *dev)
 {
 	return pci_name(dev->pdev);
@@ -196,13 +214,13 @@ void svan_dev_stop(struct svan_dev *dev);
 int svan_dev_reset(struct svan_dev *dev);
 void svan_dev_fail(struct svan_dev *dev, const char *why);
 void svan_dev_silence(struct svan_dev *dev);
-bool svan_dev_is_dead(const struct svan_dev *dev);
 void svan_dev_init_events(struct svan_dev *dev);
 void svan_dev_block_events(struct svan_dev *dev);
 void svan_dev_unblock_events(struct svan_dev *dev);
 
 /* cmd.c */
-int svan_cmdq_alloc(struct svan_dev *dev);
+int svan_cmdq_alloc(struct svan_dev *dev,
+		    void (*fail)(struct svan_dev *dev, const char *why));
 void svan_cmdq_free(struct svan_dev *dev);
 int svan_cmdq_start(struct svan_dev *dev);
 void svan_cmdq_stop(struct svan_dev *dev);
@@ -219,13 +237,10 @@ void svan_eqs_destroy(struct svan_dev *dev);
 int svan_vectors_alloc(struct svan_dev *dev);
 void svan_vectors_free(struct svan_dev *dev);
 
-/* main.c */
-extern struct pci_driver svan_pci_driver;
-
 /* sleep.c */
 extern const struct pci_error_handlers svan_err_handler;
 extern const struct dev_pm_ops svan_pm_ops;
-int svan_sleep_init(void);
+int svan_sleep_init(const struct pci_driver *driver);
 void svan_sleep_exit(void);
 int svan_aux_add_awake(struct svan_dev *dev);
 
@@ -240,7 +255,6 @@ void svan_netdev_free(struct svan_dev *dev);
 void svan_netdev_suspend(struct svan_dev *dev);
 void svan_netdev_resume(struct svan_dev *dev);
 void svan_netdev_detach(struct svan_dev *dev);
-void svan_netdev_port_event(struct svan_dev *dev);
 
 /* debugfs.c */
 #ifdef CONFIG_DEBUG_FS
