@@ -257,13 +257,26 @@ static inline struct svan_rwqe *svan_rxq_entry(const struct svan_rxq *rxq,
 			    SVAN_RWQE_MIN_LOG_STRIDE);
 }
 
-/* eth_queues.c */
-int svan_eth_queues_create(struct svan_eth *eth);
-void svan_eth_queues_destroy(struct svan_eth *eth);
+/* Rebuild the queues after @delay jiffies. Any context. */
+static inline void svan_eth_restart_later(struct svan_eth *eth,
+					  unsigned long delay)
+{
+	schedule_delayed_work(&eth->restart_work, delay);
+}
+
+/* eth_cq.c */
+int svan_eth_mem_alloc(struct svan_dev *dev, struct svan_mem *mem, size_t size);
+void svan_eth_mem_free(struct svan_dev *dev, struct svan_mem *mem);
+int svan_eth_cq_create(struct svan_eth *eth, struct svan_eth_cq *cq, u32 log_size);
+void svan_eth_cq_destroy(struct svan_eth_cq *cq);
 bool svan_eth_cq_next(struct svan_eth_cq *cq, struct svan_cqe *cqe);
 void svan_eth_cq_release(struct svan_eth_cq *cq);
 void svan_eth_cq_arm(struct svan_eth_cq *cq);
 void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value);
+
+/* eth_queues.c */
+int svan_eth_queues_create(struct svan_eth *eth);
+void svan_eth_queues_destroy(struct svan_eth *eth);
 
 /* tx.c */
 int svan_txq_init(struct svan_eth *eth, void *ring);
@@ -278,10 +291,19 @@ int svan_rxq_poll(struct svan_eth *eth, int budget);
 bool svan_rxq_refill(struct svan_eth *eth);
 u32 svan_rx_buf_size(u32 frame_size);
 
-/* netdev.c */
+/* eth_filter.c */
+void svan_eth_filter_init(struct svan_eth *eth);
+int svan_eth_set_filter(struct svan_eth *eth);
+void svan_eth_clear_filter(struct svan_eth *eth);
+
+/* eth.c */
+void svan_eth_init(struct svan_eth *eth);
+int svan_eth_open(struct svan_eth *eth);
+void svan_eth_close(struct svan_eth *eth);
+void svan_eth_update_carrier(struct svan_eth *eth);
+void svan_eth_give_up(struct svan_eth *eth, int err);
 int svan_eth_reconfigure(struct svan_eth *eth, const struct svan_eth_config *config,
 			 unsigned int mtu);
-void svan_eth_restart_later(struct svan_eth *eth, unsigned long delay);
 
 /* ethtool.c */
 extern const struct ethtool_ops svan_ethtool_ops;
