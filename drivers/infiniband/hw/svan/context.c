@@ -190,7 +190,7 @@ static void svan_context_fill(struct svan_context *ctx)
 
 	entry->root = cpu_to_le64(__pa(ctx->mm->pgd));
 	entry->generation = cpu_to_le32(ctx->generation);
-	entry->location_table = cpu_to_le64(ctx->dev->contexts.locations_dma);
+	entry->location_table = cpu_to_le64(ctx->dev->learn.locations_dma);
 	entry->location_entries = cpu_to_le32(SVAN_LOCATION_COUNT);
 	/* before the flags */
 	dma_wmb();
@@ -318,26 +318,6 @@ u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid)
 	return count;
 }
 
-/*
- * One location table serves all contexts: how long a swap area takes does not
- * depend on who asks.
- */
-void svan_contexts_learned(struct svan_ib_dev *dev)
-{
-	__le64 *words = dev->contexts.locations;
-	struct svan_place place = {};
-	u32 i;
-
-	if (!words)
-		return;
-	for (i = 0; i < SVAN_LOCATION_COUNT; i++) {
-		svan_classify_location(i, &place);
-		WRITE_ONCE(words[i],
-			   cpu_to_le64(svan_mtt_absent(place.fault_class,
-						       svan_learn_get(dev, &place))));
-	}
-}
-
 static int svan_contexts_set_table(struct svan_ib_dev *dev, u32 count)
 {
 	struct svan_cmd cmd = {
@@ -354,14 +334,10 @@ static void svan_contexts_free(struct svan_ib_dev *dev)
 	struct svan_context_table *table = &dev->contexts;
 	struct device *dma_dev = svan_ib_dma_device(dev);
 
-	if (table->locations)
-		dma_free_coherent(dma_dev, PAGE_SIZE, table->locations,
-				  table->locations_dma);
 	if (table->entries)
 		dma_free_coherent(dma_dev, table->count * sizeof(*table->entries),
 				  table->entries, table->dma);
 	kvfree(table->generations);
-	table->locations = NULL;
 	table->entries = NULL;
 	table->generations = NULL;
 }
@@ -376,9 +352,7 @@ static int svan_contexts_alloc(struct svan_ib_dev *dev)
 	table->entries = dma_alloc_coherent(dma_dev,
 					    table->count * sizeof(*table->entries),
 					    &table->dma, GFP_KERNEL);
-	table->locations = dma_alloc_coherent(dma_dev, PAGE_SIZE,
-					      &table->locations_dma, GFP_KERNEL);
-	if (table->generations && table->entries && table->locations)
+	if (table->generations && table->entries)
 		return 0;
 	svan_contexts_free(dev);
 	return -ENOMEM;
@@ -393,7 +367,6 @@ int svan_contexts_init(struct svan_ib_dev *dev)
 	struct svan_context_table *table = &dev->contexts;
 	int err;
 
-	BUILD_BUG_ON(SVAN_LOCATION_COUNT * sizeof(__le64) > PAGE_SIZE);
 	if (!dev->process_keys)
 		return 0;
 
@@ -402,10 +375,18 @@ int svan_contexts_init(struct svan_ib_dev *dev)
 	err = svan_contexts_alloc(dev);
 	if (err)
 		return err;
-	svan_contexts_learned(dev);
+	err = svan_learn_add_locations(dev);
+	if (err)
+		goto free_table;
 	err = svan_contexts_set_table(dev, table->count);
 	if (err)
-		svan_contexts_free(dev);
+		goto free_locations;
+	return 0;
+
+free_locations:
+	svan_learn_free_locations(dev);
+free_table:
+	svan_contexts_free(dev);
 	return err;
 }
 
@@ -428,5 +409,6 @@ void svan_contexts_exit(struct svan_ib_dev *dev)
 			err);
 		return;
 	}
+	svan_learn_free_locations(dev);
 	svan_contexts_free(dev);
 }

@@ -449,7 +449,7 @@ static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 	return true;
 }
 
-const struct svan_job_ops svan_fault_ops = {
+static const struct svan_job_ops svan_fault_ops = {
 	.quick = svan_fault_quick,
 	.serve = svan_fault_serve,
 	.wanted = svan_fault_is_wanted,
@@ -478,6 +478,7 @@ bool svan_fault_begin(struct svan_fault *fault)
 {
 	struct svan_ib_dev *dev = fault->prq->dev;
 
+	fault->job.ops = &svan_fault_ops;
 	fault->place.fault_class = SVAN_FAULT_UNKNOWN;
 	fault->place.key = SVAN_EST_ANY;
 	fault->estimate = 0;

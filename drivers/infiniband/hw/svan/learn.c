@@ -4,6 +4,8 @@
  * the device, through PENDING responses, absent entries and the location table.
  */
 
+#include <linux/dma-mapping.h>
+
 #include "svan_odp.h"
 
 /* how soon the location table follows what has been learned */
@@ -54,8 +56,55 @@ void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 	svan_est_add(&learn->est, place->fault_class, place->key, estimate,
 		     actual);
 	spin_unlock_bh(&learn->lock);
-	if (dev->contexts.locations)
+	if (learn->locations)
 		schedule_delayed_work(&learn->refresh, SVAN_LEARN_INTERVAL);
+}
+
+/*
+ * One location table serves all process contexts: how long a swap area takes does
+ * not depend on who asks.
+ */
+static void svan_learn_tell(struct svan_ib_dev *dev)
+{
+	__le64 *words = dev->learn.locations;
+	struct svan_place place = {};
+	u32 i;
+
+	if (!words)
+		return;
+	for (i = 0; i < SVAN_LOCATION_COUNT; i++) {
+		svan_classify_location(i, &place);
+		WRITE_ONCE(words[i],
+			   cpu_to_le64(svan_mtt_absent(place.fault_class,
+						       svan_learn_get(dev, &place))));
+	}
+}
+
+/**
+ * svan_learn_add_locations - begin to tell the device by a location table
+ * @dev: the device, which gets its address with each process context
+ */
+int svan_learn_add_locations(struct svan_ib_dev *dev)
+{
+	struct svan_learn *learn = &dev->learn;
+
+	BUILD_BUG_ON(SVAN_LOCATION_COUNT * sizeof(*learn->locations) > PAGE_SIZE);
+	learn->locations = dma_alloc_coherent(svan_ib_dma_device(dev), PAGE_SIZE,
+					      &learn->locations_dma, GFP_KERNEL);
+	if (!learn->locations)
+		return -ENOMEM;
+	svan_learn_tell(dev);
+	return 0;
+}
+
+/* The device does not read the table any more. */
+void svan_learn_free_locations(struct svan_ib_dev *dev)
+{
+	struct svan_learn *learn = &dev->learn;
+
+	dma_free_coherent(svan_ib_dma_device(dev), PAGE_SIZE, learn->locations,
+			  learn->locations_dma);
+	learn->locations = NULL;
 }
 
 void svan_learn_reset(struct svan_ib_dev *dev)
@@ -65,7 +114,7 @@ void svan_learn_reset(struct svan_ib_dev *dev)
 	spin_lock_bh(&learn->lock);
 	svan_est_reset(&learn->est);
 	spin_unlock_bh(&learn->lock);
-	svan_contexts_learned(dev);
+	svan_learn_tell(dev);
 }
 
 void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile)
@@ -73,7 +122,7 @@ void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile)
 	spin_lock_bh(&dev->learn.lock);
 	WRITE_ONCE(dev->learn.est.percentile, percentile);
 	spin_unlock_bh(&dev->learn.lock);
-	svan_contexts_learned(dev);
+	svan_learn_tell(dev);
 }
 
 static void svan_learn_refresh(struct work_struct *work)
@@ -81,7 +130,7 @@ static void svan_learn_refresh(struct work_struct *work)
 	struct svan_ib_dev *dev = container_of(work, struct svan_ib_dev,
 					       learn.refresh.work);
 
-	svan_contexts_learned(dev);
+	svan_learn_tell(dev);
 }
 
 void svan_learn_init(struct svan_ib_dev *dev)

@@ -168,7 +168,7 @@ static int svan_ib_init_faults(struct svan_ib_dev *dev)
 	err = svan_contexts_init(dev);
 	if (err)
 		return err;
-	err = svan_prq_create(dev);
+	err = svan_prq_create(dev, svan_fault_begin);
 	if (err)
 		return err;
 	return svan_spare_init(dev);

@@ -36,8 +36,8 @@ static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 	return 0;
 }
 
-struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
-				 int ib_access)
+static struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt,
+					u64 length, int ib_access)
 {
 	struct svan_ib_mr *mr;
 	u32 access;
@@ -128,24 +128,63 @@ static int svan_mr_get_server(struct svan_ib_dev *dev,
 	return 0;
 }
 
-static struct ib_mr *svan_mr_reg_ondemand(struct ib_pd *ibpd, u64 start,
-					  u64 length, u64 virt, int ib_access,
-					  struct ib_udata *udata)
+/**
+ * struct svan_mr_span - memory that a user wants to be registered
+ * @start: where it begins in the caller's address space
+ * @length: bytes
+ * @virt: what the device shall call @start
+ */
+struct svan_mr_span {
+	u64 start;
+	u64 length;
+	u64 virt;
+};
+
+static struct svan_ib_mr *
+svan_mr_create_ondemand(struct ib_pd *ibpd, struct svan_ib_ucontext *uctx,
+			const struct svan_mr_span *span, int ib_access)
 {
-	struct svan_server *server;
-	struct ib_mr *ibmr;
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct svan_ib_mr *mr;
 	int err;
 
-	err = svan_mr_get_server(to_svan_ib_dev(ibpd->device),
-				 svan_ib_udata_ucontext(udata), &server);
+	err = svan_odp_check(dev, uctx, span->start, span->length, span->virt);
 	if (err)
 		return ERR_PTR(err);
-	ibmr = svan_odp_reg_mr(ibpd, start, length, virt, ib_access, udata);
-	if (!IS_ERR(ibmr))
-		to_svan_ib_mr(ibmr)->server = server;
-	else if (server)
-		svan_server_put(server);
-	return ibmr;
+	mr = svan_mr_alloc(ibpd, span->virt, span->length,
+			   ib_access & ~IB_ACCESS_ON_DEMAND);
+	if (IS_ERR(mr))
+		return mr;
+	mr->owner = uctx->owner;
+	err = svan_odp_reg(mr, uctx, span->start);
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
+	if (err) {
+		kfree(mr);
+		return ERR_PTR(err);
+	}
+	return mr;
+}
+
+static struct ib_mr *svan_mr_reg_ondemand(struct ib_pd *ibpd,
+					  struct svan_ib_ucontext *uctx,
+					  const struct svan_mr_span *span,
+					  int ib_access)
+{
+	struct svan_server *server;
+	struct svan_ib_mr *mr;
+	int err;
+
+	err = svan_mr_get_server(to_svan_ib_dev(ibpd->device), uctx, &server);
+	if (err)
+		return ERR_PTR(err);
+	mr = svan_mr_create_ondemand(ibpd, uctx, span, ib_access);
+	if (IS_ERR(mr)) {
+		if (server)
+			svan_server_put(server);
+		return ERR_CAST(mr);
+	}
+	mr->server = server;
+	return &mr->ibmr;
 }
 
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
@@ -154,6 +193,7 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
 	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
+	const struct svan_mr_span span = { start, length, virt };
 	struct svan_ib_mr *mr;
 	u64 end;
 	int err;
@@ -162,8 +202,7 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	if (err)
 		return ERR_PTR(err);
 	if (ib_access & IB_ACCESS_ON_DEMAND)
-		return svan_mr_reg_ondemand(ibpd, start, length, virt,
-					    ib_access, udata);
+		return svan_mr_reg_ondemand(ibpd, uctx, &span, ib_access);
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
 	    check_add_overflow(virt, length, &end))
 		return ERR_PTR(-EINVAL);

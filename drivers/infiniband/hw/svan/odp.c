@@ -16,7 +16,6 @@
 #include <linux/slab.h>
 
 #include "svan_odp.h"
-#include "svan_ib_trace.h"
 
 bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length)
 {
@@ -112,8 +111,7 @@ u64 svan_odp_next(struct svan_odp *odp, u64 addr, u64 end)
 
 /* ---- registration ---- */
 
-static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
-				       u64 length, u64 virt)
+static struct svan_odp *svan_odp_alloc(const struct ib_mr *ibmr, u64 start)
 {
 	struct svan_odp *odp;
 
@@ -123,13 +121,14 @@ static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
 
 	kref_init(&odp->ref);
 	mutex_init(&odp->lock);
-	odp->dev = to_svan_ib_dev(ibpd->device);
-	odp->pd = ibpd;
+	odp->dev = to_svan_ib_dev(ibmr->pd->device);
+	odp->pd = ibmr->pd;
 	odp->mm = current->mm;
 	mmgrab(odp->mm);
 	odp->start = start;
-	odp->iova = virt;
-	odp->length = length;
+	odp->iova = ibmr->iova;
+	odp->length = ibmr->length;
+	odp->implicit = odp->length == U64_MAX;
 	return odp;
 }
 
@@ -254,9 +253,18 @@ release_parts:
 	return err;
 }
 
-static int svan_odp_check(struct svan_ib_dev *dev,
-			  struct svan_ib_ucontext *uctx, u64 start, u64 length,
-			  u64 virt)
+/**
+ * svan_odp_check - may this memory be registered on demand?
+ * @dev: the device
+ * @uctx: the caller's verbs context; NULL: the caller is in the kernel
+ * @start: first address; 0, if @length = U64_MAX means all of the address space
+ * @length: bytes
+ * @virt: what the device shall call @start
+ *
+ * Return: 0 or an error.
+ */
+int svan_odp_check(struct svan_ib_dev *dev, const struct svan_ib_ucontext *uctx,
+		   u64 start, u64 length, u64 virt)
 {
 	u64 end;
 
@@ -279,56 +287,30 @@ static int svan_odp_check(struct svan_ib_dev *dev,
 }
 
 /**
- * svan_odp_reg_mr - register memory on demand
- * @ibpd: the protection domain
- * @start: first address, with @length = U64_MAX 0: all of the address space
- * @length: bytes
- * @virt: what the device calls @start
- * @ib_access: with IB_ACCESS_ON_DEMAND
- * @udata: of the verbs context
+ * svan_odp_reg - make the region that a memory region on demand stands for
+ * @mr: the memory region; the region is its own from then on
+ * @uctx: the verbs context
+ * @start: where its memory begins in the caller's address space
  *
- * Return: the region, or an error pointer.
+ * svan_odp_check() has let the request pass.
  */
-struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
-			      u64 virt, int ib_access, struct ib_udata *udata)
+int svan_odp_reg(struct svan_ib_mr *mr, struct svan_ib_ucontext *uctx, u64 start)
 {
-	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
-	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
-	struct svan_ib_mr *mr;
 	struct svan_odp *odp;
 	int err;
 
-	err = svan_odp_check(dev, uctx, start, length, virt);
-	if (err)
-		return ERR_PTR(err);
-	mr = svan_mr_alloc(ibpd, virt, length,
-			   ib_access & ~IB_ACCESS_ON_DEMAND);
-	if (IS_ERR(mr))
-		return ERR_CAST(mr);
-	mr->owner = uctx->owner;
-
-	odp = svan_odp_alloc(ibpd, start, length, virt);
-	if (!odp) {
-		err = -ENOMEM;
-		goto free_mr;
-	}
-	odp->implicit = length == U64_MAX;
+	odp = svan_odp_alloc(&mr->ibmr, start);
+	if (!odp)
+		return -ENOMEM;
 	err = svan_odp_init(odp, mr, uctx);
-	if (err)
-		goto put_odp;
-
+	if (err) {
+		svan_odp_put(odp);
+		return err;
+	}
 	mr->odp = odp;
 	mr->ibmr.lkey = odp->key;
 	mr->ibmr.rkey = odp->key;
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, 0);
-	return &mr->ibmr;
-
-put_odp:
-	svan_odp_put(odp);
-free_mr:
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
-	kfree(mr);
-	return ERR_PTR(err);
+	return 0;
 }
 
 /**

@@ -243,7 +243,7 @@ static bool svan_prq_take_one(struct svan_prq *prq)
 		return true;
 	}
 	fault->start = ktime_get();
-	if (!svan_fault_begin(fault))
+	if (!prq->begin(fault))
 		svan_prq_refuse(fault);
 	return true;
 }
@@ -309,13 +309,13 @@ static int svan_prq_alloc_faults(struct svan_prq *prq)
 		return -ENOMEM;
 	for (i = 0; i < size; i++) {
 		prq->faults[i].prq = prq;
-		prq->faults[i].job.ops = &svan_fault_ops;
 		list_add_tail(&prq->faults[i].job.entry, &prq->free);
 	}
 	return 0;
 }
 
-static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
+static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev,
+				       bool (*begin)(struct svan_fault *fault))
 {
 	struct svan_prq *prq;
 
@@ -323,6 +323,7 @@ static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 	if (!prq)
 		return NULL;
 	prq->dev = dev;
+	prq->begin = begin;
 	get_device(&dev->ibdev.dev);
 	kref_init(&prq->ref);
 	spin_lock_init(&prq->lock);
@@ -370,15 +371,17 @@ static int svan_prq_create_hw(struct svan_prq *prq)
 /**
  * svan_prq_create - begin to serve page requests
  * @dev: the device; does nothing if it has none
+ * @begin: takes up each of them (struct svan_prq)
  */
-int svan_prq_create(struct svan_ib_dev *dev)
+int svan_prq_create(struct svan_ib_dev *dev,
+		    bool (*begin)(struct svan_fault *fault))
 {
 	struct svan_prq *prq;
 	int err;
 
 	if (!dev->ondemand_keys)
 		return 0;
-	prq = svan_prq_alloc(dev);
+	prq = svan_prq_alloc(dev, begin);
 	if (!prq)
 		return -ENOMEM;
 	err = svan_prq_alloc_rings(prq);

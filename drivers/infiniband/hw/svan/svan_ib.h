@@ -55,8 +55,6 @@ struct svan_spare;
  * @entries: the table itself, or NULL; the device reads it
  * @dma: its bus address
  * @count: elements, PASID 0 included
- * @locations: location table of all contexts
- * @locations_dma: its bus address
  * @pasids: those in use
  * @generations: of each PASID; who has it owns its element
  * @live: struct svan_context by PASID
@@ -65,8 +63,6 @@ struct svan_context_table {
 	struct svan_process_context *entries;
 	dma_addr_t dma;
 	u32 count;
-	__le64 *locations;
-	dma_addr_t locations_dma;
 	struct ida pasids;
 	u32 *generations;
 	struct xarray live;
@@ -76,12 +72,16 @@ struct svan_context_table {
  * struct svan_learn - what the device has learned of the time pages take
  * @lock: @est
  * @est: the estimator
- * @refresh: writes it to where the device sees it
+ * @refresh: brings @locations up to date
+ * @locations: location table of all process contexts, or NULL; the device reads it
+ * @locations_dma: its bus address
  */
 struct svan_learn {
 	spinlock_t lock;
 	struct svan_estimator est;
 	struct delayed_work refresh;
+	__le64 *locations;
+	dma_addr_t locations_dma;
 };
 
 /**
@@ -366,8 +366,6 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring);
 
 /* mr.c */
-struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
-				 int ib_access);
 struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,

@@ -61,7 +61,6 @@ struct svan_context_range {
 
 int svan_contexts_init(struct svan_ib_dev *dev);
 void svan_contexts_exit(struct svan_ib_dev *dev);
-void svan_contexts_learned(struct svan_ib_dev *dev);
 struct svan_context *svan_context_create(struct svan_ib_dev *dev,
 					 struct mm_struct *mm);
 void svan_context_destroy(struct svan_context *ctx);
@@ -152,8 +151,9 @@ struct svan_odp {
 	atomic64_t prefetches;
 };
 
-struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
-			      u64 virt, int ib_access, struct ib_udata *udata);
+int svan_odp_check(struct svan_ib_dev *dev, const struct svan_ib_ucontext *uctx,
+		   u64 start, u64 length, u64 virt);
+int svan_odp_reg(struct svan_ib_mr *mr, struct svan_ib_ucontext *uctx, u64 start);
 int svan_odp_modify_key(struct svan_odp *odp, struct svan_cmd *cmd,
 			const struct ib_pd *pd, u32 access);
 void svan_odp_dereg_mr(struct svan_ib_mr *mr);
@@ -339,6 +339,9 @@ struct svan_fault {
  * @ref: the device's, one for each fault in use and each advice
  * @dev: its memory is held, whether it is registered or not
  * @handler: of the event
+ * @begin: takes up a request, in softirq context: it tells the device what the page
+ *	waits for, and hands the fault on; false if the fault has been answered
+ *	already, and nobody else has it
  * @drain: takes requests from the ring, in softirq context; the only user of @ci
  *	and @requests
  * @dispose: lets go of @refused
@@ -362,6 +365,7 @@ struct svan_prq {
 	struct kref ref;
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
+	bool (*begin)(struct svan_fault *fault);
 	struct work_struct drain;
 	struct work_struct dispose;
 	spinlock_t lock;		/* live and what follows it */
@@ -382,7 +386,8 @@ struct svan_prq {
 	struct list_head refused;
 };
 
-int svan_prq_create(struct svan_ib_dev *dev);
+int svan_prq_create(struct svan_ib_dev *dev,
+		    bool (*begin)(struct svan_fault *fault));
 void svan_prq_destroy(struct svan_ib_dev *dev);
 void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
@@ -398,8 +403,6 @@ void svan_prq_close(struct svan_ib_dev *dev);
 #define SVAN_IN_ANON	BIT(3)	/* no file's page, nor anything else's */
 #define SVAN_IN_NO_USER	BIT(4)	/* not for a userfaultfd */
 #define SVAN_IN_NO_ASK	BIT(5)	/* no file system is asked whether it may be written */
-
-extern const struct svan_job_ops svan_fault_ops;
 
 int svan_fault_in(unsigned long addr, u32 how);
 bool svan_fault_begin(struct svan_fault *fault);
@@ -425,7 +428,8 @@ u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place);
 void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 		    u64 estimate, u64 actual);
 u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class);
-
+int svan_learn_add_locations(struct svan_ib_dev *dev);
+void svan_learn_free_locations(struct svan_ib_dev *dev);
 void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile);
 
 /* ---- ibv_advise_mr(): advise.c ---- */

@@ -80,7 +80,7 @@ static int svan_eth_rings_create(struct svan_eth *eth)
 	int err;
 
 	err = svan_eth_mem_alloc(eth->dev, &eth->qp_mem,
-			     sq_size + rq_size + sizeof(*eth->dbr));
+				 sq_size + rq_size + sizeof(*eth->dbr));
 	if (err)
 		return err;
 	eth->dbr = eth->qp_mem.addr + sq_size + rq_size;
