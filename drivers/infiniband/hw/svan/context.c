@@ -104,9 +104,9 @@ static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
 
 	count = svan_context_split(start, end, ranges);
 	for (i = 0; i < count; i++)
-		svan_invalidate_context(ctx->dev->sdev, ctx->pasid,
-					ranges[i].addr, ranges[i].log_pages);
-	svan_invalidate_wait(ctx->dev->sdev);
+		svan_inval_context(ctx->dev->sdev, ctx->pasid,
+				   ranges[i].addr, ranges[i].log_pages);
+	svan_inval_wait(ctx->dev->sdev);
 	atomic64_inc(&ctx->invalidations);
 	trace_svan_ib_ctx_invalidate(&ctx->dev->ibdev, ctx->pasid, start, end,
 				     ranges[0].log_pages);
@@ -164,9 +164,9 @@ static void svan_context_revoke(struct svan_context *ctx)
 	WRITE_ONCE(ctx->entry->flags, 0);
 	/* not before the device can see it, and whatever `cached` says */
 	mb();
-	svan_invalidate_context(ctx->dev->sdev, ctx->pasid, 0,
-				SVAN_INV_CONTEXT_ALL);
-	svan_invalidate_wait(ctx->dev->sdev);
+	svan_inval_context(ctx->dev->sdev, ctx->pasid, 0,
+			   SVAN_INV_CONTEXT_ALL);
+	svan_inval_wait(ctx->dev->sdev);
 }
 
 /* The page table is about to be freed. */

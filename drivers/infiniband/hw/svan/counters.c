@@ -28,7 +28,7 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	static_assert(sizeof(hw) / sizeof(*values) ==
 		      ARRAY_SIZE(svan_ib_stat_descs));
 
-	err = svan_cmd_query_stats(dev->sdev, &hw);
+	err = svan_read_stats(dev->sdev, &hw);
 	if (err)
 		return err;
 

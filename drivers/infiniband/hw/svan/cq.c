@@ -116,8 +116,8 @@ static int svan_cq_start(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 	return err;
 }
 
-static int svan_cq_create(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
-			  u32 cqe, struct ib_udata *udata)
+static int svan_cq_build(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
+			 u32 cqe, struct ib_udata *udata)
 {
 	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_uresp_create_cq uresp = {};
@@ -162,8 +162,8 @@ int svan_ib_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 		return -EINVAL;
 
 	cq->eqn = svan_comp_eqn(dev->sdev, attr->comp_vector);
-	err = svan_cq_create(dev, cq, attr->cqe,
-			     attrs ? &attrs->driver_udata : NULL);
+	err = svan_cq_build(dev, cq, attr->cqe,
+			    attrs ? &attrs->driver_udata : NULL);
 	trace_svan_ib_cq_create(cq, err);
 	if (err)
 		return err;

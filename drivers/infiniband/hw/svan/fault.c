@@ -186,8 +186,8 @@ static bool svan_fault_find(struct svan_fault *fault)
 }
 
 /* The job is lent out: nothing of the fault is touched. */
-static int svan_fault_wait(struct svan_thread *thread, unsigned long addr,
-			   u32 how)
+static int svan_fault_in_retrying(struct svan_thread *thread, unsigned long addr,
+				  u32 how)
 {
 	int tries = 0, err;
 
@@ -215,7 +215,7 @@ static int svan_fault_page(struct svan_thread *thread, struct svan_fault *fault)
 
 	if (!svan_thread_lend(thread, &fault->job))
 		return -ESRCH;
-	err = svan_fault_wait(thread, addr, how);
+	err = svan_fault_in_retrying(thread, addr, how);
 	if (!err && hold)
 		page = svan_pin_get(addr, how & SVAN_IN_WRITE);
 	if (page)

@@ -168,7 +168,7 @@ static int svan_ib_init_faults(struct svan_ib_dev *dev)
 	err = svan_contexts_init(dev);
 	if (err)
 		return err;
-	err = svan_prq_create(dev, svan_fault_begin);
+	err = svan_ib_prq_create(dev, svan_fault_begin);
 	if (err)
 		return err;
 	return svan_spare_init(dev);
@@ -178,7 +178,7 @@ static int svan_ib_init_faults(struct svan_ib_dev *dev)
 static void svan_ib_exit_faults(struct svan_ib_dev *dev)
 {
 	svan_spare_exit(dev);
-	svan_prq_destroy(dev);
+	svan_ib_prq_destroy(dev);
 	svan_learn_exit(dev);
 	svan_contexts_exit(dev);
 	WARN_ON(!xa_empty(&dev->odps));
@@ -303,7 +303,7 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	return 0;
 
 unregister:
-	svan_prq_close(dev);
+	svan_ib_prq_close(dev);
 	ib_unregister_device(&dev->ibdev);	/* deallocates, too */
 	return err;
 dealloc:
@@ -321,7 +321,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 
 	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
-	svan_prq_close(dev);
+	svan_ib_prq_close(dev);
 	svan_ib_flush_user_qps(dev);
 	ib_unregister_device(&dev->ibdev);
 }

@@ -121,8 +121,8 @@ static void svan_part_take(struct svan_odp_part *part, u64 start, u64 end,
 
 	if (svan_radix_clear(&odp->radix, first,
 			     svan_odp_user_page(odp, end - 1), absent))
-		svan_invalidate_key(odp->dev->sdev, odp->key,
-				    (odp->iova & PAGE_MASK) +
+		svan_inval_key(odp->dev->sdev, odp->key,
+			       (odp->iova & PAGE_MASK) +
 				    (first << PAGE_SHIFT), end - start);
 	svan_part_unmap(part, start, end);
 	atomic64_add(before - part->count, &odp->invalidations);
@@ -193,7 +193,7 @@ static void svan_odp_bury(struct svan_odp *odp, struct list_head *dead)
 {
 	if (list_empty(dead))
 		return;
-	svan_invalidate_key(odp->dev->sdev, odp->key, 0, 0);
+	svan_inval_key(odp->dev->sdev, odp->key, 0, 0);
 	svan_radix_bury(&odp->radix, dead);
 }
 

@@ -132,12 +132,6 @@ static int svan_send_opcode(enum ib_wr_opcode opcode)
 	}
 }
 
-static bool svan_is_atomic(int opcode)
-{
-	return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-	       opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
-}
-
 /* Blocks that a request takes, or why it cannot be. */
 static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 			 int opcode, u32 *inline_length)
@@ -145,7 +139,7 @@ static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 	u64 length = 0;
 	int i;
 
-	if (svan_is_atomic(opcode))
+	if (svan_wqe_is_atomic(opcode))
 		return wr->num_sge == 1 && !(wr->send_flags & IB_SEND_INLINE) ?
 		       1 : -EINVAL;
 	if (wr->num_sge < 0 || wr->num_sge > qp->sq.max_sge)
@@ -245,7 +239,7 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 			      wr->opcode == IB_WR_RDMA_WRITE_WITH_IMM ?
 			      wr->ex.imm_data : 0);
 	svan_send_set_remote(head, wr, opcode);
-	if (svan_is_atomic(opcode))
+	if (svan_wqe_is_atomic(opcode))
 		svan_sge_set(&head->atomic.sge, wr->sg_list[0].addr,
 			     wr->sg_list[0].length, wr->sg_list[0].lkey);
 	else

@@ -21,7 +21,7 @@
 /* requests that a drain takes before it lets others run */
 #define SVAN_PRQ_BATCH		32
 
-static u32 svan_prq_size(const struct svan_prq *prq)
+static u32 svan_prq_entries(const struct svan_prq *prq)
 {
 	return 1u << prq->log_size;
 }
@@ -48,7 +48,7 @@ static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 	struct svan_page_response *entry;
 
 	lockdep_assert_held(&prq->lock);
-	entry = &prq->responses[prq->pi & (2 * svan_prq_size(prq) - 1)];
+	entry = &prq->responses[prq->pi & (2 * svan_prq_entries(prq) - 1)];
 	entry->token = cpu_to_le32(token);
 	entry->status = status;
 	entry->fault_class = fault_class;
@@ -78,7 +78,7 @@ static void svan_prq_ring(struct svan_prq *prq)
 {
 	spin_lock_bh(&prq->lock);
 	if (prq->live)
-		svan_prr_doorbell(prq->dev->sdev, prq->pi);
+		svan_prr_produced(prq->dev->sdev, prq->pi);
 	spin_unlock_bh(&prq->lock);
 }
 
@@ -93,7 +93,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 		svan_prq_write(prq, fault->req.token,
 			       resolved ? SVAN_PAGE_RESOLVED : SVAN_PAGE_FAILED,
 			       fault->place.fault_class, 0);
-		svan_prr_doorbell(prq->dev->sdev, prq->pi);
+		svan_prr_produced(prq->dev->sdev, prq->pi);
 	}
 	spin_unlock_bh(&prq->lock);
 }
@@ -102,7 +102,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 
 static bool svan_prq_next(struct svan_prq *prq, struct svan_page_req *req)
 {
-	u32 slot = prq->ci & (svan_prq_size(prq) - 1);
+	u32 slot = prq->ci & (svan_prq_entries(prq) - 1);
 	struct svan_page_request *entry = &prq->requests[slot];
 	u8 phase = READ_ONCE(entry->owner) & SVAN_PAGE_REQ_PHASE;
 
@@ -131,7 +131,7 @@ static bool svan_prq_take_token(struct svan_prq *prq, u32 token)
 	bool taken = false;
 
 	spin_lock_bh(&prq->lock);
-	if (index < svan_prq_size(prq))
+	if (index < svan_prq_entries(prq))
 		taken = !__test_and_set_bit(index, prq->busy);
 	spin_unlock_bh(&prq->lock);
 	if (!taken)
@@ -260,7 +260,7 @@ static void svan_prq_drain(struct work_struct *work)
 	if (n == SVAN_PRQ_BATCH)
 		svan_prq_start_drain(prq);
 	else
-		svan_prq_doorbell(prq->dev->sdev, prq->ci, true);
+		svan_prq_consumed(prq->dev->sdev, prq->ci, true);
 }
 
 /* hard interrupt context */
@@ -301,7 +301,7 @@ static void svan_prq_free_rings(struct svan_prq *prq)
 
 static int svan_prq_alloc_faults(struct svan_prq *prq)
 {
-	u32 i, size = svan_prq_size(prq);
+	u32 i, size = svan_prq_entries(prq);
 
 	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
 	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
@@ -364,17 +364,17 @@ static int svan_prq_create_hw(struct svan_prq *prq)
 		flush_work(&prq->dispose);
 		return err;
 	}
-	svan_prq_doorbell(sdev, 0, true);
+	svan_prq_consumed(sdev, 0, true);
 	return 0;
 }
 
 /**
- * svan_prq_create - begin to serve page requests
+ * svan_ib_prq_create - begin to serve page requests
  * @dev: the device; does nothing if it has none
  * @begin: takes up each of them (struct svan_prq)
  */
-int svan_prq_create(struct svan_ib_dev *dev,
-		    bool (*begin)(struct svan_fault *fault))
+int svan_ib_prq_create(struct svan_ib_dev *dev,
+		       bool (*begin)(struct svan_fault *fault))
 {
 	struct svan_prq *prq;
 	int err;
@@ -405,7 +405,7 @@ put_prq:
  * Calls of verbs that wait for advice return, and none waits any more: the device
  * is about to go, and waits for such calls.
  */
-void svan_prq_close(struct svan_ib_dev *dev)
+void svan_ib_prq_close(struct svan_ib_dev *dev)
 {
 	if (!dev->prq)
 		return;
@@ -414,7 +414,7 @@ void svan_prq_close(struct svan_ib_dev *dev)
 }
 
 /* There is no key any more. Nobody waits for threads that wait. */
-void svan_prq_destroy(struct svan_ib_dev *dev)
+void svan_ib_prq_destroy(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq = dev->prq;
 

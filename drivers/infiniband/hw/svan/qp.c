@@ -150,8 +150,8 @@ static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.recv_cq), qp->ibqp.qp_num);
 }
 
-static int svan_qp_create(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
-			  const struct ib_qp_init_attr *attr,
+static int svan_qp_build(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			 const struct ib_qp_init_attr *attr,
 			  struct ib_udata *udata)
 {
 	struct svan_uresp_create_qp uresp = {};
@@ -206,7 +206,7 @@ int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 	qp->state = IB_QPS_RESET;
 	qp->cap = attr->cap;
 	qp->signal_all = attr->sq_sig_type == IB_SIGNAL_ALL_WR;
-	err = svan_qp_create(dev, qp, attr, udata);
+	err = svan_qp_build(dev, qp, attr, udata);
 	trace_svan_ib_qp_create(qp, err);
 	if (err)
 		mutex_destroy(&qp->mutex);

@@ -14,7 +14,7 @@
 
 /* ---- estimates; tests/unit/test_estimate.c has the distributions ---- */
 
-static void learn(struct svan_estimator *est, u32 fault_class, u32 key, u64 ns)
+static void learn_often(struct svan_estimator *est, u32 fault_class, u32 key, u64 ns)
 {
 	int i;
 
@@ -41,9 +41,9 @@ static void estimate_test(struct kunit *test)
 	prior = svan_est_get(est, SVAN_FAULT_SWAP_IN, 1);
 	KUNIT_EXPECT_GT(test, prior, 0ull);
 
-	learn(est, SVAN_FAULT_SWAP_IN, 0, 30000);
-	learn(est, SVAN_FAULT_SWAP_IN, 1, 40000000);
-	learn(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY, 8000);
+	learn_often(est, SVAN_FAULT_SWAP_IN, 0, 30000);
+	learn_often(est, SVAN_FAULT_SWAP_IN, 1, 40000000);
+	learn_often(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY, 8000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_SWAP_IN, 0), 30000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_SWAP_IN, 1), 40000000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY),

@@ -115,7 +115,7 @@ static void mtt_parent_test(struct kunit *test)
 
 /* ---- requests of users ---- */
 
-static struct svan_ureq_create_cq good_cq(void)
+static struct svan_ureq_create_cq good_cq_ureq(void)
 {
 	return (struct svan_ureq_create_cq) {
 		.buf_va = 0x7f0000000000,
@@ -125,26 +125,26 @@ static struct svan_ureq_create_cq good_cq(void)
 	};
 }
 
-static int check_cq(const struct svan_ureq_create_cq *ureq)
+static int check_cq_ureq(const struct svan_ureq_create_cq *ureq)
 {
 	return svan_ib_check_cq_ureq(ureq, &test_caps, 200);
 }
 
 #define EXPECT_BAD_CQ(test, field, value) do {				\
-	struct svan_ureq_create_cq bad_cq = good_cq();			\
+	struct svan_ureq_create_cq bad_cq = good_cq_ureq();			\
 									\
 	bad_cq.field = (value);						\
-	KUNIT_EXPECT_EQ(test, check_cq(&bad_cq), -EINVAL);		\
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&bad_cq), -EINVAL);		\
 } while (0)
 
 static void cq_ureq_test(struct kunit *test)
 {
-	struct svan_ureq_create_cq ureq = good_cq();
+	struct svan_ureq_create_cq ureq = good_cq_ureq();
 
-	KUNIT_EXPECT_EQ(test, check_cq(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&ureq), 0);
 	/* the record just behind the entries, the buffer just as long */
 	ureq.buf_length = 256 * 64 + 64;
-	KUNIT_EXPECT_EQ(test, check_cq(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&ureq), 0);
 
 	EXPECT_BAD_CQ(test, buf_va, 0x7f0000000040);
 	EXPECT_BAD_CQ(test, buf_va, U64_MAX & PAGE_MASK);
@@ -163,7 +163,7 @@ static void cq_ureq_test(struct kunit *test)
 	EXPECT_BAD_CQ(test, log_size, U32_MAX);
 }
 
-static struct svan_ureq_create_qp good_qp(void)
+static struct svan_ureq_create_qp good_qp_ureq(void)
 {
 	return (struct svan_ureq_create_qp) {
 		.buf_va = 0x7f0000000000,
@@ -177,35 +177,35 @@ static struct svan_ureq_create_qp good_qp(void)
 	};
 }
 
-static int check_qp(const struct svan_ureq_create_qp *ureq)
+static int check_qp_ureq(const struct svan_ureq_create_qp *ureq)
 {
 	return svan_ib_check_qp_ureq(ureq, &test_caps);
 }
 
 #define EXPECT_BAD_QP(test, field, value) do {				\
-	struct svan_ureq_create_qp bad_qp = good_qp();			\
+	struct svan_ureq_create_qp bad_qp = good_qp_ureq();			\
 									\
 	bad_qp.field = (value);						\
-	KUNIT_EXPECT_EQ(test, check_qp(&bad_qp), -EINVAL);		\
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&bad_qp), -EINVAL);		\
 } while (0)
 
 static void qp_ureq_test(struct kunit *test)
 {
-	struct svan_ureq_create_qp ureq = good_qp();
+	struct svan_ureq_create_qp ureq = good_qp_ureq();
 
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
 	/* in any order */
 	ureq.sq_offset = 8192;
 	ureq.dbr_offset = 0;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
 	/* without a receive queue */
-	ureq = good_qp();
+	ureq = good_qp_ureq();
 	ureq.log_rq_stride = 0;
 	ureq.log_rq_size = 0;
 	ureq.rq_offset = 0;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
 	ureq.rq_offset = 4096;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), -EINVAL);
 
 	EXPECT_BAD_QP(test, buf_va, 0x7f0000000800);
 	EXPECT_BAD_QP(test, buf_length, 0);

@@ -386,14 +386,14 @@ struct svan_prq {
 	struct list_head refused;
 };
 
-int svan_prq_create(struct svan_ib_dev *dev,
+int svan_ib_prq_create(struct svan_ib_dev *dev,
 		    bool (*begin)(struct svan_fault *fault));
-void svan_prq_destroy(struct svan_ib_dev *dev);
+void svan_ib_prq_destroy(struct svan_ib_dev *dev);
 void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
-void svan_prq_close(struct svan_ib_dev *dev);
+void svan_ib_prq_close(struct svan_ib_dev *dev);
 
 /* ---- serving them: fault.c ---- */
 

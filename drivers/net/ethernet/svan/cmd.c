@@ -98,7 +98,7 @@ void svan_cmdq_free(struct svan_dev *dev)
 }
 
 /* The device has just been reset: nobody else runs. */
-int svan_cmdq_start(struct svan_dev *dev)
+int svan_cmdq_enable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
 	u32 status;
@@ -130,7 +130,7 @@ int svan_cmdq_start(struct svan_dev *dev)
 }
 
 /* Fail what is in flight. The device has been reset and will not answer. */
-void svan_cmdq_stop(struct svan_dev *dev)
+void svan_cmdq_disable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
 
@@ -369,7 +369,7 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 }
 
 /* Whether the function takes part in the traffic of its port, RDMA included. */
-int svan_cmd_set_port(struct svan_dev *dev, bool enabled)
+int svan_set_port_enabled(struct svan_dev *dev, bool enabled)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_PORT),
@@ -379,13 +379,13 @@ int svan_cmd_set_port(struct svan_dev *dev, bool enabled)
 	return svan_cmd_exec(dev, &cmd, NULL);
 }
 
-int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps)
+int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps)
 {
 	return svan_cmd_query(dev, SVAN_CMD_QUERY_CAPS, caps, sizeof(*caps));
 }
 
 /**
- * svan_cmd_query_stats - read the function's counters
+ * svan_read_stats - read the function's counters
  * @dev: the function
  * @stats: filled, little-endian; counters the device does not know are 0
  *
@@ -393,8 +393,8 @@ int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps)
  *
  * Return: as svan_cmd_exec().
  */
-int svan_cmd_query_stats(struct svan_dev *dev, struct svan_stats *stats)
+int svan_read_stats(struct svan_dev *dev, struct svan_stats *stats)
 {
 	return svan_cmd_query(dev, SVAN_CMD_QUERY_STATS, stats, sizeof(*stats));
 }
-EXPORT_SYMBOL_GPL(svan_cmd_query_stats);
+EXPORT_SYMBOL_GPL(svan_read_stats);

@@ -70,7 +70,7 @@ static void svan_dev_kill(struct svan_dev *dev)
 {
 	lockdep_assert_held(&dev->fail_lock);
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	dev->failed = true;
 }
 
@@ -199,18 +199,18 @@ int svan_dev_start(struct svan_dev *dev)
 		return err;
 	/* only now: what ran before us may have left it in full swing */
 	pci_set_master(dev->pdev);
-	err = svan_cmdq_start(dev);
+	err = svan_cmdq_enable(dev);
 	if (err)
 		goto err_reset;
 	dev->failed = false;
-	err = svan_cmd_query_caps(dev, &dev->caps);
+	err = svan_read_caps(dev, &dev->caps);
 	if (err)
 		goto err_reset;
 	err = svan_dev_check_caps(dev);
 	if (err)
 		goto err_reset;
 	/* until the interface is up; a reset has enabled it */
-	err = svan_cmd_set_port(dev, false);
+	err = svan_set_port_enabled(dev, false);
 	if (err)
 		goto err_reset;
 	err = svan_vectors_alloc(dev);
@@ -231,7 +231,7 @@ err_free_vectors:
 	svan_vectors_free(dev);
 err_reset:
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	pci_clear_master(dev->pdev);
 	return err;
 }
@@ -243,6 +243,6 @@ void svan_dev_stop(struct svan_dev *dev)
 	svan_eqs_destroy(dev);
 	svan_vectors_free(dev);
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	pci_clear_master(dev->pdev);
 }

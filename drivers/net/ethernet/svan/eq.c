@@ -25,7 +25,7 @@ static size_t svan_eq_bytes(const struct svan_eq *eq)
 	return PAGE_ALIGN(sizeof(struct svan_eqe) << eq->log_size);
 }
 
-static void svan_eq_doorbell(struct svan_eq *eq, bool arm)
+static void svan_eq_update_ci(struct svan_eq *eq, bool arm)
 {
 	svan_write(eq->dev, SVAN_REG_EQ_DB(eq->eqn),
 		   (eq->ci & SVAN_EQ_DB_CI_MASK) | (arm ? SVAN_EQ_DB_ARM : 0));
@@ -44,7 +44,7 @@ static bool svan_eq_next(struct svan_eq *eq, struct svan_eqe *eqe)
 	return true;
 }
 
-static void svan_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 data)
+static void svan_dispatch_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 data)
 {
 	struct svan_cq_handler *handler = xa_load(&dev->cqs, cqn);
 
@@ -56,7 +56,7 @@ static void svan_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 data)
 		handler->error(handler, data);
 }
 
-static void svan_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
+static void svan_dispatch_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 {
 	struct svan_qp_handler *handler = xa_load(&dev->qps, qpn);
 
@@ -64,7 +64,7 @@ static void svan_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 		handler->event(handler, type);
 }
 
-static void svan_page_event(struct svan_dev *dev)
+static void svan_dispatch_page_event(struct svan_dev *dev)
 {
 	struct svan_page_handler *handler = READ_ONCE(dev->page_handler);
 
@@ -82,7 +82,7 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	switch (eqe->type) {
 	case SVAN_EVENT_COMPLETION:
 	case SVAN_EVENT_CQ_ERROR:
-		svan_cq_event(dev, qn, eqe->type, data);
+		svan_dispatch_cq_event(dev, qn, eqe->type, data);
 		break;
 	case SVAN_EVENT_CMD:
 		svan_cmdq_reap(dev);
@@ -99,10 +99,10 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	case SVAN_EVENT_QP_COMM_EST:
 	case SVAN_EVENT_QP_SQ_DRAINED:
 	case SVAN_EVENT_QP_LAST_WQE:
-		svan_qp_event(dev, qn, eqe->type);
+		svan_dispatch_qp_event(dev, qn, eqe->type);
 		break;
 	case SVAN_EVENT_PAGE_REQUEST:
-		svan_page_event(dev);
+		svan_dispatch_page_event(dev);
 		break;
 	default:
 		dev_warn_ratelimited(&dev->pdev->dev,
@@ -121,9 +121,9 @@ static irqreturn_t svan_eq_interrupt(int irq, void *data)
 	while (n < BIT(eq->log_size) && svan_eq_next(eq, &eqe)) {
 		svan_eq_dispatch(eq, &eqe);
 		if (++n % SVAN_EQ_BATCH == 0)
-			svan_eq_doorbell(eq, false);
+			svan_eq_update_ci(eq, false);
 	}
-	svan_eq_doorbell(eq, true);
+	svan_eq_update_ci(eq, true);
 	return IRQ_HANDLED;
 }
 
@@ -157,7 +157,7 @@ static void svan_eq_free_irq(struct svan_eq *eq)
 	free_irq(eq->irq, eq);
 }
 
-static int svan_eq_create(struct svan_dev *dev, u32 eqn)
+static int svan_eq_open(struct svan_dev *dev, u32 eqn)
 {
 	struct svan_cmd cmd = { .hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_EQ) };
 	struct svan_eq *eq = &dev->eqs[eqn];
@@ -182,7 +182,7 @@ static int svan_eq_create(struct svan_dev *dev, u32 eqn)
 	err = svan_cmd_exec(dev, &cmd, NULL);
 	if (err)
 		goto err_free_irq;
-	svan_eq_doorbell(eq, true);
+	svan_eq_update_ci(eq, true);
 	return 0;
 
 err_free_irq:
@@ -193,7 +193,7 @@ err_free_ring:
 	return err;
 }
 
-static void svan_eq_destroy(struct svan_eq *eq)
+static void svan_eq_close(struct svan_eq *eq)
 {
 	svan_cmd_destroy_object(eq->dev, SVAN_CMD_DESTROY_EQ, eq->eqn);
 	svan_eq_free_irq(eq);
@@ -210,7 +210,7 @@ int svan_eqs_create(struct svan_dev *dev)
 	if (!dev->eqs)
 		return -ENOMEM;
 	for (n = 0; n < dev->num_vectors; n++) {
-		err = svan_eq_create(dev, n);
+		err = svan_eq_open(dev, n);
 		if (err) {
 			dev_err(&dev->pdev->dev, "EQ %u: error %d\n", n, err);
 			goto err_destroy;
@@ -224,7 +224,7 @@ int svan_eqs_create(struct svan_dev *dev)
 err_destroy:
 	svan_cmdq_use_events(dev, false);
 	while (n--)
-		svan_eq_destroy(&dev->eqs[n]);
+		svan_eq_close(&dev->eqs[n]);
 	kfree(dev->eqs);
 	dev->eqs = NULL;
 	return err;
@@ -237,7 +237,7 @@ void svan_eqs_destroy(struct svan_dev *dev)
 	dev->num_eqs = 0;
 	svan_cmdq_use_events(dev, false);
 	while (n--)
-		svan_eq_destroy(&dev->eqs[n]);
+		svan_eq_close(&dev->eqs[n]);
 	kfree(dev->eqs);
 	dev->eqs = NULL;
 }

@@ -123,7 +123,7 @@ int svan_eth_open(struct svan_eth *eth)
 	err = svan_eth_up(eth);
 	if (err)
 		return err;
-	err = svan_cmd_set_port(eth->dev, true);
+	err = svan_set_port_enabled(eth->dev, true);
 	if (err)
 		svan_eth_down(eth);
 	return err;
@@ -131,7 +131,7 @@ int svan_eth_open(struct svan_eth *eth)
 
 void svan_eth_close(struct svan_eth *eth)
 {
-	int err = svan_cmd_set_port(eth->dev, false);
+	int err = svan_set_port_enabled(eth->dev, false);
 
 	if (err && err != -ENODEV)
 		netdev_err(eth->netdev, "port cannot be disabled: error %d\n", err);

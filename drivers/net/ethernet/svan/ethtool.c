@@ -54,7 +54,7 @@ static void svan_get_ethtool_stats(struct net_device *netdev,
 	u32 n;
 	int err;
 
-	err = svan_cmd_query_stats(eth->dev, &device);
+	err = svan_read_stats(eth->dev, &device);
 	if (err) {
 		netdev_warn(netdev, "counters cannot be read: error %d\n", err);
 		memset(&device, 0, sizeof(device));

@@ -7,7 +7,7 @@
 #include "svan.h"
 
 /**
- * svan_invalidate_context - begin to drop translations of a process context
+ * svan_inval_context - begin to drop translations of a process context
  * @dev: the function
  * @pasid: the context, below SVAN_PASID_COUNT
  * @addr: first address, aligned to the size of what is dropped
@@ -15,25 +15,25 @@
  *
  * It takes no lock, may be called in any context and on several CPUs at once.
  * Changes of the page table before the call are visible to the device when it
- * walks again. svan_invalidate_wait() says when nothing uses the old ones.
+ * walks again. svan_inval_wait() says when nothing uses the old ones.
  */
-void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
-			     u32 log_pages)
+void svan_inval_context(struct svan_dev *dev, u32 pasid, u64 addr,
+			u32 log_pages)
 {
 	/* writeq orders stores to memory before it */
 	svan_write64(dev, SVAN_REG_INV_CONTEXT(pasid),
 		     svan_inv_context(addr, log_pages));
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_context);
+EXPORT_SYMBOL_GPL(svan_inval_context);
 
 /**
- * svan_invalidate_wait - end the invalidations that this CPU has begun
+ * svan_inval_wait - end the invalidations that this CPU has begun
  * @dev: the function
  *
  * On return the device has dropped what overlaps, and no access that began
  * with it is under way. Any context.
  */
-void svan_invalidate_wait(struct svan_dev *dev)
+void svan_inval_wait(struct svan_dev *dev)
 {
 	/*
 	 * A store to a device is posted: it may still be on its way when the CPU
@@ -43,10 +43,10 @@ void svan_invalidate_wait(struct svan_dev *dev)
 	 */
 	svan_read(dev, SVAN_REG_INV_GO);
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_wait);
+EXPORT_SYMBOL_GPL(svan_inval_wait);
 
 /**
- * svan_invalidate_key - drop translations of a key
+ * svan_inval_key - drop translations of a key
  * @dev: the function
  * @key: all 32 bits
  * @addr: first address, as in the key's table
@@ -54,7 +54,7 @@ EXPORT_SYMBOL_GPL(svan_invalidate_wait);
  *
  * Begins and ends the invalidation. Writers take turns at the registers.
  */
-void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
+void svan_inval_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 {
 	unsigned long flags;
 
@@ -64,31 +64,31 @@ void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 	svan_write64(dev, SVAN_REG_INV_LENGTH, length);
 	svan_write(dev, SVAN_REG_INV_GO, SVAN_INV_KEY);
 	spin_unlock_irqrestore(&dev->inv_lock, flags);
-	svan_invalidate_wait(dev);
+	svan_inval_wait(dev);
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_key);
+EXPORT_SYMBOL_GPL(svan_inval_key);
 
 /**
- * svan_prq_doorbell - give entries of the page request queue back
+ * svan_prq_consumed - give entries of the page request queue back
  * @dev: the function
  * @ci: requests consumed, free-running
  * @arm: the next request, or one that is there already, shall raise an event
  */
-void svan_prq_doorbell(struct svan_dev *dev, u32 ci, bool arm)
+void svan_prq_consumed(struct svan_dev *dev, u32 ci, bool arm)
 {
 	svan_write(dev, SVAN_REG_PRQ_DB,
 		   (ci & SVAN_PRQ_DB_CI_MASK) | (arm ? SVAN_PRQ_DB_ARM : 0));
 }
-EXPORT_SYMBOL_GPL(svan_prq_doorbell);
+EXPORT_SYMBOL_GPL(svan_prq_consumed);
 
 /**
- * svan_prr_doorbell - tell of responses to page requests
+ * svan_prr_produced - tell of responses to page requests
  * @dev: the function
  * @pi: responses written, free-running
  */
-void svan_prr_doorbell(struct svan_dev *dev, u32 pi)
+void svan_prr_produced(struct svan_dev *dev, u32 pi)
 {
 	/* writel orders the responses before it */
 	svan_write(dev, SVAN_REG_PRR_DB, pi);
 }
-EXPORT_SYMBOL_GPL(svan_prr_doorbell);
+EXPORT_SYMBOL_GPL(svan_prr_produced);

@@ -74,7 +74,7 @@ static void svan_unmap_bars(struct svan_dev *dev)
 	pci_iounmap(dev->pdev, dev->regs);
 }
 
-static int svan_pci_init(struct svan_dev *dev)
+static int svan_pci_enable(struct svan_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 	int err;
@@ -102,7 +102,7 @@ err_disable:
 	return err;
 }
 
-static void svan_pci_exit(struct svan_dev *dev)
+static void svan_pci_disable(struct svan_dev *dev)
 {
 	svan_unmap_bars(dev);
 	pci_release_mem_regions(dev->pdev);
@@ -139,7 +139,7 @@ static int svan_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev = svan_dev_alloc(pdev);
 	if (!dev)
 		return -ENOMEM;
-	err = svan_pci_init(dev);
+	err = svan_pci_enable(dev);
 	if (err)
 		goto err_free_dev;
 	err = svan_alloc_memory(dev);
@@ -168,7 +168,7 @@ err_dev_stop:
 err_free_memory:
 	svan_free_memory(dev);
 err_pci_exit:
-	svan_pci_exit(dev);
+	svan_pci_disable(dev);
 err_free_dev:
 	svan_dev_free(dev);
 	return err;
@@ -186,7 +186,7 @@ static void svan_remove(struct pci_dev *pdev)
 		svan_dev_stop(dev);
 	svan_netdev_free(dev);
 	svan_free_memory(dev);
-	svan_pci_exit(dev);
+	svan_pci_disable(dev);
 	svan_dev_free(dev);
 }
 
@@ -218,7 +218,7 @@ static struct pci_driver svan_pci_driver = {
 	.driver.pm	= pm_sleep_ptr(&svan_pm_ops),
 };
 
-static int __init svan_init(void)
+static int __init svan_module_init(void)
 {
 	int err;
 
@@ -237,15 +237,15 @@ err_debugfs_exit:
 	svan_debugfs_exit();
 	return err;
 }
-module_init(svan_init);
+module_init(svan_module_init);
 
-static void __exit svan_exit(void)
+static void __exit svan_module_exit(void)
 {
 	pci_unregister_driver(&svan_pci_driver);
 	svan_sleep_exit();
 	svan_debugfs_exit();
 }
-module_exit(svan_exit);
+module_exit(svan_module_exit);
 
 MODULE_DESCRIPTION("Svan RDMA NIC, core and Ethernet");
 MODULE_LICENSE("GPL");

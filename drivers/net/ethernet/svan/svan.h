@@ -222,12 +222,12 @@ void svan_dev_unblock_events(struct svan_dev *dev);
 int svan_cmdq_alloc(struct svan_dev *dev,
 		    void (*fail)(struct svan_dev *dev, const char *why));
 void svan_cmdq_free(struct svan_dev *dev);
-int svan_cmdq_start(struct svan_dev *dev);
-void svan_cmdq_stop(struct svan_dev *dev);
+int svan_cmdq_enable(struct svan_dev *dev);
+void svan_cmdq_disable(struct svan_dev *dev);
 void svan_cmdq_use_events(struct svan_dev *dev, bool on);
 void svan_cmdq_reap(struct svan_dev *dev);
-int svan_cmd_set_port(struct svan_dev *dev, bool enabled);
-int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps);
+int svan_set_port_enabled(struct svan_dev *dev, bool enabled);
+int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps);
 int svan_cmd_errno(u8 status);
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count);
 

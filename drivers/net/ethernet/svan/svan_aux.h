@@ -67,7 +67,7 @@ int svan_cmd_exec(struct svan_dev *dev, struct svan_cmd *cmd,
 /* Short forms over svan_cmd_exec(); destroy forms cannot fail for the caller. */
 int svan_cmd_create_object(struct svan_dev *dev, struct svan_cmd *cmd, u32 *id);
 void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id);
-int svan_cmd_query_stats(struct svan_dev *dev, struct svan_stats *stats);
+int svan_read_stats(struct svan_dev *dev, struct svan_stats *stats);
 
 /**
  * struct svan_cq_handler - who wants the events of a CQ
@@ -117,12 +117,12 @@ void svan_page_detach(struct svan_dev *dev);
  * cannot hang, whatever state the device is in: one that is gone, or was reset,
  * ignores the store, answers a read with all ones and has no translations.
  */
-void svan_prq_doorbell(struct svan_dev *dev, u32 ci, bool arm);
-void svan_prr_doorbell(struct svan_dev *dev, u32 pi);
-void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
+void svan_prq_consumed(struct svan_dev *dev, u32 ci, bool arm);
+void svan_prr_produced(struct svan_dev *dev, u32 pi);
+void svan_inval_context(struct svan_dev *dev, u32 pasid, u64 addr,
 			     u32 log_pages);
-void svan_invalidate_wait(struct svan_dev *dev);
-void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length);
+void svan_inval_wait(struct svan_dev *dev);
+void svan_inval_key(struct svan_dev *dev, u32 key, u64 addr, u64 length);
 
 /* Fatal error, reset and port events: a blocking notifier chain (process context). */
 enum svan_notify {
