@@ -2,11 +2,11 @@
 /*
  * The admin command queue (PRM chapter "Commands").
  *
- * Several commands may be in flight. The device answers in order, so the
- * reaper walks the response ring, copies each response once and hands it to
- * the waiter of that entry. A command that is not answered in time costs the
- * whole function (svan_cmdq.fail), because only a reset makes sure that the
- * device no longer uses the memory the command has named.
+ * Several commands may be in flight. The device answers in order, so
+ * svan_cmdq_reap() walks the response ring, copies each response once and hands it
+ * to the issuer of the command in that entry. If a command is not answered in time
+ * the function is given up (svan_cmdq.fail), because only a reset makes sure that
+ * the device no longer uses the memory that the command has named.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -43,14 +43,15 @@ int svan_cmd_errno(u8 status)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_cmd_errno);
 
-/* What the device calls its new object must fit where we will use it. */
+/* Does the number of a new object fit into the fields that will name it? */
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count)
 {
 	switch (opcode) {
 	case SVAN_CMD_ALLOC_UAR:
 		return id > 0 && id < uar_count;
 	case SVAN_CMD_CREATE_KEY:
-		return id >> SVAN_KEY_INDEX_SHIFT;	/* 0: LOCAL_DMA */
+		/* index 0 is that of SVAN_KEY_LOCAL_DMA */
+		return id >> SVAN_KEY_INDEX_SHIFT;
 	case SVAN_CMD_CREATE_CQ:
 	case SVAN_CMD_CREATE_QP:
 		return id <= SVAN_DB_QN_MASK;
@@ -97,7 +98,7 @@ void svan_cmdq_free(struct svan_dev *dev)
 			  q->ring_dma);
 }
 
-/* The device has just been reset: nobody else runs. */
+/* The device has just been reset, and nothing else runs. */
 int svan_cmdq_enable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
@@ -129,7 +130,7 @@ int svan_cmdq_enable(struct svan_dev *dev)
 	return 0;
 }
 
-/* Fail what is in flight. The device has been reset and will not answer. */
+/* Fail the commands in flight: the device has been reset and will not answer. */
 void svan_cmdq_disable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
@@ -154,7 +155,7 @@ void svan_cmdq_use_events(struct svan_dev *dev, bool on)
 	spin_unlock_irq(&dev->cmdq.lock);
 }
 
-/* Take one response, if the device has written it; cmdq.lock is held. */
+/* Take one response, if the device has written it. cmdq.lock is held. */
 static bool svan_cmdq_reap_one(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
@@ -167,7 +168,7 @@ static bool svan_cmdq_reap_one(struct svan_dev *dev)
 	if (!svan_cmd_resp_valid(READ_ONCE(q->resps[slot].phase), q->ci,
 				 SVAN_CMDQ_LOG_SIZE))
 		return false;
-	/* phase before the rest; the device writes it last */
+	/* The phase is read before the rest, as the device writes it last. */
 	dma_rmb();
 	wait = q->waiters[slot];
 	memcpy(&wait->resp, &q->resps[slot], sizeof(wait->resp));
@@ -210,13 +211,13 @@ static int svan_cmdq_submit(struct svan_dev *dev, struct svan_cmd *cmd,
 	q->ring[slot] = *cmd;
 	q->pi++;
 	trace_svan_cmd(dev, wait->opcode, wait->tag);
-	/* writel orders the command before the doorbell */
+	/* writel() orders the command before the doorbell. */
 	svan_write(dev, SVAN_REG_CMDQ_DB, q->pi);
 	spin_unlock_irq(&q->lock);
 	return 0;
 }
 
-/* Sleep for a while, or until the command is done. */
+/* Sleep for a while, or until the command is done. Return true if it is. */
 static bool svan_cmdq_wait_some(struct svan_dev *dev, struct svan_cmd_wait *wait)
 {
 	if (READ_ONCE(dev->cmdq.events)) {
@@ -225,12 +226,12 @@ static bool svan_cmdq_wait_some(struct svan_dev *dev, struct svan_cmd_wait *wait
 	} else {
 		usleep_range(10, 50);
 	}
-	/* polled mode, or an interrupt that went astray */
+	/* There are no interrupts yet, or one has been lost. */
 	svan_cmdq_reap(dev);
 	return try_wait_for_completion(&wait->done);
 }
 
-/* Returns when the device has answered or has been reset. */
+/* Wait until the device has answered or has been reset. */
 static void svan_cmdq_wait(struct svan_dev *dev, struct svan_cmd_wait *wait)
 {
 	unsigned long limit = jiffies + msecs_to_jiffies(cmd_timeout_ms);
@@ -314,7 +315,7 @@ int svan_cmd_create_object(struct svan_dev *dev, struct svan_cmd *cmd, u32 *id)
 }
 EXPORT_SYMBOL_GPL(svan_cmd_create_object);
 
-/* Does the device reach memory through the object? */
+/* Does the device access memory through the object? */
 static bool svan_cmd_frees_memory(u16 opcode)
 {
 	return opcode != SVAN_CMD_FREE_UAR && opcode != SVAN_CMD_FREE_PD;
@@ -326,8 +327,8 @@ static bool svan_cmd_frees_memory(u16 opcode)
  * @opcode: FREE_UAR, FREE_PD, DESTROY_EQ, DESTROY_KEY, DESTROY_CQ, DESTROY_QP
  * @id: the object's number or key
  *
- * On return the device does not use the object's memory any more. Should it
- * refuse to let go, the function is reset.
+ * On return the device does not use the object's memory any more. If it refuses to
+ * destroy the object, the function is reset.
  */
 void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 {
@@ -347,7 +348,7 @@ void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 }
 EXPORT_SYMBOL_GPL(svan_cmd_destroy_object);
 
-/* Ask for something the device writes to dev->page, and copy it out. */
+/* Run a command whose answer the device writes to dev->page, and copy it out. */
 static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length)
 {
 	struct svan_cmd cmd = {
@@ -359,7 +360,7 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 
 	BUILD_BUG_ON(sizeof(struct svan_stats) > SVAN_PAGE_BYTES);
 	mutex_lock(&dev->page_lock);
-	/* an older device writes less */
+	/* An older device writes a shorter answer. */
 	memset(dev->page, 0, length);
 	err = svan_cmd_exec(dev, &cmd, NULL);
 	if (!err)
@@ -368,7 +369,7 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 	return err;
 }
 
-/* Whether the function takes part in the traffic of its port, RDMA included. */
+/* Let the function take part in the traffic of its port, RDMA included, or not. */
 int svan_set_port_enabled(struct svan_dev *dev, bool enabled)
 {
 	struct svan_cmd cmd = {
@@ -387,7 +388,7 @@ int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps)
 /**
  * svan_read_stats - read the function's counters
  * @dev: the function
- * @stats: filled, little-endian; counters the device does not know are 0
+ * @stats: where to write them, little-endian; 0 for those the device does not have
  *
  * May sleep.
  *

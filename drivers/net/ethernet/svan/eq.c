@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Event queues (PRM chapter "Queues"): EQ 0 carries asynchronous events and
- * command completions, EQ 1.. one for each completion vector. EQ n interrupts
- * with MSI-X vector n; its handler is the queue's only consumer.
+ * Event queues (PRM chapter "Queues"). EQ 0 carries asynchronous events and command
+ * completions; there is one more EQ for each completion vector. EQ n interrupts
+ * with MSI-X vector n, whose handler is the queue's only consumer.
  *
- * Handlers of CQs and QPs are found through xarrays, read under RCU without
- * a lock. They run in hard interrupts only, so detaching is erasing the entry
- * and waiting for the interrupts that may have seen it.
+ * The handlers of CQs and QPs are looked up in xarrays, without a lock. They are
+ * called in hard interrupts only. So to detach one, its entry is erased, and the
+ * interrupts that may have seen it are waited for.
  */
 #include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
@@ -17,7 +17,7 @@
 
 #define SVAN_ASYNC_EQ_LOG_SIZE	10
 #define SVAN_COMP_EQ_LOG_SIZE	12
-/* how many entries are consumed before the device is told */
+/* entries that are consumed before the device is told of it */
 #define SVAN_EQ_BATCH		64
 
 static size_t svan_eq_bytes(const struct svan_eq *eq)
@@ -25,6 +25,7 @@ static size_t svan_eq_bytes(const struct svan_eq *eq)
 	return PAGE_ALIGN(sizeof(struct svan_eqe) << eq->log_size);
 }
 
+/* Tell the device how far the queue is consumed. @arm: interrupt for what follows. */
 static void svan_eq_update_ci(struct svan_eq *eq, bool arm)
 {
 	svan_write(eq->dev, SVAN_REG_EQ_DB(eq->eqn),
@@ -37,7 +38,7 @@ static bool svan_eq_next(struct svan_eq *eq, struct svan_eqe *eqe)
 
 	if (!svan_eqe_valid(READ_ONCE(entry->owner), eq->ci, eq->log_size))
 		return false;
-	/* owner before the rest; the device writes it last */
+	/* The owner octet is read before the rest, as the device writes it last. */
 	dma_rmb();
 	*eqe = *entry;
 	eq->ci++;
@@ -49,7 +50,7 @@ static void svan_dispatch_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 d
 	struct svan_cq_handler *handler = xa_load(&dev->cqs, cqn);
 
 	if (!handler)
-		return;		/* detached while the event was on its way */
+		return;		/* the handler was detached after the event was written */
 	if (type == SVAN_EVENT_COMPLETION)
 		handler->complete(handler);
 	else
@@ -117,7 +118,10 @@ static irqreturn_t svan_eq_interrupt(int irq, void *data)
 	struct svan_eqe eqe;
 	u32 n = 0;
 
-	/* at most one ring: a device that never stops comes back by interrupt */
+	/*
+	 * Take one ring's worth of entries at most. A device that goes on writing
+	 * interrupts again when the queue is armed.
+	 */
 	while (n < BIT(eq->log_size) && svan_eq_next(eq, &eqe)) {
 		svan_eq_dispatch(eq, &eqe);
 		if (++n % SVAN_EQ_BATCH == 0)
@@ -242,7 +246,7 @@ void svan_eqs_destroy(struct svan_dev *dev)
 	dev->eqs = NULL;
 }
 
-/* One vector for asynchronous events, one for each CPU as far as they go. */
+/* One vector is for asynchronous events; the others are for one CPU each. */
 int svan_vectors_alloc(struct svan_dev *dev)
 {
 	u32 max_eq = le32_to_cpu(dev->caps.max_eq);
@@ -267,7 +271,7 @@ void svan_vectors_free(struct svan_dev *dev)
 /**
  * svan_cq_attach - receive the events of a CQ
  * @dev: the function
- * @cqn: the CQ, not yet armed
+ * @cqn: number of the CQ, which is not armed yet
  * @handler: called in hard interrupts
  *
  * Return: 0, -EBUSY if the CQ has a handler already, -ENOMEM.
@@ -278,7 +282,7 @@ int svan_cq_attach(struct svan_dev *dev, u32 cqn, struct svan_cq_handler *handle
 }
 EXPORT_SYMBOL_GPL(svan_cq_attach);
 
-/* After the xarray's entry is erased, wait for the handlers that saw it. */
+/* A handler is no longer found: wait for the interrupts that may have found it. */
 static void svan_eqs_synchronize(struct svan_dev *dev, u32 first, u32 last)
 {
 	u32 n;
@@ -288,7 +292,7 @@ static void svan_eqs_synchronize(struct svan_dev *dev, u32 first, u32 last)
 }
 
 /**
- * svan_cq_detach - no more events of a CQ
+ * svan_cq_detach - stop to receive the events of a CQ
  * @dev: the function
  * @cqn: the CQ
  *
@@ -316,7 +320,7 @@ int svan_qp_attach(struct svan_dev *dev, u32 qpn, struct svan_qp_handler *handle
 EXPORT_SYMBOL_GPL(svan_qp_attach);
 
 /**
- * svan_qp_detach - no more events of a QP
+ * svan_qp_detach - stop to receive the events of a QP
  * @dev: the function
  * @qpn: the QP
  *
@@ -332,7 +336,7 @@ EXPORT_SYMBOL_GPL(svan_qp_detach);
 /**
  * svan_page_attach - receive the event of page requests
  * @dev: the function
- * @handler: called in hard interrupts, from before this returns on
+ * @handler: called in hard interrupts, possibly before this function returns
  *
  * Return: 0, -EBUSY if there is a handler already.
  */
@@ -343,7 +347,7 @@ int svan_page_attach(struct svan_dev *dev, struct svan_page_handler *handler)
 EXPORT_SYMBOL_GPL(svan_page_attach);
 
 /**
- * svan_page_detach - no more events of page requests
+ * svan_page_detach - stop to receive the event of page requests
  * @dev: the function
  *
  * When it returns the handler does not run and will not run. May sleep.

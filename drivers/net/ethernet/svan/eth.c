@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The queues of the netdev in use: opened and closed, polled, and rebuilt when
- * something about them changes or fails.
+ * The netdev opens and closes its queues, polls them, and rebuilds them when their
+ * configuration changes or when they fail.
  */
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 
 #include "eth.h"
 
-/* between two attempts to find memory for receive buffers */
+/* time between two attempts to find memory for receive buffers */
 #define SVAN_REFILL_DELAY	msecs_to_jiffies(20)
 
 /*
- * There is no memory for receive buffers. To poll on would keep a CPU from those
- * who could give some back; and without buffers no completion comes to try again.
+ * There was no memory for receive buffers. NAPI must not go on polling, which would
+ * take the CPU from those who could free some. Nor may it wait for an event: without
+ * buffers no completion will come. So a timer makes it try again.
  */
 static void svan_eth_refill_later(struct svan_eth *eth)
 {
@@ -34,7 +35,7 @@ static int svan_napi_poll(struct napi_struct *napi, int budget)
 	bool more = svan_txq_clean(eth, budget);
 	int work;
 
-	/* netpoll: transmit only */
+	/* A budget of 0 comes from netpoll, which only wants transmit completions. */
 	if (!budget)
 		return 0;
 	work = svan_rxq_poll(eth, budget);
@@ -103,7 +104,7 @@ static void svan_eth_down(struct svan_eth *eth)
 	eth->up = false;
 	svan_eth_clear_filter(eth);
 	mutex_unlock(&eth->filter_lock);
-	/* first NAPI: it wakes the transmit queue and starts the timer */
+	/* NAPI goes first, as it wakes the transmit queue and starts the timer. */
 	napi_disable(&eth->napi);
 	timer_delete_sync(&eth->refill_timer);
 	netif_trans_update(eth->netdev);
@@ -112,9 +113,10 @@ static void svan_eth_down(struct svan_eth *eth)
 }
 
 /*
- * The interface goes up and down, and with it the port of the function, which is
- * RDMA's as well: a port of which the netdev is down neither sends nor receives.
- * The queues alone are rebuilt without RDMA noticing.
+ * Opening and closing the interface enables and disables the port of the function,
+ * and RDMA uses the same port: while the netdev is down, it neither sends nor
+ * receives. svan_eth_up() and svan_eth_down() leave the port alone, so RDMA does not
+ * notice when the queues are rebuilt.
  */
 int svan_eth_open(struct svan_eth *eth)
 {
@@ -140,8 +142,9 @@ void svan_eth_close(struct svan_eth *eth)
 }
 
 /*
- * The queues could not be built again. Of a dead function the interface stays
- * open, so that a reset finds it so; else it goes down, which everybody sees.
+ * The queues could not be built again. If the function is dead, the interface stays
+ * open, and a later reset will build them. Otherwise it is closed, so that users
+ * see that it does not work.
  */
 void svan_eth_give_up(struct svan_eth *eth, int err)
 {
@@ -159,7 +162,8 @@ void svan_eth_give_up(struct svan_eth *eth, int err)
  * @config: ring sizes
  * @mtu: the MTU
  *
- * Under rtnl. On failure what was stays, if that can still be had.
+ * Called under rtnl. After a failure the old sizes and MTU are in use again, if the
+ * queues can still be built with them.
  *
  * Return: 0 or a negative error.
  */
@@ -207,6 +211,7 @@ static void svan_eth_restart_work(struct work_struct *work)
 	rtnl_unlock();
 }
 
+/* Prepare what does not depend on the queues: NAPI, the worker and the timer. */
 void svan_eth_init(struct svan_eth *eth)
 {
 	INIT_DELAYED_WORK(&eth->restart_work, svan_eth_restart_work);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The completion queues of the netdev, and the memory that its queues lie in.
+ * The completion queues of the netdev, and the memory of all its queues.
  */
 #include <linux/dma-mapping.h>
 
 #include "eth.h"
 #include "svan_trace.h"
 
-/* Coherent memory, and an internal key by which queues may lie in it. */
+/* Allocate coherent memory, and a key under which the device finds queues in it. */
 int svan_eth_mem_alloc(struct svan_dev *dev, struct svan_mem *mem, size_t size)
 {
 	struct svan_cmd cmd = {
@@ -42,8 +42,8 @@ void svan_eth_mem_free(struct svan_dev *dev, struct svan_mem *mem)
 }
 
 /*
- * The device said something that cannot be: nothing it says is trusted any
- * more. NAPI context.
+ * The device has written a completion that cannot be. Nothing that it writes is
+ * trusted any more, so the function is given up. NAPI context.
  */
 void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value)
 {
@@ -51,32 +51,35 @@ void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value)
 	schedule_work(&eth->dev->fatal_work);
 }
 
-/* Copies the next entry once; what is used afterwards is the copy. */
+/*
+ * Take the next entry, if the device has written it. The caller uses the copy alone,
+ * which the device cannot change.
+ */
 bool svan_eth_cq_next(struct svan_eth_cq *cq, struct svan_cqe *cqe)
 {
 	struct svan_cqe *entry = &cq->ring[cq->ci & (BIT(cq->log_size) - 1)];
 
 	if (!svan_cqe_valid(READ_ONCE(entry->owner), cq->ci, cq->log_size))
 		return false;
-	/* owner before the rest; the device writes it last */
+	/* The owner octet is read before the rest, as the device writes it last. */
 	dma_rmb();
 	*cqe = *entry;
 	cq->ci++;
 	return true;
 }
 
-/* Tell the device which entries it may overwrite. */
+/* Tell the device that it may overwrite the entries that were taken. */
 void svan_eth_cq_release(struct svan_eth_cq *cq)
 {
-	/* our reads of the entries before they are given back */
+	/* The entries are read before they are given back. */
 	dma_mb();
 	WRITE_ONCE(cq->dbr->ci, cpu_to_le32(cq->ci));
 }
 
 /*
- * One event for the next completion that is not yet consumed. A CQ whose event
- * is still to come needs none: an event that is on its way will schedule NAPI
- * again, which then finds @armed clear.
+ * Ask for one event when there is a completion that has not been taken. If the last
+ * event has not come yet, nothing needs to be asked: that event will schedule NAPI,
+ * which then finds cq->armed clear.
  */
 void svan_eth_cq_arm(struct svan_eth_cq *cq)
 {
@@ -86,7 +89,7 @@ void svan_eth_cq_arm(struct svan_eth_cq *cq)
 		return;
 	WRITE_ONCE(cq->armed, true);
 	trace_svan_doorbell(dev, SVAN_UAR_CQ_DB, cq->cqn, cq->ci);
-	/* writeq orders the record before the doorbell */
+	/* writeq() orders the doorbell record before the doorbell. */
 	writeq(svan_db_value(cq->cqn, cq->ci), dev->uar + SVAN_UAR_CQ_DB);
 }
 
@@ -128,7 +131,7 @@ int svan_eth_cq_create(struct svan_eth *eth, struct svan_eth_cq *cq, u32 log_siz
 	cmd.create_cq.ring_va = cpu_to_le64(cq->mem.dma);
 	cmd.create_cq.ring_key = cpu_to_le32(cq->mem.key);
 	cmd.create_cq.dbr_offset = cpu_to_le32(ring_size);
-	/* several functions spread over the CPUs */
+	/* The CQs of several functions are spread over the vectors. */
 	cmd.create_cq.eqn = cpu_to_le32(svan_comp_eqn(dev, dev->id));
 	cmd.create_cq.log_size = log_size;
 	err = svan_cmd_create_object(dev, &cmd, &cq->cqn);

@@ -8,7 +8,10 @@
 
 #define SVAN_MCAST_ENTRY	8	/* bytes of an address in the list */
 
-/* Copy the multicast list to dev->page; more than fits: all multicast. */
+/*
+ * Copy the multicast list to dev->page, and return the flags of the filter. A list
+ * that does not fit is replaced by the flag for all multicast.
+ */
 static u8 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 {
 	u32 max = min_t(u32, le32_to_cpu(eth->dev->caps.max_mcast_filters),
@@ -35,9 +38,10 @@ static u8 svan_eth_copy_mcast(struct svan_eth *eth, u32 *count)
 }
 
 /*
- * List and flags are two commands, and no frame of a group that was joined before
- * and after may be lost between them: the list is given before ALLMULTI is taken
- * back, and with ALLMULTI, where nobody looks at it, the old one is left alone.
+ * The multicast list and the flags are set by two commands. No frame may be lost
+ * between them, if its group is joined both before and after. So the new list is set
+ * before ALLMULTI is cleared. While ALLMULTI is set the device does not look at the
+ * list, and the old one stays.
  */
 static int svan_eth_set_mcast(struct svan_eth *eth, u8 *flags)
 {
@@ -75,7 +79,10 @@ int svan_eth_set_filter(struct svan_eth *eth)
 	return svan_cmd_exec(eth->dev, &cmd, NULL);
 }
 
-/* Reception off: qpn 0. What fails here fails again, louder, at destroy. */
+/*
+ * Turn reception off, by QP number 0. An error is ignored: the queue pair is
+ * destroyed next, and if that fails, the function is reset.
+ */
 void svan_eth_clear_filter(struct svan_eth *eth)
 {
 	struct svan_cmd cmd = {

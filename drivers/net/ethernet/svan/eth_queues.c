@@ -72,7 +72,10 @@ static void svan_eth_qp_destroy(struct svan_eth *eth)
 	svan_cmd_destroy_object(eth->dev, SVAN_CMD_DESTROY_QP, eth->qpn);
 }
 
-/* SQ, RQ and doorbell record in one piece of memory, the queue pair in RTS */
+/*
+ * The send queue, the receive queue and the doorbell record lie in one piece of
+ * memory. The queue pair is brought to RTS.
+ */
 static int svan_eth_rings_create(struct svan_eth *eth)
 {
 	size_t sq_size = (size_t)SVAN_WQEBB_SIZE << eth->config.log_sq;
@@ -107,7 +110,7 @@ err_free_mem:
 static void svan_eth_rings_destroy(struct svan_eth *eth)
 {
 	svan_eth_qp_destroy(eth);
-	/* the device has let go of the buffers */
+	/* The device does not use the buffers any more. */
 	svan_rxq_exit(eth);
 	svan_txq_exit(eth);
 	svan_eth_mem_free(eth->dev, &eth->qp_mem);
@@ -117,7 +120,7 @@ int svan_eth_queues_create(struct svan_eth *eth)
 {
 	int err;
 
-	/* each WQE completes: a CQ as large as its queue cannot overrun */
+	/* Each WQE has one completion, so a CQ of the queue's size cannot overrun. */
 	err = svan_eth_cq_create(eth, &eth->tx_cq, eth->config.log_sq);
 	if (err)
 		return err;

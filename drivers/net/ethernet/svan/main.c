@@ -88,7 +88,7 @@ static int svan_pci_enable(struct svan_dev *dev)
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		goto err_release;
-	/* WQEs carry 32-bit lengths */
+	/* The length field of a scatter/gather entry has 32 bits. */
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = svan_map_bars(dev);
 	if (err)
@@ -190,7 +190,10 @@ static void svan_remove(struct pci_dev *pdev)
 	svan_dev_free(dev);
 }
 
-/* The function becomes silent; objects and memory are left to the new kernel. */
+/*
+ * The device is reset, so it does no more DMA. Nothing is freed, since the kernel
+ * that runs next starts afresh.
+ */
 static void svan_shutdown(struct pci_dev *pdev)
 {
 	struct svan_dev *dev = pci_get_drvdata(pdev);

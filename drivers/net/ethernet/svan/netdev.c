@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The network device: its operations, and its life beside that of the function.
+ * The network device: its operations, how it is made and freed, and what becomes of
+ * it when the function is reset or dies.
  */
 #include <linux/log2.h>
 #include <linux/netdevice.h>
@@ -60,7 +61,7 @@ static int svan_set_mac_address(struct net_device *netdev, void *p)
 	return err;
 }
 
-/* Called with the address lock: commands have to wait for a worker. */
+/* The caller holds a spin lock, so a worker sends the commands. */
 static void svan_set_rx_mode(struct net_device *netdev)
 {
 	struct svan_eth *eth = netdev_priv(netdev);
@@ -99,7 +100,7 @@ static void svan_netdev_set_mac(struct svan_dev *dev)
 		 dev->netdev->dev_addr);
 }
 
-/* A ring of 2^@def, or as large as @limit allows. */
+/* log2 of a ring's size: @def, or less if the device does not take so many. */
 static u8 svan_eth_log_size(struct svan_dev *dev, u32 def, __le32 limit)
 {
 	u32 max = min(le32_to_cpu(limit), le32_to_cpu(dev->caps.max_cqe));
@@ -137,9 +138,9 @@ static void svan_netdev_setup(struct svan_dev *dev)
 }
 
 /*
- * The port has changed. What is down or detached learns it when it comes up
- * again; the register is read under rtnl, so that the last to look shows what
- * is so now.
+ * The port has changed. A netdev that is down or detached reads the register when it
+ * comes up. Everybody reads it under rtnl, so that the last one to set the carrier
+ * has also read the newest value.
  */
 static void svan_netdev_port_event(struct svan_eth *eth)
 {
@@ -149,7 +150,7 @@ static void svan_netdev_port_event(struct svan_eth *eth)
 	rtnl_unlock();
 }
 
-/* The function is dead: the stack leaves it alone until it is bound again. */
+/* The function is dead: the stack uses it no more until it is bound or reset. */
 void svan_netdev_detach(struct svan_dev *dev)
 {
 	rtnl_lock();
@@ -190,7 +191,7 @@ int svan_netdev_create(struct svan_dev *dev)
 	eth->dev = dev;
 	eth->netdev = netdev;
 	eth->dev_nb.notifier_call = svan_netdev_dev_event;
-	/* before RDMA, whose port follows the carrier of the netdev */
+	/* RDMA is told later, since its port follows the carrier of the netdev. */
 	eth->dev_nb.priority = 1;
 	svan_eth_filter_init(eth);
 	svan_eth_init(eth);
@@ -211,7 +212,7 @@ err_free:
 	return err;
 }
 
-/* On return no queue exists, and no event of the function is heard any more. */
+/* On return no queue exists, and events of the function are not received. */
 void svan_netdev_unregister(struct svan_dev *dev)
 {
 	struct svan_eth *eth = netdev_priv(dev->netdev);
@@ -231,7 +232,7 @@ void svan_netdev_free(struct svan_dev *dev)
 	dev->netdev = NULL;
 }
 
-/* A reset is about to happen: queues down, registration and addresses kept. */
+/* Before a reset: the queues go, the registration and the addresses stay. */
 void svan_netdev_suspend(struct svan_dev *dev)
 {
 	struct svan_eth *eth = netdev_priv(dev->netdev);
@@ -243,6 +244,7 @@ void svan_netdev_suspend(struct svan_dev *dev)
 	rtnl_unlock();
 }
 
+/* After a reset: an interface that was open gets new queues. */
 void svan_netdev_resume(struct svan_dev *dev)
 {
 	struct svan_eth *eth = netdev_priv(dev->netdev);

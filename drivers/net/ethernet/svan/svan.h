@@ -6,7 +6,7 @@
  *	device_lock(pdev) > svan_dev.notifier > rtnl > svan_eth.filter_lock >
  *	svan_dev.page_lock > svan_dev.fail_lock > svan_cmdq.lock (also taken in hard
  *	interrupts)
- * svan_dev.inv_lock is innermost: callers hold whatever locks they like.
+ * svan_dev.inv_lock is the innermost lock; its users may hold any other.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -27,20 +27,21 @@
 #define SVAN_CMDQ_LOG_SIZE	6
 #define SVAN_CMDQ_SIZE		(1u << SVAN_CMDQ_LOG_SIZE)
 
-/* less than this and no IPv4 network is complete: MTU 1500 */
+/* A device must take frames of the standard MTU with two VLAN tags. */
 #define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + 2 * VLAN_HLEN)
 
-/* memory that svan_dev.page_lock guards: queries, the multicast list */
+/* size of svan_dev.page, which holds answers to queries and the multicast list */
 #define SVAN_PAGE_BYTES		4096
 
 /**
- * struct svan_cmd_wait - a command on its way, on the stack of its issuer
- * @done: completed once @err and @resp are final; the reaper forgets us then
- * @resp: the device's response, copied once
+ * struct svan_cmd_wait - a command under way, on the stack of its issuer
+ * @done: completed when @err and @resp are final; svan_cmdq_reap() does not touch
+ *	this struct afterwards
+ * @resp: copy of the device's response
  * @err: 0 if @resp is valid, else a negative error
- * @opcode: for messages and traces
- * @tag: what the response must carry
- * @start: when the doorbell was rung
+ * @opcode: opcode of the command, for messages and traces
+ * @tag: tag that the response must carry
+ * @start: time at which the doorbell was rung
  */
 struct svan_cmd_wait {
 	struct completion	done;
@@ -53,19 +54,20 @@ struct svan_cmd_wait {
 
 /**
  * struct svan_cmdq - the admin command queue
- * @lock: everything below but @credits; taken in hard interrupts
- * @credits: free entries of the ring; up by the reaper
- * @fail: gives up a function that does not answer, or not as it should; on return
- *	every command in flight has failed
- * @live: commands may be submitted; clear before start and after a failure
- * @events: EQ 0 exists, completions interrupt
- * @pi: commands submitted, free-running
- * @ci: commands completed, free-running
- * @ring: command ring, the device reads it
- * @resps: response ring, the device writes it
+ * @lock: protects all other fields except @credits and @fail; hard interrupts
+ *	take it
+ * @credits: free entries of the ring
+ * @fail: resets a function that does not answer, or answers nonsense, for good;
+ *	when it returns, every command in flight has failed
+ * @live: commands may be submitted; false before the start and after a failure
+ * @events: EQ 0 exists, so the device interrupts when it has completed a command
+ * @pi: number of commands submitted, free-running
+ * @ci: number of commands completed, free-running
+ * @ring: command ring, read by the device
+ * @resps: response ring, written by the device
  * @ring_dma: bus address of @ring
  * @resps_dma: bus address of @resps
- * @waiters: who waits for the entry
+ * @waiters: the issuer of the command in each entry of the ring
  */
 struct svan_cmdq {
 	spinlock_t		lock;
@@ -85,13 +87,13 @@ struct svan_cmdq {
 /**
  * struct svan_eq - an event queue; its interrupt handler is the only consumer
  * @dev: the function
- * @ring: entries, the device writes them
+ * @ring: entries, written by the device
  * @ring_dma: bus address of @ring
- * @eqn: number, also the MSI-X vector
- * @log_size: entries
- * @ci: consumer index, free-running; hard interrupt only
- * @irq: Linux interrupt
- * @name: of the interrupt
+ * @eqn: number of the queue, which is also its MSI-X vector
+ * @log_size: log2 of the number of entries
+ * @ci: consumer index, free-running; used by the interrupt handler alone
+ * @irq: number of the Linux interrupt
+ * @name: name of the interrupt
  */
 struct svan_eq {
 	struct svan_dev		*dev;
@@ -107,34 +109,36 @@ struct svan_eq {
 /**
  * struct svan_dev - one PCI function
  * @pdev: the PCI device
- * @id: instance number, of the auxiliary device and for spreading interrupts
+ * @id: number of this instance: names the auxiliary device, and spreads the CQs
+ *	of several functions over the vectors
  * @regs: BAR 0
  * @uar: UAR page 0
- * @uar_phys: BAR 2
- * @uar_count: UAR pages of BAR 2
+ * @uar_phys: physical address of BAR 2
+ * @uar_count: number of UAR pages in BAR 2
  * @pd: the kernel's protection domain
- * @caps: what the device can do; written while nobody else runs
+ * @caps: capabilities of the device; written only while nothing else runs
  * @cmdq: command queue
- * @eqs: event queues, 0 = asynchronous events
- * @num_eqs: event queues that exist
- * @num_vectors: MSI-X vectors that were granted, one for each EQ
+ * @eqs: event queues; EQ 0 carries asynchronous events
+ * @num_eqs: number of event queues that exist
+ * @num_vectors: number of MSI-X vectors that were granted, one for each EQ
  * @cqs: struct svan_cq_handler by CQ number
  * @qps: struct svan_qp_handler by QP number
- * @page_handler: who serves page requests, or NULL
- * @inv_lock: the registers SVAN_REG_INV_*, which are written one after another
- * @netdev: the Ethernet function
- * @aux: the auxiliary device, NULL when it is not registered
- * @notifier: who wants SVAN_NOTIFY_*
- * @fail_lock: serialises svan_dev_fail()
- * @failed: reset for good; set under @fail_lock
- * @page_lock: guards @page
- * @page: coherent memory for queries and lists
+ * @page_handler: handler of page requests, or NULL
+ * @inv_lock: serialises writers of SVAN_REG_INV_TARGET, _ADDR, _LENGTH and _GO,
+ *	which together describe one invalidation
+ * @netdev: the network device
+ * @aux: the auxiliary device, or NULL while there is none
+ * @notifier: chain that is called with enum svan_notify
+ * @fail_lock: serialises svan_dev_fail() and svan_dev_silence()
+ * @failed: the function has been reset for good; set under @fail_lock
+ * @page_lock: protects the contents of @page
+ * @page: coherent memory for answers to queries and for lists
  * @page_dma: bus address of @page
- * @fatal_work: tells the rest of the kernel that the function is dead
- * @port_work: carrier and SVAN_NOTIFY_PORT
- * @events_blocked: both workers are disabled; under the device lock
+ * @fatal_work: calls @notifier with SVAN_NOTIFY_FATAL
+ * @port_work: calls @notifier with SVAN_NOTIFY_PORT
+ * @events_blocked: @fatal_work and @port_work are disabled; under the device lock
  * @started: svan_dev_start() has succeeded; under the device lock
- * @debugfs: our folder
+ * @debugfs: debugfs folder of the function
  */
 struct svan_dev {
 	struct pci_dev		*pdev;
@@ -183,17 +187,16 @@ static inline void svan_write64(struct svan_dev *dev, u32 reg, u64 value)
 	writeq(value, dev->regs + reg);
 }
 
-/* A function that is gone, or in FLR, answers with all ones. */
+/* Reads from a function that is gone, or in FLR, return all ones. */
 static inline bool svan_gone(u32 value)
 {
 	return value == ~0u;
 }
 
 /*
- * Has a function that was started stopped to answer commands? It has met a fatal
- * error, or somebody else has reset it. A device that is gone reads as all ones,
- * or as zeroes from a host that completes such reads by itself; neither value
- * passes for a living one.
+ * Has a started function ceased to answer commands, because it met a fatal error
+ * or somebody else has reset it? A device that is gone reads as all ones, or as
+ * zeroes on hosts that complete such reads themselves; both count as dead.
  */
 static inline bool svan_dev_is_dead(const struct svan_dev *dev)
 {
