@@ -140,7 +140,7 @@ static int svan_tx_write(struct svan_eth *eth, struct sk_buff *skb)
 }
 
 /*
- * Tell the device of the WQEs that were written (PRM chapter "Queues", Doorbells):
+ * Tell the device of the WQEs that were written (PRM chapter "Doorbells"):
  * first by the doorbell record, then, unless the device polls that record, by the
  * doorbell register. The device, before it sleeps, clears POLLING, executes a full
  * fence and reads the record again. The full fence here pairs with that one. It must
