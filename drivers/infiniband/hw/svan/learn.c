@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The estimator at work: it learns from the faults that were served, and tells
- * the device, through PENDING responses, absent entries and the location table.
+ * Use of the estimator. It learns from the faults that are served. Its estimates reach
+ * the device in PENDING responses, in absent entries and in the location table.
  */
 
 #include <linux/dma-mapping.h>
 
 #include "svan_odp.h"
 
-/* how soon the location table follows what has been learned */
+/* time from a new sample until the location table is written again */
 #define SVAN_LEARN_INTERVAL	(HZ / 10)
 
 /**
@@ -16,7 +16,7 @@
  * @dev: the device
  * @place: where the page is
  *
- * Return: nanoseconds, 0 = unknown.
+ * Return: nanoseconds, or 0 if that is unknown.
  */
 u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place)
 {
@@ -29,7 +29,7 @@ u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place)
 	return ns;
 }
 
-/* The absent entry of a class, with the time it takes as a rule. */
+/* The absent entry for a class of faults, with the estimate for the whole class. */
 u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class)
 {
 	struct svan_place place = {
@@ -44,8 +44,8 @@ u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class)
  * svan_learn_add - learn from a page that has come
  * @dev: the device
  * @place: where it was
- * @estimate: what had been said of it, ns
- * @actual: how long it took, ns
+ * @estimate: time that the device was told, in ns
+ * @actual: time that it took, in ns
  */
 void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 		    u64 estimate, u64 actual)
@@ -61,8 +61,8 @@ void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 }
 
 /*
- * One location table serves all process contexts: how long a swap area takes does
- * not depend on who asks.
+ * Write the location table. One table serves all process contexts, since the time of
+ * a page depends on where it is and not on whose it is.
  */
 static void svan_learn_tell(struct svan_ib_dev *dev)
 {
@@ -81,8 +81,10 @@ static void svan_learn_tell(struct svan_ib_dev *dev)
 }
 
 /**
- * svan_learn_add_locations - begin to tell the device by a location table
- * @dev: the device, which gets its address with each process context
+ * svan_learn_add_locations - make the location table
+ * @dev: the device; it finds the address of the table in each process context
+ *
+ * Return: 0 or an error.
  */
 int svan_learn_add_locations(struct svan_ib_dev *dev)
 {
@@ -97,7 +99,7 @@ int svan_learn_add_locations(struct svan_ib_dev *dev)
 	return 0;
 }
 
-/* The device does not read the table any more. */
+/* Free the location table. The device does not read it any more. */
 void svan_learn_free_locations(struct svan_ib_dev *dev)
 {
 	struct svan_learn *learn = &dev->learn;
@@ -142,7 +144,7 @@ void svan_learn_init(struct svan_ib_dev *dev)
 	svan_est_reset(&learn->est);
 }
 
-/* Faults that are still under way may go on learning, to no effect. */
+/* Faults that are still under way may add samples, which have no effect any more. */
 void svan_learn_exit(struct svan_ib_dev *dev)
 {
 	disable_delayed_work_sync(&dev->learn.refresh);

@@ -117,7 +117,8 @@ bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry);
  * @iova: address of the first byte as the device sees it
  * @start: address of the first byte in @mm
  * @length: number of bytes
- * @lock: protects @gone and the fields below it; held while pages are entered
+ * @lock: protects @gone, @radix, @parts, @pfns and @trim_at; held while pages are
+ *	entered
  * @gone: the region is deregistered, and pages are not entered any more
  * @radix: translation table, if @kind is SVAN_KEY_ONDEMAND; this and the fields down
  *	to @trim are used by that kind only
@@ -323,8 +324,8 @@ struct svan_place {
  * @estimate: time in ns that the device was told
  * @start: time at which the request was taken from the queue
  * @picked: time at which a thread last took the fault up
- * @odp: the region, with a reference; NULL if it is gone, which matters to requests
- *	for on-demand keys only
+ * @odp: the region, with a reference; NULL if it is gone, in which case only a
+ *	request for a process key can still be served
  * @mm: the mm that the memory belongs to, held by mm_count, or NULL
  * @addr: address of the page in @mm
  */
