@@ -80,7 +80,7 @@ EXPORT_SYMBOL_IF_KUNIT(svan_classify_entry);
  * struct svan_peek - what the page table says of an address
  * @pte: the entry, of the size of 4 KiB or 2 MiB
  * @present: the entry is present, or one of 1 GiB is
- * @pmd_none: there is no table of entries of 4 KiB
+ * @pmd_none: there is neither an entry of 2 MiB nor a table of entries of 4 KiB
  */
 struct svan_peek {
 	pte_t pte;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The device's counters as hw_counters of the port (svan/cmd.h, SVAN_STATS). */
+/* The counters of the device (SVAN_STATS in svan/cmd.h), as hw_counters of the port. */
 
 #include "svan_ib.h"
 

@@ -71,7 +71,7 @@ u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid);
 bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid, u32 generation);
 int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 
-/* ---- tables that grow and shrink: radix.c ---- */
+/* ---- translation tables of on-demand keys: radix.c ---- */
 
 /**
  * struct svan_radix - translation table of an on-demand key
@@ -404,7 +404,7 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
 void svan_ib_prq_close(struct svan_ib_dev *dev);
 
-/* ---- serving them: fault.c ---- */
+/* ---- serving page requests: fault.c ---- */
 
 /* How a page is faulted in: flags for svan_fault_in(). */
 #define SVAN_IN_WRITE	BIT(0)	/* the page will be written */
@@ -417,7 +417,7 @@ void svan_ib_prq_close(struct svan_ib_dev *dev);
 int svan_fault_in(unsigned long addr, u32 how);
 bool svan_fault_begin(struct svan_fault *fault);
 
-/* ---- what a page waits for: classify.c ---- */
+/* ---- classification of absent pages: classify.c ---- */
 
 void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place);
@@ -429,7 +429,7 @@ void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place);
 void svan_classify_location(u32 location, struct svan_place *place);
 
-/* ---- what it takes: learn.c ---- */
+/* ---- estimates of the time that pages take: learn.c ---- */
 
 void svan_learn_init(struct svan_ib_dev *dev);
 void svan_learn_exit(struct svan_ib_dev *dev);
@@ -453,7 +453,7 @@ int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
 int svan_spare_init(struct svan_ib_dev *dev);
 void svan_spare_exit(struct svan_ib_dev *dev);
 
-/* ---- what a QP does with faults: policy.c ---- */
+/* ---- fault policy of a QP: policy.c ---- */
 
 extern const struct uapi_definition svan_ib_uapi_defs[];
 

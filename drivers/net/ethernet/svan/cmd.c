@@ -179,7 +179,7 @@ static bool svan_cmdq_reap_one(struct svan_dev *dev)
 	return true;
 }
 
-/* Hard interrupt or process context. */
+/* Take all responses. May be called in hard interrupt or process context. */
 void svan_cmdq_reap(struct svan_dev *dev)
 {
 	unsigned long flags;
@@ -288,10 +288,10 @@ EXPORT_SYMBOL_GPL(svan_cmd_exec);
  * svan_cmd_create_object - run a command that makes an object
  * @dev: the function
  * @cmd: ALLOC_UAR, ALLOC_PD, CREATE_KEY, CREATE_CQ or CREATE_QP
- * @id: the object's number or key
+ * @id: where to write the number or key of the object
  *
- * A device that answers with an impossible number is reset: its object could
- * never be destroyed.
+ * A device that answers with an impossible number is reset, as its object could not be
+ * destroyed.
  *
  * Return: as svan_cmd_exec().
  */

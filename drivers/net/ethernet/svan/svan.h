@@ -211,7 +211,7 @@ static inline const char *svan_name(const struct svan_dev *dev)
 	return pci_name(dev->pdev);
 }
 
-/* dev.c: from a mapped BAR to a function that runs, and back */
+/* dev.c */
 int svan_dev_start(struct svan_dev *dev);
 void svan_dev_stop(struct svan_dev *dev);
 int svan_dev_reset(struct svan_dev *dev);

@@ -2,8 +2,8 @@
 /*
  * What svan.ko offers to the auxiliary drivers of a function ("svan.rdma").
  *
- * Everything here may be called while the auxiliary device is bound; svan.ko
- * keeps struct svan_dev until its remove callback has returned.
+ * Everything here may be called while the auxiliary device is bound. struct svan_dev
+ * exists until the remove callback of the auxiliary driver has returned.
  */
 #ifndef SVAN_AUX_H
 #define SVAN_AUX_H
