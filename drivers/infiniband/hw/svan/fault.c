@@ -26,7 +26,7 @@
 #define SVAN_FAULT_ROUNDS	4
 /* attempts to fault a page in while memory is short and the OOM killer is at work */
 #define SVAN_FAULT_OOM_ROUNDS	1000
-/* most that the time before a thread takes a fault up adds to a sample, in ns */
+/* limit of what the time before a thread takes a fault up adds to a sample, in ns */
 #define SVAN_DELAY_NS		NSEC_PER_MSEC
 /* pages of a request, the first included, that are faulted in if nothing is waited for */
 #define SVAN_REST_PAGES		32

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page faults of a process are served by threads of that process. So nobody else
- * waits for its pages, the memory and the CPU time are charged to it, its limits
- * apply, and the work ends when it ends.
+ * When the device needs a page of a process, threads of that process fault it in. So
+ * nobody else waits for the page, the memory and the CPU time are charged to the
+ * process, its limits apply, and the work ends when the process ends.
  *
  * A server belongs to an mm. Its threads (vhost_task_create()) are members of the
  * thread group that registered memory first. They share its mm, cgroup and limits,

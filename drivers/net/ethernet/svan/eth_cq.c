@@ -77,9 +77,9 @@ void svan_eth_cq_release(struct svan_eth_cq *cq)
 }
 
 /*
- * Ask for one event when there is a completion that has not been taken. If the last
- * event has not come yet, nothing needs to be asked: that event will schedule NAPI,
- * which then finds cq->armed clear.
+ * Ask for one event, which comes as soon as there is a completion that has not been
+ * taken. If an event has been asked for and has not come yet, nothing needs to be done:
+ * it will schedule NAPI, which then finds cq->armed clear.
  */
 void svan_eth_cq_arm(struct svan_eth_cq *cq)
 {
