@@ -41,6 +41,12 @@ static inline __u32 svan_wqe_inline_bbs(__u32 length)
 	       SVAN_WQEBB_SIZE;
 }
 
+static inline int svan_wqe_is_atomic(__u8 opcode)
+{
+	return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
+	       opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+}
+
 static inline void svan_sge_set(struct svan_sge *sge, __u64 addr, __u32 length,
 				__u32 lkey)
 {

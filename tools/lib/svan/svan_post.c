@@ -407,12 +407,6 @@ static void svan_wr_atomic_fetch_add(struct ibv_qp_ex *ibqp, uint32_t rkey,
 	svan_wr_atomic(ibqp, SVAN_WQE_ATOMIC_FETCH_ADD, &remote, add, 0);
 }
 
-static bool svan_is_atomic(const struct svan_wqe_head *head)
-{
-	return head->ctrl.opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-	       head->ctrl.opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
-}
-
 static void svan_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
 				 const struct ibv_sge *sge)
 {
@@ -423,7 +417,7 @@ static void svan_wr_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
 		svan_wr_fail(qp, EINVAL);
 		return;
 	}
-	if (svan_is_atomic(head)) {
+	if (svan_wqe_is_atomic(head->ctrl.opcode)) {
 		if (num_sge != 1)
 			svan_wr_fail(qp, EINVAL);
 		else
@@ -451,7 +445,8 @@ static void svan_wr_set_sge(struct ibv_qp_ex *ibqp, uint32_t lkey,
 
 static bool svan_may_inline(const struct svan_wqe_head *head)
 {
-	return head->ctrl.opcode != SVAN_WQE_RDMA_READ && !svan_is_atomic(head);
+	return head->ctrl.opcode != SVAN_WQE_RDMA_READ &&
+	       !svan_wqe_is_atomic(head->ctrl.opcode);
 }
 
 static void svan_wr_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ibv_advise_mr(): pages are brought in before the device asks for them. Of a
- * process key this is a matter of the process's page table alone.
+ * ibv_advise_mr(): pages are faulted in before the device asks for them, and entered
+ * into the table of the key. A process key has no table, so it is enough to fault the
+ * pages in.
  *
- * A thread of the process whose memory it is follows the advice (server.c); what
- * a caller of that process waits for, and comes without waiting, it does itself.
- * So a call that waits can be interrupted, by a signal or because the device goes.
+ * A thread of the process that the memory belongs to follows the advice (server.c). If
+ * the caller wants to wait for the result, and is a thread of that process, it first
+ * does itself what can be done without waiting. Then it waits for the other thread,
+ * and this wait ends early when a signal comes or the device goes away.
  *
- * Advice never waits for a userfaultfd: the pages it serves are left to the faults.
+ * Advice does not wait for a userfaultfd. The pages that one serves are skipped.
  */
 
 #include <linux/completion.h>
@@ -18,14 +20,14 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* pages that are faulted in before they are entered */
+/* size and alignment of the pieces that are faulted in and then entered */
 #define SVAN_ADVISE_BYTES	((u64)PAGE_SIZE << SVAN_MTT_INDEX_BITS)
 
 /**
  * struct svan_advice_range - one element of the advice
- * @odp: the region; counted
+ * @odp: the region, with a reference
  * @addr: first address that is not done
- * @end: behind the last one
+ * @end: address behind the last one
  */
 struct svan_advice_range {
 	struct svan_odp *odp;
@@ -35,18 +37,18 @@ struct svan_advice_range {
 
 /**
  * struct svan_advice - a call of ibv_advise_mr()
- * @job: of a thread of the process
- * @ref: the job's and the caller's
- * @server: that has been charged, or NULL
- * @bytes: what it has been charged
- * @done: there is a result
+ * @job: job of a thread of the process
+ * @ref: one reference for the caller, one for the job
+ * @server: the server whose limits the call was counted against, or NULL
+ * @bytes: number of bytes that it was counted with
+ * @done: completed when @err is final
  * @err: the result
  * @given_up: the caller does not wait any more
- * @prq: counted
- * @advice: what kind
- * @index: of @ranges, what is not done
- * @count: of @ranges
- * @ranges: the memory
+ * @prq: the page request queue, with a reference
+ * @advice: kind of the advice
+ * @index: index of the first element of @ranges that is not done
+ * @count: number of elements of @ranges
+ * @ranges: the memory that the call is about
  */
 struct svan_advice {
 	struct svan_job job;
@@ -84,8 +86,8 @@ static bool svan_advice_is_wanted(const struct svan_job *job)
 }
 
 /*
- * Fault in, up to the first page that will not come. The job may be lent out. Return
- * where it ended.
+ * Fault pages in, up to the first one that cannot be. The job may be lent. Return the
+ * address that was reached.
  */
 static u64 svan_advice_fault_in(u64 addr, u64 end, u32 how, int *err)
 {
@@ -101,7 +103,7 @@ static u64 svan_advice_fault_in(u64 addr, u64 end, u32 how, int *err)
 	return addr;
 }
 
-/* Enter what is there of a piece that has been faulted in, or needs no fault. */
+/* Enter the present pages of a piece into the table of the key, and count them. */
 static int svan_advice_enter(struct svan_advice *advice, struct svan_odp *odp,
 			     u64 addr, u64 end)
 {
@@ -123,8 +125,8 @@ static int svan_advice_enter(struct svan_advice *advice, struct svan_odp *odp,
 }
 
 /*
- * A piece, or what is left of it. @thread: NULL: the caller itself, who waits for
- * nothing (-EWOULDBLOCK).
+ * Fault in and enter what is left of a piece. @thread is NULL for the caller itself,
+ * which does not wait but gets -EWOULDBLOCK.
  */
 static int svan_advice_piece(struct svan_thread *thread,
 			     struct svan_advice *advice,
@@ -151,6 +153,7 @@ static int svan_advice_piece(struct svan_thread *thread,
 	return ret ?: err;
 }
 
+/* Follow the advice for the next piece of a range. */
 static int svan_advice_next(struct svan_thread *thread,
 			    struct svan_advice *advice,
 			    struct svan_advice_range *range)
@@ -161,7 +164,7 @@ static int svan_advice_next(struct svan_thread *thread,
 	if (advice->advice == IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_NO_FAULT) {
 		if (signal_pending(current))
 			return -EINTR;
-		/* what has no pages is passed by, however long it is */
+		/* Holes are skipped, however large they are. */
 		range->addr = svan_odp_next(range->odp, range->addr,
 					    range->end);
 		if (range->addr >= range->end)
@@ -177,7 +180,7 @@ static int svan_advice_next(struct svan_thread *thread,
 	return err;
 }
 
-/* In pieces that end where those of an implicit region do. */
+/* Follow the advice, piece by piece, from where it was left. */
 static int svan_advice_follow(struct svan_thread *thread,
 			      struct svan_advice *advice)
 {
@@ -261,7 +264,7 @@ static int svan_advice_check(struct ib_pd *pd, struct svan_advice *advice,
 	advice->bytes += sge->length;
 	if (READ_ONCE(odp->pd) != pd)
 		return -EPERM;
-	/* one thread follows it */
+	/* One thread follows the advice, so all memory must be of its process. */
 	if (odp->mm != advice->ranges[0].odp->mm)
 		return -EINVAL;
 	if (svan_advice_is_write(advice) && !READ_ONCE(odp->writable))
@@ -303,7 +306,7 @@ static struct svan_advice *svan_advice_alloc(struct ib_pd *pd,
 	return advice;
 }
 
-/* Have it followed; from here on @advice is the job's, too. */
+/* Submit the job. If that succeeds, the job has a reference to @advice, too. */
 static int svan_advice_submit(struct svan_advice *advice)
 {
 	const struct mm_struct *mm = advice->ranges[0].odp->mm;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What users send, looked at before anything is done with it, and the names of
- * verbs and device put side by side. Nothing here touches the device.
+ * Checks of the requests that users send, and conversion between the values of verbs
+ * and those of the device. Nothing here accesses the device.
  */
 
 #include <kunit/visibility.h>
@@ -9,7 +9,10 @@
 
 #include "svan_ib.h"
 
-/* Read a command's private part. A longer one may come from a newer provider. */
+/*
+ * Read the private part of a command. A newer provider may send more, but only zeroes
+ * are accepted there.
+ */
 int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata)
 {
 	if (udata->inlen < size)
@@ -20,7 +23,7 @@ int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata)
 	return ib_copy_from_udata(ureq, udata, size);
 }
 
-/* The same for commands that have no private part. */
+/* Check the private part of a command that has none: only zeroes are accepted. */
 int svan_ib_no_ureq(struct ib_udata *udata)
 {
 	if (udata && udata->inlen &&
@@ -36,12 +39,13 @@ int svan_ib_write_uresp(struct ib_udata *udata, void *uresp, size_t size)
 	return ib_copy_to_udata(udata, uresp, min(size, udata->outlen));
 }
 
-/* A part of a queue buffer: 64-byte aligned, inside, and nobody else's. */
+/* a part of a queue buffer */
 struct svan_ib_part {
 	u64 offset;
 	u64 size;
 };
 
+/* Parts must be aligned to 64 bytes, lie within the buffer and not overlap. */
 static bool svan_ib_parts_ok(const struct svan_ib_part *parts, int count,
 			     u64 length)
 {
@@ -170,7 +174,7 @@ static u32 svan_ib_map_rights(int ib_access, int *unknown)
 	return access;
 }
 
-/* Rights of a key. Flags that only give advice need no support. */
+/* Convert the rights of a key. Flags that are mere hints are ignored. */
 int svan_ib_mr_access(int ib_access, u32 *access)
 {
 	int unknown;
@@ -185,7 +189,7 @@ int svan_ib_mr_access(int ib_access, u32 *access)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_ib_mr_access);
 
-/* Rights that a QP grants. As elsewhere, others than the remote ones are idle. */
+/* Convert the rights that a QP grants. Only the remote ones have a meaning there. */
 u32 svan_ib_qp_access(int ib_access)
 {
 	int unknown;
@@ -254,7 +258,7 @@ enum ib_wc_opcode svan_ib_wc_send_opcode(u8 wqe_opcode)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_ib_wc_send_opcode);
 
-/* Asynchronous events of a QP; negative: not one. */
+/* The enum ib_event_type of an event of the device; negative if it is not of a QP. */
 int svan_ib_event_type(u8 event)
 {
 	switch (event) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an absent page waits for: from its page table entry, its mapping and the
- * page cache. Nothing here blocks. A wrong answer costs a wrong estimate, so
- * what it reads need not stand still.
+ * Classification of absent pages: what a page waits for is found out from its page
+ * table entry, its mapping and the page cache. What is read here may change at the
+ * same time; the worst that follows is a wrong estimate. Only svan_next_mapped() may
+ * wait for a lock.
  */
 
 #include <kunit/visibility.h>
@@ -21,7 +22,7 @@
 #include "estimate.h"
 #include "svan_odp.h"
 
-/* steps over holes before mmap_lock is given up for a moment */
+/* number of holes that are skipped before mmap_lock is released for a moment */
 #define SVAN_HOLES_AT_ONCE	1024
 
 static void svan_place_set(struct svan_place *place, u32 fault_class, u32 key)
@@ -46,20 +47,20 @@ static void svan_classify_swap(u32 type, struct svan_place *place)
 		svan_place_set(place, SVAN_FAULT_UNKNOWN, SVAN_EST_ANY);
 }
 
-/* By a word of the location table (svan/keys.h). */
+/* Classify by the number of a word in the location table (svan/keys.h). */
 void svan_classify_location(u32 location, struct svan_place *place)
 {
 	if (location >= SVAN_LOCATION_SWAP)
 		svan_classify_swap(location - SVAN_LOCATION_SWAP, place);
 	else if (location == SVAN_LOCATION_PROTNONE)
-		/* a hint fault, as a rule; it may move the page */
+		/* It is usually a NUMA hint fault, which may migrate the page. */
 		svan_place_set(place, SVAN_FAULT_MIGRATION, SVAN_EST_ANY);
 	else
 		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_classify_location);
 
-/* By what the device has seen alone. */
+/* Classify by the entry that the device has seen alone. */
 void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place)
 {
@@ -75,7 +76,12 @@ void svan_classify_entry(const struct svan_page_req *req,
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_classify_entry);
 
-/* A page table entry of 4 KiB or 2 MiB. */
+/**
+ * struct svan_peek - what the page table says of an address
+ * @pte: the entry, of the size of 4 KiB or 2 MiB
+ * @present: the entry is present, or one of 1 GiB is
+ * @pmd_none: there is neither an entry of 2 MiB nor a table of entries of 4 KiB
+ */
 struct svan_peek {
 	pte_t pte;
 	bool present;
@@ -83,8 +89,8 @@ struct svan_peek {
 };
 
 /*
- * Look at the entry of an address as it is at this moment. The upper tables
- * stay while mmap_lock is held, tables of entries are freed by RCU.
+ * Read the entry of an address without a lock. The upper tables exist as long as
+ * mmap_lock is held, and the lowest ones are freed by RCU.
  */
 static void svan_peek_pmd(pmd_t *pmdp, unsigned long addr,
 			  struct svan_peek *peek)
@@ -135,7 +141,7 @@ static void svan_peek(struct mm_struct *mm, unsigned long addr,
 	rcu_read_unlock();
 }
 
-/* The page of a file that no page table entry tells of. */
+/* Classify a page of a file whose page table entry is empty. */
 static void svan_classify_file(struct vm_area_struct *vma, unsigned long addr,
 			       struct svan_place *place)
 {
@@ -167,7 +173,10 @@ static void svan_classify_file(struct vm_area_struct *vma, unsigned long addr,
 		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
 }
 
-/* May the first access make a huge page of it? THP settings are not exported. */
+/*
+ * May the first access allocate a huge page? This is a guess, since the system's
+ * settings for huge pages are not exported to modules.
+ */
 static bool svan_may_be_huge(struct vm_area_struct *vma, unsigned long addr)
 {
 	unsigned long start = ALIGN_DOWN(addr, PMD_SIZE);
@@ -177,7 +186,10 @@ static bool svan_may_be_huge(struct vm_area_struct *vma, unsigned long addr)
 	       !test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
 }
 
-/* For a load, or a store that is allowed, it only has to be entered. */
+/*
+ * The page is present, so if the access is allowed it only has to be entered into the
+ * table of the key.
+ */
 static void svan_classify_present(struct vm_area_struct *vma, pte_t pte,
 				  bool write, struct svan_place *place)
 {
@@ -196,7 +208,7 @@ static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
 	struct svan_peek peek;
 
 	if (is_vm_hugetlb_page(vma)) {
-		/* its tables may be shared, and freed by others */
+		/* Page tables of hugetlb may be shared with, and freed by, others. */
 		svan_place_set(place, SVAN_FAULT_HUGE_PAGE, SVAN_EST_ANY);
 		return;
 	}
@@ -221,14 +233,14 @@ static void svan_classify_vma(struct vm_area_struct *vma, unsigned long addr,
 }
 
 /**
- * svan_classify - what a page waits for
- * @mm: whose address space it is in
- * @addr: where
- * @req: the request
- * @place: the answer
+ * svan_classify - find out what a page waits for
+ * @mm: the mm that the page belongs to
+ * @addr: address of the page
+ * @req: the request of the device
+ * @place: the result
  *
- * Never waits for a lock: if the address space is being changed, the entry that
- * the device has seen must do.
+ * Does not wait for a lock. If mmap_lock is not free, the entry that the device has
+ * seen is all that is looked at.
  */
 void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place)
@@ -250,13 +262,13 @@ void svan_classify(struct mm_struct *mm, unsigned long addr,
 }
 
 /**
- * svan_classify_block - what some pages wait for
- * @mm: whose address space they are in
- * @addr: the first
- * @count: how many
- * @places: the answers; UNKNOWN where there is nothing
+ * svan_classify_block - find out what several pages wait for
+ * @mm: the mm that the pages belong to
+ * @addr: address of the first page
+ * @count: number of pages
+ * @places: the results; the class is UNKNOWN where nothing is mapped
  *
- * Return: false if it cannot be said without waiting.
+ * Return: false if that cannot be found out without waiting.
  */
 bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
 			 struct svan_place *places)
@@ -282,7 +294,7 @@ bool svan_classify_block(struct mm_struct *mm, unsigned long addr, u32 count,
 	return done;
 }
 
-/* How large is the hole that a missing table of the page table makes? */
+/* Size of the hole around @addr that a missing table makes; 0 if no table is missing. */
 static unsigned long svan_hole_size(struct mm_struct *mm, unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
@@ -306,7 +318,7 @@ static unsigned long svan_hole_size(struct mm_struct *mm, unsigned long addr)
 	return pmd_none(pmdp_get_lockless(pmd_offset(pud, addr))) ? PMD_SIZE : 0;
 }
 
-/* mmap_lock is held. False if there is more to be looked at. */
+/* Skip some holes. mmap_lock is held. Return false if there may be more of them. */
 static bool svan_skip_holes(struct mm_struct *mm, unsigned long *addr,
 			    unsigned long end)
 {
@@ -317,7 +329,7 @@ static bool svan_skip_holes(struct mm_struct *mm, unsigned long *addr,
 	for (i = 0; i < SVAN_HOLES_AT_ONCE; i++) {
 		vma = find_vma(mm, *addr);
 		*addr = vma ? max(*addr, vma->vm_start) : end;
-		/* tables of hugetlb may be shared, and freed by others */
+		/* Page tables of hugetlb may be shared with, and freed by, others. */
 		if (*addr >= end || is_vm_hugetlb_page(vma))
 			return true;
 		size = svan_hole_size(mm, *addr);
@@ -329,16 +341,16 @@ static bool svan_skip_holes(struct mm_struct *mm, unsigned long *addr,
 }
 
 /**
- * svan_next_mapped - pass by addresses that have no pages
- * @mm: mm_users is held
- * @addr: where to begin
- * @end: where to stop
+ * svan_next_mapped - skip addresses that have no pages
+ * @mm: the mm; mm_users is held
+ * @addr: address to begin at
+ * @end: address to stop at
  *
- * Looks at mappings and at the upper levels of the page table, so it is quick
- * where nothing is. May wait for mmap_lock.
+ * Only mappings and the upper levels of the page table are read, so large holes take
+ * little time. May wait for mmap_lock.
  *
- * Return: the first address where there may be pages, or @end; anything between
- * if SIGKILL is pending.
+ * Return: the first address that may have a page, or @end. If SIGKILL is pending, it
+ * may be an earlier address.
  */
 unsigned long svan_next_mapped(struct mm_struct *mm, unsigned long addr,
 			       unsigned long end)

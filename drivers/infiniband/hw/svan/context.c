@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Process contexts (PRM chapter "Translation"): the device walks the page table
- * of a process by itself, and drops what it has found there when the kernel
- * tells it to.
+ * Process contexts (PRM chapter "Translation"). The device walks the page table of a
+ * process by itself, and caches the translations that it finds. The driver's MMU
+ * notifier tells it to drop them.
  *
- * The notifier's callbacks run under page table locks. They take no lock and do
- * not wait: one store to the device, which has drained when the store is done.
- * A device that is gone, or was reset, has no translations; the store is lost
- * and that is right.
+ * The callbacks of the notifier run under page table locks. They take no lock and do
+ * not sleep: they store to registers, and then read one, which the device answers
+ * only when the accesses with the old translations have ended. If the device is gone
+ * or was reset, the stores are lost, but then it has no translations either.
  *
- * Life of a context: notifier registered, then VALID; VALID taken away and
- * everything drained, then unregistered. If the mm goes first, `release` does
- * the first half, and no callback comes after it.
+ * A context becomes VALID after its notifier is registered. Before the notifier is
+ * unregistered, VALID is cleared and all translations are invalidated. If the mm
+ * ends first, the callback `release` does this, and no callback comes after it.
  */
 
 #include <kunit/visibility.h>
@@ -25,31 +25,28 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* a larger block is not worth its precision */
+/* a range that needs a larger block is flushed together with everything else */
 #define SVAN_INV_MAX_LOG_PAGES	9
 
-/* clear_young lets the device forget all at most this often */
+/* shortest time between two flushes of everything by clear_young */
 #define SVAN_YOUNG_INTERVAL	(HZ / 10)
 
-/*
- * The smallest naturally aligned block of 2^n pages that holds both, but at
- * least one page.
- */
+/* Return n of the smallest naturally aligned block of 2^n pages that holds both. */
 static u32 svan_context_cover(u64 first, u64 last)
 {
 	return first == last ? 0 : ilog2(first ^ last) + 1;
 }
 
 /**
- * svan_context_split - cover a range of addresses by stores to the device
+ * svan_context_split - cover a range of addresses by blocks to be invalidated
  * @start: first address
- * @end: behind the last one
- * @ranges: room for SVAN_MAX_INVALIDATIONS
+ * @end: address behind the last one
+ * @ranges: the blocks; room for SVAN_MAX_INVALIDATIONS of them
  *
- * A block is aligned to its size, so a range across a boundary of large blocks
- * is better covered by two small ones, one on each side.
+ * A block is aligned to its size. A small range across a boundary of large blocks is
+ * therefore covered by two blocks, one on each side.
  *
- * Return: how many of @ranges are set.
+ * Return: the number of @ranges that are set.
  */
 int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges)
 {
@@ -67,7 +64,7 @@ int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges)
 		return 1;
 	}
 
-	/* the boundary that they are on different sides of */
+	/* the largest boundary between the first and the last page */
 	middle = last >> (log - 1) << (log - 1);
 	ranges[0].log_pages = svan_context_cover(first, middle - 1);
 	ranges[1].log_pages = svan_context_cover(middle, last);
@@ -86,17 +83,19 @@ everything:
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_context_split);
 
+/* Have the device drop the translations of a range, if it may have any. */
 static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
 {
 	struct svan_context_range ranges[SVAN_MAX_INVALIDATIONS];
 	int i, count;
 
 	/*
-	 * The page table before `cached`. The device sets `cached`, with a
-	 * fence behind it, before it walks: either it sees the new entry, or
-	 * we see that it may have the old one. mb() is an MFENCE; smp_mb() is a
-	 * LOCK, which the kernel and TCG drop where there is one CPU, and the
-	 * device is another one.
+	 * The page table has been written before `cached` is read. The device sets
+	 * `cached` and executes a full fence before it walks. So either the device
+	 * sees the new entry, or the driver sees that the device may have the old
+	 * one. mb() is an MFENCE. smp_mb() would be a LOCK prefix, which the kernel
+	 * and TCG drop where there is a single CPU; but the device runs on another
+	 * one.
 	 */
 	mb();
 	if (!READ_ONCE(ctx->entry->cached))
@@ -104,9 +103,9 @@ static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
 
 	count = svan_context_split(start, end, ranges);
 	for (i = 0; i < count; i++)
-		svan_invalidate_context(ctx->dev->sdev, ctx->pasid,
-					ranges[i].addr, ranges[i].log_pages);
-	svan_invalidate_wait(ctx->dev->sdev);
+		svan_inval_context(ctx->dev->sdev, ctx->pasid,
+				   ranges[i].addr, ranges[i].log_pages);
+	svan_inval_wait(ctx->dev->sdev);
 	atomic64_inc(&ctx->invalidations);
 	trace_svan_ib_ctx_invalidate(&ctx->dev->ibdev, ctx->pasid, start, end,
 				     ranges[0].log_pages);
@@ -120,7 +119,10 @@ static void svan_context_invalidate(struct mmu_notifier *mn,
 			   start, end);
 }
 
-/* The device found the page young in the entry; it must look there again. */
+/*
+ * The accessed bit was cleared. The device sets it only when it walks, so its
+ * translation has to go.
+ */
 static int svan_context_clear_flush_young(struct mmu_notifier *mn,
 					  struct mm_struct *mm,
 					  unsigned long start,
@@ -132,9 +134,9 @@ static int svan_context_clear_flush_young(struct mmu_notifier *mn,
 }
 
 /*
- * The kernel ages all of the address space page by page. What the device holds
- * may then stay for a while, but not for ever: pages that it uses all the time
- * would look as if nobody did.
+ * The kernel calls this page by page when it looks for unused memory. The device
+ * keeps its translations for a while, as a flush for each page would cost too much.
+ * It must not keep them for ever: pages that it uses all the time would seem unused.
  */
 static int svan_context_clear_young(struct mmu_notifier *mn,
 				    struct mm_struct *mm, unsigned long start,
@@ -150,23 +152,26 @@ static int svan_context_clear_young(struct mmu_notifier *mn,
 	return 0;
 }
 
-/* Accessed bits of the device are in the page table itself. */
+/* The device sets the accessed bits in the page table itself. */
 static int svan_context_test_young(struct mmu_notifier *mn,
 				   struct mm_struct *mm, unsigned long address)
 {
 	return 0;
 }
 
-/* Take the context from the device. Whatever it was doing there is over. */
+/* On return the device does not use the context, and all its accesses have ended. */
 static void svan_context_revoke(struct svan_context *ctx)
 {
 	WRITE_ONCE(ctx->gone, true);
 	WRITE_ONCE(ctx->entry->flags, 0);
-	/* not before the device can see it, and whatever `cached` says */
+	/*
+	 * The flags are cleared before the invalidation. It is made whatever
+	 * `cached` says, because a walk may be under way.
+	 */
 	mb();
-	svan_invalidate_context(ctx->dev->sdev, ctx->pasid, 0,
-				SVAN_INV_CONTEXT_ALL);
-	svan_invalidate_wait(ctx->dev->sdev);
+	svan_inval_context(ctx->dev->sdev, ctx->pasid, 0,
+			   SVAN_INV_CONTEXT_ALL);
+	svan_inval_wait(ctx->dev->sdev);
 }
 
 /* The page table is about to be freed. */
@@ -190,9 +195,9 @@ static void svan_context_fill(struct svan_context *ctx)
 
 	entry->root = cpu_to_le64(__pa(ctx->mm->pgd));
 	entry->generation = cpu_to_le32(ctx->generation);
-	entry->location_table = cpu_to_le64(ctx->dev->contexts.locations_dma);
+	entry->location_table = cpu_to_le64(ctx->dev->learn.locations_dma);
 	entry->location_entries = cpu_to_le32(SVAN_LOCATION_COUNT);
-	/* before the flags */
+	/* The other fields are written before the flags. */
 	dma_wmb();
 	WRITE_ONCE(entry->flags,
 		   cpu_to_le32(SVAN_CTX_VALID |
@@ -218,7 +223,7 @@ static int svan_context_take_pasid(struct svan_context *ctx)
 /**
  * svan_context_create - let the device walk the page table of an mm
  * @dev: the device
- * @mm: the caller's own
+ * @mm: the mm of the calling process
  *
  * Return: the context, or an error pointer.
  */
@@ -262,7 +267,7 @@ free_ctx:
 	return ERR_PTR(err);
 }
 
-/* No key names the context any more. */
+/* No key refers to the context any more. */
 void svan_context_destroy(struct svan_context *ctx)
 {
 	struct svan_ib_dev *dev = ctx->dev;
@@ -277,7 +282,7 @@ void svan_context_destroy(struct svan_context *ctx)
 	kfree(ctx);
 }
 
-/* With mm_count up; NULL if the PASID is no more that process's. */
+/* The mm of a process context, held by mm_count; NULL if the context is gone. */
 struct mm_struct *svan_context_get_mm(struct svan_ib_dev *dev, u32 pasid,
 				      u32 generation)
 {
@@ -318,26 +323,6 @@ u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid)
 	return count;
 }
 
-/*
- * One location table serves all contexts: how long a swap area takes does not
- * depend on who asks.
- */
-void svan_contexts_learned(struct svan_ib_dev *dev)
-{
-	__le64 *words = dev->contexts.locations;
-	struct svan_place place = {};
-	u32 i;
-
-	if (!words)
-		return;
-	for (i = 0; i < SVAN_LOCATION_COUNT; i++) {
-		svan_classify_location(i, &place);
-		WRITE_ONCE(words[i],
-			   cpu_to_le64(svan_mtt_absent(place.fault_class,
-						       svan_learn_get(dev, &place))));
-	}
-}
-
 static int svan_contexts_set_table(struct svan_ib_dev *dev, u32 count)
 {
 	struct svan_cmd cmd = {
@@ -354,14 +339,10 @@ static void svan_contexts_free(struct svan_ib_dev *dev)
 	struct svan_context_table *table = &dev->contexts;
 	struct device *dma_dev = svan_ib_dma_device(dev);
 
-	if (table->locations)
-		dma_free_coherent(dma_dev, PAGE_SIZE, table->locations,
-				  table->locations_dma);
 	if (table->entries)
 		dma_free_coherent(dma_dev, table->count * sizeof(*table->entries),
 				  table->entries, table->dma);
 	kvfree(table->generations);
-	table->locations = NULL;
 	table->entries = NULL;
 	table->generations = NULL;
 }
@@ -376,9 +357,7 @@ static int svan_contexts_alloc(struct svan_ib_dev *dev)
 	table->entries = dma_alloc_coherent(dma_dev,
 					    table->count * sizeof(*table->entries),
 					    &table->dma, GFP_KERNEL);
-	table->locations = dma_alloc_coherent(dma_dev, PAGE_SIZE,
-					      &table->locations_dma, GFP_KERNEL);
-	if (table->generations && table->entries && table->locations)
+	if (table->generations && table->entries)
 		return 0;
 	svan_contexts_free(dev);
 	return -ENOMEM;
@@ -386,14 +365,15 @@ static int svan_contexts_alloc(struct svan_ib_dev *dev)
 
 /**
  * svan_contexts_init - give the device a process context table
- * @dev: the device; does nothing if it serves no process keys
+ * @dev: the device; nothing is done if it serves no process keys
+ *
+ * Return: 0 or an error.
  */
 int svan_contexts_init(struct svan_ib_dev *dev)
 {
 	struct svan_context_table *table = &dev->contexts;
 	int err;
 
-	BUILD_BUG_ON(SVAN_LOCATION_COUNT * sizeof(__le64) > PAGE_SIZE);
 	if (!dev->process_keys)
 		return 0;
 
@@ -402,14 +382,25 @@ int svan_contexts_init(struct svan_ib_dev *dev)
 	err = svan_contexts_alloc(dev);
 	if (err)
 		return err;
-	svan_contexts_learned(dev);
+	err = svan_learn_add_locations(dev);
+	if (err)
+		goto free_table;
 	err = svan_contexts_set_table(dev, table->count);
 	if (err)
-		svan_contexts_free(dev);
+		goto free_locations;
+	return 0;
+
+free_locations:
+	svan_learn_free_locations(dev);
+free_table:
+	svan_contexts_free(dev);
 	return err;
 }
 
-/* All contexts are gone. A device that clings to the table keeps the memory. */
+/*
+ * All contexts are destroyed. If the device refuses to give the table up, the memory
+ * is leaked, since the device may still read it.
+ */
 void svan_contexts_exit(struct svan_ib_dev *dev)
 {
 	struct svan_context_table *table = &dev->contexts;
@@ -428,5 +419,6 @@ void svan_contexts_exit(struct svan_ib_dev *dev)
 			err);
 		return;
 	}
+	svan_learn_free_locations(dev);
 	svan_contexts_free(dev);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The device's counters as hw_counters of the port (svan/cmd.h, SVAN_STATS). */
+/* The counters of the device (SVAN_STATS in svan/cmd.h), as hw_counters of the port. */
 
 #include "svan_ib.h"
 
@@ -28,7 +28,7 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	static_assert(sizeof(hw) / sizeof(*values) ==
 		      ARRAY_SIZE(svan_ib_stat_descs));
 
-	err = svan_cmd_query_stats(dev->sdev, &hw);
+	err = svan_read_stats(dev->sdev, &hw);
 	if (err)
 		return err;
 

@@ -7,7 +7,7 @@
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
 
-/* hard interrupt context, both */
+/* Called in hard interrupt context, as is svan_cq_error(). */
 static void svan_cq_complete(struct svan_cq_handler *handler)
 {
 	struct svan_ib_cq *cq = container_of(handler, struct svan_ib_cq, handler);
@@ -86,8 +86,8 @@ static int svan_cq_create_hw(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 }
 
 /*
- * Out of the table first: once the device has destroyed the CQ it may give the
- * number to another one, which will be attached.
+ * The handler is detached first. Once the device has destroyed the CQ, it may give the
+ * number to another one, for which another handler will be attached.
  */
 static void svan_cq_destroy_hw(struct svan_ib_dev *dev, struct svan_ib_cq *cq)
 {
@@ -96,8 +96,8 @@ static void svan_cq_destroy_hw(struct svan_ib_dev *dev, struct svan_ib_cq *cq)
 }
 
 /*
- * The CQ exists in the device before it is attached, but nobody knows its
- * number and nothing feeds it yet: it has no event to lose.
+ * The CQ exists in the device before its handler is attached. No event is lost by that,
+ * since no queue uses the CQ yet and nobody has armed it.
  */
 static int svan_cq_start(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 			 u32 dbr_offset, u32 uar)
@@ -116,8 +116,8 @@ static int svan_cq_start(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 	return err;
 }
 
-static int svan_cq_create(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
-			  u32 cqe, struct ib_udata *udata)
+static int svan_cq_build(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
+			 u32 cqe, struct ib_udata *udata)
 {
 	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
 	struct svan_uresp_create_cq uresp = {};
@@ -162,8 +162,8 @@ int svan_ib_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 		return -EINVAL;
 
 	cq->eqn = svan_comp_eqn(dev->sdev, attr->comp_vector);
-	err = svan_cq_create(dev, cq, attr->cqe,
-			     attrs ? &attrs->driver_udata : NULL);
+	err = svan_cq_build(dev, cq, attr->cqe,
+			    attrs ? &attrs->driver_udata : NULL);
 	trace_svan_ib_cq_create(cq, err);
 	if (err)
 		return err;
@@ -183,7 +183,7 @@ int svan_ib_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 	return 0;
 }
 
-/* Events after @count completions, or @period microseconds. */
+/* Raise events after @count completions or after @period microseconds. */
 int svan_ib_modify_cq(struct ib_cq *ibcq, u16 count, u16 period)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibcq->device);

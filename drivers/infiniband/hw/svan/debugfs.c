@@ -2,9 +2,9 @@
 /*
  * /sys/kernel/debug/svan_ib/<pci address>/:
  *
- *   estimates   what has been learned of each class of faults and each store;
- *               writing "reset" forgets it
- *   percentile  what estimates aim at, 1..99
+ *   estimates   what has been learned of each class of faults and each backing
+ *               store; writing "reset" forgets it
+ *   percentile  the percentile of the learned times that estimates give, 1..99
  */
 
 #include <linux/debugfs.h>
@@ -29,7 +29,7 @@ static const char *const svan_class_names[SVAN_FAULT_CLASS_COUNT] = {
 	[SVAN_FAULT_INVALIDATED]	= "invalidated",
 };
 
-/* A file's device by its numbers, a swap area by its own. */
+/* Print the backing store: a file system's device, or the number of a swap area. */
 static void svan_estimates_show_store(struct seq_file *s,
 				      const struct svan_est_slot *slot)
 {
@@ -57,7 +57,7 @@ static void svan_estimates_show_slot(struct seq_file *s,
 		   slot->count ? (u32)(100ull * slot->near / slot->count) : 0);
 }
 
-/* A copy: seq_file may print it twice. */
+/* The estimator is copied under its lock, and printed without it. */
 static int estimates_show(struct seq_file *s, void *unused)
 {
 	struct svan_ib_dev *dev = s->private;
@@ -140,7 +140,7 @@ void svan_ib_debugfs_add(struct svan_ib_dev *dev)
 				   &percentile_fops);
 }
 
-/* On return nobody reads or writes a file. */
+/* On return nobody reads or writes one of the files. */
 void svan_ib_debugfs_del(struct svan_ib_dev *dev)
 {
 	debugfs_remove_recursive(dev->debugfs);

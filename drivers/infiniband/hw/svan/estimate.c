@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The estimator of estimate.h. */
+/* The estimator that estimate.h describes. */
 
 #ifdef __KERNEL__
 #include <kunit/visibility.h>
@@ -11,7 +11,7 @@
 
 #include "estimate.h"
 
-/* What is said of a class before its first sample, ns. Emulation is slow. */
+/* Estimates before the first sample of a class, in ns; emulated CPUs are slow. */
 static const __u32 svan_est_priors[SVAN_FAULT_CLASS_COUNT] = {
 	[SVAN_FAULT_ZERO_FILL]		= 50000,
 	[SVAN_FAULT_PAGE_CACHE]		= 50000,
@@ -42,7 +42,7 @@ static __u32 svan_est_bucket(__u64 ns)
 	return ((log - SVAN_EST_MIN_LOG) << SVAN_EST_SUB_LOG) + sub;
 }
 
-/* The times of a bucket are [low, low + width). */
+/* A bucket holds the times from low on, up to but not including low + width. */
 static __u64 svan_est_low(__u32 bucket, __u64 *width)
 {
 	__u32 log = SVAN_EST_MIN_LOG + (bucket >> SVAN_EST_SUB_LOG);
@@ -53,11 +53,11 @@ static __u64 svan_est_low(__u32 bucket, __u64 *width)
 }
 
 /**
- * svan_est_quantile - a percentile of what a slot has seen
- * @slot: the class or store
+ * svan_est_quantile - a percentile of the times that a slot has seen
+ * @slot: the slot of a class or of a store
  * @percentile: 1..99
  *
- * Return: nanoseconds, 0 if the slot knows nothing.
+ * Return: nanoseconds, or 0 if the slot has no sample and no prior.
  */
 __u64 svan_est_quantile(const struct svan_est_slot *slot, __u32 percentile)
 {
@@ -75,7 +75,7 @@ __u64 svan_est_quantile(const struct svan_est_slot *slot, __u32 percentile)
 	low = svan_est_low(i, &width);
 	if (!slot->buckets[i] || target < sum)
 		return low;
-	/* as if the samples were spread evenly over the bucket */
+	/* The samples are taken to be spread evenly over the bucket. */
 	return low + (width * (((target - sum) << 8) / slot->buckets[i]) >> 8);
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_est_quantile);
@@ -119,7 +119,7 @@ static void svan_est_sample(struct svan_est_slot *slot, __u64 estimate,
 	slot->near += svan_est_is_near(estimate, actual);
 }
 
-/* Start a slot with the weight of two samples at @prior. */
+/* Initialise a slot. A prior has the weight of two samples. */
 static void svan_est_open(struct svan_est_slot *slot, __u32 fault_class,
 			  __u32 key, __u64 prior)
 {
@@ -130,7 +130,7 @@ static void svan_est_open(struct svan_est_slot *slot, __u32 fault_class,
 		svan_est_weigh(slot, prior, SVAN_EST_PRIOR);
 }
 
-/* The slot of a store, SVAN_EST_SLOTS if it has none. */
+/* The index of the slot of a store, or SVAN_EST_SLOTS if it has none. */
 static __u32 svan_est_find(const struct svan_estimator *est, __u32 fault_class,
 			   __u32 key)
 {
@@ -146,7 +146,7 @@ static __u32 svan_est_find(const struct svan_estimator *est, __u32 fault_class,
 	return i;
 }
 
-/* A slot for a store that has none: a free one, or the one longest unused. */
+/* The index of a slot for a new store: a free one, or that with the oldest sample. */
 static __u32 svan_est_evict(const struct svan_estimator *est)
 {
 	__u32 i, oldest = SVAN_FAULT_CLASS_COUNT;
@@ -163,7 +163,7 @@ static __u32 svan_est_evict(const struct svan_estimator *est)
 
 /**
  * svan_est_reset - forget everything
- * @est: the estimator; its percentile stays if it is one
+ * @est: the estimator; its percentile stays if it is valid
  */
 void svan_est_reset(struct svan_estimator *est)
 {
@@ -182,10 +182,10 @@ EXPORT_SYMBOL_IF_KUNIT(svan_est_reset);
 /**
  * svan_est_add - learn from a fault that has been served
  * @est: the estimator
- * @fault_class: what it was, enum svan_fault_class
- * @key: the store it came from, or SVAN_EST_ANY
- * @estimate: what had been said, ns; 0: nothing
- * @actual: how long it took, ns
+ * @fault_class: its class, enum svan_fault_class
+ * @key: key of the backing store, or SVAN_EST_ANY
+ * @estimate: time that the device was told, in ns; 0 means unknown
+ * @actual: time that it took, in ns
  */
 void svan_est_add(struct svan_estimator *est, __u32 fault_class, __u32 key,
 		  __u64 estimate, __u64 actual)
@@ -214,10 +214,10 @@ EXPORT_SYMBOL_IF_KUNIT(svan_est_add);
 /**
  * svan_est_get - how long a page will take
  * @est: the estimator
- * @fault_class: what it waits for, enum svan_fault_class
- * @key: the store it is in, or SVAN_EST_ANY
+ * @fault_class: its class, enum svan_fault_class
+ * @key: key of the backing store, or SVAN_EST_ANY
  *
- * Return: nanoseconds, 0 = unknown.
+ * Return: nanoseconds, or 0 if that is unknown.
  */
 __u64 svan_est_get(const struct svan_estimator *est, __u32 fault_class,
 		   __u32 key)

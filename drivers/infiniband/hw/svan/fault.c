@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Serving page requests: find whose memory it is, say at once what the page
- * waits for, have it faulted in by a thread of its process, answer, learn.
+ * Serving a page request: find the process that the memory belongs to, tell the
+ * device at once what the page waits for, have a thread of the process fault it in,
+ * write the final response, and learn how long it took.
  *
- * The device walks again after RESOLVED and may find the page gone again. From
- * the third attempt on it is pinned for a moment, so that it is there when the
- * device looks (pin.c). A page that the device never gets, whatever is done, is
- * refused in the end.
+ * After RESOLVED the device walks again, and may find that the page is gone again.
+ * From the third attempt on the page is pinned for a moment, so that it is present
+ * when the device walks (pin.c). If the device still does not get it after many
+ * attempts, the request fails.
  */
 
 #include <linux/mm.h>
@@ -17,22 +18,22 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* attempts of the device before a page is pinned */
+/* attempt of the device from which on the page is pinned */
 #define SVAN_FAULT_ATTEMPTS	3
-/* attempts of the device before it is refused; it counts no further */
+/* attempt at which the request fails; the device counts no further than this */
 #define SVAN_FAULT_MAX_ATTEMPTS	U8_MAX
-/* rounds of faulting in and finding the page gone, before the device tries */
+/* attempts of the driver to enter the page before the device tries again */
 #define SVAN_FAULT_ROUNDS	4
-/* out of memory: as a CPU does it, wait for the OOM killer, but not for ever */
+/* attempts to fault a page in while memory is short and the OOM killer is at work */
 #define SVAN_FAULT_OOM_ROUNDS	1000
-/* what is learned of the time until a thread takes a fault up, in ns, at most */
+/* limit of what the time before a thread takes a fault up adds to a sample, in ns */
 #define SVAN_DELAY_NS		NSEC_PER_MSEC
-/* pages, with the first, that are faulted in as long as that is easy */
+/* pages of a request, the first included, that are faulted in if nothing is waited for */
 #define SVAN_REST_PAGES		32
-/* of which as many before the first is answered as take no longer, in ns */
+/* longest time that is spent on further pages before the first is answered, in ns */
 #define SVAN_NEXT_NS		(2 * NSEC_PER_MSEC)
 
-/* May it be had, in the way it is wanted? 0 or an error. */
+/* May a page be faulted in as @how says? Return 0 or an error. */
 static int svan_fault_check(struct vm_area_struct *vma, u32 how)
 {
 	if (!vma || !(vma->vm_flags & (how & SVAN_IN_WRITE ? VM_WRITE :
@@ -40,7 +41,7 @@ static int svan_fault_check(struct vm_area_struct *vma, u32 how)
 		return -EFAULT;
 	if (how & SVAN_IN_WRITE && vma->vm_flags & VM_SHADOW_STACK)
 		return -EFAULT;
-	/* what hmm_range_fault() takes as absent, whatever is there */
+	/* hmm_range_fault() treats such memory as absent. */
 	if (how & SVAN_IN_TABLE && (!(vma->vm_flags & VM_READ) ||
 				    vma->vm_flags & (VM_IO | VM_PFNMAP)))
 		return -EFAULT;
@@ -56,8 +57,8 @@ static int svan_fault_check(struct vm_area_struct *vma, u32 how)
 }
 
 /*
- * One attempt; mmap_lock is held and given up. Return -EAGAIN to try again with
- * the new flags.
+ * Fault a page in, in one attempt. Releases mmap_lock. Return -EAGAIN if another
+ * attempt has to be made with the new flags.
  */
 static int svan_fault_round(struct mm_struct *mm, unsigned long addr, u32 how,
 			    unsigned int *flags)
@@ -86,17 +87,18 @@ unlock:
 }
 
 /**
- * svan_fault_in - fault a page of the caller's process in, as a store or load of
- * its own would
- * @addr: where
+ * svan_fault_in - fault in a page of the calling process
+ * @addr: address of the page
  * @how: SVAN_IN_*
  *
- * As fixup_user_fault() does it: userfaultfd works, stacks do not grow, and
- * protection keys do not count. A signal ends the waits that it may.
+ * This works like fixup_user_fault(): a userfaultfd is asked for its pages, stacks do
+ * not grow, and protection keys are ignored. Signals end those waits that signals may
+ * interrupt.
  *
- * Return: 0; -EFAULT if there is nothing, or no right to it; -EINTR if there is
- * a signal; -ENOMEM; -EWOULDBLOCK if it would have to wait and must not; -EBUSY
- * if it is left to a userfaultfd.
+ * Return: 0; -EFAULT if nothing is mapped there, or the access is not allowed; -EINTR
+ * if a signal is pending; -ENOMEM; -EWOULDBLOCK if it would have to wait and @how
+ * forbids that; -EBUSY if a userfaultfd would have to serve the page and @how forbids
+ * that.
  */
 int svan_fault_in(unsigned long addr, u32 how)
 {
@@ -119,7 +121,7 @@ int svan_fault_in(unsigned long addr, u32 how)
 			return -EINTR;
 		err = svan_fault_round(mm, addr, how, &flags);
 	} while (err == -EAGAIN);
-	/* a file system that was interrupted may say anything */
+	/* A file system that a signal interrupts may return any error. */
 	return err && signal_pending(current) ? -EINTR : err;
 }
 
@@ -144,7 +146,7 @@ static u32 svan_fault_how(const struct svan_fault *fault)
 	       (svan_fault_is_process(fault) ? 0 : SVAN_IN_TABLE);
 }
 
-/* Is there still somebody who wants the page? */
+/* Does the device still want the page? */
 static bool svan_fault_is_wanted(const struct svan_job *job)
 {
 	const struct svan_fault *fault = to_svan_fault(job);
@@ -158,7 +160,7 @@ static bool svan_fault_is_wanted(const struct svan_job *job)
 				    fault->req.generation);
 }
 
-/* Whose memory? Take references to it. */
+/* Find the memory that the request is for, and take references. */
 static bool svan_fault_find(struct svan_fault *fault)
 {
 	struct svan_page_req *req = &fault->req;
@@ -174,7 +176,7 @@ static bool svan_fault_find(struct svan_fault *fault)
 
 	if (!fault->odp || fault->odp->kind != SVAN_KEY_ONDEMAND)
 		return false;
-	/* of the first page the region may have a part only */
+	/* The region may begin in the middle of the page. */
 	req->addr = max(req->addr, fault->odp->iova);
 	if (!svan_odp_contains(fault->odp, req->addr, 1) ||
 	    (svan_fault_is_write(fault) && !READ_ONCE(fault->odp->writable)))
@@ -185,9 +187,12 @@ static bool svan_fault_find(struct svan_fault *fault)
 	return true;
 }
 
-/* The job is lent out: nothing of the fault is touched. */
-static int svan_fault_wait(struct svan_thread *thread, unsigned long addr,
-			   u32 how)
+/*
+ * Fault a page in, again and again while memory is short. The job is lent, so the fault
+ * is not touched.
+ */
+static int svan_fault_in_retrying(struct svan_thread *thread, unsigned long addr,
+				  u32 how)
 {
 	int tries = 0, err;
 
@@ -202,8 +207,9 @@ static int svan_fault_wait(struct svan_thread *thread, unsigned long addr,
 }
 
 /*
- * Fault the page in. If it keeps going away, hold it until the device has looked.
- * Return -EALREADY if the fault has been failed meanwhile: it is not ours.
+ * Fault the page in. If it has gone away several times, pin it until the device has
+ * walked again. Return -EALREADY if the fault has been failed by somebody else
+ * meanwhile; it must not be touched then.
  */
 static int svan_fault_page(struct svan_thread *thread, struct svan_fault *fault)
 {
@@ -215,7 +221,7 @@ static int svan_fault_page(struct svan_thread *thread, struct svan_fault *fault)
 
 	if (!svan_thread_lend(thread, &fault->job))
 		return -ESRCH;
-	err = svan_fault_wait(thread, addr, how);
+	err = svan_fault_in_retrying(thread, addr, how);
 	if (!err && hold)
 		page = svan_pin_get(addr, how & SVAN_IN_WRITE);
 	if (page)
@@ -223,7 +229,10 @@ static int svan_fault_page(struct svan_thread *thread, struct svan_fault *fault)
 	return svan_thread_reclaim(thread) ? err : -EALREADY;
 }
 
-/* Of a process key the page table is the table. */
+/*
+ * Enter the page into the table of an on-demand key; a process key has none. Return as
+ * svan_odp_enter() does.
+ */
 static int svan_fault_enter(struct svan_fault *fault)
 {
 	u32 entered;
@@ -234,7 +243,7 @@ static int svan_fault_enter(struct svan_fault *fault)
 			      svan_fault_is_write(fault), &entered);
 }
 
-/* Fault the first page in, and enter it if the table is ours. */
+/* Fault the first page of the request in, and enter it. */
 static int svan_fault_first(struct svan_thread *thread,
 			    struct svan_fault *fault)
 {
@@ -250,14 +259,17 @@ static int svan_fault_first(struct svan_thread *thread,
 		if (ret && ret != -EBUSY)
 			return ret < 0 ? ret : 0;
 	}
-	/* gone each time; the device counts how often it asks again */
+	/*
+	 * The page was gone again each time. The device will find that out and ask
+	 * again, with a higher attempt.
+	 */
 	return 0;
 }
 
 /*
- * Of the time that passed before a thread took the fault up little is the page's:
- * what a process does to its own threads (it stops them, or has too few CPUs) is
- * nothing that other processes' pages should be expected to take.
+ * Learn from a page that has come. The time that passed before a thread took the fault
+ * up counts only up to a limit. A process may have stopped its threads or have too few
+ * CPUs; estimates for the pages of other processes should not depend on that.
  */
 static void svan_fault_learn(struct svan_fault *fault, ktime_t end)
 {
@@ -270,13 +282,17 @@ static void svan_fault_learn(struct svan_fault *fault, ktime_t end)
 	svan_learn_add(dev, &fault->place, fault->estimate, actual);
 	if (svan_fault_is_process(fault))
 		return;
-	/* what the entry said knew less; it learns from the same page */
+	/*
+	 * An entry of this class does not tell where the page is. It learns from
+	 * the same sample.
+	 */
 	said.fault_class = svan_mtt_absent_class(fault->req.entry);
 	if (said.fault_class == SVAN_FAULT_INVALIDATED)
 		svan_learn_add(dev, &said, svan_mtt_absent_time(fault->req.entry),
 			       actual);
 }
 
+/* Write the final response; if there was no error, count and learn. */
 static void svan_fault_end(struct svan_fault *fault, int err)
 {
 	ktime_t end = ktime_get();
@@ -298,7 +314,7 @@ static bool svan_fault_class_is_quick(u32 fault_class)
 	       fault_class == SVAN_FAULT_COPY_ON_WRITE;
 }
 
-/* Was the entry wrong? Then those around it are, too. */
+/* If the entry was wrong, those around it are probably wrong, too: correct them. */
 static void svan_fault_refine(struct svan_fault *fault)
 {
 	u32 said = svan_mtt_absent_class(fault->req.entry);
@@ -308,13 +324,16 @@ static void svan_fault_refine(struct svan_fault *fault)
 	    found == SVAN_FAULT_UNKNOWN ||
 	    fault->req.flags & SVAN_PAGE_REQ_PROTECTED)
 		return;
-	/* one is as good as the other */
+	/* Classes that are quick take about the same time. */
 	if (!svan_fault_class_is_quick(said) ||
 	    !svan_fault_class_is_quick(found))
 		svan_odp_refine(fault->odp, fault->req.addr);
 }
 
-/* A page behind; where a file's is not known to be there, its system may wait. */
+/*
+ * Fault a further page in without waiting. A page of a file is tried only if the page
+ * cache has it, since file systems may wait even if they are asked not to.
+ */
 static int svan_fault_in_ready(unsigned long addr, u32 how)
 {
 	struct svan_place place;
@@ -329,9 +348,10 @@ static int svan_fault_in_ready(unsigned long addr, u32 how)
 }
 
 /*
- * What the device wants behind its page is faulted in from page number @first on,
- * as long as nothing has to be waited for and it is before @until (ns); it will ask
- * for what is missing. Return the number of the first page that is not looked at.
+ * Fault in further pages of the request, from page number @first on, until one would
+ * have to be waited for or the time @until (ns) is reached. The device will ask for
+ * those that are missing. Return the number of the first page that was not tried or
+ * did not come.
  */
 static u64 svan_fault_behind(struct svan_fault *fault, u64 first, u32 limits,
 			     u64 until)
@@ -359,9 +379,9 @@ static u64 svan_fault_behind(struct svan_fault *fault, u64 first, u32 limits,
 }
 
 /*
- * Before the device is told of its page: it would ask for the next one at once, and
- * each time it asks costs as much as several pages. It waits twice as long for that
- * at most.
+ * Fault in further pages before the device is told of the first one. Otherwise it would
+ * ask for the next page at once, and each request costs as much as several pages. This
+ * at most doubles the time that the device waits.
  */
 static u64 svan_fault_next(struct svan_fault *fault)
 {
@@ -371,7 +391,10 @@ static u64 svan_fault_next(struct svan_fault *fault)
 				 now + min_t(u64, took, SVAN_NEXT_NS));
 }
 
-/* What has time. It may take long after all, so the request is done before. */
+/*
+ * Do what is not urgent: fault in the remaining pages and correct entries. It may take
+ * long, so the fault is released first, and a copy is used.
+ */
 static void svan_fault_rest(struct svan_fault *fault, u64 first, u32 limits)
 {
 	struct svan_prq *prq = fault->prq;
@@ -389,7 +412,7 @@ static void svan_fault_rest(struct svan_fault *fault, u64 first, u32 limits)
 	svan_prq_put(prq);
 }
 
-/* The page is there. @limits: SVAN_IN_*, of what may be done behind it. */
+/* The page has come. @limits are flags SVAN_IN_* for the pages that follow it. */
 static void svan_fault_close(struct svan_fault *fault, u32 limits)
 {
 	u64 next = svan_fault_next(fault);
@@ -417,7 +440,10 @@ static bool svan_fault_quick(struct svan_thread *thread, struct svan_job *job)
 	int err;
 
 	fault->picked = ktime_get();
-	/* where a file's page is not known to be there, its system may wait */
+	/*
+	 * A page of a file is tried only if the page cache has it, since file
+	 * systems may wait even if they are asked not to.
+	 */
 	if (!svan_fault_class_is_quick(fault->place.fault_class))
 		how |= SVAN_IN_ANON;
 	if (!svan_thread_lend(thread, job)) {
@@ -449,14 +475,14 @@ static bool svan_fault_serve(struct svan_thread *thread, struct svan_job *job)
 	return true;
 }
 
-const struct svan_job_ops svan_fault_ops = {
+static const struct svan_job_ops svan_fault_ops = {
 	.quick = svan_fault_quick,
 	.serve = svan_fault_serve,
 	.wanted = svan_fault_is_wanted,
 	.fail = svan_fault_fail,
 };
 
-/* Nothing is known that it has to wait for. */
+/* May the page come without a wait, as far as is known? */
 static bool svan_fault_may_be_quick(const struct svan_fault *fault)
 {
 	return fault->place.fault_class != SVAN_FAULT_FILE_READ &&
@@ -466,18 +492,19 @@ static bool svan_fault_may_be_quick(const struct svan_fault *fault)
 }
 
 /**
- * svan_fault_begin - take up a request
- * @fault: copied from the queue, its token is taken
+ * svan_fault_begin - begin to serve a request
+ * @fault: the fault, with the request copied from the queue
  *
- * Says what the page waits for and how long that takes, and hands the fault to
- * its process. Softirq context.
+ * Tells the device what the page waits for and how long that takes, and hands the
+ * fault to a thread of its process. Called in softirq context.
  *
- * Return: false if it has been answered.
+ * Return: false if the final response has been written, and no thread has the fault.
  */
 bool svan_fault_begin(struct svan_fault *fault)
 {
 	struct svan_ib_dev *dev = fault->prq->dev;
 
+	fault->job.ops = &svan_fault_ops;
 	fault->place.fault_class = SVAN_FAULT_UNKNOWN;
 	fault->place.key = SVAN_EST_ANY;
 	fault->estimate = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The GID table. ib_core keeps it in step with the addresses of the netdev and
- * of its VLANs, and calls one at a time for a port.
+ * The GID table. ib_core adds and removes entries as the addresses of the netdev and
+ * of its VLANs change, and makes one call at a time for a port.
  */
 
 #include <linux/if_vlan.h>
@@ -36,8 +36,8 @@ int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context)
 }
 
 /*
- * A QP may still use the entry: its packets are then dropped by the device.
- * ib_core does not give the index away before the QP is gone or has another AV.
+ * A QP may still use the entry; the device drops its packets then. ib_core does not use
+ * the index for another GID before the QP is gone or has another address vector.
  */
 int svan_ib_del_gid(const struct ib_gid_attr *attr, void **context)
 {

@@ -73,7 +73,7 @@ static void svan_ib_dispatch(struct svan_ib_dev *dev, enum ib_event_type type)
 	ib_dispatch_event(&event);
 }
 
-/* Announce the state of the port if it is another one than before. */
+/* Announce the state of the port if it has changed. */
 static void svan_ib_port_changed(struct svan_ib_dev *dev)
 {
 	enum ib_port_state state;
@@ -88,7 +88,7 @@ static void svan_ib_port_changed(struct svan_ib_dev *dev)
 	mutex_unlock(&dev->port_lock);
 }
 
-/* Announced once; the function is dead until it is bound again. */
+/* Announce the function's death, once: it is dead until it is bound again. */
 static void svan_ib_fatal(struct svan_ib_dev *dev)
 {
 	mutex_lock(&dev->port_lock);
@@ -136,9 +136,9 @@ static int svan_ib_aux_event(struct notifier_block *nb, unsigned long event,
 }
 
 /*
- * What the device can do and the machine lets it. Bounce buffers are no memory
- * of a process; page tables are read by the device as they are, so their
- * addresses must be its own.
+ * Choose the kinds of keys, from what the device can do and what the machine allows.
+ * With bounce buffers the device cannot reach the memory of a process. And it uses the
+ * physical addresses in page tables as bus addresses, so they must be the same.
  */
 static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 {
@@ -149,7 +149,7 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 	if (is_swiotlb_force_bounce(dma_dev))
 		return;
 
-	/* a table that the driver fills is of no use if it is not asked to */
+	/* On-demand keys need page requests: the driver fills their tables on request. */
 	dev->ondemand_keys = features & SVAN_CAP_ONDEMAND_KEYS &&
 			     features & SVAN_CAP_PAGE_REQUESTS &&
 			     le32_to_cpu(dev->caps->max_page_requests) >=
@@ -160,7 +160,7 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 			    (!domain || domain->type == IOMMU_DOMAIN_IDENTITY);
 }
 
-/* Before anybody can register memory. */
+/* This is done before anybody can register memory. */
 static int svan_ib_init_faults(struct svan_ib_dev *dev)
 {
 	int err;
@@ -168,24 +168,24 @@ static int svan_ib_init_faults(struct svan_ib_dev *dev)
 	err = svan_contexts_init(dev);
 	if (err)
 		return err;
-	err = svan_prq_create(dev);
+	err = svan_ib_prq_create(dev, svan_fault_begin);
 	if (err)
 		return err;
 	return svan_spare_init(dev);
 }
 
-/* What has not been created is skipped. */
+/* Parts that have not been created are skipped. */
 static void svan_ib_exit_faults(struct svan_ib_dev *dev)
 {
 	svan_spare_exit(dev);
-	svan_prq_destroy(dev);
+	svan_ib_prq_destroy(dev);
 	svan_learn_exit(dev);
 	svan_contexts_exit(dev);
 	WARN_ON(!xa_empty(&dev->odps));
 	xa_destroy(&dev->odps);
 }
 
-/* Called once, by ib_dealloc_device(), when no op can run any more. */
+/* ib_dealloc_device() calls this once, when no operation can run any more. */
 static void svan_ib_dealloc_driver(struct ib_device *ibdev)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
@@ -222,7 +222,10 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	xa_init(&dev->user_qps);
 	xa_init_flags(&dev->odps, XA_FLAGS_LOCK_BH);
 	xa_init_flags(&dev->contexts.live, XA_FLAGS_LOCK_BH);
-	/* xa_init() gives all one class, but these are taken in softirqs, too */
+	/*
+	 * xa_init() gives all xarrays the same lock class, but the locks of these
+	 * two are taken in softirqs.
+	 */
 	lockdep_set_class(&dev->odps.xa_lock, &svan_bh_xa_key);
 	lockdep_set_class(&dev->contexts.live.xa_lock, &svan_bh_xa_key);
 	ida_init(&dev->contexts.pasids);
@@ -234,7 +237,7 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	ibdev->phys_port_cnt = 1;
 	ibdev->num_comp_vectors = svan_num_comp_vectors(sdev);
 	ibdev->local_dma_lkey = SVAN_KEY_LOCAL_DMA;
-	/* libibverbs finds its provider by the ids of the PCI device */
+	/* libibverbs chooses the provider by the ids of the PCI device. */
 	ibdev->dev.parent = &svan_pdev(sdev)->dev;
 	strscpy(ibdev->node_desc, "svan", sizeof(ibdev->node_desc));
 	addrconf_addr_eui48((u8 *)&ibdev->node_guid, netdev->dev_addr);
@@ -252,7 +255,7 @@ static int svan_ib_register_notifiers(struct svan_ib_dev *dev)
 	if (err)
 		return err;
 
-	/* replays NETDEV_UP, which announces a port that is up already */
+	/* The notifier is called for netdevs that are up: the port is announced then. */
 	err = register_netdevice_notifier(&dev->netdev_nb);
 	if (err)
 		svan_unregister_notifier(dev->sdev, &dev->aux_nb);
@@ -285,7 +288,7 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	if (err)
 		goto dealloc;
 
-	/* before registration, so that the GID table is filled at once */
+	/* The netdev is set before the registration, which fills the GID table. */
 	err = ib_device_set_netdev(&dev->ibdev, svan_netdev(sdev), SVAN_IB_PORT);
 	if (err)
 		goto dealloc;
@@ -303,8 +306,8 @@ static int svan_ib_probe(struct auxiliary_device *adev,
 	return 0;
 
 unregister:
-	svan_prq_close(dev);
-	ib_unregister_device(&dev->ibdev);	/* deallocates, too */
+	svan_ib_prq_close(dev);
+	ib_unregister_device(&dev->ibdev);	/* it also frees the device */
 	return err;
 dealloc:
 	ib_dealloc_device(&dev->ibdev);
@@ -312,8 +315,8 @@ dealloc:
 }
 
 /*
- * Verbs contexts may be open: ib_unregister_device() takes their objects away
- * and puts a dummy page behind their mappings (disassociate_ucontext).
+ * Verbs contexts may be open. ib_unregister_device() destroys their objects, and
+ * replaces their mappings by a dummy page (disassociate_ucontext).
  */
 static void svan_ib_remove(struct auxiliary_device *adev)
 {
@@ -321,7 +324,7 @@ static void svan_ib_remove(struct auxiliary_device *adev)
 
 	svan_ib_debugfs_del(dev);
 	svan_ib_unregister_notifiers(dev);
-	svan_prq_close(dev);
+	svan_ib_prq_close(dev);
 	svan_ib_flush_user_qps(dev);
 	ib_unregister_device(&dev->ibdev);
 }

@@ -36,8 +36,8 @@ static int svan_mr_create_key(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 	return 0;
 }
 
-struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
-				 int ib_access)
+static struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt,
+					u64 length, int ib_access)
 {
 	struct svan_ib_mr *mr;
 	u32 access;
@@ -58,14 +58,14 @@ struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
 	return mr;
 }
 
-/* All of the function's bus addresses, for ULPs that ask for it. */
+/* Register all bus addresses of the function, for users in the kernel. */
 struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
 	struct svan_ib_mr *mr;
 	int err;
 
-	/* ib_core asks for remote rights alone; they imply the local one */
+	/* ib_core asks for remote rights only, but they need the local one. */
 	mr = svan_mr_alloc(ibpd, 0, le64_to_cpu(dev->caps->max_key_length),
 			   ib_access | IB_ACCESS_LOCAL_WRITE);
 	if (IS_ERR(mr))
@@ -107,8 +107,8 @@ release_umem:
 }
 
 /*
- * The threads that will serve the caller's memory. A verbs context of the same
- * process keeps them, so that they are not made for each region anew.
+ * Get the threads that will serve the caller's memory. A verbs context of the same
+ * process becomes a user of them, too, so that they are not made anew for each region.
  */
 static int svan_mr_get_server(struct svan_ib_dev *dev,
 			      struct svan_ib_ucontext *uctx,
@@ -128,24 +128,63 @@ static int svan_mr_get_server(struct svan_ib_dev *dev,
 	return 0;
 }
 
-static struct ib_mr *svan_mr_reg_ondemand(struct ib_pd *ibpd, u64 start,
-					  u64 length, u64 virt, int ib_access,
-					  struct ib_udata *udata)
+/**
+ * struct svan_mr_span - memory that a user wants to register
+ * @start: first address in the caller's address space
+ * @length: number of bytes
+ * @virt: first address as the device shall see it
+ */
+struct svan_mr_span {
+	u64 start;
+	u64 length;
+	u64 virt;
+};
+
+static struct svan_ib_mr *
+svan_mr_create_ondemand(struct ib_pd *ibpd, struct svan_ib_ucontext *uctx,
+			const struct svan_mr_span *span, int ib_access)
 {
-	struct svan_server *server;
-	struct ib_mr *ibmr;
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct svan_ib_mr *mr;
 	int err;
 
-	err = svan_mr_get_server(to_svan_ib_dev(ibpd->device),
-				 svan_ib_udata_ucontext(udata), &server);
+	err = svan_odp_check(dev, uctx, span->start, span->length, span->virt);
 	if (err)
 		return ERR_PTR(err);
-	ibmr = svan_odp_reg_mr(ibpd, start, length, virt, ib_access, udata);
-	if (!IS_ERR(ibmr))
-		to_svan_ib_mr(ibmr)->server = server;
-	else if (server)
-		svan_server_put(server);
-	return ibmr;
+	mr = svan_mr_alloc(ibpd, span->virt, span->length,
+			   ib_access & ~IB_ACCESS_ON_DEMAND);
+	if (IS_ERR(mr))
+		return mr;
+	mr->owner = uctx->owner;
+	err = svan_odp_reg(mr, uctx, span->start);
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
+	if (err) {
+		kfree(mr);
+		return ERR_PTR(err);
+	}
+	return mr;
+}
+
+static struct ib_mr *svan_mr_reg_ondemand(struct ib_pd *ibpd,
+					  struct svan_ib_ucontext *uctx,
+					  const struct svan_mr_span *span,
+					  int ib_access)
+{
+	struct svan_server *server;
+	struct svan_ib_mr *mr;
+	int err;
+
+	err = svan_mr_get_server(to_svan_ib_dev(ibpd->device), uctx, &server);
+	if (err)
+		return ERR_PTR(err);
+	mr = svan_mr_create_ondemand(ibpd, uctx, span, ib_access);
+	if (IS_ERR(mr)) {
+		if (server)
+			svan_server_put(server);
+		return ERR_CAST(mr);
+	}
+	mr->server = server;
+	return &mr->ibmr;
 }
 
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
@@ -154,6 +193,7 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
 	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
+	const struct svan_mr_span span = { start, length, virt };
 	struct svan_ib_mr *mr;
 	u64 end;
 	int err;
@@ -162,8 +202,7 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 	if (err)
 		return ERR_PTR(err);
 	if (ib_access & IB_ACCESS_ON_DEMAND)
-		return svan_mr_reg_ondemand(ibpd, start, length, virt,
-					    ib_access, udata);
+		return svan_mr_reg_ondemand(ibpd, uctx, &span, ib_access);
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
 	    check_add_overflow(virt, length, &end))
 		return ERR_PTR(-EINVAL);
@@ -183,8 +222,8 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 }
 
 /*
- * Can it stay where it is, with its keys? Memory that was not pinned for writing
- * must be pinned again to be written.
+ * Can a region keep its memory and its keys when it is registered again? Memory that
+ * was pinned read-only has to be pinned again before it can be written.
  */
 static bool svan_mr_stays(const struct svan_ib_mr *mr, int flags, int ib_access)
 {
@@ -195,8 +234,8 @@ static bool svan_mr_stays(const struct svan_ib_mr *mr, int flags, int ib_access)
 }
 
 /*
- * Other rights, or another domain, for the keys that there are. When the command
- * is done nothing under way has the old ones.
+ * Change the rights or the protection domain of the existing keys. When the command is
+ * done, no access with the old ones is under way.
  */
 static int svan_mr_modify(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 			  struct ib_pd *pd, int ib_access)
@@ -228,8 +267,8 @@ static int svan_mr_modify(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 }
 
 /*
- * Where in the caller's address space the memory of a region is: what stands at
- * that address in another one is not the region's.
+ * Find the address at which the caller has the memory of a region. Only the process
+ * that registered it has: in another one there is other memory at that address.
  */
 static int svan_mr_start(const struct svan_ib_mr *mr, u64 *start)
 {
@@ -240,9 +279,8 @@ static int svan_mr_start(const struct svan_ib_mr *mr, u64 *start)
 }
 
 /*
- * Where the memory stays, its keys do. Else what is registered again is a new
- * region: ib_uverbs deregisters the old one after success, and leaves it alone
- * after a failure.
+ * A region that keeps its memory keeps its keys, too. Otherwise a new region is made.
+ * ib_uverbs then deregisters the old one, but only after success.
  */
 struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				    u64 length, u64 virt, int ib_access,
@@ -292,7 +330,7 @@ int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 		kfree(mr);
 		return 0;
 	}
-	/* when it returns, the device reads and writes the pages no more */
+	/* On return the device does not access the pages any more. */
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ibmr->lkey);
 	svan_mtt_destroy(dev, &mr->mtt);
 	ib_umem_release(mr->umem);

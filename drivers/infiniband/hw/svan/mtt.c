@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translation tables of pinned keys: the radix tree of svan/keys.h over the
- * pages of a umem. The device only reads them.
+ * Translation tables of pinned keys: the radix tree of svan/keys.h over the pages of
+ * a umem. They do not change while the device reads them.
  */
 
 #include <kunit/visibility.h>
@@ -15,8 +15,8 @@
 #include "svan_ib.h"
 
 /*
- * Page @i of a key holds the addresses from ALIGN_DOWN(va, page) + i * page on,
- * so the tree has leaves for the whole of the first and the last page.
+ * Page number i of a key begins at the address ALIGN_DOWN(va, size) + i * size. The
+ * first and the last page may lie in the key only in part, but count as whole pages.
  */
 int svan_mtt_layout_init(struct svan_mtt_layout *layout, u64 va, u64 length,
 			 u8 page_shift)
@@ -43,7 +43,7 @@ int svan_mtt_layout_init(struct svan_mtt_layout *layout, u64 va, u64 length,
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_mtt_layout_init);
 
-/* The table above @table, and the slot in it. @table is not the root. */
+/* The table above @table, and the slot of @table in it. @table is not the root. */
 u32 svan_mtt_parent(const struct svan_mtt_layout *layout, u32 table, u32 *slot)
 {
 	u32 level = 0, index;
@@ -119,9 +119,9 @@ static void svan_mtt_unmap_tables(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 }
 
 /*
- * In order of number: a table comes after all below it, so it is complete when
- * it is mapped. The device hears of the tree by the command that makes the key,
- * whose doorbell comes after all of these stores.
+ * The tables are mapped in the order of their numbers. All tables below a table have
+ * smaller numbers, so it is complete when its turn comes. The device learns of the tree
+ * by the command that makes the key, whose doorbell is ordered after these stores.
  */
 static int svan_mtt_map_tables(struct svan_ib_dev *dev, struct svan_mtt *mtt)
 {
@@ -149,7 +149,7 @@ static int svan_mtt_map_tables(struct svan_ib_dev *dev, struct svan_mtt *mtt)
 	return 0;
 }
 
-/* With one page there is no table: the key names the page. */
+/* A key of one page has no table: it holds the address of the page. */
 static int svan_mtt_set_single(struct svan_mtt *mtt, struct ib_umem *umem)
 {
 	struct ib_block_iter biter;
@@ -164,11 +164,13 @@ static int svan_mtt_set_single(struct svan_mtt *mtt, struct ib_umem *umem)
 /**
  * svan_mtt_create - build the translation table of a pinned key
  * @dev: the device
- * @mtt: what to fill in
+ * @mtt: the translation table
  * @umem: the memory
- * @va: address of its first octet as the device will see it
+ * @va: address of its first byte as the device will see it
  *
- * Pages are as large as the memory and @va allow.
+ * The pages are as large as the memory and @va allow.
+ *
+ * Return: 0 or an error.
  */
 int svan_mtt_create(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 		    struct ib_umem *umem, u64 va)

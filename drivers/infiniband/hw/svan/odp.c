@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions that are not pinned: on-demand keys, whose table the driver fills as
- * the device asks for pages, and process keys, which have none.
+ * Regions that are not pinned: those of on-demand keys, whose table the driver fills
+ * as the device asks for pages, and those of process keys, which have no table.
  *
- * Pages are faulted in without any lock of ours (fault.c). Then those that are
- * there are entered, under svan_odp.lock and without faulting, so that
- * deregistration never waits for a page. An entry is taken away by the interval
- * notifier of its part: made absent, dropped by the device, and only then
- * unmapped (part.c).
+ * Pages are faulted in while no lock of the driver is held (fault.c). Then those that
+ * are present are entered into the table, under svan_odp.lock and without faulting,
+ * so that deregistration never waits for a page. The interval notifier of a part
+ * takes an entry away again: it makes the entry absent, has the device drop it, and
+ * only then unmaps the page (part.c).
  */
 
 #include <linux/memcontrol.h>
@@ -16,7 +16,6 @@
 #include <linux/slab.h>
 
 #include "svan_odp.h"
-#include "svan_ib_trace.h"
 
 bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length)
 {
@@ -24,7 +23,7 @@ bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length)
 	       addr - odp->iova <= odp->length - length;
 }
 
-/* Pages, or of a process key flushes of its context. */
+/* Pages that were taken away; for a process key, flushes of its process context. */
 u64 svan_odp_invalidations(struct svan_odp *odp)
 {
 	if (odp->kind == SVAN_KEY_PROCESS)
@@ -32,7 +31,7 @@ u64 svan_odp_invalidations(struct svan_odp *odp)
 	return atomic64_read(&odp->invalidations);
 }
 
-/* Part by part; svan_odp.lock and mm_users are held. */
+/* Enter the pages part by part. svan_odp.lock and mm_users are held. */
 static int svan_odp_enter_range(struct svan_odp *odp, u64 user, u64 end,
 				bool write, u32 *entered)
 {
@@ -50,17 +49,17 @@ static int svan_odp_enter_range(struct svan_odp *odp, u64 user, u64 end,
 }
 
 /**
- * svan_odp_enter - enter what is there of a range into the key's table
+ * svan_odp_enter - enter the present pages of a range into the table of a key
  * @odp: the region
- * @addr: first address as in the table
- * @length: bytes, within the region
- * @write: the first page shall be writable
- * @entered: pages that were not there before
+ * @addr: first address, as the device sees it
+ * @length: number of bytes, all within the region
+ * @write: the first page is wanted for a store
+ * @entered: number of pages that were not in the table before
  *
- * Does not fault. What it allocates is charged to the process whose memory it
- * is, whoever calls.
+ * Does not fault pages in. The memory that it allocates is charged to the process
+ * that the region belongs to, whoever calls.
  *
- * Return: 1 if the first page can be accessed as wanted, 0 if not, or an error;
+ * Return: 1 if the device can access the first page as wanted, 0 if not, or an error;
  * -ESRCH if the region or its process is gone.
  */
 int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
@@ -91,13 +90,12 @@ int svan_odp_enter(struct svan_odp *odp, u64 addr, u64 length, bool write,
 }
 
 /**
- * svan_odp_next - pass by what has no pages
+ * svan_odp_next - skip addresses that have no pages
  * @odp: the region
- * @addr: an address as in the table, in the region
- * @end: where to stop
+ * @addr: an address in the region, as the device sees it
+ * @end: address to stop at
  *
- * Return: @addr if there may be pages, else the next address where there may be,
- * or @end.
+ * Return: the first address from @addr on that may have a page, or @end.
  */
 u64 svan_odp_next(struct svan_odp *odp, u64 addr, u64 end)
 {
@@ -112,8 +110,7 @@ u64 svan_odp_next(struct svan_odp *odp, u64 addr, u64 end)
 
 /* ---- registration ---- */
 
-static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
-				       u64 length, u64 virt)
+static struct svan_odp *svan_odp_alloc(const struct ib_mr *ibmr, u64 start)
 {
 	struct svan_odp *odp;
 
@@ -123,13 +120,14 @@ static struct svan_odp *svan_odp_alloc(struct ib_pd *ibpd, u64 start,
 
 	kref_init(&odp->ref);
 	mutex_init(&odp->lock);
-	odp->dev = to_svan_ib_dev(ibpd->device);
-	odp->pd = ibpd;
+	odp->dev = to_svan_ib_dev(ibmr->pd->device);
+	odp->pd = ibmr->pd;
 	odp->mm = current->mm;
 	mmgrab(odp->mm);
 	odp->start = start;
-	odp->iova = virt;
-	odp->length = length;
+	odp->iova = ibmr->iova;
+	odp->length = ibmr->length;
+	odp->implicit = odp->length == U64_MAX;
 	return odp;
 }
 
@@ -147,7 +145,7 @@ void svan_odp_put(struct svan_odp *odp)
 	kref_put(&odp->ref, svan_odp_free);
 }
 
-/* The region of a key with a reference, or NULL. */
+/* The region of a key, with a reference, or NULL. */
 struct svan_odp *svan_odp_get(struct svan_ib_dev *dev, u32 key)
 {
 	struct svan_odp *odp;
@@ -188,7 +186,7 @@ static int svan_odp_create_key(struct svan_odp *odp, struct svan_ib_mr *mr,
 	return svan_cmd_create_object(odp->dev->sdev, &cmd, &odp->key);
 }
 
-/* A context for the process keys of a verbs context, when it needs one first. */
+/* Make the process context of a verbs context, unless it has one already. */
 static int svan_odp_need_context(struct svan_ib_dev *dev,
 				 struct svan_ib_ucontext *uctx)
 {
@@ -207,7 +205,7 @@ static int svan_odp_need_context(struct svan_ib_dev *dev,
 	return err;
 }
 
-/* Addresses that the device can have of an implicit region, from 0 on. */
+/* Size of an implicit region: as many addresses, from 0 on, as the key can cover. */
 static u64 svan_odp_reach(struct svan_ib_dev *dev, u8 kind)
 {
 	const u64 tables = 1ull << (PAGE_SHIFT + SVAN_MTT_MAX_LEVELS *
@@ -254,9 +252,19 @@ release_parts:
 	return err;
 }
 
-static int svan_odp_check(struct svan_ib_dev *dev,
-			  struct svan_ib_ucontext *uctx, u64 start, u64 length,
-			  u64 virt)
+/**
+ * svan_odp_check - may this memory be registered on demand?
+ * @dev: the device
+ * @uctx: verbs context of the caller, or NULL if the caller is in the kernel
+ * @start: first address in the caller's address space
+ * @length: number of bytes; U64_MAX means the whole address space, and then @start
+ *	and @virt have to be 0
+ * @virt: first address as the device shall see it
+ *
+ * Return: 0 or an error.
+ */
+int svan_odp_check(struct svan_ib_dev *dev, const struct svan_ib_ucontext *uctx,
+		   u64 start, u64 length, u64 virt)
 {
 	u64 end;
 
@@ -267,7 +275,7 @@ static int svan_odp_check(struct svan_ib_dev *dev,
 	if (length == U64_MAX) {
 		if (start || virt)
 			return -EINVAL;
-		/* a child, or who was handed the file, is somebody else */
+		/* A forked child, or a receiver of the file, has another mm. */
 		return current->mm == uctx->mm ? 0 : -EPERM;
 	}
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
@@ -279,67 +287,45 @@ static int svan_odp_check(struct svan_ib_dev *dev,
 }
 
 /**
- * svan_odp_reg_mr - register memory on demand
- * @ibpd: the protection domain
- * @start: first address, with @length = U64_MAX 0: all of the address space
- * @length: bytes
- * @virt: what the device calls @start
- * @ib_access: with IB_ACCESS_ON_DEMAND
- * @udata: of the verbs context
+ * svan_odp_reg - make the region and the key of an on-demand memory region
+ * @mr: the memory region, which owns what is made
+ * @uctx: verbs context of the caller
+ * @start: first address in the caller's address space
  *
- * Return: the region, or an error pointer.
+ * svan_odp_check() has accepted the request.
+ *
+ * Return: 0 or an error.
  */
-struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
-			      u64 virt, int ib_access, struct ib_udata *udata)
+int svan_odp_reg(struct svan_ib_mr *mr, struct svan_ib_ucontext *uctx, u64 start)
 {
-	struct svan_ib_ucontext *uctx = svan_ib_udata_ucontext(udata);
-	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
-	struct svan_ib_mr *mr;
 	struct svan_odp *odp;
 	int err;
 
-	err = svan_odp_check(dev, uctx, start, length, virt);
-	if (err)
-		return ERR_PTR(err);
-	mr = svan_mr_alloc(ibpd, virt, length,
-			   ib_access & ~IB_ACCESS_ON_DEMAND);
-	if (IS_ERR(mr))
-		return ERR_CAST(mr);
-	mr->owner = uctx->owner;
-
-	odp = svan_odp_alloc(ibpd, start, length, virt);
-	if (!odp) {
-		err = -ENOMEM;
-		goto free_mr;
-	}
-	odp->implicit = length == U64_MAX;
+	odp = svan_odp_alloc(&mr->ibmr, start);
+	if (!odp)
+		return -ENOMEM;
 	err = svan_odp_init(odp, mr, uctx);
-	if (err)
-		goto put_odp;
-
+	if (err) {
+		svan_odp_put(odp);
+		return err;
+	}
 	mr->odp = odp;
 	mr->ibmr.lkey = odp->key;
 	mr->ibmr.rkey = odp->key;
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, 0);
-	return &mr->ibmr;
-
-put_odp:
-	svan_odp_put(odp);
-free_mr:
-	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
-	kfree(mr);
-	return ERR_PTR(err);
+	return 0;
 }
 
 /**
- * svan_odp_modify_key - change the rights of a region, and its domain
+ * svan_odp_modify_key - change the rights and the protection domain of a region
  * @odp: the region
- * @cmd: MODIFY_KEY
- * @pd: the domain
- * @access: SVAN_ACCESS_*
+ * @cmd: the command MODIFY_KEY
+ * @pd: the new protection domain
+ * @access: the new rights, SVAN_ACCESS_*
  *
- * Faults may be under way: while the device lets the key write, it is served
- * what it asks for. Pages that were entered for reads alone are asked for again.
+ * Faults may be under way. As long as the device may accept stores through the key,
+ * its requests for writable pages are served, so odp->writable is set before the
+ * command and cleared after it. The device will ask again for pages that were
+ * entered read-only.
  *
  * Return: as svan_cmd_exec().
  */
@@ -359,8 +345,9 @@ int svan_odp_modify_key(struct svan_odp *odp, struct svan_cmd *cmd,
 }
 
 /*
- * Faults and prefetches may be under way. They find the region no more, or
- * gone; the device has answered them when its key is destroyed.
+ * Faults and prefetches may be under way. They do not find the region any more, or
+ * they find it gone. When the key is destroyed, the device has ended every access
+ * that waits for one of its pages.
  */
 void svan_odp_dereg_mr(struct svan_ib_mr *mr)
 {

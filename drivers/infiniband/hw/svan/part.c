@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The parts of an on-demand region, 2 MiB of addresses each: what one leaf table
- * covers, with an interval notifier of its own. A part is made when there is a
- * page to enter, so that what a region costs follows what is mapped, and not what
- * was registered, advised or asked for by a peer. All of it is charged to the
- * process whose memory it is.
+ * The parts of an on-demand region. A part is the 2 MiB of addresses that one leaf
+ * table covers, and it has an interval notifier of its own. It is made when there is
+ * a page to enter. So the memory that a region costs depends on what is mapped, and
+ * not on what was registered, advised or asked for by a peer. All of it is charged to
+ * the process that the region belongs to.
  *
- * A part without pages costs as much as one with pages, but its absent entries
- * know why the pages went. It goes when nothing is mapped there any more (soon
- * after munmap()), or when the region would grow beyond twice what it had in use.
+ * A part without pages costs as much as one with pages, but is kept for a while,
+ * because its absent entries tell why the pages went. It is dropped soon after the
+ * last mapping in its range is gone, or when the region has twice as many tables as
+ * it had after such parts were last dropped.
  */
 
 #include <linux/dma-mapping.h>
@@ -20,16 +21,17 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* tables that a region may have before those without pages are looked for */
+/* number of tables that a region may have before parts without pages are dropped */
 #define SVAN_TRIM_TABLES	256
 
-/* after munmap(); what is mapped again at once keeps its tables */
+/* time after munmap(), so that memory that is soon mapped again keeps its tables */
 #define SVAN_TRIM_DELAY		HZ
 
 /**
- * struct svan_odp_page - a page that is entered
- * @page: the page, or NULL; no reference is held, the notifier is told
- * @entry: what the table says: its bus address, and whether it may be written
+ * struct svan_odp_page - a page that is entered into the table
+ * @page: the page, or NULL; no reference is held, as the notifier is called before
+ *	the page goes
+ * @entry: its entry in the table: the bus address, and whether it may be written
  */
 struct svan_odp_page {
 	struct page *page;
@@ -38,20 +40,20 @@ struct svan_odp_page {
 
 /**
  * struct svan_odp_part - a part of a region
- * @notifier: of its addresses
+ * @notifier: notifier of the part's address range
  * @odp: the region
- * @lock: entries of its leaf table, @count, @pages
- * @number: of its leaf table
- * @start: its addresses in the mm, page aligned
- * @end: behind the last one
- * @unmapped: nothing was mapped here when that was last looked at
- * @count: pages that are entered
- * @pages: all of them, by slot of the leaf table
+ * @lock: protects the entries of the leaf table, @count and @pages
+ * @number: number of the leaf table
+ * @start: first address in the mm, page aligned
+ * @end: address behind the last one in the mm, page aligned
+ * @unmapped: nothing was mapped in the range when this was last checked
+ * @count: number of pages that are entered
+ * @pages: the pages, by slot of the leaf table
  */
 struct svan_odp_part {
 	struct mmu_interval_notifier notifier;
 	struct svan_odp *odp;
-	struct mutex lock;		/* entries of the table, count, pages */
+	struct mutex lock;		/* protects the table's entries, count, pages */
 	u64 number;
 	u64 start;
 	u64 end;
@@ -65,7 +67,7 @@ static u64 svan_odp_user_start(const struct svan_odp *odp)
 	return odp->start & PAGE_MASK;
 }
 
-/* Number in the table of the page at an address in the mm. */
+/* The number that the page at an address in the mm has in the table. */
 static u64 svan_odp_user_page(const struct svan_odp *odp, u64 user)
 {
 	return (user - svan_odp_user_start(odp)) >> PAGE_SHIFT;
@@ -73,7 +75,7 @@ static u64 svan_odp_user_page(const struct svan_odp *odp, u64 user)
 
 /* ---- taking pages away ---- */
 
-/* What is left behind says why the page went, as far as we are told. */
+/* The class of fault that an absent entry gets, from the reason why the page goes. */
 static u32 svan_part_event_class(enum mmu_notifier_event event)
 {
 	switch (event) {
@@ -87,7 +89,7 @@ static u32 svan_part_event_class(enum mmu_notifier_event event)
 	}
 }
 
-/* The device has drained: the pages are ours alone. */
+/* Unmap pages. The device has dropped them, and accesses none of them any more. */
 static void svan_part_unmap(struct svan_odp_part *part, u64 start, u64 end)
 {
 	struct device *dma_dev = svan_ib_dma_device(part->odp->dev);
@@ -101,8 +103,9 @@ static void svan_part_unmap(struct svan_odp_part *part, u64 start, u64 end)
 		dma_unmap_page(dma_dev, page->entry & SVAN_MTT_ADDR_MASK,
 			       PAGE_SIZE, DMA_BIDIRECTIONAL);
 		/*
-		 * Without the page's lock, which some of the notifier's callers
-		 * hold: the mapping stays until the notifier returns.
+		 * set_page_dirty() usually wants the page to be locked. Some
+		 * callers of the notifier hold that lock, so it is not taken.
+		 * The page's mapping cannot go before the notifier returns.
 		 */
 		if (page->entry & SVAN_MTT_WRITABLE)
 			set_page_dirty(compound_head(page->page));
@@ -111,6 +114,7 @@ static void svan_part_unmap(struct svan_odp_part *part, u64 start, u64 end)
 	}
 }
 
+/* Take the pages of a range away from the device. part->lock is held. */
 static void svan_part_take(struct svan_odp_part *part, u64 start, u64 end,
 			   u32 fault_class)
 {
@@ -121,9 +125,9 @@ static void svan_part_take(struct svan_odp_part *part, u64 start, u64 end,
 
 	if (svan_radix_clear(&odp->radix, first,
 			     svan_odp_user_page(odp, end - 1), absent))
-		svan_invalidate_key(odp->dev->sdev, odp->key,
-				    (odp->iova & PAGE_MASK) +
-				    (first << PAGE_SHIFT), end - start);
+		svan_inval_key(odp->dev->sdev, odp->key,
+			       (odp->iova & PAGE_MASK) + (first << PAGE_SHIFT),
+			       end - start);
 	svan_part_unmap(part, start, end);
 	atomic64_add(before - part->count, &odp->invalidations);
 	trace_svan_ib_odp_invalidate(odp, start, end, fault_class,
@@ -166,7 +170,7 @@ static void svan_part_free(struct svan_odp_part *part)
 	kfree(part);
 }
 
-/* The pages are unmapped while their notifier still holds them back. */
+/* The pages are unmapped first: while the notifier exists, they cannot go. */
 static void svan_part_release(struct svan_odp_part *part)
 {
 	mutex_lock(&part->lock);
@@ -176,7 +180,7 @@ static void svan_part_release(struct svan_odp_part *part)
 	svan_part_free(part);
 }
 
-/* It has no pages, and gets none under svan_odp.lock. */
+/* Drop a part without pages. svan_odp.lock is held, so it gets none meanwhile. */
 static void svan_part_drop(struct svan_odp_part *part, struct list_head *dead)
 {
 	struct svan_odp *odp = part->odp;
@@ -188,12 +192,15 @@ static void svan_part_drop(struct svan_odp_part *part, struct list_head *dead)
 	svan_radix_prune(&odp->radix, number << SVAN_MTT_INDEX_BITS, dead);
 }
 
-/* They lead nowhere any more; but the device may be walking through them. */
+/*
+ * Free tables that were taken out of the tree. The device may still be walking
+ * through them, so it has to drop the translations of the key first.
+ */
 static void svan_odp_bury(struct svan_odp *odp, struct list_head *dead)
 {
 	if (list_empty(dead))
 		return;
-	svan_invalidate_key(odp->dev->sdev, odp->key, 0, 0);
+	svan_inval_key(odp->dev->sdev, odp->key, 0, 0);
 	svan_radix_bury(&odp->radix, dead);
 }
 
@@ -237,7 +244,7 @@ static struct svan_odp_part *svan_part_create(struct svan_odp *odp, u64 number)
 	err = xa_err(xa_store(&odp->parts, number, part, GFP_KERNEL_ACCOUNT));
 	if (err)
 		goto prune;
-	/* it may be called at once, and finds no pages */
+	/* The notifier may be called at once; it finds no pages then. */
 	err = mmu_interval_notifier_insert(&part->notifier, odp->mm,
 					   part->start, part->end - part->start,
 					   &svan_part_ops);
@@ -254,7 +261,7 @@ prune:
 	return ERR_PTR(err);
 }
 
-/* Mark the empty parts where nothing is mapped; false if that would wait. */
+/* Mark the parts in whose range nothing is mapped. Return false if that would wait. */
 static bool svan_odp_find_unmapped(struct svan_odp *odp)
 {
 	struct svan_odp_part *part;
@@ -272,7 +279,7 @@ static bool svan_odp_find_unmapped(struct svan_odp *odp)
 	return true;
 }
 
-/* Drop the parts without pages, or only those that are marked. */
+/* Drop all parts without pages, or only those that are marked. */
 static void svan_odp_trim(struct svan_odp *odp, bool all)
 {
 	struct svan_odp_part *part;
@@ -290,8 +297,8 @@ static void svan_odp_trim(struct svan_odp *odp, bool all)
 }
 
 /*
- * Something was unmapped. Other regions wait for the same workers, so nothing
- * is waited for here.
+ * Something was unmapped. Other regions need the same workers, so this one does not
+ * wait for a lock but tries again later.
  */
 static void svan_odp_trim_work(struct work_struct *work)
 {
@@ -299,7 +306,7 @@ static void svan_odp_trim_work(struct work_struct *work)
 					    struct svan_odp, trim);
 	bool done = false;
 
-	/* a process that ends takes its regions with it */
+	/* If the process has ended, its regions will soon be deregistered. */
 	if (!mmget_not_zero(odp->mm))
 		return;
 	if (mutex_trylock(&odp->lock)) {
@@ -316,7 +323,7 @@ static void svan_odp_trim_work(struct work_struct *work)
 
 /* ---- entering pages ---- */
 
-/* part->lock is held. */
+/* Enter one page as HMM has found it. part->lock is held. */
 static int svan_part_set(struct svan_odp_part *part, u64 user,
 			 unsigned long hmm_pfn, u32 *entered)
 {
@@ -328,15 +335,16 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 	dma_addr_t dma;
 
 	/*
-	 * A page that is entered is left to the notifier even so: munmap() has
-	 * taken the mapping away before it tells of the pages.
+	 * HMM found no page. One that is entered all the same is left to the
+	 * notifier: munmap() removes the mapping before it calls the notifier.
 	 */
 	if (!(hmm_pfn & HMM_PFN_VALID))
 		return 0;
 	if (page->page) {
 		/*
-		 * Rights may have grown, of which the notifier is not told. What
-		 * may have been written remains so until it is unmapped.
+		 * The page may have become writable, which the notifier is not
+		 * told. If it was writable it stays so until it is unmapped, since
+		 * it may have been written and must be marked dirty then.
 		 */
 		dma = page->entry & SVAN_MTT_ADDR_MASK;
 		writable |= page->entry & SVAN_MTT_WRITABLE;
@@ -349,7 +357,7 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 		part->count++;
 		(*entered)++;
 	}
-	/* what nobody writes is not made dirty when it is unmapped */
+	/* A read-only entry keeps the page from being marked dirty at unmap. */
 	writable = writable && (hmm_pfn & HMM_PFN_WRITE);
 	page->entry = svan_mtt_present(dma, writable);
 	svan_radix_set(&odp->radix, svan_odp_user_page(odp, user), page->entry);
@@ -357,8 +365,8 @@ static int svan_part_set(struct svan_odp_part *part, u64 user,
 }
 
 /*
- * What is in the page table now, into odp->pfns. On success part->lock is held,
- * and what was seen stays so until it is given up.
+ * Read the page table into odp->pfns. On success part->lock is held, and until it is
+ * released no page that was found can go.
  */
 static int svan_part_snapshot(struct svan_odp_part *part, u64 start, u64 end)
 {
@@ -406,14 +414,16 @@ static int svan_part_enter(struct svan_odp_part *part, u64 start, u64 end,
 }
 
 /**
- * svan_odp_enter_part - enter what is in the page table now
- * @odp: the region; its lock is held, and mm_users
+ * svan_odp_enter_part - enter pages of one part that are present in the page table
+ * @odp: the region; its lock and mm_users are held
  * @start: first address in the mm, page aligned
- * @end: behind the last one, page aligned
- * @entered: is increased by the pages that were not there before
+ * @end: address behind the last one, page aligned; it is moved to the end of the part
+ *	that @start is in, if that comes first
+ * @entered: is increased by the number of pages that were not entered before
  *
- * Pages get the rights that they have there. The range is cut at the end of the
- * part that @start is in, to where @end is moved.
+ * The entries get the rights that the pages have in the page table.
+ *
+ * Return: 0 or an error.
  */
 int svan_odp_enter_part(struct svan_odp *odp, u64 start, u64 *end, u32 *entered)
 {
@@ -443,11 +453,11 @@ int svan_odp_enter_part(struct svan_odp *odp, u64 start, u64 *end, u32 *entered)
 }
 
 /**
- * svan_odp_lock_part - the part of a page, to write absent entries
+ * svan_odp_lock_part - lock the part of a page, to write absent entries
  * @odp: the region; its lock is held
  * @page: number of the page
  *
- * Return: the part's lock, which is held, or NULL if there is no part.
+ * Return: the lock of the part, which is held, or NULL if the page has no part.
  */
 struct mutex *svan_odp_lock_part(struct svan_odp *odp, u64 page)
 {
@@ -461,7 +471,7 @@ struct mutex *svan_odp_lock_part(struct svan_odp *odp, u64 page)
 	return &part->lock;
 }
 
-/* ---- all of them ---- */
+/* ---- the parts of a region together ---- */
 
 static bool svan_probe_invalidate(struct mmu_interval_notifier *mni,
 				  const struct mmu_notifier_range *range,
@@ -475,8 +485,9 @@ static const struct mmu_interval_notifier_ops svan_probe_ops = {
 };
 
 /*
- * The first interval notifier of an mm takes all of its locks, which a signal
- * interrupts. Better here, in the call of its process, than at a fault.
+ * The first interval notifier of an mm takes all locks of that mm, and fails if a
+ * signal comes meanwhile. It is better to do this in the process's call for
+ * registration than at a fault, so a notifier is inserted and removed again.
  */
 static int svan_odp_try_notifier(struct svan_odp *odp)
 {
@@ -492,8 +503,10 @@ static int svan_odp_try_notifier(struct svan_odp *odp)
 }
 
 /**
- * svan_odp_init_parts - prepare a region whose table is the driver's
+ * svan_odp_init_parts - prepare the parts and the table of an on-demand region
  * @odp: the region
+ *
+ * Return: 0 or an error.
  */
 int svan_odp_init_parts(struct svan_odp *odp)
 {
@@ -518,7 +531,7 @@ int svan_odp_init_parts(struct svan_odp *odp)
 	return err;
 }
 
-/* The region is gone and its key destroyed. */
+/* Free all parts and tables. The region is marked gone, and its key is destroyed. */
 void svan_odp_release_parts(struct svan_odp *odp)
 {
 	struct svan_odp_part *part;

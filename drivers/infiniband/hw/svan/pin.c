@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Progress: a page that was gone again each time the device looked is pinned
- * for a moment, so that reclaim, compaction and copy-on-write leave it alone.
- * A process has few of them at a time. Letting go waits for nobody.
+ * Guarantee of progress: a page that was gone again each time the device walked is
+ * pinned for a moment, so that reclaim, compaction and copy-on-write leave it alone.
+ * The number of such pages is limited for each process. To unpin them waits for
+ * nobody.
  */
 
 #include <linux/jiffies.h>
@@ -11,15 +12,15 @@
 
 #include "svan_odp.h"
 
-/* for the device to read the answer and walk again */
+/* time that the device gets to read the response and walk again */
 #define SVAN_PIN_TIME	max(HZ / 100, 1)
 
 /**
- * svan_pin_get - pin a page of the caller's process
- * @addr: where; it has just been faulted in
- * @write: for a store
+ * svan_pin_get - pin a page of the calling process
+ * @addr: address of the page, which has just been faulted in
+ * @write: it is pinned for a store
  *
- * Return: the page, or NULL if it is gone again, or is no memory.
+ * Return: the page, or NULL if it is gone again, or has no struct page.
  */
 struct page *svan_pin_get(unsigned long addr, bool write)
 {
@@ -30,13 +31,13 @@ struct page *svan_pin_get(unsigned long addr, bool write)
 
 	if (mmap_read_lock_killable(mm))
 		return NULL;
-	/* as the device's access: the thread's protection keys do not count */
+	/* A remote access ignores the protection keys of the thread, as the device does. */
 	count = pin_user_pages_remote(mm, addr, 1, flags, &page, NULL);
 	mmap_read_unlock(mm);
 	return count == 1 ? page : NULL;
 }
 
-/* The oldest one, if its time is over, or @force. */
+/* Take out the oldest page if its time is over, or in any case with @force. */
 static struct page *svan_pins_next(struct svan_pins *pins, bool force)
 {
 	struct svan_pin *pin;
@@ -55,9 +56,9 @@ static struct page *svan_pins_next(struct svan_pins *pins, bool force)
 }
 
 /**
- * svan_pin_keep - hold a page for a moment
- * @pins: where
- * @page: from svan_pin_get()
+ * svan_pin_keep - keep a page pinned for a moment
+ * @pins: the pinned pages of the process
+ * @page: the page, from svan_pin_get()
  */
 void svan_pin_keep(struct svan_pins *pins, struct page *page)
 {
@@ -100,7 +101,7 @@ void svan_pins_init(struct svan_pins *pins)
 	INIT_DELAYED_WORK(&pins->unpin, svan_pins_work);
 }
 
-/* No page is added any more. */
+/* Unpin all pages. No page is added any more. */
 void svan_pins_exit(struct svan_pins *pins)
 {
 	disable_delayed_work_sync(&pins->unpin);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The fault policy of a QP, set and read by its owner: methods of our own on
- * the QP object (rdma/svan_user_ioctl_cmds.h).
+ * The fault policy of a QP. Its owner sets and reads it through methods that this driver
+ * adds to the QP object (rdma/svan_user_ioctl_cmds.h).
  */
 
 #include <linux/capability.h>
@@ -72,7 +72,7 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_SET_FAULT_POLICY)(struct uverbs_attr_bu
 	if (err)
 		return err;
 
-	/* for others the device keeps to the limits of the function */
+	/* For users without this capability the function's limits apply. */
 	if (capable(CAP_NET_ADMIN))
 		cmd.fault_policy.flags =
 			cpu_to_le32(SVAN_CMD_POLICY_PRIVILEGED);

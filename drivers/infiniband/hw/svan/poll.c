@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Completions for users in the kernel. Those in user space poll by themselves,
- * and their CQs never come here: the commands are not in uverbs_cmd_mask, and
- * cq->cqes is NULL.
+ * Completions for users in the kernel. Users in user space poll by themselves. The
+ * functions here are not called for their CQs, as the commands are not in
+ * uverbs_cmd_mask; cq->cqes, which is NULL for them, is checked all the same.
  */
 
 #include <linux/io.h>
@@ -10,10 +10,10 @@
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
 
-/* Not a number of the device (24 bits): the QP is gone. */
+/* QP number in the completions of a QP that is gone; a real one has 24 bits. */
 #define SVAN_IB_DEAD_QPN	cpu_to_le32(U32_MAX)
 
-/* The next entry if the device has written it. Holds cq->lock. */
+/* The entry at @index, or NULL if the device has not written it. cq->lock is held. */
 static struct svan_cqe *svan_cq_next(struct svan_ib_cq *cq, u32 index)
 {
 	struct svan_cqe *cqe = &cq->cqes[index & (BIT(cq->log_size) - 1)];
@@ -21,7 +21,7 @@ static struct svan_cqe *svan_cq_next(struct svan_ib_cq *cq, u32 index)
 	if (!svan_cqe_valid(READ_ONCE(cqe->owner), index, cq->log_size))
 		return NULL;
 
-	/* the owner octet is written last; what it covers is read after it */
+	/* The owner octet is read before the rest, as the device writes it last. */
 	dma_rmb();
 	return cqe;
 }
@@ -35,7 +35,10 @@ static void svan_wc_fill_send(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 
 	wc->wr_id = sq->wr_ids[slot];
 	wc->opcode = svan_ib_wc_send_opcode(cqe->wqe_opcode);
-	/* those before it were not signaled; frees the slots for the poster */
+	/*
+	 * The WQEs before this one were not signaled, so they are done as well.
+	 * This pairs with the acquire in svan_send_one(), which reuses the slots.
+	 */
 	smp_store_release(&sq->ci, sq->ci + skipped + qp->sq_bbs[slot]);
 }
 
@@ -51,11 +54,11 @@ static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 		wc->ex.imm_data = cqe->imm;
 		wc->wc_flags |= IB_WC_WITH_IMM;
 	}
-	/* frees the slot for the poster */
+	/* This pairs with the acquire in svan_recv_one(), which reuses the slot. */
 	smp_store_release(&rq->ci, rq->ci + 1);
 }
 
-/* 0 if the entry belongs to no living QP. */
+/* Return the number of completions: 1, or 0 if the QP of the entry is gone. */
 static int svan_wc_fill(struct svan_ib_cq *cq, const struct svan_cqe *cqe,
 			struct ib_wc *wc)
 {
@@ -99,15 +102,15 @@ int svan_ib_poll_cq(struct ib_cq *ibcq, int num_entries, struct ib_wc *wc)
 		n += svan_wc_fill(cq, cqe, &wc[n]);
 		cq->ci++;
 	}
-	/* the entries were read: the device may write over them */
+	/* The entries are read before the device is told that it may reuse them. */
 	smp_store_release(&cq->dbr->ci, cpu_to_le32(cq->ci));
 	spin_unlock_irqrestore(&cq->lock, flags);
 	return n;
 }
 
 /*
- * The device looks at the entries from ci on when it is armed, so that none is
- * missed and IB_CQ_REPORT_MISSED_EVENTS has nothing to report.
+ * When a CQ is armed, the device raises an event at once if there is an entry from ci
+ * on. So no event is missed, and IB_CQ_REPORT_MISSED_EVENTS needs no support.
  */
 int svan_ib_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 {
@@ -129,8 +132,8 @@ int svan_ib_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 }
 
 /*
- * Take the entries of @qpn out of a CQ of the kernel, so that a later QP of the
- * same number does not find them. The device writes no more of them.
+ * Mark the entries of QP @qpn in a CQ of the kernel as dead, so that they are not taken
+ * for those of a later QP of the same number. The device does not write more of them.
  */
 void svan_ib_cq_purge(struct svan_ib_cq *cq, u32 qpn)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Work queues of users in the kernel, built with the same encoders as those of
- * user space. Users in user space post by themselves and never come here.
+ * Posting to the work queues of users in the kernel. WQEs are written by the encoders
+ * of svan/wqe.h, which the provider uses, too. Users in user space post by themselves,
+ * without the driver.
  */
 
 #include <linux/io.h>
@@ -19,7 +20,7 @@ static int svan_wq_init(struct svan_ib_wq *wq, u8 log_size, u32 max_sge)
 	return wq->wr_ids ? 0 : -ENOMEM;
 }
 
-/* Sizes from qp->cap, which svan_ib_check_qp_cap() has let pass. */
+/* Compute the sizes from qp->cap, which svan_ib_check_qp_cap() has accepted. */
 static void svan_qp_kernel_sizes(struct svan_ib_qp *qp)
 {
 	const struct ib_qp_cap *cap = &qp->cap;
@@ -65,7 +66,7 @@ free_sq:
 	return err;
 }
 
-/* Does nothing for QPs of user space, whose arrays are NULL. */
+/* This does nothing for QPs of user space, whose arrays are NULL. */
 void svan_ib_free_kernel_queues(struct svan_ib_qp *qp)
 {
 	kvfree(qp->rq.wr_ids);
@@ -73,7 +74,7 @@ void svan_ib_free_kernel_queues(struct svan_ib_qp *qp)
 	kvfree(qp->sq.wr_ids);
 }
 
-/* The QP is in RESET: the device has forgotten its indices. Holds qp->mutex. */
+/* The QP is in RESET, so the device starts again at index 0. qp->mutex is held. */
 void svan_ib_reset_kernel_queues(struct svan_ib_qp *qp)
 {
 	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.send_cq), qp->ibqp.qp_num);
@@ -93,17 +94,19 @@ void svan_ib_reset_kernel_queues(struct svan_ib_qp *qp)
 }
 
 /*
- * Tell the device how far a queue goes. The record is all it needs while it
- * polls the queue; PRM "Doorbells" has the other half of the full fence.
+ * Tell the device how far a queue is filled. While it polls the queue, it reads the
+ * doorbell record, and needs no doorbell. The device, before it sleeps, clears the flag
+ * POLLING, executes a full fence and reads the record again (PRM chapter "Doorbells").
+ * The full fence here pairs with that one.
  */
 static void svan_qp_ring(struct svan_ib_qp *qp, __le32 *record, u32 pi,
 			 u32 doorbell)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(qp->ibqp.device);
 
-	dma_wmb();	/* entries before the index that covers them */
+	dma_wmb();	/* The entries are written before the index. */
 	WRITE_ONCE(*record, cpu_to_le32(pi));
-	mb();		/* the index before the flag is looked at */
+	mb();		/* The index is written before the flag is read. */
 	if (READ_ONCE(qp->dbr->device_flags) & cpu_to_le32(SVAN_QP_DBR_POLLING))
 		return;
 	writeq(svan_db_value(qp->ibqp.qp_num, pi),
@@ -132,20 +135,14 @@ static int svan_send_opcode(enum ib_wr_opcode opcode)
 	}
 }
 
-static bool svan_is_atomic(int opcode)
-{
-	return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-	       opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
-}
-
-/* Blocks that a request takes, or why it cannot be. */
+/* The number of blocks that a request takes, or an error. */
 static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 			 int opcode, u32 *inline_length)
 {
 	u64 length = 0;
 	int i;
 
-	if (svan_is_atomic(opcode))
+	if (svan_wqe_is_atomic(opcode))
 		return wr->num_sge == 1 && !(wr->send_flags & IB_SEND_INLINE) ?
 		       1 : -EINVAL;
 	if (wr->num_sge < 0 || wr->num_sge > qp->sq.max_sge)
@@ -221,7 +218,7 @@ static void svan_send_set_data(const struct svan_sq_ring *ring, u32 index,
 	svan_wqe_set_num_sge(head, wr->num_sge);
 }
 
-/* Holds qp->sq.lock. */
+/* Write the WQE of a request. qp->sq.lock is held. */
 static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 {
 	int opcode = svan_send_opcode(wr->opcode);
@@ -235,7 +232,7 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 	bbs = svan_send_bbs(qp, wr, opcode, &inline_length);
 	if (bbs < 0)
 		return bbs;
-	/* pairs with the release in svan_wc_fill_send() */
+	/* This pairs with the release in svan_wc_fill_send(). */
 	if (sq->pi - smp_load_acquire(&sq->ci) + bbs > sq->mask + 1)
 		return -ENOMEM;
 
@@ -245,7 +242,7 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 			      wr->opcode == IB_WR_RDMA_WRITE_WITH_IMM ?
 			      wr->ex.imm_data : 0);
 	svan_send_set_remote(head, wr, opcode);
-	if (svan_is_atomic(opcode))
+	if (svan_wqe_is_atomic(opcode))
 		svan_sge_set(&head->atomic.sge, wr->sg_list[0].addr,
 			     wr->sg_list[0].length, wr->sg_list[0].lkey);
 	else
@@ -286,7 +283,7 @@ int svan_ib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	return err;
 }
 
-/* Holds qp->rq.lock. */
+/* Write the entry of a receive request. qp->rq.lock is held. */
 static int svan_recv_one(struct svan_ib_qp *qp, const struct ib_recv_wr *wr)
 {
 	struct svan_ib_wq *rq = &qp->rq;
@@ -296,7 +293,7 @@ static int svan_recv_one(struct svan_ib_qp *qp, const struct ib_recv_wr *wr)
 
 	if (wr->num_sge < 0 || wr->num_sge > rq->max_sge)
 		return -EINVAL;
-	/* pairs with the release in svan_wc_fill_recv() */
+	/* This pairs with the release in svan_wc_fill_recv(). */
 	if (rq->pi - smp_load_acquire(&rq->ci) > rq->mask)
 		return -ENOMEM;
 

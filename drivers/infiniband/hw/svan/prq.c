@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page request queue (PRM chapter "Faults"). The event queues the drain,
- * which takes the requests from their ring, tells the device what each waits
- * for, and hands each to the threads of the process whose page it is
- * (server.c). The drain runs in softirq context, so that a page costs one wake-up,
- * the thread's, and waits for nothing. Answers are written by whoever has one, under
- * svan_prq.lock.
+ * The page request queue (PRM chapter "Faults"). The event handler schedules the
+ * drain, which takes the requests from their ring. For each one svan_prq.begin tells
+ * the device what the page waits for, and hands the fault to the threads of the
+ * process that the page belongs to (server.c). The drain runs in softirq context, so a
+ * page costs one wake-up only, that of the thread; the drain must not sleep.
+ * Responses are written by whoever has one, under svan_prq.lock.
  */
 
 #include <linux/bitmap.h>
@@ -18,10 +18,10 @@
 #include "svan_ib_trace.h"
 
 #define SVAN_PRQ_LOG_SIZE	8
-/* requests that a drain takes before it lets others run */
+/* requests that the drain takes before others may run */
 #define SVAN_PRQ_BATCH		32
 
-static u32 svan_prq_size(const struct svan_prq *prq)
+static u32 svan_prq_entries(const struct svan_prq *prq)
 {
 	return 1u << prq->log_size;
 }
@@ -36,11 +36,12 @@ static size_t svan_prq_response_bytes(const struct svan_prq *prq)
 	return sizeof(*prq->responses) << (prq->log_size + 1);
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 /*
- * A request has two answers at most, and the ring has room for two of each, so
- * none is overwritten before the device has read it. prq->lock is held.
+ * Write a response. A request has two responses at most, and the ring has room for
+ * two of each request, so no response is overwritten before the device has read it.
+ * prq->lock is held.
  */
 static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 			   u8 fault_class, u64 time_ns)
@@ -48,7 +49,7 @@ static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 	struct svan_page_response *entry;
 
 	lockdep_assert_held(&prq->lock);
-	entry = &prq->responses[prq->pi & (2 * svan_prq_size(prq) - 1)];
+	entry = &prq->responses[prq->pi & (2 * svan_prq_entries(prq) - 1)];
 	entry->token = cpu_to_le32(token);
 	entry->status = status;
 	entry->fault_class = fault_class;
@@ -58,8 +59,8 @@ static void svan_prq_write(struct svan_prq *prq, u32 token, u8 status,
 }
 
 /*
- * Say what the page waits for, and how long. Once for a request, by the drain,
- * which rings the bell when it has said so of all of them.
+ * Write the response that tells what the page waits for, and how long. The drain does
+ * this once for each request. It rings the doorbell later, for all that it has taken.
  */
 void svan_prq_pending(struct svan_fault *fault)
 {
@@ -73,16 +74,16 @@ void svan_prq_pending(struct svan_fault *fault)
 	spin_unlock_bh(&prq->lock);
 }
 
-/* Tell the device of what has been written without the bell. */
+/* Ring the doorbell for responses that were written without it. */
 static void svan_prq_ring(struct svan_prq *prq)
 {
 	spin_lock_bh(&prq->lock);
 	if (prq->live)
-		svan_prr_doorbell(prq->dev->sdev, prq->pi);
+		svan_prr_produced(prq->dev->sdev, prq->pi);
 	spin_unlock_bh(&prq->lock);
 }
 
-/* The final answer. From here on the device may use the token again. */
+/* Write the final response. From here on the device may use the token again. */
 void svan_prq_finish(struct svan_fault *fault, bool resolved)
 {
 	struct svan_prq *prq = fault->prq;
@@ -93,22 +94,23 @@ void svan_prq_finish(struct svan_fault *fault, bool resolved)
 		svan_prq_write(prq, fault->req.token,
 			       resolved ? SVAN_PAGE_RESOLVED : SVAN_PAGE_FAILED,
 			       fault->place.fault_class, 0);
-		svan_prr_doorbell(prq->dev->sdev, prq->pi);
+		svan_prr_produced(prq->dev->sdev, prq->pi);
 	}
 	spin_unlock_bh(&prq->lock);
 }
 
 /* ---- requests ---- */
 
+/* Copy the next request, if there is one. Return true if there is. */
 static bool svan_prq_next(struct svan_prq *prq, struct svan_page_req *req)
 {
-	u32 slot = prq->ci & (svan_prq_size(prq) - 1);
+	u32 slot = prq->ci & (svan_prq_entries(prq) - 1);
 	struct svan_page_request *entry = &prq->requests[slot];
 	u8 phase = READ_ONCE(entry->owner) & SVAN_PAGE_REQ_PHASE;
 
 	if (phase == ((prq->ci >> prq->log_size) & 1))
 		return false;
-	/* owner before the rest; the device writes it last */
+	/* The owner octet is read before the rest, as the device writes it last. */
 	dma_rmb();
 	req->addr = le64_to_cpu(READ_ONCE(entry->addr));
 	req->entry = le64_to_cpu(READ_ONCE(entry->entry));
@@ -124,14 +126,14 @@ static bool svan_prq_next(struct svan_prq *prq, struct svan_page_req *req)
 	return true;
 }
 
-/* A token that cannot be, or is in use, is the device's mistake. */
+/* A token that is out of range or in use is an error of the device. */
 static bool svan_prq_take_token(struct svan_prq *prq, u32 token)
 {
 	u32 index = token & SVAN_PAGE_TOKEN_INDEX;
 	bool taken = false;
 
 	spin_lock_bh(&prq->lock);
-	if (index < svan_prq_size(prq))
+	if (index < svan_prq_entries(prq))
 		taken = !__test_and_set_bit(index, prq->busy);
 	spin_unlock_bh(&prq->lock);
 	if (!taken)
@@ -156,7 +158,7 @@ static struct svan_fault *svan_prq_take_fault(struct svan_prq *prq)
 	return fault;
 }
 
-/* Any context. */
+/* May be called in any context. */
 static void svan_prq_start_drain(struct svan_prq *prq)
 {
 	queue_work(system_bh_highpri_wq, &prq->drain);
@@ -177,7 +179,7 @@ void svan_prq_put(struct svan_prq *prq)
 	kref_put(&prq->ref, svan_prq_free);
 }
 
-/* The fault is over, whether it was answered or not. */
+/* The fault is over: it drops its references and becomes idle. */
 void svan_prq_release(struct svan_fault *fault)
 {
 	struct svan_prq *prq = fault->prq;
@@ -212,7 +214,10 @@ static void svan_prq_dispose(struct work_struct *work)
 	}
 }
 
-/* The drain has answered it. What it holds may sleep when it goes. */
+/*
+ * The fault has been answered in the drain. To drop its references may sleep, so a
+ * worker does it.
+ */
 static void svan_prq_refuse(struct svan_fault *fault)
 {
 	struct svan_prq *prq = fault->prq;
@@ -223,10 +228,7 @@ static void svan_prq_refuse(struct svan_fault *fault)
 	schedule_work(&prq->dispose);
 }
 
-/*
- * Take a request, say what it waits for, and hand it over. Return false if
- * nothing more can be taken for now.
- */
+/* Take one request. Return false if there is none, or no fault is idle. */
 static bool svan_prq_take_one(struct svan_prq *prq)
 {
 	struct svan_fault *fault = svan_prq_take_fault(prq);
@@ -243,7 +245,7 @@ static bool svan_prq_take_one(struct svan_prq *prq)
 		return true;
 	}
 	fault->start = ktime_get();
-	if (!svan_fault_begin(fault))
+	if (!prq->begin(fault))
 		svan_prq_refuse(fault);
 	return true;
 }
@@ -260,10 +262,10 @@ static void svan_prq_drain(struct work_struct *work)
 	if (n == SVAN_PRQ_BATCH)
 		svan_prq_start_drain(prq);
 	else
-		svan_prq_doorbell(prq->dev->sdev, prq->ci, true);
+		svan_prq_consumed(prq->dev->sdev, prq->ci, true);
 }
 
-/* hard interrupt context */
+/* Called in hard interrupt context. */
 static void svan_prq_event(struct svan_page_handler *handler)
 {
 	svan_prq_start_drain(container_of(handler, struct svan_prq, handler));
@@ -301,7 +303,7 @@ static void svan_prq_free_rings(struct svan_prq *prq)
 
 static int svan_prq_alloc_faults(struct svan_prq *prq)
 {
-	u32 i, size = svan_prq_size(prq);
+	u32 i, size = svan_prq_entries(prq);
 
 	prq->busy = bitmap_zalloc(size, GFP_KERNEL);
 	prq->faults = kvcalloc(size, sizeof(*prq->faults), GFP_KERNEL);
@@ -309,13 +311,13 @@ static int svan_prq_alloc_faults(struct svan_prq *prq)
 		return -ENOMEM;
 	for (i = 0; i < size; i++) {
 		prq->faults[i].prq = prq;
-		prq->faults[i].job.ops = &svan_fault_ops;
 		list_add_tail(&prq->faults[i].job.entry, &prq->free);
 	}
 	return 0;
 }
 
-static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
+static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev,
+				       bool (*begin)(struct svan_fault *fault))
 {
 	struct svan_prq *prq;
 
@@ -323,6 +325,7 @@ static struct svan_prq *svan_prq_alloc(struct svan_ib_dev *dev)
 	if (!prq)
 		return NULL;
 	prq->dev = dev;
+	prq->begin = begin;
 	get_device(&dev->ibdev.dev);
 	kref_init(&prq->ref);
 	spin_lock_init(&prq->lock);
@@ -363,22 +366,26 @@ static int svan_prq_create_hw(struct svan_prq *prq)
 		flush_work(&prq->dispose);
 		return err;
 	}
-	svan_prq_doorbell(sdev, 0, true);
+	svan_prq_consumed(sdev, 0, true);
 	return 0;
 }
 
 /**
- * svan_prq_create - begin to serve page requests
- * @dev: the device; does nothing if it has none
+ * svan_ib_prq_create - begin to serve page requests
+ * @dev: the device; nothing is done if it makes no page requests
+ * @begin: called for each request, see struct svan_prq
+ *
+ * Return: 0 or an error.
  */
-int svan_prq_create(struct svan_ib_dev *dev)
+int svan_ib_prq_create(struct svan_ib_dev *dev,
+		       bool (*begin)(struct svan_fault *fault))
 {
 	struct svan_prq *prq;
 	int err;
 
 	if (!dev->ondemand_keys)
 		return 0;
-	prq = svan_prq_alloc(dev);
+	prq = svan_prq_alloc(dev, begin);
 	if (!prq)
 		return -ENOMEM;
 	err = svan_prq_alloc_rings(prq);
@@ -399,10 +406,10 @@ put_prq:
 }
 
 /*
- * Calls of verbs that wait for advice return, and none waits any more: the device
- * is about to go, and waits for such calls.
+ * The device is about to be unregistered, which waits for calls of verbs. So those that
+ * wait until advice is followed return, and later ones do not wait.
  */
-void svan_prq_close(struct svan_ib_dev *dev)
+void svan_ib_prq_close(struct svan_ib_dev *dev)
 {
 	if (!dev->prq)
 		return;
@@ -410,8 +417,8 @@ void svan_prq_close(struct svan_ib_dev *dev)
 	svan_servers_forget(NULL);
 }
 
-/* There is no key any more. Nobody waits for threads that wait. */
-void svan_prq_destroy(struct svan_ib_dev *dev)
+/* No key exists any more. Threads that wait for a page are not waited for. */
+void svan_ib_prq_destroy(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq = dev->prq;
 

@@ -4,7 +4,7 @@
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
 
-/* hard interrupt context */
+/* Called in hard interrupt context. */
 static void svan_qp_event(struct svan_qp_handler *handler, u8 event)
 {
 	struct svan_ib_qp *qp = container_of(handler, struct svan_ib_qp, handler);
@@ -55,7 +55,7 @@ static int svan_qp_kernel_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	if (err)
 		return err;
 
-	/* send queue, receive queue, doorbell record; all on 64 bytes */
+	/* The memory holds both queues and the record, each aligned to 64 bytes. */
 	rq_offset = SVAN_WQEBB_SIZE << qp->log_sq_bbs;
 	dbr_offset = rq_offset;
 	if (qp->log_rq_stride)
@@ -104,8 +104,9 @@ static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 }
 
 /*
- * A QP in RESET has no events, so none is lost before it is attached. A kernel
- * QP is found by its number in completions, from its first state change on.
+ * Attach the handler, and make the QP known by its number. A QP in RESET has no events
+ * and no completions, so none is lost before. svan_ib_poll_cq() looks up the QPs of
+ * the kernel.
  */
 static int svan_qp_publish(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {
@@ -124,9 +125,10 @@ static int svan_qp_publish(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 }
 
 /*
- * Before the number is the device's again: it may give it to another QP at
- * once. A kernel QP's last completions are taken out of its CQs, which the
- * reset has made final; users in user space do that by themselves.
+ * Undo svan_qp_publish() before the QP is destroyed, since the device may then give its
+ * number to another QP at once. A QP of the kernel is reset, after which no completion
+ * of it is written, and its completions are removed from its CQs. The provider does
+ * this for QPs of user space.
  */
 static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {
@@ -150,8 +152,8 @@ static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 	svan_ib_cq_purge(to_svan_ib_cq(qp->ibqp.recv_cq), qp->ibqp.qp_num);
 }
 
-static int svan_qp_create(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
-			  const struct ib_qp_init_attr *attr,
+static int svan_qp_build(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			 const struct ib_qp_init_attr *attr,
 			  struct ib_udata *udata)
 {
 	struct svan_uresp_create_qp uresp = {};
@@ -206,7 +208,7 @@ int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 	qp->state = IB_QPS_RESET;
 	qp->cap = attr->cap;
 	qp->signal_all = attr->sq_sig_type == IB_SIGNAL_ALL_WR;
-	err = svan_qp_create(dev, qp, attr, udata);
+	err = svan_qp_build(dev, qp, attr, udata);
 	trace_svan_ib_qp_create(qp, err);
 	if (err)
 		mutex_destroy(&qp->mutex);
@@ -227,9 +229,10 @@ int svan_ib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 }
 
 /*
- * The device goes. Who only polls is told by completions: what he has posted is
- * flushed while his queues are still there. QPs come and go meanwhile; a number
- * that is no QP's any more, or another's, does no harm.
+ * The device is about to be unregistered. Users who only poll learn of it by
+ * completions: the QPs go into the error state, which flushes what was posted, while
+ * their queues still exist. QPs may be created and destroyed meanwhile, so a number may
+ * be nobody's or another QP's; the command is harmless then, too.
  */
 void svan_ib_flush_user_qps(struct svan_ib_dev *dev)
 {

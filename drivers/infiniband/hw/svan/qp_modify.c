@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * State and attributes of queue pairs. The driver looks at the form of a change
- * and at what the specification allows from the state it knows; the device,
- * which may have left that state on its own, has the last word.
+ * State and attributes of queue pairs. The driver checks the values of a change, and
+ * whether the specification allows it in the state that the driver knows. The device
+ * checks again, because an error may have changed the state meanwhile.
  */
 
 #include <linux/log2.h>
@@ -11,7 +11,7 @@
 #include "svan_ib.h"
 #include "svan_ib_trace.h"
 
-/* the enumerations of both worlds follow the specification */
+/* The enumerations of the device and of verbs both follow the specification. */
 static_assert((int)SVAN_QPS_RESET == (int)IB_QPS_RESET);
 static_assert((int)SVAN_QPS_INIT == (int)IB_QPS_INIT);
 static_assert((int)SVAN_QPS_RTR == (int)IB_QPS_RTR);
@@ -54,7 +54,7 @@ static u32 svan_qp_mask(const struct ib_qp_attr *attr, int mask)
 	return svan;
 }
 
-/* Values that do not fit their fields; those the mask does not name are idle. */
+/* Check that the values which the mask names fit into their fields. */
 static int svan_qp_check_values(struct svan_ib_dev *dev,
 				const struct ib_qp_attr *attr, int mask)
 {
@@ -78,7 +78,7 @@ static int svan_qp_check_values(struct svan_ib_dev *dev,
 	     le32_to_cpu(dev->caps->max_mtu)))
 		return -EINVAL;
 
-	/* there is one path */
+	/* There are no alternate paths. */
 	if (mask & IB_QP_ALT_PATH ||
 	    (mask & IB_QP_PATH_MIG_STATE &&
 	     attr->path_mig_state != IB_MIG_MIGRATED))
@@ -132,7 +132,7 @@ static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
 	return 0;
 }
 
-/* Holds qp->mutex. */
+/* qp->mutex is held. */
 static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			  const struct ib_qp_attr *attr, int mask)
 {
@@ -240,7 +240,7 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	struct svan_cmd_resp resp;
 	int err;
 
-	/* ib_uverbs does not clear what it copies to user space */
+	/* ib_uverbs copies the structures to user space, and does not clear them. */
 	memset(attr, 0, sizeof(*attr));
 	memset(init_attr, 0, sizeof(*init_attr));
 
@@ -249,7 +249,7 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	if (!err) {
 		svan_qp_read_attr(&resp.query_qp.attr, attr);
 		svan_qp_read_av(&qp->av, &attr->ah_attr);
-		/* it may have gone into an error state by itself */
+		/* The device may have put the QP into an error state. */
 		WRITE_ONCE(qp->state, attr->qp_state);
 	}
 	mutex_unlock(&qp->mutex);

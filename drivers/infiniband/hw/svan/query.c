@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the device and its port are, from its capabilities and its netdev. */
+/* Attributes of the device and its port, from the capabilities and the netdev. */
 
 #include <linux/netdevice.h>
 #include <rdma/ib_addr.h>
@@ -7,7 +7,7 @@
 
 #include "svan_ib.h"
 
-/* 4.096 us * 2^15 = 134 ms: an emulated device may have to wait for a CPU */
+/* 4.096 us * 2^15 = 134 ms, because an emulated device may have to wait for a CPU */
 #define SVAN_IB_ACK_DELAY	15
 
 static enum ib_atomic_cap svan_ib_atomic_cap(u64 features)
@@ -23,7 +23,7 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	u32 rd_atomic = le16_to_cpu(caps->max_rd_atomic);
 
 	attr->max_qp = le32_to_cpu(caps->max_qp);
-	/* a send with up to SVAN_WQE_HEAD_SGES entries takes one block */
+	/* A send of up to SVAN_WQE_HEAD_SGES scatter/gather entries takes one block. */
 	attr->max_qp_wr = min(le32_to_cpu(caps->max_qp_wqebb),
 			      le32_to_cpu(caps->max_qp_rwqe));
 	attr->max_send_sge = le16_to_cpu(caps->max_sge);
@@ -39,10 +39,10 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 }
 
 /*
- * Every operation of reliable connections works on memory that is not there, if
- * the device asks for it. Else the whole address space can be registered, which
- * the kernel allows only with IBK_ON_DEMAND_PAGING, but no operation on it is
- * promised to succeed.
+ * If the device makes page requests, all operations of reliable connections work on
+ * absent pages. Without page requests but with process keys, the whole address space
+ * can still be registered. The kernel allows this only with IBK_ON_DEMAND_PAGING. No
+ * operation is then claimed to support it, as each one fails on an absent page.
  */
 static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
 				  struct ib_device_attr *attr)
@@ -133,7 +133,7 @@ int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 	attr->state = svan_ib_port_state(dev);
 	attr->phys_state = svan_ib_phys_state(dev);
 	attr->max_mtu = ib_mtu_int_to_enum(le32_to_cpu(caps->max_mtu));
-	/* 256 is the least there is, whatever the netdev's MTU */
+	/* RDMA has no smaller MTU than 256. */
 	attr->active_mtu = clamp(active, IB_MTU_256, attr->max_mtu);
 	attr->gid_tbl_len = le32_to_cpu(caps->max_gid);
 	attr->pkey_tbl_len = 1;
@@ -141,7 +141,7 @@ int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 	attr->max_vl_num = 1;
 	attr->ip_gids = true;
 	if (attr->state != IB_PORT_ACTIVE) {
-		/* the netdev has no speed to tell */
+		/* A netdev without a link does not know its speed. */
 		attr->active_speed = IB_SPEED_SDR;
 		attr->active_width = IB_WIDTH_1X;
 		return 0;
@@ -151,9 +151,9 @@ int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 }
 
 /*
- * GIDs and address handles as RoCE v2 has them. MADs and the connection manager
- * need a GSI QP, which the device does not have: claiming them would make
- * ib_mad create one.
+ * GIDs and address handles are those of RoCE v2. MADs and the connection manager are not
+ * claimed, since they need a GSI QP, which the device does not have: ib_mad would try to
+ * create one.
  */
 int svan_ib_get_port_immutable(struct ib_device *ibdev, u32 port,
 			       struct ib_port_immutable *immutable)

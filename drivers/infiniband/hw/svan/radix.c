@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translation tables of on-demand keys: the radix tree of svan/keys.h. It has
- * tables where pages are entered; what is not there is absent.
+ * Translation tables of on-demand keys: the radix tree of svan/keys.h. Tables exist
+ * only where pages are entered; pages without a table are absent.
  *
- * The device reads the tables while they are written: each entry by one store,
- * and a table before the entry that leads to it. Tables come and go under
- * svan_odp.lock. The entries of a leaf table have a writer's lock of their own,
- * that of the part of the region, and a leaf goes only when its part has gone.
+ * The device reads the tables while the driver writes them. So each entry is written
+ * by one store, and a table is written before the entry that points to it. Tables are
+ * made and freed under svan_odp.lock. The entries of a leaf table are written under
+ * the lock of the region's part, and the table is freed only after the part.
  */
 
 #include <kunit/visibility.h>
@@ -17,11 +17,11 @@
 #include "svan_odp.h"
 
 /**
- * struct svan_radix_table - 512 entries
- * @entries: the device reads them
+ * struct svan_radix_table - a table of 512 entries
+ * @entries: the entries, read by the device
  * @dma: bus address of @entries
- * @used: those of them that are present
- * @dead: in the list of svan_radix_prune()
+ * @used: number of entries that are present
+ * @dead: link in the list of tables that svan_radix_prune() has taken out
  */
 struct svan_radix_table {
 	__le64 *entries;
@@ -90,7 +90,7 @@ static void svan_radix_free_table(struct svan_radix *radix,
 	kfree(table);
 }
 
-/* Hang a table into the one above it. */
+/* Write the entry that points to a table into the table above it. */
 static void svan_radix_link(struct svan_radix *radix, u32 level, u64 number,
 			    const struct svan_radix_table *table)
 {
@@ -100,9 +100,9 @@ static void svan_radix_link(struct svan_radix *radix, u32 level, u64 number,
 	parent = svan_radix_table(radix, level + 1,
 				  number >> SVAN_MTT_INDEX_BITS);
 	/*
-	 * The table's entries before the one that leads to it. In the device
-	 * this pairs with the order of its walk: it reads an entry of the table
-	 * only after the parent's has told it where the table is.
+	 * The entries of the table are written before the entry that points to it.
+	 * The other side of this barrier is the device's walk: it cannot read an
+	 * entry of the table before the parent's entry has told it where that is.
 	 */
 	dma_wmb();
 	svan_radix_store(parent, slot, svan_mtt_present(table->dma, 0));
@@ -136,10 +136,12 @@ static int svan_radix_add(struct svan_radix *radix, u32 level, u64 number)
 }
 
 /**
- * svan_radix_init - start a tree, with its root alone
- * @radix: what to fill in
- * @dma_dev: who reads it
- * @pages: pages of 4 KiB it can hold
+ * svan_radix_init - make a tree that consists of its root
+ * @radix: the tree
+ * @dma_dev: the device that reads it
+ * @pages: number of pages of 4 KiB that it must be able to hold
+ *
+ * Return: 0 or an error.
  */
 int svan_radix_init(struct svan_radix *radix, struct device *dma_dev, u64 pages)
 {
@@ -147,7 +149,7 @@ int svan_radix_init(struct svan_radix *radix, struct device *dma_dev, u64 pages)
 	u32 i;
 	int err;
 
-	BUILD_BUG_ON(SVAN_MTT_PRESENT != 1);	/* it is counted */
+	BUILD_BUG_ON(SVAN_MTT_PRESENT != 1);	/* svan_radix_store() adds the bit */
 
 	for (radix->levels = 1; reach < pages; radix->levels++) {
 		if (radix->levels == SVAN_MTT_MAX_LEVELS)
@@ -165,7 +167,7 @@ int svan_radix_init(struct svan_radix *radix, struct device *dma_dev, u64 pages)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_init);
 
-/* The key is gone: the device does not read the tables any more. */
+/* Free all tables. The key is destroyed, so the device does not read them any more. */
 void svan_radix_destroy(struct svan_radix *radix)
 {
 	struct svan_radix_table *table;
@@ -186,10 +188,13 @@ EXPORT_SYMBOL_IF_KUNIT(svan_radix_destroy);
 /**
  * svan_radix_grow - make the tables that lead to a page
  * @radix: the tree
- * @page: its number
+ * @page: number of the page
  *
- * svan_odp.lock is held. Allocates, so no lock may be held that an invalidation
- * takes. After an error svan_radix_prune() takes back what was made.
+ * svan_odp.lock is held. Memory is allocated, so the caller must not hold a lock that
+ * an invalidation takes. After an error svan_radix_prune() removes the tables that
+ * were made.
+ *
+ * Return: 0 or an error.
  */
 int svan_radix_grow(struct svan_radix *radix, u64 page)
 {
@@ -205,11 +210,11 @@ EXPORT_SYMBOL_IF_KUNIT(svan_radix_grow);
 /**
  * svan_radix_prune - take out the tables that lead to a page, if they are empty
  * @radix: the tree
- * @page: its number
- * @dead: list to put them into, for svan_radix_bury()
+ * @page: number of the page
+ * @dead: list to add them to, for svan_radix_bury()
  *
- * svan_odp.lock is held, and nobody else writes entries of the leaf. The root
- * stays.
+ * svan_odp.lock is held, and nobody writes entries of the leaf table meanwhile. The
+ * root stays.
  */
 void svan_radix_prune(struct svan_radix *radix, u64 page,
 		      struct list_head *dead)
@@ -236,7 +241,7 @@ void svan_radix_prune(struct svan_radix *radix, u64 page,
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_prune);
 
-/* The device has drained since they were taken out. */
+/* Free tables that were taken out. Since then the device has dropped the key. */
 void svan_radix_bury(struct svan_radix *radix, struct list_head *dead)
 {
 	struct svan_radix_table *table, *next;
@@ -247,7 +252,7 @@ void svan_radix_bury(struct svan_radix *radix, struct list_head *dead)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_bury);
 
-/* Write the entry of a page; its table exists. */
+/* Write the entry of a page, whose table exists. */
 void svan_radix_set(struct svan_radix *radix, u64 page, u64 entry)
 {
 	struct svan_radix_table *table;
@@ -261,7 +266,7 @@ void svan_radix_set(struct svan_radix *radix, u64 page, u64 entry)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_set);
 
-/* The entry of a page, 0 where there is no table. */
+/* The entry of a page, or 0 if it has no table. */
 u64 svan_radix_get(struct svan_radix *radix, u64 page)
 {
 	struct svan_radix_table *table;
@@ -272,13 +277,13 @@ u64 svan_radix_get(struct svan_radix *radix, u64 page)
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_get);
 
 /**
- * svan_radix_clear - make the present ones of a range of pages absent
+ * svan_radix_clear - make the present entries of a range of pages absent
  * @radix: the tree
- * @first: first page
- * @last: last page, of the same leaf table
+ * @first: number of the first page
+ * @last: number of the last page, which is in the same leaf table
  * @entry: the absent entry
  *
- * Return: whether there was one.
+ * Return: true if an entry was present.
  */
 bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry)
 {

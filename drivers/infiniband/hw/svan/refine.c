@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Absent entries that say more. When a page turns out to wait for something else
- * than its entry has said, those around it are looked at as well, so that the
- * device knows what they wait for before it asks.
+ * Correction of absent entries. When a page turns out to wait for something else than
+ * its entry has said, the pages around it are examined as well. Their entries then
+ * tell the device what they wait for before it asks.
  */
 
 #include <linux/slab.h>
 
 #include "svan_odp.h"
 
-/* a part of one leaf table */
+/* pages that are examined; a block of them lies within one leaf table */
 #define SVAN_REFINE_PAGES	32
 
 /**
- * struct svan_refine - a block of pages that is looked at
- * @first: number of its first page in the table
- * @count: of them that are in the region
- * @places: where they are
+ * struct svan_refine - a block of pages that is examined
+ * @first: number of the first page in the table
+ * @count: number of the pages that are in the region
+ * @places: where each of them is
  */
 struct svan_refine {
 	u64 first;
@@ -24,7 +24,7 @@ struct svan_refine {
 	struct svan_place places[SVAN_REFINE_PAGES];
 };
 
-/* The aligned block around a page, as far as it is in the region. */
+/* The aligned block of pages around @addr, cut at the end of the region. */
 static void svan_refine_block(const struct svan_odp *odp, u64 addr,
 			      struct svan_refine *block)
 {
@@ -34,7 +34,7 @@ static void svan_refine_block(const struct svan_odp *odp, u64 addr,
 	block->count = min_t(u64, pages - block->first, SVAN_REFINE_PAGES);
 }
 
-/* Neighbours are alike as a rule: one estimate will do for them. */
+/* Write the absent entries. Neighbours in the same place share one estimate. */
 static void svan_refine_write(struct svan_odp *odp,
 			      const struct svan_refine *block)
 {
@@ -60,9 +60,9 @@ static void svan_refine_write(struct svan_odp *odp,
 }
 
 /**
- * svan_odp_refine - look at the pages around one whose entry was wrong
+ * svan_odp_refine - correct the entries around one that was wrong
  * @odp: an on-demand region
- * @addr: the page, as in the table; it has been entered
+ * @addr: address of the page as the device sees it; the page has been entered
  */
 void svan_odp_refine(struct svan_odp *odp, u64 addr)
 {
@@ -79,7 +79,7 @@ void svan_odp_refine(struct svan_odp *odp, u64 addr)
 		goto free_block;
 
 	mutex_lock(&odp->lock);
-	/* of a region that is gone there are no parts to be looked for */
+	/* A region that is gone has no parts any more. */
 	if (!odp->gone)
 		part_lock = svan_odp_lock_part(odp, block->first);
 	if (part_lock) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What `rdma -dd resource show` tells beyond what ib_core knows by itself. */
+/* What `rdma -dd resource show` tells in addition to what ib_core knows. */
 
 #include <rdma/rdma_netlink.h>
 #include <rdma/restrack.h>
@@ -56,7 +56,7 @@ int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	return svan_res_end(msg, table, err);
 }
 
-/* Names as of mlx5. What is taken from a process key, its context counts. */
+/* The counters have mlx5's names. Flushes of a process key are its context's. */
 int svan_ib_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 {
 	struct svan_odp *odp = to_svan_ib_mr(ibmr)->odp;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory of queues: a user's pages or the kernel's own, behind an internal key
- * that no work request can name.
+ * Memory of queues: pages of a user or memory of the kernel, under an internal key,
+ * which work requests cannot use.
  */
 
 #include <linux/dma-mapping.h>
@@ -31,12 +31,15 @@ static int svan_ring_create_key(struct svan_ib_dev *dev, struct svan_ring *ring,
 }
 
 /**
- * svan_ring_pin - take a user's buffer for a queue
+ * svan_ring_pin - use a buffer of a user as the memory of a queue
  * @dev: the device
- * @ring: what to fill in
- * @va: where the buffer lies, page aligned; the device sees it there, too
- * @length: its size; va + length was checked
- * @owner: the verbs context
+ * @ring: the memory
+ * @va: address of the buffer, page aligned; the device sees it at the same address
+ * @length: size of the buffer; the caller has checked that @va + @length does not
+ *	overflow
+ * @owner: id of the verbs context
+ *
+ * Return: 0 or an error.
  */
 int svan_ring_pin(struct svan_ib_dev *dev, struct svan_ring *ring, u64 va,
 		  u64 length, u32 owner)
@@ -65,7 +68,7 @@ release_umem:
 	return err;
 }
 
-/* Zeroed memory for a queue of the kernel: one contiguous region, no table. */
+/* Allocate zeroed memory for a queue of the kernel. It is contiguous: no table. */
 int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 {
 	int err;
@@ -86,7 +89,7 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 	return err;
 }
 
-/* The queue is gone from the device, and so is the key before the memory. */
+/* The queue has been destroyed in the device. The key goes before the memory. */
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring)
 {
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ring->key);

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Serving a process in threads of its own: what its pages wait for is waited for
- * by nobody else, on its account, under its limits, and ends with it.
+ * When the device needs a page of a process, threads of that process fault it in. So
+ * nobody else waits for the page, the memory and the CPU time are charged to the
+ * process, its limits apply, and the work ends when the process ends.
  *
  * A server belongs to an mm. Its threads (vhost_task_create()) are members of the
- * thread group that registered memory first: they share its mm, cgroup and
- * limits, stop, freeze and die with it, and leave a wait that can be interrupted
- * when one of these is due. One thread is kept from waiting, so that what needs
- * no wait is never behind what does; it makes another thread when all others wait.
+ * thread group that registered memory first. They share its mm, cgroup and limits,
+ * and stop, freeze and die with it. To do so they leave waits that signals may
+ * interrupt. One thread never waits for a page, so that jobs which need no wait are
+ * never delayed by those that do. When all other threads wait, it makes another one.
  *
- * A thread that is about to wait lends its job out: svan_servers_forget() then
- * can take the job away and fail it, and nothing hangs on the wait but the thread.
- * While a thread does a job, or may be stopped, it holds a reference to the module:
- * unloading is refused then, and does not hang.
+ * A thread that is about to wait lends its job (svan_thread_lend()). Until it
+ * reclaims the job, svan_servers_forget() may take the job away and fail it. So
+ * nothing depends on the end of the wait but the thread itself. While a thread does
+ * a job, and while it handles a signal that may stop it, it holds a reference to the
+ * module. Unloading the module then fails at once, instead of waiting for the thread.
  */
 
 #include <linux/hashtable.h>
@@ -22,11 +24,11 @@
 
 #include "server.h"
 
-/* calls of ibv_advise_mr() that a process may have under way, and their bytes */
+/* calls of ibv_advise_mr() that a process may have under way, and bytes of them */
 #define SVAN_ADVICES_MAX	32
 #define SVAN_ADVISED_MAX	(64ull << 30)
 
-/* all that can be given work, by mm */
+/* all servers that accept jobs, by mm */
 static DEFINE_HASHTABLE(svan_servers, 8);
 static DEFINE_SPINLOCK(svan_servers_lock);
 
@@ -47,8 +49,8 @@ void svan_server_unref(struct svan_server *server)
 /* ---- taking jobs away ---- */
 
 /*
- * The thread leaves a wait that a signal may interrupt, once. It is one of ours,
- * alive and in the kernel, as it is in the list of threads with a job.
+ * Make the thread leave a wait that a signal may interrupt. The thread is alive and in
+ * this driver's code, as it is in the server's list of threads and has a job.
  */
 static void svan_thread_interrupt(struct svan_thread *thread)
 {
@@ -56,7 +58,7 @@ static void svan_thread_interrupt(struct svan_thread *thread)
 	wake_up_process(thread->task);
 }
 
-/* Put jobs that nobody wants, or all of a server that is gone, into @list. */
+/* Move the jobs that nobody wants to @list; all jobs, if the server is gone. */
 static void svan_server_collect(struct svan_server *server,
 				struct list_head *list)
 {
@@ -109,12 +111,12 @@ static void svan_server_forget(struct svan_server *server,
 }
 
 /**
- * svan_servers_forget - give up what nobody wants
- * @mm: whose jobs, or NULL: everybody's
+ * svan_servers_forget - fail the jobs that nobody wants any more
+ * @mm: the mm whose jobs are examined; NULL means those of all servers
  *
- * For use after something has gone that jobs may be for, and has been marked so
- * (struct svan_job_ops.wanted). Such jobs have failed when it returns; it waits
- * for no thread.
+ * The caller has marked something as gone, so that svan_job_ops.wanted is false for
+ * the jobs that were for it. On return these jobs have failed. No thread is waited
+ * for.
  */
 void svan_servers_forget(const struct mm_struct *mm)
 {
@@ -135,7 +137,7 @@ void svan_servers_forget(const struct mm_struct *mm)
 	svan_jobs_fail(&list);
 }
 
-/* No more work for it, and its threads end. */
+/* From here on the server accepts no jobs, and its threads end by themselves. */
 void svan_server_stop(struct svan_server *server)
 {
 	struct svan_thread *thread;
@@ -154,9 +156,9 @@ void svan_server_stop(struct svan_server *server)
 	svan_jobs_fail(&list);
 }
 
-/* ---- giving work ---- */
+/* ---- accepting jobs ---- */
 
-/* An idle thread, if there is one; those that run look for themselves. */
+/* Wake an idle thread. If there is none, a running one will look at the queues. */
 static void svan_server_wake(struct svan_server *server)
 {
 	struct svan_thread *thread;
@@ -185,12 +187,13 @@ static int svan_server_add(struct svan_server *server, struct svan_job *job,
 }
 
 /**
- * svan_server_submit - have something done by a process
- * @mm: the process's
- * @job: what
- * @queue: SVAN_QUEUE_QUICK, if @job is expected not to wait, or SVAN_QUEUE_WAIT
+ * svan_server_submit - give a job to the threads of a process
+ * @mm: the mm of the process
+ * @job: the job
+ * @queue: SVAN_QUEUE_QUICK for a job that is expected not to wait, SVAN_QUEUE_ADVICE
+ *	for advice, SVAN_QUEUE_WAIT for others
  *
- * Return: 0, or -ESRCH: there is no such process, or nobody wants it done.
+ * Return: 0, or -ESRCH if the process has no server or nobody wants the job done.
  */
 int svan_server_submit(const struct mm_struct *mm, struct svan_job *job,
 		       enum svan_queue queue)
@@ -248,7 +251,7 @@ static struct svan_server *svan_server_create(void)
 	return server;
 }
 
-/* The server of the caller's process with one more user, or NULL. */
+/* Become a user of the server that the caller's process has; NULL if it has none. */
 static struct svan_server *svan_server_use(void)
 {
 	struct svan_server *server;
@@ -261,7 +264,10 @@ static struct svan_server *svan_server_use(void)
 	return server;
 }
 
-/* @server, or what another thread of the process has put there before. */
+/*
+ * Make @server the server of its mm, and return it. If another thread of the process
+ * has been faster, become a user of that one's server and return it instead.
+ */
 static struct svan_server *svan_server_publish(struct svan_server *server)
 {
 	struct svan_server *other;
@@ -278,12 +284,12 @@ static struct svan_server *svan_server_publish(struct svan_server *server)
 }
 
 /**
- * svan_server_get - become a user of the caller's server
+ * svan_server_get - become a user of the server of the calling process
  *
- * With the first user its threads are made, in the caller's process.
+ * The first user makes the server and its threads.
  *
- * Return: the server, or an error pointer; -EAGAIN if the process may not have
- * so many threads.
+ * Return: the server, or an error pointer; -EAGAIN if the process may not have so
+ * many threads.
  */
 struct svan_server *svan_server_get(void)
 {
@@ -303,7 +309,7 @@ struct svan_server *svan_server_get(void)
 	return server;
 }
 
-/* One more use by who uses it already. */
+/* Count one more user; the caller is one already. */
 struct svan_server *svan_server_again(struct svan_server *server)
 {
 	spin_lock_bh(&svan_servers_lock);
@@ -312,7 +318,7 @@ struct svan_server *svan_server_again(struct svan_server *server)
 	return server;
 }
 
-/* With the last user its threads are told to end; nobody waits for them. */
+/* After the last user the threads are told to end, and are not waited for. */
 void svan_server_put(struct svan_server *server)
 {
 	bool last;
@@ -328,15 +334,15 @@ void svan_server_put(struct svan_server *server)
 	svan_server_unref(server);
 }
 
-/* ---- advice is counted ---- */
+/* ---- limits of advice ---- */
 
 /**
- * svan_server_charge - reserve room for advice
- * @mm: whose memory it is about
- * @bytes: of it
+ * svan_server_charge - count a call of ibv_advise_mr() against the limits
+ * @mm: the mm that the memory belongs to
+ * @bytes: number of bytes that the call is about
  *
- * Return: what to give to svan_server_uncharge(); -EAGAIN if there is too much
- * that is not done, -ESRCH if there is nobody to do it.
+ * Return: the server, with a reference, for svan_server_uncharge(); -EAGAIN if too
+ * much advice is under way already; -ESRCH if the process has no server.
  */
 struct svan_server *svan_server_charge(const struct mm_struct *mm, u64 bytes)
 {
@@ -354,7 +360,7 @@ struct svan_server *svan_server_charge(const struct mm_struct *mm, u64 bytes)
 
 	advices = atomic_inc_return(&server->advices);
 	advised = atomic64_add_return(bytes, &server->advised);
-	/* one call may be as long as it likes, if it is the only one */
+	/* The number of bytes does not matter for a call that is the only one. */
 	if (advices > SVAN_ADVICES_MAX ||
 	    (advices > 1 && advised > SVAN_ADVISED_MAX)) {
 		svan_server_uncharge(server, bytes);

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Threads of a process: what server.c, which takes work, and thread.c, which does
- * it, share.
+ * Threads of a process: what is shared by server.c, which accepts jobs, and thread.c,
+ * which does them.
  */
 #ifndef SVAN_SERVER_H
 #define SVAN_SERVER_H
 
 #include "svan_odp.h"
 
-/* threads of a process from the beginning */
+/* number of threads that a server is made with, and keeps */
 #define SVAN_THREADS_MIN	2
 
 struct vhost_task;
 
 /**
  * struct svan_thread - a thread of a process
- * @entry: in svan_server.threads
- * @idle: in svan_server.idle, if it sleeps for want of work
- * @reap: frees it, after @ended
- * @server: counted
- * @vtask: to stop it
- * @task: itself, from its first turn on
- * @job: that it waits for and that can be taken away; server->lock
- * @waits: it is one of svan_server.waiting
- * @advises: it is one of svan_server.advisers
- * @module: it holds a reference to the module while it handles a signal
- * @ended: it takes no work any more; only the thread itself writes it
+ * @entry: link in svan_server.threads
+ * @idle: link in svan_server.idle while the thread sleeps for lack of jobs
+ * @reap: frees the thread after @ended is set
+ * @server: the server, with a reference
+ * @vtask: handle by which the thread is stopped
+ * @task: task of the thread, set in its first turn
+ * @job: the job that it waits for and that may be taken away, or NULL; protected by
+ *	svan_server.lock
+ * @waits: the thread is counted in svan_server.waiting
+ * @advises: the thread is counted in svan_server.advisers
+ * @module: the thread holds a reference to the module while it handles a signal
+ * @ended: the thread takes no jobs any more; only the thread itself writes it
  */
 struct svan_thread {
 	struct list_head entry;
@@ -43,22 +44,22 @@ struct svan_thread {
 
 /**
  * struct svan_server - the threads that serve an mm, and what they have to do
- * @ref: one for its users, one for each thread, one for each advice
- * @node: in svan_servers; svan_servers_lock
- * @users: regions and verbs contexts of the mm; svan_servers_lock
- * @mm: mm_count is held
- * @pins: pages that are held for a moment
- * @advices: calls of ibv_advise_mr() that are not done
- * @advised: their bytes
- * @lock: what follows
- * @gone: it has no users any more, or its process is dying: nothing is added
- * @threads: struct svan_thread
- * @idle: those that sleep for want of work, latest first
- * @queues: struct svan_job, by enum svan_queue
- * @count: of @threads
- * @waiting: how many of them wait or may
- * @advisers: how many of these follow advice
- * @retry: in jiffies; no thread is made before
+ * @ref: one reference for all users, one for each thread and each advice
+ * @node: link in svan_servers; protected by svan_servers_lock
+ * @users: number of regions and verbs contexts of @mm; protected by svan_servers_lock
+ * @mm: the mm, held by mm_count
+ * @pins: pages that are pinned for a moment
+ * @advices: number of calls of ibv_advise_mr() that are not done
+ * @advised: number of bytes that these calls are about
+ * @lock: protects the fields below
+ * @gone: there are no users any more, or the process is dying; no job is accepted
+ * @threads: list of struct svan_thread
+ * @idle: list of the threads that sleep for lack of jobs, the last to do so first
+ * @queues: lists of struct svan_job, by enum svan_queue
+ * @count: number of @threads
+ * @waiting: number of threads that are allowed to wait for a page
+ * @advisers: number of threads among @waiting that follow advice
+ * @retry: time in jiffies before which no other thread is made
  */
 struct svan_server {
 	struct kref ref;
@@ -68,7 +69,7 @@ struct svan_server {
 	struct svan_pins pins;
 	atomic_t advices;
 	atomic64_t advised;
-	spinlock_t lock;		/* what follows */
+	spinlock_t lock;		/* protects the fields below */
 	bool gone;
 	struct list_head threads;
 	struct list_head idle;

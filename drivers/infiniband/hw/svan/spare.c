@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Spare pages: memory that the device may put data in while the page it is for
- * is not there (PRM chapter "Faults", divert). It copies the data itself.
+ * Spare pages: the device writes data into them whose own page is absent, and copies
+ * it when that page has come (PRM chapter "Faults", divert).
  */
 
 #include <linux/dma-mapping.h>
@@ -16,15 +16,16 @@ module_param(spare_pages, uint, 0444);
 MODULE_PARM_DESC(spare_pages,
 		 "Pages given to each device for diverted data (default 64)");
 
-/* their addresses fit into one page */
+/* largest number of spare pages: the list of their addresses is one page */
 #define SVAN_SPARE_MAX	(PAGE_SIZE / sizeof(__le64))
 
 /**
  * struct svan_spare - the spare pages of a device
- * @list: their bus addresses; the device reads it when it is told of them
+ * @list: bus addresses of the pages; the device reads it during the command that
+ *	gives it the pages
  * @list_dma: bus address of @list
- * @count: of @pages
- * @pages: the pages, mapped while they are the device's
+ * @count: number of @pages
+ * @pages: the pages, which are mapped for DMA
  */
 struct svan_spare {
 	__le64 *list;
@@ -104,6 +105,8 @@ static struct svan_spare *svan_spare_alloc(struct svan_ib_dev *dev, u32 count)
 /**
  * svan_spare_init - give the device pages for diverted data
  * @dev: the device
+ *
+ * Return: 0 or an error.
  */
 int svan_spare_init(struct svan_ib_dev *dev)
 {
@@ -126,7 +129,7 @@ int svan_spare_init(struct svan_ib_dev *dev)
 	return 0;
 }
 
-/* There is no QP any more, so no page holds data. */
+/* Take the spare pages back. No QP exists any more, so none of them holds data. */
 void svan_spare_exit(struct svan_ib_dev *dev)
 {
 	struct svan_spare *spare = dev->spare;

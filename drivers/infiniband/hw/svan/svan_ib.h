@@ -6,25 +6,31 @@
  *   svan_ib_qp.mutex	state and attributes of a QP; MODIFY_QP and QUERY_QP
  *   svan_ib_cq.lock	consumer side of a kernel CQ and of its QPs' queues
  *   svan_ib_wq.lock	producer side of a kernel work queue
- * svan_ib_dev.port_lock stands alone. Commands sleep: under a mutex at most.
+ * svan_ib_dev.port_lock nests with none of them. Commands sleep, so they run under a
+ * mutex at most.
  *
- * Of memory that is not pinned (svan_odp.h):
+ * Locks of memory that is not pinned (svan_odp.h), in the order in which they nest:
  *   svan_ib_ucontext.context_lock	process context and server of a verbs context
- *   svan_odp.lock	pages are entered into a region, tables and parts come
- *			and go, or the region does; allocates
+ *   svan_odp.lock	held while pages are entered into a region, and while its
+ *			tables and parts are made or freed; memory is allocated
+ *			under it
  *   mm_struct.mmap_lock
- *   svan_odp_part.lock	entries of a leaf table; also taken by the kernel's
- *			reclaim, so nothing is allocated under it
- *   svan_prq.lock	answers, idle faults
+ *   svan_odp_part.lock	entries of a leaf table; reclaim takes it, through the
+ *			notifier, so nothing is allocated under it
+ *   svan_prq.lock	responses to page requests, list of idle faults
  *   svan_learn.lock	the estimator
- *   svan_dev.inv_lock	(svan.ko)
- * The notifier of a process context takes none of them. Of threads (server.c):
- *   svan_servers_lock	servers by mm, and their users
- *   svan_server.lock	its threads and what they have to do
- *   svan_pins.lock	pages that are held for a moment; stands alone
- * Under the first two, nothing but the list of process contexts is looked at. What
- * the drain of page requests takes is taken with softirqs off: these two, the lists
- * of regions and process contexts, svan_prq.lock and svan_learn.lock.
+ *   svan_dev.inv_lock	(in svan.ko)
+ * The notifier of a process context takes none of them.
+ *
+ * Locks of threads (server.c), in the order in which they nest:
+ *   svan_servers_lock	table of servers by mm, and the number of their users
+ *   svan_server.lock	threads of a server, and the jobs in its queues
+ *   the xarray lock of svan_context_table.live
+ * svan_pins.lock, of pages that are pinned for a moment, nests with none of them.
+ *
+ * The drain of page requests runs in a softirq. All spin locks that it takes are
+ * taken with softirqs disabled everywhere: the two of servers, those of the xarrays
+ * of regions and of process contexts, svan_prq.lock and svan_learn.lock.
  */
 #ifndef SVAN_IB_H
 #define SVAN_IB_H
@@ -48,25 +54,22 @@ struct svan_prq;
 struct svan_server;
 struct svan_spare;
 
-#define SVAN_IB_PORT	1	/* the only one */
+#define SVAN_IB_PORT	1	/* number of the only port */
 
 /**
  * struct svan_context_table - the process contexts of a device
- * @entries: the table itself, or NULL; the device reads it
- * @dma: its bus address
- * @count: elements, PASID 0 included
- * @locations: location table of all contexts
- * @locations_dma: its bus address
- * @pasids: those in use
- * @generations: of each PASID; who has it owns its element
+ * @entries: the table, read by the device; NULL if there is none
+ * @dma: bus address of @entries
+ * @count: number of elements, that of PASID 0 included
+ * @pasids: the PASIDs in use
+ * @generations: the last generation of each PASID; the owner of the PASID may
+ *	access its element
  * @live: struct svan_context by PASID
  */
 struct svan_context_table {
 	struct svan_process_context *entries;
 	dma_addr_t dma;
 	u32 count;
-	__le64 *locations;
-	dma_addr_t locations_dma;
 	struct ida pasids;
 	u32 *generations;
 	struct xarray live;
@@ -74,39 +77,44 @@ struct svan_context_table {
 
 /**
  * struct svan_learn - what the device has learned of the time pages take
- * @lock: @est
+ * @lock: protects @est
  * @est: the estimator
- * @refresh: writes it to where the device sees it
+ * @refresh: copies the estimates to @locations
+ * @locations: location table of all process contexts, read by the device; NULL if
+ *	there is none
+ * @locations_dma: bus address of @locations
  */
 struct svan_learn {
 	spinlock_t lock;
 	struct svan_estimator est;
 	struct delayed_work refresh;
+	__le64 *locations;
+	dma_addr_t locations_dma;
 };
 
 /**
  * struct svan_ib_dev - the RDMA device of a function
  * @ibdev: first, as ib_alloc_device() wants it
  * @sdev: the function, valid while the auxiliary device is bound
- * @caps: what it can do; little-endian
- * @owners: ids of verbs contexts, SVAN_CMD_ALLOC_UAR; 0 is the kernel
+ * @caps: capabilities of the function; little-endian
+ * @owners: ids of verbs contexts for SVAN_CMD_ALLOC_UAR; 0 is that of the kernel
  * @kernel_qps: QPs of the kernel by number, for svan_ib_poll_cq()
- * @user_qps: QPs of users by number; nothing holds them
- * @aux_nb: port and fatal events of the function
- * @netdev_nb: state of the netdev
- * @port_lock: @port_state, @fatal
- * @port_state: as last announced
+ * @user_qps: QPs of users by number; the entries hold no reference
+ * @aux_nb: receives port and fatal events of the function
+ * @netdev_nb: receives changes of the netdev's state
+ * @port_lock: protects @port_state and @fatal
+ * @port_state: state of the port as it was last announced
  * @fatal: the function's death has been announced
- * @ondemand_keys: memory may be registered without pinning it, and the device
- *	asks for pages that are absent
- * @process_keys: the device walks page tables of processes; without
- *	@ondemand_keys it reaches only what is resident
+ * @ondemand_keys: memory can be registered without being pinned, and the device
+ *	asks for absent pages
+ * @process_keys: the device can walk the page tables of processes; without
+ *	@ondemand_keys it reaches resident pages only
  * @odps: struct svan_odp by key
- * @contexts: process contexts
- * @prq: page requests, or NULL
- * @learn: how long pages take
+ * @contexts: the process contexts
+ * @prq: the page request queue, or NULL
+ * @learn: estimates of how long pages take
  * @spare: pages for diverted data, or NULL
- * @debugfs: our folder
+ * @debugfs: debugfs folder of the device
  */
 struct svan_ib_dev {
 	struct ib_device ibdev;
@@ -117,7 +125,7 @@ struct svan_ib_dev {
 	struct xarray user_qps;
 	struct notifier_block aux_nb;
 	struct notifier_block netdev_nb;
-	struct mutex port_lock;		/* port_state, fatal */
+	struct mutex port_lock;		/* protects port_state and fatal */
 	enum ib_port_state port_state;
 	bool fatal;
 	bool ondemand_keys;
@@ -130,7 +138,7 @@ struct svan_ib_dev {
 	struct dentry *debugfs;
 };
 
-/* A UAR page in the mmap space of a context; lives as long as a mapping. */
+/* A UAR page in the mmap space of a verbs context; freed with the last mapping. */
 struct svan_ib_mmap_entry {
 	struct rdma_user_mmap_entry rdma;
 	phys_addr_t phys;
@@ -138,14 +146,15 @@ struct svan_ib_mmap_entry {
 
 /**
  * struct svan_ib_ucontext - a verbs context
- * @ibucontext: first
- * @uar_entry: of the UAR page
- * @owner: our id of it
+ * @ibucontext: first, as ib_core wants it
+ * @uar_entry: entry of the UAR page in the mmap space
+ * @owner: id of this context in svan_ib_dev.owners
  * @uar: number of the UAR page
- * @mm: who opened it, for process keys; mm_count is held
- * @context_lock: what follows
- * @context: process context, made with the first process key
- * @server: threads of @mm, made with its first on-demand or process key
+ * @mm: mm of the process that opened the context, held by mm_count; process keys
+ *	are of this process only
+ * @context_lock: protects the fields below
+ * @context: process context, made for the first process key
+ * @server: threads of @mm, made for its first on-demand or process key
  */
 struct svan_ib_ucontext {
 	struct ib_ucontext ibucontext;
@@ -153,7 +162,7 @@ struct svan_ib_ucontext {
 	u32 owner;
 	u32 uar;
 	struct mm_struct *mm;
-	struct mutex context_lock;	/* what follows */
+	struct mutex context_lock;	/* protects the fields below */
 	struct svan_context *context;
 	struct svan_server *server;
 };
@@ -165,12 +174,12 @@ struct svan_ib_pd {
 
 /**
  * struct svan_mtt_layout - shape of a translation table (svan/keys.h)
- * @pages: leaves of the tree
- * @num_tables: of all levels
- * @levels: 0 if one page covers the key
- * @page_shift: of the pages
- * @first: number of the first table of a level; level 0 holds the leaves.
- *	Tables are numbered level by level, the root is the last one.
+ * @pages: number of pages, which are the leaves of the tree
+ * @num_tables: number of tables of all levels
+ * @levels: number of levels; 0 if one page covers the key
+ * @page_shift: log2 of the size of the pages
+ * @first: number of the first table of each level; level 0 points to the pages.
+ *	Tables are numbered level by level, and the root comes last.
  */
 struct svan_mtt_layout {
 	u64 pages;
@@ -188,18 +197,18 @@ struct svan_mtt_table {
 struct svan_mtt {
 	struct svan_mtt_layout layout;
 	dma_addr_t root;
-	struct svan_mtt_table *tables;	/* NULL: levels = 0 */
+	struct svan_mtt_table *tables;	/* NULL if there are no levels */
 };
 
 /**
  * struct svan_ring - memory of a queue and the internal key that covers it
- * @umem: pinned pages of a user's queue, or NULL
- * @mtt: their translation table
- * @addr: a kernel's queue, or NULL
- * @dma: its bus address
- * @va: where the device sees the first octet
- * @length: bytes
- * @key: SVAN_CMD_KEY_INTERNAL
+ * @umem: pinned pages of a queue of a user, or NULL
+ * @mtt: translation table of @umem
+ * @addr: memory of a queue of the kernel, or NULL
+ * @dma: bus address of @addr
+ * @va: address of the first byte as the device sees it
+ * @length: number of bytes
+ * @key: the key, made with SVAN_CMD_KEY_INTERNAL
  */
 struct svan_ring {
 	struct ib_umem *umem;
@@ -215,10 +224,10 @@ struct svan_ib_mr {
 	struct ib_mr ibmr;
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
-	struct svan_odp *odp;		/* instead of both: not pinned */
-	struct svan_server *server;	/* of its mm, or NULL: no page requests */
+	struct svan_odp *odp;		/* used instead of both if not pinned */
+	struct svan_server *server;	/* of odp's mm; NULL without page requests */
 	u32 access;			/* SVAN_ACCESS_* */
-	u32 owner;			/* verbs context, 0: the kernel */
+	u32 owner;			/* id of the verbs context; 0 is the kernel */
 };
 
 struct svan_ib_cq {
@@ -229,20 +238,20 @@ struct svan_ib_cq {
 	u32 eqn;
 	u8 log_size;
 
-	/* CQs of the kernel only */
-	spinlock_t lock;		/* ci, consumer side of the QPs */
+	/* The fields below are of CQs of the kernel only. */
+	spinlock_t lock;		/* ci, and the consumer side of the QPs */
 	struct svan_cqe *cqes;
 	struct svan_cq_dbr *dbr;
 	u32 ci;
 };
 
 /*
- * A work queue of the kernel. The poster owns pi, the poller ci; both own
- * what lies between: wr_ids are written before pi moves and read before ci does.
+ * A work queue of the kernel. Posting advances pi, polling advances ci. An element
+ * of wr_ids is written before pi passes it, and read before ci passes it.
  */
 struct svan_ib_wq {
-	spinlock_t lock;		/* producer side */
-	u64 *wr_ids;			/* by slot of the first block */
+	spinlock_t lock;		/* protects pi and the free slots */
+	u64 *wr_ids;			/* by slot of a WQE's first block */
 	u32 mask;
 	u32 pi;
 	u32 ci;
@@ -253,20 +262,20 @@ struct svan_ib_qp {
 	struct ib_qp ibqp;
 	struct svan_qp_handler handler;
 	struct svan_ring ring;
-	struct mutex mutex;		/* state, av */
+	struct mutex mutex;		/* protects state and av */
 	enum ib_qp_state state;
-	struct svan_av av;		/* as last set */
+	struct svan_av av;		/* address vector as it was last set */
 	struct ib_qp_cap cap;
 	u8 log_sq_bbs;
 	u8 log_rq_size;
 	u8 log_rq_stride;
 	bool signal_all;
 
-	/* QPs of the kernel only */
+	/* The fields below are of QPs of the kernel only. */
 	struct svan_ib_wq sq;
 	struct svan_ib_wq rq;
 	struct svan_sq_ring sq_ring;
-	u8 *sq_bbs;			/* blocks of the WQE in a slot */
+	u8 *sq_bbs;			/* number of blocks of the WQE in each slot */
 	u8 *rq_entries;
 	struct svan_qp_dbr *dbr;
 };
@@ -333,7 +342,7 @@ void svan_ib_mmap_free(struct rdma_user_mmap_entry *entry);
 int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 int svan_ib_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 
-/* check.c: what users send, and how names of both worlds correspond */
+/* check.c: checks of what users send; values of verbs and of the device compared */
 int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata);
 int svan_ib_no_ureq(struct ib_udata *udata);
 int svan_ib_write_uresp(struct ib_udata *udata, void *uresp, size_t size);
@@ -366,8 +375,6 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring);
 
 /* mr.c */
-struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt, u64 length,
-				 int ib_access);
 struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: what the fault path computes without a device or a process. */
+/* KUnit tests of the fault path's functions that need no device and no process. */
 
 #include <kunit/device.h>
 #include <kunit/test.h>
@@ -12,9 +12,9 @@
 
 #include "svan_odp.h"
 
-/* ---- estimates; tests/unit/test_estimate.c has the distributions ---- */
+/* ---- estimates; tests/unit/test_estimate.c tests them with distributions ---- */
 
-static void learn(struct svan_estimator *est, u32 fault_class, u32 key, u64 ns)
+static void learn_often(struct svan_estimator *est, u32 fault_class, u32 key, u64 ns)
 {
 	int i;
 
@@ -41,9 +41,9 @@ static void estimate_test(struct kunit *test)
 	prior = svan_est_get(est, SVAN_FAULT_SWAP_IN, 1);
 	KUNIT_EXPECT_GT(test, prior, 0ull);
 
-	learn(est, SVAN_FAULT_SWAP_IN, 0, 30000);
-	learn(est, SVAN_FAULT_SWAP_IN, 1, 40000000);
-	learn(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY, 8000);
+	learn_often(est, SVAN_FAULT_SWAP_IN, 0, 30000);
+	learn_often(est, SVAN_FAULT_SWAP_IN, 1, 40000000);
+	learn_often(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY, 8000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_SWAP_IN, 0), 30000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_SWAP_IN, 1), 40000000);
 	EXPECT_NEAR(test, svan_est_get(est, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY),
@@ -68,11 +68,11 @@ static const struct split_case split_cases[] = {
 	{ 0x5000, 0x7000, 1, { { 0x4000, 2 } } },
 	{ 0x4000, 0x6000, 1, { { 0x4000, 1 } } },
 	{ 0x5008, 0x5010, 1, { { 0x5000, 0 } } },
-	/* a huge page, and a range as large that is not aligned */
+	/* a huge page, and ranges across a boundary of huge pages */
 	{ 0x40000000, 0x40200000, 1, { { 0x40000000, 9 } } },
 	{ 0x401ff000, 0x40201000, 2, { { 0x401ff000, 0 }, { 0x40200000, 0 } } },
 	{ 0x40100000, 0x40300000, 2, { { 0x40100000, 8 }, { 0x40200000, 8 } } },
-	/* the first and the last address that there are */
+	/* the first and the last pages of the address space */
 	{ 0, 0x1000, 1, { { 0, 0 } } },
 	{ 0x7fffffffe000, 0x7ffffffff000, 1, { { 0x7fffffffe000, 0 } } },
 	{ 0x400000000000 - 0x3000, 0x400000002000, 2,
@@ -112,7 +112,7 @@ static bool covers(const struct svan_context_range *range, u64 addr)
 	       addr - range->addr < (u64)PAGE_SIZE << range->log_pages;
 }
 
-/* What comes out covers what went in, and each block is aligned to its size. */
+/* The blocks cover the range, and each one is aligned to its size. */
 static void split_covers_test(struct kunit *test)
 {
 	struct svan_context_range ranges[SVAN_MAX_INVALIDATIONS];
@@ -160,7 +160,7 @@ static void classify_process_test(struct kunit *test)
 	struct svan_place place;
 	u32 type;
 
-	/* as the kernel makes them */
+	/* The entries are made by the kernel's own functions. */
 	for (type = 0; type < MAX_SWAPFILES; type++) {
 		pte_t pte = swp_entry_to_pte(swp_entry(type, 12345));
 
@@ -236,7 +236,7 @@ static void tree_init(struct kunit *test, struct tree *tree, u64 pages)
 						 pages));
 }
 
-/* As the device does it: down from the root, to the first absent entry. */
+/* Walk down from the root to the first absent entry, as the device does. */
 static u64 tree_walk(struct tree *tree, u64 page)
 {
 	u64 entry = svan_mtt_present(tree->radix.root, 0);
@@ -282,12 +282,12 @@ static void tree_grow_test(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, svan_radix_get(&tree.radix, pages[i]),
 				entry);
 	}
-	/* the root, three of 1 GiB, four of 2 MiB */
+	/* These are the root, three tables of 1 GiB and four of 2 MiB. */
 	KUNIT_EXPECT_EQ(test, tree.radix.count, 8u);
 	svan_radix_destroy(&tree.radix);
 }
 
-/* What leads to a page that is there stays. */
+/* The tables that lead to a present page stay. */
 static void tree_prune_test(struct kunit *test)
 {
 	u64 entry = svan_mtt_present(0x1000, 1);
@@ -311,7 +311,7 @@ static void tree_prune_test(struct kunit *test)
 						 LEAF_OF(1) + 511, 0x10002));
 	KUNIT_EXPECT_FALSE(test, svan_radix_clear(&tree.radix, LEAF_OF(1),
 						  LEAF_OF(1) + 511, 0));
-	/* absent entries do not hold it */
+	/* Absent entries do not keep a table. */
 	KUNIT_EXPECT_EQ(test, tree_prune(&tree, LEAF_OF(1)), 1u);
 	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(1) + 3), 0ull);
 	KUNIT_EXPECT_EQ(test, tree_walk(&tree, LEAF_OF(2) + 5), entry);
@@ -325,7 +325,7 @@ static void tree_prune_test(struct kunit *test)
 	svan_radix_destroy(&tree.radix);
 }
 
-/* The root is the leaf. */
+/* A small tree consists of the root alone. */
 static void tree_small_test(struct kunit *test)
 {
 	struct tree tree;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the verbs that users in the kernel call, on svan_0 with itself. Skipped
- * where there is no such device. All data is verified.
+ * KUnit tests of the verbs that users in the kernel call. svan_0 is connected with
+ * itself, and all data is verified. Without such a device the tests are skipped.
  */
 
 #include <kunit/test.h>
@@ -17,13 +17,13 @@
 #define KV_DEPTH	8
 #define KV_SGE		3
 #define KV_INLINE	100
-#define KV_SIZE		(64 * 1024)	/* of each side's half of the buffer */
+#define KV_SIZE		(64 * 1024)	/* size of each side's half of the buffer */
 #define KV_TIMEOUT	(10 * HZ)
 
 struct kv {
 	struct ib_device *ibdev;
 	struct ib_pd *pd;
-	struct ib_mr *mr;		/* all memory */
+	struct ib_mr *mr;		/* covers all memory */
 	struct ib_cq *cq;
 	struct completion event;
 	struct ib_qp *qp[2];
@@ -241,7 +241,7 @@ static void kv_exit(struct kunit *test)
 
 /* ---- work ---- */
 
-/* One completion: poll, arm, poll again, sleep until the event. */
+/* Wait for one completion: poll, arm, poll again, sleep until the event. */
 static void kv_wait(struct kunit *test, struct kv *kv, struct ib_wc *wc)
 {
 	unsigned long limit = jiffies + KV_TIMEOUT;
@@ -303,7 +303,7 @@ static void kv_post(struct kunit *test, struct kv *kv, struct ib_send_wr *wr)
 	KUNIT_ASSERT_EQ(test, ib_post_send(kv->qp[0], wr, &bad), 0);
 }
 
-/* Several entries on both sides, immediate data, and back. */
+/* Both sides have several scatter/gather entries, and there is immediate data. */
 static void kv_send_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;
@@ -346,7 +346,7 @@ static void kv_send_test(struct kunit *test)
 	kv_expect_data(test, kv_half(kv, 1), 15096, 3);
 }
 
-/* Many times around both rings, few sends signaled, some inline. */
+/* Go around both rings many times; few sends are signaled, some are inline. */
 static void kv_wrap_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;
@@ -383,7 +383,7 @@ static void kv_wrap_test(struct kunit *test)
 	}
 }
 
-/* The flags are those that any request may carry, be they of use or not. */
+/* SOLICITED and FENCE may be set for any request, even where they have no effect. */
 static void kv_rdma_op(struct kunit *test, struct kv *kv,
 		       enum ib_wr_opcode opcode, struct ib_sge *sge, u64 remote)
 {
@@ -451,7 +451,7 @@ static void kv_atomic_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *remote, 99);
 }
 
-/* What cannot be posted is named, and what stood before it has been posted. */
+/* A request that cannot be posted is reported, and those before it are posted. */
 static void kv_bad_wr_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;
@@ -489,7 +489,7 @@ static void kv_bad_wr_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ib_post_send(kv->qp[0], &bad_wr, &bad), -EINVAL);
 }
 
-/* An error completes what follows as flushed; draining ends. */
+/* After an error all later requests are completed as flushed. */
 static void kv_error_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;
@@ -513,7 +513,7 @@ static void kv_error_test(struct kunit *test)
 	kv_expect_wc(test, kv, 1, IB_WC_REM_ACCESS_ERR);
 	kv_expect_wc(test, kv, 2, IB_WC_WR_FLUSH_ERR);
 
-	/* later ones, too, of both queues */
+	/* Requests that are posted later are flushed, too, in both queues. */
 	KUNIT_ASSERT_EQ(test, kv_to_state(kv->qp[0], IB_QPS_ERR), 0);
 	next.wr.wr_id = 3;
 	kv_post(test, kv, &next.wr);
@@ -523,7 +523,7 @@ static void kv_error_test(struct kunit *test)
 	kv_expect_wc(test, kv, 4, IB_WC_WR_FLUSH_ERR);
 }
 
-/* Completions that nobody has polled do not outlive the reset of their QP. */
+/* Completions that were not polled are dropped when their QP is reset. */
 static void kv_reset_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;
@@ -537,7 +537,7 @@ static void kv_reset_test(struct kunit *test)
 	for (i = 0; i < KV_DEPTH; i++)
 		kv_recv(test, kv, &sge, 1, 100 + i);
 	KUNIT_ASSERT_EQ(test, kv_to_state(kv->qp[1], IB_QPS_ERR), 0);
-	/* the first one shows that they are being written */
+	/* The first completion shows that the device is writing them. */
 	kv_expect_wc(test, kv, 100, IB_WC_WR_FLUSH_ERR);
 	for (i = 0; i < 2; i++)
 		KUNIT_ASSERT_EQ(test, kv_to_state(kv->qp[i], IB_QPS_RESET), 0);
@@ -554,7 +554,7 @@ static void kv_reset_test(struct kunit *test)
 	kv_send_test(test);
 }
 
-/* What the device does not know of is zero, not what was there before. */
+/* Attributes that the device does not have are returned as zero. */
 static void kv_query_test(struct kunit *test)
 {
 	struct kv *kv = test->priv;

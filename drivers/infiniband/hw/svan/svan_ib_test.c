@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: what svan_ib computes and checks without a device. */
+/* KUnit tests of the functions of svan_ib that need no device. */
 
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -40,11 +40,11 @@ static const struct mtt_case mtt_cases[] = {
 	{ 0, 1ull << 30, 21, 0, 512, 1, 1 },
 	{ 0x200000 - 1, 2, 21, 0, 2, 1, 1 },
 	{ 0, 1ull << 30, 30, 0, 1, 0, 0 },
-	/* the last octets of the address space */
+	/* the last bytes of the address space */
 	{ 0ull - 4096, 4096, 12, 0, 1, 0, 0 },
 	{ 0ull - 4096, 4097, 12, -EINVAL },
 	{ 1, U64_MAX, 12, -EINVAL },
-	/* more tables than have numbers, more levels than there are */
+	/* the largest tree, and one that would need another level */
 	{ 0, 1ull << 48, 12, 0, 1ull << 36, 4, (1 << 27) + (1 << 18) + 513 },
 	{ 0, (1ull << 48) + 1, 12, -EINVAL },
 };
@@ -69,7 +69,7 @@ static void mtt_layout_test(struct kunit *test)
 	}
 }
 
-/* From the root down, as the device walks: the number of the leaf's table. */
+/* Walk down from the root, as the device does. Return the number of the last table. */
 static u32 walk(const struct svan_mtt_layout *layout, u64 page)
 {
 	u32 table = 0, level = layout->levels - 1;
@@ -86,7 +86,7 @@ static u32 walk(const struct svan_mtt_layout *layout, u64 page)
 	return table;
 }
 
-/* Every table hangs where the device will look for it, below a later one. */
+/* Every table has a parent of a larger number, where the device will look for it. */
 static void mtt_parent_test(struct kunit *test)
 {
 	struct svan_mtt_layout layout;
@@ -103,7 +103,7 @@ static void mtt_parent_test(struct kunit *test)
 		KUNIT_EXPECT_LT(test, slot, (u32)SVAN_MTT_TABLE_ENTRIES);
 	}
 
-	/* leaves: table page / 512; above them in the order of the radix */
+	/* The last table of a page is number page / 512; its parents follow the tree. */
 	KUNIT_EXPECT_EQ(test, walk(&layout, page), (u32)(page >> 9));
 	parent = svan_mtt_parent(&layout, page >> 9, &slot);
 	KUNIT_EXPECT_EQ(test, slot, (u32)(page >> 9 & 511));
@@ -115,7 +115,7 @@ static void mtt_parent_test(struct kunit *test)
 
 /* ---- requests of users ---- */
 
-static struct svan_ureq_create_cq good_cq(void)
+static struct svan_ureq_create_cq good_cq_ureq(void)
 {
 	return (struct svan_ureq_create_cq) {
 		.buf_va = 0x7f0000000000,
@@ -125,26 +125,26 @@ static struct svan_ureq_create_cq good_cq(void)
 	};
 }
 
-static int check_cq(const struct svan_ureq_create_cq *ureq)
+static int check_cq_ureq(const struct svan_ureq_create_cq *ureq)
 {
 	return svan_ib_check_cq_ureq(ureq, &test_caps, 200);
 }
 
 #define EXPECT_BAD_CQ(test, field, value) do {				\
-	struct svan_ureq_create_cq bad_cq = good_cq();			\
+	struct svan_ureq_create_cq bad_cq = good_cq_ureq();			\
 									\
 	bad_cq.field = (value);						\
-	KUNIT_EXPECT_EQ(test, check_cq(&bad_cq), -EINVAL);		\
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&bad_cq), -EINVAL);		\
 } while (0)
 
 static void cq_ureq_test(struct kunit *test)
 {
-	struct svan_ureq_create_cq ureq = good_cq();
+	struct svan_ureq_create_cq ureq = good_cq_ureq();
 
-	KUNIT_EXPECT_EQ(test, check_cq(&ureq), 0);
-	/* the record just behind the entries, the buffer just as long */
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&ureq), 0);
+	/* The record comes right behind the entries, and the buffer ends with it. */
 	ureq.buf_length = 256 * 64 + 64;
-	KUNIT_EXPECT_EQ(test, check_cq(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_cq_ureq(&ureq), 0);
 
 	EXPECT_BAD_CQ(test, buf_va, 0x7f0000000040);
 	EXPECT_BAD_CQ(test, buf_va, U64_MAX & PAGE_MASK);
@@ -163,7 +163,7 @@ static void cq_ureq_test(struct kunit *test)
 	EXPECT_BAD_CQ(test, log_size, U32_MAX);
 }
 
-static struct svan_ureq_create_qp good_qp(void)
+static struct svan_ureq_create_qp good_qp_ureq(void)
 {
 	return (struct svan_ureq_create_qp) {
 		.buf_va = 0x7f0000000000,
@@ -177,35 +177,35 @@ static struct svan_ureq_create_qp good_qp(void)
 	};
 }
 
-static int check_qp(const struct svan_ureq_create_qp *ureq)
+static int check_qp_ureq(const struct svan_ureq_create_qp *ureq)
 {
 	return svan_ib_check_qp_ureq(ureq, &test_caps);
 }
 
 #define EXPECT_BAD_QP(test, field, value) do {				\
-	struct svan_ureq_create_qp bad_qp = good_qp();			\
+	struct svan_ureq_create_qp bad_qp = good_qp_ureq();			\
 									\
 	bad_qp.field = (value);						\
-	KUNIT_EXPECT_EQ(test, check_qp(&bad_qp), -EINVAL);		\
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&bad_qp), -EINVAL);		\
 } while (0)
 
 static void qp_ureq_test(struct kunit *test)
 {
-	struct svan_ureq_create_qp ureq = good_qp();
+	struct svan_ureq_create_qp ureq = good_qp_ureq();
 
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
-	/* in any order */
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
+	/* The parts may come in any order. */
 	ureq.sq_offset = 8192;
 	ureq.dbr_offset = 0;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
-	/* without a receive queue */
-	ureq = good_qp();
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
+	/* There may be no receive queue. */
+	ureq = good_qp_ureq();
 	ureq.log_rq_stride = 0;
 	ureq.log_rq_size = 0;
 	ureq.rq_offset = 0;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), 0);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), 0);
 	ureq.rq_offset = 4096;
-	KUNIT_EXPECT_EQ(test, check_qp(&ureq), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_qp_ureq(&ureq), -EINVAL);
 
 	EXPECT_BAD_QP(test, buf_va, 0x7f0000000800);
 	EXPECT_BAD_QP(test, buf_length, 0);
@@ -286,7 +286,7 @@ static void access_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svan_ib_mr_access(IB_ACCESS_FLUSH_GLOBAL, &access),
 			-EOPNOTSUPP);
 
-	/* of a QP the remote rights count alone */
+	/* Only the remote rights of a QP count. */
 	access = svan_ib_qp_access(IB_ACCESS_LOCAL_WRITE | IB_ACCESS_MW_BIND |
 				   IB_ACCESS_REMOTE_READ |
 				   IB_ACCESS_RELAXED_ORDERING);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of the verbs: each create, modify and destroy with what the
- * device calls the object, refused ones with their error, and every event.
+ * Tracepoints of svan_ib.ko: each creation, change and destruction of an object, under
+ * the number that the device uses, with the error if it failed; and every event.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM svan_ib
@@ -351,7 +351,7 @@ DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
 	TP_ARGS(attr, vlan, err)
 );
 
-/* ---- page requests: one fault is one token, as in the device's traces ---- */
+/* ---- page requests; the token is the same in the traces of the device ---- */
 
 DECLARE_EVENT_CLASS(svan_ib_fault,
 	TP_PROTO(const struct svan_fault *fault),

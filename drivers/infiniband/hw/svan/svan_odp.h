@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * svan_ib.ko: memory that is not pinned. Process contexts, on-demand keys, page
- * requests, and what is known of the time pages take.
+ * requests, and estimates of the time that pages take.
  *
- * Lifetimes: a page can take for ever (userfaultfd, a dead file server), and
- * nothing may wait for it but a thread of the process whose page it is (server.c).
- * What a fault needs is counted: the device (svan_prq.ref holds its memory,
- * svan_prq.live says that there is hardware) and the region (svan_odp.ref,
- * svan_odp.gone). Whoever takes one of them away marks it first and then has the
- * faults that were for it failed (svan_servers_forget()).
+ * Lifetimes: a page may never come (userfaultfd, a dead file server). Only a thread
+ * of the process whose page it is may wait for it (server.c). So a fault must not
+ * keep the device or a region from going away. It holds references that keep the
+ * memory of the structures (svan_prq.ref, svan_odp.ref), while svan_prq.live and
+ * svan_odp.gone tell whether the device and the region are still there. Whoever
+ * removes one of them first sets this mark, and then has the faults failed that were
+ * for it (svan_servers_forget()).
  *
- * Locks: see svan_ib.h.
+ * The order of locks is in svan_ib.h.
  */
 #ifndef SVAN_ODP_H
 #define SVAN_ODP_H
@@ -29,15 +30,15 @@
 
 /**
  * struct svan_context - an mm whose page table the device walks
- * @notifier: of the mm; its callbacks take no lock
+ * @notifier: notifier of @mm; its callbacks take no lock
  * @dev: the device
- * @mm: mm_count is held
- * @entry: in the process context table; the device writes `cached`
- * @pasid: its index
- * @generation: tells uses of the index apart
+ * @mm: the mm, held by mm_count
+ * @entry: element of the process context table; the device writes its `cached`
+ * @pasid: index of @entry
+ * @generation: tells this context from earlier ones of the same PASID
  * @gone: the mm has been released, or the context is being destroyed
- * @young_flush: jiffies of the last flush for the sake of accessed bits
- * @invalidations: flushes that reached the device
+ * @young_flush: jiffies of the last flush that was made for accessed bits
+ * @invalidations: number of flushes that reached the device
  */
 struct svan_context {
 	struct mmu_notifier notifier;
@@ -53,7 +54,7 @@ struct svan_context {
 
 #define SVAN_MAX_INVALIDATIONS	2
 
-/* One store to SVAN_REG_INV_CONTEXT */
+/* what one store to SVAN_REG_INV_CONTEXT invalidates */
 struct svan_context_range {
 	u64 addr;
 	u32 log_pages;
@@ -61,7 +62,6 @@ struct svan_context_range {
 
 int svan_contexts_init(struct svan_ib_dev *dev);
 void svan_contexts_exit(struct svan_ib_dev *dev);
-void svan_contexts_learned(struct svan_ib_dev *dev);
 struct svan_context *svan_context_create(struct svan_ib_dev *dev,
 					 struct mm_struct *mm);
 void svan_context_destroy(struct svan_context *ctx);
@@ -71,15 +71,16 @@ u64 svan_context_invalidations(struct svan_ib_dev *dev, u32 pasid);
 bool svan_context_is_live(struct svan_ib_dev *dev, u32 pasid, u32 generation);
 int svan_context_split(u64 start, u64 end, struct svan_context_range *ranges);
 
-/* ---- tables that grow and shrink: radix.c ---- */
+/* ---- translation tables of on-demand keys: radix.c ---- */
 
 /**
  * struct svan_radix - translation table of an on-demand key
- * @dma_dev: who reads it
- * @levels: at least 1
- * @tables: struct svan_radix_table by number, of each level; 0 holds the leaves
- * @root: bus address of the top table, which stays
- * @count: tables there are
+ * @dma_dev: the device that reads it
+ * @levels: number of levels, at least 1
+ * @tables: struct svan_radix_table by number, for each level; the tables of level 0
+ *	hold the entries of pages
+ * @root: bus address of the top table, which exists as long as the tree
+ * @count: number of tables that exist
  */
 struct svan_radix {
 	struct device *dma_dev;
@@ -104,28 +105,30 @@ bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry);
 
 /**
  * struct svan_odp - a registered region whose pages come and go
- * @ref: the region itself, faults and prefetches under way
- * @dev: the device, valid while @gone is false or the caller holds it otherwise
- * @mm: whose memory it is; mm_count is held
- * @pd: for comparison only; may change, as @writable
+ * @ref: one reference for the memory region, one for each fault and each advice
+ * @dev: the device; valid while @gone is false, or while the caller holds it
+ * @mm: the mm that the memory belongs to, held by mm_count
+ * @pd: the protection domain, for comparison only; re-registration changes it
  * @kind: SVAN_KEY_ONDEMAND or SVAN_KEY_PROCESS
- * @implicit: the whole address space, however it is served
- * @writable: the key grants local or remote stores
- * @key: its key, 0 before it has one
- * @pasid: of the process context, or 0
- * @iova: address of the first octet as the device sees it
- * @start: the same in @mm
- * @length: bytes
- * @lock: held while pages are entered, and to set @gone
- * @gone: deregistered: no pages are entered any more
- * @radix: ONDEMAND: the table
- * @parts: ONDEMAND: struct svan_odp_part by leaf table, those that are used
- * @pfns: room for a snapshot of a part's page table entries
- * @trim_at: tables at which those without pages are looked for
- * @trim: drops the parts where nothing is mapped any more
- * @faults: pages that were faulted in for the device
- * @invalidations: pages that were taken away from it
- * @prefetches: pages that were prefetched
+ * @implicit: the region is the whole address space, of either kind
+ * @writable: the key grants local or remote stores; re-registration changes it
+ * @key: the key, or 0 while there is none
+ * @pasid: PASID of the process context; 0 if @kind is SVAN_KEY_ONDEMAND
+ * @iova: address of the first byte as the device sees it
+ * @start: address of the first byte in @mm
+ * @length: number of bytes
+ * @lock: protects @gone, @radix, @parts, @pfns and @trim_at; held while pages are
+ *	entered
+ * @gone: the region is deregistered, and pages are not entered any more
+ * @radix: translation table, if @kind is SVAN_KEY_ONDEMAND; this and the fields down
+ *	to @trim are used by that kind only
+ * @parts: struct svan_odp_part by the number of its leaf table
+ * @pfns: room for a snapshot of the page table entries of a part
+ * @trim_at: number of tables at which parts without pages are dropped
+ * @trim: drops the parts in whose range nothing is mapped
+ * @faults: number of pages that were faulted in for the device
+ * @invalidations: number of pages that the notifier took away
+ * @prefetches: number of pages that were prefetched
  */
 struct svan_odp {
 	struct kref ref;
@@ -140,7 +143,7 @@ struct svan_odp {
 	u64 iova;
 	u64 start;
 	u64 length;
-	struct mutex lock;		/* gone, tables and parts */
+	struct mutex lock;		/* protects gone, the tables and the parts */
 	bool gone;
 	struct svan_radix radix;
 	struct xarray parts;
@@ -152,8 +155,9 @@ struct svan_odp {
 	atomic64_t prefetches;
 };
 
-struct ib_mr *svan_odp_reg_mr(struct ib_pd *ibpd, u64 start, u64 length,
-			      u64 virt, int ib_access, struct ib_udata *udata);
+int svan_odp_check(struct svan_ib_dev *dev, const struct svan_ib_ucontext *uctx,
+		   u64 start, u64 length, u64 virt);
+int svan_odp_reg(struct svan_ib_mr *mr, struct svan_ib_ucontext *uctx, u64 start);
 int svan_odp_modify_key(struct svan_odp *odp, struct svan_cmd *cmd,
 			const struct ib_pd *pd, u32 access);
 void svan_odp_dereg_mr(struct svan_ib_mr *mr);
@@ -177,7 +181,7 @@ struct mutex *svan_odp_lock_part(struct svan_odp *odp, u64 page);
 /* refine.c */
 void svan_odp_refine(struct svan_odp *odp, u64 addr);
 
-/* Number of the page of @addr in the key's table. */
+/* The number that the page at @addr has in the table of the key. */
 static inline u64 svan_odp_page(const struct svan_odp *odp, u64 addr)
 {
 	return (addr >> PAGE_SHIFT) - (odp->iova >> PAGE_SHIFT);
@@ -189,14 +193,14 @@ static inline unsigned long svan_odp_user_addr(const struct svan_odp *odp,
 	return addr - odp->iova + odp->start;
 }
 
-/* ---- holding pages for a moment: pin.c ---- */
+/* ---- pinning pages for a moment: pin.c ---- */
 
 #define SVAN_PINS	64
 
 /**
- * struct svan_pin - a page that is held
+ * struct svan_pin - a page that is pinned
  * @page: the page
- * @until: jiffies
+ * @until: time in jiffies at which it may be unpinned
  */
 struct svan_pin {
 	struct page *page;
@@ -204,15 +208,15 @@ struct svan_pin {
 };
 
 /**
- * struct svan_pins - pages of a process that are held
- * @lock: what follows
- * @first: the oldest, free-running
- * @next: the next one, free-running
- * @ring: the pages
- * @unpin: lets go of them
+ * struct svan_pins - pages of a process that are pinned
+ * @lock: protects the fields below except @unpin
+ * @first: index of the oldest page, free-running
+ * @next: index that the next page will have, free-running
+ * @ring: the pages, oldest first
+ * @unpin: unpins the pages whose time is over
  */
 struct svan_pins {
-	spinlock_t lock;		/* what follows */
+	spinlock_t lock;		/* protects the fields below except unpin */
 	u32 first;
 	u32 next;
 	struct svan_pin ring[SVAN_PINS];
@@ -230,7 +234,7 @@ struct svan_job;
 struct svan_server;
 struct svan_thread;
 
-/* What is in the first is done first. */
+/* Queues of jobs, in the order in which threads look at them. */
 enum svan_queue {
 	SVAN_QUEUE_QUICK,
 	SVAN_QUEUE_WAIT,
@@ -239,15 +243,17 @@ enum svan_queue {
 };
 
 /**
- * struct svan_job_ops - what a thread does for a job
- * @quick: of jobs in SVAN_QUEUE_QUICK: do it if it needs no wait; false: it does
- * @serve: do it, and wait for what it needs; false: a signal came first, it shall
- *	be called again
- * @wanted: is there still somebody whom it is for? svan_server.lock is held
- * @fail: it will not be done; waits for nothing of a process
+ * struct svan_job_ops - operations of a job
+ * @quick: do the job without waiting; return false if it would have to wait. Only
+ *	jobs of SVAN_QUEUE_QUICK need this operation.
+ * @serve: do the job, and wait for what it needs; return false if a signal came
+ *	before it was done, and the operation is called again later
+ * @wanted: does anybody still want the job to be done? svan_server.lock is held.
+ * @fail: the job will not be done; must not wait for a process
  *
- * What may take long the first two do between svan_thread_lend() and
- * svan_thread_reclaim(). When the latter returns false, they return true at once.
+ * @quick and @serve do whatever may take long between svan_thread_lend() and
+ * svan_thread_reclaim(). If the latter returns false, the job is not theirs any more,
+ * and they return true at once.
  */
 struct svan_job_ops {
 	bool (*quick)(struct svan_thread *thread, struct svan_job *job);
@@ -258,8 +264,8 @@ struct svan_job_ops {
 
 /**
  * struct svan_job - something that a thread of a process has to do
- * @entry: in a queue of its struct svan_server
- * @ops: what
+ * @entry: link in a queue of a struct svan_server
+ * @ops: its operations
  */
 struct svan_job {
 	struct list_head entry;
@@ -283,7 +289,7 @@ struct svan_pins *svan_thread_pins(struct svan_thread *thread);
 
 /* ---- page requests: prq.c ---- */
 
-/* struct svan_page_request, copied once, in host order */
+/* a copy of a struct svan_page_request in host byte order */
 struct svan_page_req {
 	u64 addr;
 	u64 entry;
@@ -299,9 +305,9 @@ struct svan_page_req {
 };
 
 /**
- * struct svan_place - where an absent page is
+ * struct svan_place - where an absent page is, on which depends how long it takes
  * @fault_class: enum svan_fault_class
- * @key: the store, or SVAN_EST_ANY
+ * @key: the backing store (struct svan_est_slot), or SVAN_EST_ANY
  */
 struct svan_place {
 	u32 fault_class;
@@ -310,16 +316,18 @@ struct svan_place {
 
 /**
  * struct svan_fault - a page request that is being served
- * @job: of a thread of the process; its entry is in svan_prq.free while idle
- * @prq: whose it is; counted while it is in use
- * @req: what was asked for
+ * @job: job of a thread of the process; while the fault is idle, its entry is in
+ *	svan_prq.free
+ * @prq: the queue; while the fault is in use, it holds a reference to it
+ * @req: the request
  * @place: where the page was found to be
- * @estimate: what was said of it, ns
- * @start: when the request was taken from the queue
- * @picked: when a thread began with it, the last one
- * @odp: the region, or NULL: a process key's may be gone
- * @mm: whose memory it is, or NULL; mm_count is held
- * @addr: the page in @mm
+ * @estimate: time in ns that the device was told
+ * @start: time at which the request was taken from the queue
+ * @picked: time at which a thread last took the fault up
+ * @odp: the region, with a reference; NULL if it is gone, in which case only a
+ *	request for a process key can still be served
+ * @mm: the mm that the memory belongs to, held by mm_count, or NULL
+ * @addr: address of the page in @mm
  */
 struct svan_fault {
 	struct svan_job job;
@@ -336,35 +344,40 @@ struct svan_fault {
 
 /**
  * struct svan_prq - the page request queue of a function
- * @ref: the device's, one for each fault in use and each advice
- * @dev: its memory is held, whether it is registered or not
- * @handler: of the event
- * @drain: takes requests from the ring, in softirq context; the only user of @ci
+ * @ref: one reference for the device, one for each fault in use and each advice
+ * @dev: the device; a reference keeps its memory after it is unregistered
+ * @handler: receives the event of page requests
+ * @begin: called in softirq context for each request; tells the device what the page
+ *	waits for, and hands the fault to a thread. Returns false if it has written
+ *	the final answer instead; then the fault is still the caller's.
+ * @drain: takes requests from the ring, in softirq context; nothing else uses @ci
  *	and @requests
- * @dispose: lets go of @refused
- * @lock: @live and what follows it
- * @log_size: of the request ring; that of the responses is twice as large
- * @ci: requests taken, free-running
- * @requests: the device writes them
+ * @dispose: releases the faults in @refused
+ * @lock: protects @live and the fields below it
+ * @log_size: log2 of the size of the request ring; the ring of responses is twice as
+ *	large
+ * @ci: number of requests taken, free-running
+ * @requests: ring of requests, written by the device
  * @requests_dma: bus address of @requests
  * @responses_dma: bus address of @responses
- * @faults: all there are
- * @closing: no advice is followed any more
- * @live: the device may be told something
- * @starved: requests were left in the ring for want of a struct svan_fault
- * @pi: responses written, free-running
- * @responses: the device reads them
- * @busy: tokens whose final answer is not written yet
- * @free: faults that are idle
- * @refused: faults that the drain has answered
+ * @faults: array of all faults, one for each entry of @requests
+ * @closing: advice is not followed any more
+ * @live: the queue exists in the device, and responses may be written
+ * @starved: requests were left in the ring because no fault was idle
+ * @pi: number of responses written, free-running
+ * @responses: ring of responses, read by the device
+ * @busy: set of the tokens whose final answer is not written yet
+ * @free: list of the idle faults
+ * @refused: list of faults that @begin has answered, and that hold references still
  */
 struct svan_prq {
 	struct kref ref;
 	struct svan_ib_dev *dev;
 	struct svan_page_handler handler;
+	bool (*begin)(struct svan_fault *fault);
 	struct work_struct drain;
 	struct work_struct dispose;
-	spinlock_t lock;		/* live and what follows it */
+	spinlock_t lock;		/* protects live and the fields below it */
 	u8 log_size;
 	u32 ci;
 	struct svan_page_request *requests;
@@ -382,29 +395,29 @@ struct svan_prq {
 	struct list_head refused;
 };
 
-int svan_prq_create(struct svan_ib_dev *dev);
-void svan_prq_destroy(struct svan_ib_dev *dev);
+int svan_ib_prq_create(struct svan_ib_dev *dev,
+		    bool (*begin)(struct svan_fault *fault));
+void svan_ib_prq_destroy(struct svan_ib_dev *dev);
 void svan_prq_put(struct svan_prq *prq);
 void svan_prq_pending(struct svan_fault *fault);
 void svan_prq_finish(struct svan_fault *fault, bool resolved);
 void svan_prq_release(struct svan_fault *fault);
-void svan_prq_close(struct svan_ib_dev *dev);
+void svan_ib_prq_close(struct svan_ib_dev *dev);
 
-/* ---- serving them: fault.c ---- */
+/* ---- serving page requests: fault.c ---- */
 
-#define SVAN_IN_WRITE	BIT(0)	/* for a store */
-#define SVAN_IN_TABLE	BIT(1)	/* for the table of a key: only what HMM takes */
-#define SVAN_IN_NOWAIT	BIT(2)	/* neither for mmap_lock nor for data */
-#define SVAN_IN_ANON	BIT(3)	/* no file's page, nor anything else's */
-#define SVAN_IN_NO_USER	BIT(4)	/* not for a userfaultfd */
-#define SVAN_IN_NO_ASK	BIT(5)	/* no file system is asked whether it may be written */
-
-extern const struct svan_job_ops svan_fault_ops;
+/* How a page is faulted in: flags for svan_fault_in(). */
+#define SVAN_IN_WRITE	BIT(0)	/* the page will be written */
+#define SVAN_IN_TABLE	BIT(1)	/* it will be entered into a key's table through HMM */
+#define SVAN_IN_NOWAIT	BIT(2)	/* do not wait, neither for mmap_lock nor for data */
+#define SVAN_IN_ANON	BIT(3)	/* fail unless the memory is anonymous */
+#define SVAN_IN_NO_USER	BIT(4)	/* fail if a userfaultfd would have to serve it */
+#define SVAN_IN_NO_ASK	BIT(5)	/* fail if a file system must allow the store first */
 
 int svan_fault_in(unsigned long addr, u32 how);
 bool svan_fault_begin(struct svan_fault *fault);
 
-/* ---- what a page waits for: classify.c ---- */
+/* ---- classification of absent pages: classify.c ---- */
 
 void svan_classify(struct mm_struct *mm, unsigned long addr,
 		   const struct svan_page_req *req, struct svan_place *place);
@@ -416,7 +429,7 @@ void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place);
 void svan_classify_location(u32 location, struct svan_place *place);
 
-/* ---- what it takes: learn.c ---- */
+/* ---- estimates of the time that pages take: learn.c ---- */
 
 void svan_learn_init(struct svan_ib_dev *dev);
 void svan_learn_exit(struct svan_ib_dev *dev);
@@ -425,7 +438,8 @@ u64 svan_learn_get(struct svan_ib_dev *dev, const struct svan_place *place);
 void svan_learn_add(struct svan_ib_dev *dev, const struct svan_place *place,
 		    u64 estimate, u64 actual);
 u64 svan_learn_absent(struct svan_ib_dev *dev, u32 fault_class);
-
+int svan_learn_add_locations(struct svan_ib_dev *dev);
+void svan_learn_free_locations(struct svan_ib_dev *dev);
 void svan_learn_set_percentile(struct svan_ib_dev *dev, u32 percentile);
 
 /* ---- ibv_advise_mr(): advise.c ---- */
@@ -439,7 +453,7 @@ int svan_ib_advise_mr(struct ib_pd *pd, enum ib_uverbs_advise_mr_advice kind,
 int svan_spare_init(struct svan_ib_dev *dev);
 void svan_spare_exit(struct svan_ib_dev *dev);
 
-/* ---- what a QP does with faults: policy.c ---- */
+/* ---- fault policy of a QP: policy.c ---- */
 
 extern const struct uapi_definition svan_ib_uapi_defs[];
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A thread of a process: its life, what it takes, and how it waits (server.c). */
+/* Threads of a process (server.c): how they live, choose jobs, and wait. */
 
 #include <linux/module.h>
 #include <linux/sched/signal.h>
@@ -9,15 +9,15 @@
 
 #include "server.h"
 
-/* threads of a process at most */
+/* largest number of threads of a process */
 #define SVAN_THREADS_MAX	64
-/* how many of them follow advice at a time */
+/* largest number of threads of a process that follow advice at the same time */
 #define SVAN_ADVISERS_MAX	4
-/* a thread too many that had nothing to do for so long ends */
+/* time without a job after which a thread ends, if there are more than the minimum */
 #define SVAN_THREAD_IDLE	HZ
-/* it shall run soon when it is woken, and needs not run for long, in ns */
+/* time slice in ns; a short one lets a thread run soon after it is woken */
 #define SVAN_THREAD_SLICE	(100 * NSEC_PER_USEC)
-/* after a thread could not be made, until it is tried again */
+/* time between two attempts to make a thread, when one has failed */
 #define SVAN_THREAD_RETRY	(HZ / 10)
 
 static struct workqueue_struct *svan_reap_wq;
@@ -26,7 +26,7 @@ static DECLARE_WAIT_QUEUE_HEAD(svan_threads_gone);
 
 /* ---- a thread's life ---- */
 
-/* The thread is about to leave vhost_task_create()'s function, or has. */
+/* Free a thread that has ended: it leaves vhost_task's function, or has left it. */
 static void svan_thread_reap(struct work_struct *work)
 {
 	struct svan_thread *thread = container_of(work, struct svan_thread,
@@ -54,7 +54,7 @@ static void svan_thread_end(struct svan_thread *thread)
 	queue_work(svan_reap_wq, &thread->reap);
 }
 
-/* The process is dying, or becomes another one by exec. */
+/* The process is dying, or it calls exec(). */
 static void svan_thread_killed(void *data)
 {
 	struct svan_thread *thread = data;
@@ -68,7 +68,7 @@ static void svan_thread_killed(void *data)
 
 static bool svan_thread_run(void *data);
 
-/* In the caller's thread group. */
+/* Make a thread of @server in the thread group of the caller. */
 int svan_thread_create(struct svan_server *server)
 {
 	struct svan_thread *thread;
@@ -98,15 +98,15 @@ int svan_thread_create(struct svan_server *server)
 	return 0;
 }
 
-/* ---- what there is to do ---- */
+/* ---- choosing a job; svan_server.lock is held ---- */
 
-/* May one more thread wait? The last one may not. */
+/* May one more thread wait? One thread has to remain that does not. */
 static bool svan_server_may_wait(const struct svan_server *server)
 {
 	return server->count - server->waiting > 1;
 }
 
-/* Is there work that has to wait, once a thread may? */
+/* Is there a job that a thread could take if it was allowed to wait? */
 static bool svan_server_has_waits(const struct svan_server *server)
 {
 	return !list_empty(&server->queues[SVAN_QUEUE_WAIT]) ||
@@ -156,11 +156,11 @@ static struct svan_job *svan_server_next(struct svan_server *server,
 /* ---- waiting ---- */
 
 /**
- * svan_thread_lend - before the thread may wait for long
- * @thread: it
- * @job: what it does; belongs to nobody until svan_thread_reclaim()
+ * svan_thread_lend - let the job be taken away while the thread may wait for long
+ * @thread: the calling thread
+ * @job: its job, which it does not touch until svan_thread_reclaim()
  *
- * Return: false if it must not wait, because nobody wants @job any more.
+ * Return: false if nobody wants the job any more; it is not lent then.
  */
 bool svan_thread_lend(struct svan_thread *thread, struct svan_job *job)
 {
@@ -175,7 +175,7 @@ bool svan_thread_lend(struct svan_thread *thread, struct svan_job *job)
 	return lent;
 }
 
-/* Return: false if somebody has failed the job: it is not to be touched. */
+/* Return false if the job has been taken away and failed: it must not be touched. */
 bool svan_thread_reclaim(struct svan_thread *thread)
 {
 	struct svan_server *server = thread->server;
@@ -188,7 +188,7 @@ bool svan_thread_reclaim(struct svan_thread *thread)
 	return ours;
 }
 
-/* Between the two: is the job still ours? */
+/* Is the job that was lent still this thread's? */
 bool svan_thread_is_lent(const struct svan_thread *thread)
 {
 	return READ_ONCE(thread->job);
@@ -201,7 +201,7 @@ struct svan_pins *svan_thread_pins(struct svan_thread *thread)
 
 /* ---- turns of a thread ---- */
 
-/* The job goes on later. */
+/* Put a job back into a queue, to be continued later. */
 static void svan_server_put_back(struct svan_server *server,
 				 struct svan_job *job, enum svan_queue queue)
 {
@@ -216,7 +216,7 @@ static void svan_server_put_back(struct svan_server *server,
 		job->ops->fail(job);
 }
 
-/* The job has to wait. May this thread, or is it left to another one? */
+/* The job has to wait. If this thread may not, leave the job to another one. */
 static bool svan_thread_may_wait(struct svan_thread *thread,
 				 struct svan_job *job)
 {
@@ -236,7 +236,7 @@ static void svan_thread_serve(struct svan_thread *thread, struct svan_job *job)
 	enum svan_queue queue = thread->advises ? SVAN_QUEUE_ADVICE :
 						  SVAN_QUEUE_WAIT;
 
-	/* a quick one may turn out to be none */
+	/* A job that was expected not to wait may have to wait after all. */
 	if (!thread->waits && (job->ops->quick(thread, job) ||
 			       !svan_thread_may_wait(thread, job)))
 		return;
@@ -244,7 +244,7 @@ static void svan_thread_serve(struct svan_thread *thread, struct svan_job *job)
 		svan_server_put_back(thread->server, job, queue);
 }
 
-/* The thread has taken @job, and is counted as waiting if that may wait. */
+/* Do a job; the thread is counted in server->waiting if the job may wait. */
 static void svan_thread_do(struct svan_thread *thread, struct svan_job *job)
 {
 	struct svan_server *server = thread->server;
@@ -266,7 +266,7 @@ static void svan_thread_do(struct svan_thread *thread, struct svan_job *job)
 	spin_unlock_bh(&server->lock);
 }
 
-/* All others wait: make another one, which may. */
+/* All other threads wait, so make another one, which may wait, too. */
 static void svan_thread_multiply(struct svan_thread *thread)
 {
 	struct svan_server *server = thread->server;
@@ -278,7 +278,7 @@ static void svan_thread_multiply(struct svan_thread *thread)
 	spin_unlock_bh(&server->lock);
 }
 
-/* server->lock is held, and given up. Return false if the thread ends. */
+/* Sleep until there is a job. Releases server->lock. Return false if the thread ends. */
 static bool svan_thread_sleep(struct svan_thread *thread)
 	__releases(&thread->server->lock)
 {
@@ -305,7 +305,7 @@ static bool svan_thread_sleep(struct svan_thread *thread)
 	return !thread->ended;
 }
 
-/* Return false if the thread ends. */
+/* Do one job, or sleep until there is one. Return false if the thread ends. */
 static bool svan_thread_turn(struct svan_thread *thread)
 {
 	struct svan_server *server = thread->server;
@@ -330,7 +330,10 @@ static bool svan_thread_turn(struct svan_thread *thread)
 	return true;
 }
 
-/* A wish that any thread may have. Other policies are left as they are. */
+/*
+ * Any thread may ask for shorter slices, so this favours nobody. Threads of other
+ * scheduling policies are left as they are.
+ */
 static void svan_thread_want_short_slices(void)
 {
 	struct sched_attr attr = {
@@ -344,9 +347,8 @@ static void svan_thread_want_short_slices(void)
 }
 
 /*
- * Called again and again by vhost_task_create()'s function, which handles
- * signals in between: there the thread stops and freezes. It is called with the
- * state set to sleep.
+ * vhost_task calls this function in a loop, with the state of the task set to sleep.
+ * Between the calls it handles signals, which is when the thread stops or freezes.
  */
 static bool svan_thread_run(void *data)
 {
@@ -375,7 +377,10 @@ int svan_servers_init(void)
 	return svan_reap_wq ? 0 : -ENOMEM;
 }
 
-/* There is no device: threads that do not hold the module are about to end. */
+/*
+ * Wait for the last threads to be freed. There is no device, and no thread holds a
+ * reference to the module, so all of them are about to end.
+ */
 void svan_servers_exit(void)
 {
 	wait_event(svan_threads_gone, !atomic_read(&svan_threads));

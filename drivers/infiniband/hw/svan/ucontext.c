@@ -29,14 +29,14 @@ svan_ib_insert_uar(struct svan_ib_ucontext *uctx, phys_addr_t phys)
 	return entry;
 }
 
-/* The page that the queues of the context are rung in, and its mmap offset. */
+/* Get a UAR page for the doorbells of the context, and its offset for mmap(). */
 static int svan_ib_get_uar(struct svan_ib_dev *dev,
 			   struct svan_ib_ucontext *uctx)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_ALLOC_UAR),
 		.alloc_uar.owner = cpu_to_le32(uctx->owner),
-		/* charged together, whatever number of contexts it opens */
+		/* The contexts of a process share one quota in the device. */
 		.alloc_uar.process = cpu_to_le32(task_tgid_nr(current)),
 	};
 	int err;
@@ -55,9 +55,9 @@ static int svan_ib_get_uar(struct svan_ib_dev *dev,
 }
 
 /*
- * No mapping is left when a context goes: its file is closed, or ib_uverbs has
- * replaced the mappings. So the entry is freed here, and the page is out of
- * the user's reach when the device may hand it out again.
+ * No mapping of the page is left when its context is freed: either the file is closed,
+ * or ib_uverbs has replaced the mappings. So the user cannot reach the page when the
+ * device gives it to another context.
  */
 static void svan_ib_put_uar(struct svan_ib_dev *dev,
 			    struct svan_ib_ucontext *uctx)
@@ -83,7 +83,7 @@ static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
 	uresp->max_inline = le16_to_cpu(caps->max_inline);
 }
 
-/* NULL: the caller is in the kernel. */
+/* The verbs context of the caller, or NULL if the caller is in the kernel. */
 struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata)
 {
 	return rdma_udata_to_drv_context(udata, struct svan_ib_ucontext,
@@ -98,7 +98,7 @@ int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 	struct svan_uresp_alloc_ucontext uresp = {};
 	int err, owner;
 
-	/* a UAR page must fill a page of the MMU */
+	/* A mapping of one UAR page must not show a part of another one. */
 	BUILD_BUG_ON(SVAN_UAR_SIZE != PAGE_SIZE);
 
 	err = svan_ib_no_ureq(udata);
@@ -148,16 +148,20 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 	ida_free(&dev->owners, uctx->owner);
 }
 
-/* ib_uverbs does all there is to do; its presence says that it may. */
+/*
+ * ib_uverbs does all the work. The operation only has to exist, which tells that the
+ * driver allows it.
+ */
 void svan_ib_disassociate_ucontext(struct ib_ucontext *ibucontext)
 {
 }
 
 /*
- * Doorbells are stored, shared, never read and never executed. A child does not
- * inherit them: it has none of the memory of the queues either. So ib_uverbs never
- * takes its disassociation lock in fork(), under the mmap_lock that it takes the
- * other way round when the device goes.
+ * A doorbell page can only be mapped for stores. A forked child does not inherit the
+ * mapping; it could not use the queues in any case, as it has no access to their
+ * memory. This also avoids a deadlock: in fork() ib_uverbs would take its
+ * disassociation lock under mmap_lock, and it takes them in the other order when the
+ * device goes away.
  */
 int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The auxiliary device "svan.rdma", and what svan_aux.h promises its driver
- * beside commands (cmd.c) and events (eq.c).
+ * The auxiliary device "svan.rdma", and those functions of svan_aux.h that concern
+ * neither commands (cmd.c) nor events (eq.c) nor translations (inval.c).
  */
 #include <linux/slab.h>
 
@@ -39,7 +39,7 @@ int svan_aux_add(struct svan_dev *dev)
 	return 0;
 }
 
-/* On return the auxiliary driver has been unbound; no call of it will come. */
+/* On return the auxiliary driver has been unbound and calls nothing any more. */
 void svan_aux_del(struct svan_dev *dev)
 {
 	if (!dev->aux)
@@ -111,9 +111,9 @@ u32 svan_comp_eqn(const struct svan_dev *dev, u32 vector)
 EXPORT_SYMBOL_GPL(svan_comp_eqn);
 
 /**
- * svan_uar_phys - where a UAR page is, for mmap
+ * svan_uar_phys - physical address of a UAR page, for mmap
  * @dev: the function
- * @uar: its number, as SVAN_CMD_ALLOC_UAR gave it
+ * @uar: number of the page, from SVAN_CMD_ALLOC_UAR
  *
  * Return: the CPU's physical address.
  */
@@ -148,11 +148,11 @@ u64 svan_clock_ns(struct svan_dev *dev)
 EXPORT_SYMBOL_GPL(svan_clock_ns);
 
 /**
- * svan_register_notifier - hear of port changes and the function's death
+ * svan_register_notifier - be told of port changes and of the function's death
  * @dev: the function
  * @nb: called in process context with enum svan_notify
  *
- * Return: 0.
+ * Return: 0 or a negative error.
  */
 int svan_register_notifier(struct svan_dev *dev, struct notifier_block *nb)
 {
@@ -163,7 +163,7 @@ EXPORT_SYMBOL_GPL(svan_register_notifier);
 /**
  * svan_unregister_notifier - undo svan_register_notifier()
  * @dev: the function
- * @nb: the same block; it is not called any more on return
+ * @nb: the same block; on return it is not called any more
  */
 void svan_unregister_notifier(struct svan_dev *dev, struct notifier_block *nb)
 {

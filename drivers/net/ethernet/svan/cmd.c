@@ -2,11 +2,11 @@
 /*
  * The admin command queue (PRM chapter "Commands").
  *
- * Several commands may be in flight. The device answers in order, so the
- * reaper walks the response ring, copies each response once and hands it to
- * the waiter of that entry. A command that is not answered in time costs the
- * whole function (svan_dev_fail()), because only a reset makes sure that the
- * device no longer uses the memory the command has named.
+ * Several commands may be in flight. The device answers in order, so
+ * svan_cmdq_reap() walks the response ring, copies each response once and hands it
+ * to the issuer of the command in that entry. If a command is not answered in time
+ * the function is given up (svan_cmdq.fail), because only a reset makes sure that
+ * the device no longer uses the memory that the command has named.
  */
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
@@ -43,14 +43,15 @@ int svan_cmd_errno(u8 status)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_cmd_errno);
 
-/* What the device calls its new object must fit where we will use it. */
+/* Does the number of a new object fit into the fields that will name it? */
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count)
 {
 	switch (opcode) {
 	case SVAN_CMD_ALLOC_UAR:
 		return id > 0 && id < uar_count;
 	case SVAN_CMD_CREATE_KEY:
-		return id >> SVAN_KEY_INDEX_SHIFT;	/* 0: LOCAL_DMA */
+		/* index 0 is that of SVAN_KEY_LOCAL_DMA */
+		return id >> SVAN_KEY_INDEX_SHIFT;
 	case SVAN_CMD_CREATE_CQ:
 	case SVAN_CMD_CREATE_QP:
 		return id <= SVAN_DB_QN_MASK;
@@ -60,7 +61,8 @@ bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count)
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_cmd_id_valid);
 
-int svan_cmdq_alloc(struct svan_dev *dev)
+int svan_cmdq_alloc(struct svan_dev *dev,
+		    void (*fail)(struct svan_dev *dev, const char *why))
 {
 	struct svan_cmdq *q = &dev->cmdq;
 	struct device *d = &dev->pdev->dev;
@@ -68,6 +70,7 @@ int svan_cmdq_alloc(struct svan_dev *dev)
 	BUILD_BUG_ON(SVAN_CMDQ_LOG_SIZE > SVAN_CMDQ_MAX_LOG_SIZE);
 	spin_lock_init(&q->lock);
 	sema_init(&q->credits, SVAN_CMDQ_SIZE);
+	q->fail = fail;
 	q->ring = dma_alloc_coherent(d, SVAN_CMDQ_SIZE * sizeof(*q->ring),
 				     &q->ring_dma, GFP_KERNEL);
 	if (!q->ring)
@@ -95,8 +98,8 @@ void svan_cmdq_free(struct svan_dev *dev)
 			  q->ring_dma);
 }
 
-/* The device has just been reset: nobody else runs. */
-int svan_cmdq_start(struct svan_dev *dev)
+/* The device has just been reset, and nothing else runs. */
+int svan_cmdq_enable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
 	u32 status;
@@ -127,8 +130,8 @@ int svan_cmdq_start(struct svan_dev *dev)
 	return 0;
 }
 
-/* Fail what is in flight. The device has been reset and will not answer. */
-void svan_cmdq_stop(struct svan_dev *dev)
+/* Fail the commands in flight: the device has been reset and will not answer. */
+void svan_cmdq_disable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
 
@@ -152,7 +155,7 @@ void svan_cmdq_use_events(struct svan_dev *dev, bool on)
 	spin_unlock_irq(&dev->cmdq.lock);
 }
 
-/* Take one response, if the device has written it; cmdq.lock is held. */
+/* Take one response, if the device has written it. cmdq.lock is held. */
 static bool svan_cmdq_reap_one(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;
@@ -165,7 +168,7 @@ static bool svan_cmdq_reap_one(struct svan_dev *dev)
 	if (!svan_cmd_resp_valid(READ_ONCE(q->resps[slot].phase), q->ci,
 				 SVAN_CMDQ_LOG_SIZE))
 		return false;
-	/* phase before the rest; the device writes it last */
+	/* The phase is read before the rest, as the device writes it last. */
 	dma_rmb();
 	wait = q->waiters[slot];
 	memcpy(&wait->resp, &q->resps[slot], sizeof(wait->resp));
@@ -176,7 +179,7 @@ static bool svan_cmdq_reap_one(struct svan_dev *dev)
 	return true;
 }
 
-/* Hard interrupt or process context. */
+/* Take all responses. May be called in hard interrupt or process context. */
 void svan_cmdq_reap(struct svan_dev *dev)
 {
 	unsigned long flags;
@@ -208,13 +211,13 @@ static int svan_cmdq_submit(struct svan_dev *dev, struct svan_cmd *cmd,
 	q->ring[slot] = *cmd;
 	q->pi++;
 	trace_svan_cmd(dev, wait->opcode, wait->tag);
-	/* writel orders the command before the doorbell */
+	/* writel() orders the command before the doorbell. */
 	svan_write(dev, SVAN_REG_CMDQ_DB, q->pi);
 	spin_unlock_irq(&q->lock);
 	return 0;
 }
 
-/* Sleep for a while, or until the command is done. */
+/* Sleep for a while, or until the command is done. Return true if it is. */
 static bool svan_cmdq_wait_some(struct svan_dev *dev, struct svan_cmd_wait *wait)
 {
 	if (READ_ONCE(dev->cmdq.events)) {
@@ -223,24 +226,24 @@ static bool svan_cmdq_wait_some(struct svan_dev *dev, struct svan_cmd_wait *wait
 	} else {
 		usleep_range(10, 50);
 	}
-	/* polled mode, or an interrupt that went astray */
+	/* There are no interrupts yet, or one has been lost. */
 	svan_cmdq_reap(dev);
 	return try_wait_for_completion(&wait->done);
 }
 
-/* Returns when the device has answered or has been reset. */
+/* Wait until the device has answered or has been reset. */
 static void svan_cmdq_wait(struct svan_dev *dev, struct svan_cmd_wait *wait)
 {
 	unsigned long limit = jiffies + msecs_to_jiffies(cmd_timeout_ms);
 
 	while (!svan_cmdq_wait_some(dev, wait)) {
 		if (svan_dev_is_dead(dev)) {
-			svan_dev_fail(dev, "device is gone, reset or in a fatal state");
+			dev->cmdq.fail(dev, "device is gone, reset or in a fatal state");
 		} else if (time_after(jiffies, limit)) {
 			dev_err(&dev->pdev->dev,
 				"command %#05x: no answer in %u ms\n",
 				wait->opcode, cmd_timeout_ms);
-			svan_dev_fail(dev, "command timed out");
+			dev->cmdq.fail(dev, "command timed out");
 		}
 	}
 }
@@ -263,7 +266,7 @@ int svan_cmd_exec(struct svan_dev *dev, struct svan_cmd *cmd,
 	}
 	svan_cmdq_wait(dev, &wait);
 	if (wait.err == -EPROTO) {
-		svan_dev_fail(dev, "response carries a wrong tag");
+		dev->cmdq.fail(dev, "response carries a wrong tag");
 		wait.err = -ENODEV;
 	}
 	if (wait.err)
@@ -285,10 +288,10 @@ EXPORT_SYMBOL_GPL(svan_cmd_exec);
  * svan_cmd_create_object - run a command that makes an object
  * @dev: the function
  * @cmd: ALLOC_UAR, ALLOC_PD, CREATE_KEY, CREATE_CQ or CREATE_QP
- * @id: the object's number or key
+ * @id: where to write the number or key of the object
  *
- * A device that answers with an impossible number is reset: its object could
- * never be destroyed.
+ * A device that answers with an impossible number is reset, as its object could not be
+ * destroyed.
  *
  * Return: as svan_cmd_exec().
  */
@@ -305,14 +308,14 @@ int svan_cmd_create_object(struct svan_dev *dev, struct svan_cmd *cmd, u32 *id)
 	if (!svan_cmd_id_valid(opcode, *id, dev->uar_count)) {
 		dev_err(&dev->pdev->dev, "command %#05x: impossible id %#x\n",
 			opcode, *id);
-		svan_dev_fail(dev, "response is not valid");
+		dev->cmdq.fail(dev, "response is not valid");
 		return -ENODEV;
 	}
 	return 0;
 }
 EXPORT_SYMBOL_GPL(svan_cmd_create_object);
 
-/* Does the device reach memory through the object? */
+/* Does the device access memory through the object? */
 static bool svan_cmd_frees_memory(u16 opcode)
 {
 	return opcode != SVAN_CMD_FREE_UAR && opcode != SVAN_CMD_FREE_PD;
@@ -324,8 +327,8 @@ static bool svan_cmd_frees_memory(u16 opcode)
  * @opcode: FREE_UAR, FREE_PD, DESTROY_EQ, DESTROY_KEY, DESTROY_CQ, DESTROY_QP
  * @id: the object's number or key
  *
- * On return the device does not use the object's memory any more. Should it
- * refuse to let go, the function is reset.
+ * On return the device does not use the object's memory any more. If it refuses to
+ * destroy the object, the function is reset.
  */
 void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 {
@@ -341,11 +344,11 @@ void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 	dev_err(&dev->pdev->dev, "command %#05x of object %#x: error %d\n",
 		opcode, id, err);
 	if (svan_cmd_frees_memory(opcode) && err != -ENOENT)
-		svan_dev_fail(dev, "object cannot be destroyed");
+		dev->cmdq.fail(dev, "object cannot be destroyed");
 }
 EXPORT_SYMBOL_GPL(svan_cmd_destroy_object);
 
-/* Ask for something the device writes to dev->page, and copy it out. */
+/* Run a command whose answer the device writes to dev->page, and copy it out. */
 static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length)
 {
 	struct svan_cmd cmd = {
@@ -357,7 +360,7 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 
 	BUILD_BUG_ON(sizeof(struct svan_stats) > SVAN_PAGE_BYTES);
 	mutex_lock(&dev->page_lock);
-	/* an older device writes less */
+	/* An older device writes a shorter answer. */
 	memset(dev->page, 0, length);
 	err = svan_cmd_exec(dev, &cmd, NULL);
 	if (!err)
@@ -366,8 +369,8 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length
 	return err;
 }
 
-/* Whether the function takes part in the traffic of its port, RDMA included. */
-int svan_cmd_set_port(struct svan_dev *dev, bool enabled)
+/* Let the function take part in the traffic of its port, RDMA included, or not. */
+int svan_set_port_enabled(struct svan_dev *dev, bool enabled)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_PORT),
@@ -377,22 +380,22 @@ int svan_cmd_set_port(struct svan_dev *dev, bool enabled)
 	return svan_cmd_exec(dev, &cmd, NULL);
 }
 
-int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps)
+int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps)
 {
 	return svan_cmd_query(dev, SVAN_CMD_QUERY_CAPS, caps, sizeof(*caps));
 }
 
 /**
- * svan_cmd_query_stats - read the function's counters
+ * svan_read_stats - read the function's counters
  * @dev: the function
- * @stats: filled, little-endian; counters the device does not know are 0
+ * @stats: where to write them, little-endian; 0 for those the device does not have
  *
  * May sleep.
  *
  * Return: as svan_cmd_exec().
  */
-int svan_cmd_query_stats(struct svan_dev *dev, struct svan_stats *stats)
+int svan_read_stats(struct svan_dev *dev, struct svan_stats *stats)
 {
 	return svan_cmd_query(dev, SVAN_CMD_QUERY_STATS, stats, sizeof(*stats));
 }
-EXPORT_SYMBOL_GPL(svan_cmd_query_stats);
+EXPORT_SYMBOL_GPL(svan_read_stats);

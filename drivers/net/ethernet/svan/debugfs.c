@@ -11,7 +11,7 @@ static struct dentry *svan_debugfs_root;
 
 #define SVAN_SHOW_REG(reg)	{ #reg, SVAN_REG_##reg }
 
-/* those that only tell; a read of any register has no side effect */
+/* Registers that tell about the state of the device. No read has a side effect. */
 static const struct debugfs_reg32 svan_debugfs_regs[] = {
 	SVAN_SHOW_REG(MAGIC),
 	SVAN_SHOW_REG(VERSION),
@@ -88,7 +88,7 @@ static int caps_show(struct seq_file *s, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(caps);
 
-/* Files go before the mapping does; see svan_remove(). */
+/* svan_remove() deletes these files before it unmaps the registers. */
 void svan_debugfs_add(struct svan_dev *dev)
 {
 	dev->debugfs = debugfs_create_dir(svan_name(dev), svan_debugfs_root);

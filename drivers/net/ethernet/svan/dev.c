@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The function's life between a mapped BAR and running event queues: identify,
- * reset, command queue, capabilities, interrupts; and how it ends when the
- * device fails.
+ * Starting and stopping a function, from a mapped BAR to running event queues:
+ * identification, reset, command queue, capabilities, interrupts. And what happens
+ * when the device fails.
  */
 #include <linux/delay.h>
 #include <linux/iopoll.h>
@@ -41,8 +41,7 @@ static int svan_dev_identify(struct svan_dev *dev)
 }
 
 /*
- * On return the device has dropped all its objects and does no DMA. Any
- * context that may sleep.
+ * On return the device has dropped all its objects and does no DMA. May sleep.
  */
 int svan_dev_reset(struct svan_dev *dev)
 {
@@ -65,25 +64,12 @@ int svan_dev_reset(struct svan_dev *dev)
 	return svan_gone(control) ? -ENODEV : 0;
 }
 
-/*
- * A started function that does not answer commands any more: fatal error, or
- * somebody else has reset it. A device that is gone reads as all ones, or as
- * zeroes from a host that completes such reads itself; both are caught.
- */
-bool svan_dev_is_dead(const struct svan_dev *dev)
-{
-	u32 status = svan_read(dev, SVAN_REG_STATUS);
-
-	return (status & (SVAN_STATUS_READY | SVAN_STATUS_FATAL)) !=
-	       SVAN_STATUS_READY;
-}
-
-/* Reset for good and fail all commands; fail_lock is held. */
+/* Reset the device and fail all commands. fail_lock is held. */
 static void svan_dev_kill(struct svan_dev *dev)
 {
 	lockdep_assert_held(&dev->fail_lock);
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	dev->failed = true;
 }
 
@@ -92,9 +78,9 @@ static void svan_dev_kill(struct svan_dev *dev)
  * @dev: the function
  * @why: for the log
  *
- * On return the device has been reset, so that memory may be freed, every
- * command in flight has failed with -ENODEV and later ones will. The rest of
- * the kernel is told by a worker. May sleep; idempotent.
+ * On return the device has been reset, so memory that it was given may be freed.
+ * Every command in flight has failed with -ENODEV, and later ones will. A worker
+ * tells the rest of the kernel. May sleep. A second call does nothing.
  */
 void svan_dev_fail(struct svan_dev *dev, const char *why)
 {
@@ -113,7 +99,7 @@ void svan_dev_fail(struct svan_dev *dev, const char *why)
 	mutex_unlock(&dev->fail_lock);
 }
 
-/* The same without a word, for an orderly end. */
+/* Do the same for an orderly end: nothing is logged, and nobody is told. */
 void svan_dev_silence(struct svan_dev *dev)
 {
 	mutex_lock(&dev->fail_lock);
@@ -127,23 +113,20 @@ static void svan_fatal_work(struct work_struct *work)
 	struct svan_dev *dev = container_of(work, struct svan_dev, fatal_work);
 
 	svan_dev_fail(dev, "device reports a fatal error");
-	svan_netdev_detach(dev);
 	blocking_notifier_call_chain(&dev->notifier, SVAN_NOTIFY_FATAL, NULL);
 }
 
 static void svan_port_work(struct work_struct *work)
 {
 	struct svan_dev *dev = container_of(work, struct svan_dev, port_work);
-	u32 port;
+	u32 port = svan_read(dev, SVAN_REG_PORT);
 
-	svan_netdev_port_event(dev);
-	port = svan_read(dev, SVAN_REG_PORT);
 	if (svan_gone(port))
 		port = 0;
 	blocking_notifier_call_chain(&dev->notifier, SVAN_NOTIFY_PORT, &port);
 }
 
-/* The workers begin blocked: there is nobody to tell before probe is through. */
+/* The workers begin disabled: there is nobody to tell until the probe is done. */
 void svan_dev_init_events(struct svan_dev *dev)
 {
 	INIT_WORK(&dev->fatal_work, svan_fatal_work);
@@ -153,7 +136,7 @@ void svan_dev_init_events(struct svan_dev *dev)
 	dev->events_blocked = true;
 }
 
-/* On return no worker runs, and none will until svan_dev_unblock_events(). */
+/* On return neither worker runs, and neither will until svan_dev_unblock_events(). */
 void svan_dev_block_events(struct svan_dev *dev)
 {
 	if (dev->events_blocked)
@@ -163,7 +146,7 @@ void svan_dev_block_events(struct svan_dev *dev)
 	disable_work_sync(&dev->fatal_work);
 }
 
-/* What happened while the workers were blocked is looked at now. */
+/* The workers look at once for what has happened while they were disabled. */
 void svan_dev_unblock_events(struct svan_dev *dev)
 {
 	if (!dev->events_blocked)
@@ -202,7 +185,7 @@ static int svan_dev_alloc_pd(struct svan_dev *dev)
 	return svan_cmd_create_object(dev, &cmd, &dev->pd);
 }
 
-/* From a device in any state to one with running event queues. */
+/* Bring a device in any state to running event queues. */
 int svan_dev_start(struct svan_dev *dev)
 {
 	int err;
@@ -213,20 +196,23 @@ int svan_dev_start(struct svan_dev *dev)
 	err = svan_dev_reset(dev);
 	if (err)
 		return err;
-	/* only now: what ran before us may have left it in full swing */
+	/*
+	 * Bus mastering waits for the reset: the system that ran before may have
+	 * left the device with work to do.
+	 */
 	pci_set_master(dev->pdev);
-	err = svan_cmdq_start(dev);
+	err = svan_cmdq_enable(dev);
 	if (err)
 		goto err_reset;
 	dev->failed = false;
-	err = svan_cmd_query_caps(dev, &dev->caps);
+	err = svan_read_caps(dev, &dev->caps);
 	if (err)
 		goto err_reset;
 	err = svan_dev_check_caps(dev);
 	if (err)
 		goto err_reset;
-	/* until the interface is up; a reset has enabled it */
-	err = svan_cmd_set_port(dev, false);
+	/* A reset enables the port. It stays disabled until the interface is up. */
+	err = svan_set_port_enabled(dev, false);
 	if (err)
 		goto err_reset;
 	err = svan_vectors_alloc(dev);
@@ -247,7 +233,7 @@ err_free_vectors:
 	svan_vectors_free(dev);
 err_reset:
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	pci_clear_master(dev->pdev);
 	return err;
 }
@@ -259,6 +245,6 @@ void svan_dev_stop(struct svan_dev *dev)
 	svan_eqs_destroy(dev);
 	svan_vectors_free(dev);
 	svan_dev_reset(dev);
-	svan_cmdq_stop(dev);
+	svan_cmdq_disable(dev);
 	pci_clear_master(dev->pdev);
 }

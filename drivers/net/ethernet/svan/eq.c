@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Event queues (PRM chapter "Queues"): EQ 0 carries asynchronous events and
- * command completions, EQ 1.. one for each completion vector. EQ n interrupts
- * with MSI-X vector n; its handler is the queue's only consumer.
+ * Event queues (PRM chapter "Queues"). EQ 0 carries asynchronous events and command
+ * completions; there is one more EQ for each completion vector. EQ n interrupts
+ * with MSI-X vector n, whose handler is the queue's only consumer.
  *
- * Handlers of CQs and QPs are found through xarrays, read under RCU without
- * a lock. They run in hard interrupts only, so detaching is erasing the entry
- * and waiting for the interrupts that may have seen it.
+ * The handlers of CQs and QPs are looked up in xarrays, without a lock. They are
+ * called in hard interrupts only. So to detach one, its entry is erased, and the
+ * interrupts that may have seen it are waited for.
  */
 #include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
@@ -17,7 +17,7 @@
 
 #define SVAN_ASYNC_EQ_LOG_SIZE	10
 #define SVAN_COMP_EQ_LOG_SIZE	12
-/* how many entries are consumed before the device is told */
+/* entries that are consumed before the device is told of it */
 #define SVAN_EQ_BATCH		64
 
 static size_t svan_eq_bytes(const struct svan_eq *eq)
@@ -25,7 +25,8 @@ static size_t svan_eq_bytes(const struct svan_eq *eq)
 	return PAGE_ALIGN(sizeof(struct svan_eqe) << eq->log_size);
 }
 
-static void svan_eq_doorbell(struct svan_eq *eq, bool arm)
+/* Tell the device how far the queue is consumed. @arm: interrupt for what follows. */
+static void svan_eq_update_ci(struct svan_eq *eq, bool arm)
 {
 	svan_write(eq->dev, SVAN_REG_EQ_DB(eq->eqn),
 		   (eq->ci & SVAN_EQ_DB_CI_MASK) | (arm ? SVAN_EQ_DB_ARM : 0));
@@ -37,26 +38,26 @@ static bool svan_eq_next(struct svan_eq *eq, struct svan_eqe *eqe)
 
 	if (!svan_eqe_valid(READ_ONCE(entry->owner), eq->ci, eq->log_size))
 		return false;
-	/* owner before the rest; the device writes it last */
+	/* The owner octet is read before the rest, as the device writes it last. */
 	dma_rmb();
 	*eqe = *entry;
 	eq->ci++;
 	return true;
 }
 
-static void svan_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 data)
+static void svan_dispatch_cq_event(struct svan_dev *dev, u32 cqn, u8 type, u32 data)
 {
 	struct svan_cq_handler *handler = xa_load(&dev->cqs, cqn);
 
 	if (!handler)
-		return;		/* detached while the event was on its way */
+		return;		/* the handler was detached after the event was written */
 	if (type == SVAN_EVENT_COMPLETION)
 		handler->complete(handler);
 	else
 		handler->error(handler, data);
 }
 
-static void svan_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
+static void svan_dispatch_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 {
 	struct svan_qp_handler *handler = xa_load(&dev->qps, qpn);
 
@@ -64,7 +65,7 @@ static void svan_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 		handler->event(handler, type);
 }
 
-static void svan_page_event(struct svan_dev *dev)
+static void svan_dispatch_page_event(struct svan_dev *dev)
 {
 	struct svan_page_handler *handler = READ_ONCE(dev->page_handler);
 
@@ -82,7 +83,7 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	switch (eqe->type) {
 	case SVAN_EVENT_COMPLETION:
 	case SVAN_EVENT_CQ_ERROR:
-		svan_cq_event(dev, qn, eqe->type, data);
+		svan_dispatch_cq_event(dev, qn, eqe->type, data);
 		break;
 	case SVAN_EVENT_CMD:
 		svan_cmdq_reap(dev);
@@ -99,10 +100,10 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	case SVAN_EVENT_QP_COMM_EST:
 	case SVAN_EVENT_QP_SQ_DRAINED:
 	case SVAN_EVENT_QP_LAST_WQE:
-		svan_qp_event(dev, qn, eqe->type);
+		svan_dispatch_qp_event(dev, qn, eqe->type);
 		break;
 	case SVAN_EVENT_PAGE_REQUEST:
-		svan_page_event(dev);
+		svan_dispatch_page_event(dev);
 		break;
 	default:
 		dev_warn_ratelimited(&dev->pdev->dev,
@@ -117,13 +118,16 @@ static irqreturn_t svan_eq_interrupt(int irq, void *data)
 	struct svan_eqe eqe;
 	u32 n = 0;
 
-	/* at most one ring: a device that never stops comes back by interrupt */
+	/*
+	 * Take one ring's worth of entries at most. A device that goes on writing
+	 * interrupts again when the queue is armed.
+	 */
 	while (n < BIT(eq->log_size) && svan_eq_next(eq, &eqe)) {
 		svan_eq_dispatch(eq, &eqe);
 		if (++n % SVAN_EQ_BATCH == 0)
-			svan_eq_doorbell(eq, false);
+			svan_eq_update_ci(eq, false);
 	}
-	svan_eq_doorbell(eq, true);
+	svan_eq_update_ci(eq, true);
 	return IRQ_HANDLED;
 }
 
@@ -157,7 +161,7 @@ static void svan_eq_free_irq(struct svan_eq *eq)
 	free_irq(eq->irq, eq);
 }
 
-static int svan_eq_create(struct svan_dev *dev, u32 eqn)
+static int svan_eq_open(struct svan_dev *dev, u32 eqn)
 {
 	struct svan_cmd cmd = { .hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_EQ) };
 	struct svan_eq *eq = &dev->eqs[eqn];
@@ -182,7 +186,7 @@ static int svan_eq_create(struct svan_dev *dev, u32 eqn)
 	err = svan_cmd_exec(dev, &cmd, NULL);
 	if (err)
 		goto err_free_irq;
-	svan_eq_doorbell(eq, true);
+	svan_eq_update_ci(eq, true);
 	return 0;
 
 err_free_irq:
@@ -193,7 +197,7 @@ err_free_ring:
 	return err;
 }
 
-static void svan_eq_destroy(struct svan_eq *eq)
+static void svan_eq_close(struct svan_eq *eq)
 {
 	svan_cmd_destroy_object(eq->dev, SVAN_CMD_DESTROY_EQ, eq->eqn);
 	svan_eq_free_irq(eq);
@@ -210,7 +214,7 @@ int svan_eqs_create(struct svan_dev *dev)
 	if (!dev->eqs)
 		return -ENOMEM;
 	for (n = 0; n < dev->num_vectors; n++) {
-		err = svan_eq_create(dev, n);
+		err = svan_eq_open(dev, n);
 		if (err) {
 			dev_err(&dev->pdev->dev, "EQ %u: error %d\n", n, err);
 			goto err_destroy;
@@ -224,7 +228,7 @@ int svan_eqs_create(struct svan_dev *dev)
 err_destroy:
 	svan_cmdq_use_events(dev, false);
 	while (n--)
-		svan_eq_destroy(&dev->eqs[n]);
+		svan_eq_close(&dev->eqs[n]);
 	kfree(dev->eqs);
 	dev->eqs = NULL;
 	return err;
@@ -237,12 +241,12 @@ void svan_eqs_destroy(struct svan_dev *dev)
 	dev->num_eqs = 0;
 	svan_cmdq_use_events(dev, false);
 	while (n--)
-		svan_eq_destroy(&dev->eqs[n]);
+		svan_eq_close(&dev->eqs[n]);
 	kfree(dev->eqs);
 	dev->eqs = NULL;
 }
 
-/* One vector for asynchronous events, one for each CPU as far as they go. */
+/* One vector is for asynchronous events; the others are for one CPU each. */
 int svan_vectors_alloc(struct svan_dev *dev)
 {
 	u32 max_eq = le32_to_cpu(dev->caps.max_eq);
@@ -267,7 +271,7 @@ void svan_vectors_free(struct svan_dev *dev)
 /**
  * svan_cq_attach - receive the events of a CQ
  * @dev: the function
- * @cqn: the CQ, not yet armed
+ * @cqn: number of the CQ, which is not armed yet
  * @handler: called in hard interrupts
  *
  * Return: 0, -EBUSY if the CQ has a handler already, -ENOMEM.
@@ -278,7 +282,7 @@ int svan_cq_attach(struct svan_dev *dev, u32 cqn, struct svan_cq_handler *handle
 }
 EXPORT_SYMBOL_GPL(svan_cq_attach);
 
-/* After the xarray's entry is erased, wait for the handlers that saw it. */
+/* A handler is no longer found: wait for the interrupts that may have found it. */
 static void svan_eqs_synchronize(struct svan_dev *dev, u32 first, u32 last)
 {
 	u32 n;
@@ -288,7 +292,7 @@ static void svan_eqs_synchronize(struct svan_dev *dev, u32 first, u32 last)
 }
 
 /**
- * svan_cq_detach - no more events of a CQ
+ * svan_cq_detach - stop to receive the events of a CQ
  * @dev: the function
  * @cqn: the CQ
  *
@@ -316,7 +320,7 @@ int svan_qp_attach(struct svan_dev *dev, u32 qpn, struct svan_qp_handler *handle
 EXPORT_SYMBOL_GPL(svan_qp_attach);
 
 /**
- * svan_qp_detach - no more events of a QP
+ * svan_qp_detach - stop to receive the events of a QP
  * @dev: the function
  * @qpn: the QP
  *
@@ -332,7 +336,7 @@ EXPORT_SYMBOL_GPL(svan_qp_detach);
 /**
  * svan_page_attach - receive the event of page requests
  * @dev: the function
- * @handler: called in hard interrupts, from before this returns on
+ * @handler: called in hard interrupts, possibly before this function returns
  *
  * Return: 0, -EBUSY if there is a handler already.
  */
@@ -343,7 +347,7 @@ int svan_page_attach(struct svan_dev *dev, struct svan_page_handler *handler)
 EXPORT_SYMBOL_GPL(svan_page_attach);
 
 /**
- * svan_page_detach - no more events of page requests
+ * svan_page_detach - stop to receive the event of page requests
  * @dev: the function
  *
  * When it returns the handler does not run and will not run. May sleep.

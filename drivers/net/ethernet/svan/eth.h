@@ -3,9 +3,9 @@
  * The Ethernet function: a netdev over one SVAN_QPT_ETH queue pair with a CQ
  * for each direction, served by one NAPI context.
  *
- * Everything is built under rtnl by svan_eth_up() and torn down under rtnl by
- * svan_eth_down(). In between the transmit lock owns the producer's side of
- * the send queue and NAPI owns the rest.
+ * svan_eth_up() makes the queues and svan_eth_down() destroys them, both under
+ * rtnl. In between, the transmit lock protects the producer's side of the send
+ * queue, and NAPI alone uses everything else.
  */
 #ifndef SVAN_ETH_H
 #define SVAN_ETH_H
@@ -22,23 +22,26 @@
 #define SVAN_ETH_MAX_LOG_RQ	13
 #define SVAN_ETH_DEF_LOG_RQ	10
 
-/* what the stack puts around the MTU: header and two VLAN tags */
+/* bytes of a frame beyond the MTU: the header and two VLAN tags */
 #define SVAN_ETH_OVERHEAD	(ETH_HLEN + 2 * VLAN_HLEN)
 
-/* a receive buffer is one page fragment: 32 KiB with all that surrounds it */
+/*
+ * A receive buffer is one page fragment of at most 32 KiB, and has to hold the head
+ * room and struct skb_shared_info beside the frame.
+ */
 #define SVAN_ETH_MAX_FRAME	(31 * 1024)
 
-/* the driver's own counters, behind the device's in ethtool -S */
+/* The driver's own counters. ethtool -S shows them after those of the device. */
 #define SVAN_ETH_STATS(X) \
-	X(tx_doorbells)		/* rung by MMIO */ \
-	X(tx_doorbells_saved)	/* the device was polling */ \
-	X(tx_stopped)		/* the ring was full */ \
-	X(tx_linearized)	/* more fragments than the device takes */ \
-	X(rx_alloc_failed)	/* no memory for a buffer */ \
-	X(rx_csum_good)		/* the device had checked it */ \
-	X(restarts)		/* queues rebuilt after an error */
+	X(tx_doorbells)		/* doorbells rung by MMIO */ \
+	X(tx_doorbells_saved)	/* not rung, as the device was polling */ \
+	X(tx_stopped)		/* times that the ring was full */ \
+	X(tx_linearized)	/* packets of more fragments than the device takes */ \
+	X(rx_alloc_failed)	/* times that there was no memory for a buffer */ \
+	X(rx_csum_good)		/* frames whose checksum the device had checked */ \
+	X(restarts)		/* times that the queues were rebuilt after an error */
 
-/* Each field has one writer at a time: transmit lock, NAPI or rtnl. */
+/* Each field has one writer at a time: the transmit lock, NAPI or rtnl sees to that. */
 struct svan_eth_stats {
 #define SVAN_ETH_STAT_FIELD(name)	u64 name;
 	SVAN_ETH_STATS(SVAN_ETH_STAT_FIELD)
@@ -51,9 +54,9 @@ struct svan_eth_stats {
 /**
  * struct svan_mem - queue memory and the internal key that covers it
  * @addr: coherent memory
- * @dma: its bus address, also its address under @key
- * @size: bytes
- * @key: an INTERNAL key of no levels
+ * @dma: its bus address, which is also its address under @key
+ * @size: number of bytes
+ * @key: a key of SVAN_CMD_KEY_INTERNAL without a translation table
  */
 struct svan_mem {
 	void		*addr;
@@ -66,13 +69,13 @@ struct svan_mem {
  * struct svan_eth_cq - a completion queue of the netdev
  * @handler: schedules NAPI
  * @eth: the netdev it belongs to
- * @mem: entries and doorbell record
- * @ring: entries, the device writes them
- * @dbr: doorbell record, we write it
- * @cqn: number
- * @log_size: entries
- * @ci: consumer index, free-running; NAPI only
- * @armed: an event is still to come; set by NAPI, cleared by the event
+ * @mem: memory of @ring and @dbr
+ * @ring: entries, written by the device
+ * @dbr: doorbell record, written by the driver
+ * @cqn: number of the CQ
+ * @log_size: log2 of the number of entries
+ * @ci: consumer index, free-running; used by NAPI alone
+ * @armed: the device will raise an event; set by NAPI, cleared by the event
  */
 struct svan_eth_cq {
 	struct svan_cq_handler	handler;
@@ -92,11 +95,11 @@ struct svan_tx_map {
 };
 
 /**
- * struct svan_tx_block - what to undo when a WQE is done; one for each block
+ * struct svan_tx_block - what to undo when the WQE in a block of the ring is done
  * @map: mappings of the scatter/gather entries that lie in this block
- * @skb: the packet; in a WQE's first block only, as the rest below
- * @num_sge: entries of the WQE
- * @num_bbs: blocks of the WQE
+ * @skb: the packet; this field and the next ones count in a WQE's first block only
+ * @num_sge: number of scatter/gather entries of the WQE
+ * @num_bbs: number of blocks of the WQE
  */
 struct svan_tx_block {
 	struct svan_tx_map	map[SVAN_WQE_BB_SGES];
@@ -107,14 +110,14 @@ struct svan_tx_block {
 
 /**
  * struct svan_txq - send queue
- * @ring: blocks, the device reads them
- * @blocks: our notes for each block of @ring
- * @size: blocks
- * @max_sge: entries of the largest WQE we write
- * @max_frame: longest frame the device takes
- * @pi: blocks written, free-running; transmit lock
- * @published: blocks the device knows of; transmit lock
- * @ci: blocks completed, free-running; NAPI
+ * @ring: the blocks, read by the device
+ * @blocks: the driver's notes on each block of @ring
+ * @size: number of blocks
+ * @max_sge: scatter/gather entries of the largest WQE that is written
+ * @max_frame: length of the longest frame that the device takes
+ * @pi: number of blocks written, free-running; under the transmit lock
+ * @published: value of @pi that the device has been told; under the transmit lock
+ * @ci: number of blocks completed, free-running; written by NAPI
  */
 struct svan_txq {
 	struct svan_sq_ring	ring;
@@ -134,13 +137,13 @@ struct svan_rx_buf {
 
 /**
  * struct svan_rxq - receive queue, filled and emptied by NAPI
- * @ring: entries of one scatter/gather entry each, the device reads them
- * @bufs: buffer of each entry
- * @size: entries
- * @buf_size: bytes of a buffer with head room and skb_shared_info
- * @frame_size: bytes the device may write
- * @pi: entries posted, free-running
- * @ci: entries completed, free-running
+ * @ring: WQEs of one scatter/gather entry each, read by the device
+ * @bufs: the buffer of each WQE
+ * @size: number of WQEs
+ * @buf_size: bytes of a buffer, with head room and struct skb_shared_info
+ * @frame_size: bytes that the device may write into a buffer
+ * @pi: number of WQEs posted, free-running
+ * @ci: number of WQEs completed, free-running
  */
 struct svan_rxq {
 	void			*ring;
@@ -152,7 +155,7 @@ struct svan_rxq {
 	u32			ci;
 };
 
-/* what may be changed from outside; a change rebuilds the queues */
+/* What users may configure. A change rebuilds the queues. */
 struct svan_eth_config {
 	u8	log_sq;
 	u8	log_rq;
@@ -161,22 +164,23 @@ struct svan_eth_config {
 /**
  * struct svan_eth - private data of the netdev
  * @dev: the function
- * @netdev: back pointer
+ * @netdev: the netdev whose private data this is
  * @napi: serves both CQs
- * @tx_cq: completions of @txq
- * @rx_cq: completions of @rxq
- * @qp_mem: send queue, receive queue, doorbell record
+ * @tx_cq: completion queue of @txq
+ * @rx_cq: completion queue of @rxq
+ * @qp_mem: memory of the send queue, the receive queue and the doorbell record
  * @dbr: doorbell record in @qp_mem
- * @qp_handler: errors of the queue pair
- * @qpn: the queue pair
+ * @qp_handler: receives the errors of the queue pair
+ * @qpn: number of the queue pair
  * @txq: send queue
  * @rxq: receive queue
- * @config: ring sizes; rtnl
- * @filter_lock: receive filter commands and @up
+ * @config: ring sizes; under rtnl
+ * @filter_lock: serialises the commands of the receive filter; protects @up
  * @up: the queues exist; written under rtnl and @filter_lock
- * @rx_mode_work: programs the filter, which ndo_set_rx_mode() may not
+ * @rx_mode_work: programs the filter for ndo_set_rx_mode(), which may not sleep
  * @restart_work: rebuilds the queues after an error
- * @refill_timer: schedules NAPI when there was no memory for receive buffers
+ * @dev_nb: is told of port changes and of the function's death
+ * @refill_timer: schedules NAPI again when there was no memory for receive buffers
  * @stats: the driver's counters
  */
 struct svan_eth {
@@ -196,24 +200,25 @@ struct svan_eth {
 	bool			up;
 	struct work_struct	rx_mode_work;
 	struct delayed_work	restart_work;
+	struct notifier_block	dev_nb;
 	struct timer_list	refill_timer;
 	struct svan_eth_stats	stats;
 };
 
-/* ---- pure logic, see svan_test.c ---- */
+/* ---- pure logic, tested in svan_test.c ---- */
 
 static inline u32 svan_txq_room(const struct svan_txq *txq)
 {
 	return txq->size - (READ_ONCE(txq->pi) - READ_ONCE(txq->ci));
 }
 
-/* Is @index a block that has been posted and not yet completed? */
+/* Is @index the number of a block that has been posted and not yet completed? */
 static inline bool svan_index_in_flight(u32 pi, u32 ci, u32 index)
 {
 	return index - ci < pi - ci;
 }
 
-/* The field to be completed must lie within the frame. */
+/* Does the checksum field that the device shall fill in lie within the frame? */
 static inline bool svan_tx_csum_fits(u32 start, u32 offset, u32 length)
 {
 	return start <= U16_MAX && offset <= U16_MAX &&
@@ -236,7 +241,7 @@ static inline u32 svan_port_mbps(u32 port)
 	return (port & SVAN_PORT_SPEED_MASK) / BIT(SVAN_PORT_SPEED_SHIFT) * 100;
 }
 
-/* notes on entry @n of the WQE at @index; mirrors svan_wqe_sge() */
+/* The notes on entry @n of the WQE at @index, laid out as svan_wqe_sge() does it. */
 static inline struct svan_tx_map *svan_tx_map_of(const struct svan_txq *txq,
 						 u32 index, u32 n)
 {
@@ -255,13 +260,26 @@ static inline struct svan_rwqe *svan_rxq_entry(const struct svan_rxq *rxq,
 			    SVAN_RWQE_MIN_LOG_STRIDE);
 }
 
-/* eth_queues.c */
-int svan_eth_queues_create(struct svan_eth *eth);
-void svan_eth_queues_destroy(struct svan_eth *eth);
+/* Rebuild the queues after @delay jiffies. Any context. */
+static inline void svan_eth_restart_later(struct svan_eth *eth,
+					  unsigned long delay)
+{
+	schedule_delayed_work(&eth->restart_work, delay);
+}
+
+/* eth_cq.c */
+int svan_eth_mem_alloc(struct svan_dev *dev, struct svan_mem *mem, size_t size);
+void svan_eth_mem_free(struct svan_dev *dev, struct svan_mem *mem);
+int svan_eth_cq_create(struct svan_eth *eth, struct svan_eth_cq *cq, u32 log_size);
+void svan_eth_cq_destroy(struct svan_eth_cq *cq);
 bool svan_eth_cq_next(struct svan_eth_cq *cq, struct svan_cqe *cqe);
 void svan_eth_cq_release(struct svan_eth_cq *cq);
 void svan_eth_cq_arm(struct svan_eth_cq *cq);
 void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value);
+
+/* eth_queues.c */
+int svan_eth_queues_create(struct svan_eth *eth);
+void svan_eth_queues_destroy(struct svan_eth *eth);
 
 /* tx.c */
 int svan_txq_init(struct svan_eth *eth, void *ring);
@@ -276,10 +294,19 @@ int svan_rxq_poll(struct svan_eth *eth, int budget);
 bool svan_rxq_refill(struct svan_eth *eth);
 u32 svan_rx_buf_size(u32 frame_size);
 
-/* netdev.c */
+/* eth_filter.c */
+void svan_eth_filter_init(struct svan_eth *eth);
+int svan_eth_set_filter(struct svan_eth *eth);
+void svan_eth_clear_filter(struct svan_eth *eth);
+
+/* eth.c */
+void svan_eth_init(struct svan_eth *eth);
+int svan_eth_open(struct svan_eth *eth);
+void svan_eth_close(struct svan_eth *eth);
+void svan_eth_update_carrier(struct svan_eth *eth);
+void svan_eth_give_up(struct svan_eth *eth, int err);
 int svan_eth_reconfigure(struct svan_eth *eth, const struct svan_eth_config *config,
 			 unsigned int mtu);
-void svan_eth_restart_later(struct svan_eth *eth, unsigned long delay);
 
 /* ethtool.c */
 extern const struct ethtool_ops svan_ethtool_ops;

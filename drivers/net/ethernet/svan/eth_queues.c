@@ -1,166 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Making and destroying the netdev's queues: memory, keys, completion queues
- * and the queue pair.
+ * Making and destroying the netdev's queues: the queue pair, and with it the
+ * completion queues and the two rings.
  */
-#include <linux/dma-mapping.h>
-#include <linux/log2.h>
-
 #include "eth.h"
-#include "svan_trace.h"
-
-/* Coherent memory, and an internal key by which queues may lie in it. */
-static int svan_mem_alloc(struct svan_dev *dev, struct svan_mem *mem, size_t size)
-{
-	struct svan_cmd cmd = {
-		.hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_KEY),
-		.create_key = {
-			.kind = SVAN_KEY_PINNED,
-			.flags = SVAN_CMD_KEY_INTERNAL,
-			.page_shift = PAGE_SHIFT,
-			.access = cpu_to_le32(SVAN_ACCESS_LOCAL_WRITE),
-		},
-	};
-	int err;
-
-	mem->size = PAGE_ALIGN(size);
-	mem->addr = dma_alloc_coherent(&dev->pdev->dev, mem->size, &mem->dma,
-				       GFP_KERNEL);
-	if (!mem->addr)
-		return -ENOMEM;
-	cmd.create_key.va = cpu_to_le64(mem->dma);
-	cmd.create_key.table = cpu_to_le64(mem->dma);
-	cmd.create_key.length = cpu_to_le64(mem->size);
-	err = svan_cmd_create_object(dev, &cmd, &mem->key);
-	if (err)
-		dma_free_coherent(&dev->pdev->dev, mem->size, mem->addr, mem->dma);
-	return err;
-}
-
-static void svan_mem_free(struct svan_dev *dev, struct svan_mem *mem)
-{
-	svan_cmd_destroy_object(dev, SVAN_CMD_DESTROY_KEY, mem->key);
-	dma_free_coherent(&dev->pdev->dev, mem->size, mem->addr, mem->dma);
-}
-
-/*
- * The device said something that cannot be: nothing it says is trusted any
- * more. NAPI context.
- */
-void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value)
-{
-	netdev_err(eth->netdev, "bad completion: %s %#x\n", what, value);
-	schedule_work(&eth->dev->fatal_work);
-}
-
-/* ---- completion queues ---- */
-
-/* Copies the next entry once; what is used afterwards is the copy. */
-bool svan_eth_cq_next(struct svan_eth_cq *cq, struct svan_cqe *cqe)
-{
-	struct svan_cqe *entry = &cq->ring[cq->ci & (BIT(cq->log_size) - 1)];
-
-	if (!svan_cqe_valid(READ_ONCE(entry->owner), cq->ci, cq->log_size))
-		return false;
-	/* owner before the rest; the device writes it last */
-	dma_rmb();
-	*cqe = *entry;
-	cq->ci++;
-	return true;
-}
-
-/* Tell the device which entries it may overwrite. */
-void svan_eth_cq_release(struct svan_eth_cq *cq)
-{
-	/* our reads of the entries before they are given back */
-	dma_mb();
-	WRITE_ONCE(cq->dbr->ci, cpu_to_le32(cq->ci));
-}
-
-/*
- * One event for the next completion that is not yet consumed. A CQ whose event
- * is still to come needs none: an event that is on its way will schedule NAPI
- * again, which then finds @armed clear.
- */
-void svan_eth_cq_arm(struct svan_eth_cq *cq)
-{
-	struct svan_dev *dev = cq->eth->dev;
-
-	if (READ_ONCE(cq->armed))
-		return;
-	WRITE_ONCE(cq->armed, true);
-	trace_svan_doorbell(dev, SVAN_UAR_CQ_DB, cq->cqn, cq->ci);
-	/* writeq orders the record before the doorbell */
-	writeq(svan_db_value(cq->cqn, cq->ci), dev->uar + SVAN_UAR_CQ_DB);
-}
-
-static void svan_eth_cq_complete(struct svan_cq_handler *handler)
-{
-	struct svan_eth_cq *cq = container_of(handler, struct svan_eth_cq, handler);
-
-	WRITE_ONCE(cq->armed, false);
-	napi_schedule_irqoff(&cq->eth->napi);
-}
-
-static void svan_eth_cq_error(struct svan_cq_handler *handler, u32 syndrome)
-{
-	struct svan_eth_cq *cq = container_of(handler, struct svan_eth_cq, handler);
-
-	netdev_err(cq->eth->netdev, "CQ %u failed, syndrome %#x\n", cq->cqn,
-		   syndrome);
-	svan_eth_restart_later(cq->eth, HZ);
-}
-
-static int svan_eth_cq_create(struct svan_eth *eth, struct svan_eth_cq *cq,
-			      u32 log_size)
-{
-	struct svan_cmd cmd = { .hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_CQ) };
-	size_t ring_size = sizeof(struct svan_cqe) << log_size;
-	struct svan_dev *dev = eth->dev;
-	int err;
-
-	cq->eth = eth;
-	cq->handler.complete = svan_eth_cq_complete;
-	cq->handler.error = svan_eth_cq_error;
-	cq->log_size = log_size;
-	cq->ci = 0;
-	cq->armed = false;
-	err = svan_mem_alloc(dev, &cq->mem, ring_size + sizeof(*cq->dbr));
-	if (err)
-		return err;
-	cq->ring = cq->mem.addr;
-	cq->dbr = cq->mem.addr + ring_size;
-	cmd.create_cq.ring_va = cpu_to_le64(cq->mem.dma);
-	cmd.create_cq.ring_key = cpu_to_le32(cq->mem.key);
-	cmd.create_cq.dbr_offset = cpu_to_le32(ring_size);
-	/* several functions spread over the CPUs */
-	cmd.create_cq.eqn = cpu_to_le32(svan_comp_eqn(dev, dev->id));
-	cmd.create_cq.log_size = log_size;
-	err = svan_cmd_create_object(dev, &cmd, &cq->cqn);
-	if (err)
-		goto err_free_mem;
-	err = svan_cq_attach(dev, cq->cqn, &cq->handler);
-	if (err)
-		goto err_destroy_cq;
-	return 0;
-
-err_destroy_cq:
-	svan_cmd_destroy_object(dev, SVAN_CMD_DESTROY_CQ, cq->cqn);
-err_free_mem:
-	svan_mem_free(dev, &cq->mem);
-	return err;
-}
-
-static void svan_eth_cq_destroy(struct svan_eth_cq *cq)
-{
-	struct svan_dev *dev = cq->eth->dev;
-
-	svan_cq_detach(dev, cq->cqn);
-	svan_cmd_destroy_object(dev, SVAN_CMD_DESTROY_CQ, cq->cqn);
-	svan_mem_free(dev, &cq->mem);
-}
-
-/* ---- the queue pair ---- */
 
 static void svan_eth_qp_event(struct svan_qp_handler *handler, u8 event)
 {
@@ -229,15 +72,18 @@ static void svan_eth_qp_destroy(struct svan_eth *eth)
 	svan_cmd_destroy_object(eth->dev, SVAN_CMD_DESTROY_QP, eth->qpn);
 }
 
-/* SQ, RQ and doorbell record in one piece of memory, the queue pair in RTS */
+/*
+ * The send queue, the receive queue and the doorbell record lie in one piece of
+ * memory. The queue pair is brought to RTS.
+ */
 static int svan_eth_rings_create(struct svan_eth *eth)
 {
 	size_t sq_size = (size_t)SVAN_WQEBB_SIZE << eth->config.log_sq;
 	size_t rq_size = 1ul << (eth->config.log_rq + SVAN_RWQE_MIN_LOG_STRIDE);
 	int err;
 
-	err = svan_mem_alloc(eth->dev, &eth->qp_mem,
-			     sq_size + rq_size + sizeof(*eth->dbr));
+	err = svan_eth_mem_alloc(eth->dev, &eth->qp_mem,
+				 sq_size + rq_size + sizeof(*eth->dbr));
 	if (err)
 		return err;
 	eth->dbr = eth->qp_mem.addr + sq_size + rq_size;
@@ -257,24 +103,24 @@ err_rxq_exit:
 err_txq_exit:
 	svan_txq_exit(eth);
 err_free_mem:
-	svan_mem_free(eth->dev, &eth->qp_mem);
+	svan_eth_mem_free(eth->dev, &eth->qp_mem);
 	return err;
 }
 
 static void svan_eth_rings_destroy(struct svan_eth *eth)
 {
 	svan_eth_qp_destroy(eth);
-	/* the device has let go of the buffers */
+	/* The device does not use the buffers any more. */
 	svan_rxq_exit(eth);
 	svan_txq_exit(eth);
-	svan_mem_free(eth->dev, &eth->qp_mem);
+	svan_eth_mem_free(eth->dev, &eth->qp_mem);
 }
 
 int svan_eth_queues_create(struct svan_eth *eth)
 {
 	int err;
 
-	/* each WQE completes: a CQ as large as its queue cannot overrun */
+	/* Each WQE has one completion, so a CQ of the queue's size cannot overrun. */
 	err = svan_eth_cq_create(eth, &eth->tx_cq, eth->config.log_sq);
 	if (err)
 		return err;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ethtool: what the device counts and what may be set.
+ * ethtool: counters, link settings and ring sizes.
  */
 #include <linux/ethtool.h>
 #include <linux/log2.h>
@@ -54,7 +54,7 @@ static void svan_get_ethtool_stats(struct net_device *netdev,
 	u32 n;
 	int err;
 
-	err = svan_cmd_query_stats(eth->dev, &device);
+	err = svan_read_stats(eth->dev, &device);
 	if (err) {
 		netdev_warn(netdev, "counters cannot be read: error %d\n", err);
 		memset(&device, 0, sizeof(device));
@@ -84,7 +84,7 @@ static int svan_get_link_ksettings(struct net_device *netdev,
 	return 0;
 }
 
-/* the largest ring of 2^n entries that device and driver agree on */
+/* Size of the largest ring that both the device and the driver allow. */
 static u32 svan_ring_max(struct svan_eth *eth, __le32 limit, u32 max_log)
 {
 	u32 max = min(le32_to_cpu(limit), le32_to_cpu(eth->dev->caps.max_cqe));
@@ -107,7 +107,7 @@ static void svan_get_ringparam(struct net_device *netdev,
 	ring->rx_pending = BIT(eth->config.log_rq);
 }
 
-/* Sizes are rounded up to a power of two; the core has checked the maximum. */
+/* Sizes are rounded up to a power of two. The caller has checked the maximum. */
 static int svan_set_ringparam(struct net_device *netdev,
 			      struct ethtool_ringparam *ring,
 			      struct kernel_ethtool_ringparam *kernel_ring,

@@ -1,60 +1,62 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Invalidation of translations and the doorbells of the page request queue
- * (PRM chapters "Translation" and "Faults"), for MMU notifiers and what serves
- * page requests: nothing here sleeps, or can take longer than a register access.
+ * Invalidation of translations, and the doorbells of the page request queue (PRM
+ * chapters "Translation" and "Faults"). MMU notifiers and the server of page
+ * requests call these functions, so none sleeps or takes longer than a few
+ * register accesses.
  */
 #include "svan.h"
 
 /**
- * svan_invalidate_context - begin to drop translations of a process context
+ * svan_inval_context - begin to drop translations of a process context
  * @dev: the function
  * @pasid: the context, below SVAN_PASID_COUNT
  * @addr: first address, aligned to the size of what is dropped
- * @log_pages: logarithm of its size in 4 KiB pages, or SVAN_INV_CONTEXT_ALL
+ * @log_pages: log2 of the size in 4 KiB pages, or SVAN_INV_CONTEXT_ALL
  *
- * It takes no lock, may be called in any context and on several CPUs at once.
- * Changes of the page table before the call are visible to the device when it
- * walks again. svan_invalidate_wait() says when nothing uses the old ones.
+ * Takes no lock, and may be called in any context and on several CPUs at once.
+ * When the device walks the page table again, it sees the changes made before the
+ * call. svan_inval_wait() waits until no access uses the old translations.
  */
-void svan_invalidate_context(struct svan_dev *dev, u32 pasid, u64 addr,
-			     u32 log_pages)
+void svan_inval_context(struct svan_dev *dev, u32 pasid, u64 addr,
+			u32 log_pages)
 {
-	/* writeq orders stores to memory before it */
+	/* writeq() orders the stores to the page table before it. */
 	svan_write64(dev, SVAN_REG_INV_CONTEXT(pasid),
 		     svan_inv_context(addr, log_pages));
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_context);
+EXPORT_SYMBOL_GPL(svan_inval_context);
 
 /**
- * svan_invalidate_wait - end the invalidations that this CPU has begun
+ * svan_inval_wait - wait for the invalidations that this CPU has begun
  * @dev: the function
  *
- * On return the device has dropped what overlaps, and no access that began
- * with it is under way. Any context.
+ * On return the device has dropped the translations, and every access that began
+ * with one of them has ended. May be called in any context.
  */
-void svan_invalidate_wait(struct svan_dev *dev)
+void svan_inval_wait(struct svan_dev *dev)
 {
 	/*
-	 * A store to a device is posted: it may still be on its way when the CPU
-	 * goes on. A read does not overtake it, and its answer comes after the
-	 * device has drained. A function in reset, or gone, answers all ones and
-	 * has no translations.
+	 * A store to a device is posted: it may not have arrived when the CPU goes
+	 * on. A read does not overtake it, and the device answers it only when the
+	 * accesses have ended. A function that is gone or in reset answers with
+	 * all ones, and has no translations.
 	 */
 	svan_read(dev, SVAN_REG_INV_GO);
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_wait);
+EXPORT_SYMBOL_GPL(svan_inval_wait);
 
 /**
- * svan_invalidate_key - drop translations of a key
+ * svan_inval_key - drop translations of a key
  * @dev: the function
- * @key: all 32 bits
- * @addr: first address, as in the key's table
- * @length: bytes, 0 = all of the key
+ * @key: the key, all 32 bits of it
+ * @addr: first address, as the device sees it
+ * @length: number of bytes; 0 means all of the key
  *
- * Begins and ends the invalidation. Writers take turns at the registers.
+ * On return the device has dropped the translations, and every access that began
+ * with one of them has ended. May be called in any context.
  */
-void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
+void svan_inval_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 {
 	unsigned long flags;
 
@@ -64,31 +66,31 @@ void svan_invalidate_key(struct svan_dev *dev, u32 key, u64 addr, u64 length)
 	svan_write64(dev, SVAN_REG_INV_LENGTH, length);
 	svan_write(dev, SVAN_REG_INV_GO, SVAN_INV_KEY);
 	spin_unlock_irqrestore(&dev->inv_lock, flags);
-	svan_invalidate_wait(dev);
+	svan_inval_wait(dev);
 }
-EXPORT_SYMBOL_GPL(svan_invalidate_key);
+EXPORT_SYMBOL_GPL(svan_inval_key);
 
 /**
- * svan_prq_doorbell - give entries of the page request queue back
+ * svan_prq_consumed - give entries of the page request queue back to the device
  * @dev: the function
- * @ci: requests consumed, free-running
- * @arm: the next request, or one that is there already, shall raise an event
+ * @ci: number of requests consumed, free-running
+ * @arm: raise an event for the next request, or at once if there is one already
  */
-void svan_prq_doorbell(struct svan_dev *dev, u32 ci, bool arm)
+void svan_prq_consumed(struct svan_dev *dev, u32 ci, bool arm)
 {
 	svan_write(dev, SVAN_REG_PRQ_DB,
 		   (ci & SVAN_PRQ_DB_CI_MASK) | (arm ? SVAN_PRQ_DB_ARM : 0));
 }
-EXPORT_SYMBOL_GPL(svan_prq_doorbell);
+EXPORT_SYMBOL_GPL(svan_prq_consumed);
 
 /**
- * svan_prr_doorbell - tell of responses to page requests
+ * svan_prr_produced - tell the device of responses to page requests
  * @dev: the function
- * @pi: responses written, free-running
+ * @pi: number of responses written, free-running
  */
-void svan_prr_doorbell(struct svan_dev *dev, u32 pi)
+void svan_prr_produced(struct svan_dev *dev, u32 pi)
 {
-	/* writel orders the responses before it */
+	/* writel() orders the responses before it. */
 	svan_write(dev, SVAN_REG_PRR_DB, pi);
 }
-EXPORT_SYMBOL_GPL(svan_prr_doorbell);
+EXPORT_SYMBOL_GPL(svan_prr_produced);

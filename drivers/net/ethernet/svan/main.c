@@ -74,7 +74,7 @@ static void svan_unmap_bars(struct svan_dev *dev)
 	pci_iounmap(dev->pdev, dev->regs);
 }
 
-static int svan_pci_init(struct svan_dev *dev)
+static int svan_pci_enable(struct svan_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 	int err;
@@ -88,7 +88,7 @@ static int svan_pci_init(struct svan_dev *dev)
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		goto err_release;
-	/* WQEs carry 32-bit lengths */
+	/* The length field of a scatter/gather entry has 32 bits. */
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = svan_map_bars(dev);
 	if (err)
@@ -102,7 +102,7 @@ err_disable:
 	return err;
 }
 
-static void svan_pci_exit(struct svan_dev *dev)
+static void svan_pci_disable(struct svan_dev *dev)
 {
 	svan_unmap_bars(dev);
 	pci_release_mem_regions(dev->pdev);
@@ -117,7 +117,7 @@ static int svan_alloc_memory(struct svan_dev *dev)
 				       &dev->page_dma, GFP_KERNEL);
 	if (!dev->page)
 		return -ENOMEM;
-	err = svan_cmdq_alloc(dev);
+	err = svan_cmdq_alloc(dev, svan_dev_fail);
 	if (err)
 		dma_free_coherent(&dev->pdev->dev, SVAN_PAGE_BYTES, dev->page,
 				  dev->page_dma);
@@ -139,7 +139,7 @@ static int svan_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev = svan_dev_alloc(pdev);
 	if (!dev)
 		return -ENOMEM;
-	err = svan_pci_init(dev);
+	err = svan_pci_enable(dev);
 	if (err)
 		goto err_free_dev;
 	err = svan_alloc_memory(dev);
@@ -168,7 +168,7 @@ err_dev_stop:
 err_free_memory:
 	svan_free_memory(dev);
 err_pci_exit:
-	svan_pci_exit(dev);
+	svan_pci_disable(dev);
 err_free_dev:
 	svan_dev_free(dev);
 	return err;
@@ -186,11 +186,14 @@ static void svan_remove(struct pci_dev *pdev)
 		svan_dev_stop(dev);
 	svan_netdev_free(dev);
 	svan_free_memory(dev);
-	svan_pci_exit(dev);
+	svan_pci_disable(dev);
 	svan_dev_free(dev);
 }
 
-/* The function becomes silent; objects and memory are left to the new kernel. */
+/*
+ * The device is reset, so it does no more DMA. Nothing is freed, since the kernel
+ * that runs next starts afresh.
+ */
 static void svan_shutdown(struct pci_dev *pdev)
 {
 	struct svan_dev *dev = pci_get_drvdata(pdev);
@@ -208,7 +211,7 @@ static const struct pci_device_id svan_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, svan_pci_ids);
 
-struct pci_driver svan_pci_driver = {
+static struct pci_driver svan_pci_driver = {
 	.name		= KBUILD_MODNAME,
 	.id_table	= svan_pci_ids,
 	.probe		= svan_probe,
@@ -218,12 +221,12 @@ struct pci_driver svan_pci_driver = {
 	.driver.pm	= pm_sleep_ptr(&svan_pm_ops),
 };
 
-static int __init svan_init(void)
+static int __init svan_module_init(void)
 {
 	int err;
 
 	svan_debugfs_init();
-	err = svan_sleep_init();
+	err = svan_sleep_init(&svan_pci_driver);
 	if (err)
 		goto err_debugfs_exit;
 	err = pci_register_driver(&svan_pci_driver);
@@ -237,15 +240,15 @@ err_debugfs_exit:
 	svan_debugfs_exit();
 	return err;
 }
-module_init(svan_init);
+module_init(svan_module_init);
 
-static void __exit svan_exit(void)
+static void __exit svan_module_exit(void)
 {
 	pci_unregister_driver(&svan_pci_driver);
 	svan_sleep_exit();
 	svan_debugfs_exit();
 }
-module_exit(svan_exit);
+module_exit(svan_module_exit);
 
 MODULE_DESCRIPTION("Svan RDMA NIC, core and Ethernet");
 MODULE_LICENSE("GPL");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Receive: each entry of the receive queue names one buffer, a page fragment
- * with room for the frame and for what build_skb() puts around it. A buffer
- * is unmapped before the stack sees it, so nothing of ours is left behind in
- * sockets when the driver goes.
+ * Receive: each entry of the receive queue names one buffer, a page fragment with
+ * room for the frame and for what build_skb() puts around it. A buffer is unmapped
+ * before the stack gets it, so that no packet in a socket holds a DMA mapping when
+ * the driver is unbound.
  */
 #include <linux/dma-mapping.h>
 
@@ -11,7 +11,7 @@
 #include "svan_trace.h"
 
 #define SVAN_RX_HEADROOM	(NET_SKB_PAD + NET_IP_ALIGN)
-/* buffers are replaced in batches of so many at least */
+/* Buffers are posted in batches of at least this many. */
 #define SVAN_RX_BATCH		16
 
 u32 svan_rx_buf_size(u32 frame_size)
@@ -45,7 +45,7 @@ static void svan_rx_unmap(struct svan_eth *eth, struct svan_rx_buf *buf)
 			 DMA_FROM_DEVICE);
 }
 
-/* The queue pair is destroyed and NAPI is off: free what was posted. */
+/* Free the buffers that were posted: the queue pair is destroyed, and NAPI is off. */
 void svan_rxq_exit(struct svan_eth *eth)
 {
 	struct svan_rxq *rxq = &eth->rxq;
@@ -86,11 +86,14 @@ err_count:
 	return false;
 }
 
-/* The device reads the record when a frame arrives: no doorbell (PRM). */
+/*
+ * Tell the device of new buffers. It reads the doorbell record of a receive queue
+ * when a frame arrives, so no doorbell is rung.
+ */
 static void svan_rxq_publish(struct svan_eth *eth, u32 pi)
 {
 	eth->rxq.pi = pi;
-	/* entries before the record */
+	/* The entries are written before the record. */
 	dma_wmb();
 	WRITE_ONCE(eth->dbr->rq_pi, cpu_to_le32(pi));
 }
@@ -99,10 +102,10 @@ static void svan_rxq_publish(struct svan_eth *eth, u32 pi)
  * svan_rxq_refill - post buffers for the entries that have been consumed
  * @eth: the netdev
  *
- * NAPI context, or before NAPI is enabled.
+ * Called by NAPI, or before NAPI is enabled.
  *
- * Return: false if there was no memory and the device may starve; then it must be
- * tried again, whether completions come or not.
+ * Return: false if there was no memory and the device has few buffers left. The
+ * caller must try again, even if no completions come.
  */
 bool svan_rxq_refill(struct svan_eth *eth)
 {
@@ -150,7 +153,7 @@ static bool svan_rx_complete(struct svan_eth *eth, const struct svan_cqe *cqe)
 	struct svan_rx_buf *buf;
 
 	trace_svan_rx(eth->dev, eth->qpn, cqe);
-	/* buffers complete in the order they were posted */
+	/* Buffers complete in the order in which they were posted. */
 	if (cqe->opcode != SVAN_CQE_ETH_RECV || index != rxq->ci ||
 	    rxq->ci == rxq->pi) {
 		svan_eth_broken(eth, "RX index", index);
@@ -174,9 +177,9 @@ static bool svan_rx_complete(struct svan_eth *eth, const struct svan_cqe *cqe)
 /**
  * svan_rxq_poll - take received frames
  * @eth: the netdev
- * @budget: of NAPI, frames at most
+ * @budget: how many frames to take at most
  *
- * Return: frames taken.
+ * Return: the number of frames taken.
  */
 int svan_rxq_poll(struct svan_eth *eth, int budget)
 {
@@ -188,7 +191,7 @@ int svan_rxq_poll(struct svan_eth *eth, int budget)
 		if (!svan_rx_complete(eth, &cqe))
 			break;
 	}
-	/* room in the CQ before buffers in the RQ */
+	/* The CQ has room again before the receive queue gets buffers. */
 	if (n)
 		svan_eth_cq_release(&eth->rx_cq);
 	return n;

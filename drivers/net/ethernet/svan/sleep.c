@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The function is taken down and built up again under a netdev that stays: for
- * resets from outside (FLR, error recovery) and while the system sleeps.
+ * Resets from outside (FLR, error recovery) and sleep of the system: the function
+ * is taken down and built up again, while its netdev stays registered.
  *
- * RDMA users lose their device in both cases and get a new one. Before the
- * system sleeps they lose it while processes still run: what the RDMA driver has
- * to wait for may be a thread of a process, and no process would move once they
- * are frozen. A PM notifier sees to that; the PM operations of the function find
- * the auxiliary device gone already, or take it away where a suspend has come
- * without a notice.
+ * In both cases RDMA users lose their device and get a new one. Before the system
+ * sleeps the RDMA device must go while processes still run, because the RDMA
+ * driver may have to wait for a thread of a process, and frozen processes do not
+ * move. A PM notifier therefore deletes the auxiliary device before processes are
+ * frozen. The PM operations of the function delete it only if a suspend came
+ * without that notice.
  */
 #include <linux/pm.h>
 #include <linux/suspend.h>
 
 #include "svan.h"
 
-/* set from the notice of a sleep to its end: there are no auxiliary devices */
+/* True from the notice of a sleep to its end: no auxiliary device is added. */
 static bool svan_asleep;
 
-/* The device lock is held in all of these. */
+/* The functions that are bound to this driver are ours. */
+static const struct pci_driver *svan_sleep_driver;
+
+/* Callers of this function and of the next ones hold the device lock. */
 static void svan_take_down(struct svan_dev *dev)
 {
 	svan_dev_block_events(dev);
@@ -28,7 +31,7 @@ static void svan_take_down(struct svan_dev *dev)
 		svan_dev_stop(dev);
 }
 
-/* The new device of the RDMA users; while the system sleeps it has to wait. */
+/* Add the auxiliary device, unless the system sleeps: it follows at wake-up then. */
 int svan_aux_add_awake(struct svan_dev *dev)
 {
 	return READ_ONCE(svan_asleep) || dev->aux ? 0 : svan_aux_add(dev);
@@ -102,8 +105,8 @@ static int svan_suspend(struct device *device)
 }
 
 /*
- * The registers may have lost everything. A function that does not come back
- * says so; that is no reason for the rest of the system to sleep on.
+ * The registers may have lost their contents. If the function does not come back,
+ * that is logged, but 0 is returned: the rest of the system shall wake up.
  */
 static int svan_resume(struct device *device)
 {
@@ -111,7 +114,7 @@ static int svan_resume(struct device *device)
 	return 0;
 }
 
-/* Suspend and hibernation alike: nothing of the function outlives them. */
+/* Suspend and hibernation are the same: nothing of the function outlives them. */
 DEFINE_SIMPLE_DEV_PM_OPS(svan_pm_ops, svan_suspend, svan_resume);
 
 static void svan_aux_wake(struct svan_dev *dev)
@@ -127,24 +130,27 @@ static void svan_aux_wake(struct svan_dev *dev)
 }
 
 /*
- * Only the locks of our own functions are taken, while the notifier's chain is
- * locked: another driver may register a notifier of its own in its probe.
+ * Call @act for each bound function, under its device lock. The PM notifier chain
+ * is locked meanwhile, so the locks of other drivers' devices are left alone: such
+ * a driver may register a PM notifier in its probe, under its device's lock.
  */
 static void svan_call_bound(void (*act)(struct svan_dev *dev))
 {
 	struct pci_dev *pdev = NULL;
 
 	/*
-	 * svan_asleep before the drivers. A probe names its driver, and looks at
-	 * svan_asleep much later: either it is met here, or it sees the flag.
+	 * svan_asleep is written before pdev->driver is read here. Of a device
+	 * that is being probed, pdev->driver is written before the probe reads
+	 * svan_asleep. So either the loop finds the device, or the probe sees the
+	 * new value.
 	 */
 	smp_mb();
 	for_each_pci_dev(pdev) {
-		if (READ_ONCE(pdev->driver) != &svan_pci_driver)
+		if (READ_ONCE(pdev->driver) != svan_sleep_driver)
 			continue;
 		device_lock(&pdev->dev);
-		/* still ours, and probed: a probe that is under way holds it */
-		if (pdev->driver == &svan_pci_driver && pci_get_drvdata(pdev))
+		/* A probe holds the lock until it has succeeded or failed. */
+		if (pdev->driver == svan_sleep_driver && pci_get_drvdata(pdev))
 			act(pci_get_drvdata(pdev));
 		device_unlock(&pdev->dev);
 	}
@@ -174,11 +180,12 @@ static int svan_pm_event(struct notifier_block *nb, unsigned long event,
 static struct notifier_block svan_pm_nb = { .notifier_call = svan_pm_event };
 
 /*
- * Not for each function: the notifier takes device locks under the lock of its
- * chain, so nobody may register under a device lock.
+ * One notifier serves all functions. It takes device locks under the lock of the
+ * PM chain, so it must not be registered under a device lock, as in a probe.
  */
-int svan_sleep_init(void)
+int svan_sleep_init(const struct pci_driver *driver)
 {
+	svan_sleep_driver = driver;
 	return register_pm_notifier(&svan_pm_nb);
 }
 

@@ -3,9 +3,10 @@
  * svan.ko: one function (PF or VF) and what all its parts share.
  *
  * Lock order, outermost first:
- *	device_lock(pdev) > rtnl > svan_eth.filter_lock > svan_dev.page_lock >
- *	svan_dev.fail_lock > svan_cmdq.lock (also taken in hard interrupts)
- * svan_dev.inv_lock is innermost: callers hold whatever locks they like.
+ *	device_lock(pdev) > svan_dev.notifier > rtnl > svan_eth.filter_lock >
+ *	svan_dev.page_lock > svan_dev.fail_lock > svan_cmdq.lock (also taken in hard
+ *	interrupts)
+ * svan_dev.inv_lock is the innermost lock; its users may hold any other.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -26,20 +27,21 @@
 #define SVAN_CMDQ_LOG_SIZE	6
 #define SVAN_CMDQ_SIZE		(1u << SVAN_CMDQ_LOG_SIZE)
 
-/* less than this and no IPv4 network is complete: MTU 1500 */
+/* A device must take frames of the standard MTU with two VLAN tags. */
 #define SVAN_MIN_MAX_FRAME	(1500 + ETH_HLEN + 2 * VLAN_HLEN)
 
-/* memory that svan_dev.page_lock guards: queries, the multicast list */
+/* size of svan_dev.page, which holds answers to queries and the multicast list */
 #define SVAN_PAGE_BYTES		4096
 
 /**
- * struct svan_cmd_wait - a command on its way, on the stack of its issuer
- * @done: completed once @err and @resp are final; the reaper forgets us then
- * @resp: the device's response, copied once
+ * struct svan_cmd_wait - a command under way, on the stack of its issuer
+ * @done: completed when @err and @resp are final; svan_cmdq_reap() does not touch
+ *	this struct afterwards
+ * @resp: copy of the device's response
  * @err: 0 if @resp is valid, else a negative error
- * @opcode: for messages and traces
- * @tag: what the response must carry
- * @start: when the doorbell was rung
+ * @opcode: opcode of the command, for messages and traces
+ * @tag: tag that the response must carry
+ * @start: time at which the doorbell was rung
  */
 struct svan_cmd_wait {
 	struct completion	done;
@@ -52,21 +54,25 @@ struct svan_cmd_wait {
 
 /**
  * struct svan_cmdq - the admin command queue
- * @lock: everything below but @credits; taken in hard interrupts
- * @credits: free entries of the ring; up by the reaper
- * @live: commands may be submitted; clear before start and after a failure
- * @events: EQ 0 exists, completions interrupt
- * @pi: commands submitted, free-running
- * @ci: commands completed, free-running
- * @ring: command ring, the device reads it
- * @resps: response ring, the device writes it
+ * @lock: protects all other fields except @credits and @fail; hard interrupts
+ *	take it
+ * @credits: free entries of the ring
+ * @fail: resets a function that does not answer, or answers nonsense, for good;
+ *	when it returns, every command in flight has failed
+ * @live: commands may be submitted; false before the start and after a failure
+ * @events: EQ 0 exists, so the device interrupts when it has completed a command
+ * @pi: number of commands submitted, free-running
+ * @ci: number of commands completed, free-running
+ * @ring: command ring, read by the device
+ * @resps: response ring, written by the device
  * @ring_dma: bus address of @ring
  * @resps_dma: bus address of @resps
- * @waiters: who waits for the entry
+ * @waiters: the issuer of the command in each entry of the ring
  */
 struct svan_cmdq {
 	spinlock_t		lock;
 	struct semaphore	credits;
+	void			(*fail)(struct svan_dev *dev, const char *why);
 	bool			live;
 	bool			events;
 	u32			pi;
@@ -81,13 +87,13 @@ struct svan_cmdq {
 /**
  * struct svan_eq - an event queue; its interrupt handler is the only consumer
  * @dev: the function
- * @ring: entries, the device writes them
+ * @ring: entries, written by the device
  * @ring_dma: bus address of @ring
- * @eqn: number, also the MSI-X vector
- * @log_size: entries
- * @ci: consumer index, free-running; hard interrupt only
- * @irq: Linux interrupt
- * @name: of the interrupt
+ * @eqn: number of the queue, which is also its MSI-X vector
+ * @log_size: log2 of the number of entries
+ * @ci: consumer index, free-running; used by the interrupt handler alone
+ * @irq: number of the Linux interrupt
+ * @name: name of the interrupt
  */
 struct svan_eq {
 	struct svan_dev		*dev;
@@ -103,34 +109,36 @@ struct svan_eq {
 /**
  * struct svan_dev - one PCI function
  * @pdev: the PCI device
- * @id: instance number, of the auxiliary device and for spreading interrupts
+ * @id: number of this instance: names the auxiliary device, and spreads the CQs
+ *	of several functions over the vectors
  * @regs: BAR 0
  * @uar: UAR page 0
- * @uar_phys: BAR 2
- * @uar_count: UAR pages of BAR 2
+ * @uar_phys: physical address of BAR 2
+ * @uar_count: number of UAR pages in BAR 2
  * @pd: the kernel's protection domain
- * @caps: what the device can do; written while nobody else runs
+ * @caps: capabilities of the device; written only while nothing else runs
  * @cmdq: command queue
- * @eqs: event queues, 0 = asynchronous events
- * @num_eqs: event queues that exist
- * @num_vectors: MSI-X vectors that were granted, one for each EQ
+ * @eqs: event queues; EQ 0 carries asynchronous events
+ * @num_eqs: number of event queues that exist
+ * @num_vectors: number of MSI-X vectors that were granted, one for each EQ
  * @cqs: struct svan_cq_handler by CQ number
  * @qps: struct svan_qp_handler by QP number
- * @page_handler: who serves page requests, or NULL
- * @inv_lock: the registers SVAN_REG_INV_*, which are written one after another
- * @netdev: the Ethernet function
- * @aux: the auxiliary device, NULL when it is not registered
- * @notifier: who wants SVAN_NOTIFY_*
- * @fail_lock: serialises svan_dev_fail()
- * @failed: reset for good; set under @fail_lock
- * @page_lock: guards @page
- * @page: coherent memory for queries and lists
+ * @page_handler: handler of page requests, or NULL
+ * @inv_lock: serialises writers of SVAN_REG_INV_TARGET, _ADDR, _LENGTH and _GO,
+ *	which together describe one invalidation
+ * @netdev: the network device
+ * @aux: the auxiliary device, or NULL while there is none
+ * @notifier: chain that is called with enum svan_notify
+ * @fail_lock: serialises svan_dev_fail() and svan_dev_silence()
+ * @failed: the function has been reset for good; set under @fail_lock
+ * @page_lock: protects the contents of @page
+ * @page: coherent memory for answers to queries and for lists
  * @page_dma: bus address of @page
- * @fatal_work: tells the rest of the kernel that the function is dead
- * @port_work: carrier and SVAN_NOTIFY_PORT
- * @events_blocked: both workers are disabled; under the device lock
+ * @fatal_work: calls @notifier with SVAN_NOTIFY_FATAL
+ * @port_work: calls @notifier with SVAN_NOTIFY_PORT
+ * @events_blocked: @fatal_work and @port_work are disabled; under the device lock
  * @started: svan_dev_start() has succeeded; under the device lock
- * @debugfs: our folder
+ * @debugfs: debugfs folder of the function
  */
 struct svan_dev {
 	struct pci_dev		*pdev;
@@ -179,10 +187,23 @@ static inline void svan_write64(struct svan_dev *dev, u32 reg, u64 value)
 	writeq(value, dev->regs + reg);
 }
 
-/* A function that is gone, or in FLR, answers with all ones. */
+/* Reads from a function that is gone, or in FLR, return all ones. */
 static inline bool svan_gone(u32 value)
 {
 	return value == ~0u;
+}
+
+/*
+ * Has a started function ceased to answer commands, because it met a fatal error
+ * or somebody else has reset it? A device that is gone reads as all ones, or as
+ * zeroes on hosts that complete such reads themselves; both count as dead.
+ */
+static inline bool svan_dev_is_dead(const struct svan_dev *dev)
+{
+	u32 status = svan_read(dev, SVAN_REG_STATUS);
+
+	return (status & (SVAN_STATUS_READY | SVAN_STATUS_FATAL)) !=
+	       SVAN_STATUS_READY;
 }
 
 static inline const char *svan_name(const struct svan_dev *dev)
@@ -190,26 +211,26 @@ static inline const char *svan_name(const struct svan_dev *dev)
 	return pci_name(dev->pdev);
 }
 
-/* dev.c: from a mapped BAR to a function that runs, and back */
+/* dev.c */
 int svan_dev_start(struct svan_dev *dev);
 void svan_dev_stop(struct svan_dev *dev);
 int svan_dev_reset(struct svan_dev *dev);
 void svan_dev_fail(struct svan_dev *dev, const char *why);
 void svan_dev_silence(struct svan_dev *dev);
-bool svan_dev_is_dead(const struct svan_dev *dev);
 void svan_dev_init_events(struct svan_dev *dev);
 void svan_dev_block_events(struct svan_dev *dev);
 void svan_dev_unblock_events(struct svan_dev *dev);
 
 /* cmd.c */
-int svan_cmdq_alloc(struct svan_dev *dev);
+int svan_cmdq_alloc(struct svan_dev *dev,
+		    void (*fail)(struct svan_dev *dev, const char *why));
 void svan_cmdq_free(struct svan_dev *dev);
-int svan_cmdq_start(struct svan_dev *dev);
-void svan_cmdq_stop(struct svan_dev *dev);
+int svan_cmdq_enable(struct svan_dev *dev);
+void svan_cmdq_disable(struct svan_dev *dev);
 void svan_cmdq_use_events(struct svan_dev *dev, bool on);
 void svan_cmdq_reap(struct svan_dev *dev);
-int svan_cmd_set_port(struct svan_dev *dev, bool enabled);
-int svan_cmd_query_caps(struct svan_dev *dev, struct svan_caps *caps);
+int svan_set_port_enabled(struct svan_dev *dev, bool enabled);
+int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps);
 int svan_cmd_errno(u8 status);
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count);
 
@@ -219,13 +240,10 @@ void svan_eqs_destroy(struct svan_dev *dev);
 int svan_vectors_alloc(struct svan_dev *dev);
 void svan_vectors_free(struct svan_dev *dev);
 
-/* main.c */
-extern struct pci_driver svan_pci_driver;
-
 /* sleep.c */
 extern const struct pci_error_handlers svan_err_handler;
 extern const struct dev_pm_ops svan_pm_ops;
-int svan_sleep_init(void);
+int svan_sleep_init(const struct pci_driver *driver);
 void svan_sleep_exit(void);
 int svan_aux_add_awake(struct svan_dev *dev);
 
@@ -240,7 +258,6 @@ void svan_netdev_free(struct svan_dev *dev);
 void svan_netdev_suspend(struct svan_dev *dev);
 void svan_netdev_resume(struct svan_dev *dev);
 void svan_netdev_detach(struct svan_dev *dev);
-void svan_netdev_port_event(struct svan_dev *dev);
 
 /* debugfs.c */
 #ifdef CONFIG_DEBUG_FS

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of what svan.ko computes without a device: validity of entries,
- * index arithmetic, decoding of responses, checksum and length decisions.
+ * KUnit tests of the functions of svan.ko that need no device: validity of entries,
+ * index arithmetic, decoding of responses, decisions about checksums and lengths.
  */
 #include <kunit/test.h>
 #include <linux/slab.h>
@@ -12,7 +12,7 @@
 
 #define SVAN_TEST_LOG_SIZE	4
 
-/* what the device writes into entry @index, and what it leaves of the last pass */
+/* The phase bit that the device writes into entry @index. */
 static u8 svan_test_phase(u32 index)
 {
 	return !((index >> SVAN_TEST_LOG_SIZE) & 1);
@@ -33,13 +33,13 @@ static void svan_test_cqe_valid(struct kunit *test)
 			KUNIT_EXPECT_FALSE(test, svan_cqe_valid(now ^ SVAN_CQE_PHASE,
 								index,
 								SVAN_TEST_LOG_SIZE));
-			/* other flags of the octet do not matter */
+			/* The other flags of the octet do not matter. */
 			KUNIT_EXPECT_TRUE(test, svan_cqe_valid(now | SVAN_CQE_CSUM_L4_OK,
 							       index,
 							       SVAN_TEST_LOG_SIZE));
 		}
 	}
-	/* fresh, zeroed memory holds no entry */
+	/* Zeroed memory holds no entry. */
 	KUNIT_EXPECT_FALSE(test, svan_cqe_valid(0, 0, SVAN_TEST_LOG_SIZE));
 }
 
@@ -89,7 +89,7 @@ static void svan_test_cmd_errno(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svan_cmd_errno(SVAN_CMD_NO_RESOURCES), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, svan_cmd_errno(SVAN_CMD_DMA_ERROR), -EFAULT);
 	KUNIT_EXPECT_EQ(test, svan_cmd_errno(SVAN_CMD_NOT_PERMITTED), -EPERM);
-	/* whatever a device answers, only OK is success */
+	/* No status but OK is a success. */
 	for (status = 1; status <= U8_MAX; status++)
 		KUNIT_EXPECT_LT_MSG(test, svan_cmd_errno(status), 0,
 				    "status %u", status);
@@ -120,7 +120,7 @@ static void svan_test_txq_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svan_txq_room(txq), 64);
 	txq->pi = 64;
 	KUNIT_EXPECT_EQ(test, svan_txq_room(txq), 0);
-	/* across the wrap of the index */
+	/* The indices have wrapped around. */
 	txq->ci = U32_MAX - 2;
 	txq->pi = 5;
 	KUNIT_EXPECT_EQ(test, svan_txq_room(txq), 64 - 8);
@@ -138,7 +138,7 @@ static void svan_test_index_in_flight(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, svan_index_in_flight(2, U32_MAX - 1, U32_MAX - 2));
 }
 
-/* Our notes must follow the entries of the WQE, at the ring's end too. */
+/* Each scatter/gather entry has its notes in its own block, at the ring's end too. */
 static void svan_test_tx_map_of(struct kunit *test)
 {
 	struct svan_txq *txq = kunit_kzalloc(test, sizeof(*txq), GFP_KERNEL);

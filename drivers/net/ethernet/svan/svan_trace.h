@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints of svan.ko. Objects carry the numbers the device knows them by,
- * so that a trace can be laid beside QEMU's.
+ * Tracepoints of svan.ko. Objects appear under the numbers that the device uses, so
+ * that a trace can be compared with QEMU's.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM svan

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Transmit: skbs become SVAN_WQE_ETH_SEND work requests over bus addresses
- * (SVAN_KEY_LOCAL_DMA); each is signaled.
+ * Transmit: each skb becomes a signaled SVAN_WQE_ETH_SEND work request, which names
+ * bus addresses (SVAN_KEY_LOCAL_DMA).
  */
 #include <linux/dma-mapping.h>
 #include <net/netdev_queues.h>
@@ -9,10 +9,10 @@
 #include "eth.h"
 #include "svan_trace.h"
 
-/* completions one poll takes before it lets others run */
+/* completions that one poll takes before others may run */
 #define SVAN_TX_BUDGET	256
 
-/* room for the largest packet; below, the stack is told to stop */
+/* Room for the largest packet. If there is less, the stack is told to stop. */
 static u32 svan_txq_stop_room(const struct svan_txq *txq)
 {
 	return svan_wqe_sge_bbs(txq->max_sge);
@@ -56,7 +56,7 @@ static void svan_tx_unmap(struct svan_eth *eth, u32 index, u32 num_sge)
 	}
 }
 
-/* The queue pair is destroyed and nobody transmits: drop what was on its way. */
+/* Drop the packets in the queue: it is destroyed, and nobody transmits. */
 void svan_txq_exit(struct svan_eth *eth)
 {
 	struct svan_txq *txq = &eth->txq;
@@ -72,7 +72,10 @@ void svan_txq_exit(struct svan_eth *eth)
 	txq->blocks = NULL;
 }
 
-/* Map the packet, and write its scatter/gather list at the producer index. */
+/*
+ * Map the packet, and write its scatter/gather list at the producer index. Return
+ * the number of its entries, or an error.
+ */
 static int svan_tx_map_skb(struct svan_eth *eth, struct sk_buff *skb)
 {
 	struct device *d = &eth->dev->pdev->dev;
@@ -103,7 +106,7 @@ static int svan_tx_map_skb(struct svan_eth *eth, struct sk_buff *skb)
 	return num;
 }
 
-/* Write the WQE of @skb at the producer index; the device does not know yet. */
+/* Write the WQE of @skb at the producer index. The device is not told yet. */
 static int svan_tx_write(struct svan_eth *eth, struct sk_buff *skb)
 {
 	struct svan_txq *txq = &eth->txq;
@@ -131,15 +134,17 @@ static int svan_tx_write(struct svan_eth *eth, struct sk_buff *skb)
 	block->num_sge = num_sge;
 	block->num_bbs = svan_wqe_sge_bbs(num_sge);
 	trace_svan_tx(eth->dev, eth->qpn, txq->pi, skb, head->ctrl.flags);
-	/* NAPI looks at it when the completion has come */
+	/* svan_tx_complete() reads it without the transmit lock. */
 	WRITE_ONCE(txq->pi, txq->pi + block->num_bbs);
 	return 0;
 }
 
 /*
- * PRM "Doorbells": the record first; then, unless the device is polling it,
- * the register. The full fence pairs with the device's between clearing
- * POLLING and reading the record again; a LOCK prefix would not do.
+ * Tell the device of the WQEs that were written (PRM chapter "Doorbells"):
+ * first by the doorbell record, then, unless the device polls that record, by the
+ * doorbell register. The device, before it sleeps, clears POLLING, executes a full
+ * fence and reads the record again. The full fence here pairs with that one. It must
+ * be an MFENCE: a LOCK prefix is dropped where the guest has a single CPU.
  */
 static void svan_txq_publish(struct svan_eth *eth)
 {
@@ -148,10 +153,10 @@ static void svan_txq_publish(struct svan_eth *eth)
 	if (txq->published == txq->pi)
 		return;
 	txq->published = txq->pi;
-	/* WQEs before the record */
+	/* The WQEs are written before the record. */
 	dma_wmb();
 	WRITE_ONCE(eth->dbr->sq_pi, cpu_to_le32(txq->pi));
-	/* record before flags; pairs with the device's fence, see above */
+	/* The record is written before the flags are read; see above for the pair. */
 	mb();
 	if (le32_to_cpu(READ_ONCE(eth->dbr->device_flags)) & SVAN_QP_DBR_POLLING) {
 		svan_eth_count(eth, tx_doorbells_saved);
@@ -162,7 +167,7 @@ static void svan_txq_publish(struct svan_eth *eth)
 	writeq(svan_db_value(eth->qpn, txq->pi), eth->dev->uar + SVAN_UAR_SQ_DB);
 }
 
-/* Refuse what would cost the queue pair; make the rest fit. */
+/* Refuse a packet that the device would answer with an error; make others fit. */
 static int svan_tx_prepare(struct svan_eth *eth, struct sk_buff *skb)
 {
 	if (skb->len < ETH_HLEN || skb->len > eth->txq.max_frame)
@@ -182,8 +187,9 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	u32 length;
 
 	/*
-	 * A false wake-up, see net/netdev_queues.h. Stopped without looking
-	 * again, the queue would stay so when its last completion came between.
+	 * The queue should have been stopped (net/netdev_queues.h). It is stopped
+	 * now, and looked at again: its last completion may have come in between,
+	 * and then nothing would wake it.
 	 */
 	if (unlikely(svan_txq_room(txq) < svan_txq_stop_room(txq)) &&
 	    netif_txq_try_stop(queue, svan_txq_room(txq),
@@ -197,7 +203,7 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	skb_tx_timestamp(skb);
 	if (svan_tx_write(eth, skb))
 		goto err_drop;
-	/* from here on the packet may be gone as soon as it is published */
+	/* Once it is published the packet may be freed at any time. */
 	if (netif_txq_maybe_stop(queue, svan_txq_room(txq), svan_txq_stop_room(txq),
 				 svan_txq_wake_room(txq)) == 0)
 		svan_eth_count(eth, tx_stopped);
@@ -219,7 +225,7 @@ struct svan_tx_done {
 	u32	bytes;
 };
 
-/* Free the packets up to the one at @index, which has completed. */
+/* Free the packets up to the one at @index, all of which have completed. */
 static void svan_txq_free_until(struct svan_eth *eth, u32 index, int budget,
 				struct svan_tx_done *done)
 {
@@ -261,9 +267,9 @@ static bool svan_tx_complete(struct svan_eth *eth, const struct svan_cqe *cqe,
 /**
  * svan_txq_clean - take transmit completions
  * @eth: the netdev
- * @budget: of NAPI, 0 from netpoll
+ * @budget: the budget that NAPI was called with
  *
- * Return: true if there may be more.
+ * Return: true if there may be more of them.
  */
 bool svan_txq_clean(struct svan_eth *eth, int budget)
 {
@@ -279,7 +285,7 @@ bool svan_txq_clean(struct svan_eth *eth, int budget)
 	}
 	if (!n)
 		return false;
-	/* room in the CQ before room in the SQ */
+	/* The CQ has room again before the send queue has. */
 	svan_eth_cq_release(&eth->tx_cq);
 	WRITE_ONCE(txq->ci, done.ci);
 	dev_sw_netstats_tx_add(eth->netdev, done.packets, done.bytes);
