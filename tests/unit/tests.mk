@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Unit tests: one program for each file of the core. The one of threads is built
+# Unit tests of the core, one program for each subject. The one of threads is built
 # with the thread sanitizer, and optimised: its races need real speed.
 
 unit_names := $(patsubst unit/test_%.c,%,$(wildcard unit/test_*.c))
