@@ -85,7 +85,7 @@ help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 run: $(parts)
-	@tools/run/run
+	@tools/run/checks-and-benchmarks
 
 bench: $(parts)
 	@tools/run/bench $(BENCH)
@@ -103,10 +103,10 @@ test: build build/linux/scripts/checkpatch.pl
 	@tests/run-all $(if $(filter-out 0,$(V)),-v) $(LAYERS)
 
 test-long: build
-	@tests/long/run
+	@tests/long/long-torture
 
 test-fresh:
-	@tests/fresh/run
+	@tests/fresh/fresh-chroots
 
 compare: build
 	@tools/run/compare $(BENCH)

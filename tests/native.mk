@@ -19,6 +19,7 @@ out  := $(top)/build/tests
 
 core_sources := $(wildcard $(core)/*/*.c)
 lib_sources  := $(wildcard lib/*.c)
+core_libs    := -ldeflate
 
 cc_asan     := gcc
 flags_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -63,7 +64,7 @@ $(foreach v,asan tsan opt fuzz,$(eval $(call variant,$(v))))
 
 define program_rule
 $(out)/$(2)/$(1): $(call objects,$(2),$(3)) $(out)/$(2)/libcore.a
-	@$(cc_$(2)) $(flags_$(2)) $(link_$(2)) $$^ -o $$@ $(4)
+	@$(cc_$(2)) $(flags_$(2)) $(link_$(2)) $$^ -o $$@ $(4) $(core_libs)
 
 -include $(patsubst %.o,%.d,$(call objects,$(2),$(3)))
 endef

@@ -9,10 +9,40 @@
 #include "glue.h"
 #include "trace.h"
 
-/* With a, b and c, as many as the event names. */
-#define TRACE1(name)    trace_svan_core_##name(t->fn, t->id, t->a)
-#define TRACE2(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b)
-#define TRACE3(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b, t->c)
+/* What of a trace an event of trace-events takes. */
+#define A           (t->fn, t->a)
+#define A_B         (t->fn, t->a, t->b)
+#define ID_A        (t->fn, t->id, t->a)
+#define ID_A_B      (t->fn, t->id, t->a, t->b)
+#define ID_A_B_C    (t->fn, t->id, t->a, t->b, t->c)
+
+#define CORE_EVENTS(X) \
+    X(RESET,          reset,          A) \
+    X(REG_WRITE,      reg_write,      ID_A_B) \
+    X(CMD,            cmd,            ID_A_B_C) \
+    X(FATAL,          fatal,          A) \
+    X(DOORBELL,       doorbell,       ID_A_B_C) \
+    X(WQE,            wqe,            ID_A_B_C) \
+    X(WQE_REJECT,     wqe_reject,     ID_A_B_C) \
+    X(PKT_TX,         pkt_tx,         ID_A_B_C) \
+    X(PKT_RX,         pkt_rx,         ID_A_B_C) \
+    X(PKT_DROP,       pkt_drop,       ID_A_B_C) \
+    X(NAK,            nak,            ID_A_B) \
+    X(RETRY,          retry,          ID_A_B_C) \
+    X(CQE,            cqe,            ID_A_B_C) \
+    X(EQE,            eqe,            ID_A_B_C) \
+    X(QP_STATE,       qp_state,       ID_A_B_C) \
+    X(ACCESS_ERROR,   access_error,   ID_A_B_C) \
+    X(TLB_FILL,       tlb_fill,       ID_A_B_C) \
+    X(POLL,           poll,           ID_A) \
+    X(ETH_TX,         eth_tx,         ID_A_B) \
+    X(ETH_RX,         eth_rx,         ID_A_B) \
+    X(FRAME_DROP,     frame_drop,     A_B) \
+    X(PAGE_REQUEST,   page_request,   ID_A_B_C) \
+    X(PAGE_RESPONSE,  page_response,  ID_A_B_C) \
+    X(FAULT,          fault,          ID_A_B_C) \
+    X(FAULT_MODE,     fault_mode,     ID_A_B_C) \
+    X(FAULT_END,      fault_end,      ID_A_B_C)
 
 void svan_core_traced(void *opaque, const SvanTrace *t)
 {
@@ -21,84 +51,12 @@ void svan_core_traced(void *opaque, const SvanTrace *t)
     }
     /* No default: the compiler tells when the core has a new event. */
     switch ((SvanTraceEvent)t->event) {
-    case SVAN_TRACE_RESET:
-        trace_svan_core_reset(t->fn, t->a);
+#define CASE(event, name, operands) \
+    case SVAN_TRACE_##event:        \
+        trace_svan_core_##name operands; \
         break;
-    case SVAN_TRACE_REG_WRITE:
-        TRACE2(reg_write);
-        break;
-    case SVAN_TRACE_CMD:
-        TRACE3(cmd);
-        break;
-    case SVAN_TRACE_FATAL:
-        trace_svan_core_fatal(t->fn, t->a);
-        break;
-    case SVAN_TRACE_DOORBELL:
-        TRACE3(doorbell);
-        break;
-    case SVAN_TRACE_WQE:
-        TRACE3(wqe);
-        break;
-    case SVAN_TRACE_WQE_REJECT:
-        TRACE3(wqe_reject);
-        break;
-    case SVAN_TRACE_PKT_TX:
-        TRACE3(pkt_tx);
-        break;
-    case SVAN_TRACE_PKT_RX:
-        TRACE3(pkt_rx);
-        break;
-    case SVAN_TRACE_PKT_DROP:
-        TRACE3(pkt_drop);
-        break;
-    case SVAN_TRACE_NAK:
-        TRACE2(nak);
-        break;
-    case SVAN_TRACE_RETRY:
-        TRACE3(retry);
-        break;
-    case SVAN_TRACE_CQE:
-        TRACE3(cqe);
-        break;
-    case SVAN_TRACE_EQE:
-        TRACE3(eqe);
-        break;
-    case SVAN_TRACE_QP_STATE:
-        TRACE3(qp_state);
-        break;
-    case SVAN_TRACE_ACCESS_ERROR:
-        TRACE3(access_error);
-        break;
-    case SVAN_TRACE_TLB_FILL:
-        TRACE3(tlb_fill);
-        break;
-    case SVAN_TRACE_POLL:
-        TRACE1(poll);
-        break;
-    case SVAN_TRACE_ETH_TX:
-        TRACE2(eth_tx);
-        break;
-    case SVAN_TRACE_ETH_RX:
-        TRACE2(eth_rx);
-        break;
-    case SVAN_TRACE_FRAME_DROP:
-        trace_svan_core_frame_drop(t->fn, t->a, t->b);
-        break;
-    case SVAN_TRACE_PAGE_REQUEST:
-        TRACE3(page_request);
-        break;
-    case SVAN_TRACE_PAGE_RESPONSE:
-        TRACE3(page_response);
-        break;
-    case SVAN_TRACE_FAULT:
-        TRACE3(fault);
-        break;
-    case SVAN_TRACE_FAULT_MODE:
-        TRACE3(fault_mode);
-        break;
-    case SVAN_TRACE_FAULT_END:
-        TRACE3(fault_end);
-        break;
+    CORE_EVENTS(CASE)
+#undef CASE
     case SVAN_TRACE_COUNT:
         break;
     }

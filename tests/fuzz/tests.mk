@@ -11,9 +11,9 @@ fuzz_seed  ?= 1
 $(foreach n,$(fuzz_names),$(call program,$(n),fuzz,fuzz/$(n).c))
 
 fuzz-short: $(fuzz_names:%=$(out)/fuzz/%)
-	@fuzz/run --runs $(fuzz_runs) --seed $(fuzz_seed) $^
+	@fuzz/run-fuzzers --runs $(fuzz_runs) --seed $(fuzz_seed) $^
 
 fuzz: $(fuzz_names:%=$(out)/fuzz/%)
-	@fuzz/run --seconds $(or $(FUZZ_SECONDS),60) $^
+	@fuzz/run-fuzzers --seconds $(or $(FUZZ_SECONDS),60) $^
 
 .PHONY: fuzz fuzz-short

@@ -56,6 +56,12 @@ static inline void process_begin(Process *p, uint8_t levels)
     p->context->generation = htole32(GENERATION);
 }
 
+/* An address with another index at each level. */
+static inline uint64_t va_of(const Process *p)
+{
+    return p->pt.levels == 5 ? 0x00f123456789a000ull : 0x123456789000ull;
+}
+
 static inline struct svan_cmd_create_key process_key(Process *p)
 {
     struct svan_cmd_create_key key = {

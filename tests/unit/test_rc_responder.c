@@ -2,43 +2,7 @@
 /*
  * The RC responder against hand-written requests (IBTA volume 1, 9.7.4, 9.7.5).
  */
-#include "rc_peer.h"
-
-#define DATA(rc)        rc_mem(rc, 0x1000)      /* what the peer sends from */
-#define TARGET          0x8000u                 /* what it writes and reads */
-
-static SvanPkt request(Rc *rc, uint8_t opcode, uint32_t psn, uint32_t len)
-{
-    SvanPkt pkt = rc_pkt(opcode, psn, DATA(rc), len);
-
-    pkt.va = rc->buffer + TARGET;
-    pkt.rkey = rc->host->all_key;
-    pkt.dma_len = len;
-    pkt.ack_req = true;
-    return pkt;
-}
-
-static void send(Rc *rc, uint8_t opcode, uint32_t psn, uint32_t len)
-{
-    SvanPkt pkt = request(rc, opcode, psn, len);
-
-    rc_inject_run(rc, &pkt);
-}
-
-static SvanPkt atomic(Rc *rc, uint8_t opcode, uint32_t psn, uint64_t swap_add,
-                      uint64_t compare)
-{
-    SvanPkt pkt = request(rc, opcode, psn, 0);
-
-    pkt.swap_add = swap_add;
-    pkt.compare = compare;
-    return pkt;
-}
-
-static uint64_t *word(Rc *rc)
-{
-    return rc_mem(rc, TARGET);
-}
+#include "rc_requests.h"
 
 /* ---- SEND ---- */
 
@@ -215,15 +179,6 @@ static void test_rnr_write_imm(void **state)
 }
 
 /* ---- what ends the connection, table 58 ---- */
-
-static void assert_refused(Rc *rc, uint32_t psn, uint8_t nak, uint8_t event)
-{
-    RC_SENT_AETH(rc, psn, nak);
-    RC_SENT_NOTHING(rc);
-    assert_int_equal(host_state(&rc->qp), SVAN_QPS_ERR);
-    assert_int_equal(rc_event(rc), event);
-    assert_int_equal(rc_event(rc), 0);
-}
 
 /* A packet after another one of the same message. */
 typedef struct Sequence {
@@ -527,200 +482,6 @@ static void test_dead(void **state)
     assert_int_equal(RC_STAT(rc, rx_wrong_state), 1);
 }
 
-/* ---- READ ---- */
-
-static void assert_read_packet(Rc *rc, uint8_t opcode, uint32_t psn,
-                               uint32_t offset, uint32_t len)
-{
-    RC_SENT(rc, opcode, psn);
-    assert_int_equal(rc->pkt.payload_len, len);
-    assert_memory_equal(rc->pkt.runs[0].host, rc_mem(rc, TARGET + offset),
-                        len);
-    if (opcode != SVAN_OP_READ_RESP_MIDDLE) {
-        assert_int_equal(rc->pkt.syndrome, ACKED);
-    }
-}
-
-static void ask(Rc *rc, uint32_t psn, uint32_t offset, uint32_t len)
-{
-    SvanPkt pkt = request(rc, SVAN_OP_READ_REQUEST, psn, 0);
-
-    pkt.va += offset;
-    pkt.dma_len = len;
-    rc_inject_run(rc, &pkt);
-}
-
-static void test_read(void **state)
-{
-    Rc *rc = *state;
-
-    ask(rc, PSN_IN, 0, 2 * MTU + 1);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_FIRST, PSN_IN, 0, MTU);
-    assert_int_equal(rc->pkt.msn, 1);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_MIDDLE, PSN_IN + 1, MTU, MTU);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 2, 2 * MTU, 1);
-    ask(rc, PSN_IN + 3, 0, MTU);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 3, 0, MTU);
-    ask(rc, PSN_IN + 4, 0x10000000, 0);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 4, 0, 0);
-    assert_int_equal(rc->pkt.msn, 3);
-    RC_SENT_NOTHING(rc);
-}
-
-/* Asked for again, from where the requester has it. */
-static void test_read_duplicate(void **state)
-{
-    Rc *rc = *state;
-
-    ask(rc, PSN_IN, 0, 3 * MTU);
-    rc_skip_sent(rc);
-    ask(rc, PSN_IN + 1, MTU, 2 * MTU);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_FIRST, PSN_IN + 1, MTU, MTU);
-    assert_read_packet(rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 2, 2 * MTU, MTU);
-    RC_SENT_NOTHING(rc);
-    assert_int_equal(RC_STAT(rc, duplicate_request), 1);
-    /* what would reach into the future is none of ours */
-    ask(rc, PSN_IN + 2, 2 * MTU, 2 * MTU);
-    RC_SENT_NOTHING(rc);
-    /* memory that is not there any more is no reason to part */
-    ask(rc, PSN_IN + 2, 0x10000000, MTU);
-    RC_SENT_NOTHING(rc);
-    assert_int_equal(host_state(&rc->qp), SVAN_QPS_RTS);
-}
-
-/* While the answer is on its way out, it begins anew; others are not lost. */
-static void test_read_duplicate_pending(void **state)
-{
-    Rc *rc = *state;
-
-    rc->fake->out_full = true;
-    ask(rc, PSN_IN, 0, 3 * MTU);
-    ask(rc, PSN_IN + 3, 0, MTU);
-    ask(rc, PSN_IN + 1, MTU, 2 * MTU);
-    send(rc, SVAN_OP_WRITE_ONLY, PSN_IN + 4, 4);
-    rc->fake->out_full = false;
-    svan_tx_ready(rc->fake->core);
-    fake_run(rc->fake);
-    RC_SENT(rc, SVAN_OP_READ_RESP_FIRST, PSN_IN + 1);
-    RC_SENT(rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 2);
-    RC_SENT(rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 3);
-    RC_SENT_AETH(rc, PSN_IN + 4, ACKED);
-    RC_SENT_NOTHING(rc);
-}
-
-static void test_read_too_many(void **state)
-{
-    Rc *rc = *state;
-
-    rc->fake->out_full = true;
-    for (uint32_t i = 0; i < 4; i++) {
-        ask(rc, PSN_IN + i, 0, 4);
-        ask(rc, PSN_IN + i, 0, 4);
-    }
-    assert_int_equal(rc_priv(rc)->resp.num_owed, 4);
-    ask(rc, PSN_IN + 4, 0, 4);
-    rc->fake->out_full = false;
-    svan_tx_ready(rc->fake->core);
-    fake_run(rc->fake);
-    for (uint32_t i = 0; i < 4; i++) {
-        RC_SENT(rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + i);
-    }
-    assert_refused(rc, PSN_IN + 4, NAK(INVALID_REQUEST),
-                   SVAN_EVENT_QP_REQ_ERR);
-}
-
-/* The key goes while its memory is being read. */
-static void test_read_key_gone(void **state)
-{
-    Rc *rc = *state;
-
-    rc->fake->out_full = true;
-    ask(rc, PSN_IN, 0, 3 * MTU);
-    host_object(rc->host, SVAN_CMD_DESTROY_KEY, rc->host->all_key);
-    rc->fake->out_full = false;
-    svan_tx_ready(rc->fake->core);
-    fake_run(rc->fake);
-    assert_refused(rc, PSN_IN, NAK(REMOTE_ACCESS), SVAN_EVENT_QP_ACCESS_ERR);
-}
-
-/* ---- atomics ---- */
-
-static void assert_atomic(Rc *rc, uint32_t psn, uint64_t orig)
-{
-    RC_SENT(rc, SVAN_OP_ATOMIC_ACK, psn);
-    assert_int_equal(rc->pkt.syndrome, ACKED);
-    assert_true(rc->pkt.orig == orig);
-    RC_SENT_NOTHING(rc);
-}
-
-static void test_atomics(void **state)
-{
-    Rc *rc = *state;
-    SvanPkt pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN, 5, 0);
-
-    *word(rc) = htole64(~1ull);
-    rc_inject_run(rc, &pkt);
-    assert_atomic(rc, PSN_IN, ~1ull);
-    assert_true(*word(rc) == htole64(3));
-    pkt = atomic(rc, SVAN_OP_CMP_SWP, PSN_IN + 1, 77, 4);
-    rc_inject_run(rc, &pkt);
-    assert_atomic(rc, PSN_IN + 1, 3);
-    assert_true(*word(rc) == htole64(3));
-    pkt = atomic(rc, SVAN_OP_CMP_SWP, PSN_IN + 2, 77, 3);
-    rc_inject_run(rc, &pkt);
-    assert_atomic(rc, PSN_IN + 2, 3);
-    assert_true(*word(rc) == htole64(77));
-    assert_int_equal(RC_STAT(rc, rx_atomic_requests), 3);
-}
-
-/* Each duplicate is answered from the record, in any order. */
-static void test_atomic_duplicates(void **state)
-{
-    Rc *rc = *state;
-    SvanPkt pkt;
-
-    *word(rc) = 0;
-    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC + 2; i++) {
-        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i, 1, 0);
-        rc_inject_run(rc, &pkt);
-        assert_atomic(rc, PSN_IN + i, i);
-    }
-    for (uint32_t i = SVAN_MAX_RD_ATOMIC + 2; i-- > 2; ) {
-        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i, 1, 0);
-        rc_inject_run(rc, &pkt);
-        assert_atomic(rc, PSN_IN + i, i);
-    }
-    /* older than any requester may have outstanding */
-    pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + 1, 1, 0);
-    rc_inject_run(rc, &pkt);
-    RC_SENT_NOTHING(rc);
-    assert_true(*word(rc) == htole64(SVAN_MAX_RD_ATOMIC + 2));
-    assert_int_equal(RC_STAT(rc, rx_atomic_requests), SVAN_MAX_RD_ATOMIC + 2);
-}
-
-/* The record of the same PSN one round of all PSNs before is not the answer. */
-static void test_atomic_duplicates_after_the_wrap(void **state)
-{
-    Rc *rc = *state;
-    SvanPkt pkt;
-
-    *word(rc) = 0;
-    for (uint32_t i = 0; i < 6; i++) {
-        if (i == 3) {
-            rc_priv(rc)->resp.epsn = PSN_IN;
-        }
-        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i % 3, 1, 0);
-        rc_inject_run(rc, &pkt);
-        assert_atomic(rc, PSN_IN + i % 3, i);
-    }
-    for (uint32_t i = 0; i < 3; i++) {
-        pkt = atomic(rc, SVAN_OP_FETCH_ADD, PSN_IN + i, 1, 0);
-        rc_inject_run(rc, &pkt);
-        assert_atomic(rc, PSN_IN + i, 3 + i);
-    }
-    assert_true(*word(rc) == htole64(6));
-}
-
 /* ---- states ---- */
 
 static void test_comm_established(void **state)
@@ -874,14 +635,6 @@ int main(void)
         RC_TEST(test_receive_index),
         RC_TEST(test_recv_cq_overrun),
         RC_TEST(test_dead),
-        RC_TEST(test_read),
-        RC_TEST(test_read_duplicate),
-        RC_TEST(test_read_duplicate_pending),
-        RC_TEST(test_read_too_many),
-        RC_TEST(test_read_key_gone),
-        RC_TEST(test_atomics),
-        RC_TEST(test_atomic_duplicates),
-        RC_TEST(test_atomic_duplicates_after_the_wrap),
         cmocka_unit_test(test_comm_established),
         RC_TEST(test_flush),
         cmocka_unit_test(test_miss_anywhere),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Unit tests: one program for each file of the core, and one for the worlds that
+# Unit tests of the core, one program for each subject, and one for the worlds that
 # simulations stand on (tests/lib). The one of threads is built
 # with the thread sanitizer, and optimised: its races need real speed.
 
@@ -8,7 +8,11 @@ unit_asan  := $(filter-out threads,$(unit_names))
 unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(out)/tsan/unit_threads \
               $(out)/opt/unit_threads
 
-$(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka))
+# The checksum is held against captured frames, too.
+libs_icrc             := -lpcap
+cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'
+
+$(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka $(libs_$(n))))
 $(foreach v,tsan opt,$(call program,unit_threads,$(v),unit/test_threads.c,-lcmocka -lpthread))
 
 unit: $(unit_run)

@@ -94,7 +94,7 @@ def write_expected(path, device, found, before):
     with open(path, "w", encoding="utf-8") as file:
         file.write("# SPDX-License-Identifier: GPL-2.0-or-later\n"
                    "# What rdma-core's tests do over %s: pass, or skip or fail for the reason\n"
-                   "# given. UPDATE=1 tests/verbs/run pyverbs writes passes and skips.\n\n"
+                   "# given. UPDATE=1 tests/verbs/verbs-in-guest pyverbs writes passes and skips.\n\n"
                    % device.rsplit("_", 1)[0])
         for name, (result, reason) in sorted(found.items()):
             if result in ("fail", "crash") and before.get(name, ("", ""))[0] == "fail":

@@ -56,34 +56,10 @@ check_licences() {
 	return $bad
 }
 
-# Files below 1,000 lines; lines of at most 100 columns, but for messages, which
-# are not broken; functions of C fit a screen, a switch being a table whose case
-# and break lines do not count.
+# Tests are held to it like everything else.
 check_sizes() {
-	files '*.c' '*.h' '*.py' '*.sh' | xargs awk '
-		FNR == 1 { start = 0 }
-		FNR == 1001 { print FILENAME ": more than 1,000 lines"; bad = 1 }
-		/^{/ { start = FNR; rows = 0 }
-		/^[ \t]*(case .*:|break;)$/ { rows++ }
-		{
-			line = $0
-			while ((at = index(line, "\t")) > 0)
-				line = substr(line, 1, at - 1) \
-				       substr("        ", 1 + (at - 1) % 8) substr(line, at + 1)
-			if (length(line) > 100 && !(match(line, /"[^"]*/) && RLENGTH > 60)) {
-				printf "%s:%d: %d columns\n", FILENAME, FNR, length(line)
-				bad = 1
-			}
-		}
-		/^}/ && start {
-			lines = FNR - start - 1 - rows
-			if (lines > 60) {
-				printf "%s:%d: a function of %d lines\n", FILENAME, start, lines
-				bad = 1
-			}
-			start = 0
-		}
-		END { exit bad }'
+	{ files '*.c' '*.h' '*.py' '*.sh'; scripts shell; scripts python; } | sort -u |
+		xargs tools/build/check-sizes
 }
 
 # The kernel's style, for the drivers and the shared headers. checkpatch knows no

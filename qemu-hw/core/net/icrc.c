@@ -6,33 +6,10 @@
  */
 #include <string.h>
 
+#include <libdeflate.h>
+
 #include "net/net.h"
-#include "net/crc32_table.h"
 #include "net/wire_ip.h"
-
-static uint32_t crc32_update(uint32_t crc, const uint8_t *p, uint32_t len)
-{
-    while (len >= 8) {
-        uint64_t v;
-
-        memcpy(&v, p, 8);
-        v = le64toh(v) ^ crc;
-        crc = svan_crc32_table[7][v & 0xff] ^
-              svan_crc32_table[6][(v >> 8) & 0xff] ^
-              svan_crc32_table[5][(v >> 16) & 0xff] ^
-              svan_crc32_table[4][(v >> 24) & 0xff] ^
-              svan_crc32_table[3][(v >> 32) & 0xff] ^
-              svan_crc32_table[2][(v >> 40) & 0xff] ^
-              svan_crc32_table[1][(v >> 48) & 0xff] ^
-              svan_crc32_table[0][v >> 56];
-        p += 8;
-        len -= 8;
-    }
-    while (len--) {
-        crc = (crc >> 8) ^ svan_crc32_table[0][(crc ^ *p++) & 0xff];
-    }
-    return crc;
-}
 
 /* l3 points to an IPv4 header without options, or to an IPv6 header. */
 static uint32_t mask_headers(uint8_t *l3)
@@ -71,7 +48,6 @@ uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len)
     memset(head, 0xff, 8);
     memcpy(head + 8, l3, hlen);
     mask_headers(head + 8);
-    crc = crc32_update(~0u, head, 8 + hlen);
-    crc = crc32_update(crc, l3 + hlen, len - l3_offset - hlen);
-    return ~crc;
+    crc = libdeflate_crc32(0, head, 8 + hlen);
+    return libdeflate_crc32(crc, l3 + hlen, len - l3_offset - hlen);
 }
