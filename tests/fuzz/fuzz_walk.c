@@ -205,7 +205,7 @@ static Verdict judge(Walks *walks, uint32_t pasid, uint64_t va, uint32_t len,
 }
 
 static void compare(const Verdict *want, SvanStep step, uint32_t syndrome,
-                    const SvanMem *mem, const SvanAbsent *absent)
+                    const SvanMem *mem, const SvanPageMiss *absent)
 {
     uint64_t marks = SVAN_PTE_ACCESSED | SVAN_PTE_DIRTY;
 
@@ -250,7 +250,7 @@ static void access_process(Walks *walks, Input *input, uint32_t pasid)
         *mem.host ^= access.access ? 1 : 0;
     }
     if (fresh && step != SVAN_STEP_MISS) {
-        compare(&want, step, syndrome, &mem, &fn->memory->absent);
+        compare(&want, step, syndrome, &mem, &fn->memory->miss);
     }
     if (fresh && step == SVAN_STEP_FAULT &&
         !context_of(walks, pasid)->cached) {

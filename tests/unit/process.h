@@ -23,7 +23,7 @@
 
 /* What touch() returns beside 0 and syndromes. */
 #define MISSED          0x1000
-#define FAULTED         0x2000          /* fn->memory->absent */
+#define FAULTED         0x2000          /* fn->memory->miss */
 #define AGAIN           0x4000
 
 #define P_USER          (SVAN_PTE_PRESENT | SVAN_PTE_USER)
@@ -154,9 +154,9 @@ static inline uint32_t touch_as(const SvanUser *user, uint32_t key, uint64_t va,
         return AGAIN;
     case SVAN_STEP_FAULT:
         assert_int_equal(check, SVAN_STEP_DONE);
-        assert_ptr_equal(user->fn->memory->absent.key, known);
-        assert_int_equal(user->fn->memory->absent.va, va - known->origin + known->va);
-        assert_int_equal(user->fn->memory->absent.len, len);
+        assert_ptr_equal(user->fn->memory->miss.key, known);
+        assert_int_equal(user->fn->memory->miss.va, va - known->origin + known->va);
+        assert_int_equal(user->fn->memory->miss.len, len);
         return FAULTED;
     case SVAN_STEP_ERROR:
         assert_int_not_equal(syndrome, 0);

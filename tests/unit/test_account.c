@@ -28,7 +28,7 @@ typedef struct World {
     struct svan_page_request last;
     uint32_t tokens[MAX_REQUESTS];      /* in the order of asking */
     uint32_t asked;
-    SvanFaultWait *waits;
+    SvanPageWait *waits;
     uint32_t num_waits;
 } World;
 
@@ -65,7 +65,7 @@ static int setup(void **state)
 static void leave_all(World *w)
 {
     for (uint32_t i = 0; i < w->num_waits; i++) {
-        svan_fault_leave(&w->waits[i]);
+        svan_page_wait_leave(&w->waits[i]);
     }
     w->num_waits = 0;
 }
@@ -148,17 +148,17 @@ static void write_to(World *w, Owner *owner, uint32_t page)
 }
 
 /* Any page, met by a transfer that waits for nothing else. */
-static SvanFaultWait *meet(World *w, Owner *owner, uint32_t page)
+static SvanPageWait *meet(World *w, Owner *owner, uint32_t page)
 {
-    SvanFaultWait *wait = &w->waits[w->num_waits++];
+    SvanPageWait *wait = &w->waits[w->num_waits++];
 
     memset(wait, 0, sizeof(*wait));
     wait->waiter = &owner->core->waiter;
-    svan_fault_forget(wait);
-    w->fn->memory->absent = (SvanAbsent) {
+    svan_page_wait_forget(wait);
+    w->fn->memory->miss = (SvanPageMiss) {
         .key = svan_key_get(w->fn, w->key), .va = PAGE(page), .len = 1,
     };
-    svan_fault_wait(wait, true);
+    svan_page_wait(wait, true);
     return wait;
 }
 
@@ -369,7 +369,7 @@ static void who_joins_from_the_queue_hears_what_was_said(void **state)
 {
     World *w = *state;
     Owner owner;
-    SvanFaultWait *second;
+    SvanPageWait *second;
     uint32_t token;
 
     owner_open(w, &owner, 5, 0);
@@ -417,7 +417,7 @@ static void nobody_starves(void **state)
 {
     World *w = *state;
     Owner hog, victim;
-    SvanFaultWait *last;
+    SvanPageWait *last;
     uint32_t answered = 0;
 
     owner_open(w, &hog, 5, 0);

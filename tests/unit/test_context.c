@@ -132,7 +132,7 @@ static uint32_t expected(uint32_t level_bits[6], uint32_t leaf,
 static void rights_of_every_level(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
     uint32_t count = 0;
 
     for (uint32_t n = 0; n < 2 * 4 * 4 * 64 * 2; n++) {
@@ -169,7 +169,7 @@ static void rights_of_every_level(void **state)
 static void a_write_that_is_protected(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
     uint64_t va = va_of(p);
     uint64_t *leaf = map_leaf(p, va, 1, p->pages | P_USER);
 
@@ -194,8 +194,8 @@ static void a_large_leaf_that_is_protected(void **state)
 
     map_leaf(p, va, 2, (FAKE_RAM_BASE + (2 << 20)) | P_USER | SVAN_PTE_LARGE);
     assert_int_equal(tap(p, va + 0x5123, WRITE), FAULTED);
-    assert_true(p->fn->memory->absent.is_protected);
-    assert_int_equal(p->fn->memory->absent.level, 2);
+    assert_true(p->fn->memory->miss.is_protected);
+    assert_int_equal(p->fn->memory->miss.level, 2);
     assert_int_equal(tap(p, va + 0x5123, 0), 0);
 }
 
@@ -370,7 +370,7 @@ static void clean_and_dirty_in_the_tlb(void **state)
 static void absent_at_every_level(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
 
     for (uint32_t n = 0; n < 9; n++) {
         uint32_t levels = n < 4 ? 4 : 5, level = n < 4 ? 1 + n : n - 3;
@@ -381,7 +381,7 @@ static void absent_at_every_level(void **state)
         map_leaf(p, va, 1, p->pages | P_RW);
         entry = pte(p, va, level);
         *entry = 0;
-        memset(&p->fn->memory->absent, 0xff, sizeof(p->fn->memory->absent));
+        memset(&p->fn->memory->miss, 0xff, sizeof(p->fn->memory->miss));
         assert_int_equal(tap(p, va + 7, WRITE), FAULTED);
         assert_int_equal(absent->level, level);
         assert_int_equal(absent->entry, 0);
@@ -414,7 +414,7 @@ static uint64_t locations(Process *p, uint32_t entries)
 static void where_the_page_is(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
     uint64_t va = va_of(p);
 
     for (uint32_t n = 0; n < 3 * SVAN_LOCATION_COUNT; n++) {
@@ -439,7 +439,7 @@ static void where_the_page_is(void **state)
 static void where_a_huge_page_is(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
     uint64_t va = va_of(p);
 
     locations(p, SVAN_LOCATION_COUNT);
@@ -458,7 +458,7 @@ static void where_a_huge_page_is(void **state)
 static void locations_that_say_nothing(void **state)
 {
     Process *p = *state;
-    const SvanAbsent *absent = &p->fn->memory->absent;
+    const SvanPageMiss *absent = &p->fn->memory->miss;
     uint64_t table = locations(p, SVAN_LOCATION_COUNT);
     uint64_t *words = fake_ram(p->fake, table), va = va_of(p);
     const uint64_t silent[] = {
@@ -526,7 +526,7 @@ static void a_miss_anywhere(void **state)
             p->fake->miss_at = 0;
         }
     }
-    assert_int_equal(p->fn->memory->absent.time_ns, 1000);
+    assert_int_equal(p->fn->memory->miss.time_ns, 1000);
 }
 
 int main(void)

@@ -384,7 +384,7 @@ static void choosing_by_the_entry(void **state)
 
         unmap_page(od, i, SVAN_FAULT_SWAP_IN, rows[i].us * 1000);
         write_page(od, psn, i);
-        assert_int_equal(rc_priv(od->rc)->fault.mode, rows[i].mode);
+        assert_int_equal(rc_priv(od->rc)->suspension.mode, rows[i].mode);
         assert_true(requested(od));
         assert_int_equal(svan_mtt_absent_time(le64toh(od->last.entry)),
                          rows[i].us * 1000);
@@ -408,10 +408,10 @@ static void sources_can_be_switched_off(void **state)
     set_policy(od, &policy);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 900000000);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_AUTO);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_AUTO);
     assert_true(requested(od));
     answer(od, od->last.token, SVAN_PAGE_PENDING, 10000);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_HOLD);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_HOLD);
     resolve(od);
 
     policy.sources = 0;                 /* unknown: unknown_us counts */
@@ -419,7 +419,7 @@ static void sources_can_be_switched_off(void **state)
     set_policy(od, &policy);
     rc_skip_sent(od->rc);
     write_page(od, PSN_IN + 1, 5);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_RNR);
 }
 
 static void a_full_buffer_diverts_then_drops(void **state)
@@ -432,7 +432,7 @@ static void a_full_buffer_diverts_then_drops(void **state)
     set_policy(od, &policy);
     unmap_page(od, 3, SVAN_FAULT_ZERO_FILL, 50000);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DIVERT);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_DIVERT);
     assert_true(requested(od));
     resolve(od);
     check_page(od, 3);
@@ -442,7 +442,7 @@ static void a_full_buffer_diverts_then_drops(void **state)
     unmap_page(od, 3, SVAN_FAULT_ZERO_FILL, 50000);
     rc_skip_sent(od->rc);
     write_page(od, PSN_IN + 1, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DROP);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_DROP);
     assert_true(requested(od));
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN + 1, NAK(PSN_SEQ));

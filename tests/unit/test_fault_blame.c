@@ -104,7 +104,7 @@ static uint8_t mode_of(Od *od, const Pair *pair)
 {
     SvanQp *qp = svan_qp_get(host_fn(od->rc->host), pair->to.qpn);
 
-    return ((SvanRc *)qp->priv)->fault.mode;
+    return ((SvanRc *)qp->priv)->suspension.mode;
 }
 
 /* What the driver has said counts for who meets the page afterwards as well. */

@@ -10,9 +10,9 @@ static SvanFn *fn_of(Od *od)
     return host_fn(od->rc->host);
 }
 
-static SvanRcFault *fault_of(Od *od)
+static SvanSuspension *fault_of(Od *od)
 {
-    return &rc_priv(od->rc)->fault;
+    return &rc_priv(od->rc)->suspension;
 }
 
 static void set_room(Od *od, uint8_t mode, uint32_t hold_bytes,

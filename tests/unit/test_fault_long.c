@@ -26,7 +26,7 @@ static void a_long_wait_keeps_the_first_packet(void **state)
     write_page(od, PSN_IN + 2, 4);
     assert_true(requested(od));
     answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_RNR);
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
     assert_true(keeps_one_packet(od));
@@ -112,7 +112,7 @@ static void long_waits_leave_room_to_short_ones(void **state)
     crowd(od);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 9000000);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_RNR);
     assert_int_equal(OD_STAT(od, fault_held_bytes), 0);
     assert_int_equal(OD_STAT(od, fault_diverted_bytes), MTU);
     assert_true(requested(od));

@@ -179,7 +179,7 @@ static void a_copy_made_on_the_way_is_no_timeout(void **state)
 
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 4 * MS);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DIVERT);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_DIVERT);
     fake_advance(od->rc->fake, 10000);
     write_page(od, PSN_IN, 3);
     RC_SENT_NOTHING(od->rc);
@@ -196,7 +196,7 @@ static void who_was_dropped_and_times_out_is_told(void **state)
 
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 8 * MS);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_DROP);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_DROP);
     fake_advance(od->rc->fake, 2 * MS);
     write_page(od, PSN_IN, 3);
     TOLD_TO_WAIT(od, PSN_IN);
@@ -267,7 +267,7 @@ static void an_endless_estimate(void **state)
     assert_true(requested(od));
     answer(od, od->last.token, SVAN_PAGE_PENDING, UINT64_MAX);
     RC_SENT_AETH(od->rc, PSN_IN, SVAN_AETH_RNR_NAK | 0);
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_RNR);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_RNR);
 }
 
 static void an_endless_injection(void **state)
@@ -347,26 +347,26 @@ static void a_source_that_never_stays_fails(void **state)
 /* A transfer of many pieces, of which one is always gone. */
 static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
 {
-    SvanFaultWait wait = {
+    SvanPageWait wait = {
         .waiter = &((Od *)*state)->rc->core->waiter,
     };
     Od *od = *state;
     SvanFn *fn = host_fn(od->rc->host);
     uint32_t rounds = 0;
 
-    svan_fault_forget(&wait);
+    svan_page_wait_forget(&wait);
     do {
-        svan_fault_leave(&wait);
-        fn->memory->absent = (SvanAbsent) {
+        svan_page_wait_leave(&wait);
+        fn->memory->miss = (SvanPageMiss) {
             .key = svan_key_get(fn, od->key), .va = PAGE(rounds % 5), .len = 1,
         };
-        svan_fault_wait(&wait, false);
+        svan_page_wait(&wait, false);
         assert_int_equal(wait.attempt, 0);
         assert_true(++rounds < 100000);
     } while (wait.state == SVAN_WAIT_PENDING);
     assert_int_equal(wait.state, SVAN_WAIT_FAILED);
     assert_true(rounds > 1000);
-    svan_fault_leave(&wait);
+    svan_page_wait_leave(&wait);
 }
 
 /* The targets of a READ are many, and each that is touched is progress. */

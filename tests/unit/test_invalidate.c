@@ -168,7 +168,7 @@ static void keys_of_one_process(void **state)
     assert_int_equal(mem.bus, p->pages + 4096 + 7);
     assert_int_equal(p->fn->stats.context_walks, walks);
     assert_int_equal(touch_as(&p->user, other, 4096 + 7, 8, 0, &mem), FAULTED);
-    assert_int_equal(p->fn->memory->absent.va, VA + 4096 + 7);
+    assert_int_equal(p->fn->memory->miss.va, VA + 4096 + 7);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, second),
                      SVAN_CMD_OK);
     assert_int_equal(held(p, 8), 8);
@@ -485,7 +485,7 @@ static void an_entry_taken_back(void **state)
     inv_key(p, table.key, VA + 5 * 4096, 4096);
     assert_int_equal(touch_as(&p->user, table.key, VA + 5 * 4096, 8, 0, &mem),
                      FAULTED);
-    assert_int_equal(p->fn->memory->absent.fault_class, SVAN_FAULT_INVALIDATED);
+    assert_int_equal(p->fn->memory->miss.fault_class, SVAN_FAULT_INVALIDATED);
     assert_int_equal(touch_as(&p->user, table.key, VA + 4 * 4096, 8, 0, &mem), 0);
 }
 

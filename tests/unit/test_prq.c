@@ -183,17 +183,17 @@ static void a_full_table_of_faults_makes_wait(void **state)
 {
     Od *od = *state;
     SvanFn *fn = host_fn(od->rc->host);
-    SvanFaultWait waits[(1u << PRQ_LOG) + 2];
+    SvanPageWait waits[(1u << PRQ_LOG) + 2];
     uint32_t n = sizeof(waits) / sizeof(waits[0]);
 
     memset(waits, 0, sizeof(waits));
     for (uint32_t i = 0; i < n; i++) {
         waits[i].waiter = &od->rc->core->waiter;
-        svan_fault_forget(&waits[i]);
-        fn->memory->absent = (SvanAbsent) {
+        svan_page_wait_forget(&waits[i]);
+        fn->memory->miss = (SvanPageMiss) {
             .key = svan_key_get(fn, od->key), .va = (uint64_t)i << 12, .len = 1,
         };
-        svan_fault_wait(&waits[i], true);
+        svan_page_wait(&waits[i], true);
     }
     assert_int_equal(OD_STAT(od, page_requests_stalled), 2);
     fake_run(od->rc->fake);
@@ -209,7 +209,7 @@ static void a_full_table_of_faults_makes_wait(void **state)
     assert_int_equal(waits[n - 1].state, SVAN_WAIT_PENDING);
     assert_null(waits[n - 1].fault);
     for (uint32_t i = 0; i < n; i++) {
-        svan_fault_leave(&waits[i]);
+        svan_page_wait_leave(&waits[i]);
     }
 }
 
@@ -229,7 +229,7 @@ static void injected_faults_take_their_time(void **state)
     write_page(od, PSN_IN, 3);
     write_page(od, PSN_IN + 1, 4);
     assert_false(requested(od));
-    assert_int_equal(rc_priv(od->rc)->fault.mode, SVAN_FAULT_MODE_HOLD);
+    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_HOLD);
     fake_advance(od->rc->fake, 299000);
     assert_int_equal(page_mem(od, 3)[1], 0);
     fake_advance(od->rc->fake, 2000);
@@ -297,23 +297,23 @@ static void a_free_fault_is_passed_on(void **state)
 {
     Od *od = *state;
     SvanFn *fn = host_fn(od->rc->host);
-    SvanFaultWait waits[(1u << PRQ_LOG) + 4];
+    SvanPageWait waits[(1u << PRQ_LOG) + 4];
     uint32_t n = sizeof(waits) / sizeof(waits[0]);
 
     memset(waits, 0, sizeof(waits));
     for (uint32_t i = 0; i < n; i++) {
         waits[i].waiter = &od->rc->core->waiter;
-        svan_fault_forget(&waits[i]);
-        fn->memory->absent = (SvanAbsent) {
+        svan_page_wait_forget(&waits[i]);
+        fn->memory->miss = (SvanPageMiss) {
             .key = svan_key_get(fn, od->key), .len = 1,
             /* of those without a fault, the first two want the same page */
             .va = (uint64_t)(i == n - 3 ? n - 4 : i) << 12,
         };
-        svan_fault_wait(&waits[i], true);
+        svan_page_wait(&waits[i], true);
     }
     assert_int_equal(OD_STAT(od, page_requests_stalled), 4);
     fake_run(od->rc->fake);
-    svan_fault_leave(&waits[n - 2]);    /* its page is there */
+    svan_page_wait_leave(&waits[n - 2]);    /* its page is there */
     for (uint32_t i = 0; i < 1u << PRQ_LOG; i++) {
         assert_true(requested(od));
     }
@@ -328,7 +328,7 @@ static void a_free_fault_is_passed_on(void **state)
     assert_int_equal(le64toh(od->last.addr), waits[n - 1].page);
     assert_false(requested(od));
     for (uint32_t i = 0; i < n; i++) {
-        svan_fault_leave(&waits[i]);
+        svan_page_wait_leave(&waits[i]);
     }
 }
 

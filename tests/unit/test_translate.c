@@ -49,7 +49,7 @@ static struct svan_cmd_create_key key_of(Bench *bench, uint64_t va,
     return key;
 }
 
-/* 0 and *mem, or the syndrome, MISSED, FAULTED (fn->memory->absent) */
+/* 0 and *mem, or the syndrome, MISSED, FAULTED (fn->memory->miss) */
 static uint32_t access_as(Bench *bench, const SvanUser *user, uint32_t key,
                           uint64_t va, uint32_t len, uint8_t right,
                           SvanMem *mem)
@@ -503,7 +503,7 @@ static void absent_at_each_level(void **state)
 {
     Bench *bench = *state;
     SvanFn *fn = bench->user.fn;
-    const SvanAbsent *absent = &fn->memory->absent;
+    const SvanPageMiss *absent = &fn->memory->miss;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 4, true);
     SvanMem mem;
@@ -513,7 +513,7 @@ static void absent_at_each_level(void **state)
         uint64_t good = *entry;
 
         *entry = 0;
-        memset(&fn->memory->absent, 0xff, sizeof(fn->memory->absent));
+        memset(&fn->memory->miss, 0xff, sizeof(fn->memory->miss));
         assert_int_equal(go(bench, key, VA + 5, 7000, WRITE, &mem), FAULTED);
         assert_ptr_equal(absent->key, svan_key_get(fn, key));
         assert_int_equal(absent->va, VA + 5);
@@ -554,7 +554,7 @@ static void what_absent_entries_estimate(void **state)
         { 0xff00, 0, 0, 0 },            /* bits that say nothing */
     };
     Bench *bench = *state;
-    const SvanAbsent *absent = &bench->user.fn->memory->absent;
+    const SvanPageMiss *absent = &bench->user.fn->memory->miss;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 2, true);
     SvanMem mem;
@@ -612,8 +612,8 @@ static void an_absent_page_in_the_middle(void **state)
     assert_int_equal(go(bench, key, VA + 4000, 5000, 0, &mem), 0);
     assert_int_equal(mem.len, 96);
     assert_int_equal(go(bench, key, VA + 4096, 4904, 0, &mem), FAULTED);
-    assert_int_equal(bench->user.fn->memory->absent.va, VA + 4096);
-    assert_int_equal(bench->user.fn->memory->absent.len, 4904);
+    assert_int_equal(bench->user.fn->memory->miss.va, VA + 4096);
+    assert_int_equal(bench->user.fn->memory->miss.len, 4904);
     assert_int_equal(go(bench, key, VA + 8192, 8, 0, &mem), 0);
 }
 
@@ -621,7 +621,7 @@ static void an_absent_page_in_the_middle(void **state)
 static void a_write_to_a_read_only_leaf(void **state)
 {
     Bench *bench = *state;
-    const SvanAbsent *absent = &bench->user.fn->memory->absent;
+    const SvanPageMiss *absent = &bench->user.fn->memory->miss;
     uint64_t table;
     uint32_t key = ondemand(bench, &table, 2, false);
     uint64_t *leaves = table_at(bench, table, 1);
@@ -683,7 +683,7 @@ static void large_ondemand_pages(void **state)
     assert_int_equal(go(bench, key, 0x1f123, 8192, WRITE, &mem), 0);
     assert_int_equal(mem.bus, bus + 0xf123);
     assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), FAULTED);
-    assert_int_equal(bench->user.fn->memory->absent.fault_class, SVAN_FAULT_HUGE_PAGE);
+    assert_int_equal(bench->user.fn->memory->miss.fault_class, SVAN_FAULT_HUGE_PAGE);
     entries[1] = htole64(svan_mtt_present(bus + 4096, 1));
     assert_int_equal(go(bench, key, 0x20000, 8, WRITE, &mem), SVAN_SYN_TABLE);
 }
@@ -701,7 +701,7 @@ static void a_zero_based_ondemand_key(void **state)
     cmd.access = htole32(ALL | SVAN_ACCESS_ZERO_BASED);
     key = host_key(bench->host, &cmd);
     assert_int_equal(go(bench, key, 50, 8, WRITE, &mem), FAULTED);
-    assert_int_equal(bench->user.fn->memory->absent.va, VA + 150);
+    assert_int_equal(bench->user.fn->memory->miss.va, VA + 150);
 }
 
 static void errors_are_traced(void **state)

@@ -93,7 +93,7 @@ static void tables_that_change(void **state)
         *pte(p, va, level) &= htole64(~P_A);
         trap_set(p, change.entry, make_change, &change);
         assert_int_equal(touch(p, va, 8, WRITE, &mem), FAULTED);
-        assert_int_equal(p->fn->memory->absent.level, level);
+        assert_int_equal(p->fn->memory->miss.level, level);
         trap_clear();
     }
 }

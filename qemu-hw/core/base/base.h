@@ -287,7 +287,7 @@ struct SvanCore {
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
-    SvanLink run, blocked, cmd_work, eq_work, fault_work;
+    SvanLink run, blocked, cmd_work, eq_work, prq_work;
     SvanTimer **heap;
     uint32_t heap_len, heap_reserved, heap_capacity;
     uint64_t timer_order;

@@ -143,7 +143,7 @@ SvanStep svan_cmd_destroy_key(SvanCmdCtx *ctx)
         return object_is_busy(ctx);
     }
     if (svan_key_is_pageable(key->kind)) {
-        svan_fault_key_gone(ctx->fn, key->key);
+        svan_page_key_gone(ctx->fn, key->key);
     }
     svan_key_destroy(key);
     return svan_cmd_answer(ctx, SVAN_CMD_OK);

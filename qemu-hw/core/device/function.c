@@ -337,7 +337,7 @@ static void core_init(SvanCore *core)
     svan_list_init(&core->blocked);
     svan_list_init(&core->cmd_work);
     svan_list_init(&core->eq_work);
-    svan_list_init(&core->fault_work);
+    svan_list_init(&core->prq_work);
     core->deadline_told = UINT64_MAX;
     core->doorbells->poll_ns = core->config.poll_ns;
     core->ingress->tail = &core->ingress->head;

@@ -46,8 +46,8 @@ static SvanStep take_turn(SvanCore *core, SvanTurn turn)
         return svan_list_empty(&core->eq_work) ? SVAN_STEP_IDLE :
                                                  svan_eq_step(core);
     case SVAN_TURN_FAULT:
-        return svan_list_empty(&core->fault_work) ? SVAN_STEP_IDLE :
-                                                    svan_fault_step(core);
+        return svan_list_empty(&core->prq_work) ? SVAN_STEP_IDLE :
+                                                    svan_prq_step(core);
     case SVAN_TURN_RX:
         return core->ingress->head ? svan_rx_step(core) : SVAN_STEP_IDLE;
     case SVAN_TURN_QP:
@@ -64,7 +64,7 @@ bool svan_has_work(SvanCore *core)
 {
     return !svan_list_empty(&core->cmd_work) ||
            !svan_list_empty(&core->eq_work) ||
-           !svan_list_empty(&core->fault_work) || core->ingress->head ||
+           !svan_list_empty(&core->prq_work) || core->ingress->head ||
            !svan_list_empty(&core->run) || core->doorbells->taken ||
            atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed);
 }

@@ -172,7 +172,7 @@ static const FnSection fn_sections[] = {
     { 0x16, 3, svan_save_qps, svan_load_qps },
     { 0x17, 2, svan_save_net, svan_load_net },
     { 0x18, 3, svan_save_stats, svan_load_stats },
-    { 0x1a, 2, svan_save_faults, svan_load_faults },
+    { 0x1a, 2, svan_save_prq, svan_load_prq },
     { 0x1b, 1, svan_save_spares, svan_load_spares },
 };
 

@@ -116,13 +116,13 @@ bool svan_inject_applies(const SvanWalk *walk)
 
         if (applies(item, walk)) {
             item->left--;
-            svan_absent(walk, 0, 1, false);
-            fn->memory->absent.fault_class = item->what.fault_class;
-            fn->memory->absent.time_ns = item->what.estimate_ns;
-            fn->memory->absent.source = SVAN_ESTIMATE_ENTRY;
-            fn->memory->absent.injected = true;
-            fn->memory->absent.injected_ns = item->what.delay_ns;
-            fn->memory->absent.injected_failure = item->what.failure;
+            svan_page_miss(walk, 0, 1, false);
+            fn->memory->miss.fault_class = item->what.fault_class;
+            fn->memory->miss.time_ns = item->what.estimate_ns;
+            fn->memory->miss.source = SVAN_ESTIMATE_ENTRY;
+            fn->memory->miss.injected = true;
+            fn->memory->miss.injected_ns = item->what.delay_ns;
+            fn->memory->miss.injected_failure = item->what.failure;
             fn->stats.page_faults_injected++;
             return true;
         }

@@ -41,7 +41,7 @@ typedef struct SvanKey {
  * What the last svan_access() of the function that answered FAULT was about;
  * addresses as in the key's table.
  */
-typedef struct SvanAbsent {
+typedef struct SvanPageMiss {
     SvanKey *key;
     uint64_t va;                /* of the first octet that is not there */
     uint64_t len;               /* wanted from va on */
@@ -55,7 +55,7 @@ typedef struct SvanAbsent {
     bool injected;              /* by the host: nobody is asked */
     bool injected_failure;
     uint64_t injected_ns;
-} SvanAbsent;
+} SvanPageMiss;
 
 /* On whose behalf keys are used. */
 typedef struct SvanUser {
@@ -79,7 +79,7 @@ typedef struct SvanAccess {
 /*
  * translate() and map: a run that begins at va, within one page and no longer
  * than asked for. DONE, AGAIN (the table has changed meanwhile: in another step),
- * MISS, FAULT (fn->absent) or ERROR (*syndrome, enum svan_syndrome).
+ * MISS, FAULT (fn->miss) or ERROR (*syndrome, enum svan_syndrome).
  * Bounds and rights are checked for the whole of len, not for the run alone.
  * The key's rights are; those of the QP (SvanQp.access) are the responder's.
  */
@@ -114,7 +114,7 @@ static inline bool svan_key_is_pageable(uint8_t kind)
 uint32_t svan_key_create(SvanFn *fn, const struct svan_cmd_create_key *cmd,
                          uint32_t id, SvanKey **out);
 uint32_t svan_key_modify(SvanKey *key, const struct svan_cmd_modify_key *cmd);
-/* refs is 0, and nobody waits for a page of it: svan_fault_key_gone() */
+/* refs is 0, and nobody waits for a page of it: svan_page_key_gone() */
 void svan_key_destroy(SvanKey *key);
 
 /* ---- process contexts ---- */
@@ -152,7 +152,7 @@ typedef struct SvanMemory {
     uint64_t key_serial;        /* last one given out */
     SvanTlbEntry *tlb;
     uint64_t tlb_generation;
-    SvanAbsent absent;
+    SvanPageMiss miss;
     SvanInjections *injections; /* NULL: none; inject.c */
     struct {
         uint64_t addr;          /* bus address */

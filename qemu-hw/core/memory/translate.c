@@ -81,19 +81,19 @@ static SvanStep read_entry(SvanFn *fn, uint64_t table, uint64_t index,
     return step;
 }
 
-SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
+SvanStep svan_page_miss(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected)
 {
-    walk->key->fn->memory->absent = (SvanAbsent) {
+    walk->key->fn->memory->miss = (SvanPageMiss) {
         .key = walk->key, .va = walk->va, .len = walk->len, .entry = entry,
         .level = level, .write = walk->write, .is_protected = is_protected,
     };
     return SVAN_STEP_FAULT;
 }
 
-void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source)
+void svan_page_miss_estimate(SvanFn *fn, uint64_t word, uint8_t source)
 {
-    SvanAbsent *absent = &fn->memory->absent;
+    SvanPageMiss *absent = &fn->memory->miss;
     uint32_t fault_class = svan_mtt_absent_class(word);
 
     absent->fault_class = fault_class < SVAN_FAULT_CLASS_COUNT ?
@@ -112,9 +112,9 @@ static SvanStep table_refuses(const SvanWalk *walk, uint64_t entry,
         *syndrome = present ? SVAN_SYN_KEY_ACCESS : SVAN_SYN_TABLE;
         return SVAN_STEP_ERROR;
     }
-    svan_absent(walk, entry, level, present);
+    svan_page_miss(walk, entry, level, present);
     if (!present) {
-        svan_absent_estimate(walk->key->fn, entry, SVAN_ESTIMATE_ENTRY);
+        svan_page_miss_estimate(walk->key->fn, entry, SVAN_ESTIMATE_ENTRY);
     }
     return SVAN_STEP_FAULT;
 }

@@ -28,15 +28,15 @@ typedef SvanStep SvanWalker(const SvanWalk *walk, SvanLeaf *leaf,
 SvanWalker svan_context_walk;           /* of process keys; context.c */
 
 /*
- * FAULT: fn->memory->absent tells of the entry, which is present if is_protected. What
- * it estimates is added by svan_absent_estimate(), from a word in the form of an
+ * FAULT: fn->memory->miss tells of the entry, which is present if is_protected. What
+ * it estimates is added by svan_page_miss_estimate(), from a word in the form of an
  * absent translation entry.
  */
-SvanStep svan_absent(const SvanWalk *walk, uint64_t entry, uint8_t level,
+SvanStep svan_page_miss(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected);
-void svan_absent_estimate(SvanFn *fn, uint64_t word, uint8_t source);
+void svan_page_miss_estimate(SvanFn *fn, uint64_t word, uint8_t source);
 
-/* FAULT is to be met here, fn->memory->absent says which; fn->memory->injections is not NULL. */
+/* FAULT is to be met here, fn->memory->miss says which; fn->memory->injections is not NULL. */
 bool svan_inject_applies(const SvanWalk *walk);
 
 /*

@@ -253,8 +253,8 @@ static SvanStep entry_absent(const SvanWalk *walk, const Context *context,
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    svan_absent(walk, entry->value, entry->level, false);
-    svan_absent_estimate(fn, word, SVAN_ESTIMATE_LOCATION);
+    svan_page_miss(walk, entry->value, entry->level, false);
+    svan_page_miss_estimate(fn, word, SVAN_ESTIMATE_LOCATION);
     return SVAN_STEP_FAULT;
 }
 
@@ -267,7 +267,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     uint64_t size = level_size(entry->level);
 
     if (walk->write && !writable) {
-        return svan_absent(walk, entry->value, entry->level, true);
+        return svan_page_miss(walk, entry->value, entry->level, true);
     }
     /* Before the data is: the kernel must not take the page for a clean one. */
     if (!entry_mark(fn, entry, SVAN_PTE_ACCESSED |

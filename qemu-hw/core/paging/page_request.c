@@ -73,7 +73,7 @@ static void set_estimate(SvanEstimate *estimate, SvanFn *fn,
     estimate->at = later(fn, time_ns);
 }
 
-static uint8_t request_flags(const SvanAbsent *absent, bool remote)
+static uint8_t request_flags(const SvanPageMiss *absent, bool remote)
 {
     return (absent->write ? SVAN_PAGE_REQ_WRITE : 0) |
            (remote ? SVAN_PAGE_REQ_REMOTE : 0) |
@@ -83,7 +83,7 @@ static uint8_t request_flags(const SvanAbsent *absent, bool remote)
 
 static void set_wanted(SvanWanted *wanted, SvanFn *fn, bool remote)
 {
-    const SvanAbsent *absent = &fn->memory->absent;
+    const SvanPageMiss *absent = &fn->memory->miss;
 
     *wanted = (SvanWanted) {
         .key = absent->key->key,
@@ -104,14 +104,14 @@ static void set_wanted(SvanWanted *wanted, SvanFn *fn, bool remote)
 
 /* ---- faults ---- */
 
-static SvanFault **chain_of(SvanPrq *prq, const SvanWanted *wanted)
+static SvanPageRequest **chain_of(SvanPrq *prq, const SvanWanted *wanted)
 {
     return &prq->hash[hash_of(space_of(wanted), wanted->page)];
 }
 
-static SvanFault *find_fault(SvanPrq *prq, const SvanWanted *wanted)
+static SvanPageRequest *find_fault(SvanPrq *prq, const SvanWanted *wanted)
 {
-    SvanFault *fault = *chain_of(prq, wanted);
+    SvanPageRequest *fault = *chain_of(prq, wanted);
 
     while (fault && !promises(&fault->wanted, wanted)) {
         fault = fault->next;
@@ -119,17 +119,17 @@ static SvanFault *find_fault(SvanPrq *prq, const SvanWanted *wanted)
     return fault;
 }
 
-static void fault_hash(SvanFault *fault)
+static void fault_hash(SvanPageRequest *fault)
 {
-    SvanFault **chain = chain_of(fault->fn->paging->prq, &fault->wanted);
+    SvanPageRequest **chain = chain_of(fault->fn->paging->prq, &fault->wanted);
 
     fault->next = *chain;
     *chain = fault;
 }
 
-static void fault_unhash(SvanFault *fault)
+static void fault_unhash(SvanPageRequest *fault)
 {
-    SvanFault **at = chain_of(fault->fn->paging->prq, &fault->wanted);
+    SvanPageRequest **at = chain_of(fault->fn->paging->prq, &fault->wanted);
 
     while (*at != fault) {
         at = &(*at)->next;
@@ -137,18 +137,18 @@ static void fault_unhash(SvanFault *fault)
     *at = fault->next;
 }
 
-static void charge(SvanFault *fault, SvanAccount *account)
+static void charge(SvanPageRequest *fault, SvanAccount *account)
 {
     fault->account = account;
     account->requests++;
 }
 
 /* All but who waits; it is queued to be asked for. */
-static SvanFault *fault_begin(const SvanFaultWait *wait)
+static SvanPageRequest *fault_begin(const SvanPageWait *wait)
 {
     SvanFn *fn = wait->waiter->work->fn;
     SvanPrq *prq = fn->paging->prq;
-    SvanFault *fault = prq->free;
+    SvanPageRequest *fault = prq->free;
 
     prq->free = fault->next;
     prq->num_free--;
@@ -171,11 +171,11 @@ static SvanFault *fault_begin(const SvanFaultWait *wait)
         return fault;
     }
     svan_list_append(&prq->queue, &fault->link);
-    svan_list_append(&fn->core->fault_work, &prq->link);
+    svan_list_append(&fn->core->prq_work, &prq->link);
     return fault;
 }
 
-static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
+static void wait_ends(SvanPageWait *wait, SvanWaitState state)
 {
     svan_list_remove(&wait->link);
     wait->fault = NULL;
@@ -183,7 +183,7 @@ static void wait_ends(SvanFaultWait *wait, SvanWaitState state)
     svan_work_ready(wait->waiter->work);
 }
 
-bool svan_fault_is_told(const SvanFaultWait *wait)
+bool svan_page_wait_is_told(const SvanPageWait *wait)
 {
     return wait->fault && wait->fault->answer.answered;
 }
@@ -203,20 +203,20 @@ static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
     return prq->num_free > (svan_account_is_kernel(account) ? 0 : leave);
 }
 
-static void tell(SvanFaultWait *wait)
+static void tell(SvanPageWait *wait)
 {
     wait->news = true;
     svan_work_ready(wait->waiter->work);
 }
 
-static void join(SvanFault *fault, SvanFaultWait *wait)
+static void join(SvanPageRequest *fault, SvanPageWait *wait)
 {
     wait->fault = fault;
     wait->token = fault->token;
     svan_list_append(&fault->waits, &wait->link);
 }
 
-static void enqueue(SvanPrq *prq, SvanFaultWait *wait)
+static void enqueue(SvanPrq *prq, SvanPageWait *wait)
 {
     SvanAccount *account = wait->waiter->account;
 
@@ -235,9 +235,9 @@ static void check_turn(SvanAccount *account)
 /* It goes behind the others. */
 static void serve(SvanPrq *prq, SvanAccount *account)
 {
-    SvanFaultWait *wait = svan_container(account->waits.next, SvanFaultWait,
+    SvanPageWait *wait = svan_container(account->waits.next, SvanPageWait,
                                          link);
-    SvanFault *fault = find_fault(prq, &wait->wanted);
+    SvanPageRequest *fault = find_fault(prq, &wait->wanted);
 
     svan_list_remove(&wait->link);
     svan_list_remove(&account->turn);
@@ -245,7 +245,7 @@ static void serve(SvanPrq *prq, SvanAccount *account)
         svan_list_append(&prq->turns, &account->turn);
     }
     join(fault ? fault : fault_begin(wait), wait);
-    if (svan_fault_is_told(wait)) {
+    if (svan_page_wait_is_told(wait)) {
         tell(wait);
     }
 }
@@ -266,7 +266,7 @@ static void serve_waiting(SvanPrq *prq)
     }
 }
 
-static void fault_free(SvanFault *fault)
+static void fault_free(SvanPageRequest *fault)
 {
     SvanPrq *prq = fault->fn->paging->prq;
 
@@ -284,10 +284,10 @@ static void fault_free(SvanFault *fault)
     serve_waiting(prq);
 }
 
-void svan_fault_ends(SvanFault *fault, SvanWaitState how)
+void svan_page_request_ends(SvanPageRequest *fault, SvanWaitState how)
 {
     while (!svan_list_empty(&fault->waits)) {
-        SvanFaultWait *wait = svan_container(fault->waits.next, SvanFaultWait,
+        SvanPageWait *wait = svan_container(fault->waits.next, SvanPageWait,
                                              link);
 
         wait_ends(wait, how == SVAN_WAIT_FAILED &&
@@ -299,37 +299,37 @@ void svan_fault_ends(SvanFault *fault, SvanWaitState how)
 
 static void fire_injected(SvanTimer *timer)
 {
-    SvanFault *fault = svan_container(timer, SvanFault, timer);
+    SvanPageRequest *fault = svan_container(timer, SvanPageRequest, timer);
 
-    svan_fault_ends(fault, fault->wanted.injected_failure ? SVAN_WAIT_FAILED :
+    svan_page_request_ends(fault, fault->wanted.injected_failure ? SVAN_WAIT_FAILED :
                                                             SVAN_WAIT_OVER);
 }
 
-SvanFault *svan_fault_by_token(SvanPrq *prq, uint32_t token)
+SvanPageRequest *svan_page_request_by_token(SvanPrq *prq, uint32_t token)
 {
     uint32_t index = token & SVAN_PAGE_TOKEN_INDEX;
-    SvanFault *fault = &prq->faults[index & (svan_prq_size(prq) - 1)];
+    SvanPageRequest *fault = &prq->faults[index & (svan_prq_size(prq) - 1)];
 
     return index < svan_prq_size(prq) && fault->used && fault->asked &&
            fault->token == token && !fault->wanted.injected ? fault : NULL;
 }
 
-void svan_fault_pending(SvanFault *fault, uint8_t fault_class, uint64_t time_ns)
+void svan_page_request_pending(SvanPageRequest *fault, uint8_t fault_class, uint64_t time_ns)
 {
     set_estimate(&fault->answer, fault->fn, fault_class, time_ns);
     fault->answer.answered = true;
     for (SvanLink *link = fault->waits.next; link != &fault->waits;
          link = link->next) {
-        tell(svan_container(link, SvanFaultWait, link));
+        tell(svan_container(link, SvanPageWait, link));
     }
 }
 
 /* ---- waits ---- */
 
 /* Two pages, as a packet may cross from one to the other. */
-bool svan_fault_again(const SvanFaultWait *wait)
+bool svan_page_wait_is_again(const SvanPageWait *wait)
 {
-    uint64_t page = wait->waiter->work->fn->memory->absent.va & ~(uint64_t)SVAN_PAGE_MASK;
+    uint64_t page = wait->waiter->work->fn->memory->miss.va & ~(uint64_t)SVAN_PAGE_MASK;
 
     return page == wait->page || page == wait->before;
 }
@@ -341,18 +341,18 @@ bool svan_fault_again(const SvanFaultWait *wait)
  */
 #define MAX_ROUNDS      4096u
 
-static bool gets_nowhere(const SvanFaultWait *wait)
+static bool gets_nowhere(const SvanPageWait *wait)
 {
     return wait->attempt == SVAN_PAGE_ATTEMPT_MAX || wait->rounds == MAX_ROUNDS;
 }
 
-static void wait_begins(SvanFaultWait *wait, bool remote)
+static void wait_begins(SvanPageWait *wait, bool remote)
 {
     SvanFn *fn = wait->waiter->work->fn;
 
     set_wanted(&wait->wanted, fn, remote);
     wait->rounds += wait->rounds < MAX_ROUNDS;
-    if (svan_fault_again(wait)) {
+    if (svan_page_wait_is_again(wait)) {
         wait->attempt += wait->attempt < SVAN_PAGE_ATTEMPT_MAX;
         fn->stats.page_faults_again++;
     } else {
@@ -368,18 +368,18 @@ static void wait_begins(SvanFaultWait *wait, bool remote)
     fn->stats.page_faults++;
 }
 
-void svan_fault_forget(SvanFaultWait *wait)
+void svan_page_wait_forget(SvanPageWait *wait)
 {
     wait->page = wait->before = UINT64_MAX;
     wait->attempt = 0;
     wait->rounds = 0;
 }
 
-void svan_fault_wait(SvanFaultWait *wait, bool remote)
+void svan_page_wait(SvanPageWait *wait, bool remote)
 {
     SvanFn *fn = wait->waiter->work->fn;
     SvanPrq *prq = fn->paging->prq;
-    SvanFault *fault;
+    SvanPageRequest *fault;
 
     wait_begins(wait, remote);
     if (!prq || fn->fatal || gets_nowhere(wait)) {
@@ -400,16 +400,16 @@ void svan_fault_wait(SvanFaultWait *wait, bool remote)
 }
 
 /* It is of no use to anybody, and nobody has been asked for it. */
-static bool is_idle(const SvanFault *fault)
+static bool is_idle(const SvanPageRequest *fault)
 {
     return (!fault->asked || fault->wanted.injected) &&
            svan_list_empty(&fault->waits);
 }
 
 /* A request that nobody waits for any more is not made; if it was, it ends. */
-void svan_fault_leave(SvanFaultWait *wait)
+void svan_page_wait_leave(SvanPageWait *wait)
 {
-    SvanFault *fault = wait->fault;
+    SvanPageRequest *fault = wait->fault;
 
     svan_list_remove(&wait->link);
     wait->fault = NULL;
@@ -426,7 +426,7 @@ static void look_again(SvanLink *waits, uint32_t key)
     SvanLink *next;
 
     for (SvanLink *link = waits->next; link != waits; link = next) {
-        SvanFaultWait *wait = svan_container(link, SvanFaultWait, link);
+        SvanPageWait *wait = svan_container(link, SvanPageWait, link);
 
         next = link->next;
         if (wait->wanted.key == key) {
@@ -435,7 +435,7 @@ static void look_again(SvanLink *waits, uint32_t key)
     }
 }
 
-void svan_fault_key_gone(SvanFn *fn, uint32_t key)
+void svan_page_key_gone(SvanFn *fn, uint32_t key)
 {
     SvanPrq *prq = fn->paging->prq;
     SvanLink *next;
@@ -451,7 +451,7 @@ void svan_fault_key_gone(SvanFn *fn, uint32_t key)
         check_turn(account);
     }
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
-        SvanFault *fault = &prq->faults[i];
+        SvanPageRequest *fault = &prq->faults[i];
 
         if (!fault->used) {
             continue;
@@ -468,9 +468,9 @@ void svan_fault_key_gone(SvanFn *fn, uint32_t key)
     }
 }
 
-SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources)
+SvanEstimate svan_page_wait_estimate(const SvanPageWait *wait, uint8_t sources)
 {
-    const SvanFault *fault = wait->fault;
+    const SvanPageRequest *fault = wait->fault;
     SvanEstimate result = { 0 };
 
     if (sources & wait->wanted.source) {
@@ -486,13 +486,13 @@ SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources)
     return result;
 }
 
-SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
+SvanEstimate svan_page_expected(SvanFn *fn, uint8_t sources)
 {
     SvanEstimate estimate = { 0 };
 
-    if (sources & fn->memory->absent.source) {
-        set_estimate(&estimate, fn, fn->memory->absent.fault_class,
-                     fn->memory->absent.time_ns);
+    if (sources & fn->memory->miss.source) {
+        set_estimate(&estimate, fn, fn->memory->miss.fault_class,
+                     fn->memory->miss.time_ns);
     }
     estimate.answered = !fn->paging->prq || !(sources & SVAN_ESTIMATE_RESPONSE);
     return estimate;
@@ -500,7 +500,7 @@ SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources)
 
 /* ---- life ---- */
 
-void svan_faults_collect(SvanPrq *prq)
+void svan_page_requests_collect(SvanPrq *prq)
 {
     prq->free = NULL;
     prq->num_free = 0;
@@ -513,7 +513,7 @@ void svan_faults_collect(SvanPrq *prq)
     }
 }
 
-void svan_faults_init(SvanPrq *prq)
+void svan_page_requests_init(SvanPrq *prq)
 {
     svan_list_init(&prq->queue);
     svan_list_init(&prq->turns);
@@ -522,24 +522,24 @@ void svan_faults_init(SvanPrq *prq)
         prq->faults[i].token = i;
         svan_timer_init(&prq->faults[i].timer, fire_injected);
     }
-    svan_faults_collect(prq);
+    svan_page_requests_collect(prq);
 }
 
-void svan_faults_fini(SvanPrq *prq)
+void svan_page_requests_fini(SvanPrq *prq)
 {
     while (!svan_list_empty(&prq->turns)) {
         SvanAccount *account = svan_container(prq->turns.next, SvanAccount,
                                               turn);
 
-        wait_ends(svan_container(account->waits.next, SvanFaultWait, link),
+        wait_ends(svan_container(account->waits.next, SvanPageWait, link),
                   SVAN_WAIT_FAILED);
         check_turn(account);
     }
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
-        SvanFault *fault = &prq->faults[i];
+        SvanPageRequest *fault = &prq->faults[i];
 
         while (fault->used && !svan_list_empty(&fault->waits)) {
-            wait_ends(svan_container(fault->waits.next, SvanFaultWait, link),
+            wait_ends(svan_container(fault->waits.next, SvanPageWait, link),
                       SVAN_WAIT_FAILED);
         }
         if (fault->used) {
@@ -548,10 +548,10 @@ void svan_faults_fini(SvanPrq *prq)
     }
 }
 
-SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token)
+SvanPageRequest *svan_page_request_restore(SvanPrq *prq, uint32_t token)
 {
     uint32_t index = token & SVAN_PAGE_TOKEN_INDEX;
-    SvanFault *fault = &prq->faults[index & (svan_prq_size(prq) - 1)];
+    SvanPageRequest *fault = &prq->faults[index & (svan_prq_size(prq) - 1)];
 
     if (index >= svan_prq_size(prq) || fault->used) {
         return NULL;
@@ -560,7 +560,7 @@ SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token)
     return fault;
 }
 
-void svan_fault_restored(SvanFault *fault, SvanAccount *account)
+void svan_page_request_restored(SvanPageRequest *fault, SvanAccount *account)
 {
     charge(fault, account);
     fault->used = fault->asked = true;

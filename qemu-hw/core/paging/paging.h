@@ -17,7 +17,7 @@
 typedef struct SvanPrq SvanPrq;
 typedef struct SvanSpares SvanSpares;
 typedef struct SvanAccount SvanAccount;
-typedef struct SvanFault SvanFault;
+typedef struct SvanPageRequest SvanPageRequest;
 
 /* Who waits for pages, and is charged for it. */
 typedef struct SvanWaiter {
@@ -55,9 +55,9 @@ typedef struct SvanWanted {
     SvanEstimate table;
 } SvanWanted;
 
-typedef struct SvanFaultWait {
+typedef struct SvanPageWait {
     const SvanWaiter *waiter;
-    SvanFault *fault;           /* PENDING without: waits for a free one */
+    SvanPageRequest *fault;           /* PENDING without: waits for a free one */
     SvanLink link;
     SvanWaitState state;
     bool news;                  /* the estimate has changed; the waiter's to clear */
@@ -66,27 +66,27 @@ typedef struct SvanFaultWait {
     uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
     uint64_t page, before;      /* of the last fault, and the one before */
     SvanWanted wanted;          /* of the last fault */
-} SvanFaultWait;
+} SvanPageWait;
 
 /*
- * Wait for what the function's `absent` tells. Without a page request queue the wait has
+ * Wait for what the function's `miss` tells. Without a page request queue the wait has
  * failed at once. remote: the access came over the wire.
  */
-void svan_fault_wait(SvanFaultWait *wait, bool remote);
+void svan_page_wait(SvanPageWait *wait, bool remote);
 /* Waits for nothing any more; the state is NONE. */
-void svan_fault_leave(SvanFaultWait *wait);
-/* the function's `absent` has been waited for already, and the access did not go well. */
-bool svan_fault_again(const SvanFaultWait *wait);
+void svan_page_wait_leave(SvanPageWait *wait);
+/* the function's `miss` has been waited for already, and the access did not go well. */
+bool svan_page_wait_is_again(const SvanPageWait *wait);
 /* The access went well: the next fault of the page is the first again. */
-void svan_fault_forget(SvanFaultWait *wait);
+void svan_page_wait_forget(SvanPageWait *wait);
 /* The driver has told something of the page, be it before this wait began. */
-bool svan_fault_is_told(const SvanFaultWait *wait);
+bool svan_page_wait_is_told(const SvanPageWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */
-SvanEstimate svan_fault_estimate(const SvanFaultWait *wait, uint8_t sources);
-/* The same for what the function's `absent` tells, before anybody waits for it. */
-SvanEstimate svan_fault_expected(SvanFn *fn, uint8_t sources);
+SvanEstimate svan_page_wait_estimate(const SvanPageWait *wait, uint8_t sources);
+/* The same for what the function's `miss` tells, before anybody waits for it. */
+SvanEstimate svan_page_expected(SvanFn *fn, uint8_t sources);
 /* The key goes: who waits for a page of it looks again, and nobody joins them. */
-void svan_fault_key_gone(SvanFn *fn, uint32_t key);
+void svan_page_key_gone(SvanFn *fn, uint32_t key);
 
 /* ---- accounts: who is charged ---- */
 
@@ -133,7 +133,7 @@ uint32_t svan_prq_open_requests(const SvanFn *fn);
 void svan_prq_doorbell(SvanFn *fn, uint32_t value);     /* SVAN_REG_PRQ_DB */
 void svan_prr_doorbell(SvanFn *fn, uint32_t pi);        /* SVAN_REG_PRR_DB */
 /* Some responses and requests of the function at the head of the list. */
-SvanStep svan_fault_step(SvanCore *core);
+SvanStep svan_prq_step(SvanCore *core);
 /* Out of service: nothing is written or read any more. */
 void svan_prq_stop(SvanFn *fn);
 
@@ -192,8 +192,8 @@ void svan_policy_limit(struct svan_fault_policy *policy,
 
 /* ---- state ---- */
 
-void svan_save_faults(SvanFn *fn, SvanWriter *writer);
-bool svan_load_faults(SvanFn *fn, SvanReader *reader);
+void svan_save_prq(SvanFn *fn, SvanWriter *writer);
+bool svan_load_prq(SvanFn *fn, SvanReader *reader);
 void svan_save_spares(SvanFn *fn, SvanWriter *writer);
 bool svan_load_spares(SvanFn *fn, SvanReader *reader);
 

@@ -60,7 +60,7 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
     prq->requests = le64toh(cmd->requests);
     prq->responses = le64toh(cmd->responses);
     prq->log_size = cmd->log_size;
-    svan_faults_init(prq);
+    svan_page_requests_init(prq);
     fn->paging->prq = prq;
     return SVAN_CMD_OK;
 }
@@ -79,7 +79,7 @@ void svan_prq_destroy(SvanFn *fn)
     if (!prq) {
         return;
     }
-    svan_faults_fini(prq);
+    svan_page_requests_fini(prq);
     svan_list_remove(&prq->link);
     svan_timer_unreserve(fn->core, svan_prq_size(prq));
     fn->paging->prq = NULL;
@@ -109,7 +109,7 @@ static bool has_work(const SvanPrq *prq)
 static void schedule(SvanPrq *prq)
 {
     if (has_work(prq) && !prq->fn->fatal) {
-        svan_list_append(&prq->fn->core->fault_work, &prq->link);
+        svan_list_append(&prq->fn->core->prq_work, &prq->link);
     }
 }
 
@@ -155,7 +155,7 @@ void svan_prr_doorbell(SvanFn *fn, uint32_t pi)
     schedule(prq);
 }
 
-static void write_request(const SvanFault *fault, uint8_t phase, uint8_t *host)
+static void write_request(const SvanPageRequest *fault, uint8_t phase, uint8_t *host)
 {
     const SvanWanted *wanted = &fault->wanted;
     struct svan_page_request request = {
@@ -178,7 +178,7 @@ static void write_request(const SvanFault *fault, uint8_t phase, uint8_t *host)
 
 static SvanStep ask(SvanPrq *prq)
 {
-    SvanFault *fault = svan_container(prq->queue.next, SvanFault, link);
+    SvanPageRequest *fault = svan_container(prq->queue.next, SvanPageRequest, link);
     uint32_t slot = prq->pi & (svan_prq_size(prq) - 1);
     uint8_t phase = (prq->pi >> prq->log_size) & 1 ? 0 : SVAN_PAGE_REQ_PHASE;
     uint32_t size = sizeof(struct svan_page_request);
@@ -204,18 +204,18 @@ static SvanStep ask(SvanPrq *prq)
 static void answer(SvanPrq *prq, const struct svan_page_response *response)
 {
     uint32_t token = le32toh(response->token);
-    SvanFault *fault = svan_fault_by_token(prq, token);
+    SvanPageRequest *fault = svan_page_request_by_token(prq, token);
     SvanFn *fn = prq->fn;
 
     svan_trace(fn, SVAN_TRACE_PAGE_RESPONSE, token, response->status,
                response->fault_class, le64toh(response->time_ns));
     if (fault && response->status == SVAN_PAGE_PENDING) {
-        svan_fault_pending(fault, response->fault_class,
+        svan_page_request_pending(fault, response->fault_class,
                            le64toh(response->time_ns));
     } else if (fault && response->status == SVAN_PAGE_RESOLVED) {
-        svan_fault_ends(fault, SVAN_WAIT_OVER);
+        svan_page_request_ends(fault, SVAN_WAIT_OVER);
     } else if (fault && response->status == SVAN_PAGE_FAILED) {
-        svan_fault_ends(fault, SVAN_WAIT_FAILED);
+        svan_page_request_ends(fault, SVAN_WAIT_FAILED);
     } else {
         fn->stats.page_responses_bad++;
     }
@@ -256,9 +256,9 @@ static SvanStep prq_step(SvanPrq *prq)
     return step;
 }
 
-SvanStep svan_fault_step(SvanCore *core)
+SvanStep svan_prq_step(SvanCore *core)
 {
-    SvanPrq *prq = svan_container(core->fault_work.next, SvanPrq, link);
+    SvanPrq *prq = svan_container(core->prq_work.next, SvanPrq, link);
     SvanStep step;
 
     svan_list_remove(&prq->link);
@@ -268,9 +268,9 @@ SvanStep svan_fault_step(SvanCore *core)
         return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_MISS) {
-        svan_list_first(&core->fault_work, &prq->link);
+        svan_list_first(&core->prq_work, &prq->link);
     } else if (has_work(prq)) {
-        svan_list_append(&core->fault_work, &prq->link);
+        svan_list_append(&core->prq_work, &prq->link);
     }
     return step;
 }
@@ -281,7 +281,7 @@ SvanStep svan_fault_step(SvanCore *core)
  * Who waited looks again after the load. What has been asked for is answered
  * still, so it is kept; what has not is asked for again.
  */
-static void save_fault(const SvanFault *fault, SvanWriter *writer)
+static void save_fault(const SvanPageRequest *fault, SvanWriter *writer)
 {
     svan_put_u32(writer, fault->token);
     svan_put_u32(writer, fault->qpn);
@@ -300,7 +300,7 @@ static void save_fault(const SvanFault *fault, SvanWriter *writer)
 
 static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
 {
-    SvanFault *fault = svan_fault_restore(prq, token);
+    SvanPageRequest *fault = svan_page_request_restore(prq, token);
     SvanAccount *account;
 
     if (!fault) {
@@ -321,11 +321,11 @@ static bool load_fault(SvanPrq *prq, SvanReader *reader, uint32_t token)
     fault->answer.known = svan_get_u8(reader);
     fault->answer.fault_class = svan_get_u8(reader);
     fault->answer.at = svan_get_u64(reader);
-    svan_fault_restored(fault, account);
+    svan_page_request_restored(fault, account);
     return fault->answer.fault_class < SVAN_FAULT_CLASS_COUNT;
 }
 
-void svan_save_faults(SvanFn *fn, SvanWriter *writer)
+void svan_save_prq(SvanFn *fn, SvanWriter *writer)
 {
     const SvanPrq *prq = fn->paging->prq;
 
@@ -342,7 +342,7 @@ void svan_save_faults(SvanFn *fn, SvanWriter *writer)
     svan_put_u32(writer, prq->resp_pi);
     svan_put_u32(writer, prq->resp_ci);
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
-        const SvanFault *fault = &prq->faults[i];
+        const SvanPageRequest *fault = &prq->faults[i];
 
         if (fault->used && fault->asked && !fault->wanted.injected) {
             save_fault(fault, writer);
@@ -373,7 +373,7 @@ static bool load_prq(SvanFn *fn, SvanReader *reader, uint8_t log_size)
             return false;
         }
     }
-    svan_faults_collect(prq);
+    svan_page_requests_collect(prq);
     if (prq->pi - prq->ci > 1u << log_size ||
         prq->resp_pi - prq->resp_ci > 2u << log_size) {
         return false;
@@ -382,7 +382,7 @@ static bool load_prq(SvanFn *fn, SvanReader *reader, uint8_t log_size)
     return true;
 }
 
-bool svan_load_faults(SvanFn *fn, SvanReader *reader)
+bool svan_load_prq(SvanFn *fn, SvanReader *reader)
 {
     uint8_t log_size;
 

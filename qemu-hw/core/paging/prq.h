@@ -11,7 +11,7 @@
 #define SVAN_PRQ_HASH           256u    /* power of two */
 #define SVAN_TOKEN_SHIFT        16      /* variant << 16 | index */
 
-struct SvanFault {
+struct SvanPageRequest {
     SvanFn *fn;
     uint32_t token;
     uint32_t qpn;
@@ -25,7 +25,7 @@ struct SvanFault {
     SvanEstimate answer;
     SvanLink link;              /* prq->queue, until it is asked */
     SvanLink waits;
-    SvanFault *next;            /* in its hash chain, or among the free ones */
+    SvanPageRequest *next;            /* in its hash chain, or among the free ones */
 };
 
 struct SvanPrq {
@@ -35,34 +35,34 @@ struct SvanPrq {
     bool armed;
     uint32_t pi, ci;
     uint32_t resp_pi, resp_ci;
-    SvanLink link;              /* core->fault_work */
+    SvanLink link;              /* core->prq_work */
     SvanLink queue;             /* faults to be asked for */
     SvanLink turns;             /* accounts with waits, who is next first */
-    SvanFault *free;
+    SvanPageRequest *free;
     uint32_t num_free;
-    SvanFault *hash[SVAN_PRQ_HASH];
-    SvanFault faults[];
+    SvanPageRequest *hash[SVAN_PRQ_HASH];
+    SvanPageRequest faults[];
 };
 
 /* ---- fault.c ---- */
 
 /* The queue's memory is zero but for fn and its size. */
-void svan_faults_init(SvanPrq *prq);
-void svan_faults_fini(SvanPrq *prq);            /* every wait has failed */
+void svan_page_requests_init(SvanPrq *prq);
+void svan_page_requests_fini(SvanPrq *prq);            /* every wait has failed */
 /* Asked for, and not answered; NULL: none. */
-SvanFault *svan_fault_by_token(SvanPrq *prq, uint32_t token);
-void svan_fault_pending(SvanFault *fault, uint8_t fault_class,
+SvanPageRequest *svan_page_request_by_token(SvanPrq *prq, uint32_t token);
+void svan_page_request_pending(SvanPageRequest *fault, uint8_t fault_class,
                         uint64_t time_ns);
 /* FAILED fails those who wanted what was asked; the others look again. */
-void svan_fault_ends(SvanFault *fault, SvanWaitState how);
+void svan_page_request_ends(SvanPageRequest *fault, SvanWaitState how);
 /*
  * The fault of a token that was asked for before the load; its other fields are
- * the caller's to set before svan_fault_restored(). NULL: there is no such token.
- * svan_faults_collect(): those that are free, after the last of them.
+ * the caller's to set before svan_page_request_restored(). NULL: there is no such token.
+ * svan_page_requests_collect(): those that are free, after the last of them.
  */
-SvanFault *svan_fault_restore(SvanPrq *prq, uint32_t token);
-void svan_fault_restored(SvanFault *fault, SvanAccount *account);
-void svan_faults_collect(SvanPrq *prq);
+SvanPageRequest *svan_page_request_restore(SvanPrq *prq, uint32_t token);
+void svan_page_request_restored(SvanPageRequest *fault, SvanAccount *account);
+void svan_page_requests_collect(SvanPrq *prq);
 
 static inline uint32_t svan_prq_size(const SvanPrq *prq)
 {

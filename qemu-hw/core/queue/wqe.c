@@ -305,7 +305,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 static void want_behind(const SvanGather *gather, const SvanSge *sge,
                         uint64_t end, uint32_t looked_at)
 {
-    SvanAbsent *absent = &gather->user->fn->memory->absent;
+    SvanPageMiss *absent = &gather->user->fn->memory->miss;
     uint64_t in_key = absent->key->length - (absent->va - absent->key->va);
     uint64_t in_entry = sge->addr + sge->length - end;
     uint64_t more = gather->wanted > looked_at ? gather->wanted - looked_at : 0;

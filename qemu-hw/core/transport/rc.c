@@ -79,7 +79,7 @@ static SvanStep rc_step(SvanQp *qp)
 
     svan_rc_timeouts(qp);
     budget.units = SVAN_RC_BURST;
-    step = run_unit(qp, svan_rc_fault, &budget, &progress);
+    step = run_unit(qp, svan_suspension_step, &budget, &progress);
     if (step != SVAN_STEP_DONE) {
         return step;
     }
@@ -123,11 +123,11 @@ static void fire_rnr(SvanTimer *timer)
 /* It waits for nothing, neither time nor page. */
 static void stop_waiting(SvanRc *rc)
 {
-    svan_fault_leave(&rc->req.wait);
-    svan_fault_leave(&rc->req.in_wait);
-    svan_fault_leave(&rc->resp.read_wait);
+    svan_page_wait_leave(&rc->req.wait);
+    svan_page_wait_leave(&rc->req.in_wait);
+    svan_page_wait_leave(&rc->resp.read_wait);
     svan_rc_patience_end(&rc->resp.patience);
-    svan_rc_fault_clear(rc->qp);
+    svan_suspension_clear(rc->qp);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.ack_timer);
     svan_timer_cancel(rc->qp->fn->core, &rc->req.rnr_timer);
     rc->req.ack_fired = false;
@@ -142,11 +142,11 @@ static void forget(SvanRc *rc)
     rc->respond_last = false;
     rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
     rc->resp.read_wait.waiter = &rc->qp->waiter;
-    svan_fault_forget(&rc->req.wait);
-    svan_fault_forget(&rc->req.in_wait);
-    svan_fault_forget(&rc->resp.read_wait);
+    svan_page_wait_forget(&rc->req.wait);
+    svan_page_wait_forget(&rc->req.in_wait);
+    svan_page_wait_forget(&rc->resp.read_wait);
     svan_rc_patience_init(&rc->resp.patience, rc->qp);
-    svan_rc_fault_init(rc->qp);
+    svan_suspension_init(rc->qp);
     svan_timer_init(&rc->req.ack_timer, fire_ack);
     svan_timer_init(&rc->req.rnr_timer, fire_rnr);
 }

@@ -114,8 +114,8 @@ typedef struct SvanRcRequester {
     uint32_t touched_pos;       /* WQE of the last READ that was sent, */
     uint32_t touched_end;       /* and how far its targets were looked at */
     uint32_t touch_limit;       /* more pages at a time do not stay; 0: they do */
-    SvanFaultWait wait;         /* for a page to send from, or of a target */
-    SvanFaultWait in_wait;      /* for a page of a response */
+    SvanPageWait wait;         /* for a page to send from, or of a target */
+    SvanPageWait in_wait;      /* for a page of a response */
 } SvanRcRequester;
 
 /* ---- responder ---- */
@@ -200,7 +200,7 @@ typedef struct SvanRcResponder {
     SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
     uint32_t next_atomic;
     SvanRcAtomic atomics[SVAN_MAX_RD_ATOMIC];
-    SvanFaultWait read_wait;    /* for a page of owed[0] */
+    SvanPageWait read_wait;    /* for a page of owed[0] */
     SvanRcPatience patience;    /* while it waits */
 } SvanRcResponder;
 
@@ -208,7 +208,7 @@ typedef struct SvanRcResponder {
  * The responder's suspension. While it is active, the packet of the expected
  * PSN and those behind it are kept here or dropped.
  */
-typedef struct SvanRcFault {
+typedef struct SvanSuspension {
     bool active;
     bool replaying;             /* a kept packet is being executed */
     uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
@@ -219,7 +219,7 @@ typedef struct SvanRcFault {
     bool called_back;           /* since a packet was executed last */
     bool executed;              /* a kept packet, since the last page was met */
     uint64_t since;             /* ns */
-    SvanFaultWait wait;
+    SvanPageWait wait;
     SvanRcPatience patience;
     SvanHeld *held, **held_tail;
     uint32_t dropped_end;       /* PSN behind the last one dropped so */
@@ -228,14 +228,14 @@ typedef struct SvanRcFault {
     uint32_t held_answers;      /* READs and atomics among them */
     uint32_t spares;            /* spare pages taken */
     uint32_t spare;             /* the last of them */
-} SvanRcFault;
+} SvanSuspension;
 
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
     SvanRcRequester req;
     SvanRcResponder resp;
-    SvanRcFault fault;
+    SvanSuspension suspension;
 } SvanRc;
 
 static inline uint32_t svan_rc_mtu(const SvanQp *qp)
@@ -345,20 +345,20 @@ SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
 
 /* ---- rc_suspension.c ---- */
 
-/* pkt, of the expected PSN, has met fn->memory->absent; nothing has been changed. */
-SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt);
+/* pkt, of the expected PSN, has met fn->memory->miss; nothing has been changed. */
+SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt);
 /* pkt, expected or later, comes while the responder is suspended. */
-SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt);
+SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt);
 /* Something of the expected PSN was dropped, and no NAK says so. */
-void svan_rc_call_back(SvanQp *qp);
+void svan_suspension_call_back(SvanQp *qp);
 /* An RNR NAK has left: what was dropped comes again by itself. */
-void svan_rc_told_to_wait(SvanQp *qp);
+void svan_suspension_told_to_wait(SvanQp *qp);
 /* How to handle a fault; AUTO: wait until more is known. */
-uint8_t svan_rc_fault_mode(SvanQp *qp, const SvanEstimate *estimate);
+uint8_t svan_suspension_mode(SvanQp *qp, const SvanEstimate *estimate);
 /* A unit of the step. */
-SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget);
-void svan_rc_fault_init(SvanQp *qp);
-void svan_rc_fault_clear(SvanQp *qp);
+SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget);
+void svan_suspension_init(SvanQp *qp);
+void svan_suspension_clear(SvanQp *qp);
 
 /* ---- rc_patience.c ---- */
 

@@ -57,7 +57,7 @@ static SvanStep send_nak(SvanQp *qp)
     resp->ack_due = false;
     resp->unsaid = false;
     if ((nak.aeth & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK) {
-        svan_rc_told_to_wait(qp);
+        svan_suspension_told_to_wait(qp);
     }
     if (nak.fatal) {
         svan_qp_error(qp, nak.event, nak.syndrome);
@@ -120,7 +120,7 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
 {
     SvanRcOwed *owed = &resp->owed[0];
 
-    svan_fault_forget(&resp->read_wait);
+    svan_page_wait_forget(&resp->read_wait);
     resp->early_ack = false;            /* this acknowledges it */
     if (last) {
         svan_rc_owed_drop(resp);
@@ -156,7 +156,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
         return read_failed(qp, owed, syndrome);
     }
     if (step == SVAN_STEP_FAULT) {
-        svan_fault_wait(&((SvanRc *)qp->priv)->resp.read_wait, true);
+        svan_page_wait(&((SvanRc *)qp->priv)->resp.read_wait, true);
         svan_rc_patience_begin(&((SvanRc *)qp->priv)->resp.patience, owed->psn);
         return SVAN_STEP_DONE;
     }
@@ -182,7 +182,7 @@ static bool page_has_come(SvanQp *qp)
     if (state == SVAN_WAIT_PENDING && resp->num_owed) {
         return false;
     }
-    svan_fault_leave(&resp->read_wait);
+    svan_page_wait_leave(&resp->read_wait);
     svan_rc_patience_end(&resp->patience);
     if (state == SVAN_WAIT_FAILED && resp->num_owed) {
         qp->fn->stats.fault_fail++;
@@ -203,7 +203,7 @@ void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
         svan_rc_patience_heard(&resp->patience);
         return;
     }
-    svan_fault_leave(&resp->read_wait);
+    svan_page_wait_leave(&resp->read_wait);
     svan_rc_patience_end(&resp->patience);
 }
 
@@ -214,7 +214,7 @@ void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
 static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanEstimate estimate = svan_fault_estimate(&resp->read_wait,
+    SvanEstimate estimate = svan_page_wait_estimate(&resp->read_wait,
                                                 qp->policy.sources);
 
     if (svan_rc_patience_asks(&resp->patience)) {
@@ -222,7 +222,7 @@ static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
     }
     *ns = svan_rc_remaining_ns(qp, &estimate);
     return !resp->patience.told && !resp->read_wait.attempt &&
-           svan_rc_fault_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
+           svan_suspension_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
 }
 
 static SvanStep tell(SvanQp *qp, uint64_t ns)

@@ -13,7 +13,7 @@ static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    svan_fault_leave(&req->wait);
+    svan_page_wait_leave(&req->wait);
     req->send = req->acked;
     req->nxt = req->una;
     req->ack_asked = req->una;
@@ -71,7 +71,7 @@ static void page_has_come(SvanQp *qp)
     if (state == SVAN_WAIT_NONE || state == SVAN_WAIT_PENDING) {
         return;
     }
-    svan_fault_leave(&req->in_wait);
+    svan_page_wait_leave(&req->in_wait);
     if (state == SVAN_WAIT_FAILED) {
         qp->fn->stats.fault_fail++;
         svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
@@ -301,7 +301,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
         req->retries = qp->retry_cnt;
         req->heard &= ~SVAN_RC_HEARD_IMPLIED;
         learn_what_stays(req, at);
-        svan_fault_wait(&req->in_wait, false);
+        svan_page_wait(&req->in_wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_DONE;
     }
@@ -311,7 +311,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     }
     if (step == SVAN_STEP_DONE) {
         svan_scatter(qp->fn, runs, num_runs, at->src, at->num_src, at->length);
-        svan_fault_forget(&req->in_wait);
+        svan_page_wait_forget(&req->in_wait);
         svan_rc_responded(qp);
     }
     return step;

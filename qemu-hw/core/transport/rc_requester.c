@@ -336,7 +336,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
             return step;
         }
         req->touched += len;
-        svan_fault_forget(&req->wait);  /* that page is there */
+        svan_page_wait_forget(&req->wait);  /* that page is there */
         if (req->touched >= stop && req->touched < end) {
             return SVAN_STEP_AGAIN;
         }
@@ -359,7 +359,7 @@ static void sent(SvanQp *qp, SvanRcWqe *wqe, const Segment *seg, bool asked)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
-    svan_fault_forget(&req->wait);
+    svan_page_wait_forget(&req->wait);
     req->touched_pos = req->send;
     req->touched_end = req->touched;
     req->touched = 0;
@@ -395,7 +395,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_IDLE;
     }
     if (req->wait.state == SVAN_WAIT_FAILED) {
-        svan_fault_leave(&req->wait);
+        svan_page_wait_leave(&req->wait);
         qp->fn->stats.fault_fail++;
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
         return SVAN_STEP_DONE;
@@ -416,7 +416,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_FAULT) {
-        svan_fault_wait(&req->wait, false);
+        svan_page_wait(&req->wait, false);
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_IDLE;
     }
@@ -472,7 +472,7 @@ SvanStep svan_rc_request(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_IDLE;
     }
     if (rc->req.wait.state == SVAN_WAIT_OVER) {
-        svan_fault_leave(&rc->req.wait);
+        svan_page_wait_leave(&rc->req.wait);
     }
     return by_state[rc->req.state](qp, budget);
 }

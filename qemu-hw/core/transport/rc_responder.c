@@ -112,11 +112,11 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
                      bool response)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcFault *fault = &((SvanRc *)qp->priv)->fault;
+    SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
 
     resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
     fault->called_back = false;
-    svan_fault_forget(&fault->wait);
+    svan_page_wait_forget(&fault->wait);
     resp->quiet = false;
     resp->nak.pending = false;
     resp->unsaid |= !response;
@@ -246,7 +246,7 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     step = svan_gather(&gather, resp->offset, pkt->payload_len, runs,
                        &num_runs, &syndrome);
     if (step == SVAN_STEP_FAULT) {
-        return svan_rc_suspend(qp, pkt);
+        return svan_suspension_begin(qp, pkt);
     }
     if (step == SVAN_STEP_ERROR) {
         return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
@@ -303,7 +303,7 @@ static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
 {
     switch (step) {
     case SVAN_STEP_FAULT:
-        return svan_rc_suspend(qp, pkt);
+        return svan_suspension_begin(qp, pkt);
     case SVAN_STEP_ERROR:
         return refuse_access(qp, syndrome);
     default:
@@ -661,7 +661,7 @@ static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
 SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    const SvanRcFault *fault = &((SvanRc *)qp->priv)->fault;
+    const SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
     const RequestRule *rule;
 
@@ -675,7 +675,7 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
         return rx_duplicate(qp, pkt);
     }
     if (fault->active && !fault->replaying) {
-        return svan_rc_suspended(qp, pkt);
+        return svan_suspension_rx(qp, pkt);
     }
     if (ahead) {
         return rx_out_of_sequence(qp, pkt);

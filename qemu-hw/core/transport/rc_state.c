@@ -340,9 +340,9 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
  */
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {
-    svan_put_u8(writer, rc->fault.active);
-    svan_put_u8(writer, rc->fault.patience.told);
-    svan_put_u8(writer, rc->fault.called_back);
+    svan_put_u8(writer, rc->suspension.active);
+    svan_put_u8(writer, rc->suspension.patience.told);
+    svan_put_u8(writer, rc->suspension.called_back);
     svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);
     svan_put_u8(writer, rc->req.wait.state != SVAN_WAIT_NONE ||
                         rc->resp.read_wait.state != SVAN_WAIT_NONE);
@@ -355,7 +355,7 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
     bool told = svan_get_u8(reader);
     bool response, other;
 
-    rc->fault.called_back = svan_get_u8(reader);
+    rc->suspension.called_back = svan_get_u8(reader);
     response = svan_get_u8(reader);
     other = svan_get_u8(reader);
     if (qp->state < SVAN_QPS_RTR || qp->state > SVAN_QPS_SQD ||
@@ -363,7 +363,7 @@ static void load_waits(SvanQp *qp, SvanReader *reader)
         return;
     }
     if (interrupted && !told && !rc->resp.nak.pending) {
-        svan_rc_call_back(qp);
+        svan_suspension_call_back(qp);
     }
     if (response && qp->state != SVAN_QPS_RTR) {
         rc->req.send = rc->req.acked;

@@ -9,14 +9,14 @@
 
 #include "transport/rc.h"
 
-static SvanRcFault *fault_of(SvanQp *qp)
+static SvanSuspension *fault_of(SvanQp *qp)
 {
-    return &((SvanRc *)qp->priv)->fault;
+    return &((SvanRc *)qp->priv)->suspension;
 }
 
 static void trace_mode(const SvanQp *qp, uint8_t mode, uint64_t ns)
 {
-    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
 
     svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn, fault->wait.token, mode,
                ns);
@@ -24,16 +24,16 @@ static void trace_mode(const SvanQp *qp, uint8_t mode, uint64_t ns)
 
 static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
 {
-    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
 
     svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, fault->wait.token, pkt->psn,
-               qp->fn->memory->absent.va);
+               qp->fn->memory->miss.va);
 }
 
 /* PENDING: for the next page. */
 static void trace_end(const SvanQp *qp, SvanWaitState how)
 {
-    const SvanRcFault *fault = &((const SvanRc *)qp->priv)->fault;
+    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
 
     svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, fault->wait.token, how,
                svan_now(qp->fn->core) - fault->since);
@@ -45,12 +45,12 @@ static void trace_end(const SvanQp *qp, SvanWaitState how)
  * A sequence NAK takes one of the requester's retries, of which we do not know
  * the number: only one until something of it is executed.
  */
-static bool may_call_back(const SvanRcFault *fault)
+static bool may_call_back(const SvanSuspension *fault)
 {
     return !fault->called_back;
 }
 
-uint8_t svan_rc_fault_mode(SvanQp *qp, const SvanEstimate *estimate)
+uint8_t svan_suspension_mode(SvanQp *qp, const SvanEstimate *estimate)
 {
     const struct svan_fault_policy *policy = &qp->policy;
     uint64_t us = svan_rc_remaining_ns(qp, estimate) / 1000;
@@ -85,7 +85,7 @@ static void count_mode(SvanFn *fn, uint8_t mode)
 
 static void release(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     while (fault->held) {
         SvanHeld *held = fault->held;
@@ -104,7 +104,7 @@ static void release(SvanQp *qp)
 static bool is_missing(SvanQp *qp)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    const SvanRcFault *fault = fault_of(qp);
+    const SvanSuspension *fault = fault_of(qp);
 
     return fault->dropped && fault->dropped_end != epsn &&
            svan_rc_psn_sub(fault->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
@@ -114,7 +114,7 @@ static bool is_missing(SvanQp *qp)
 static void now_missing(SvanQp *qp, uint32_t end)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     if (!is_missing(qp) || svan_rc_psn_sub(end, epsn) >
                            svan_rc_psn_sub(fault->dropped_end, epsn)) {
@@ -130,7 +130,7 @@ static void now_missing(SvanQp *qp, uint32_t end)
 static void discard(SvanQp *qp, const SvanPkt *pkt)
 {
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     if (!fault->patience.told || resp->nak.pending) {
         now_missing(qp, (pkt->psn + 1) & SVAN_PSN_MASK);
@@ -161,7 +161,7 @@ static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
 static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
 {
     const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
-    const SvanRcFault *fault = fault_of(qp);
+    const SvanSuspension *fault = fault_of(qp);
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
 
     if (svan_op_info(pkt->opcode)->reth && pkt->dma_len > SVAN_MAX_MSG) {
@@ -176,7 +176,7 @@ static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
 
 static void append(SvanQp *qp, SvanHeld *held, const SvanPkt *pkt)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     held->psns = psns_of(qp, pkt);
     fault->held_end = (held->psn + held->psns) & SVAN_PSN_MASK;
@@ -189,7 +189,7 @@ static void append(SvanQp *qp, SvanHeld *held, const SvanPkt *pkt)
 /* DONE: it is kept; IDLE: no room */
 static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
     uint32_t limit = le32toh(qp->policy.hold_bytes);
     SvanHeld *held;
@@ -207,7 +207,7 @@ static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
 
 static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     uint32_t page = fault->spare;
     bool may_take = fault->spares < le32toh(qp->policy.divert_pages);
     SvanStep step = svan_divert(&qp->waiter, pkt, may_take, &fault->spare, held);
@@ -263,7 +263,7 @@ static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
 /* From the fault buffer to spare pages, as far as they go. */
 static SvanStep move_to_spares(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     for (SvanHeld **at = &fault->held; *at; at = &(*at)->next) {
         SvanHeld *old = *at, *new;
@@ -295,7 +295,7 @@ static SvanStep move_to_spares(SvanQp *qp)
 /* Of what is kept, all but the packet that met the page. */
 static void release_behind_first(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanHeld *first = fault->held;
 
     fault->held = first->next;
@@ -319,7 +319,7 @@ static void release_behind_first(SvanQp *qp)
  */
 static SvanStep keep_first(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanStep step;
 
     if (!fault->held) {
@@ -339,7 +339,7 @@ static SvanStep keep_first(SvanQp *qp)
     return step;
 }
 
-void svan_rc_told_to_wait(SvanQp *qp)
+void svan_suspension_told_to_wait(SvanQp *qp)
 {
     fault_of(qp)->dropped = false;
 }
@@ -359,7 +359,7 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
 /* Of all that is kept; unless an RNR NAK leaves, it does not come by itself. */
 static void let_go(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     if (fault->held) {
         now_missing(qp, fault->held_end);
@@ -370,7 +370,7 @@ static void let_go(SvanQp *qp)
 /* The mode is known, the packets that are kept stay as they are. MISS or DONE */
 static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanStep step = SVAN_STEP_DONE;
 
     if (mode == SVAN_FAULT_MODE_DIVERT) {
@@ -431,7 +431,7 @@ static void acknowledge_progress(SvanQp *qp)
 
 static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     fault->active = true;
     fault->mode = SVAN_FAULT_MODE_AUTO;
@@ -453,14 +453,14 @@ static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
 static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     trace_end(qp, SVAN_WAIT_PENDING);
     resp->ack_due |= fault->executed && !resp->num_owed;
     fault->executed = false;
-    fault->nak_spent &= svan_fault_again(&fault->wait);
+    fault->nak_spent &= svan_page_wait_is_again(&fault->wait);
     fault->again = fault->nak_spent;
-    svan_fault_wait(&fault->wait, true);
+    svan_page_wait(&fault->wait, true);
     trace_fault(qp, pkt);
     fault->opcode = pkt->opcode;
     fault->mode = SVAN_FAULT_MODE_AUTO;
@@ -472,12 +472,12 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
  * A page that came and was gone again when the requester was back is held for:
  * by any other mode it might be missed for ever, and cost a retry each time.
  */
-SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
+SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcFault *fault = fault_of(qp);
-    SvanEstimate estimate = svan_fault_expected(qp->fn, qp->policy.sources);
-    bool again = svan_fault_again(&fault->wait);
-    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : svan_rc_fault_mode(qp, &estimate);
+    SvanSuspension *fault = fault_of(qp);
+    SvanEstimate estimate = svan_page_expected(qp->fn, qp->policy.sources);
+    bool again = svan_page_wait_is_again(&fault->wait);
+    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : svan_suspension_mode(qp, &estimate);
     SvanStep step = SVAN_STEP_IDLE;
     bool later;
 
@@ -492,7 +492,7 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
         if (mode == SVAN_FAULT_MODE_RNR) {
             /* whether its packet is kept or not */
         } else if (step == SVAN_STEP_IDLE) {
-            mode = without_room(qp, again ? svan_rc_fault_mode(qp, &estimate) : mode);
+            mode = without_room(qp, again ? svan_suspension_mode(qp, &estimate) : mode);
         } else if (fault->spare != SVAN_NONE) {
             mode = SVAN_FAULT_MODE_DIVERT;
         }
@@ -502,11 +502,11 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
     if (step == SVAN_STEP_IDLE) {
         discard(qp, pkt);
     }
-    svan_fault_wait(&fault->wait, true);
+    svan_page_wait(&fault->wait, true);
     /* what may miss is done in a step of its own: this packet has been taken */
     later = mode == SVAN_FAULT_MODE_AUTO ||
             (mode == SVAN_FAULT_MODE_RNR && fault->held);
-    fault->wait.news = later || svan_fault_is_told(&fault->wait);
+    fault->wait.news = later || svan_page_wait_is_told(&fault->wait);
     qp->fn->stats.page_faults_estimated += estimate.known;
     trace_fault(qp, pkt);
     svan_qp_schedule(qp);
@@ -520,9 +520,9 @@ SvanStep svan_rc_suspend(SvanQp *qp, const SvanPkt *pkt)
  * gap is dropped. The next in order is kept, unless it was on its way when the
  * RNR NAK left: then it comes again.
  */
-SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
+SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, epsn);
     uint32_t kept = fault->held ? svan_rc_psn_sub(fault->held_end, epsn) : 0;
@@ -556,11 +556,11 @@ SvanStep svan_rc_suspended(SvanQp *qp, const SvanPkt *pkt)
 
 static void fault_ends(SvanQp *qp, SvanWaitState how)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     trace_end(qp, how);
     svan_rc_patience_end(&fault->patience);
-    svan_fault_leave(&fault->wait);
+    svan_page_wait_leave(&fault->wait);
     release(qp);
     fault->active = false;
 }
@@ -569,12 +569,12 @@ static void fault_ends(SvanQp *qp, SvanWaitState how)
  * The requester may know of no timeout: it is told. Where it was called back
  * already it gets the shortest RNR NAK, which takes none of its retries.
  */
-void svan_rc_call_back(SvanQp *qp)
+void svan_suspension_call_back(SvanQp *qp)
 {
     SvanRcNak nak = {
         .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ, .call_back = true,
     };
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     if (!may_call_back(fault)) {
         nak.call_back = false;
@@ -592,19 +592,19 @@ void svan_rc_call_back(SvanQp *qp)
 static void resume(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     bool waits = fault->patience.told && by_estimate(qp) && may_call_back(fault);
 
     fault_ends(qp, SVAN_WAIT_OVER);
     if ((is_missing(qp) || waits) && !resp->dead && !resp->nak.pending) {
-        svan_rc_call_back(qp);
+        svan_suspension_call_back(qp);
     }
 }
 
 /* The oldest kept packet has been executed. */
 static void forget_held(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanHeld *held = fault->held;
 
     fault->held = held->next;
@@ -620,7 +620,7 @@ static void forget_held(SvanQp *qp)
 static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanHeld *held = fault->held;
     uint32_t epsn = resp->epsn;
     SvanStep step;
@@ -664,7 +664,7 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 /* An RNR NAK, if the page is not about to come; MISS or DONE. */
 static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     bool fallback = fault->patience.over && fault->mode != SVAN_FAULT_MODE_RNR;
     uint64_t ns;
 
@@ -685,7 +685,7 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
  * the page is not near. One whose page was gone again has paid already: it is
  * held for until the bound.
  */
-static bool is_to_enter(const SvanRcFault *fault, uint8_t mode)
+static bool is_to_enter(const SvanSuspension *fault, uint8_t mode)
 {
     if (mode == SVAN_FAULT_MODE_AUTO) {
         return false;
@@ -700,7 +700,7 @@ static bool is_to_enter(const SvanRcFault *fault, uint8_t mode)
 /* The page is still awaited: is there a better mode now? */
 static SvanStep reconsider(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     SvanEstimate estimate;
     SvanStep step;
     uint8_t mode;
@@ -708,11 +708,11 @@ static SvanStep reconsider(SvanQp *qp)
     if (!fault->wait.news && !svan_rc_patience_asks(&fault->patience)) {
         return SVAN_STEP_IDLE;
     }
-    estimate = svan_fault_estimate(&fault->wait, qp->policy.sources);
+    estimate = svan_page_wait_estimate(&fault->wait, qp->policy.sources);
     if (svan_rc_patience_asks(&fault->patience)) {
         return answer_requester(qp, &estimate);
     }
-    mode = svan_rc_fault_mode(qp, &estimate);
+    mode = svan_suspension_mode(qp, &estimate);
     if (is_to_enter(fault, mode)) {
         step = enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
         if (step != SVAN_STEP_DONE) {
@@ -725,7 +725,7 @@ static SvanStep reconsider(SvanQp *qp)
 
 static SvanStep give_up(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
     uint8_t opcode = fault->opcode;
 
     trace_mode(qp, SVAN_FAULT_MODE_FAIL, 0);
@@ -734,9 +734,9 @@ static SvanStep give_up(SvanQp *qp)
     return svan_rc_refuse_page(qp, opcode);
 }
 
-SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget)
+SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     if (!fault->active) {
         return SVAN_STEP_IDLE;
@@ -757,24 +757,24 @@ SvanStep svan_rc_fault(SvanQp *qp, SvanRcBudget *budget)
 
 /* ---- life ---- */
 
-void svan_rc_fault_init(SvanQp *qp)
+void svan_suspension_init(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     memset(fault, 0, sizeof(*fault));
     fault->wait.waiter = &qp->waiter;
     fault->held_tail = &fault->held;
     fault->spare = SVAN_NONE;
-    svan_fault_forget(&fault->wait);
+    svan_page_wait_forget(&fault->wait);
     svan_rc_patience_init(&fault->patience, qp);
 }
 
-void svan_rc_fault_clear(SvanQp *qp)
+void svan_suspension_clear(SvanQp *qp)
 {
-    SvanRcFault *fault = fault_of(qp);
+    SvanSuspension *fault = fault_of(qp);
 
     svan_rc_patience_end(&fault->patience);
-    svan_fault_leave(&fault->wait);
+    svan_page_wait_leave(&fault->wait);
     release(qp);
     fault->active = false;
 }

@@ -41,7 +41,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
 
     if ((int32_t)(req->acked - req->send) > 0 ||
         (int32_t)(req->una - req->nxt) > 0) {
-        svan_fault_leave(&req->wait);
+        svan_page_wait_leave(&req->wait);
         req->send = req->acked;
         req->nxt = req->una;
         req->touched = 0;
