@@ -85,7 +85,7 @@ bool svan_bus_resolve(SvanBus *bus);
 /* The step that asked is over: refusals are to be looked up again. */
 void svan_bus_forget_refusals(SvanBus *bus);
 
-/* ---- spare.c: is a host core free for polling? Engine lock held. ---- */
+/* ---- poll_cpu.c: is a host core free for polling? Engine lock held. ---- */
 
 typedef struct SvanSpare {
     unsigned cores;                 /* of the host, that we may use */
@@ -182,11 +182,11 @@ void svan_port_feed(SvanState *s);              /* engine lock held */
 void svan_port_flush(SvanState *s);             /* BQL held */
 extern NetClientInfo svan_port_info;
 
-/* ---- trace.c ---- */
+/* ---- core_trace.c ---- */
 
 void svan_core_traced(void *opaque, const SvanTrace *trace);
 
-/* ---- fault.c ---- */
+/* ---- fault_injection.c ---- */
 
 bool svan_configure_faults(SvanState *s, Error **errp);
 void svan_fault_class_init(ObjectClass *klass);
