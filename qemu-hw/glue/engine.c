@@ -128,7 +128,7 @@ static void svan_engine_adapt(SvanState *s, int64_t now, bool polling)
     if (!e->adaptive) {
         return;
     }
-    poll = svan_spare_look(&e->spare, now, polling);
+    poll = svan_poll_cpu_look(&e->poll_cpu, now, polling);
     if (poll != e->polling) {
         e->polling = poll;
         svan_set_poll(e->core, poll ? s->poll_ns : 0);
@@ -308,7 +308,7 @@ static void svan_engine_bh(void *opaque)
     if (!svan_engine_engage(e, true)) {
         return;
     }
-    svan_spare_begin(&e->spare);
+    svan_poll_cpu_begin(&e->poll_cpu);
     do {
         result = svan_engine_quantum(s, now, end, true);
         if (result == SVAN_RUN_MISS ||
@@ -322,7 +322,7 @@ static void svan_engine_bh(void *opaque)
         }
         now = get_clock();
     } while (!e->stopped && result != SVAN_RUN_IDLE && now < end);
-    svan_spare_end(&e->spare);
+    svan_poll_cpu_end(&e->poll_cpu);
     /* A miss that is left to others has nothing more before they kick. */
     more = result != SVAN_RUN_IDLE && (wait || result != SVAN_RUN_MISS);
     svan_engine_retire(e, more);
@@ -467,7 +467,7 @@ void svan_engine_init(SvanState *s)
     e->deadline = INT64_MAX;
     e->armed = INT64_MAX;
     e->stopped = true;
-    svan_spare_init(&e->spare);
+    svan_poll_cpu_init(&e->poll_cpu);
 }
 
 bool svan_engine_start(SvanState *s, Error **errp)

@@ -23,6 +23,7 @@
 #include "svan/caps.h"
 #include "svan/regs.h"
 #include "../core/svan_core.h"
+#include "poll_cpu.h"
 
 #define TYPE_SVAN "svan"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
@@ -85,25 +86,6 @@ bool svan_bus_resolve(SvanBus *bus);
 /* The step that asked is over: refusals are to be looked up again. */
 void svan_bus_forget_refusals(SvanBus *bus);
 
-/* ---- poll_cpu.c: is a host core free for polling? Engine lock held. ---- */
-
-typedef struct SvanSpare {
-    unsigned cores;                 /* of the host, that we may use */
-    bool running;                   /* the iothread is */
-    bool allowed;
-    int64_t allowed_since;
-    int64_t differs_since;          /* what is seen differs from allowed; 0 */
-    int64_t last_look;              /* while polling, else 0 */
-    int64_t penalty, penalty_end;
-} SvanSpare;
-
-void svan_spare_init(SvanSpare *spare);
-/* The iothread begins, and ends, to run the engine. */
-void svan_spare_begin(SvanSpare *spare);
-void svan_spare_end(SvanSpare *spare);
-/* Whether to poll; polling: the caller has done nothing else since it asked. */
-bool svan_spare_look(SvanSpare *spare, int64_t now, bool polling);
-
 /* ---- engine.c: who runs the core, and when ---- */
 
 typedef enum SvanEngineMode {
@@ -125,9 +107,9 @@ typedef struct SvanEngine {
     bool closed;                    /* and goes no more: unplug; atomic */
     bool quiet;                     /* nothing is left in ctx; atomic */
     bool run_inline;                /* vCPU threads may run a quantum */
-    bool adaptive;                  /* poll while a core is free */
+    bool adaptive;                  /* poll while a host CPU is free */
     bool polling;                   /* what the core was told last; lock */
-    SvanSpare spare;
+    SvanPollCpu poll_cpu;
     AioContext *ctx;                /* of the iothread */
     QEMUBH *run_bh;                 /* in ctx */
     QEMUTimer *timer;               /* in ctx, VM clock */

@@ -1,12 +1,13 @@
 /*
- * Svan RDMA NIC: is a host core free for polling?
+ * Svan RDMA NIC: is a host CPU free for polling?
  *
- * A poller that takes the core of a vCPU delays the very thing it waits for
+ * A poller that takes the CPU of a vCPU delays the very thing it waits for
  * (Documentation/decisions, "engine thread"). So the iothread polls only as
- * long as there are more host cores than busy vCPUs and other engines. Short
+ * long as there are more host CPUs than busy vCPUs and other engines. Short
  * changes do not count: a vCPU that wakes for a timer interrupt is no load.
- * Whoever has to stop, or notices that its core was taken by something that is
- * not ours, stays away for a while, and longer if that happens again soon.
+ * An iothread that has to stop polling, or notices that its CPU was taken by
+ * something that is not ours, does not poll for a while, and for longer if that
+ * happens again soon.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,33 +15,33 @@
 #include "qemu/osdep.h"
 #include "qemu/rcu.h"
 #include "hw/core/cpu.h"
-#include "glue.h"
+#include "poll_cpu.h"
 #include "trace.h"
 
 #define SVAN_SETTLE_NS      200000      /* a change that lasts so long counts */
-#define SVAN_LOST_NS        100000      /* a gap that no epoch explains */
+#define SVAN_LOST_NS        100000      /* a gap longer than any epoch */
 #define SVAN_PENALTY_MIN_NS 2000000
 #define SVAN_PENALTY_MAX_NS 512000000
 
-/* Iothreads of all devices that run an engine now; atomic. */
+/* How many iothreads, of all devices, run an engine at this moment; atomic. */
 static unsigned svan_iothreads_running;
 
-void svan_spare_init(SvanSpare *spare)
+void svan_poll_cpu_init(SvanPollCpu *poll)
 {
-    spare->cores = g_get_num_processors();
-    spare->penalty = SVAN_PENALTY_MIN_NS;
+    poll->cpus = g_get_num_processors();
+    poll->penalty = SVAN_PENALTY_MIN_NS;
 }
 
-void svan_spare_begin(SvanSpare *spare)
+void svan_poll_cpu_begin(SvanPollCpu *poll)
 {
     qatomic_inc(&svan_iothreads_running);
-    spare->running = true;
-    spare->last_look = 0;
+    poll->running = true;
+    poll->last_look = 0;
 }
 
-void svan_spare_end(SvanSpare *spare)
+void svan_poll_cpu_end(SvanPollCpu *poll)
 {
-    spare->running = false;
+    poll->running = false;
     qatomic_dec(&svan_iothreads_running);
 }
 
@@ -57,54 +58,54 @@ static unsigned svan_busy_vcpus(void)
     return busy;
 }
 
-static bool svan_core_is_free(const SvanSpare *spare)
+static bool svan_cpu_is_free(const SvanPollCpu *poll)
 {
-    unsigned others = qatomic_read(&svan_iothreads_running) - spare->running;
+    unsigned others = qatomic_read(&svan_iothreads_running) - poll->running;
 
-    return svan_busy_vcpus() + others + 1 <= spare->cores;
+    return svan_busy_vcpus() + others + 1 <= poll->cpus;
 }
 
-static void svan_spare_disallow(SvanSpare *spare, int64_t now, bool lost)
+static void svan_poll_cpu_disallow(SvanPollCpu *poll, int64_t now, bool lost)
 {
-    if (now > spare->allowed_since + SVAN_PENALTY_MAX_NS / 8) {
-        spare->penalty = SVAN_PENALTY_MIN_NS;
+    if (now > poll->allowed_since + SVAN_PENALTY_MAX_NS / 8) {
+        poll->penalty = SVAN_PENALTY_MIN_NS;
     }
-    spare->penalty_end = now + spare->penalty;
-    spare->penalty = MIN(2 * spare->penalty, SVAN_PENALTY_MAX_NS);
-    spare->allowed = false;
-    spare->differs_since = 0;
-    trace_svan_spare(false, lost);
+    poll->penalty_end = now + poll->penalty;
+    poll->penalty = MIN(2 * poll->penalty, SVAN_PENALTY_MAX_NS);
+    poll->allowed = false;
+    poll->differs_since = 0;
+    trace_svan_poll_cpu(false, lost);
 }
 
-static void svan_spare_allow(SvanSpare *spare, int64_t now)
+static void svan_poll_cpu_allow(SvanPollCpu *poll, int64_t now)
 {
-    spare->allowed = true;
-    spare->allowed_since = now;
-    spare->differs_since = 0;
-    trace_svan_spare(true, false);
+    poll->allowed = true;
+    poll->allowed_since = now;
+    poll->differs_since = 0;
+    trace_svan_poll_cpu(true, false);
 }
 
-bool svan_spare_look(SvanSpare *spare, int64_t now, bool polling)
+bool svan_poll_cpu_look(SvanPollCpu *poll, int64_t now, bool polling)
 {
-    int64_t gap = now - spare->last_look;
+    int64_t gap = now - poll->last_look;
 
-    if (polling && spare->last_look && gap > SVAN_LOST_NS) {
-        svan_spare_disallow(spare, now, true);
+    if (polling && poll->last_look && gap > SVAN_LOST_NS) {
+        svan_poll_cpu_disallow(poll, now, true);
     }
-    spare->last_look = polling ? now : 0;
-    if (now < spare->penalty_end) {
+    poll->last_look = polling ? now : 0;
+    if (now < poll->penalty_end) {
         return false;
     }
-    if (svan_core_is_free(spare) == spare->allowed) {
-        spare->differs_since = 0;
-    } else if (!spare->differs_since) {
-        spare->differs_since = now;
-    } else if (now - spare->differs_since > SVAN_SETTLE_NS) {
-        if (spare->allowed) {
-            svan_spare_disallow(spare, now, false);
+    if (svan_cpu_is_free(poll) == poll->allowed) {
+        poll->differs_since = 0;
+    } else if (!poll->differs_since) {
+        poll->differs_since = now;
+    } else if (now - poll->differs_since > SVAN_SETTLE_NS) {
+        if (poll->allowed) {
+            svan_poll_cpu_disallow(poll, now, false);
         } else {
-            svan_spare_allow(spare, now);
+            svan_poll_cpu_allow(poll, now);
         }
     }
-    return spare->allowed;
+    return poll->allowed;
 }

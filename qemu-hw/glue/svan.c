@@ -620,7 +620,7 @@ static const struct {
       "own" },
     { "engine", "who runs the engine: inline (the vCPU that rings, then the "
       "iothread), iothread, auto (as inline where the accelerator allows it, "
-      "and polling while a host core is free)" },
+      "and polling while a host CPU is free)" },
     { "poll-ns", "how long the iothread polls the doorbell record of an idle "
       "queue, with engine=auto and engine=iothread; 0: never" },
     { "quantum-ns", "how long a vCPU that rings runs the engine before the "
