@@ -140,8 +140,8 @@ static void svan_view_commit(MemoryListener *listener)
     old = view->regions;
     view->regions = g_array_copy(view->next);
     view->hint = 0;
-    if (e->core) {
-        svan_invalidate_bus(e->core, bus->fn, 0, 0);
+    if (bus->s->core) {
+        svan_invalidate_bus(bus->s->core, bus->fn, 0, 0);
     }
     svan_engine_unlock(e);
 
@@ -233,9 +233,9 @@ static void svan_iommu_unmap(IOMMUNotifier *notifier, IOMMUTLBEntry *entry)
     trace_svan_bus_unmap(bus->fn, first, entry->addr_mask);
     svan_engine_lock(e);
     svan_iotlb_drop(bus, first, first + entry->addr_mask);
-    if (e->core) {
+    if (bus->s->core) {
         /* a length of 2^64 is 0, which means everything */
-        svan_invalidate_bus(e->core, bus->fn, first, entry->addr_mask + 1);
+        svan_invalidate_bus(bus->s->core, bus->fn, first, entry->addr_mask + 1);
     }
     svan_engine_unlock(e);
 }
@@ -247,8 +247,8 @@ static void svan_bus_flush(SvanBus *bus)
     svan_engine_lock(e);
     g_hash_table_remove_all(bus->iotlb);
     bus->refused = 0;
-    if (e->core) {
-        svan_invalidate_bus(e->core, bus->fn, 0, 0);
+    if (bus->s->core) {
+        svan_invalidate_bus(bus->s->core, bus->fn, 0, 0);
     }
     svan_engine_unlock(e);
 }

@@ -154,7 +154,7 @@ static void svan_inject_fault(Object *obj, const char *value, Error **errp)
     SvanInjection what;
     bool done = true;
 
-    if (!e->core) {
+    if (!s->core) {
         error_setg(errp, "inject-fault needs a device that is realized");
         return;
     }
@@ -166,9 +166,9 @@ static void svan_inject_fault(Object *obj, const char *value, Error **errp)
     }
     svan_engine_lock(e);
     if (*value) {
-        done = svan_inject(e->core, 0, &what);
+        done = svan_inject(s->core, 0, &what);
     } else {
-        svan_inject_nothing(e->core, 0);
+        svan_inject_nothing(s->core, 0);
     }
     svan_engine_unlock(e);
     if (!done) {

@@ -2,28 +2,16 @@
  * Svan RDMA NIC: what the parts of the QEMU device share
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
- *
- * Locks, outermost first:
- *
- *   BQL          PCI, MSI-X, netdev and memory topology
- *   engine.lock  everything inside the core but svan_doorbell(); a SvanView's
- *                regions, a SvanBus's translations
- *   port.lock    the frame queues
- *
- * Nobody waits for the BQL with one of the others held.
  */
 #ifndef HW_SVAN_GLUE_H
 #define HW_SVAN_GLUE_H
 
-#include "qemu/thread.h"
 #include "exec/memory.h"
 #include "hw/pci/pci_device.h"
 #include "net/net.h"
-#include "system/iothread.h"
 #include "svan/caps.h"
 #include "svan/regs.h"
-#include "../core/svan_core.h"
-#include "poll_cpu.h"
+#include "engine.h"
 
 #define TYPE_SVAN "svan"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
@@ -85,57 +73,6 @@ void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len);
 bool svan_bus_resolve(SvanBus *bus);
 /* The step that asked is over: refusals are to be looked up again. */
 void svan_bus_forget_refusals(SvanBus *bus);
-
-/* ---- engine.c: who runs the core, and when ---- */
-
-typedef enum SvanEngineMode {
-    SVAN_ENGINE_AUTO,
-    SVAN_ENGINE_INLINE,
-    SVAN_ENGINE_IOTHREAD,
-    SVAN_ENGINE__MAX,
-} SvanEngineMode;
-
-typedef struct SvanEngine {
-    SvanCore *core;                 /* changes under BQL and lock */
-    QemuMutex lock;
-    unsigned waiters;               /* of lock, beside the runner; atomic */
-    unsigned turns;                 /* taken by waiters; atomic */
-    bool stopped;                   /* lock: VM stopped, or device going */
-    bool running;                   /* somebody is in the run loop; atomic */
-    bool kicked;                    /* there is work; atomic */
-    bool scheduled;                 /* run_bh is on its way; atomic */
-    bool closed;                    /* and goes no more: unplug; atomic */
-    bool quiet;                     /* nothing is left in ctx; atomic */
-    bool run_inline;                /* vCPU threads may run a quantum */
-    bool adaptive;                  /* poll while a host CPU is free */
-    bool polling;                   /* what the core was told last; lock */
-    SvanPollCpu poll_cpu;
-    AioContext *ctx;                /* of the iothread */
-    QEMUBH *run_bh;                 /* in ctx */
-    QEMUTimer *timer;               /* in ctx, VM clock */
-    int64_t deadline;               /* the core's; atomic */
-    int64_t armed;                  /* what timer is set to; atomic */
-    VMChangeStateEntry *vm_state;
-} SvanEngine;
-
-void svan_engine_init(SvanState *s);
-bool svan_engine_start(SvanState *s, Error **errp);
-void svan_engine_stop(SvanState *s);    /* for good; may let go of the BQL */
-void svan_engine_fini(SvanState *s);
-void svan_engine_lock(SvanEngine *e);
-void svan_engine_unlock(SvanEngine *e);
-void svan_engine_kick(SvanState *s);
-/* The same for a frame that has come, if who sends it runs engines, too. */
-void svan_engine_kick_later(SvanState *s);
-void svan_engine_deadline(SvanState *s, uint64_t when);
-/* In the main loop: what a runner missed that may not wait for the BQL. */
-void svan_engine_resolve(SvanState *s);
-/*
- * A vCPU's MMIO handler may run the engine, without the BQL, until enter()'s
- * true is answered by leave(). BQL held before and after.
- */
-bool svan_engine_enter(SvanState *s, MemTxAttrs attrs);
-void svan_engine_leave(SvanState *s);
 
 /* ---- port.c: the netdev ---- */
 
@@ -204,29 +141,15 @@ struct SvanState {
 
     MemoryRegion regs, uars;
     NICState *nic;
-    IOThread *own_iothread;
     SvanFunction pf;
     SvanConfig config;
     SvanEngine engine;
+    SvanCore *core;                 /* changes under BQL and engine lock */
     SvanPort port;
-    QEMUBH *bql_bh;                 /* svan_bql_work() in the main loop */
-    bool bql_wanted;                /* it has something to do; atomic */
-    bool bql_scheduled;             /* bql_bh is on its way; atomic */
-    bool bql_busy;                  /* BQL */
 
     /* the core's state while it is migrated */
     uint8_t *stream;
     uint32_t stream_len;
 };
-
-/* Raise interrupts, send and accept frames. BQL held, engine lock not. */
-void svan_bql_work(SvanState *s);
-/* Have that done soon, from any thread. */
-void svan_bql_schedule(SvanState *s);
-
-static inline bool svan_bql_wanted(SvanState *s)
-{
-    return qatomic_read(&s->bql_wanted);
-}
 
 #endif /* HW_SVAN_GLUE_H */

@@ -92,7 +92,7 @@ static ssize_t svan_port_receive_iov(NetClientState *nc,
     trace_svan_port_receive(len, frame != NULL);
     if (!frame) {
         qatomic_inc(&port->rx_lost);
-        svan_engine_kick_later(s);
+        svan_engine_kick_later(&s->engine);
         return len;
     }
     iov_to_buf(iov, iovcnt, 0, frame->data, len);
@@ -100,7 +100,7 @@ static ssize_t svan_port_receive_iov(NetClientState *nc,
     WITH_QEMU_LOCK_GUARD(&port->lock) {
         svan_queue_append(&port->rx, frame);
     }
-    svan_engine_kick_later(s);
+    svan_engine_kick_later(&s->engine);
     return len;
 }
 
@@ -131,7 +131,7 @@ static SvanFrame *svan_port_next(SvanPort *port)
 void svan_port_feed(SvanState *s)
 {
     SvanPort *port = &s->port;
-    SvanCore *core = s->engine.core;
+    SvanCore *core = s->core;
 
     if (qatomic_read(&port->tx_ready)) {
         qatomic_set(&port->tx_ready, false);
@@ -153,7 +153,7 @@ void svan_port_feed(SvanState *s)
         }
     }
     if (qatomic_read(&port->rx_ready)) {
-        qatomic_set(&s->bql_wanted, true);
+        svan_engine_want_bql(&s->engine);
     }
 }
 
@@ -169,7 +169,7 @@ bool svan_port_frame_out(SvanState *s, SvanFrame *frame)
         return false;
     }
     svan_queue_append(&port->tx, frame);
-    qatomic_set(&s->bql_wanted, true);
+    svan_engine_want_bql(&s->engine);
     return true;
 }
 
@@ -179,8 +179,8 @@ static void svan_port_sent(NetClientState *nc, ssize_t len)
     SvanState *s = qemu_get_nic_opaque(nc);
 
     s->port.tx_waiting = false;
-    qatomic_set(&s->bql_wanted, true);
-    svan_bql_schedule(s);
+    svan_engine_want_bql(&s->engine);
+    svan_engine_schedule_bql(&s->engine);
 }
 
 static SvanFrame *svan_port_next_out(SvanState *s)
@@ -218,7 +218,7 @@ void svan_port_flush(SvanState *s)
         trace_svan_port_send(sent, port->tx_waiting);
     }
     if (qatomic_read(&port->tx_ready)) {
-        svan_engine_kick(s);
+        svan_engine_kick(&s->engine);
     }
     if (qatomic_xchg(&port->rx_ready, false)) {
         qemu_flush_queued_packets(nc);
@@ -233,8 +233,8 @@ static void svan_port_link_changed(NetClientState *nc)
     SvanEngine *e = &s->engine;
 
     svan_engine_lock(e);
-    if (e->core) {
-        svan_set_link(e->core, !nc->link_down);
+    if (s->core) {
+        svan_set_link(s->core, !nc->link_down);
     }
     svan_engine_unlock(e);
 }
@@ -272,8 +272,8 @@ void svan_port_drop(SvanState *s)
         }
     }
     if (qatomic_read(&port->rx_ready)) {
-        qatomic_set(&s->bql_wanted, true);
-        svan_bql_schedule(s);
+        svan_engine_want_bql(&s->engine);
+        svan_engine_schedule_bql(&s->engine);
     }
 }
 

@@ -7,7 +7,6 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qemu/log.h"
-#include "qemu/main-loop.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "hw/boards.h"
@@ -62,7 +61,7 @@ static void svan_op_irq(void *opaque, uint16_t fn, uint16_t vector)
 
     if (f && vector < SVAN_PF_MSIX_COUNT) {
         qatomic_or(&f->irqs, 1ull << vector);
-        qatomic_set(&s->bql_wanted, true);
+        svan_engine_want_bql(&s->engine);
     }
 }
 
@@ -78,12 +77,12 @@ static uint64_t svan_op_now(void *opaque)
 
 static void svan_op_deadline(void *opaque, uint64_t when)
 {
-    svan_engine_deadline(opaque, when);
+    svan_engine_deadline(&((SvanState *)opaque)->engine, when);
 }
 
 static void svan_op_kick(void *opaque)
 {
-    svan_engine_kick(opaque);
+    svan_engine_kick(&((SvanState *)opaque)->engine);
 }
 
 static const SvanOps svan_ops = {
@@ -97,7 +96,30 @@ static const SvanOps svan_ops = {
     .trace = svan_core_traced,
 };
 
-/* ---- what needs the BQL ---- */
+/* ---- what the engine calls ---- */
+
+static SvanRun svan_epoch(void *opaque)
+{
+    SvanState *s = opaque;
+    SvanRun result;
+
+    svan_port_feed(s);
+    result = svan_run(s->core);
+    if (result != SVAN_RUN_MISS) {
+        svan_bus_forget_refusals(&s->pf.bus);
+    }
+    return result;
+}
+
+static void svan_change_poll(void *opaque, uint64_t ns)
+{
+    svan_set_poll(((SvanState *)opaque)->core, ns);
+}
+
+static bool svan_resolve(void *opaque)
+{
+    return svan_bus_resolve(&((SvanState *)opaque)->pf.bus);
+}
 
 static void svan_raise_irqs(SvanFunction *f)
 {
@@ -112,43 +134,20 @@ static void svan_raise_irqs(SvanFunction *f)
     }
 }
 
-/*
- * The guest chooses where its interrupts go: perhaps to our own BARs, and so to
- * here again. Then it is the main loop's turn.
- */
-void svan_bql_work(SvanState *s)
-{
-    if (!svan_bql_wanted(s)) {
-        return;
-    }
-    if (s->bql_busy) {
-        svan_bql_schedule(s);
-        return;
-    }
-    s->bql_busy = true;
-    qatomic_set(&s->bql_wanted, false);
-    smp_mb();       /* what is asked for from now on sets it again */
-    svan_raise_irqs(&s->pf);
-    svan_port_flush(s);
-    s->bql_busy = false;
-}
-
-void svan_bql_schedule(SvanState *s)
-{
-    if (!qatomic_xchg(&s->bql_scheduled, true)) {
-        qemu_bh_schedule(s->bql_bh);
-    }
-}
-
-static void svan_bql_bh(void *opaque)
+static void svan_bql_work(void *opaque)
 {
     SvanState *s = opaque;
 
-    qatomic_set(&s->bql_scheduled, false);
-    smp_mb();       /* whoever found it set has set bql_wanted before */
-    svan_engine_resolve(s);
-    svan_bql_work(s);
+    svan_raise_irqs(&s->pf);
+    svan_port_flush(s);
 }
+
+static const SvanEngineOps svan_engine_ops = {
+    .epoch = svan_epoch,
+    .set_poll = svan_change_poll,
+    .resolve = svan_resolve,
+    .bql_work = svan_bql_work,
+};
 
 /* ---- BARs ---- */
 
@@ -158,11 +157,11 @@ static uint64_t svan_regs_read(void *opaque, hwaddr offset, unsigned size)
     SvanEngine *e = &f->s->engine;
     uint64_t value;
 
-    if (!e->core) {
+    if (!f->s->core) {
         return 0;       /* a vCPU that has not seen the unplug yet */
     }
     svan_engine_lock(e);
-    value = svan_reg_read(e->core, f->id, offset, size);
+    value = svan_reg_read(f->s->core, f->id, offset, size);
     svan_engine_unlock(e);
     trace_svan_reg_read(f->id, offset, size, value);
     return value;
@@ -187,18 +186,18 @@ static MemTxResult svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
         qemu_log_mask(LOG_GUEST_ERROR, "svan: %u-byte store to register "
                       "0x%" HWADDR_PRIx " ignored\n", size, offset);
     }
-    if (!e->core) {
+    if (!s->core) {
         return MEMTX_OK;
     }
-    if (svan_reg_is_doorbell(offset) && svan_engine_enter(s, attrs)) {
-        svan_reg_write(e->core, f->id, offset, value, size);
-        svan_engine_leave(s);
+    if (svan_reg_is_doorbell(offset) && svan_engine_enter(&s->engine, attrs)) {
+        svan_reg_write(s->core, f->id, offset, value, size);
+        svan_engine_leave(&s->engine);
         return MEMTX_OK;
     }
     svan_engine_lock(e);
-    svan_reg_write(e->core, f->id, offset, value, size);
+    svan_reg_write(s->core, f->id, offset, value, size);
     svan_engine_unlock(e);
-    svan_bql_work(s);
+    svan_engine_bql_work(&s->engine);
     return MEMTX_OK;
 }
 
@@ -227,13 +226,13 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
     bool run;
 
     trace_svan_uar_write(f->id, offset, size, value);
-    if (!s->engine.core) {
+    if (!s->core) {
         return MEMTX_OK;
     }
-    run = svan_engine_enter(s, attrs);
-    svan_doorbell(s->engine.core, f->id, offset, value, size);
+    run = svan_engine_enter(&s->engine, attrs);
+    svan_doorbell(s->core, f->id, offset, value, size);
     if (run) {
-        svan_engine_leave(s);
+        svan_engine_leave(&s->engine);
     }
     return MEMTX_OK;
 }
@@ -396,16 +395,19 @@ static bool svan_configure(SvanState *s, Error **errp)
 static bool svan_create_core(SvanState *s, Error **errp)
 {
     SvanEngine *e = &s->engine;
-    SvanCore *core = svan_create(&s->config, &svan_ops, s);
+    SvanCore *core;
 
+    svan_engine_lock(e);
+    s->config.poll_ns = svan_engine_poll_ns(e);
+    svan_engine_unlock(e);
+    core = svan_create(&s->config, &svan_ops, s);
     if (!core) {
         error_setg(errp, "cannot create the device: max-qp, max-cq or max-key "
                    "is out of range, or memory is short");
         return false;
     }
     svan_engine_lock(e);
-    e->core = core;
-    e->polling = s->config.poll_ns != 0;
+    s->core = core;
     svan_engine_unlock(e);
     return true;
 }
@@ -416,8 +418,8 @@ static void svan_destroy_core(SvanState *s)
     SvanCore *core;
 
     svan_engine_lock(e);
-    core = e->core;
-    e->core = NULL;
+    core = s->core;
+    s->core = NULL;
     svan_engine_unlock(e);
     if (core) {
         svan_destroy(core);
@@ -427,7 +429,7 @@ static void svan_destroy_core(SvanState *s)
 static void svan_update_link(SvanState *s)
 {
     svan_engine_lock(&s->engine);
-    svan_set_link(s->engine.core, !qemu_get_queue(s->nic)->link_down);
+    svan_set_link(s->core, !qemu_get_queue(s->nic)->link_down);
     svan_engine_unlock(&s->engine);
 }
 
@@ -435,17 +437,21 @@ static void svan_realize(PCIDevice *pci, Error **errp)
 {
     SvanState *s = SVAN(pci);
     DeviceState *dev = DEVICE(s);
+    SvanEngineConfig engine = {
+        .iothread = s->iothread,
+        .mode = s->engine_mode,
+        .poll_ns = s->poll_ns,
+        .quantum_ns = s->quantum_ns,
+    };
 
     if (!svan_configure(s, errp) || !svan_pci_init(s, errp)) {
         return;
     }
     s->pf.pci = pci;
     s->pf.s = s;
-    s->bql_bh = qemu_bh_new_guarded(svan_bql_bh, s,
-                                    &dev->mem_reentrancy_guard);
-    svan_engine_init(s);
+    svan_engine_init(&s->engine, dev, &svan_engine_ops, s);
     svan_port_init(s);
-    if (!svan_engine_start(s, errp)) {
+    if (!svan_engine_start(&s->engine, &engine, errp)) {
         goto fini_port;
     }
     if (!svan_create_core(s, errp)) {
@@ -461,11 +467,10 @@ static void svan_realize(PCIDevice *pci, Error **errp)
     return;
 
 stop_engine:
-    svan_engine_stop(s);
+    svan_engine_stop(&s->engine);
 fini_port:
     svan_port_fini(s);
-    svan_engine_fini(s);
-    qemu_bh_delete(s->bql_bh);
+    svan_engine_fini(&s->engine);
     svan_pci_fini(s);
 }
 
@@ -473,13 +478,12 @@ static void svan_exit(PCIDevice *pci)
 {
     SvanState *s = SVAN(pci);
 
-    svan_engine_stop(s);
+    svan_engine_stop(&s->engine);
     qemu_del_nic(s->nic);
     svan_bus_fini(&s->pf.bus);
     svan_destroy_core(s);
     svan_port_fini(s);
-    svan_engine_fini(s);
-    qemu_bh_delete(s->bql_bh);
+    svan_engine_fini(&s->engine);
     svan_pci_fini(s);
 }
 
@@ -490,7 +494,7 @@ static void svan_reset_hold(Object *obj, ResetType type)
 
     trace_svan_reset(DEVICE(s)->id ?: "");
     svan_engine_lock(e);
-    svan_reset(e->core, 0);
+    svan_reset(s->core, 0);
     svan_engine_unlock(e);
     svan_port_drop(s);
     qatomic_set(&s->pf.irqs, 0);
@@ -505,7 +509,7 @@ static int svan_pre_save(void *opaque)
     void *stream;
 
     svan_engine_lock(&s->engine);
-    stream = svan_save(s->engine.core, &len);
+    stream = svan_save(s->core, &len);
     svan_engine_unlock(&s->engine);
     if (!stream || len > SVAN_STREAM_MAX) {
         free(stream);
@@ -545,7 +549,7 @@ static int svan_post_load(void *opaque, int version_id)
     }
     if (s->stream) {
         svan_engine_lock(&s->engine);
-        ok = svan_load(s->engine.core, s->stream, s->stream_len);
+        ok = svan_load(s->core, s->stream, s->stream_len);
         svan_engine_unlock(&s->engine);
     }
     trace_svan_load(s->stream_len, ok);
