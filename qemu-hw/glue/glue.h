@@ -6,11 +6,11 @@
 #ifndef HW_SVAN_GLUE_H
 #define HW_SVAN_GLUE_H
 
-#include "exec/memory.h"
 #include "hw/pci/pci_device.h"
 #include "net/net.h"
 #include "svan/caps.h"
 #include "svan/regs.h"
+#include "bus.h"
 #include "engine.h"
 
 #define TYPE_SVAN "svan"
@@ -19,60 +19,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
 #define SVAN_NIC_MAX_FRAME  16384   /* longer ones never reach the core */
 #define SVAN_NIC_RX_QUEUE   512     /* frames that wait for the engine */
 #define SVAN_NIC_TX_QUEUE   512     /* frames that wait for the BQL */
-
-/* ---- bus.c: guest memory as a function sees it ---- */
-
-/* A piece of RAM in an address space. */
-typedef struct SvanRegion {
-    hwaddr first, last;
-    uint8_t *host;
-    bool writable;
-    MemoryRegionCache cache;        /* only to report stores */
-} SvanRegion;
-
-/* The RAM of an address space, kept up to date by a listener. */
-typedef struct SvanView {
-    AddressSpace *as;
-    MemoryListener listener;
-    struct SvanBus *bus;
-    GArray *regions;                /* SvanRegion, ordered; for the engine */
-    GArray *next;                   /* the same while it is built; BQL */
-    GArray *dead;                   /* MemoryRegion * to let go; BQL */
-    unsigned hint;                  /* region of the last hit */
-    bool changed;
-} SvanView;
-
-/* An IOMMU in front of the function. */
-typedef struct SvanIommu {
-    IOMMUNotifier notifier;
-    IOMMUMemoryRegion *mr;
-    hwaddr offset;                  /* bus address less offset in mr */
-    struct SvanBus *bus;
-    QLIST_ENTRY(SvanIommu) next;
-} SvanIommu;
-
-typedef struct SvanBus {
-    SvanState *s;
-    uint16_t fn;
-    SvanView direct;                /* the function's bus master space */
-    SvanView system;                /* behind an IOMMU */
-    QLIST_HEAD(, SvanIommu) iommus;
-    GHashTable *iotlb;              /* bus page -> system page | SVAN_IOTLB_* */
-    unsigned refused;               /* entries that say "not permitted" */
-    bool missed;                    /* the next two say what */
-    bool miss_write;
-    hwaddr miss_addr;
-} SvanBus;
-
-void svan_bus_init(SvanBus *bus, SvanState *s, uint16_t fn, AddressSpace *as);
-void svan_bus_fini(SvanBus *bus);
-SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,
-                     void **host);
-void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len);
-/* Translate what was missed, if so true. BQL held, engine lock not. */
-bool svan_bus_resolve(SvanBus *bus);
-/* The step that asked is over: refusals are to be looked up again. */
-void svan_bus_forget_refusals(SvanBus *bus);
 
 /* ---- port.c: the netdev ---- */
 
@@ -145,6 +91,7 @@ struct SvanState {
     SvanConfig config;
     SvanEngine engine;
     SvanCore *core;                 /* changes under BQL and engine lock */
+    SvanMemory memory;
     SvanPort port;
 
     /* the core's state while it is migrated */

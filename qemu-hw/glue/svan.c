@@ -106,7 +106,7 @@ static SvanRun svan_epoch(void *opaque)
     svan_port_feed(s);
     result = svan_run(s->core);
     if (result != SVAN_RUN_MISS) {
-        svan_bus_forget_refusals(&s->pf.bus);
+        svan_memory_forget_refusals(&s->memory);
     }
     return result;
 }
@@ -118,7 +118,7 @@ static void svan_change_poll(void *opaque, uint64_t ns)
 
 static bool svan_resolve(void *opaque)
 {
-    return svan_bus_resolve(&((SvanState *)opaque)->pf.bus);
+    return svan_memory_resolve(&((SvanState *)opaque)->memory);
 }
 
 static void svan_raise_irqs(SvanFunction *f)
@@ -148,6 +148,16 @@ static const SvanEngineOps svan_engine_ops = {
     .resolve = svan_resolve,
     .bql_work = svan_bql_work,
 };
+
+static void svan_invalidate(void *opaque, uint16_t fn, uint64_t addr,
+                            uint64_t len)
+{
+    SvanState *s = opaque;
+
+    if (s->core) {
+        svan_invalidate_bus(s->core, fn, addr, len);
+    }
+}
 
 /* ---- BARs ---- */
 
@@ -457,7 +467,8 @@ static void svan_realize(PCIDevice *pci, Error **errp)
     if (!svan_create_core(s, errp)) {
         goto stop_engine;
     }
-    svan_bus_init(&s->pf.bus, s, 0, pci_get_address_space(pci));
+    svan_memory_init(&s->memory, &s->engine, svan_invalidate, s);
+    svan_bus_init(&s->pf.bus, &s->memory, 0, pci_get_address_space(pci));
     s->nic = qemu_new_nic(&svan_port_info, &s->conf,
                           object_get_typename(OBJECT(s)), dev->id,
                           &dev->mem_reentrancy_guard, s);
@@ -481,6 +492,7 @@ static void svan_exit(PCIDevice *pci)
     svan_engine_stop(&s->engine);
     qemu_del_nic(s->nic);
     svan_bus_fini(&s->pf.bus);
+    svan_memory_fini(&s->memory);
     svan_destroy_core(s);
     svan_port_fini(s);
     svan_engine_fini(&s->engine);
