@@ -7,45 +7,14 @@
 #define HW_SVAN_GLUE_H
 
 #include "hw/pci/pci_device.h"
-#include "net/net.h"
 #include "svan/caps.h"
 #include "svan/regs.h"
 #include "bus.h"
 #include "engine.h"
+#include "port.h"
 
 #define TYPE_SVAN "svan"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
-
-#define SVAN_NIC_MAX_FRAME  16384   /* longer ones never reach the core */
-#define SVAN_NIC_RX_QUEUE   512     /* frames that wait for the engine */
-#define SVAN_NIC_TX_QUEUE   512     /* frames that wait for the BQL */
-
-/* ---- port.c: the netdev ---- */
-
-typedef struct SvanFrameQueue {
-    SvanFrame *head;
-    SvanFrame **tail;
-    unsigned len;                   /* read without the lock, too */
-} SvanFrameQueue;
-
-typedef struct SvanPort {
-    QemuMutex lock;
-    SvanFrameQueue rx, tx;
-    bool rx_full;                   /* the netdev was told to wait; lock */
-    bool tx_full;                   /* the core was; lock */
-    bool tx_ready;                  /* tell the core; atomic */
-    bool rx_ready;                  /* tell the netdev; atomic */
-    unsigned rx_lost;               /* to be counted by the core; atomic */
-    bool tx_waiting;                /* for svan_port_sent(); BQL */
-} SvanPort;
-
-void svan_port_init(SvanState *s);
-void svan_port_fini(SvanState *s);
-void svan_port_drop(SvanState *s);              /* reset: nothing is queued */
-bool svan_port_frame_out(SvanState *s, SvanFrame *frame);
-void svan_port_feed(SvanState *s);              /* engine lock held */
-void svan_port_flush(SvanState *s);             /* BQL held */
-extern NetClientInfo svan_port_info;
 
 /* ---- core_trace.c ---- */
 
@@ -86,7 +55,6 @@ struct SvanState {
     uint8_t fault_sources;
 
     MemoryRegion regs, uars;
-    NICState *nic;
     SvanFunction pf;
     SvanConfig config;
     SvanEngine engine;

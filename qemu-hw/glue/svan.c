@@ -67,7 +67,7 @@ static void svan_op_irq(void *opaque, uint16_t fn, uint16_t vector)
 
 static bool svan_op_frame_out(void *opaque, SvanFrame *frame)
 {
-    return svan_port_frame_out(opaque, frame);
+    return svan_port_frame_out(&((SvanState *)opaque)->port, frame);
 }
 
 static uint64_t svan_op_now(void *opaque)
@@ -103,7 +103,7 @@ static SvanRun svan_epoch(void *opaque)
     SvanState *s = opaque;
     SvanRun result;
 
-    svan_port_feed(s);
+    svan_port_feed(&s->port, s->core);
     result = svan_run(s->core);
     if (result != SVAN_RUN_MISS) {
         svan_memory_forget_refusals(&s->memory);
@@ -139,7 +139,7 @@ static void svan_bql_work(void *opaque)
     SvanState *s = opaque;
 
     svan_raise_irqs(&s->pf);
-    svan_port_flush(s);
+    svan_port_flush(&s->port);
 }
 
 static const SvanEngineOps svan_engine_ops = {
@@ -436,10 +436,14 @@ static void svan_destroy_core(SvanState *s)
     }
 }
 
-static void svan_update_link(SvanState *s)
+static void svan_link_changed(void *opaque, bool up)
 {
+    SvanState *s = opaque;
+
     svan_engine_lock(&s->engine);
-    svan_set_link(s->core, !qemu_get_queue(s->nic)->link_down);
+    if (s->core) {
+        svan_set_link(s->core, up);
+    }
     svan_engine_unlock(&s->engine);
 }
 
@@ -460,7 +464,7 @@ static void svan_realize(PCIDevice *pci, Error **errp)
     s->pf.pci = pci;
     s->pf.s = s;
     svan_engine_init(&s->engine, dev, &svan_engine_ops, s);
-    svan_port_init(s);
+    svan_port_init(&s->port, &s->engine, svan_link_changed, s);
     if (!svan_engine_start(&s->engine, &engine, errp)) {
         goto fini_port;
     }
@@ -469,18 +473,15 @@ static void svan_realize(PCIDevice *pci, Error **errp)
     }
     svan_memory_init(&s->memory, &s->engine, svan_invalidate, s);
     svan_bus_init(&s->pf.bus, &s->memory, 0, pci_get_address_space(pci));
-    s->nic = qemu_new_nic(&svan_port_info, &s->conf,
-                          object_get_typename(OBJECT(s)), dev->id,
-                          &dev->mem_reentrancy_guard, s);
-    qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
-    svan_update_link(s);
-    trace_svan_realize(dev->id ?: "", qemu_get_queue(s->nic)->info_str);
+    svan_port_open(&s->port, &s->conf, object_get_typename(OBJECT(s)));
+    svan_link_changed(s, svan_port_link_is_up(&s->port));
+    trace_svan_realize(dev->id ?: "", qemu_get_queue(s->port.nic)->info_str);
     return;
 
 stop_engine:
     svan_engine_stop(&s->engine);
 fini_port:
-    svan_port_fini(s);
+    svan_port_fini(&s->port);
     svan_engine_fini(&s->engine);
     svan_pci_fini(s);
 }
@@ -490,11 +491,11 @@ static void svan_exit(PCIDevice *pci)
     SvanState *s = SVAN(pci);
 
     svan_engine_stop(&s->engine);
-    qemu_del_nic(s->nic);
+    svan_port_close(&s->port);
     svan_bus_fini(&s->pf.bus);
     svan_memory_fini(&s->memory);
     svan_destroy_core(s);
-    svan_port_fini(s);
+    svan_port_fini(&s->port);
     svan_engine_fini(&s->engine);
     svan_pci_fini(s);
 }
@@ -508,7 +509,7 @@ static void svan_reset_hold(Object *obj, ResetType type)
     svan_engine_lock(e);
     svan_reset(s->core, 0);
     svan_engine_unlock(e);
-    svan_port_drop(s);
+    svan_port_drop(&s->port);
     qatomic_set(&s->pf.irqs, 0);
 }
 
@@ -567,13 +568,13 @@ static int svan_post_load(void *opaque, int version_id)
     trace_svan_load(s->stream_len, ok);
     svan_post_save(s);
     /* The queues that the blocked ones waited for are empty here. */
-    qatomic_set(&s->port.tx_ready, true);
+    svan_port_new_core(&s->port);
     if (!ok) {
         error_report("svan: the saved state does not fit this device; are "
                      "its properties those of the source?");
         return -EINVAL;
     }
-    svan_update_link(s);
+    svan_link_changed(s, svan_port_link_is_up(&s->port));
     return 0;
 }
 
