@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "trace/control.h"
 #include "../core/core.h"
-#include "glue.h"
+#include "core_trace.h"
 #include "trace.h"
 
 /* With a, b and c, as many as the event names. */

@@ -1,5 +1,5 @@
 /*
- * Svan RDMA NIC: what is done about page faults, as the host wants it
+ * Svan RDMA NIC: page faults that the host injects
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,51 +10,7 @@
 #include "qemu/cutils.h"
 #include "qemu/keyval.h"
 #include "qobject/qdict.h"
-#include "glue.h"
-
-static const char *const svan_fault_modes[] = {
-    [SVAN_FAULT_MODE_AUTO] = "auto",
-    [SVAN_FAULT_MODE_HOLD] = "hold",
-    [SVAN_FAULT_MODE_RNR] = "rnr",
-    [SVAN_FAULT_MODE_DIVERT] = "divert",
-    [SVAN_FAULT_MODE_DROP] = "drop",
-};
-
-bool svan_configure_faults(SvanState *s, Error **errp)
-{
-    static const QEnumLookup modes = {
-        svan_fault_modes, NULL, ARRAY_SIZE(svan_fault_modes)
-    };
-    struct svan_fault_policy *policy = &s->config.policy;
-    int mode = SVAN_FAULT_MODE_AUTO;
-
-    if (s->fault_mode) {
-        mode = qapi_enum_parse(&modes, s->fault_mode, -1, errp);
-        if (mode < 0) {
-            return false;
-        }
-    }
-    if (!s->fault_sources || s->fault_sources & ~SVAN_ESTIMATE_MASK) {
-        error_setg(errp, "fault-sources is %u, but has to be a sum of 1, 2 and "
-                   "4", s->fault_sources);
-        return false;
-    }
-    if (!s->page_requests) {
-        s->config.features_off |= SVAN_CAP_PAGE_REQUESTS;
-    }
-    s->config.fault_buffer = s->fault_buffer;
-    svan_policy_default(policy);
-    policy->mode = mode;
-    policy->sources = s->fault_sources;
-    policy->hold_max_us = cpu_to_le32(s->fault_hold_us);
-    policy->divert_max_us = cpu_to_le32(s->fault_divert_us);
-    policy->drop_max_us = cpu_to_le32(s->fault_drop_us);
-    policy->bound_us = cpu_to_le32(s->fault_bound_us);
-    policy->unknown_us = cpu_to_le32(s->fault_unknown_us);
-    return true;
-}
-
-/* ---- injection: qom-set PATH inject-fault KEY=VALUE,... ---- */
+#include "fault_injection.h"
 
 static const char *const svan_fault_classes[] = {
     [SVAN_FAULT_UNKNOWN] = "unknown",
@@ -71,7 +27,7 @@ static const char *const svan_fault_classes[] = {
 
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(svan_fault_classes) != SVAN_FAULT_CLASS_COUNT);
 
-/* A number that may be absent. What was read is taken out of the dictionary. */
+/* The number may be absent. What was read is taken out of the dictionary. */
 static bool svan_take_number(QDict *dict, const char *name, uint64_t *value,
                              Error **errp)
 {
@@ -145,44 +101,32 @@ static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
     return true;
 }
 
-/* An empty string takes all injections back. */
-static void svan_inject_fault(Object *obj, const char *value, Error **errp)
+void svan_inject_fault(SvanNic *nic, uint16_t fn, const char *text,
+                       Error **errp)
 {
-    SvanState *s = SVAN(obj);
-    SvanEngine *e = &s->engine;
     g_autoptr(QDict) dict = NULL;
     SvanInjection what;
     bool done = true;
 
-    if (!s->core) {
+    if (!nic->core) {
         error_setg(errp, "inject-fault needs a device that is realized");
         return;
     }
-    if (*value) {
-        dict = keyval_parse(value, NULL, NULL, errp);
+    if (*text) {
+        dict = keyval_parse(text, NULL, NULL, errp);
         if (!dict || !svan_parse_injection(dict, &what, errp)) {
             return;
         }
     }
-    svan_engine_lock(e);
-    if (*value) {
-        done = svan_inject(s->core, 0, &what);
+    svan_engine_lock(&nic->engine);
+    if (*text) {
+        done = svan_inject(nic->core, fn, &what);
     } else {
-        svan_inject_nothing(s->core, 0);
+        svan_inject_nothing(nic->core, fn);
     }
-    svan_engine_unlock(e);
+    svan_engine_unlock(&nic->engine);
     if (!done) {
         error_setg(errp, "inject-fault: an address range that ends before it "
                    "begins, a chance above 1000000, or too many injections");
     }
-}
-
-void svan_fault_class_init(ObjectClass *klass)
-{
-    object_class_property_add_str(klass, "inject-fault", NULL,
-                                  svan_inject_fault);
-    object_class_property_set_description(klass, "inject-fault",
-        "let RC transfers meet pages as if they were absent: key=KEY,addr=ADDR,"
-        "length=BYTES,class=CLASS,estimate-us=N,delay-us=N,outcome=resolved|failed,"
-        "count=N,chance-ppm=N,seed=N; empty: no more");
 }
