@@ -44,8 +44,8 @@ void svan_memory_fini(SvanMemory *memory);
 /* Translate what was missed; false: nothing. BQL held, engine lock not. */
 bool svan_memory_resolve(SvanMemory *memory);
 /*
- * The step that asked is over: refused addresses are to be looked up again.
- * Engine lock held.
+ * After each step that does not miss: addresses that an IOMMU has refused are
+ * looked up again from here on. Engine lock held.
  */
 void svan_memory_forget_refusals(SvanMemory *memory);
 

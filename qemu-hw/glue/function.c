@@ -137,6 +137,15 @@ void svan_function_forget_irqs(SvanFunction *f)
 
 /* ---- life ---- */
 
+bool svan_function_in_flr(const SvanFunction *f)
+{
+    const uint8_t *control = f->pci->config + f->pci->exp.exp_cap +
+                             PCI_EXP_DEVCTL;
+
+    /* pcie_cap_flr_write_config() keeps the bit while it resets */
+    return pci_get_word(control) & PCI_EXP_DEVCTL_BCR_FLR;
+}
+
 static void svan_write_config(PCIDevice *pci, uint32_t addr, uint32_t value,
                               int len)
 {

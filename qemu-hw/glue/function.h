@@ -46,6 +46,8 @@ typedef struct SvanFunctionConfig {
 bool svan_function_init(SvanFunction *f, PCIDevice *pci,
                         const SvanFunctionConfig *config, Error **errp);
 void svan_function_fini(SvanFunction *f);
+/* The PCI device is being reset: by function level reset, not with others. */
+bool svan_function_in_flr(const SvanFunction *f);
 
 /* Raise a vector with the next svan_function_raise_irqs(). Any thread. */
 void svan_function_irq(SvanFunction *f, uint16_t vector);

@@ -47,9 +47,12 @@ void svan_nic_remove_function(SvanNic *nic, SvanFunction *f);
 void svan_nic_open_port(SvanNic *nic, NICConf *conf, const char *type);
 void svan_nic_close_port(SvanNic *nic);
 
-/* Nothing of a function is left but its place in the NIC. */
+/*
+ * Nothing of a function is left but its place in the NIC. What it has sent is
+ * the port's, and leaves the device.
+ */
 void svan_nic_reset_function(SvanNic *nic, SvanFunction *f);
-/* The same for all functions, and the port. */
+/* The same for all functions, and nothing waits at the port any more. */
 void svan_nic_reset(SvanNic *nic);
 
 /* The core's state, malloc()ed; NULL without memory. */

@@ -137,7 +137,7 @@ static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
 
 /* ---- life ---- */
 
-static void svan_realize(PCIDevice *pci, Error **errp)
+static void svan_pf_realize(PCIDevice *pci, Error **errp)
 {
     SvanState *s = SVAN(pci);
     DeviceState *dev = DEVICE(s);
@@ -164,7 +164,7 @@ static void svan_realize(PCIDevice *pci, Error **errp)
                        qemu_get_queue(s->nic.port.nic)->info_str);
 }
 
-static void svan_exit(PCIDevice *pci)
+static void svan_pf_exit(PCIDevice *pci)
 {
     SvanState *s = SVAN(pci);
 
@@ -174,12 +174,16 @@ static void svan_exit(PCIDevice *pci)
     svan_nic_fini(&s->nic);
 }
 
-static void svan_reset_hold(Object *obj, ResetType type)
+static void svan_pf_reset_hold(Object *obj, ResetType type)
 {
     SvanState *s = SVAN(obj);
 
     trace_svan_reset(DEVICE(s)->id ?: "");
-    svan_nic_reset(&s->nic);
+    if (svan_function_in_flr(&s->pf)) {
+        svan_nic_reset_function(&s->nic, &s->pf);
+    } else {
+        svan_nic_reset(&s->nic);
+    }
 }
 
 /* ---- migration ---- */
@@ -323,13 +327,13 @@ static void svan_class_init(ObjectClass *klass, void *data)
     ResettableClass *rc = RESETTABLE_CLASS(klass);
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
 
-    pc->realize = svan_realize;
-    pc->exit = svan_exit;
+    pc->realize = svan_pf_realize;
+    pc->exit = svan_pf_exit;
     pc->vendor_id = SVAN_PCI_VENDOR_ID;
     pc->device_id = SVAN_PCI_DEVICE_ID_PF;
     pc->revision = SVAN_PCI_REVISION;
     pc->class_id = PCI_CLASS_NETWORK_ETHERNET;
-    rc->phases.hold = svan_reset_hold;
+    rc->phases.hold = svan_pf_reset_hold;
     dc->desc = "Svan RDMA NIC";
     dc->vmsd = &svan_vmstate;
     device_class_set_props(dc, svan_properties);
