@@ -25,7 +25,7 @@
 #define SVAN_IOTLB_WRITE        0x2
 #define SVAN_IOTLB_NO_READ      0x4
 #define SVAN_IOTLB_NO_WRITE     0x8
-/* More than one step can ask for, so that a flush never starves a step. */
+/* More pages than one step can ask for, so that a flush never starves a step. */
 #define SVAN_IOTLB_LIMIT        65536
 
 /* An IOMMU in front of a function. */
@@ -104,7 +104,7 @@ static void svan_iommu_unmap(IOMMUNotifier *notifier, IOMMUTLBEntry *entry)
     trace_svan_bus_unmap(bus->fn, first, entry->addr_mask);
     svan_engine_lock(e);
     svan_iotlb_drop(bus, first, first + entry->addr_mask);
-    /* a length of 2^64 is 0, which means everything */
+    /* A length of 2^64 becomes 0, which means everything. */
     svan_bus_invalidate(bus, first, entry->addr_mask + 1);
     svan_engine_unlock(e);
 }
@@ -137,7 +137,7 @@ static void svan_iommu_add(SvanBus *bus, MemoryRegionSection *section)
                             mr, MEMTXATTRS_UNSPECIFIED));
     if (memory_region_register_iommu_notifier(section->mr, &iommu->notifier,
                                               &err)) {
-        /* Never cache what nobody would tell us to drop. */
+        /* What nobody would tell us to drop is never cached. */
         warn_reportf_err(err, "svan: no DMA behind this IOMMU: ");
         g_free(iommu);
         return;
@@ -259,8 +259,8 @@ void svan_memory_fini(SvanMemory *memory)
 /* ---- access ---- */
 
 /*
- * Where [addr, addr + len) lies: *region, and the address in its address
- * space. Engine lock held.
+ * Find out where [addr, addr + len) lies: in *region, at the address *at of its
+ * address space. Engine lock held.
  */
 static SvanDma svan_bus_find(SvanBus *bus, hwaddr addr, uint32_t len,
                              bool for_write, SvanRegion **region, hwaddr *at)
@@ -309,7 +309,7 @@ SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,
     return result;
 }
 
-/* Dirty log and translated code, as address_space_write() treats them. */
+/* Tell the dirty log and translated code of it, as address_space_write() does. */
 void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
 {
     SvanRegion *region;
@@ -320,7 +320,7 @@ void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
     }
 }
 
-/* The entry of a page once more is known about it. */
+/* What to keep of a page of which the IOMMU has told something more. */
 static uint64_t svan_iotlb_update(uint64_t entry, IOMMUTLBEntry *found,
                                   hwaddr addr, bool is_write)
 {
@@ -349,7 +349,7 @@ static bool svan_bus_resolve(SvanBus *bus)
     if (!qatomic_read(&bus->missed)) {
         return false;
     }
-    svan_engine_lock(e);        /* somebody else may run by now */
+    svan_engine_lock(e);        /* somebody else may run the core by now */
     addr = bus->miss_addr;
     is_write = bus->miss_write;
     qatomic_set(&bus->missed, false);

@@ -10,7 +10,7 @@
 #include "core_trace.h"
 #include "trace.h"
 
-/* With a, b and c, as many as the event names. */
+/* Events that tell a, those that tell a and b, those that tell a, b and c. */
 #define TRACE1(name)    trace_svan_core_##name(t->fn, t->id, t->a)
 #define TRACE2(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b)
 #define TRACE3(name)    trace_svan_core_##name(t->fn, t->id, t->a, t->b, t->c)

@@ -25,10 +25,12 @@
 #include "engine.h"
 #include "trace.h"
 
-#define SVAN_SPINS          500     /* before a waiter sleeps */
-#define SVAN_IOTHREAD_NS    200000  /* then others in the thread have a turn */
-#define SVAN_CHAIN_MAX      8       /* engines */
-#define SVAN_EPOCHS_PER_LOOK 8  /* between two looks at clock and BQL work */
+#define SVAN_SPINS          500     /* before a waiter for the lock sleeps */
+/* After that time others that share the iothread have a turn. */
+#define SVAN_IOTHREAD_NS    200000
+#define SVAN_CHAIN_MAX      8       /* engines in a chain */
+/* Epochs between two looks at the clock and at what needs the BQL. */
+#define SVAN_EPOCHS_PER_LOOK 8
 
 /* ---- the engine lock ---- */
 
@@ -53,7 +55,7 @@ void svan_engine_unlock(SvanEngine *e)
     qemu_mutex_unlock(&e->lock);
 }
 
-/* The runner, between two epochs: one waiter goes first. */
+/* Between two epochs the runner lets one of the waiters have the lock. */
 static void svan_engine_let_in(SvanEngine *e)
 {
     unsigned turns = qatomic_read(&e->turns), spins;
@@ -128,7 +130,8 @@ static void svan_engine_bql_bh(void *opaque)
     SvanEngine *e = opaque;
 
     qatomic_set(&e->bql_scheduled, false);
-    smp_mb();       /* who found it set had set bql_wanted, or missed, before */
+    /* Whoever found it set has set bql_wanted, or has missed, before. */
+    smp_mb();
     if (!e->stopped && e->ops->resolve(e->opaque)) {
         svan_engine_kick(e);
     }
@@ -137,7 +140,10 @@ static void svan_engine_bql_bh(void *opaque)
 
 /* ---- the run loop ---- */
 
-/* Become the runner; engine lock held if true. */
+/*
+ * Become the runner, if nobody is. When it returns true the engine lock is held.
+ * Without wait a lock that somebody else has is no reason to wait for it.
+ */
 static bool svan_engine_engage(SvanEngine *e, bool wait)
 {
     if (qatomic_read(&e->running)) {
@@ -157,8 +163,8 @@ static bool svan_engine_engage(SvanEngine *e, bool wait)
 }
 
 /*
- * Stop being the runner; engine lock held, released when it returns. Nothing
- * of the engine may be touched afterwards but under the BQL.
+ * Stop being the runner. The engine lock is held before, not afterwards. The
+ * caller may touch the engine only with the BQL then, since the device may go.
  */
 static void svan_engine_retire(SvanEngine *e, bool more)
 {
@@ -171,7 +177,7 @@ static void svan_engine_retire(SvanEngine *e, bool more)
     qemu_mutex_unlock(&e->lock);
 }
 
-/* Now and then: is polling a good idea? */
+/* Tell the core to poll, or not to, as a host CPU is free for it. */
 static void svan_engine_adapt(SvanEngine *e, int64_t now, bool polling)
 {
     bool poll;
@@ -187,8 +193,8 @@ static void svan_engine_adapt(SvanEngine *e, int64_t now, bool polling)
 }
 
 /*
- * Epochs until there is nothing to do, a miss, or the time is over. Engine lock
- * held before and after, but not all the time.
+ * Run epochs until there is nothing to do, until one misses, or until the time
+ * is over. The engine lock is held before and after, but not all the time.
  */
 static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
                                    bool poll)
@@ -200,7 +206,8 @@ static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
     while (!e->stopped) {
         if (qatomic_read(&e->kicked)) {
             qatomic_set(&e->kicked, false);
-            smp_mb();   /* what was published before the kick is seen below */
+            /* The epoch sees what was published before the kick. */
+            smp_mb();
         }
         result = e->ops->epoch(e->opaque);
         epochs++;
@@ -227,14 +234,20 @@ static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
     return result;
 }
 
-/* ---- chains: what frames between devices set off, in the same thread ---- */
+/* ---- chains ---- */
+
+/*
+ * A frame for another device of this QEMU is work for its engine. A thread that
+ * runs engines anyway, a vCPU's or an iothread's, runs that one, too, as soon as
+ * it has sent all its frames.
+ */
 
 typedef struct SvanChain {
     SvanEngine *todo[SVAN_CHAIN_MAX];
     unsigned len;
 } SvanChain;
 
-/* This thread sends frames and will run the engines that they are for. */
+/* What this thread runs next, while it sends frames; else NULL. */
 static __thread SvanChain *svan_chain;
 
 static bool svan_chain_add(SvanChain *chain, SvanEngine *e)
@@ -261,7 +274,7 @@ void svan_engine_kick_later(SvanEngine *e)
     svan_engine_kick(e);
 }
 
-/* One link. BQL held before and after. */
+/* Run the engine of one device of a chain. BQL held before and after. */
 static void svan_chain_run(SvanEngine *e, int64_t end)
 {
     int64_t now = get_clock();
@@ -285,8 +298,8 @@ static void svan_chain_run(SvanEngine *e, int64_t end)
 }
 
 /*
- * What this engine has for the BQL, and what follows from it in other devices.
- * BQL held before and after.
+ * Do what this engine has for the BQL, and run the engines that get frames by
+ * it. BQL held before and after.
  */
 static void svan_engine_bql_chain(SvanEngine *e)
 {
@@ -307,8 +320,8 @@ static void svan_engine_bql_chain(SvanEngine *e)
 }
 
 /*
- * Between two quanta of the runner: what needs the BQL. Engine lock held before
- * and after, not meanwhile.
+ * Between two quanta the runner does what needs the BQL. The engine lock is held
+ * before and after, not meanwhile.
  */
 static void svan_engine_between(SvanEngine *e, SvanRun result)
 {
@@ -327,9 +340,9 @@ static void svan_engine_between(SvanEngine *e, SvanRun result)
 /* ---- the runners ---- */
 
 /*
- * In the iothread. If that is not our own, whoever holds the BQL may be waiting
- * for what another device does in it: then what needs the BQL is left to the
- * main loop.
+ * The runner in the iothread. If others use the iothread, too, whoever holds the
+ * BQL may be waiting for what one of them does in it. So a runner in there never
+ * waits for the BQL: what needs it is left to the main loop.
  */
 static void svan_engine_bh(void *opaque)
 {
@@ -340,7 +353,7 @@ static void svan_engine_bh(void *opaque)
 
     qatomic_set(&e->scheduled, false);
     qatomic_set(&e->kicked, true);
-    smp_mb();       /* pairs with svan_engine_retire(): as a kick */
+    smp_mb();       /* as a kick does; pairs with svan_engine_retire() */
     if (!svan_engine_engage(e, true)) {
         return;
     }
@@ -349,7 +362,7 @@ static void svan_engine_bh(void *opaque)
         result = svan_engine_quantum(e, now, end, true);
         if (result == SVAN_RUN_MISS ||
             (result != SVAN_RUN_MORE && svan_engine_bql_wanted(e))) {
-            /* waiting for the BQL delays nothing now */
+            /* There is no other work that waiting for the BQL would delay. */
             if (!wait) {
                 svan_engine_bql_later(e);
                 break;
@@ -359,7 +372,7 @@ static void svan_engine_bh(void *opaque)
         now = get_clock();
     } while (!e->stopped && result != SVAN_RUN_IDLE && now < end);
     svan_poll_cpu_end(&e->poll_cpu);
-    /* A miss that is left to others has nothing more before they kick. */
+    /* After a miss that the main loop resolves there is no work till it kicks. */
     more = result != SVAN_RUN_IDLE && (wait || result != SVAN_RUN_MISS);
     svan_engine_retire(e, more);
 }
@@ -367,8 +380,8 @@ static void svan_engine_bh(void *opaque)
 /*
  * The handler of a store is entered with the BQL, which is let go of while the
  * engine runs. That is sound only where nobody further up the stack relies on
- * it: in a vCPU thread that executes the guest's own store, not in a device
- * that passes a store on (attrs tell), nor in the main loop.
+ * it: in a vCPU's thread that executes the guest's own store. It is not where a
+ * device passes a store on, which attrs tell, nor in the main loop.
  */
 static bool svan_store_is_cpus(MemTxAttrs attrs)
 {
@@ -410,8 +423,8 @@ void svan_engine_leave(SvanEngine *e)
 
 /*
  * Arming wakes the iothread, so it is done only for an earlier time; a timer
- * that comes too early arms itself again. Races leave the timer earlier than
- * `armed`, never later.
+ * that comes too early arms itself again. When two threads arm at once the timer
+ * is perhaps set to an earlier time than `armed` says, never to a later one.
  */
 static void svan_engine_arm(SvanEngine *e, int64_t deadline)
 {
@@ -428,7 +441,10 @@ void svan_engine_deadline(SvanEngine *e, uint64_t when)
     svan_engine_arm(e, e->deadline);
 }
 
-/* In the iothread; may not wait, as the main loop waits for it with the BQL. */
+/*
+ * This runs in the iothread, and may wait for nobody: the main loop waits for
+ * timers with the BQL.
+ */
 static void svan_engine_timer(void *opaque)
 {
     SvanEngine *e = opaque;
@@ -531,7 +547,7 @@ static bool svan_engine_take_iothread(SvanEngine *e, IOThread *iothread,
     if (!e->iothread) {
         return false;
     }
-    /* The core knows when to poll. */
+    /* The core polls by itself, and knows when. */
     object_property_set_int(OBJECT(e->iothread), "poll-max-ns", 0,
                             &error_abort);
     return true;
@@ -566,7 +582,7 @@ bool svan_engine_start(SvanEngine *e, const SvanEngineConfig *config,
     return true;
 }
 
-/* In the iothread: nothing of ours runs there afterwards. */
+/* This runs in the iothread, where nothing of the engine runs afterwards. */
 static void svan_engine_quiesce(void *opaque)
 {
     SvanEngine *e = opaque;
@@ -589,17 +605,21 @@ void svan_engine_stop(SvanEngine *e)
     svan_engine_lock(e);
     e->stopped = true;
     svan_engine_unlock(e);
-    qatomic_set(&e->closed, true);  /* whoever kicks holds the BQL, or is ours */
+    /*
+     * Whoever kicks from here on holds the BQL, or is the runner, or runs in
+     * the iothread: so none of them schedules run_bh after the waits below.
+     */
+    qatomic_set(&e->closed, true);
 
-    /* The runner may be waiting for the BQL. */
+    /* The runner may be waiting for the BQL, so it is let go of. */
     qemu_cond_init(&nobody);
     while (qatomic_read(&e->running)) {
         qemu_cond_timedwait_bql(&nobody, 1);
     }
-    svan_engine_lock(e);        /* it has left svan_engine_retire() */
+    svan_engine_lock(e);        /* the runner has left svan_engine_retire() */
     svan_engine_unlock(e);
 
-    /* So may anybody in the iothread. */
+    /* Somebody else in the iothread may be waiting for the BQL as well. */
     aio_bh_schedule_oneshot(e->ctx, svan_engine_quiesce, e);
     while (!qatomic_load_acquire(&e->quiet)) {
         qemu_cond_timedwait_bql(&nobody, 1);

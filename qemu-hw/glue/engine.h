@@ -53,14 +53,14 @@ typedef struct SvanEngine {
     const SvanEngineOps *ops;
     void *opaque;
     QemuMutex lock;
-    unsigned waiters;               /* of lock, beside the runner; atomic */
-    unsigned turns;                 /* taken by waiters; atomic */
+    unsigned waiters;               /* for lock, beside the runner; atomic */
+    unsigned turns;                 /* how often a waiter got lock; atomic */
     bool stopped;                   /* lock: VM stopped, or device going */
     bool running;                   /* somebody is in the run loop; atomic */
     bool kicked;                    /* there is work; atomic */
     bool scheduled;                 /* run_bh is on its way; atomic */
     bool closed;                    /* run_bh is not scheduled any more; atomic */
-    bool quiet;                     /* nothing is left in ctx; atomic */
+    bool quiet;                     /* nothing of it is left in ctx; atomic */
     bool run_inline;                /* vCPU threads may run a quantum */
     bool adaptive;                  /* poll while a host CPU is free */
     bool polling;                   /* what the core was told last; lock */

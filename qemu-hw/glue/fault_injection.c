@@ -27,7 +27,10 @@ static const char *const svan_fault_classes[] = {
 
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(svan_fault_classes) != SVAN_FAULT_CLASS_COUNT);
 
-/* The number may be absent. What was read is taken out of the dictionary. */
+/*
+ * Read a number that may be absent, and then keeps its value. What was read is
+ * taken out of the dictionary.
+ */
 static bool svan_take_number(QDict *dict, const char *name, uint64_t *value,
                              Error **errp)
 {

@@ -196,7 +196,7 @@ static uint64_t svan_nic_reg_read(SvanFunction *f, hwaddr offset, unsigned size)
     return value;
 }
 
-/* These make work that somebody waits for: as a doorbell. */
+/* A store to one of these makes work that somebody waits for, as a doorbell. */
 static bool svan_reg_is_doorbell(hwaddr offset)
 {
     return offset == SVAN_REG_PRR_DB || offset == SVAN_REG_CMDQ_DB;
@@ -299,7 +299,7 @@ bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp)
     svan_engine_lock(&nic->engine);
     ok = stream && svan_load(nic->core, stream, len);
     svan_engine_unlock(&nic->engine);
-    /* The queues that the blocked ones waited for are empty here. */
+    /* Queue pairs that were blocked go on, since the port is empty here. */
     svan_port_new_core(&nic->port);
     if (!ok) {
         error_setg(errp, "svan: the saved state does not fit this device; are "

@@ -130,7 +130,6 @@ static SvanFrame *svan_port_next(SvanPort *port)
     return frame;
 }
 
-/* All that the core has room for; and what it was waiting for. */
 void svan_port_feed(SvanPort *port, SvanCore *core)
 {
     if (qatomic_read(&port->tx_ready)) {
@@ -199,12 +198,12 @@ void svan_port_flush(SvanPort *port)
     NetClientState *nc = qemu_get_queue(port->nic);
     unsigned sent = 0;
 
-    /* The engine goes on meanwhile: what comes later is for the next time. */
+    /* The engine goes on meanwhile: its later frames are for the next call. */
     while (!port->tx_waiting && sent < SVAN_PORT_TX_QUEUE &&
            qatomic_read(&port->tx.len)) {
         SvanFrame *frame = svan_port_next_out(port);
 
-        /* 0: the netdev has a copy, and tells when it is gone */
+        /* At 0 the netdev keeps a copy, and calls when it has sent it. */
         port->tx_waiting = !qemu_send_packet_async(nc, frame->data, frame->len,
                                                    svan_port_sent);
         svan_frame_free(frame);

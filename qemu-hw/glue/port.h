@@ -24,26 +24,26 @@ typedef struct SvanPort {
     NICState *nic;
     QemuMutex lock;                 /* see engine.h for the order of locks */
     SvanFrameQueue rx, tx;
-    bool rx_full;                   /* the netdev was told to wait; lock */
-    bool tx_full;                   /* the core was; lock */
-    bool tx_ready;                  /* tell the core; atomic */
-    bool rx_ready;                  /* tell the netdev; atomic */
-    unsigned rx_lost;               /* to be counted by the core; atomic */
-    bool tx_waiting;                /* for svan_port_sent(); BQL */
+    bool rx_full;                   /* the netdev was told to wait; by lock */
+    bool tx_full;                   /* the core was told to wait; by lock */
+    bool tx_ready;                  /* the core may go on, tell it; atomic */
+    bool rx_ready;                  /* so may the netdev; atomic */
+    unsigned rx_lost;               /* frames for the core to count; atomic */
+    bool tx_waiting;                /* the netdev has no room; BQL */
 } SvanPort;
 
 void svan_port_init(SvanPort *port, SvanEngine *engine,
                     void (*link_changed)(void *opaque, bool up), void *opaque);
-/* After close, as nothing comes from the netdev any more. */
+/* The netdev is gone before, by svan_port_close(). */
 void svan_port_fini(SvanPort *port);
 /* Join the netdev that conf names; type is the device's. */
 void svan_port_open(SvanPort *port, NICConf *conf, const char *type);
 void svan_port_close(SvanPort *port);
 bool svan_port_link_is_up(SvanPort *port);
 
-/* Nothing is queued any more: for a reset of the whole device. BQL held. */
+/* Drop what is queued, as the whole device is reset. BQL held. */
 void svan_port_drop(SvanPort *port);
-/* The core has no frame that waits for svan_tx_ready(), unless it is told. */
+/* The core is another, with frames that perhaps wait for svan_tx_ready(). */
 void svan_port_new_core(SvanPort *port);
 /* As SvanOps.frame_out. */
 bool svan_port_frame_out(SvanPort *port, SvanFrame *frame);

@@ -101,7 +101,7 @@ static int svan_region_compare(const void *a, const void *b)
     return ra->first < rb->first ? -1 : ra->first > rb->first;
 }
 
-/* The topology has changed: let the engine see the new regions, only them. */
+/* The topology has changed: from here on the engine sees the new regions. */
 static void svan_view_commit(MemoryListener *listener)
 {
     SvanView *view = container_of(listener, SvanView, listener);
