@@ -28,20 +28,20 @@ static const char *const svan_fault_classes[] = {
 QEMU_BUILD_BUG_ON(ARRAY_SIZE(svan_fault_classes) != SVAN_FAULT_CLASS_COUNT);
 
 /*
- * Read a number that may be absent, and then keeps its value. What was read is
- * taken out of the dictionary.
+ * Read a number of at most max. One that is absent keeps its value; what was read
+ * is taken out of the dictionary.
  */
-static bool svan_take_number(QDict *dict, const char *name, uint64_t *value,
-                             Error **errp)
+static bool svan_take_number(QDict *dict, const char *name, uint64_t max,
+                             uint64_t *value, Error **errp)
 {
     const char *text = qdict_get_try_str(dict, name);
 
     if (!text) {
         return true;
     }
-    if (qemu_strtou64(text, NULL, 0, value)) {
-        error_setg(errp, "inject-fault: %s is '%s', but has to be a number",
-                   name, text);
+    if (qemu_strtou64(text, NULL, 0, value) || *value > max) {
+        error_setg(errp, "inject-fault: %s is '%s', but has to be a number of "
+                   "at most %" PRIu64, name, text, max);
         return false;
     }
     qdict_del(dict, name);
@@ -72,18 +72,19 @@ static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
     static const QEnumLookup class_lookup = {
         svan_fault_classes, NULL, SVAN_FAULT_CLASS_COUNT
     };
+    const uint64_t max_us = UINT64_MAX / 1000;
     uint64_t key = 0, addr = 0, length = 0, count = 0, chance = 1000000;
     uint64_t estimate = 0, delay = 0, seed = 1;
     int fault_class = SVAN_FAULT_UNKNOWN, outcome = 0;
 
-    if (!svan_take_number(dict, "key", &key, errp) ||
-        !svan_take_number(dict, "addr", &addr, errp) ||
-        !svan_take_number(dict, "length", &length, errp) ||
-        !svan_take_number(dict, "count", &count, errp) ||
-        !svan_take_number(dict, "chance-ppm", &chance, errp) ||
-        !svan_take_number(dict, "estimate-us", &estimate, errp) ||
-        !svan_take_number(dict, "delay-us", &delay, errp) ||
-        !svan_take_number(dict, "seed", &seed, errp) ||
+    if (!svan_take_number(dict, "key", UINT32_MAX, &key, errp) ||
+        !svan_take_number(dict, "addr", UINT64_MAX, &addr, errp) ||
+        !svan_take_number(dict, "length", UINT64_MAX, &length, errp) ||
+        !svan_take_number(dict, "count", UINT32_MAX, &count, errp) ||
+        !svan_take_number(dict, "chance-ppm", 1000000, &chance, errp) ||
+        !svan_take_number(dict, "estimate-us", max_us, &estimate, errp) ||
+        !svan_take_number(dict, "delay-us", max_us, &delay, errp) ||
+        !svan_take_number(dict, "seed", UINT64_MAX, &seed, errp) ||
         !svan_take_choice(dict, "class", &class_lookup, &fault_class, errp) ||
         !svan_take_choice(dict, "outcome", &outcome_lookup, &outcome, errp)) {
         return false;
@@ -130,6 +131,6 @@ void svan_inject_fault(SvanNic *nic, uint16_t fn, const char *text,
     svan_engine_unlock(&nic->engine);
     if (!done) {
         error_setg(errp, "inject-fault: an address range that ends before it "
-                   "begins, a chance above 1000000, or too many injections");
+                   "begins, or too many injections");
     }
 }
