@@ -22,13 +22,15 @@
 #include "system/kvm.h"
 #include "system/runstate.h"
 #include "system/tcg.h"
-#include "glue.h"
+#include "engine.h"
 #include "trace.h"
 
-#define SVAN_SPINS          500     /* before a waiter sleeps */
-#define SVAN_IOTHREAD_NS    200000  /* then others in the thread have a turn */
-#define SVAN_CHAIN_MAX      8       /* devices */
-#define SVAN_EPOCHS_PER_LOOK 8  /* between two looks at clock and BQL work */
+#define SVAN_SPINS          500     /* before a waiter for the lock sleeps */
+/* After that time others that share the iothread have a turn. */
+#define SVAN_IOTHREAD_NS    200000
+#define SVAN_CHAIN_MAX      8       /* engines in a chain */
+/* Epochs between two looks at the clock and at what needs the BQL. */
+#define SVAN_EPOCHS_PER_LOOK 8
 
 /* ---- the engine lock ---- */
 
@@ -53,7 +55,7 @@ void svan_engine_unlock(SvanEngine *e)
     qemu_mutex_unlock(&e->lock);
 }
 
-/* The runner, between two epochs: one waiter goes first. */
+/* Between two epochs the runner lets one of the waiters have the lock. */
 static void svan_engine_let_in(SvanEngine *e)
 {
     unsigned turns = qatomic_read(&e->turns), spins;
@@ -71,12 +73,8 @@ static void svan_engine_let_in(SvanEngine *e)
     qemu_mutex_lock(&e->lock);
 }
 
-/* ---- the run loop ---- */
-
-void svan_engine_kick(SvanState *s)
+void svan_engine_kick(SvanEngine *e)
 {
-    SvanEngine *e = &s->engine;
-
     qatomic_set(&e->kicked, true);
     smp_mb();       /* pairs with svan_engine_retire() */
     if (!qatomic_read(&e->running) && !qatomic_read(&e->closed) &&
@@ -85,7 +83,67 @@ void svan_engine_kick(SvanState *s)
     }
 }
 
-/* Become the runner; engine lock held if true. */
+/* ---- what needs the BQL ---- */
+
+static bool svan_engine_bql_wanted(SvanEngine *e)
+{
+    return qatomic_read(&e->bql_wanted);
+}
+
+/* The main loop is to translate what was missed and to do what was asked for. */
+static void svan_engine_bql_later(SvanEngine *e)
+{
+    if (!qatomic_xchg(&e->bql_scheduled, true)) {
+        qemu_bh_schedule(e->bql_bh);
+    }
+}
+
+void svan_engine_schedule_bql(SvanEngine *e)
+{
+    if (svan_engine_bql_wanted(e)) {
+        svan_engine_bql_later(e);
+    }
+}
+
+/*
+ * The guest chooses where its interrupts go: perhaps to the device's own BARs,
+ * and so to here again. Then it is the main loop's turn.
+ */
+void svan_engine_bql_work(SvanEngine *e)
+{
+    if (!svan_engine_bql_wanted(e)) {
+        return;
+    }
+    if (e->bql_busy) {
+        svan_engine_bql_later(e);
+        return;
+    }
+    e->bql_busy = true;
+    qatomic_set(&e->bql_wanted, false);
+    smp_mb();       /* whatever is asked for after this sets it again */
+    e->ops->bql_work(e->opaque);
+    e->bql_busy = false;
+}
+
+static void svan_engine_bql_bh(void *opaque)
+{
+    SvanEngine *e = opaque;
+
+    qatomic_set(&e->bql_scheduled, false);
+    /* Whoever found it set has set bql_wanted, or has missed, before. */
+    smp_mb();
+    if (!e->stopped && e->ops->resolve(e->opaque)) {
+        svan_engine_kick(e);
+    }
+    svan_engine_bql_work(e);
+}
+
+/* ---- the run loop ---- */
+
+/*
+ * Become the runner, if nobody is. When it returns true the engine lock is held.
+ * Without wait a lock that somebody else has is no reason to wait for it.
+ */
 static bool svan_engine_engage(SvanEngine *e, bool wait)
 {
     if (qatomic_read(&e->running)) {
@@ -105,8 +163,8 @@ static bool svan_engine_engage(SvanEngine *e, bool wait)
 }
 
 /*
- * Stop being the runner; engine lock held, released when it returns. Nothing
- * of the engine may be touched afterwards but under the BQL.
+ * Stop being the runner. The engine lock is held before, not afterwards. The
+ * caller may touch the engine only with the BQL then, since the device may go.
  */
 static void svan_engine_retire(SvanEngine *e, bool more)
 {
@@ -119,59 +177,54 @@ static void svan_engine_retire(SvanEngine *e, bool more)
     qemu_mutex_unlock(&e->lock);
 }
 
-/* Now and then: is polling a good idea? */
-static void svan_engine_adapt(SvanState *s, int64_t now, bool polling)
+/* Tell the core to poll, or not to, as a host CPU is free for it. */
+static void svan_engine_adapt(SvanEngine *e, int64_t now, bool polling)
 {
-    SvanEngine *e = &s->engine;
     bool poll;
 
     if (!e->adaptive) {
         return;
     }
-    poll = svan_spare_look(&e->spare, now, polling);
+    poll = svan_poll_cpu_look(&e->poll_cpu, now, polling);
     if (poll != e->polling) {
         e->polling = poll;
-        svan_set_poll(e->core, poll ? s->poll_ns : 0);
+        e->ops->set_poll(e->opaque, poll ? e->poll_ns : 0);
     }
 }
 
 /*
- * Epochs until there is nothing to do, a miss, or the time is over. Engine lock
- * held before and after, but not all the time.
+ * Run epochs until there is nothing to do, until one misses, or until the time
+ * is over. The engine lock is held before and after, but not all the time.
  */
-static SvanRun svan_engine_quantum(SvanState *s, int64_t now, int64_t end,
+static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
                                    bool poll)
 {
-    SvanEngine *e = &s->engine;
     SvanRun result = SVAN_RUN_IDLE;
     unsigned epochs = 0;
 
-    svan_engine_adapt(s, now, false);
+    svan_engine_adapt(e, now, false);
     while (!e->stopped) {
         if (qatomic_read(&e->kicked)) {
             qatomic_set(&e->kicked, false);
-            smp_mb();   /* what was published before the kick is seen below */
+            /* The epoch sees what was published before the kick. */
+            smp_mb();
         }
-        svan_port_feed(s);
-        result = svan_run(e->core);
+        result = e->ops->epoch(e->opaque);
         epochs++;
         if (result == SVAN_RUN_MISS) {
             break;
         }
-        svan_bus_forget_refusals(&s->pf.bus);
         if (result != SVAN_RUN_MORE && !qatomic_read(&e->kicked) &&
-            (result == SVAN_RUN_IDLE || !poll || svan_bql_wanted(s))) {
+            (result == SVAN_RUN_IDLE || !poll || svan_engine_bql_wanted(e))) {
             break;
         }
         if (epochs % SVAN_EPOCHS_PER_LOOK == 0) {
-            if (svan_bql_wanted(s)) {
-                svan_bql_schedule(s);
-            }
+            svan_engine_schedule_bql(e);
             now = get_clock();
             if (now > end) {
                 break;
             }
-            svan_engine_adapt(s, now, result == SVAN_RUN_POLL);
+            svan_engine_adapt(e, now, result == SVAN_RUN_POLL);
         }
         if (qatomic_read(&e->waiters)) {
             svan_engine_let_in(e);
@@ -181,46 +234,49 @@ static SvanRun svan_engine_quantum(SvanState *s, int64_t now, int64_t end,
     return result;
 }
 
-/* ---- chains: what frames between devices set off, in the same thread ---- */
+/* ---- chains ---- */
+
+/*
+ * A frame for another device of this QEMU is work for its engine. A thread that
+ * runs engines anyway, a vCPU's or an iothread's, runs that one, too, as soon as
+ * it has sent all its frames.
+ */
 
 typedef struct SvanChain {
-    SvanState *todo[SVAN_CHAIN_MAX];
+    SvanEngine *todo[SVAN_CHAIN_MAX];
     unsigned len;
 } SvanChain;
 
-/* This thread sends frames and will run the engines that they are for. */
+/* What this thread runs next, while it sends frames; else NULL. */
 static __thread SvanChain *svan_chain;
 
-static bool svan_chain_add(SvanChain *chain, SvanState *s)
+static bool svan_chain_add(SvanChain *chain, SvanEngine *e)
 {
     for (unsigned i = 0; i < chain->len; i++) {
-        if (chain->todo[i] == s) {
+        if (chain->todo[i] == e) {
             return true;
         }
     }
     if (chain->len == SVAN_CHAIN_MAX) {
         return false;
     }
-    chain->todo[chain->len++] = s;
-    object_ref(OBJECT(s));
+    chain->todo[chain->len++] = e;
+    object_ref(OBJECT(e->dev));
     return true;
 }
 
-void svan_engine_kick_later(SvanState *s)
+void svan_engine_kick_later(SvanEngine *e)
 {
-    SvanEngine *e = &s->engine;
-
     if (svan_chain && e->run_inline && !qatomic_read(&e->running) &&
-        svan_chain_add(svan_chain, s)) {
+        svan_chain_add(svan_chain, e)) {
         return;
     }
-    svan_engine_kick(s);
+    svan_engine_kick(e);
 }
 
-/* One link. BQL held before and after. */
-static void svan_chain_run(SvanState *s, int64_t end)
+/* Run the engine of one device of a chain. BQL held before and after. */
+static void svan_chain_run(SvanEngine *e, int64_t end)
 {
-    SvanEngine *e = &s->engine;
     int64_t now = get_clock();
     SvanRun result;
 
@@ -229,101 +285,94 @@ static void svan_chain_run(SvanState *s, int64_t end)
         return;
     }
     if (now >= end || !svan_engine_engage(e, false)) {
-        svan_engine_kick(s);
+        svan_engine_kick(e);
         return;
     }
     bql_unlock();
-    result = svan_engine_quantum(s, now, end, false);
+    result = svan_engine_quantum(e, now, end, false);
     svan_engine_retire(e, result != SVAN_RUN_IDLE);
     bql_lock();
     if (!e->stopped) {
-        svan_bql_work(s);
+        svan_engine_bql_work(e);
     }
 }
 
-/* The BQL's work of s, and what follows from it. BQL held before and after. */
-static void svan_engine_bql_work(SvanState *s)
+/*
+ * Do what this engine has for the BQL, and run the engines that get frames by
+ * it. BQL held before and after.
+ */
+static void svan_engine_bql_chain(SvanEngine *e)
 {
-    int64_t end = get_clock() + s->quantum_ns;
+    int64_t end = get_clock() + e->quantum_ns;
     SvanChain chain = {};
 
     svan_chain = &chain;
-    svan_bql_work(s);
+    svan_engine_bql_work(e);
     while (chain.len) {
-        SvanState *next = chain.todo[0];
+        SvanEngine *next = chain.todo[0];
 
         memmove(chain.todo, chain.todo + 1,
                 --chain.len * sizeof(chain.todo[0]));
         svan_chain_run(next, end);
-        object_unref(OBJECT(next));
+        object_unref(OBJECT(next->dev));
     }
     svan_chain = NULL;
 }
 
 /*
- * Between two quanta of the runner: what needs the BQL. Engine lock held before
- * and after, not meanwhile.
+ * Between two quanta the runner does what needs the BQL. The engine lock is held
+ * before and after, not meanwhile.
  */
-static void svan_engine_between(SvanState *s, SvanRun result)
+static void svan_engine_between(SvanEngine *e, SvanRun result)
 {
-    SvanEngine *e = &s->engine;
-
     qemu_mutex_unlock(&e->lock);
     bql_lock();
     if (!e->stopped) {
         if (result == SVAN_RUN_MISS) {
-            svan_bus_resolve(&s->pf.bus);
+            e->ops->resolve(e->opaque);
         }
-        svan_engine_bql_work(s);
+        svan_engine_bql_chain(e);
     }
     bql_unlock();
     qemu_mutex_lock(&e->lock);
 }
 
-void svan_engine_resolve(SvanState *s)
-{
-    if (!s->engine.stopped && svan_bus_resolve(&s->pf.bus)) {
-        svan_engine_kick(s);
-    }
-}
-
 /* ---- the runners ---- */
 
 /*
- * In the iothread. If that is not our own, whoever holds the BQL may be waiting
- * for what another device does in it: then what needs the BQL is left to the
- * main loop.
+ * The runner in the iothread. If others use the iothread, too, whoever holds the
+ * BQL may be waiting for what one of them does in it. So a runner in there never
+ * waits for the BQL: what needs it is left to the main loop.
  */
 static void svan_engine_bh(void *opaque)
 {
-    SvanState *s = opaque;
-    SvanEngine *e = &s->engine;
+    SvanEngine *e = opaque;
     int64_t now = get_clock(), end = now + SVAN_IOTHREAD_NS;
-    bool more, wait = s->own_iothread;
+    bool more, wait = e->iothread_is_own;
     SvanRun result;
 
     qatomic_set(&e->scheduled, false);
     qatomic_set(&e->kicked, true);
-    smp_mb();       /* pairs with svan_engine_retire(): as a kick */
+    smp_mb();       /* as a kick does; pairs with svan_engine_retire() */
     if (!svan_engine_engage(e, true)) {
         return;
     }
-    svan_spare_begin(&e->spare);
+    svan_poll_cpu_begin(&e->poll_cpu);
     do {
-        result = svan_engine_quantum(s, now, end, true);
+        result = svan_engine_quantum(e, now, end, true);
         if (result == SVAN_RUN_MISS ||
-            (result != SVAN_RUN_MORE && svan_bql_wanted(s))) {
-            /* waiting for the BQL delays nothing now */
+            (result != SVAN_RUN_MORE && svan_engine_bql_wanted(e))) {
+            /* There is no other work that waiting for the BQL would delay. */
             if (!wait) {
-                svan_bql_schedule(s);
+                svan_engine_bql_later(e);
                 break;
             }
-            svan_engine_between(s, result);
+            svan_engine_between(e, result);
         }
         now = get_clock();
     } while (!e->stopped && result != SVAN_RUN_IDLE && now < end);
-    svan_spare_end(&e->spare);
-    /* A miss that is left to others has nothing more before they kick. */
+    svan_poll_cpu_end(&e->poll_cpu);
+    /* After a miss that the main loop resolves there is no work till it kicks. */
     more = result != SVAN_RUN_IDLE && (wait || result != SVAN_RUN_MISS);
     svan_engine_retire(e, more);
 }
@@ -331,8 +380,8 @@ static void svan_engine_bh(void *opaque)
 /*
  * The handler of a store is entered with the BQL, which is let go of while the
  * engine runs. That is sound only where nobody further up the stack relies on
- * it: in a vCPU thread that executes the guest's own store, not in a device
- * that passes a store on (attrs tell), nor in the main loop.
+ * it: in a vCPU's thread that executes the guest's own store. It is not where a
+ * device passes a store on, which attrs tell, nor in the main loop.
  */
 static bool svan_store_is_cpus(MemTxAttrs attrs)
 {
@@ -340,43 +389,42 @@ static bool svan_store_is_cpus(MemTxAttrs attrs)
            current_cpu && qemu_in_vcpu_thread();
 }
 
-bool svan_engine_enter(SvanState *s, MemTxAttrs attrs)
+bool svan_engine_enter(SvanEngine *e, MemTxAttrs attrs)
 {
-    return s->engine.run_inline && !s->bql_busy && svan_store_is_cpus(attrs) &&
-           svan_engine_engage(&s->engine, false);
+    return e->run_inline && !e->bql_busy && svan_store_is_cpus(attrs) &&
+           svan_engine_engage(e, false);
 }
 
-void svan_engine_leave(SvanState *s)
+void svan_engine_leave(SvanEngine *e)
 {
-    SvanEngine *e = &s->engine;
-    int64_t now = get_clock(), end = now + s->quantum_ns;
+    int64_t now = get_clock(), end = now + e->quantum_ns;
     SvanRun result;
 
-    object_ref(OBJECT(s));
+    object_ref(OBJECT(e->dev));
     bql_unlock();
     for (;;) {
-        result = svan_engine_quantum(s, now, end, false);
+        result = svan_engine_quantum(e, now, end, false);
         now = get_clock();
         if (result != SVAN_RUN_MISS || now > end) {
             break;
         }
-        svan_engine_between(s, result);
+        svan_engine_between(e, result);
     }
     svan_engine_retire(e, result != SVAN_RUN_IDLE);
     bql_lock();
     /* The device may have been reset, stopped or unplugged meanwhile. */
     if (!e->stopped) {
-        svan_engine_bql_work(s);
+        svan_engine_bql_chain(e);
     }
-    object_unref(OBJECT(s));
+    object_unref(OBJECT(e->dev));
 }
 
 /* ---- the VM's clock and state ---- */
 
 /*
  * Arming wakes the iothread, so it is done only for an earlier time; a timer
- * that comes too early arms itself again. Races leave the timer earlier than
- * `armed`, never later.
+ * that comes too early arms itself again. When two threads arm at once the timer
+ * is perhaps set to an earlier time than `armed` says, never to a later one.
  */
 static void svan_engine_arm(SvanEngine *e, int64_t deadline)
 {
@@ -386,20 +434,20 @@ static void svan_engine_arm(SvanEngine *e, int64_t deadline)
     }
 }
 
-void svan_engine_deadline(SvanState *s, uint64_t when)
+void svan_engine_deadline(SvanEngine *e, uint64_t when)
 {
-    SvanEngine *e = &s->engine;
-
     qatomic_set(&e->deadline, MIN(when, INT64_MAX));
     smp_mb();       /* pairs with svan_engine_timer() */
     svan_engine_arm(e, e->deadline);
 }
 
-/* In the iothread; may not wait, as the main loop waits for it with the BQL. */
+/*
+ * This runs in the iothread, and may wait for nobody: the main loop waits for
+ * timers with the BQL.
+ */
 static void svan_engine_timer(void *opaque)
 {
-    SvanState *s = opaque;
-    SvanEngine *e = &s->engine;
+    SvanEngine *e = opaque;
     int64_t deadline;
 
     qatomic_set(&e->armed, INT64_MAX);
@@ -408,28 +456,35 @@ static void svan_engine_timer(void *opaque)
     if (deadline > qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL)) {
         svan_engine_arm(e, deadline);
     } else {
-        svan_engine_kick(s);
+        svan_engine_kick(e);
     }
 }
 
 static void svan_engine_vm_state(void *opaque, bool running, RunState state)
 {
-    SvanState *s = opaque;
-    SvanEngine *e = &s->engine;
+    SvanEngine *e = opaque;
 
     trace_svan_engine_vm(running);
     svan_engine_lock(e);
     e->stopped = !running;
     svan_engine_unlock(e);
-    svan_bql_work(s);
+    svan_engine_bql_work(e);
     if (running) {
-        svan_engine_kick(s);
+        svan_engine_kick(e);
     }
 }
 
 /* ---- life ---- */
 
-static bool svan_engine_mode(SvanState *s, Error **errp)
+typedef enum SvanEngineMode {
+    SVAN_ENGINE_AUTO,
+    SVAN_ENGINE_INLINE,
+    SVAN_ENGINE_IOTHREAD,
+    SVAN_ENGINE__MAX,
+} SvanEngineMode;
+
+static bool svan_engine_configure(SvanEngine *e, const SvanEngineConfig *config,
+                                  Error **errp)
 {
     static const char *const names[SVAN_ENGINE__MAX] = {
         [SVAN_ENGINE_AUTO] = "auto",
@@ -442,8 +497,8 @@ static bool svan_engine_mode(SvanState *s, Error **errp)
                     (kvm_enabled() ||
                      (tcg_enabled() && qemu_tcg_mttcg_enabled()));
 
-    if (s->engine_mode) {
-        mode = qapi_enum_parse(&modes, s->engine_mode, -1, errp);
+    if (config->mode) {
+        mode = qapi_enum_parse(&modes, config->mode, -1, errp);
         if (mode < 0) {
             return false;
         }
@@ -453,61 +508,84 @@ static bool svan_engine_mode(SvanState *s, Error **errp)
                    "TCG with thread=multi and without icount");
         return false;
     }
-    s->engine.run_inline = possible && mode != SVAN_ENGINE_IOTHREAD;
-    s->engine.adaptive = mode == SVAN_ENGINE_AUTO && s->poll_ns;
-    s->config.poll_ns = mode == SVAN_ENGINE_IOTHREAD ? s->poll_ns : 0;
+    e->poll_ns = config->poll_ns;
+    e->quantum_ns = config->quantum_ns;
+    e->run_inline = possible && mode != SVAN_ENGINE_IOTHREAD;
+    e->adaptive = mode == SVAN_ENGINE_AUTO && e->poll_ns;
+    e->polling = mode == SVAN_ENGINE_IOTHREAD && e->poll_ns;
     return true;
 }
 
-void svan_engine_init(SvanState *s)
+void svan_engine_init(SvanEngine *e, DeviceState *dev, const SvanEngineOps *ops,
+                      void *opaque)
 {
-    SvanEngine *e = &s->engine;
-
+    e->dev = dev;
+    e->ops = ops;
+    e->opaque = opaque;
     qemu_mutex_init(&e->lock);
     e->deadline = INT64_MAX;
     e->armed = INT64_MAX;
     e->stopped = true;
-    svan_spare_init(&e->spare);
+    e->bql_bh = qemu_bh_new_guarded(svan_engine_bql_bh, e,
+                                    &dev->mem_reentrancy_guard);
+    svan_poll_cpu_init(&e->poll_cpu);
 }
 
-bool svan_engine_start(SvanState *s, Error **errp)
+static bool svan_engine_take_iothread(SvanEngine *e, IOThread *iothread,
+                                      Error **errp)
 {
-    SvanEngine *e = &s->engine;
-    IOThread *iothread = s->iothread;
+    g_autofree char *id = NULL;
 
-    if (!svan_engine_mode(s, errp)) {
-        return false;
-    }
+    e->iothread_is_own = !iothread;
     if (iothread) {
         object_ref(OBJECT(iothread));
-    } else {
-        g_autofree char *id = g_strdup_printf("svan-%s-%p",
-                                              DEVICE(s)->id ?: "nic", s);
-
-        iothread = s->own_iothread = iothread_create(id, errp);
-        if (!iothread) {
-            return false;
-        }
-        /* The core knows when to poll. */
-        object_property_set_int(OBJECT(iothread), "poll-max-ns", 0,
-                                &error_abort);
+        e->iothread = iothread;
+        return true;
     }
-    e->closed = e->quiet = e->scheduled = false;
-    e->ctx = iothread_get_aio_context(iothread);
-    e->run_bh = aio_bh_new(e->ctx, svan_engine_bh, s);
-    e->timer = aio_timer_new(e->ctx, QEMU_CLOCK_VIRTUAL, SCALE_NS,
-                             svan_engine_timer, s);
-    e->vm_state = qdev_add_vm_change_state_handler(DEVICE(s),
-                                                   svan_engine_vm_state, s);
-    e->stopped = !runstate_is_running();
-    trace_svan_engine_start(e->run_inline, e->adaptive, s->poll_ns);
+    id = g_strdup_printf("svan-%s-%p", e->dev->id ?: "nic", e->dev);
+    e->iothread = iothread_create(id, errp);
+    if (!e->iothread) {
+        return false;
+    }
+    /* The core polls by itself, and knows when. */
+    object_property_set_int(OBJECT(e->iothread), "poll-max-ns", 0,
+                            &error_abort);
     return true;
 }
 
-/* In the iothread: nothing of ours runs there afterwards. */
+static void svan_engine_leave_iothread(SvanEngine *e)
+{
+    if (e->iothread_is_own) {
+        iothread_destroy(e->iothread);
+    } else {
+        object_unref(OBJECT(e->iothread));
+    }
+    e->iothread = NULL;
+}
+
+bool svan_engine_start(SvanEngine *e, const SvanEngineConfig *config,
+                       Error **errp)
+{
+    if (!svan_engine_configure(e, config, errp) ||
+        !svan_engine_take_iothread(e, config->iothread, errp)) {
+        return false;
+    }
+    e->closed = e->quiet = e->scheduled = false;
+    e->ctx = iothread_get_aio_context(e->iothread);
+    e->run_bh = aio_bh_new(e->ctx, svan_engine_bh, e);
+    e->timer = aio_timer_new(e->ctx, QEMU_CLOCK_VIRTUAL, SCALE_NS,
+                             svan_engine_timer, e);
+    e->vm_state = qdev_add_vm_change_state_handler(e->dev, svan_engine_vm_state,
+                                                   e);
+    e->stopped = !runstate_is_running();
+    trace_svan_engine_start(e->run_inline, e->adaptive, e->poll_ns);
+    return true;
+}
+
+/* This runs in the iothread, where nothing of the engine runs afterwards. */
 static void svan_engine_quiesce(void *opaque)
 {
-    SvanEngine *e = &((SvanState *)opaque)->engine;
+    SvanEngine *e = opaque;
 
     qemu_bh_delete(e->run_bh);
     timer_free(e->timer);
@@ -516,9 +594,8 @@ static void svan_engine_quiesce(void *opaque)
     qatomic_store_release(&e->quiet, true);
 }
 
-void svan_engine_stop(SvanState *s)
+void svan_engine_stop(SvanEngine *e)
 {
-    SvanEngine *e = &s->engine;
     QemuCond nobody;
 
     if (!e->ctx) {
@@ -528,32 +605,37 @@ void svan_engine_stop(SvanState *s)
     svan_engine_lock(e);
     e->stopped = true;
     svan_engine_unlock(e);
-    qatomic_set(&e->closed, true);  /* whoever kicks holds the BQL, or is ours */
+    /*
+     * Whoever kicks from here on holds the BQL, or is the runner, or runs in
+     * the iothread: so none of them schedules run_bh after the waits below.
+     */
+    qatomic_set(&e->closed, true);
 
-    /* The runner may be waiting for the BQL. */
+    /* The runner may be waiting for the BQL, so it is let go of. */
     qemu_cond_init(&nobody);
     while (qatomic_read(&e->running)) {
         qemu_cond_timedwait_bql(&nobody, 1);
     }
-    svan_engine_lock(e);        /* it has left svan_engine_retire() */
+    svan_engine_lock(e);        /* the runner has left svan_engine_retire() */
     svan_engine_unlock(e);
 
-    /* So may anybody in the iothread. */
-    aio_bh_schedule_oneshot(e->ctx, svan_engine_quiesce, s);
+    /* Somebody else in the iothread may be waiting for the BQL as well. */
+    aio_bh_schedule_oneshot(e->ctx, svan_engine_quiesce, e);
     while (!qatomic_load_acquire(&e->quiet)) {
         qemu_cond_timedwait_bql(&nobody, 1);
     }
     qemu_cond_destroy(&nobody);
-    if (s->own_iothread) {
-        iothread_destroy(s->own_iothread);
-        s->own_iothread = NULL;
-    } else {
-        object_unref(OBJECT(s->iothread));
-    }
+    svan_engine_leave_iothread(e);
     e->ctx = NULL;
 }
 
-void svan_engine_fini(SvanState *s)
+uint64_t svan_engine_poll_ns(SvanEngine *e)
 {
-    qemu_mutex_destroy(&s->engine.lock);
+    return e->polling ? e->poll_ns : 0;
+}
+
+void svan_engine_fini(SvanEngine *e)
+{
+    qemu_bh_delete(e->bql_bh);
+    qemu_mutex_destroy(&e->lock);
 }

@@ -1,5 +1,5 @@
 /*
- * Svan RDMA NIC: the netdev
+ * Svan RDMA NIC: the port, which is a netdev
  *
  * Frames change hands in two queues, because the netdev belongs to the BQL and
  * the core to the engine lock. A netdev may hand us a frame from within our
@@ -10,8 +10,13 @@
 
 #include "qemu/osdep.h"
 #include "qemu/iov.h"
-#include "glue.h"
+#include "qemu/lockable.h"
+#include "port.h"
 #include "trace.h"
+
+#define SVAN_PORT_MAX_FRAME 16384   /* longer ones never reach the core */
+#define SVAN_PORT_RX_QUEUE  512     /* frames that wait for the engine */
+#define SVAN_PORT_TX_QUEUE  512     /* frames that wait for the BQL */
 
 /* ---- queues ---- */
 
@@ -67,32 +72,30 @@ static void svan_queue_free(SvanFrameQueue *q)
 
 static bool svan_port_can_receive(NetClientState *nc)
 {
-    SvanState *s = qemu_get_nic_opaque(nc);
-    SvanPort *port = &s->port;
+    SvanPort *port = qemu_get_nic_opaque(nc);
 
     QEMU_LOCK_GUARD(&port->lock);
-    port->rx_full = port->rx.len >= SVAN_NIC_RX_QUEUE;
+    port->rx_full = port->rx.len >= SVAN_PORT_RX_QUEUE;
     return !port->rx_full;
 }
 
 static ssize_t svan_port_receive_iov(NetClientState *nc,
                                      const struct iovec *iov, int iovcnt)
 {
-    SvanState *s = qemu_get_nic_opaque(nc);
-    SvanPort *port = &s->port;
+    SvanPort *port = qemu_get_nic_opaque(nc);
     size_t len = iov_size(iov, iovcnt);
     SvanFrame *frame = NULL;
 
     if (!svan_port_can_receive(nc)) {
         return 0;
     }
-    if (len <= SVAN_NIC_MAX_FRAME) {
+    if (len <= SVAN_PORT_MAX_FRAME) {
         frame = svan_frame_alloc(len);
     }
     trace_svan_port_receive(len, frame != NULL);
     if (!frame) {
         qatomic_inc(&port->rx_lost);
-        svan_engine_kick_later(s);
+        svan_engine_kick_later(port->engine);
         return len;
     }
     iov_to_buf(iov, iovcnt, 0, frame->data, len);
@@ -100,7 +103,7 @@ static ssize_t svan_port_receive_iov(NetClientState *nc,
     WITH_QEMU_LOCK_GUARD(&port->lock) {
         svan_queue_append(&port->rx, frame);
     }
-    svan_engine_kick_later(s);
+    svan_engine_kick_later(port->engine);
     return len;
 }
 
@@ -119,7 +122,7 @@ static SvanFrame *svan_port_next(SvanPort *port)
 
     QEMU_LOCK_GUARD(&port->lock);
     frame = svan_queue_take(&port->rx);
-    resume = port->rx_full && port->rx.len < SVAN_NIC_RX_QUEUE / 2;
+    resume = port->rx_full && port->rx.len < SVAN_PORT_RX_QUEUE / 2;
     if (resume) {
         port->rx_full = false;
         qatomic_set(&port->rx_ready, true);
@@ -127,12 +130,8 @@ static SvanFrame *svan_port_next(SvanPort *port)
     return frame;
 }
 
-/* All that the core has room for; and what it was waiting for. */
-void svan_port_feed(SvanState *s)
+void svan_port_feed(SvanPort *port, SvanCore *core)
 {
-    SvanPort *port = &s->port;
-    SvanCore *core = s->engine.core;
-
     if (qatomic_read(&port->tx_ready)) {
         qatomic_set(&port->tx_ready, false);
         svan_tx_ready(core);
@@ -153,62 +152,58 @@ void svan_port_feed(SvanState *s)
         }
     }
     if (qatomic_read(&port->rx_ready)) {
-        qatomic_set(&s->bql_wanted, true);
+        svan_engine_want_bql(port->engine);
     }
 }
 
 /* ---- from the core to the port ---- */
 
-bool svan_port_frame_out(SvanState *s, SvanFrame *frame)
+bool svan_port_frame_out(SvanPort *port, SvanFrame *frame)
 {
-    SvanPort *port = &s->port;
-
     QEMU_LOCK_GUARD(&port->lock);
-    if (port->tx.len >= SVAN_NIC_TX_QUEUE) {
+    if (port->tx.len >= SVAN_PORT_TX_QUEUE) {
         port->tx_full = true;
         return false;
     }
     svan_queue_append(&port->tx, frame);
-    qatomic_set(&s->bql_wanted, true);
+    svan_engine_want_bql(port->engine);
     return true;
 }
 
 /* The netdev has room again. */
 static void svan_port_sent(NetClientState *nc, ssize_t len)
 {
-    SvanState *s = qemu_get_nic_opaque(nc);
+    SvanPort *port = qemu_get_nic_opaque(nc);
 
-    s->port.tx_waiting = false;
-    qatomic_set(&s->bql_wanted, true);
-    svan_bql_schedule(s);
+    port->tx_waiting = false;
+    svan_engine_want_bql(port->engine);
+    svan_engine_schedule_bql(port->engine);
 }
 
-static SvanFrame *svan_port_next_out(SvanState *s)
+static SvanFrame *svan_port_next_out(SvanPort *port)
 {
-    SvanPort *port = &s->port;
     SvanFrame *frame;
 
     QEMU_LOCK_GUARD(&port->lock);
     frame = svan_queue_take(&port->tx);
-    if (port->tx_full && port->tx.len < SVAN_NIC_TX_QUEUE / 2) {
+    if (port->tx_full && port->tx.len < SVAN_PORT_TX_QUEUE / 2) {
         port->tx_full = false;
         qatomic_set(&port->tx_ready, true);
     }
     return frame;
 }
 
-void svan_port_flush(SvanState *s)
+void svan_port_flush(SvanPort *port)
 {
-    SvanPort *port = &s->port;
-    NetClientState *nc = qemu_get_queue(s->nic);
+    NetClientState *nc = qemu_get_queue(port->nic);
     unsigned sent = 0;
 
-    /* The engine goes on meanwhile: what comes later is for the next time. */
-    while (!port->tx_waiting && sent < SVAN_NIC_TX_QUEUE &&
+    /* The engine goes on meanwhile: its later frames are for the next call. */
+    while (!port->tx_waiting && sent < SVAN_PORT_TX_QUEUE &&
            qatomic_read(&port->tx.len)) {
-        SvanFrame *frame = svan_port_next_out(s);
+        SvanFrame *frame = svan_port_next_out(port);
 
-        /* 0: the netdev has a copy, and tells when it is gone */
+        /* At 0 the netdev keeps a copy, and calls when it has sent it. */
         port->tx_waiting = !qemu_send_packet_async(nc, frame->data, frame->len,
                                                    svan_port_sent);
         svan_frame_free(frame);
@@ -218,7 +213,7 @@ void svan_port_flush(SvanState *s)
         trace_svan_port_send(sent, port->tx_waiting);
     }
     if (qatomic_read(&port->tx_ready)) {
-        svan_engine_kick(s);
+        svan_engine_kick(port->engine);
     }
     if (qatomic_xchg(&port->rx_ready, false)) {
         qemu_flush_queued_packets(nc);
@@ -227,19 +222,19 @@ void svan_port_flush(SvanState *s)
 
 /* ---- life ---- */
 
-static void svan_port_link_changed(NetClientState *nc)
+bool svan_port_link_is_up(SvanPort *port)
 {
-    SvanState *s = qemu_get_nic_opaque(nc);
-    SvanEngine *e = &s->engine;
-
-    svan_engine_lock(e);
-    if (e->core) {
-        svan_set_link(e->core, !nc->link_down);
-    }
-    svan_engine_unlock(e);
+    return !qemu_get_queue(port->nic)->link_down;
 }
 
-NetClientInfo svan_port_info = {
+static void svan_port_link_changed(NetClientState *nc)
+{
+    SvanPort *port = qemu_get_nic_opaque(nc);
+
+    port->link_changed(port->opaque, !nc->link_down);
+}
+
+static NetClientInfo svan_port_info = {
     .type = NET_CLIENT_DRIVER_NIC,
     .size = sizeof(NICState),
     .can_receive = svan_port_can_receive,
@@ -248,17 +243,39 @@ NetClientInfo svan_port_info = {
     .link_status_changed = svan_port_link_changed,
 };
 
-void svan_port_init(SvanState *s)
+void svan_port_init(SvanPort *port, SvanEngine *engine,
+                    void (*link_changed)(void *opaque, bool up), void *opaque)
 {
-    qemu_mutex_init(&s->port.lock);
-    svan_queue_init(&s->port.rx);
-    svan_queue_init(&s->port.tx);
+    port->engine = engine;
+    port->link_changed = link_changed;
+    port->opaque = opaque;
+    qemu_mutex_init(&port->lock);
+    svan_queue_init(&port->rx);
+    svan_queue_init(&port->tx);
 }
 
-void svan_port_drop(SvanState *s)
+void svan_port_open(SvanPort *port, NICConf *conf, const char *type)
 {
-    SvanPort *port = &s->port;
+    DeviceState *dev = port->engine->dev;
 
+    port->nic = qemu_new_nic(&svan_port_info, conf, type, dev->id,
+                             &dev->mem_reentrancy_guard, port);
+    qemu_format_nic_info_str(qemu_get_queue(port->nic), conf->macaddr.a);
+}
+
+void svan_port_close(SvanPort *port)
+{
+    qemu_del_nic(port->nic);
+    port->nic = NULL;
+}
+
+void svan_port_new_core(SvanPort *port)
+{
+    qatomic_set(&port->tx_ready, true);
+}
+
+void svan_port_drop(SvanPort *port)
+{
     WITH_QEMU_LOCK_GUARD(&port->lock) {
         svan_queue_free(&port->rx);
         svan_queue_free(&port->tx);
@@ -272,13 +289,13 @@ void svan_port_drop(SvanState *s)
         }
     }
     if (qatomic_read(&port->rx_ready)) {
-        qatomic_set(&s->bql_wanted, true);
-        svan_bql_schedule(s);
+        svan_engine_want_bql(port->engine);
+        svan_engine_schedule_bql(port->engine);
     }
 }
 
-void svan_port_fini(SvanState *s)
+void svan_port_fini(SvanPort *port)
 {
-    svan_port_drop(s);
-    qemu_mutex_destroy(&s->port.lock);
+    svan_port_drop(port);
+    qemu_mutex_destroy(&port->lock);
 }

@@ -1,313 +1,56 @@
 /*
- * Svan RDMA NIC: the PCIe function
+ * Svan RDMA NIC: the device type: a NIC in its physical function
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
-#include "qemu/error-report.h"
-#include "qemu/log.h"
-#include "qemu/main-loop.h"
-#include "qemu/timer.h"
 #include "qemu/units.h"
 #include "hw/boards.h"
 #include "hw/pci/msix.h"
-#include "hw/pci/pcie.h"
 #include "hw/qdev-properties.h"
+#include "hw/qdev-properties-system.h"
 #include "hw/resettable.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
+#include "svan/caps.h"
+#include "svan/regs.h"
 #include "system/cpu-timers.h"
 #include "system/system.h"
 #include "system/tcg.h"
-#include "glue.h"
+#include "fault_injection.h"
+#include "fault_policy.h"
+#include "nic.h"
 #include "trace.h"
+
+#define TYPE_SVAN "svan"
+OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
 
 #define SVAN_STREAM_MAX     (256 * MiB)
 #define SVAN_MAX_LINK_MBPS  (0xffff * 100)
 
-QEMU_BUILD_BUG_ON(SVAN_PF_MSIX_COUNT > 64);
-QEMU_BUILD_BUG_ON(SVAN_VF_MSIX_COUNT > 64);
+struct SvanState {
+    PCIDevice parent_obj;
 
-/* ---- what the core calls: engine lock held, nothing may block ---- */
+    /* properties */
+    NICConf conf;
+    IOThread *iothread;
+    char *engine_mode;
+    uint32_t poll_ns;
+    uint32_t quantum_ns;
+    uint16_t num_vfs;
+    uint32_t link_mbps;
+    OnOffAuto atomics;
+    uint32_t max_qp, max_cq, max_key, max_rx_frames;
+    SvanFaultProperties faults;
 
-static SvanFunction *svan_function(SvanState *s, uint16_t fn)
-{
-    return fn == 0 ? &s->pf : NULL;
-}
+    SvanNic nic;
+    SvanFunction pf;
 
-static SvanDma svan_op_map(void *opaque, uint16_t fn, uint64_t addr,
-                           uint32_t len, bool for_write, void **host)
-{
-    SvanFunction *f = svan_function(opaque, fn);
-
-    return f ? svan_bus_map(&f->bus, addr, len, for_write, host)
-             : SVAN_DMA_ERROR;
-}
-
-static void svan_op_written(void *opaque, uint16_t fn, uint64_t addr,
-                            void *host, uint32_t len)
-{
-    SvanFunction *f = svan_function(opaque, fn);
-
-    if (f) {
-        svan_bus_written(&f->bus, addr, host, len);
-    }
-}
-
-static void svan_op_irq(void *opaque, uint16_t fn, uint16_t vector)
-{
-    SvanState *s = opaque;
-    SvanFunction *f = svan_function(s, fn);
-
-    if (f && vector < SVAN_PF_MSIX_COUNT) {
-        qatomic_or(&f->irqs, 1ull << vector);
-        qatomic_set(&s->bql_wanted, true);
-    }
-}
-
-static bool svan_op_frame_out(void *opaque, SvanFrame *frame)
-{
-    return svan_port_frame_out(opaque, frame);
-}
-
-static uint64_t svan_op_now(void *opaque)
-{
-    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-}
-
-static void svan_op_deadline(void *opaque, uint64_t when)
-{
-    svan_engine_deadline(opaque, when);
-}
-
-static void svan_op_kick(void *opaque)
-{
-    svan_engine_kick(opaque);
-}
-
-static const SvanOps svan_ops = {
-    .map = svan_op_map,
-    .written = svan_op_written,
-    .irq = svan_op_irq,
-    .frame_out = svan_op_frame_out,
-    .now = svan_op_now,
-    .deadline = svan_op_deadline,
-    .kick = svan_op_kick,
-    .trace = svan_core_traced,
+    /* the core's state while it is migrated */
+    uint8_t *stream;
+    uint32_t stream_len;
 };
-
-/* ---- what needs the BQL ---- */
-
-static void svan_raise_irqs(SvanFunction *f)
-{
-    uint64_t vectors = qatomic_xchg(&f->irqs, 0);
-
-    while (vectors) {
-        unsigned vector = ctz64(vectors);
-
-        vectors &= vectors - 1;
-        trace_svan_irq(f->id, vector);
-        msix_notify(f->pci, vector);
-    }
-}
-
-/*
- * The guest chooses where its interrupts go: perhaps to our own BARs, and so to
- * here again. Then it is the main loop's turn.
- */
-void svan_bql_work(SvanState *s)
-{
-    if (!svan_bql_wanted(s)) {
-        return;
-    }
-    if (s->bql_busy) {
-        svan_bql_schedule(s);
-        return;
-    }
-    s->bql_busy = true;
-    qatomic_set(&s->bql_wanted, false);
-    smp_mb();       /* what is asked for from now on sets it again */
-    svan_raise_irqs(&s->pf);
-    svan_port_flush(s);
-    s->bql_busy = false;
-}
-
-void svan_bql_schedule(SvanState *s)
-{
-    if (!qatomic_xchg(&s->bql_scheduled, true)) {
-        qemu_bh_schedule(s->bql_bh);
-    }
-}
-
-static void svan_bql_bh(void *opaque)
-{
-    SvanState *s = opaque;
-
-    qatomic_set(&s->bql_scheduled, false);
-    smp_mb();       /* whoever found it set has set bql_wanted before */
-    svan_engine_resolve(s);
-    svan_bql_work(s);
-}
-
-/* ---- BARs ---- */
-
-static uint64_t svan_regs_read(void *opaque, hwaddr offset, unsigned size)
-{
-    SvanFunction *f = opaque;
-    SvanEngine *e = &f->s->engine;
-    uint64_t value;
-
-    if (!e->core) {
-        return 0;       /* a vCPU that has not seen the unplug yet */
-    }
-    svan_engine_lock(e);
-    value = svan_reg_read(e->core, f->id, offset, size);
-    svan_engine_unlock(e);
-    trace_svan_reg_read(f->id, offset, size, value);
-    return value;
-}
-
-/* These make work that somebody waits for: as a doorbell. */
-static bool svan_reg_is_doorbell(hwaddr offset)
-{
-    return offset == SVAN_REG_PRR_DB || offset == SVAN_REG_CMDQ_DB;
-}
-
-/* As svan_uars_write(): the BQL may be let go of in here. */
-static MemTxResult svan_regs_write(void *opaque, hwaddr offset, uint64_t value,
-                                   unsigned size, MemTxAttrs attrs)
-{
-    SvanFunction *f = opaque;
-    SvanState *s = f->s;
-    SvanEngine *e = &s->engine;
-
-    trace_svan_reg_write(f->id, offset, size, value);
-    if (size < 4 || offset & (size - 1)) {
-        qemu_log_mask(LOG_GUEST_ERROR, "svan: %u-byte store to register "
-                      "0x%" HWADDR_PRIx " ignored\n", size, offset);
-    }
-    if (!e->core) {
-        return MEMTX_OK;
-    }
-    if (svan_reg_is_doorbell(offset) && svan_engine_enter(s, attrs)) {
-        svan_reg_write(e->core, f->id, offset, value, size);
-        svan_engine_leave(s);
-        return MEMTX_OK;
-    }
-    svan_engine_lock(e);
-    svan_reg_write(e->core, f->id, offset, value, size);
-    svan_engine_unlock(e);
-    svan_bql_work(s);
-    return MEMTX_OK;
-}
-
-static const MemoryRegionOps svan_regs_ops = {
-    .read = svan_regs_read,
-    .write_with_attrs = svan_regs_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 1, .max_access_size = 8 },
-    .impl = { .min_access_size = 1, .max_access_size = 8 },
-};
-
-static uint64_t svan_uars_read(void *opaque, hwaddr offset, unsigned size)
-{
-    return 0;
-}
-
-/*
- * The BQL may be let go of in here; all that is used afterwards lives as long
- * as the object, which svan_engine_leave() holds.
- */
-static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
-                                   unsigned size, MemTxAttrs attrs)
-{
-    SvanFunction *f = opaque;
-    SvanState *s = f->s;
-    bool run;
-
-    trace_svan_uar_write(f->id, offset, size, value);
-    if (!s->engine.core) {
-        return MEMTX_OK;
-    }
-    run = svan_engine_enter(s, attrs);
-    svan_doorbell(s->engine.core, f->id, offset, value, size);
-    if (run) {
-        svan_engine_leave(s);
-    }
-    return MEMTX_OK;
-}
-
-static const MemoryRegionOps svan_uars_ops = {
-    .read = svan_uars_read,
-    .write_with_attrs = svan_uars_write,
-    .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 1, .max_access_size = 8 },
-    .impl = { .min_access_size = 1, .max_access_size = 8 },
-};
-
-/* ---- PCI ---- */
-
-static void svan_write_config(PCIDevice *pci, uint32_t addr, uint32_t value,
-                              int len)
-{
-    pci_default_write_config(pci, addr, value, len);
-    pcie_cap_flr_write_config(pci, addr, value, len);
-}
-
-static bool svan_msix_init(PCIDevice *pci, MemoryRegion *bar, unsigned vectors,
-                           Error **errp)
-{
-    if (msix_init(pci, vectors, bar, SVAN_BAR_REGS, SVAN_MSIX_TABLE_OFFSET,
-                  bar, SVAN_BAR_REGS, SVAN_MSIX_PBA_OFFSET, 0, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < vectors; i++) {
-        msix_vector_use(pci, i);
-    }
-    return true;
-}
-
-static bool svan_pci_init(SvanState *s, Error **errp)
-{
-    PCIDevice *pci = PCI_DEVICE(s);
-
-    pci->config_write = svan_write_config;
-    memory_region_init_io(&s->regs, OBJECT(s), &svan_regs_ops, &s->pf,
-                          "svan-regs", SVAN_BAR_REGS_SIZE);
-    memory_region_init_io(&s->uars, OBJECT(s), &svan_uars_ops, &s->pf,
-                          "svan-uars", SVAN_PF_UAR_COUNT * SVAN_UAR_SIZE);
-    /*
-     * While a doorbell's thread runs the engine without the BQL, other vCPUs
-     * ring theirs and access registers. DMA reaches RAM only, so nothing recurses.
-     */
-    s->regs.disable_reentrancy_guard = true;
-    s->uars.disable_reentrancy_guard = true;
-    pci_register_bar(pci, SVAN_BAR_REGS, PCI_BASE_ADDRESS_MEM_TYPE_64,
-                     &s->regs);
-    pci_register_bar(pci, SVAN_BAR_UAR, PCI_BASE_ADDRESS_MEM_TYPE_64 |
-                     PCI_BASE_ADDRESS_MEM_PREFETCH, &s->uars);
-
-    if (pcie_endpoint_cap_init(pci, 0) < 0) {
-        error_setg(errp, "svan needs a PCI Express slot");
-        return false;
-    }
-    pcie_cap_flr_init(pci);
-    if (!svan_msix_init(pci, &s->regs, SVAN_PF_MSIX_COUNT, errp)) {
-        pcie_cap_exit(pci);
-        return false;
-    }
-    return true;
-}
-
-static void svan_pci_fini(SvanState *s)
-{
-    PCIDevice *pci = PCI_DEVICE(s);
-
-    msix_unuse_all_vectors(pci);
-    msix_uninit(pci, &s->regs, &s->regs);
-    pcie_cap_exit(pci);
-}
 
 /* ---- configuration ---- */
 
@@ -323,7 +66,8 @@ static bool svan_true_atomics(void)
     return !tcg_enabled() || qemu_tcg_mttcg_enabled();
 }
 
-static bool svan_configure_atomics(SvanState *s, Error **errp)
+static bool svan_configure_atomics(SvanState *s, SvanConfig *config,
+                                   Error **errp)
 {
     bool possible = svan_true_atomics();
 
@@ -332,22 +76,22 @@ static bool svan_configure_atomics(SvanState *s, Error **errp)
                    "with a thread of its own");
         return false;
     }
-    s->config.true_atomics = possible && s->atomics != ON_OFF_AUTO_OFF;
-    if (!s->config.true_atomics) {
-        s->config.features_off = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
-        s->config.off_reason = possible ? SVAN_CAP_OFF_DISABLED
+    config->true_atomics = possible && s->atomics != ON_OFF_AUTO_OFF;
+    if (!config->true_atomics) {
+        config->features_off = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
+        config->off_reason = possible ? SVAN_CAP_OFF_DISABLED
                                         : SVAN_CAP_OFF_NO_TRUE_ATOMICS;
     }
     return true;
 }
 
 /* With an IOMMU in front, a process's page table holds no bus addresses. */
-static void svan_configure_iommu(SvanState *s)
+static void svan_configure_iommu(SvanState *s, SvanConfig *config)
 {
     if (pci_device_iommu_address_space(PCI_DEVICE(s)) !=
         &address_space_memory) {
-        s->config.features_off |= SVAN_CAP_PROCESS_KEYS;
-        s->config.off_reason = SVAN_CAP_OFF_VIOMMU;
+        config->features_off |= SVAN_CAP_PROCESS_KEYS;
+        config->off_reason = SVAN_CAP_OFF_VIOMMU;
     }
 }
 
@@ -361,7 +105,7 @@ static bool svan_check_limit(const char *name, uint32_t value, Error **errp)
     return true;
 }
 
-static bool svan_configure(SvanState *s, Error **errp)
+static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
 {
     if (s->num_vfs) {
         error_setg(errp, "num-vfs is %u, but this version of the device has "
@@ -376,124 +120,70 @@ static bool svan_configure(SvanState *s, Error **errp)
     if (!svan_check_limit("max-qp", s->max_qp, errp) ||
         !svan_check_limit("max-cq", s->max_cq, errp) ||
         !svan_check_limit("max-key", s->max_key, errp) ||
-        !svan_configure_atomics(s, errp) ||
-        !svan_configure_faults(s, errp)) {
+        !svan_configure_atomics(s, config, errp) ||
+        !svan_configure_faults(&s->faults, config, errp)) {
         return false;
     }
-    svan_configure_iommu(s);
+    svan_configure_iommu(s, config);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
-    memcpy(s->config.mac, s->conf.macaddr.a, sizeof(s->config.mac));
-    s->config.link_mbps = s->link_mbps;
-    s->config.max_qp = s->max_qp;
-    s->config.max_cq = s->max_cq;
-    s->config.max_key = s->max_key;
-    s->config.max_rx_frames = s->max_rx_frames;
+    memcpy(config->mac, s->conf.macaddr.a, sizeof(config->mac));
+    config->link_mbps = s->link_mbps;
+    config->max_qp = s->max_qp;
+    config->max_cq = s->max_cq;
+    config->max_key = s->max_key;
+    config->max_rx_frames = s->max_rx_frames;
     return true;
 }
 
 /* ---- life ---- */
 
-static bool svan_create_core(SvanState *s, Error **errp)
-{
-    SvanEngine *e = &s->engine;
-    SvanCore *core = svan_create(&s->config, &svan_ops, s);
-
-    if (!core) {
-        error_setg(errp, "cannot create the device: max-qp, max-cq or max-key "
-                   "is out of range, or memory is short");
-        return false;
-    }
-    svan_engine_lock(e);
-    e->core = core;
-    e->polling = s->config.poll_ns != 0;
-    svan_engine_unlock(e);
-    return true;
-}
-
-static void svan_destroy_core(SvanState *s)
-{
-    SvanEngine *e = &s->engine;
-    SvanCore *core;
-
-    svan_engine_lock(e);
-    core = e->core;
-    e->core = NULL;
-    svan_engine_unlock(e);
-    if (core) {
-        svan_destroy(core);
-    }
-}
-
-static void svan_update_link(SvanState *s)
-{
-    svan_engine_lock(&s->engine);
-    svan_set_link(s->engine.core, !qemu_get_queue(s->nic)->link_down);
-    svan_engine_unlock(&s->engine);
-}
-
-static void svan_realize(PCIDevice *pci, Error **errp)
+static void svan_pf_realize(PCIDevice *pci, Error **errp)
 {
     SvanState *s = SVAN(pci);
     DeviceState *dev = DEVICE(s);
+    SvanNicConfig config = {
+        .engine = {
+            .iothread = s->iothread,
+            .mode = s->engine_mode,
+            .poll_ns = s->poll_ns,
+            .quantum_ns = s->quantum_ns,
+        },
+    };
 
-    if (!svan_configure(s, errp) || !svan_pci_init(s, errp)) {
+    if (!svan_configure_core(s, &config.core, errp) ||
+        !svan_nic_init(&s->nic, dev, &config, errp)) {
         return;
     }
-    s->pf.pci = pci;
-    s->pf.s = s;
-    s->bql_bh = qemu_bh_new_guarded(svan_bql_bh, s,
-                                    &dev->mem_reentrancy_guard);
-    svan_engine_init(s);
-    svan_port_init(s);
-    if (!svan_engine_start(s, errp)) {
-        goto fini_port;
+    if (!svan_nic_add_function(&s->nic, &s->pf, pci, 0, errp)) {
+        svan_nic_stop(&s->nic);
+        svan_nic_fini(&s->nic);
+        return;
     }
-    if (!svan_create_core(s, errp)) {
-        goto stop_engine;
-    }
-    svan_bus_init(&s->pf.bus, s, 0, pci_get_address_space(pci));
-    s->nic = qemu_new_nic(&svan_port_info, &s->conf,
-                          object_get_typename(OBJECT(s)), dev->id,
-                          &dev->mem_reentrancy_guard, s);
-    qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
-    svan_update_link(s);
-    trace_svan_realize(dev->id ?: "", qemu_get_queue(s->nic)->info_str);
-    return;
-
-stop_engine:
-    svan_engine_stop(s);
-fini_port:
-    svan_port_fini(s);
-    svan_engine_fini(s);
-    qemu_bh_delete(s->bql_bh);
-    svan_pci_fini(s);
+    svan_nic_open_port(&s->nic, &s->conf, object_get_typename(OBJECT(s)));
+    trace_svan_realize(dev->id ?: "",
+                       qemu_get_queue(s->nic.port.nic)->info_str);
 }
 
-static void svan_exit(PCIDevice *pci)
+static void svan_pf_exit(PCIDevice *pci)
 {
     SvanState *s = SVAN(pci);
 
-    svan_engine_stop(s);
-    qemu_del_nic(s->nic);
-    svan_bus_fini(&s->pf.bus);
-    svan_destroy_core(s);
-    svan_port_fini(s);
-    svan_engine_fini(s);
-    qemu_bh_delete(s->bql_bh);
-    svan_pci_fini(s);
+    svan_nic_stop(&s->nic);
+    svan_nic_close_port(&s->nic);
+    svan_nic_remove_function(&s->nic, &s->pf);
+    svan_nic_fini(&s->nic);
 }
 
-static void svan_reset_hold(Object *obj, ResetType type)
+static void svan_pf_reset_hold(Object *obj, ResetType type)
 {
     SvanState *s = SVAN(obj);
-    SvanEngine *e = &s->engine;
 
     trace_svan_reset(DEVICE(s)->id ?: "");
-    svan_engine_lock(e);
-    svan_reset(e->core, 0);
-    svan_engine_unlock(e);
-    svan_port_drop(s);
-    qatomic_set(&s->pf.irqs, 0);
+    if (svan_function_in_flr(&s->pf)) {
+        svan_nic_reset_function(&s->nic, &s->pf);
+    } else {
+        svan_nic_reset(&s->nic);
+    }
 }
 
 /* ---- migration ---- */
@@ -504,9 +194,7 @@ static int svan_pre_save(void *opaque)
     size_t len;
     void *stream;
 
-    svan_engine_lock(&s->engine);
-    stream = svan_save(s->engine.core, &len);
-    svan_engine_unlock(&s->engine);
+    stream = svan_nic_save(&s->nic, &len);
     if (!stream || len > SVAN_STREAM_MAX) {
         free(stream);
         return -ENOMEM;
@@ -533,31 +221,18 @@ static bool svan_stream_is_sane(void *opaque, int version_id)
     return ((SvanState *)opaque)->stream_len <= SVAN_STREAM_MAX;
 }
 
-/* The VM is stopped, so nobody runs the core. */
 static int svan_post_load(void *opaque, int version_id)
 {
     SvanState *s = opaque;
-    bool ok = false;
+    Error *err = NULL;
+    bool ok = svan_nic_load(&s->nic, s->stream, s->stream_len, &err);
 
-    svan_destroy_core(s);
-    if (!svan_create_core(s, NULL)) {
-        return -ENOMEM;
-    }
-    if (s->stream) {
-        svan_engine_lock(&s->engine);
-        ok = svan_load(s->engine.core, s->stream, s->stream_len);
-        svan_engine_unlock(&s->engine);
-    }
     trace_svan_load(s->stream_len, ok);
     svan_post_save(s);
-    /* The queues that the blocked ones waited for are empty here. */
-    qatomic_set(&s->port.tx_ready, true);
     if (!ok) {
-        error_report("svan: the saved state does not fit this device; are "
-                     "its properties those of the source?");
+        error_report_err(err);
         return -EINVAL;
     }
-    svan_update_link(s);
     return 0;
 }
 
@@ -593,21 +268,7 @@ static const Property svan_properties[] = {
     DEFINE_PROP_UINT32("max-cq", SvanState, max_cq, 0),
     DEFINE_PROP_UINT32("max-key", SvanState, max_key, 0),
     DEFINE_PROP_UINT32("max-rx-frames", SvanState, max_rx_frames, 0),
-    DEFINE_PROP_BOOL("page-requests", SvanState, page_requests, true),
-    DEFINE_PROP_STRING("fault-mode", SvanState, fault_mode),
-    DEFINE_PROP_UINT32("fault-hold-us", SvanState, fault_hold_us,
-                       SVAN_DEFAULT_HOLD_US),
-    DEFINE_PROP_UINT32("fault-divert-us", SvanState, fault_divert_us,
-                       SVAN_DEFAULT_DIVERT_US),
-    DEFINE_PROP_UINT32("fault-drop-us", SvanState, fault_drop_us,
-                       SVAN_DEFAULT_DROP_US),
-    DEFINE_PROP_UINT32("fault-bound-us", SvanState, fault_bound_us,
-                       SVAN_DEFAULT_BOUND_US),
-    DEFINE_PROP_UINT32("fault-unknown-us", SvanState, fault_unknown_us,
-                       SVAN_DEFAULT_UNKNOWN_US),
-    DEFINE_PROP_UINT8("fault-sources", SvanState, fault_sources,
-                      SVAN_ESTIMATE_MASK),
-    DEFINE_PROP_UINT32("fault-buffer", SvanState, fault_buffer, 0),
+    DEFINE_SVAN_FAULT_PROPERTIES(SvanState, faults),
     DEFINE_PROP_UINT16("num-vfs", SvanState, num_vfs, 0),
 };
 
@@ -620,7 +281,7 @@ static const struct {
       "own" },
     { "engine", "who runs the engine: inline (the vCPU that rings, then the "
       "iothread), iothread, auto (as inline where the accelerator allows it, "
-      "and polling while a host core is free)" },
+      "and polling while a host CPU is free)" },
     { "poll-ns", "how long the iothread polls the doorbell record of an idle "
       "queue, with engine=auto and engine=iothread; 0: never" },
     { "quantum-ns", "how long a vCPU that rings runs the engine before the "
@@ -649,7 +310,16 @@ static const struct {
       "the page's location, 4 the driver's response" },
     { "fault-buffer", "bytes in which a function holds packets; 0: default" },
     { "num-vfs", "virtual functions; 0 is the only value of this version" },
+    { "inject-fault", "let RC transfers meet pages as if they were absent: "
+      "key=KEY,addr=ADDR,length=BYTES,class=CLASS,estimate-us=N,delay-us=N,"
+      "outcome=resolved|failed,count=N,chance-ppm=N,seed=N; empty: no more" },
 };
+
+/* qom-set PATH inject-fault KEY=VALUE,... */
+static void svan_set_inject_fault(Object *obj, const char *value, Error **errp)
+{
+    svan_inject_fault(&SVAN(obj)->nic, 0, value, errp);
+}
 
 static void svan_class_init(ObjectClass *klass, void *data)
 {
@@ -657,21 +327,22 @@ static void svan_class_init(ObjectClass *klass, void *data)
     ResettableClass *rc = RESETTABLE_CLASS(klass);
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
 
-    pc->realize = svan_realize;
-    pc->exit = svan_exit;
+    pc->realize = svan_pf_realize;
+    pc->exit = svan_pf_exit;
     pc->vendor_id = SVAN_PCI_VENDOR_ID;
     pc->device_id = SVAN_PCI_DEVICE_ID_PF;
     pc->revision = SVAN_PCI_REVISION;
     pc->class_id = PCI_CLASS_NETWORK_ETHERNET;
-    rc->phases.hold = svan_reset_hold;
+    rc->phases.hold = svan_pf_reset_hold;
     dc->desc = "Svan RDMA NIC";
     dc->vmsd = &svan_vmstate;
     device_class_set_props(dc, svan_properties);
+    object_class_property_add_str(klass, "inject-fault", NULL,
+                                  svan_set_inject_fault);
     for (unsigned i = 0; i < ARRAY_SIZE(svan_property_help); i++) {
         object_class_property_set_description(klass, svan_property_help[i].name,
                                               svan_property_help[i].text);
     }
-    svan_fault_class_init(klass);
     set_bit(DEVICE_CATEGORY_NETWORK, dc->categories);
 }
 

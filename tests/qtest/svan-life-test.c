@@ -321,6 +321,7 @@ static void test_properties(void)
         "'max-qp': 1000", "'max-cq': 3", "'max-key': 65537", "'max-qp': 1",
         "'max-key': 2147483648", "'engine': 'fast'", "'engine': 'inline'",
         "'atomics': 'on'", "'iothread': 'nobody'", "'poll-ns': -1",
+        "'fault-mode': 'fast'", "'fault-sources': 0", "'fault-sources': 8",
     };
     QTestState *qts = qtest_init(PORT_ARGS);
 
@@ -338,6 +339,49 @@ static void test_properties(void)
                          "'engine': 'iothread', 'poll-ns': 1000, "
                          "'atomics': 'off' }");
     qtest_quit(qts);
+}
+
+/* What is wrong with it is told in words. */
+static void test_injection(void)
+{
+    static const struct {
+        const char *text, *error;   /* NULL: none */
+    } cases[] = {
+        { "key=1,addr=0x1000,length=4096,class=swap-in,estimate-us=10,"
+          "delay-us=20,outcome=failed,count=3,chance-ppm=500000,seed=7", NULL },
+        { "class=userfaultfd", NULL },
+        { "key=x", "key is 'x', but has to be a number" },
+        { "delay-us=", "delay-us is '', but has to be a number" },
+        { "class=slow", "slow" },
+        { "outcome=maybe", "maybe" },
+        { "page=1", "not 'page'" },
+        { "addr=0xfffffffffffffff0,length=0x20", "ends before it begins" },
+        { "chance-ppm=1000001", "at most 1000000" },
+        { "key=0x100000000", "at most 4294967295" },
+        { "count=4294967297", "at most 4294967295" },
+        { "delay-us=18446744073709552", "at most 18446744073709551" },
+        { "", NULL },
+    };
+    Nic *nic = nic_start("");
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        QDict *reply = qtest_qmp(nic->qts, "{ 'execute': 'qom-set', "
+                                 "'arguments': { 'path': "
+                                 "'/machine/peripheral/nic', 'property': "
+                                 "'inject-fault', 'value': %s } }",
+                                 cases[i].text);
+        QDict *error = qdict_get_qdict(reply, "error");
+
+        g_test_message("'%s'", cases[i].text);
+        g_assert_cmpint(!error, ==, !cases[i].error);
+        if (error) {
+            g_assert_nonnull(strstr(qdict_get_str(error, "desc"),
+                                    cases[i].error));
+        }
+        qobject_unref(reply);
+    }
+    nic_assert_alive(nic);
+    nic_stop(nic);
 }
 
 static void test_several(void)
@@ -485,6 +529,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan/reset/system", test_system_reset);
     qtest_add_func("/svan/reset/bus", test_bus_reset);
     qtest_add_func("/svan/properties", test_properties);
+    qtest_add_func("/svan/injection", test_injection);
     qtest_add_func("/svan/unplug", test_unplug);
     qtest_add_func("/svan/several", test_several);
     qtest_add_func("/svan/stop", test_stop_and_continue);

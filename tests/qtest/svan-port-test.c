@@ -1,6 +1,6 @@
 /*
  * A Svan device that sends more than its netdev takes, and what may happen
- * meanwhile: migration, the unplug of another one
+ * meanwhile: resets, migration, the unplug of another one
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -22,6 +22,9 @@
 /* More than all queues between the core and the netdev hold together. */
 #define SOME            2000
 #define BLOCKED_AT      500
+/* First octets of frames: of an address that is nobody's, and to tell them. */
+#define FIRST           0x02
+#define LAST            0x04
 
 /* ---- an Ethernet queue pair, all of whose WQEs are the same frame ---- */
 
@@ -223,6 +226,111 @@ static void test_migrate_blocked(void)
     g_unlink(file);
 }
 
+/* ---- resets ---- */
+
+static void wire_read(int fd, void *buffer, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        ssize_t n = read(fd, buffer + done, len - done);
+
+        g_assert_cmpint(n, >, 0);
+        done += n;
+    }
+}
+
+/* How many frames come before the one whose first octet is LAST. */
+static uint32_t wire_count_to_last(int fd)
+{
+    struct timeval limit = { .tv_sec = NIC_WAIT_S };
+    uint8_t frame[FRAME];
+    uint32_t count = 0;
+
+    g_assert_cmpint(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
+                               sizeof(limit)), ==, 0);
+    for (;;) {
+        uint8_t len[4];
+
+        wire_read(fd, len, sizeof(len));
+        g_assert_cmpuint(ldl_be_p(len), ==, FRAME);
+        wire_read(fd, frame, FRAME);
+        if (frame[0] == LAST) {
+            return count;
+        }
+        g_assert_cmphex(frame[0], ==, FIRST);
+        count++;
+    }
+}
+
+typedef struct ResetCase {
+    const char *name;
+    void (*reset)(Nic *nic);
+    bool port_stays;
+} ResetCase;
+
+static void reset_register(Nic *nic)
+{
+    nic_write(nic, SVAN_REG_CONTROL, SVAN_CONTROL_RESET);
+}
+
+static void reset_flr(Nic *nic)
+{
+    nic_flr(nic);
+    nic_restore_config(nic);
+}
+
+static void reset_system(Nic *nic)
+{
+    qtest_qmp_assert_success(nic->qts, "{ 'execute': 'system_reset' }");
+    qtest_qmp_eventwait(nic->qts, "RESET");
+    nic_restore_config(nic);
+}
+
+static const ResetCase reset_cases[] = {
+    { "register", reset_register, true },
+    { "flr", reset_flr, true },
+    { "system", reset_system, false },
+};
+
+/*
+ * What a function has sent is the port's: it leaves the device, whatever becomes
+ * of the function. Only with the whole device the port forgets it.
+ */
+static void test_reset_blocked(const void *opaque)
+{
+    const ResetCase *reset_case = opaque;
+    uint32_t sent, count;
+    QTestState *qts;
+    Sender sender;
+    int fds[2];
+    Nic *nic;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
+                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
+                      fds[1]);
+    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    qtest_memset(qts, NIC_BUFFER, FIRST, FRAME);
+    sender = sender_new(nic, 11);
+    sender_post(&sender, SOME);
+    sender_await_block(&sender);
+    sent = sender_ci(&sender);
+
+    reset_case->reset(nic);
+    qtest_memset(qts, NIC_BUFFER, LAST, FRAME);
+    sender = sender_new(nic, 4);
+    sender_post(&sender, 1);
+    count = wire_count_to_last(fds[0]);
+    if (reset_case->port_stays) {
+        g_assert_cmpuint(count, ==, sent);
+    } else {
+        g_assert_cmpuint(count, <, BLOCKED_AT);
+    }
+    sender_await(&sender, 1);
+    nic_stop(nic);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* ---- frames that come in ---- */
 
 static void wire_write(int fd, uint32_t len)
@@ -314,6 +422,12 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/svan/port/migrate-blocked", test_migrate_blocked);
+    for (unsigned i = 0; i < G_N_ELEMENTS(reset_cases); i++) {
+        g_autofree char *path = g_strdup_printf("/svan/port/reset-blocked/%s",
+                                                reset_cases[i].name);
+
+        qtest_add_data_func(path, &reset_cases[i], test_reset_blocked);
+    }
     qtest_add_func("/svan/port/lost-frames", test_lost_frames);
     qtest_add_func("/svan/port/shared-iothread", test_shared_iothread);
     return g_test_run();

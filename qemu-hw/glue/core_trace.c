@@ -6,7 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "trace/control.h"
-#include "glue.h"
+#include "core_trace.h"
 #include "trace.h"
 
 /* What of a trace an event of trace-events takes. */

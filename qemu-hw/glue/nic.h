@@ -1,0 +1,63 @@
+/*
+ * Svan RDMA NIC: what all functions of a device share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_SVAN_NIC_H
+#define HW_SVAN_NIC_H
+
+#include "qemu/bitmap.h"
+#include "svan/regs.h"
+#include "bus.h"
+#include "engine.h"
+#include "function.h"
+#include "port.h"
+
+#define SVAN_NIC_FUNCTIONS  (1 + SVAN_MAX_VFS)
+
+typedef struct SvanNicConfig {
+    SvanConfig core;                /* all but poll_ns, which the engine knows */
+    SvanEngineConfig engine;
+} SvanNicConfig;
+
+typedef struct SvanNic {
+    SvanEngine engine;
+    SvanCore *core;                 /* changes under BQL and engine lock */
+    SvanConfig config;              /* the core's */
+    SvanMemory memory;
+    SvanPort port;
+    /* by number, NULL where there is none; changes under BQL and engine lock */
+    SvanFunction *functions[SVAN_NIC_FUNCTIONS];
+    DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* functions with some; atomic */
+} SvanNic;
+
+/* dev is what the NIC is part of. Functions and the port's netdev come later. */
+bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
+                   Error **errp);
+/* Nobody runs the core any more. May let go of the BQL. */
+void svan_nic_stop(SvanNic *nic);
+void svan_nic_fini(SvanNic *nic);
+
+/* A function in pci, and its part in the NIC. */
+bool svan_nic_add_function(SvanNic *nic, SvanFunction *f, PCIDevice *pci,
+                           uint16_t id, Error **errp);
+void svan_nic_remove_function(SvanNic *nic, SvanFunction *f);
+
+/* Join the netdev that conf names; type is the device's. */
+void svan_nic_open_port(SvanNic *nic, NICConf *conf, const char *type);
+void svan_nic_close_port(SvanNic *nic);
+
+/*
+ * Nothing of a function is left but its place in the NIC. What it has sent is
+ * the port's, and leaves the device.
+ */
+void svan_nic_reset_function(SvanNic *nic, SvanFunction *f);
+/* The same for all functions, and nothing waits at the port any more. */
+void svan_nic_reset(SvanNic *nic);
+
+/* The core's state, malloc()ed; NULL without memory. */
+void *svan_nic_save(SvanNic *nic, size_t *len);
+/* A new core with that state. The VM is stopped. */
+bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp);
+
+#endif /* HW_SVAN_NIC_H */

@@ -1,0 +1,111 @@
+/*
+ * Svan RDMA NIC: is a host CPU free for polling?
+ *
+ * A poller that takes the CPU of a vCPU delays the very thing it waits for
+ * (Documentation/decisions, "engine thread"). So the iothread polls only as
+ * long as there are more host CPUs than busy vCPUs and other engines. Short
+ * changes do not count: a vCPU that wakes for a timer interrupt is no load.
+ * An iothread that has to stop polling, or notices that its CPU was taken by
+ * something that is not ours, does not poll for a while, and for longer if that
+ * happens again soon.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/rcu.h"
+#include "hw/core/cpu.h"
+#include "poll_cpu.h"
+#include "trace.h"
+
+#define SVAN_SETTLE_NS      200000      /* a change that lasts so long counts */
+#define SVAN_LOST_NS        100000      /* a gap longer than any epoch */
+#define SVAN_PENALTY_MIN_NS 2000000
+#define SVAN_PENALTY_MAX_NS 512000000
+
+/* How many iothreads, of all devices, run an engine at this moment; atomic. */
+static unsigned svan_iothreads_running;
+
+void svan_poll_cpu_init(SvanPollCpu *poll)
+{
+    poll->cpus = g_get_num_processors();
+    poll->penalty = SVAN_PENALTY_MIN_NS;
+}
+
+void svan_poll_cpu_begin(SvanPollCpu *poll)
+{
+    qatomic_inc(&svan_iothreads_running);
+    poll->running = true;
+    poll->last_look = 0;
+}
+
+void svan_poll_cpu_end(SvanPollCpu *poll)
+{
+    poll->running = false;
+    qatomic_dec(&svan_iothreads_running);
+}
+
+/* With KVM a vCPU that the kernel holds halted counts as busy. */
+static unsigned svan_busy_vcpus(void)
+{
+    unsigned busy = 0;
+    CPUState *cpu;
+
+    RCU_READ_LOCK_GUARD();
+    CPU_FOREACH(cpu) {
+        busy += !qatomic_read(&cpu->halted);
+    }
+    return busy;
+}
+
+static bool svan_cpu_is_free(const SvanPollCpu *poll)
+{
+    unsigned others = qatomic_read(&svan_iothreads_running) - poll->running;
+
+    return svan_busy_vcpus() + others + 1 <= poll->cpus;
+}
+
+static void svan_poll_cpu_disallow(SvanPollCpu *poll, int64_t now, bool lost)
+{
+    if (now > poll->allowed_since + SVAN_PENALTY_MAX_NS / 8) {
+        poll->penalty = SVAN_PENALTY_MIN_NS;
+    }
+    poll->penalty_end = now + poll->penalty;
+    poll->penalty = MIN(2 * poll->penalty, SVAN_PENALTY_MAX_NS);
+    poll->allowed = false;
+    poll->differs_since = 0;
+    trace_svan_poll_cpu(false, lost);
+}
+
+static void svan_poll_cpu_allow(SvanPollCpu *poll, int64_t now)
+{
+    poll->allowed = true;
+    poll->allowed_since = now;
+    poll->differs_since = 0;
+    trace_svan_poll_cpu(true, false);
+}
+
+bool svan_poll_cpu_look(SvanPollCpu *poll, int64_t now, bool polling)
+{
+    int64_t gap = now - poll->last_look;
+
+    if (polling && poll->last_look && gap > SVAN_LOST_NS) {
+        svan_poll_cpu_disallow(poll, now, true);
+    }
+    poll->last_look = polling ? now : 0;
+    if (now < poll->penalty_end) {
+        return false;
+    }
+    if (svan_cpu_is_free(poll) == poll->allowed) {
+        poll->differs_since = 0;
+    } else if (!poll->differs_since) {
+        poll->differs_since = now;
+    } else if (now - poll->differs_since > SVAN_SETTLE_NS) {
+        if (poll->allowed) {
+            svan_poll_cpu_disallow(poll, now, false);
+        } else {
+            svan_poll_cpu_allow(poll, now);
+        }
+    }
+    return poll->allowed;
+}

@@ -1,0 +1,31 @@
+/*
+ * Svan RDMA NIC: is a host CPU free for polling?
+ *
+ * Everything here is called with the engine lock held.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef HW_SVAN_POLL_CPU_H
+#define HW_SVAN_POLL_CPU_H
+
+typedef struct SvanPollCpu {
+    unsigned cpus;                  /* of the host, that QEMU may use */
+    bool running;                   /* the iothread runs the engine */
+    bool allowed;                   /* to poll */
+    int64_t allowed_since;
+    int64_t differs_since;          /* what is seen differs from allowed; 0 */
+    int64_t last_look;              /* while the iothread polls, else 0 */
+    int64_t penalty, penalty_end;
+} SvanPollCpu;
+
+void svan_poll_cpu_init(SvanPollCpu *poll);
+/* The iothread begins, and ends, to run the engine. */
+void svan_poll_cpu_begin(SvanPollCpu *poll);
+void svan_poll_cpu_end(SvanPollCpu *poll);
+/*
+ * Whether to poll at this time. polling says that the caller has done nothing
+ * but poll since it last asked.
+ */
+bool svan_poll_cpu_look(SvanPollCpu *poll, int64_t now, bool polling);
+
+#endif /* HW_SVAN_POLL_CPU_H */
