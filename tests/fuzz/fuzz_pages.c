@@ -298,7 +298,8 @@ static void check_end(Stage *stage)
         }
     }
     svan_reset(fn->core, 0);
-    if (fn->core->heap_reserved || fn->paging->held_bytes || fn->paging->prq || fn->paging->spares) {
+    if (fn->core->heap_reserved || fn->paging->held_bytes ||
+        fn->paging->prq || fn->paging->spares) {
         fake_die("a reset leaves something");
     }
 }

@@ -104,12 +104,19 @@ for name in sys.argv[1:]:
         ast.parse(file.read(), name)'
 }
 
+# The rooms of the core, as objects and as sources.
+check_rooms() {
+	make -s -C tests ../build/tests/opt/libcore.a &&
+		tools/check-rooms build/tests/opt/core &&
+		tools/check-circles build/tests/opt/core
+}
+
 # The manual's tables against the headers.
 check_prm() { tools/check-prm; }
 
 checks=("$@")
 [ $# -gt 0 ] ||
-	checks=(licences sizes checkpatch qemu-style sparse shell python prm)
+	checks=(licences sizes rooms checkpatch qemu-style sparse shell python prm)
 status=0
 echo "1..${#checks[@]}"
 for ((i = 0; i < ${#checks[@]}; i++)); do

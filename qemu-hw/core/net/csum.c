@@ -2,7 +2,7 @@
 /*
  * Checksums of IP, TCP and UDP in Ethernet frames.
  */
-#include "net/net.h"
+#include "net/switch.h"
 #include "net/wire_ip.h"
 
 static uint64_t pseudo_header(const uint8_t *ip, bool ipv4, uint8_t proto,

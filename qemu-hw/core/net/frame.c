@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/net.h"
+#include "net/switch.h"
 
 SvanFrame *svan_frame_alloc(uint32_t capacity)
 {

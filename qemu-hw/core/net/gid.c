@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "net/net.h"
+#include "net/switch.h"
 #include "net/wire_ip.h"
 
 #define SPORT_FIRST     0xc000u         /* annex A17: flow entropy */

@@ -8,7 +8,7 @@
 
 #include <libdeflate.h>
 
-#include "net/net.h"
+#include "net/switch.h"
 #include "net/wire_ip.h"
 
 /* l3 points to an IPv4 header without options, or to an IPv6 header. */

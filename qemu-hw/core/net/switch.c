@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/net.h"
+#include "net/switch.h"
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u

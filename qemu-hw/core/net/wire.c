@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "net/net.h"
+#include "net/switch.h"
 #include "net/wire_ip.h"
 
 #define MAX_HEADERS     (14 + 4 + 40 + 8 + 12 + 28 + 8 + 8 + 4 + 4)

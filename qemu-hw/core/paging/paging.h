@@ -11,7 +11,7 @@
 #ifndef SVAN_PAGING_H
 #define SVAN_PAGING_H
 
-#include "net/net.h"
+#include "net/switch.h"
 #include "queue/queue.h"
 
 typedef struct SvanPrq SvanPrq;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside paging: what fault.c, who knows who waits, and prq.c, which speaks to
+ * Inside paging: what page_request.c, which knows who waits, and prq.c, which speaks to
  * the driver, share.
  */
 #ifndef SVAN_CORE_PRQ_H
@@ -44,7 +44,7 @@ struct SvanPrq {
     SvanPageRequest faults[];
 };
 
-/* ---- fault.c ---- */
+/* ---- page_request.c ---- */
 
 /* The queue's memory is zero but for fn and its size. */
 void svan_page_requests_init(SvanPrq *prq);

@@ -2,7 +2,7 @@
 /*
  * RC responder, the receiving half: validates requests in the order of the
  * specification (9.7.4.1, table 58), executes them, and notes what is owed
- * (respond.c). Nothing is transmitted here and the QP's state is not changed.
+ * (rc_answers.c). Nothing is transmitted here and the QP's state is not changed.
  */
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * The net: packets and frames, the GID table, and the switch between functions and
  * the port.
  */
-#ifndef SVAN_NET_H
-#define SVAN_NET_H
+#ifndef SVAN_NET_SWITCH_H
+#define SVAN_NET_SWITCH_H
 
 #include "memory/memory.h"
 
@@ -194,4 +194,4 @@ typedef struct SvanIngress {
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
 
-#endif /* SVAN_NET_H */
+#endif /* SVAN_NET_SWITCH_H */
