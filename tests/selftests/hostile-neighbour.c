@@ -375,7 +375,8 @@ static bool watch(struct child *child, unsigned int slot)
 	} else if (!child->killed && (over || now >= child->end)) {
 		kill(child->pid, SIGKILL);
 		child->killed = true;
-		child->end = now + WAIT_MS;
+		/* hundreds of queues go, each by a command, on a busy machine */
+		child->end = now + 3 * WAIT_MS;
 	} else if (!child->begun &&
 		   __atomic_load_n(&shared->begun[slot], __ATOMIC_RELAXED)) {
 		child->begun = true;

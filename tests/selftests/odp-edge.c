@@ -433,6 +433,8 @@ static int late_once(FIXTURE_DATA(edge) *self, const struct late *late)
 	int status;
 
 	self->conn.rnr_retry = late->rnr_retry;
+	/* 4 s: who has shown an ACK timeout is told to wait, which costs a retry */
+	self->conn.timeout = 20;
 	if (reconnect(self) || mem_map(&mem, MEM_ANON, 2 * PAGE))
 		return -EIO;
 	svandv_query_fault_policy(self->pair.ep[1].qp, &policy);
@@ -451,7 +453,8 @@ static int late_once(FIXTURE_DATA(edge) *self, const struct late *late)
 	if (mem.map[PAGE - 1] != (status ? 0x5a : self->pair.out[0].data[7]))
 		status = -EIO;
 	server_stop(&server);
-	self->conn.rnr_retry = 7;
+	self->conn.rnr_retry = conn_defaults.rnr_retry;
+	self->conn.timeout = conn_defaults.timeout;
 	if (!status || !reconnect(self)) {
 		memset(self->pair.out[0].data, 0x31, PAGE);
 		if (run(self, op) || mem.map[PAGE - 1] != 0x31)
