@@ -181,7 +181,7 @@ typedef struct SvanWork {
  * It has work; nothing, if the function is out of service. Does not kick
  * (svan_run() will see it).
  */
-void svan_work_ready(SvanWork *work);
+static inline void svan_work_ready(SvanWork *work);
 
 static inline bool svan_work_is_ready(const SvanWork *work)
 {
@@ -312,8 +312,25 @@ static inline void svan_kick(SvanCore *core)
     core->ops.kick(core->opaque);
 }
 
-void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
-                uint64_t a, uint64_t b, uint64_t c);
+static inline void svan_work_ready(SvanWork *work)
+{
+    if (!work->fn->fatal) {
+        svan_list_append(&work->fn->core->run, &work->ready);
+    }
+}
+
+void svan_trace_tell(const SvanFn *fn, const SvanTrace *trace);
+
+static inline void svan_trace(const SvanFn *fn, SvanTraceEvent event,
+                              uint32_t id, uint64_t a, uint64_t b, uint64_t c)
+{
+    if (fn->core->ops.trace) {
+        svan_trace_tell(fn, &(SvanTrace) {
+            .event = event, .fn = fn->id, .id = id, .a = a, .b = b, .c = c,
+        });
+    }
+}
+
 /* Take the function out of service; only svan_reset() leaves the state. */
 void svan_fatal(SvanFn *fn, uint32_t code);
 uint32_t svan_port_status(const SvanFn *fn);

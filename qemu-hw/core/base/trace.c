@@ -5,17 +5,9 @@
  */
 #include "base/base.h"
 
-void svan_trace(const SvanFn *fn, SvanTraceEvent event, uint32_t id,
-                uint64_t a, uint64_t b, uint64_t c)
+void svan_trace_tell(const SvanFn *fn, const SvanTrace *trace)
 {
-    SvanCore *core = fn->core;
-    SvanTrace trace = {
-        .event = event, .fn = fn->id, .id = id, .a = a, .b = b, .c = c,
-    };
-
-    if (core->ops.trace) {
-        core->ops.trace(core->opaque, &trace);
-    }
+    fn->core->ops.trace(fn->core->opaque, trace);
 }
 
 uint32_t svan_port_status(const SvanFn *fn)

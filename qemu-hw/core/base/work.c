@@ -4,13 +4,6 @@
  */
 #include "base/base.h"
 
-void svan_work_ready(SvanWork *work)
-{
-    if (!work->fn->fatal) {
-        svan_list_append(&work->fn->core->run, &work->ready);
-    }
-}
-
 void svan_work_stop(SvanWork *work)
 {
     svan_list_remove(&work->ready);

@@ -12,22 +12,6 @@
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
-/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
-static uint16_t vlan_id(bool has_vlan, uint16_t vlan)
-{
-    return has_vlan ? vlan & 0xfff : 0;
-}
-
-/* The destination is this entry of a GID table: address, VLAN and MAC. */
-bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
-{
-    return gid->valid &&
-           vlan_id(gid->has_vlan, gid->vlan) ==
-           vlan_id(addr->has_vlan, addr->vlan) &&
-           !memcmp(gid->gid, addr->dgid, 16) &&
-           !memcmp(gid->smac, addr->dmac, 6);
-}
-
 SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
 {
     for (uint32_t i = 0; i < core->num_fns; i++) {

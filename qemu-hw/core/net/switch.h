@@ -6,6 +6,8 @@
 #ifndef SVAN_NET_SWITCH_H
 #define SVAN_NET_SWITCH_H
 
+#include <string.h>
+
 #include "memory/memory.h"
 
 /* ---- packets ---- */
@@ -94,8 +96,21 @@ uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
 /* The function that owns this destination, NULL: none of this device. */
 SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
+/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
+static inline uint16_t svan_vlan_id(bool has_vlan, uint16_t vlan)
+{
+    return has_vlan ? vlan & 0xfff : 0;
+}
+
 /* The destination is this entry of a GID table: address, VLAN and MAC. */
-bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid);
+static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
+{
+    return gid->valid &&
+           svan_vlan_id(gid->has_vlan, gid->vlan) ==
+           svan_vlan_id(addr->has_vlan, addr->vlan) &&
+           !memcmp(gid->gid, addr->dgid, 16) &&
+           !memcmp(gid->smac, addr->dmac, 6);
+}
 /*
  * Fill addr from an address vector and the source GID that it names; entropy tells
  * flows apart, if the vector does not say the UDP source port. false: the GID is
