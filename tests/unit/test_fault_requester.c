@@ -5,14 +5,20 @@
  */
 #include "fault_peer.h"
 
+/* WRITE or READ between a page of ours and the peer's memory. */
+static HostSend transfer_at(const Od *od, uint8_t opcode, uint32_t page,
+                            uint32_t length)
+{
+    return (HostSend) {
+        .opcode = opcode, .flags = SVAN_WQE_SIGNALED, .addr = PAGE(page),
+        .length = length, .lkey = od->key, .remote = 0x1000, .rkey = 1,
+    };
+}
+
 static void a_source_that_is_absent_suspends_the_requester(void **state)
 {
     Od *od = *state;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
-        .rkey = 1,
-    };
+    HostSend send = transfer_at(od, SVAN_WQE_RDMA_WRITE, 7, MTU);
 
     host_send(&od->rc->qp, &send);
     rc_go(od->rc);
@@ -46,11 +52,7 @@ static void a_source_that_never_comes(void **state)
 static void a_response_that_meets_an_absent_page(void **state)
 {
     Od *od = *state;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
-        .rkey = 1,
-    };
+    HostSend send = transfer_at(od, SVAN_WQE_RDMA_READ, 7, MTU);
     SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
 
     fill_pattern();
@@ -93,11 +95,7 @@ static void a_long_read_meets_absent_pages_once(void **state)
 {
     Od *od = *state;
     const uint32_t mib = 1u << 20, length = PAGES * SVAN_PAGE_SIZE;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(0), .length = length, .lkey = od->key, .remote = 0x1000,
-        .rkey = 1,
-    };
+    HostSend send = transfer_at(od, SVAN_WQE_RDMA_READ, 0, length);
 
     fill_pattern();
     for (uint32_t i = 0; i < mib / SVAN_PAGE_SIZE; i++) {
@@ -127,11 +125,7 @@ static void a_long_read_meets_absent_pages_once(void **state)
 static void a_response_without_its_page_gives_retries_back(void **state)
 {
     Od *od = *state;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
-        .rkey = 1,
-    };
+    HostSend send = transfer_at(od, SVAN_WQE_RDMA_READ, 7, MTU);
     SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
 
     fill_pattern();
@@ -157,11 +151,7 @@ static void a_response_without_its_page_gives_retries_back(void **state)
 static void an_acknowledged_packet_waits_for_no_page(void **state)
 {
     Od *od = *state;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
-        .rkey = 1,
-    };
+    HostSend send = transfer_at(od, SVAN_WQE_RDMA_WRITE, 7, MTU);
 
     map_page(od, 7, true);
     map_page(od, 8, true);
