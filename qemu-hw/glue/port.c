@@ -75,7 +75,8 @@ static bool svan_port_can_receive(NetClientState *nc)
     SvanPort *port = qemu_get_nic_opaque(nc);
 
     QEMU_LOCK_GUARD(&port->lock);
-    port->rx_full = port->rx.len >= SVAN_PORT_RX_QUEUE;
+    /* Whoever was refused waits for the flush, whoever asks in between. */
+    port->rx_full |= port->rx.len >= SVAN_PORT_RX_QUEUE;
     return !port->rx_full;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inside.h"
 #include "world.h"
 
 #define WAKE_NS         300
@@ -17,6 +18,7 @@
 #define READY_MIN_NS    500     /* until a port that refused has room again */
 #define READY_MAX_NS    20000
 #define BUS_BASE        0x100000000ull
+#define MAX_CHECKED     8       /* nodes, after each event */
 
 /* Purposes of random numbers, see rng_of_node(). */
 #define RNG_LINK        100
@@ -29,6 +31,32 @@ void world_after(World *world, uint64_t delay, EventFn *fn, void *arg)
     events_add(&world->events, world->now + delay, fn, arg);
 }
 
+/* It runs soon, by itself. */
+static bool is_woken(const Node *node)
+{
+    return node->run_scheduled || node->resting ||
+           node->world->woken[node->id / 64] >> node->id % 64 & 1;
+}
+
+/* An engine sleeps until somebody kicks, or until the time that it was told. */
+static void check_sleepers(const World *world)
+{
+    for (uint32_t i = 0; i < world->model->num_nodes && i < MAX_CHECKED; i++) {
+        const Node *node = &world->nodes[i];
+        SvanCore *core = node->fake->core;
+
+        if (is_woken(node)) {
+            continue;
+        }
+        if (svan_has_work(core)) {
+            world_fail(world, "node %u sleeps, and has work", i);
+        }
+        if (svan_timer_next(core) < node->fake->deadline) {
+            world_fail(world, "node %u sleeps through a timer", i);
+        }
+    }
+}
+
 bool world_step(World *world)
 {
     Event event;
@@ -39,6 +67,7 @@ bool world_step(World *world)
     event = events_take(&world->events);
     world->now = event.time;
     event.fn(event.arg);
+    check_sleepers(world);
     world_settle(world);
     return true;
 }
