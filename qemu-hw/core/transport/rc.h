@@ -377,6 +377,8 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
 void svan_rc_patience_told(SvanRcPatience *patience);
 void svan_rc_patience_answered(SvanRcPatience *patience);
 uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate);
+/* The page is known not to come within hold_max_us. */
+bool svan_rc_is_far(const SvanQp *qp, const SvanEstimate *estimate);
 uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
 
 /* ---- rc_answers.c ---- */

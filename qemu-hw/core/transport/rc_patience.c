@@ -121,6 +121,12 @@ uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
     return estimate->at > now ? estimate->at - now : 0;
 }
 
+bool svan_rc_is_far(const SvanQp *qp, const SvanEstimate *estimate)
+{
+    return estimate->known && svan_rc_remaining_ns(qp, estimate) >
+                              le32toh(qp->policy.hold_max_us) * 1000ull;
+}
+
 /*
  * An estimate that was wrong already is no help: the page takes as long again as
  * it has taken. Who comes back for the first time is given the benefit of doubt;
@@ -138,7 +144,7 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
 
     *ns = left > so_far || doubt ? left : so_far;
     if (!qp->policy.bound_us) {
-        return estimate->known && left > limit;
+        return svan_rc_is_far(qp, estimate);
     }
     return patience->over || patience->timed_out || *ns > limit;
 }

@@ -681,12 +681,15 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 }
 
 /*
- * A requester that has been told to wait once is told again if it is back and
- * the page is not near. One whose page was gone again has paid already: it is
- * held for until the bound.
+ * A requester that has been told to wait once is told again if it is back and the
+ * page is known not to be near, whatever the mode: a further NAK takes a further
+ * retry. One whose page was gone again has paid already: it is held for until the
+ * bound.
  */
-static bool is_to_enter(const SvanSuspension *fault, uint8_t mode)
+static bool is_to_enter(SvanQp *qp, uint8_t mode, const SvanEstimate *estimate)
 {
+    const SvanSuspension *fault = fault_of(qp);
+
     if (mode == SVAN_FAULT_MODE_AUTO) {
         return false;
     }
@@ -694,7 +697,7 @@ static bool is_to_enter(const SvanSuspension *fault, uint8_t mode)
         return mode != fault->mode;
     }
     return mode == SVAN_FAULT_MODE_RNR && !fault->patience.told &&
-           !fault->again;
+           !fault->again && svan_rc_is_far(qp, estimate);
 }
 
 /* The page is still awaited: is there a better mode now? */
@@ -713,7 +716,7 @@ static SvanStep reconsider(SvanQp *qp)
         return answer_requester(qp, &estimate);
     }
     mode = svan_suspension_mode(qp, &estimate);
-    if (is_to_enter(fault, mode)) {
+    if (is_to_enter(qp, mode, &estimate)) {
         step = enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
         if (step != SVAN_STEP_DONE) {
             return step;
