@@ -187,4 +187,17 @@ static inline void check_page(Od *od, uint32_t page)
     assert_memory_equal(page_mem(od, page), pattern, MTU);
 }
 
+/* ---- what the requester is told ---- */
+
+#define TOLD_TO_WAIT(od, at) \
+    do { \
+        RC_SENT(((od)->rc), SVAN_OP_ACK, at); \
+        assert_true(IS_RNR_NAK((od)->rc->pkt)); \
+    } while (0)
+
+static inline uint64_t told_ns(const Od *od)
+{
+    return svan_rc_rnr_ns(od->rc->pkt.syndrome);
+}
+
 #endif /* TESTS_FAULT_PEER_H */

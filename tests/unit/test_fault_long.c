@@ -177,6 +177,106 @@ static void a_long_wait_without_room_is_called_back(void **state)
     check_page(od, 3);
 }
 
+/* ---- who has paid for an RNR NAK, and is back when the driver answers ---- */
+
+/* Something meets an absent page and is told to wait by the NAK of `psn`; it is back. */
+typedef struct Waiting {
+    void (*meet)(Od *od);
+    void (*back)(Od *od);
+    uint32_t psn;
+} Waiting;
+
+static void send_write(Od *od)
+{
+    write_page(od, PSN_IN, 3);
+}
+
+static void begin_read(Od *od)
+{
+    map_page(od, 3, true);
+    send_read(od, PSN_IN, PAGE(4) - MTU, 2 * MTU);
+    RC_SENT(od->rc, SVAN_OP_READ_RESP_FIRST, PSN_IN);
+}
+
+static void rest_of_read(Od *od)
+{
+    send_read(od, PSN_IN + 1, PAGE(4), MTU);
+}
+
+static const Waiting a_write = { send_write, send_write, PSN_IN };
+static const Waiting a_read = { begin_read, rest_of_read, PSN_IN + 1 };
+
+static void answer_when_back(Od *od, const Waiting *waiting, uint8_t sources,
+                             uint64_t ns)
+{
+    struct svan_fault_policy policy;
+
+    svan_policy_default(&policy);
+    policy.mode = SVAN_FAULT_MODE_RNR;
+    policy.sources = sources;
+    policy.bound_us = 0;
+    set_policy(od, &policy);
+    waiting->meet(od);
+    TOLD_TO_WAIT(od, waiting->psn);
+    fake_advance(od->rc->fake, told_ns(od));
+    waiting->back(od);
+    RC_SENT_NOTHING(od->rc);
+    assert_true(requested(od));
+    answer(od, od->last.token, SVAN_PAGE_PENDING, ns);
+}
+
+/* A response that says nothing, or nothing that counts, or that the page is near. */
+static void stays(Od *od, const Waiting *waiting, uint8_t sources, uint64_t ns)
+{
+    answer_when_back(od, waiting, sources, ns);
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    assert_true(rc_sent(od->rc));
+    assert_false(IS_RNR_NAK(od->rc->pkt));
+}
+
+static void a_write_stays_when_the_driver_does_not_know(void **state)
+{
+    stays(*state, &a_write, SVAN_ESTIMATE_MASK, 0);
+}
+
+static void a_write_stays_when_the_page_is_near(void **state)
+{
+    stays(*state, &a_write, SVAN_ESTIMATE_MASK, 1000);
+}
+
+static void a_write_stays_when_answers_do_not_count(void **state)
+{
+    stays(*state, &a_write, 0, 600000000);
+}
+
+static void a_write_is_told_when_the_page_is_far(void **state)
+{
+    answer_when_back(*state, &a_write, SVAN_ESTIMATE_MASK, 600000000);
+    TOLD_TO_WAIT((Od *)*state, PSN_IN);
+}
+
+static void a_read_stays_when_the_driver_does_not_know(void **state)
+{
+    stays(*state, &a_read, SVAN_ESTIMATE_MASK, 0);
+}
+
+static void a_read_stays_when_the_page_is_near(void **state)
+{
+    stays(*state, &a_read, SVAN_ESTIMATE_MASK, 1000);
+}
+
+static void a_read_stays_when_answers_do_not_count(void **state)
+{
+    stays(*state, &a_read, 0, 600000000);
+}
+
+static void a_read_is_told_when_the_page_is_far(void **state)
+{
+    answer_when_back(*state, &a_read, SVAN_ESTIMATE_MASK, 600000000);
+    TOLD_TO_WAIT((Od *)*state, PSN_IN + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +286,14 @@ int main(void)
         OD_TEST(long_waits_leave_room_to_short_ones),
         OD_TEST(a_long_wait_moves_to_a_spare_page),
         OD_TEST(a_long_wait_without_room_is_called_back),
+        OD_TEST(a_write_stays_when_the_driver_does_not_know),
+        OD_TEST(a_write_stays_when_the_page_is_near),
+        OD_TEST(a_write_stays_when_answers_do_not_count),
+        OD_TEST(a_write_is_told_when_the_page_is_far),
+        OD_TEST(a_read_stays_when_the_driver_does_not_know),
+        OD_TEST(a_read_stays_when_the_page_is_near),
+        OD_TEST(a_read_stays_when_answers_do_not_count),
+        OD_TEST(a_read_is_told_when_the_page_is_far),
     };
 
     return cmocka_run_group_tests_name("fault_long", tests, NULL, NULL);

@@ -7,17 +7,6 @@
 
 #define MS      1000000ull
 
-#define TOLD_TO_WAIT(od, at) \
-    do { \
-        RC_SENT(((od)->rc), SVAN_OP_ACK, at); \
-        assert_true(IS_RNR_NAK((od)->rc->pkt)); \
-    } while (0)
-
-static uint64_t told_ns(const Od *od)
-{
-    return svan_rc_rnr_ns(od->rc->pkt.syndrome);
-}
-
 /* ---- requests ---- */
 
 /* The driver says so in time. */
@@ -44,55 +33,6 @@ static void a_page_slower_than_first_thought(void **state)
     resolve(od);
     check_page(od, 3);
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
-}
-
-/* One that has paid for a NAK is back when the driver answers: is it sent away once more? */
-static void answer_to_who_is_back(Od *od, uint8_t sources, uint64_t ns)
-{
-    struct svan_fault_policy policy;
-
-    svan_policy_default(&policy);
-    policy.mode = SVAN_FAULT_MODE_RNR;
-    policy.sources = sources;
-    policy.bound_us = 0;
-    set_policy(od, &policy);
-    write_page(od, PSN_IN, 3);
-    TOLD_TO_WAIT(od, PSN_IN);
-    fake_advance(od->rc->fake, told_ns(od));
-    write_page(od, PSN_IN, 3);
-    RC_SENT_NOTHING(od->rc);
-    assert_true(requested(od));
-    answer(od, od->last.token, SVAN_PAGE_PENDING, ns);
-}
-
-static void stays(Od *od, uint8_t sources, uint64_t ns)
-{
-    answer_to_who_is_back(od, sources, ns);
-    RC_SENT_NOTHING(od->rc);
-    resolve(od);
-    check_page(od, 3);
-    RC_SENT_AETH(od->rc, PSN_IN, ACKED);
-}
-
-static void who_is_back_when_the_driver_does_not_know_stays(void **state)
-{
-    stays(*state, SVAN_ESTIMATE_MASK, 0);
-}
-
-static void who_is_back_when_the_page_is_near_stays(void **state)
-{
-    stays(*state, SVAN_ESTIMATE_MASK, 1000);
-}
-
-static void who_is_back_when_answers_do_not_count_stays(void **state)
-{
-    stays(*state, 0, 600 * MS);
-}
-
-static void who_is_back_when_the_page_is_far_is_told(void **state)
-{
-    answer_to_who_is_back(*state, SVAN_ESTIMATE_MASK, 600 * MS);
-    TOLD_TO_WAIT((Od *)*state, PSN_IN);
 }
 
 /* Nobody knows how long it takes: as long again as it has, each time. */
@@ -749,10 +689,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OD_TEST(a_page_slower_than_first_thought),
-        OD_TEST(who_is_back_when_the_driver_does_not_know_stays),
-        OD_TEST(who_is_back_when_the_page_is_near_stays),
-        OD_TEST(who_is_back_when_answers_do_not_count_stays),
-        OD_TEST(who_is_back_when_the_page_is_far_is_told),
         OD_TEST(who_comes_back_again_is_told_again),
         OD_TEST(who_times_out_is_told),
         OD_TEST(who_has_short_timeouts_is_told),

@@ -209,7 +209,8 @@ void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
 
 /*
  * Is the requester to be told to wait, and how long? A page that is gone again is
- * waited for in silence until the bound, so that it does not cost a retry each time.
+ * waited for in silence until the bound, so that it does not cost a retry each time;
+ * who was told already is told again only if the page is known not to be near.
  */
 static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
 {
@@ -222,6 +223,7 @@ static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
     }
     *ns = svan_rc_remaining_ns(qp, &estimate);
     return !resp->patience.told && !resp->read_wait.attempt &&
+           (!resp->patience.naks || svan_rc_is_far(qp, &estimate)) &&
            svan_suspension_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
 }
 
