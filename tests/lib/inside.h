@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For tests that look inside the core. Everything else knows svan_core.h alone.
+ * For tests that look inside the core, and for the world's check of engines that
+ * sleep. Everything else knows svan_core.h alone.
  */
 #ifndef TESTS_INSIDE_H
 #define TESTS_INSIDE_H
