@@ -36,6 +36,8 @@
 #define STAYERS		2	/* of them: to the end, with unserved faults */
 #define PAIRS		96
 #define FEW		6
+/* hundreds of queues come, or go, each by several commands, on a busy machine */
+#define SLOW_MS		(3 * WAIT_MS)
 
 enum deed {
 	UNSERVED_FAULTS, WRITE_ONLY, ADVICE_ON_NOTHING, THROWN_AWAY, DEEDS,
@@ -338,7 +340,7 @@ static void spawn(struct child *child, unsigned int slot, struct rng *rng)
 	*child = (struct child){
 		.life = slot < STAYERS ? UINT32_MAX : rng_below(rng, LIFE_MS),
 		.stops = slot >= STAYERS && !rng_below(rng, 4),
-		.end = now_ms() + WAIT_MS,
+		.end = now_ms() + SLOW_MS,
 	};
 	shared->begun[slot] = false;
 	child->pid = fork();
@@ -375,8 +377,7 @@ static bool watch(struct child *child, unsigned int slot)
 	} else if (!child->killed && (over || now >= child->end)) {
 		kill(child->pid, SIGKILL);
 		child->killed = true;
-		/* hundreds of queues go, each by a command, on a busy machine */
-		child->end = now + 3 * WAIT_MS;
+		child->end = now + SLOW_MS;
 	} else if (!child->begun &&
 		   __atomic_load_n(&shared->begun[slot], __ATOMIC_RELAXED)) {
 		child->begun = true;
