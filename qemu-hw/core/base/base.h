@@ -284,6 +284,7 @@ struct SvanCore {
     uint32_t num_fns;
     bool link_up;
     struct SvanIngress *ingress;        /* net */
+    struct SvanSwitch *sw;
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/switch.h"
+#include "net/stations.h"
+
+#define MCAST_OCTET     1               /* of the first octet of an address */
 
 SvanFrame *svan_frame_alloc(uint32_t capacity)
 {
@@ -24,29 +26,77 @@ void svan_frame_free(SvanFrame *frame)
     free(frame);
 }
 
-static bool is_multicast_wanted(const SvanEthFilter *filter,
-                                const uint8_t *dmac)
+/* ---- filters ---- */
+
+static void each_address(SvanFn *fn,
+                         void (*change)(SvanSwitch *sw,
+                                        const SvanStationKey *key, uint16_t id))
 {
-    if (filter->flags & SVAN_CMD_ETH_ALLMULTI) {
-        return true;
-    }
+    const SvanEthFilter *filter = &fn->net->eth;
+    SvanStationKey key = svan_station_mac(filter->mac);
+
+    change(fn->core->sw, &key, fn->id);
     for (uint32_t i = 0; i < filter->num_mcast; i++) {
-        if (!memcmp(filter->mcast[i], dmac, 6)) {
-            return true;
+        /* A list of groups is no way to more addresses of one's own. */
+        if (filter->mcast[i][0] & MCAST_OCTET) {
+            key = svan_station_mac(filter->mcast[i]);
+            change(fn->core->sw, &key, fn->id);
         }
     }
-    return false;
 }
 
-bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac)
+void svan_filter_off(SvanFn *fn)
 {
-    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
-    const SvanEthFilter *filter = &fn->net->eth;
+    SvanSwitch *sw = fn->core->sw;
 
-    if (!filter->qpn) {
+    if (fn->net->eth.qpn) {
+        each_address(fn, svan_station_remove);
+        svan_fn_set_remove(&sw->receiving, fn->id);
+        svan_fn_set_remove(&sw->allmulti, fn->id);
+        svan_fn_set_remove(&sw->promisc, fn->id);
+        fn->net->eth.qpn = 0;
+    }
+}
+
+bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
+{
+    SvanSwitch *sw = fn->core->sw;
+
+    if (filter->qpn && !svan_stations_reserve(sw, 1 + filter->num_mcast)) {
         return false;
     }
-    return (filter->flags & SVAN_CMD_ETH_PROMISC) ||
-           !memcmp(dmac, filter->mac, 6) || !memcmp(dmac, broadcast, 6) ||
-           ((dmac[0] & 1) && is_multicast_wanted(filter, dmac));
+    svan_filter_off(fn);
+    fn->net->eth = *filter;
+    if (!filter->qpn) {
+        return true;
+    }
+    each_address(fn, svan_station_add);
+    svan_fn_set_add(&sw->receiving, fn->id);
+    if (filter->flags & SVAN_CMD_ETH_ALLMULTI) {
+        svan_fn_set_add(&sw->allmulti, fn->id);
+    }
+    if (filter->flags & SVAN_CMD_ETH_PROMISC) {
+        svan_fn_set_add(&sw->promisc, fn->id);
+    }
+    return true;
+}
+
+SvanFnSet svan_frame_receivers(const SvanCore *core, const uint8_t *dmac)
+{
+    static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
+    const SvanSwitch *sw = core->sw;
+    SvanStationKey key = svan_station_mac(dmac);
+    const SvanFnSet *owners = svan_stations_find(sw, &key);
+    SvanFnSet set = sw->promisc;
+
+    if (!memcmp(dmac, broadcast, 6)) {
+        return sw->receiving;
+    }
+    if (dmac[0] & MCAST_OCTET) {
+        svan_fn_set_unite(&set, &sw->allmulti);
+    }
+    if (owners) {
+        svan_fn_set_unite(&set, owners);
+    }
+    return set;
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/switch.h"
+#include "net/stations.h"
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
@@ -111,24 +111,36 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     return SVAN_STEP_DONE;
 }
 
+static void rx_turn_to(SvanIngress *ingress, uint32_t fn)
+{
+    ingress->fn = fn;
+    ingress->offset = 0;
+    ingress->qpn = 0;
+}
+
 /* One function a step, each of those that want the frame. */
 static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
 {
-    while (core->ingress->fn < core->num_fns) {
-        SvanFn *fn = core->fns[core->ingress->fn];
-        SvanStep step;
+    SvanIngress *ingress = core->ingress;
+    SvanFnSet wanted = svan_frame_receivers(core, frame->data);
+    uint32_t id = svan_fn_set_next(&wanted, ingress->fn);
+    SvanStep step;
+    SvanFn *fn;
 
-        if (svan_eth_wants(fn, frame->data)) {
-            step = fn->net->receiver->frame(fn, frame, &core->ingress->offset);
-            if (step != SVAN_STEP_DONE) {
-                return step;
-            }
-        }
-        core->ingress->offset = 0;
-        core->ingress->fn++;
-        core->ingress->qpn = 0;
+    if (id == SVAN_NONE) {
+        return SVAN_STEP_DONE;
     }
-    return SVAN_STEP_DONE;
+    if (id != ingress->fn) {
+        rx_turn_to(ingress, id);
+    }
+    fn = core->fns[id];
+    step = fn->net->receiver->frame(fn, frame, &ingress->offset);
+    if (step == SVAN_STEP_DONE) {
+        rx_turn_to(ingress, id + 1);
+        step = svan_fn_set_next(&wanted, id + 1) == SVAN_NONE ?
+               SVAN_STEP_DONE : SVAN_STEP_AGAIN;
+    }
+    return step;
 }
 
 SvanStep svan_rx_step(SvanCore *core)

@@ -10,6 +10,8 @@
 
 #include "memory/memory.h"
 
+typedef struct SvanSwitch SvanSwitch;
+
 /* ---- packets ---- */
 
 typedef struct SvanAv {
@@ -176,7 +178,10 @@ typedef struct SvanEthFilter {
     uint8_t mcast[SVAN_MAX_MCAST][6];
 } SvanEthFilter;
 
-bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
+/* All of the filter, which is as the commands allow. false: no memory. */
+bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
+/* Nothing is received any more; the rest of the filter stays. */
+void svan_filter_off(SvanFn *fn);
 
 #define SVAN_ETH_HLEN           14u
 
@@ -208,5 +213,10 @@ typedef struct SvanIngress {
 /* The checks are those of the commands. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
+void svan_gids_clear(SvanFn *fn);
+
+/* Where the functions of a core meet, and the port; opaque elsewhere. */
+SvanSwitch *svan_switch_new(void);              /* NULL: no memory */
+void svan_switch_free(SvanSwitch *sw);          /* functions are gone */
 
 #endif /* SVAN_NET_SWITCH_H */

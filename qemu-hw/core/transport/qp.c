@@ -263,7 +263,7 @@ void svan_qp_destroy(SvanQp *qp)
 
     svan_db_close(&fn->queues->qp_slots[index]);
     if (fn->net->eth.qpn == qp->qpn) {
-        fn->net->eth.qpn = 0;
+        svan_filter_off(fn);
     }
     qp->transport->destroy(qp);
     qp_unlink(qp);
