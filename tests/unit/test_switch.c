@@ -159,6 +159,7 @@ static void change(Board *board, Rng *rng)
 
 static void ask(Board *board, Rng *rng)
 {
+    SvanFrame *frame;
     SvanFnSet set;
     SvanAddr addr;
     uint8_t mac[6];
@@ -167,7 +168,10 @@ static void ask(Board *board, Rng *rng)
     assert_ptr_equal(svan_gid_owner(board->core, &addr),
                      owner_of(board->core, &addr));
     some_mac(rng, mac);
-    set = svan_frame_receivers(board->core, mac);
+    frame = svan_frame_alloc(sizeof(mac));
+    memcpy(frame->data, mac, sizeof(mac));
+    set = svan_frame_route(board->core, frame).fns;
+    svan_frame_free(frame);
     for (uint32_t f = 0, next; f < board->core->num_fns; f++) {
         next = svan_fn_set_next(&set, f);
         assert_int_equal(next == f, wants(board->core->fns[f], mac));
@@ -240,11 +244,417 @@ static void a_search_does_not_grow(void **state)
     assert_in_range(longest_chain(sw), 1, 12);
 }
 
+/* ---- frames between functions ---- */
+
+#define NUM_STATIONS    4
+#define BUFFER          2048u
+#define BUFFERS         32
+
+typedef struct Station {
+    Host *host;
+    HostCq send_cq, recv_cq;
+    HostQp qp;
+    uint8_t mac[6];
+} Station;
+
+typedef struct Hall {
+    Fake *fake;
+    Station stations[NUM_STATIONS];     /* by function */
+} Hall;
+
+static const uint8_t broadcast_mac[6] = { 255, 255, 255, 255, 255, 255 };
+static const uint8_t group_mac[6] = { 0x33, 0x33, 0, 0, 0, 7 };
+static const uint8_t stranger_mac[6] = { 2, 0, 0, 0, 9, 9 };
+
+static SvanFn *fn_of(Hall *hall, uint32_t id)
+{
+    return host_fn(hall->stations[id].host);
+}
+
+#define STAT(hall, id, name)    (fn_of(hall, id)->stats.name)
+
+static void filter(Hall *hall, uint32_t id, uint8_t flags)
+{
+    Station *station = &hall->stations[id];
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
+
+    cmd.eth_filter.qpn = htole32(station->qp.qpn);
+    memcpy(cmd.eth_filter.mac, station->mac, 6);
+    cmd.eth_filter.flags = flags;
+    cmd.eth_filter.max_frame = htole32(BUFFER);
+    assert_int_equal(host_cmd(station->host, &cmd, NULL), SVAN_CMD_OK);
+}
+
+static void join_group(Hall *hall, uint32_t id)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_MCAST);
+    uint64_t list = fake_alloc(hall->fake, 8, 8);
+
+    memcpy(fake_ram(hall->fake, list), group_mac, 6);
+    cmd.eth_mcast.addr = htole64(list);
+    cmd.eth_mcast.count = htole32(1);
+    assert_int_equal(host_cmd(hall->stations[id].host, &cmd, NULL),
+                     SVAN_CMD_OK);
+}
+
+static void give_buffers(Station *station, uint32_t count)
+{
+    while (count--) {
+        HostSge sge = {
+            .va = fake_alloc(station->host->fake, BUFFER, 64),
+            .length = BUFFER, .key = SVAN_KEY_LOCAL_DMA,
+        };
+
+        host_write_rwqe(&station->qp, &sge, 1);
+    }
+    host_post_recv(&station->qp);
+}
+
+static int hall_setup(void **state)
+{
+    HostQpAttr attr = {
+        .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED, .log_rq = 6,
+    };
+    SvanConfig config = fake_config;
+    Hall *hall = calloc(1, sizeof(*hall));
+
+    config.num_vfs = NUM_STATIONS - 1;
+    hall->fake = fake_create(&config);
+    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
+        Station *station = &hall->stations[id];
+
+        station->host = host_create(hall->fake, id, id + 1);
+        station->send_cq = host_cq(station->host, 6);
+        station->recv_cq = host_cq(station->host, 6);
+        station->qp = host_qp(station->host, &station->send_cq,
+                              &station->recv_cq, &attr);
+        memcpy(station->mac, (uint8_t[]) { 2, 0, 0, 0, 0, id }, 6);
+        host_eth_rts(&station->qp);
+        filter(hall, id, 0);
+        give_buffers(station, BUFFERS);
+    }
+    *state = hall;
+    return 0;
+}
+
+static int hall_teardown(void **state)
+{
+    Hall *hall = *state;
+
+    fake_destroy(hall->fake);
+    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
+        host_destroy(hall->stations[id].host);
+    }
+    free(hall);
+    return 0;
+}
+
+#define HALL_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, hall_setup, hall_teardown)
+
+/* A frame of 100 octets, full of a number behind its addresses. */
+static void post_frame(Hall *hall, uint32_t id, const uint8_t *dmac,
+                       uint8_t number)
+{
+    Station *station = &hall->stations[id];
+    uint8_t data[100];
+    HostWr wr = {
+        .opcode = SVAN_WQE_ETH_SEND, .data = data, .length = sizeof(data),
+        .flags = SVAN_WQE_SIGNALED | SVAN_WQE_INLINE,
+    };
+
+    memset(data, number, sizeof(data));
+    memcpy(data, dmac, 6);
+    memcpy(data + 6, station->mac, 6);
+    host_write_wqe(&station->qp, &wr);
+    host_post(&station->qp);
+}
+
+static uint32_t completed(HostCq *cq)
+{
+    struct svan_cqe cqe;
+    uint32_t count = 0;
+
+    while (host_cq_poll(cq, &cqe)) {
+        assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+        count++;
+    }
+    return count;
+}
+
+/* Sends it, and says who has received it: a bit for each function. */
+static uint32_t heard_by(Hall *hall, uint32_t id, const uint8_t *dmac)
+{
+    uint32_t heard = 0;
+
+    post_frame(hall, id, dmac, 0x5a);
+    fake_run(hall->fake);
+    assert_int_equal(completed(&hall->stations[id].send_cq), 1);
+    for (uint32_t i = 0; i < NUM_STATIONS; i++) {
+        uint32_t count = completed(&hall->stations[i].recv_cq);
+
+        assert_in_range(count, 0, 1);
+        heard |= count << i;
+    }
+    return heard;
+}
+
+static bool left_by_the_port(Hall *hall)
+{
+    SvanFrame *frame = fake_frame(hall->fake);
+
+    svan_frame_free(frame);
+    assert_null(fake_frame(hall->fake));
+    return frame;
+}
+
+static void a_frame_goes_to_the_function_that_has_its_mac(void **state)
+{
+    Hall *hall = *state;
+    const Station *to = &hall->stations[2];
+
+    for (uint32_t miss = 0; miss < 2; miss++) {
+        hall->fake->miss_every = miss ? 3 : 0;
+        assert_int_equal(heard_by(hall, 1, to->mac), 1 << 2);
+        assert_false(left_by_the_port(hall));
+    }
+    assert_int_equal(STAT(hall, 1, eth_tx_frames), 2);
+    assert_int_equal(STAT(hall, 1, eth_local_frames), 2);
+    assert_int_equal(STAT(hall, 1, eth_local_bytes), 200);
+    assert_int_equal(STAT(hall, 2, eth_rx_frames), 2);
+    assert_int_equal(STAT(hall, 0, port_tx_frames), 0);
+    assert_int_equal(STAT(hall, 0, port_rx_frames), 0);
+}
+
+static void what_arrives_is_what_was_sent(void **state)
+{
+    Hall *hall = *state;
+    Station *to = &hall->stations[3];
+    const struct svan_rwqe *first = fake_ram(hall->fake, to->qp.rq_bus);
+    uint64_t buffer = le64toh(first->sge[0].addr);
+    uint8_t expected[100];
+
+    memset(expected, 0xa5, sizeof(expected));
+    memcpy(expected, to->mac, 6);
+    memcpy(expected + 6, hall->stations[0].mac, 6);
+    post_frame(hall, 0, to->mac, 0xa5);
+    fake_run(hall->fake);
+    assert_memory_equal(fake_ram(hall->fake, buffer), expected, 100);
+}
+
+static void others_go_to_the_port(void **state)
+{
+    Hall *hall = *state;
+
+    assert_int_equal(heard_by(hall, 1, stranger_mac), 0);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(heard_by(hall, 1, hall->stations[1].mac), 0);
+    assert_true(left_by_the_port(hall));
+    svan_filter_off(fn_of(hall, 2));
+    assert_int_equal(heard_by(hall, 1, hall->stations[2].mac), 0);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(STAT(hall, 1, eth_tx_frames), 3);
+    assert_int_equal(STAT(hall, 1, eth_local_frames), 0);
+}
+
+static void a_promiscuous_function_sees_all_but_its_own(void **state)
+{
+    Hall *hall = *state;
+
+    filter(hall, 3, SVAN_CMD_ETH_PROMISC);
+    assert_int_equal(heard_by(hall, 1, hall->stations[2].mac),
+                     1 << 2 | 1 << 3);
+    assert_false(left_by_the_port(hall));
+    assert_int_equal(heard_by(hall, 1, stranger_mac), 1 << 3);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(heard_by(hall, 3, stranger_mac), 0);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(heard_by(hall, 3, broadcast_mac), 7);
+    assert_true(left_by_the_port(hall));
+}
+
+static void groups(void **state)
+{
+    Hall *hall = *state;
+
+    assert_int_equal(heard_by(hall, 0, broadcast_mac), 0xe);
+    assert_true(left_by_the_port(hall));
+    join_group(hall, 0);
+    join_group(hall, 2);
+    filter(hall, 3, SVAN_CMD_ETH_ALLMULTI);
+    assert_int_equal(heard_by(hall, 0, group_mac), 0xc);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(heard_by(hall, 1, group_mac), 0xd);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(STAT(hall, 0, eth_tx_frames), 2);
+    assert_int_equal(STAT(hall, 0, eth_local_frames), 2);
+    assert_int_equal(STAT(hall, 0, port_tx_frames), 3);
+}
+
+static void the_link_need_not_be_up(void **state)
+{
+    Hall *hall = *state;
+
+    svan_set_link(hall->fake->core, false);
+    assert_int_equal(heard_by(hall, 1, hall->stations[0].mac), 1);
+    assert_int_equal(heard_by(hall, 1, broadcast_mac), 0xd);
+    assert_int_equal(heard_by(hall, 1, stranger_mac), 0);
+    assert_false(left_by_the_port(hall));
+    assert_int_equal(STAT(hall, 1, eth_tx_frames), 2);
+}
+
+/* A group waits for the port, and comes to each once. */
+static void a_full_port(void **state)
+{
+    Hall *hall = *state;
+
+    hall->fake->out_full = true;
+    post_frame(hall, 1, broadcast_mac, 1);
+    fake_run(hall->fake);
+    assert_int_equal(completed(&hall->stations[0].recv_cq), 0);
+    assert_int_equal(completed(&hall->stations[1].send_cq), 0);
+    assert_int_equal(heard_by(hall, 2, hall->stations[0].mac), 1);
+    hall->fake->out_full = false;
+    svan_tx_ready(hall->fake->core);
+    fake_run(hall->fake);
+    assert_int_equal(completed(&hall->stations[0].recv_cq), 1);
+    assert_int_equal(completed(&hall->stations[1].send_cq), 1);
+    assert_true(left_by_the_port(hall));
+}
+
+static void a_receiver_without_room_delays_nobody(void **state)
+{
+    Hall *hall = *state;
+    struct svan_cmd off = host_cmd_init(SVAN_CMD_SET_PORT);
+
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        assert_int_equal(heard_by(hall, 1, hall->stations[2].mac), 1 << 2);
+    }
+    assert_int_equal(heard_by(hall, 1, hall->stations[2].mac), 0);
+    assert_int_equal(STAT(hall, 2, eth_rx_no_buffer), 1);
+    assert_int_equal(STAT(hall, 1, eth_tx_frames), BUFFERS + 1);
+    host_must(hall->stations[3].host, &off);
+    assert_int_equal(heard_by(hall, 1, hall->stations[3].mac), 0);
+    assert_int_equal(STAT(hall, 3, port_disabled_drops), 1);
+    assert_false(left_by_the_port(hall));
+}
+
+static SvanFrame *frame_to(const uint8_t *dmac)
+{
+    SvanFrame *frame = svan_frame_alloc(60);
+
+    memset(frame->data, 0, 60);
+    memcpy(frame->data, dmac, 6);
+    frame->len = 60;
+    return frame;
+}
+
+/* Who floods has his own frames lost; nobody else's. */
+static void what_waits_is_bounded_for_each(void **state)
+{
+    Hall *hall = *state;
+    SvanCore *core = hall->fake->core;
+    const uint8_t *to = hall->stations[3].mac;
+    uint32_t waiting = 0;
+    bool sent = true;
+
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(svan_frame_send(fn_of(hall, 1), frame_to(to), &sent),
+                         SVAN_STEP_DONE);
+        waiting += sent;
+    }
+    assert_int_equal(waiting, 16);
+    assert_int_equal(STAT(hall, 1, eth_local_drops), 84);
+    assert_int_equal(STAT(hall, 1, eth_tx_frames), 16);
+    assert_int_equal(svan_frame_send(fn_of(hall, 2), frame_to(to), &sent),
+                     SVAN_STEP_DONE);
+    assert_true(sent);
+    assert_int_equal(core->ingress->frames, 0);
+    assert_true(svan_frame_in(core, frame_to(to)));
+    assert_true(fake_restore(hall->fake));
+    assert_int_equal(hall->fake->core->ingress->frames, 1);
+    fake_run(hall->fake);
+    assert_int_equal(completed(&hall->stations[3].recv_cq), 18);
+    assert_int_equal(heard_by(hall, 1, to), 1 << 3);
+}
+
+/* ---- sources ---- */
+
+/* An acknowledgement of a connection between two functions, as a frame. */
+static SvanFrame *ack_frame(HostQp *from, HostQp *to)
+{
+    SvanQp *qp = svan_qp_get(host_fn(from->host), from->qpn);
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_ACK, .pkey = SVAN_PKEY_DEFAULT, .dqpn = to->qpn,
+        .syndrome = SVAN_AETH_NO_CREDITS,
+    };
+
+    assert_true(svan_gid_address(qp->fn, &qp->av, 0, &pkt.addr));
+    return svan_pkt_encode(&pkt);
+}
+
+static void a_packet_is_of_its_sender(void **state)
+{
+    Hall *hall = *state;
+    HostQp a = host_qp(hall->stations[1].host, &hall->stations[1].send_cq,
+                       &hall->stations[1].recv_cq, NULL);
+    HostQp b = host_qp(hall->stations[2].host, &hall->stations[2].send_cq,
+                       &hall->stations[2].recv_cq, NULL);
+    SvanFrame *other;
+    bool sent;
+
+    host_connect(&a, &b);
+    svan_frame_send(fn_of(hall, 1), ack_frame(&a, &b), &sent);
+    assert_true(sent);
+    fake_run(hall->fake);
+    assert_int_equal(STAT(hall, 2, roce_rx_packets), 1);
+    svan_frame_send(fn_of(hall, 3), ack_frame(&a, &b), &sent);
+    fake_run(hall->fake);
+    assert_int_equal(STAT(hall, 3, source_drops), 1);
+    /* of nobody */
+    other = ack_frame(&a, &b);
+    other->data[11] ^= 0x40;
+    svan_frame_send(fn_of(hall, 1), other, &sent);
+    fake_run(hall->fake);
+    assert_int_equal(STAT(hall, 1, source_drops), 1);
+    assert_int_equal(STAT(hall, 2, roce_rx_packets), 1);
+    assert_int_equal(STAT(hall, 2, eth_rx_frames), 0);
+    assert_false(left_by_the_port(hall));
+}
+
+static void without_its_gid_a_packet_does_not_leave(void **state)
+{
+    Hall *hall = *state;
+    HostQp a = host_qp(hall->stations[1].host, &hall->stations[1].send_cq,
+                       &hall->stations[1].recv_cq, NULL);
+    HostSend send = { .opcode = SVAN_WQE_SEND };
+
+    host_connect(&a, &a);
+    assert_int_equal(svan_gid_clear(fn_of(hall, 1), 0), SVAN_CMD_OK);
+    host_send(&a, &send);
+    host_post(&a);
+    fake_run(hall->fake);
+    assert_int_equal(STAT(hall, 1, source_drops), 1);
+    assert_int_equal(STAT(hall, 1, roce_tx_packets), 0);
+    assert_false(left_by_the_port(hall));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOARD_TEST(every_function_is_found),
         BOARD_TEST(a_search_does_not_grow),
+        HALL_TEST(a_frame_goes_to_the_function_that_has_its_mac),
+        HALL_TEST(what_arrives_is_what_was_sent),
+        HALL_TEST(others_go_to_the_port),
+        HALL_TEST(a_promiscuous_function_sees_all_but_its_own),
+        HALL_TEST(groups),
+        HALL_TEST(the_link_need_not_be_up),
+        HALL_TEST(a_full_port),
+        HALL_TEST(a_receiver_without_room_delays_nobody),
+        HALL_TEST(what_waits_is_bounded_for_each),
+        HALL_TEST(a_packet_is_of_its_sender),
+        HALL_TEST(without_its_gid_a_packet_does_not_leave),
     };
 
     return cmocka_run_group_tests_name("switch", tests, NULL, NULL);

@@ -17,8 +17,20 @@ SvanFrame *svan_frame_alloc(uint32_t capacity)
         frame->next = NULL;
         frame->len = 0;
         frame->capacity = capacity;
+        frame->from = SVAN_FROM_PORT;
     }
     return frame;
+}
+
+SvanFrame *svan_frame_copy(const SvanFrame *frame)
+{
+    SvanFrame *copy = svan_frame_alloc(frame->len);
+
+    if (copy) {
+        memcpy(copy->data, frame->data, frame->len);
+        copy->len = frame->len;
+    }
+    return copy;
 }
 
 void svan_frame_free(SvanFrame *frame)
@@ -81,22 +93,35 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
     return true;
 }
 
-SvanFnSet svan_frame_receivers(const SvanCore *core, const uint8_t *dmac)
+/* Is it another function that has this address for its own? */
+static bool has_other(const SvanFnSet *owners, uint16_t id)
+{
+    SvanFnSet others = *owners;
+
+    svan_fn_set_remove(&others, id);
+    return !svan_fn_set_is_empty(&others);
+}
+
+SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame)
 {
     static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
     const SvanSwitch *sw = core->sw;
-    SvanStationKey key = svan_station_mac(dmac);
+    SvanStationKey key = svan_station_mac(frame->data);
     const SvanFnSet *owners = svan_stations_find(sw, &key);
-    SvanFnSet set = sw->promisc;
+    bool is_group = frame->data[0] & MCAST_OCTET;
+    SvanRoute route = { .fns = sw->promisc, .port = true };
 
-    if (!memcmp(dmac, broadcast, 6)) {
-        return sw->receiving;
-    }
-    if (dmac[0] & MCAST_OCTET) {
-        svan_fn_set_unite(&set, &sw->allmulti);
+    if (!memcmp(frame->data, broadcast, 6)) {
+        route.fns = sw->receiving;
+    } else if (is_group) {
+        svan_fn_set_unite(&route.fns, &sw->allmulti);
     }
     if (owners) {
-        svan_fn_set_unite(&set, owners);
+        svan_fn_set_unite(&route.fns, owners);
     }
-    return set;
+    if (frame->from != SVAN_FROM_PORT) {
+        svan_fn_set_remove(&route.fns, frame->from);
+        route.port = is_group || !owners || !has_other(owners, frame->from);
+    }
+    return route;
 }

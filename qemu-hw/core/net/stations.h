@@ -99,6 +99,8 @@ struct SvanSwitch {
     SvanStation *reserve;
     /* functions that receive frames, and those that want more than their own */
     SvanFnSet receiving, allmulti, promisc;
+    /* frames of each function that wait in the receive queue for others */
+    uint8_t waiting[1 + SVAN_MAX_VFS];
 };
 
 static inline SvanStation **svan_station_bucket(const SvanSwitch *sw,
@@ -139,7 +141,12 @@ void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id);
 void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
                          uint16_t id);
 
-/* Who wants a frame to this address. */
-SvanFnSet svan_frame_receivers(const SvanCore *core, const uint8_t *dmac);
+/* Where a frame goes: not where it comes from. */
+typedef struct SvanRoute {
+    SvanFnSet fns;              /* that want it */
+    bool port;                  /* for frames of functions */
+} SvanRoute;
+
+SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame);
 
 #endif /* SVAN_NET_STATIONS_H */

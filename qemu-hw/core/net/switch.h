@@ -122,13 +122,17 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
 /*
  * The one way out for RoCE: to a function of this device by reference, else
- * encoded to the port. DONE, AGAIN (receiver made progress: same packet again),
- * MISS, BLOCKED. A packet that nobody takes is DONE, as on a wire.
+ * encoded to the port. All but the address is filled in; that comes from av, so that
+ * nobody speaks for another, and entropy (svan_gid_address()). DONE, AGAIN (receiver
+ * made progress: same packet again), MISS, BLOCKED. A packet that nobody takes, or
+ * whose source GID is gone, is DONE, as on a wire.
  */
-SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt);
+SvanStep svan_pkt_send(SvanFn *fn, const SvanAv *av, uint32_t entropy,
+                       SvanPkt *pkt);
 /*
  * That for frames: takes the frame, unless it is BLOCKED. *sent: it has left the
- * port; else it was dropped.
+ * function; else it was dropped. What is for functions of this device waits in the
+ * receive queue.
  */
 SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent);
 /* Counted and traced; reason: enum SvanDrop. Always DONE. */
@@ -151,6 +155,8 @@ extern const SvanReceiver svan_qp_receiver;         /* receive.c */
 /* One step of the receive queue. IDLE when empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);
+/* To the end of it; false: no room for one from there, it stays the caller's. */
+bool svan_rx_put(SvanCore *core, SvanFrame *frame);
 
 /* SVAN_TRACE_PKT_DROP, SVAN_TRACE_FRAME_DROP: reason */
 typedef enum SvanDrop {
@@ -165,6 +171,7 @@ typedef enum SvanDrop {
     SVAN_DROP_OUT_OF_SEQUENCE,
     SVAN_DROP_PAGE_ABSENT,
     SVAN_DROP_PORT_DISABLED,
+    SVAN_DROP_SOURCE,
 } SvanDrop;
 
 /* ---- Ethernet ---- */
@@ -184,6 +191,9 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
 void svan_filter_off(SvanFn *fn);
 
 #define SVAN_ETH_HLEN           14u
+#define SVAN_FROM_PORT          0xffffu         /* SvanFrame.from */
+
+SvanFrame *svan_frame_copy(const SvanFrame *frame);     /* NULL: no memory */
 
 /* SVAN_CQE_CSUM_* of a received frame */
 uint8_t svan_frame_csum(const SvanFrame *frame);
@@ -201,10 +211,10 @@ typedef struct SvanNet {
     SvanEthFilter eth;
 } SvanNet;
 
-/* Frames from the port, which wait for their receivers. */
+/* Frames from the port and from functions, which wait for their receivers. */
 typedef struct SvanIngress {
     SvanFrame *head, **tail;
-    uint32_t frames;
+    uint32_t frames;            /* from the port */
     uint32_t offset;            /* progress of the frame at the head */
     uint32_t fn;                /* function that receives it now */
     uint32_t qpn;               /* its QP that has begun to, 0: none */
