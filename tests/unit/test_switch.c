@@ -3,8 +3,8 @@
  * The switch: who has an address, among all functions.
  */
 #include "net/stations.h"
+#include "hall.h"
 #include "rng.h"
-#include "unit.h"
 
 #define NUM_VFS         64
 #define FEW_MACS        40              /* so that functions have the same ones */
@@ -246,44 +246,8 @@ static void a_search_does_not_grow(void **state)
 
 /* ---- frames between functions ---- */
 
-#define NUM_STATIONS    4
-#define BUFFER          2048u
-#define BUFFERS         32
-
-typedef struct Station {
-    Host *host;
-    HostCq send_cq, recv_cq;
-    HostQp qp;
-    uint8_t mac[6];
-} Station;
-
-typedef struct Hall {
-    Fake *fake;
-    Station stations[NUM_STATIONS];     /* by function */
-} Hall;
-
 static const uint8_t broadcast_mac[6] = { 255, 255, 255, 255, 255, 255 };
 static const uint8_t group_mac[6] = { 0x33, 0x33, 0, 0, 0, 7 };
-static const uint8_t stranger_mac[6] = { 2, 0, 0, 0, 9, 9 };
-
-static SvanFn *fn_of(Hall *hall, uint32_t id)
-{
-    return host_fn(hall->stations[id].host);
-}
-
-#define STAT(hall, id, name)    (fn_of(hall, id)->stats.name)
-
-static void filter(Hall *hall, uint32_t id, uint8_t flags)
-{
-    Station *station = &hall->stations[id];
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
-
-    cmd.eth_filter.qpn = htole32(station->qp.qpn);
-    memcpy(cmd.eth_filter.mac, station->mac, 6);
-    cmd.eth_filter.flags = flags;
-    cmd.eth_filter.max_frame = htole32(BUFFER);
-    assert_int_equal(host_cmd(station->host, &cmd, NULL), SVAN_CMD_OK);
-}
 
 static void join_group(Hall *hall, uint32_t id)
 {
@@ -295,91 +259,6 @@ static void join_group(Hall *hall, uint32_t id)
     cmd.eth_mcast.count = htole32(1);
     assert_int_equal(host_cmd(hall->stations[id].host, &cmd, NULL),
                      SVAN_CMD_OK);
-}
-
-static void give_buffers(Station *station, uint32_t count)
-{
-    while (count--) {
-        HostSge sge = {
-            .va = fake_alloc(station->host->fake, BUFFER, 64),
-            .length = BUFFER, .key = SVAN_KEY_LOCAL_DMA,
-        };
-
-        host_write_rwqe(&station->qp, &sge, 1);
-    }
-    host_post_recv(&station->qp);
-}
-
-static int hall_setup(void **state)
-{
-    HostQpAttr attr = {
-        .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED, .log_rq = 6,
-    };
-    SvanConfig config = fake_config;
-    Hall *hall = calloc(1, sizeof(*hall));
-
-    config.num_vfs = NUM_STATIONS - 1;
-    hall->fake = fake_create(&config);
-    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
-        Station *station = &hall->stations[id];
-
-        station->host = host_create(hall->fake, id, id + 1);
-        station->send_cq = host_cq(station->host, 6);
-        station->recv_cq = host_cq(station->host, 6);
-        station->qp = host_qp(station->host, &station->send_cq,
-                              &station->recv_cq, &attr);
-        memcpy(station->mac, (uint8_t[]) { 2, 0, 0, 0, 0, id }, 6);
-        host_eth_rts(&station->qp);
-        filter(hall, id, 0);
-        give_buffers(station, BUFFERS);
-    }
-    *state = hall;
-    return 0;
-}
-
-static int hall_teardown(void **state)
-{
-    Hall *hall = *state;
-
-    fake_destroy(hall->fake);
-    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
-        host_destroy(hall->stations[id].host);
-    }
-    free(hall);
-    return 0;
-}
-
-#define HALL_TEST(name) \
-    cmocka_unit_test_setup_teardown(name, hall_setup, hall_teardown)
-
-/* A frame of 100 octets, full of a number behind its addresses. */
-static void post_frame(Hall *hall, uint32_t id, const uint8_t *dmac,
-                       uint8_t number)
-{
-    Station *station = &hall->stations[id];
-    uint8_t data[100];
-    HostWr wr = {
-        .opcode = SVAN_WQE_ETH_SEND, .data = data, .length = sizeof(data),
-        .flags = SVAN_WQE_SIGNALED | SVAN_WQE_INLINE,
-    };
-
-    memset(data, number, sizeof(data));
-    memcpy(data, dmac, 6);
-    memcpy(data + 6, station->mac, 6);
-    host_write_wqe(&station->qp, &wr);
-    host_post(&station->qp);
-}
-
-static uint32_t completed(HostCq *cq)
-{
-    struct svan_cqe cqe;
-    uint32_t count = 0;
-
-    while (host_cq_poll(cq, &cqe)) {
-        assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
-        count++;
-    }
-    return count;
 }
 
 /* Sends it, and says who has received it: a bit for each function. */
@@ -397,15 +276,6 @@ static uint32_t heard_by(Hall *hall, uint32_t id, const uint8_t *dmac)
         heard |= count << i;
     }
     return heard;
-}
-
-static bool left_by_the_port(Hall *hall)
-{
-    SvanFrame *frame = fake_frame(hall->fake);
-
-    svan_frame_free(frame);
-    assert_null(fake_frame(hall->fake));
-    return frame;
 }
 
 static void a_frame_goes_to_the_function_that_has_its_mac(void **state)
@@ -559,14 +429,14 @@ static void what_waits_is_bounded_for_each(void **state)
     bool sent = true;
 
     for (uint32_t i = 0; i < 100; i++) {
-        assert_int_equal(svan_frame_send(fn_of(hall, 1), frame_to(to), &sent),
+        assert_int_equal(svan_frame_send(egress_of(hall, 1), frame_to(to), &sent),
                          SVAN_STEP_DONE);
         waiting += sent;
     }
     assert_int_equal(waiting, 16);
     assert_int_equal(STAT(hall, 1, eth_local_drops), 84);
     assert_int_equal(STAT(hall, 1, eth_tx_frames), 16);
-    assert_int_equal(svan_frame_send(fn_of(hall, 2), frame_to(to), &sent),
+    assert_int_equal(svan_frame_send(egress_of(hall, 2), frame_to(to), &sent),
                      SVAN_STEP_DONE);
     assert_true(sent);
     assert_int_equal(core->ingress->frames, 0);
@@ -604,17 +474,17 @@ static void a_packet_is_of_its_sender(void **state)
     bool sent;
 
     host_connect(&a, &b);
-    svan_frame_send(fn_of(hall, 1), ack_frame(&a, &b), &sent);
+    svan_frame_send(egress_of(hall, 1), ack_frame(&a, &b), &sent);
     assert_true(sent);
     fake_run(hall->fake);
     assert_int_equal(STAT(hall, 2, roce_rx_packets), 1);
-    svan_frame_send(fn_of(hall, 3), ack_frame(&a, &b), &sent);
+    svan_frame_send(egress_of(hall, 3), ack_frame(&a, &b), &sent);
     fake_run(hall->fake);
     assert_int_equal(STAT(hall, 3, source_drops), 1);
     /* of nobody */
     other = ack_frame(&a, &b);
     other->data[11] ^= 0x40;
-    svan_frame_send(fn_of(hall, 1), other, &sent);
+    svan_frame_send(egress_of(hall, 1), other, &sent);
     fake_run(hall->fake);
     assert_int_equal(STAT(hall, 1, source_drops), 1);
     assert_int_equal(STAT(hall, 2, roce_rx_packets), 1);

@@ -181,7 +181,7 @@ static const FnSection fn_sections[] = {
     { 0x13, 1, svan_save_keys, svan_load_keys },
     { 0x14, 3, svan_save_eqs, svan_load_eqs },
     { 0x15, 1, svan_save_cqs, svan_load_cqs },
-    { 0x16, 3, svan_save_qps, svan_load_qps },
+    { 0x16, 4, svan_save_qps, svan_load_qps },
     { 0x17, 2, svan_save_net, svan_load_net },
     { 0x18, 4, svan_save_stats, svan_load_stats },
     { 0x1a, 2, svan_save_prq, svan_load_prq },

@@ -99,6 +99,8 @@ struct SvanSwitch {
     SvanStation *reserve;
     /* functions that receive frames, and those that want more than their own */
     SvanFnSet receiving, allmulti, promisc;
+    const SvanFlowOps *flow;    /* NULL: nobody watches */
+    void *flow_arg;
     /* frames of each function that wait in the receive queue for others */
     uint8_t waiting[1 + SVAN_MAX_VFS];
 };
@@ -148,5 +150,12 @@ typedef struct SvanRoute {
 } SvanRoute;
 
 SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame);
+
+/*
+ * Ask who watches; there is somebody. The unit may have been marked. false: it does
+ * not go, and *step says what becomes of it: LATER, or DONE, as it was dropped.
+ */
+bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
+                      SvanStep *step);
 
 #endif /* SVAN_NET_STATIONS_H */

@@ -265,9 +265,22 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     return step;
 }
 
-SvanStep svan_pkt_send(SvanFn *fn, const SvanAv *av, uint32_t entropy,
+/* May it leave? false: *step is what becomes of it. */
+static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
+                             SvanStep *step)
+{
+    SvanFn *fn = egress->work->fn;
+
+    return !fn->core->sw->flow ||
+           svan_flow_passes(egress, &(SvanFlowUnit) {
+               .fn = fn, .pkt = pkt, .frame = frame,
+           }, step);
+}
+
+SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt)
 {
+    SvanFn *fn = egress->work->fn;
     SvanStep step;
     SvanFn *to;
 
@@ -278,6 +291,9 @@ SvanStep svan_pkt_send(SvanFn *fn, const SvanAv *av, uint32_t entropy,
     if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.source_drops,
                              SVAN_DROP_SOURCE);
+    }
+    if (!may_leave(egress, pkt, NULL, &step)) {
+        return step;
     }
     to = svan_gid_owner(fn->core, &pkt->addr);
     step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
@@ -368,8 +384,9 @@ static SvanStep forward(SvanFn *fn, SvanFrame *frame, bool *sent)
     return step;
 }
 
-SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent)
+SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
 {
+    SvanFn *fn = egress->work->fn;
     uint32_t len = frame->len;
     SvanStep step = SVAN_STEP_DONE;
 
@@ -379,8 +396,10 @@ SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent)
         svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
                         SVAN_DROP_PORT_DISABLED);
         svan_frame_free(frame);
-    } else {
+    } else if (may_leave(egress, NULL, frame, &step)) {
         step = forward(fn, frame, sent);
+    } else if (step == SVAN_STEP_DONE) {
+        svan_frame_free(frame);
     }
     if (*sent) {
         fn->stats.eth_tx_frames++;

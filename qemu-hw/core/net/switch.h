@@ -120,21 +120,37 @@ static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
  */
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
+/* Something that sends, on its way out; part of what has the work. */
+typedef struct SvanEgress {
+    SvanWork *work;
+    SvanTimer later;            /* runs while a verdict makes it wait */
+} SvanEgress;
+
+/* The timer is one of those that were reserved. */
+void svan_egress_init(SvanEgress *egress, SvanWork *work);
+void svan_egress_stop(SvanEgress *egress);      /* it waits no more */
+
+static inline bool svan_egress_waits(const SvanEgress *egress)
+{
+    return egress->later.slot >= 0;
+}
+
 /*
  * The one way out for RoCE: to a function of this device by reference, else
  * encoded to the port. All but the address is filled in; that comes from av, so that
  * nobody speaks for another, and entropy (svan_gid_address()). DONE, AGAIN (receiver
- * made progress: same packet again), MISS, BLOCKED. A packet that nobody takes, or
- * whose source GID is gone, is DONE, as on a wire.
+ * made progress: same packet again), MISS, BLOCKED, LATER (same packet again, and
+ * nothing of its flow before it). A packet that nobody takes, or whose source GID is
+ * gone, is DONE, as on a wire.
  */
-SvanStep svan_pkt_send(SvanFn *fn, const SvanAv *av, uint32_t entropy,
+SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt);
 /*
- * That for frames: takes the frame, unless it is BLOCKED. *sent: it has left the
+ * That for frames: takes the frame, unless it is BLOCKED or LATER. *sent: it has left the
  * function; else it was dropped. What is for functions of this device waits in the
  * receive queue.
  */
-SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent);
+SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent);
 /* Counted and traced; reason: enum SvanDrop. Always DONE. */
 SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
                        uint32_t reason);
@@ -172,7 +188,39 @@ typedef enum SvanDrop {
     SVAN_DROP_PAGE_ABSENT,
     SVAN_DROP_PORT_DISABLED,
     SVAN_DROP_SOURCE,
+    SVAN_DROP_FLOW,
 } SvanDrop;
+
+/* ---- flows ---- */
+
+/*
+ * What is about to leave a function, for the port or for functions of this device,
+ * itself included.
+ */
+typedef struct SvanFlowUnit {
+    SvanFn *fn;                 /* the sender */
+    SvanPkt *pkt;               /* complete; NULL: a frame */
+    SvanFrame *frame;           /* NULL: a packet */
+} SvanFlowUnit;
+
+typedef enum SvanVerdict {
+    SVAN_VERDICT_SEND,
+    SVAN_VERDICT_LATER,         /* the sender waits until *when, if that is to come */
+    SVAN_VERDICT_MARK,          /* send; congestion experienced, if it can say so */
+    SVAN_VERDICT_DROP,          /* as on a wire */
+} SvanVerdict;
+
+typedef struct SvanFlowOps {
+    /*
+     * Called for each unit, and again for one that could not leave at once. Only
+     * looks at it.
+     */
+    SvanVerdict (*verdict)(void *arg, const SvanFlowUnit *unit,
+                           uint64_t *when);
+} SvanFlowOps;
+
+/* ops NULL, as it is at first: everything is sent. ops stay the caller's. */
+void svan_flow_watch(SvanCore *core, const SvanFlowOps *ops, void *arg);
 
 /* ---- Ethernet ---- */
 

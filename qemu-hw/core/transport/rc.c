@@ -51,7 +51,9 @@ static SvanStep run_unit(SvanQp *qp, SvanRcUnit unit, SvanRcBudget *budget,
             budget->units--;
         }
     }
-    return step == SVAN_STEP_IDLE ? SVAN_STEP_DONE : step;
+    /* What a verdict makes one unit wait for is no reason to stop the others. */
+    return step == SVAN_STEP_IDLE || step == SVAN_STEP_LATER ? SVAN_STEP_DONE :
+                                                               step;
 }
 
 /* 10.3.1.5: nothing that was begun is left */

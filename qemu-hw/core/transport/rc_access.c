@@ -44,8 +44,8 @@ void svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
 
 SvanStep svan_rc_send(SvanQp *qp, SvanPkt *pkt)
 {
-    return svan_pkt_send(qp->fn, &qp->av, qp->qpn * 0x9e3779b1u ^
-                                          qp->dest_qpn * 0x85ebca6bu, pkt);
+    return svan_pkt_send(&qp->egress, &qp->av, qp->qpn * 0x9e3779b1u ^
+                                               qp->dest_qpn * 0x85ebca6bu, pkt);
 }
 
 bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
