@@ -19,6 +19,7 @@ typedef struct Judge {
     Hall *hall;
     SvanVerdict answer;
     uint64_t until;             /* LATER: SEND from then on */
+    uint32_t free;              /* units that go without a verdict */
     uint32_t seen[MAX_SEEN];    /* PSN, or the last octet of the frame */
     uint32_t num_seen;
 } Judge;
@@ -37,6 +38,10 @@ static SvanVerdict verdict(void *arg, const SvanFlowUnit *unit, uint64_t *when)
     assert_true(!unit->pkt != !unit->frame);
     if (unit->fn->id != SENDER ||
         (unit->pkt && !svan_op_info(unit->pkt->opcode)->request)) {
+        return SVAN_VERDICT_SEND;
+    }
+    if (judge->free) {
+        judge->free--;
         return SVAN_VERDICT_SEND;
     }
     assert_in_range(judge->num_seen, 0, MAX_SEEN - 1);
@@ -399,6 +404,26 @@ static void what_waits_keeps_its_order(void **state)
     assert_int_equal(COURT_STAT(court, flow_delays), delays);
 }
 
+/* A queue pair that several things wait in comes back for the earliest. */
+static void the_earliest_counts(void **state)
+{
+    static const uint32_t times[][2] = { { 5, 5 }, { 2, 2 }, { 9, 2 } };
+    Court *court = *state;
+    SvanEgress *egress = egress_of(court->hall, SENDER);
+    SvanFrame *frame = ip_frame(stranger_mac, &headers[0]);
+    bool sent;
+
+    answers(court, SVAN_VERDICT_LATER);
+    for (uint32_t i = 0; i < SIZE(times); i++) {
+        court->judge.until = times[i][0] * MS;
+        assert_int_equal(svan_frame_send(egress, frame, &sent),
+                         SVAN_STEP_LATER);
+        assert_int_equal(egress->later.deadline, times[i][1] * MS);
+    }
+    assert_int_equal(COURT_STAT(court, flow_delays), 1);
+    svan_frame_free(frame);
+}
+
 /* What comes while requests wait is answered, and others send. */
 static void who_waits_still_answers(void **state)
 {
@@ -423,6 +448,40 @@ static void who_waits_still_answers(void **state)
         it_waits(court, TO_OTHER, false);
     }
     assert_int_equal(COURT_STAT(court, flow_delays), 1);
+}
+
+/* So does one whose turn it was to send first. */
+static void in_mid_message_it_answers_as_well(void **state)
+{
+    Court *court = *state;
+    Hall *hall = court->hall;
+    HostQp *qp = &court->qps[TO_OTHER], *peer = &court->peers[TO_OTHER];
+    HostSend big = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = fake_alloc(hall->fake, 16384, 4096), .length = 16384,
+        .remote = fake_alloc(hall->fake, 16384, 4096),
+        .rkey = hall->stations[OTHER].host->all_key,
+    };
+    HostSend small = big;
+
+    small.length = 8;
+    small.rkey = hall->stations[SENDER].host->all_key;
+    court->judge.until = hall->fake->now + 2 * MS;
+    for (uint32_t free = 1; free < 4; free++) {
+        answers(court, SVAN_VERDICT_LATER);
+        court->judge.free = free;
+        host_send(qp, &big);
+        host_post(qp);
+        fake_run(hall->fake);
+        it_waits(court, TO_OTHER, false);
+        host_send(peer, &small);
+        host_post(peer);
+        fake_run(hall->fake);
+        assert_int_equal(completed(&hall->stations[OTHER].send_cq), 1);
+        fake_advance(hall->fake, 2 * MS);
+        assert_int_equal(completed(&hall->stations[SENDER].send_cq), 1);
+        court->judge.until = hall->fake->now + 2 * MS;
+    }
 }
 
 /* Nobody comes back for what is gone. */
@@ -497,6 +556,8 @@ int main(void)
         COURT_TEST(frames_are_marked),
         COURT_TEST(what_waits_keeps_its_order),
         COURT_TEST(who_waits_still_answers),
+        COURT_TEST(the_earliest_counts),
+        COURT_TEST(in_mid_message_it_answers_as_well),
         COURT_TEST(who_waits_can_be_ended),
         COURT_TEST(who_waits_is_tried_again_when_restored),
         COURT_TEST(a_time_that_has_passed_is_no_reason),
