@@ -35,8 +35,8 @@ static const SvanRcUnit units[][MAX_UNITS] = {
  * Until the unit has nothing more to do or the budget is used up. A unit may
  * change the QP's state: then the others are not what is to be done any more.
  */
-static SvanStep run_unit(SvanQp *qp, SvanRcUnit unit, SvanRcBudget *budget,
-                         bool *progress)
+static inline SvanStep run_unit(SvanQp *qp, SvanRcUnit unit,
+                                SvanRcBudget *budget, bool *progress)
 {
     uint8_t state = qp->state;
     SvanStep step = SVAN_STEP_DONE;
