@@ -492,6 +492,24 @@ static void a_packet_is_of_its_sender(void **state)
     assert_false(left_by_the_port(hall));
 }
 
+/* To its own GID it is sent to the port, whoever looks on. */
+static void a_packet_does_not_come_back(void **state)
+{
+    Hall *hall = *state;
+    HostQp a = host_qp(hall->stations[1].host, &hall->stations[1].send_cq,
+                       &hall->stations[1].recv_cq, NULL);
+    bool sent;
+
+    host_connect(&a, &a);
+    filter(hall, 3, SVAN_CMD_ETH_PROMISC);
+    svan_frame_send(egress_of(hall, 1), ack_frame(&a, &a), &sent);
+    fake_run(hall->fake);
+    assert_true(left_by_the_port(hall));
+    assert_int_equal(STAT(hall, 1, roce_rx_packets), 0);
+    assert_int_equal(STAT(hall, 1, source_drops), 0);
+    assert_int_equal(completed(&hall->stations[3].recv_cq), 1);
+}
+
 static void without_its_gid_a_packet_does_not_leave(void **state)
 {
     Hall *hall = *state;
@@ -524,6 +542,7 @@ int main(void)
         HALL_TEST(a_receiver_without_room_delays_nobody),
         HALL_TEST(what_waits_is_bounded_for_each),
         HALL_TEST(a_packet_is_of_its_sender),
+        HALL_TEST(a_packet_does_not_come_back),
         HALL_TEST(without_its_gid_a_packet_does_not_leave),
     };
 

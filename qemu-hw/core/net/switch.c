@@ -144,8 +144,8 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 
     *mine = svan_pkt_peek(frame, &addr);
     fn = *mine ? svan_gid_owner(core, &addr) : NULL;
-    *mine = fn;
-    if (!fn) {
+    *mine = fn && fn->id != frame->from;
+    if (!*mine) {
         return SVAN_STEP_DONE;
     }
     if (is_forged(core, frame, &addr)) {
