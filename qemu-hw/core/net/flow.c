@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is about to leave a function is shown to whoever watches over flows, and his
- * verdict is carried out (PRM "Between functions").
+ * What is about to leave a function is shown to whoever watches over flows, whose
+ * verdict is carried out here (PRM "Between functions").
  */
 #include <string.h>
 

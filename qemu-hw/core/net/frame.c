@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames, and which of them a function wants (PRM "Ethernet").
+ * Frames, which of them a function wants, and where they go (PRM "Ethernet").
  */
 #include <stdlib.h>
 #include <string.h>

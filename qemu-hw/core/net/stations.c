@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hash table of addresses, of all functions together. It grows with the addresses
- * of a function that does well to ask first whether there is memory.
+ * A hash table of the addresses of all functions. Memory is asked for before anything
+ * changes, so that a change of addresses happens as a whole or not at all.
  */
 #include <stdlib.h>
 #include <string.h>
