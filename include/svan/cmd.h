@@ -491,7 +491,10 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(fault_fail)		X(fault_fallback) \
 	X(fault_held_bytes)	X(fault_diverted_bytes) \
 	X(fault_dropped_bytes)	X(fault_dropped_packets) \
-	X(port_disabled_drops)
+	X(port_disabled_drops)	X(source_drops) \
+	X(eth_local_frames)	X(eth_local_bytes) \
+	X(eth_local_drops)	X(flow_delays) \
+	X(flow_marks)		X(flow_drops)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -499,6 +502,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 77);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 84);
 
 #endif /* SVAN_CMD_H */

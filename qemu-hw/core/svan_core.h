@@ -30,7 +30,8 @@ typedef struct SvanFrame {
     struct SvanFrame *next;     /* for the owner's queue */
     uint32_t len;               /* bytes used of data */
     uint32_t capacity;
-    uint8_t data[];
+    uint16_t from;              /* the core's: function that sent it, or the port */
+    _Alignas(8) uint8_t data[];
 } SvanFrame;
 
 SvanFrame *svan_frame_alloc(uint32_t capacity);

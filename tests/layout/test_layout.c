@@ -64,7 +64,7 @@ static void ends(void)
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, port_disabled_drops);
+    TIGHT(svan_stats, flow_drops);
     TIGHT(svan_caps, reserved);
     TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);

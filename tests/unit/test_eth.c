@@ -486,6 +486,17 @@ static void copied(Eth *eth, uint32_t offset)
     }
 }
 
+/* As by the command, between two steps. */
+static void filter_is(Eth *eth, uint32_t qpn, const uint8_t *mac)
+{
+    SvanFn *fn = host_fn(eth->host);
+    SvanEthFilter filter = fn->net->eth;
+
+    filter.qpn = qpn;
+    memcpy(filter.mac, mac, sizeof(filter.mac));
+    assert_true(svan_filter_set(fn, &filter));
+}
+
 /* The next frame is not taken for the one that a new filter does not want. */
 static void a_filter_changes_in_mid_frame(void **state)
 {
@@ -501,7 +512,7 @@ static void a_filter_changes_in_mid_frame(void **state)
         recv_into(eth, bus, 6000);
         frame_in(eth, own_mac, 6000);
         copied(eth, offsets[i]);
-        memcpy(fn->net->eth.mac, other, 6);
+        filter_is(eth, eth->qp.qpn, other);
         frame_in(eth, other, 9000);     /* larger than the buffer */
         fake_run(fake_of(eth));
         assert_int_equal(fn->stats.eth_rx_too_long, i + 1);
@@ -511,7 +522,7 @@ static void a_filter_changes_in_mid_frame(void **state)
         assert_true(host_cq_poll(&eth->recv_cq, &cqe));
         assert_int_equal(le32toh(cqe.byte_len), 5000);
         assert_false(host_cq_poll(&eth->recv_cq, &cqe));
-        memcpy(fn->net->eth.mac, own_mac, 6);
+        filter_is(eth, eth->qp.qpn, own_mac);
     }
 }
 
@@ -530,16 +541,16 @@ static void a_frame_does_not_change_its_queue(void **state)
     recv_into(&second, pattern(eth, FRAME_ROOM, 0), FRAME_ROOM);
     frame_in(eth, own_mac, 9000);
     copied(eth, 0);
-    fn->net->eth.qpn = second.qp.qpn;
+    filter_is(eth, second.qp.qpn, own_mac);
     copied(eth, 4096);
-    fn->net->eth.qpn = eth->qp.qpn;
+    filter_is(eth, eth->qp.qpn, own_mac);
     fake_run(fake_of(eth));
     assert_false(host_cq_poll(&eth->recv_cq, &cqe));
     assert_int_equal(fn->stats.eth_rx_no_buffer, 1);
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t qpn = i ? second.qp.qpn : eth->qp.qpn;
 
-        fn->net->eth.qpn = qpn;
+        filter_is(eth, qpn, own_mac);
         frame_in(eth, own_mac, 100 + i);
         fake_run(fake_of(eth));
         assert_true(host_cq_poll(&eth->recv_cq, &cqe));

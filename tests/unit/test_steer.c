@@ -159,8 +159,10 @@ static void other_traffic_goes_to_ethernet(void **state)
     SvanPkt pkt = packet(pair);
     SvanFn *fn = host_fn(pair->host);
 
-    fn->net->eth.qpn = pair->a.qpn;          /* a queue pair, but of another type */
-    fn->net->eth.flags = SVAN_CMD_ETH_PROMISC;
+    /* a queue pair, but of another type */
+    assert_true(svan_filter_set(fn, &(SvanEthFilter) {
+        .qpn = pair->a.qpn, .flags = SVAN_CMD_ETH_PROMISC,
+    }));
     pkt.addr.dgid[15] ^= 1;
     arrive(pair, svan_pkt_encode(&pkt));
     assert_int_equal(STATS(pair).eth_rx_filtered, 1);
@@ -194,14 +196,19 @@ static void vlan_tags(void **state)
         { true, 0x6000, false, 0, true },
     };
     Pair *pair = *state;
-    SvanGid *gid = &host_fn(pair->host)->net->gids[0];
+    SvanFn *fn = host_fn(pair->host);
+    struct svan_cmd_set_gid cmd = { 0 };
     uint32_t heard = 0;
+
+    memcpy(cmd.gid, fn->net->gids[0].gid, sizeof(cmd.gid));
+    memcpy(cmd.smac, fn->net->gids[0].smac, sizeof(cmd.smac));
 
     for (uint32_t i = 0; i < SIZE(rows); i++) {
         SvanPkt pkt = packet(pair);
 
-        gid->has_vlan = rows[i].gid_tagged;
-        gid->vlan = rows[i].gid;
+        cmd.flags = rows[i].gid_tagged ? SVAN_CMD_GID_VLAN : 0;
+        cmd.vlan = htole16(rows[i].gid);
+        assert_int_equal(svan_gid_set(fn, &cmd), SVAN_CMD_OK);
         pkt.addr.has_vlan = rows[i].tagged;
         pkt.addr.vlan = rows[i].tci;
         heard += rows[i].heard;

@@ -53,6 +53,7 @@ typedef enum SvanStep {
     SVAN_STEP_AGAIN,            /* progress was made, call again in a new step */
     SVAN_STEP_MISS,             /* unwind: the glue translates first */
     SVAN_STEP_BLOCKED,          /* unwind: no room on the wire; svan_tx_ready() */
+    SVAN_STEP_LATER,            /* unwind: a timer of its own will make it ready */
     SVAN_STEP_FAULT,            /* a page is absent (on-demand and process keys) */
     SVAN_STEP_ERROR,            /* see the syndrome */
 } SvanStep;
@@ -284,6 +285,7 @@ struct SvanCore {
     uint32_t num_fns;
     bool link_up;
     struct SvanIngress *ingress;        /* net */
+    struct SvanSwitch *sw;
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */

@@ -83,9 +83,10 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
 {
     uint32_t qpn = le32toh(cmd->qpn), max_frame = le32toh(cmd->max_frame);
     const SvanQp *qp = svan_qp_get(fn, qpn);
+    SvanEthFilter filter = fn->net->eth;
 
     if (qpn == 0) {
-        fn->net->eth.qpn = 0;
+        svan_filter_off(fn);
         return SVAN_CMD_OK;
     }
     if (!qp || qp->type != SVAN_QPT_ETH) {
@@ -103,11 +104,11 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
     if (max_frame < MIN_MAX_FRAME || max_frame > SVAN_MAX_FRAME) {
         return REFUSE(BAD_PARAM, eth_filter.max_frame);
     }
-    fn->net->eth.qpn = qpn;
-    memcpy(fn->net->eth.mac, cmd->mac, sizeof(fn->net->eth.mac));
-    fn->net->eth.flags = cmd->flags;
-    fn->net->eth.max_frame = max_frame;
-    return SVAN_CMD_OK;
+    filter.qpn = qpn;
+    memcpy(filter.mac, cmd->mac, sizeof(filter.mac));
+    filter.flags = cmd->flags;
+    filter.max_frame = max_frame;
+    return svan_filter_set(fn, &filter) ? SVAN_CMD_OK : SVAN_CMD_NO_RESOURCES;
 }
 
 SvanStep svan_cmd_eth_set_filter(SvanCmdCtx *ctx)
@@ -121,7 +122,7 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
     const struct svan_cmd_eth_mcast *cmd = &ctx->cmd->eth_mcast;
     uint64_t addr = le64toh(cmd->addr);
     uint32_t count = le32toh(cmd->count);
-    SvanEthFilter *filter = &ctx->fn->net->eth;
+    SvanEthFilter filter = ctx->fn->net->eth;
     SvanStep step = SVAN_STEP_DONE;
     SvanMem mem;
 
@@ -141,11 +142,12 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(DMA_ERROR, eth_mcast.addr));
     }
     for (uint32_t i = 0; i < count; i++) {
-        memcpy(filter->mcast[i], mem.host + i * MCAST_STRIDE,
-               sizeof(filter->mcast[i]));
+        memcpy(filter.mcast[i], mem.host + i * MCAST_STRIDE,
+               sizeof(filter.mcast[i]));
     }
-    filter->num_mcast = count;
-    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+    filter.num_mcast = count;
+    return svan_cmd_answer(ctx, svan_filter_set(ctx->fn, &filter) ?
+                                SVAN_CMD_OK : SVAN_CMD_NO_RESOURCES);
 }
 
 /* ---- the port ---- */

@@ -249,8 +249,8 @@ void svan_reset(SvanCore *core, uint16_t id)
     }
     svan_cmdq_stop(fn);
     fn_destroy_objects(fn);
-    memset(fn->net->gids, 0, sizeof(fn->net->gids));
-    fn->net->gid_limit = 0;
+    svan_gids_clear(fn);
+    svan_filter_off(fn);
     memset(&fn->net->eth, 0, sizeof(fn->net->eth));
     svan_context_table_clear(fn);
     svan_tlb_flush(fn);
@@ -273,8 +273,8 @@ static void fn_stop(SvanFn *fn)
 {
     svan_cmdq_stop(fn);
     svan_prq_stop(fn);
-    fn->net->gid_limit = 0;
-    fn->net->eth.qpn = 0;
+    svan_gids_clear(fn);
+    svan_filter_off(fn);
     FOR_EACH(&fn->qps->table, SvanQp, qp, {
         svan_work_stop(&qp->work);
         svan_list_remove(&qp->sq.poll_link);
@@ -356,7 +356,9 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
     core->config = *config;
     core->ingress = calloc(1, sizeof(*core->ingress));
     core->doorbells = calloc(1, sizeof(*core->doorbells));
-    if (!core->ingress || !core->doorbells) {
+    core->sw = svan_switch_new();
+    if (!core->ingress || !core->doorbells || !core->sw) {
+        svan_switch_free(core->sw);
         free(core->ingress);
         free(core->doorbells);
         free(core);
@@ -398,11 +400,14 @@ void svan_destroy(SvanCore *core)
 
         svan_cmdq_stop(fn);
         fn_destroy_objects(fn);
+        svan_gids_clear(fn);
+        svan_filter_off(fn);
         core->num_fns--;
         fn_free(fn);
     }
     free(core->heap);
     free(core->fns);
+    svan_switch_free(core->sw);
     free(core->ingress);
     free(core->doorbells);
     free(core);

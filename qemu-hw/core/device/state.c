@@ -19,9 +19,15 @@
 
 static void save_frames(SvanCore *core, SvanWriter *writer)
 {
-    svan_put_u32(writer, core->ingress->frames);
+    uint32_t count = 0;
+
+    for (SvanFrame *frame = core->ingress->head; frame; frame = frame->next) {
+        count++;
+    }
+    svan_put_u32(writer, count);
     svan_put_u32(writer, core->ingress->fn);
     for (SvanFrame *frame = core->ingress->head; frame; frame = frame->next) {
+        svan_put_u16(writer, frame->from);
         svan_put_u32(writer, frame->len);
         svan_put_bytes(writer, frame->data, frame->len);
     }
@@ -29,9 +35,13 @@ static void save_frames(SvanCore *core, SvanWriter *writer)
 
 static bool load_frame(SvanCore *core, SvanReader *reader)
 {
+    uint16_t from = svan_get_u16(reader);
     uint32_t len = svan_get_u32(reader);
     SvanFrame *frame;
 
+    if (from != SVAN_FROM_PORT && from >= core->num_fns) {
+        return false;
+    }
     if (len > MAX_LOADED_FRAME || len > reader->len - reader->pos) {
         return false;
     }
@@ -41,9 +51,11 @@ static bool load_frame(SvanCore *core, SvanReader *reader)
     }
     svan_get_bytes(reader, frame->data, len);
     frame->len = len;
-    *core->ingress->tail = frame;
-    core->ingress->tail = &frame->next;
-    core->ingress->frames++;
+    frame->from = from;
+    if (!svan_rx_put(core, frame)) {
+        svan_frame_free(frame);
+        return false;
+    }
     return true;
 }
 
@@ -57,7 +69,7 @@ static bool load_frames(SvanCore *core, SvanReader *reader)
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!svan_rx_room(core) || !load_frame(core, reader)) {
+        if (!load_frame(core, reader)) {
             return false;
         }
     }
@@ -169,16 +181,16 @@ static const FnSection fn_sections[] = {
     { 0x13, 1, svan_save_keys, svan_load_keys },
     { 0x14, 3, svan_save_eqs, svan_load_eqs },
     { 0x15, 1, svan_save_cqs, svan_load_cqs },
-    { 0x16, 3, svan_save_qps, svan_load_qps },
+    { 0x16, 4, svan_save_qps, svan_load_qps },
     { 0x17, 2, svan_save_net, svan_load_net },
-    { 0x18, 3, svan_save_stats, svan_load_stats },
+    { 0x18, 4, svan_save_stats, svan_load_stats },
     { 0x1a, 2, svan_save_prq, svan_load_prq },
     { 0x1b, 1, svan_save_spares, svan_load_spares },
 };
 
 static const Section sections[] = {
     { 0x01, 1, save_device, load_device },
-    { 0x02, 1, save_frames, load_frames },
+    { 0x02, 2, save_frames, load_frames },
     { 0x03, 1, save_lists, load_lists },
 };
 

@@ -286,21 +286,22 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer)
 /* Its queue pair may have left RTS since the filter was set. */
 static bool load_filter(SvanFn *fn, SvanReader *reader)
 {
-    SvanEthFilter *eth = &fn->net->eth;
+    SvanEthFilter filter = { 0 };
     const SvanQp *qp;
 
-    eth->qpn = svan_get_u32(reader);
-    svan_get_bytes(reader, eth->mac, sizeof(eth->mac));
-    eth->flags = svan_get_u8(reader);
-    eth->max_frame = svan_get_u32(reader);
-    eth->num_mcast = svan_get_u32(reader);
-    qp = svan_qp_get(fn, eth->qpn);
-    if (eth->num_mcast > SVAN_MAX_MCAST || eth->max_frame > SVAN_MAX_FRAME ||
-        (eth->qpn && (!qp || qp->type != SVAN_QPT_ETH))) {
+    filter.qpn = svan_get_u32(reader);
+    svan_get_bytes(reader, filter.mac, sizeof(filter.mac));
+    filter.flags = svan_get_u8(reader);
+    filter.max_frame = svan_get_u32(reader);
+    filter.num_mcast = svan_get_u32(reader);
+    qp = svan_qp_get(fn, filter.qpn);
+    if (filter.num_mcast > SVAN_MAX_MCAST || filter.max_frame > SVAN_MAX_FRAME ||
+        (filter.qpn && (!qp || qp->type != SVAN_QPT_ETH))) {
         return false;
     }
-    svan_get_bytes(reader, eth->mcast, eth->num_mcast * sizeof(eth->mcast[0]));
-    return true;
+    svan_get_bytes(reader, filter.mcast,
+                   filter.num_mcast * sizeof(filter.mcast[0]));
+    return svan_filter_set(fn, &filter);
 }
 
 bool svan_load_net(SvanFn *fn, SvanReader *reader)

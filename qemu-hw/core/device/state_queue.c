@@ -221,6 +221,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u8(writer, qp->sq.producer.rung);
     svan_put_u8(writer, qp->rq.producer.rung);
     svan_put_u8(writer, qp->sq.poll_parked);
+    svan_put_u8(writer, svan_egress_waits(&qp->egress));
     svan_put_u64(writer, qp->sq.last_active);
     svan_put_bytes(writer, &qp->policy, sizeof(qp->policy));
     qp->transport->save(qp, writer);
@@ -286,6 +287,9 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     qp->sq.producer.rung = svan_get_u8(reader);
     qp->rq.producer.rung = svan_get_u8(reader);
     qp->sq.poll_parked = svan_get_u8(reader);
+    if (svan_get_u8(reader)) {
+        svan_qp_schedule(qp);           /* whoever watches is asked again */
+    }
     qp->sq.last_active = svan_get_u64(reader);
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
     return !reader->failed && svan_policy_ok(&qp->policy) &&

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "net/switch.h"
+#include "net/stations.h"
 #include "net/wire_ip.h"
 
 #define SPORT_FIRST     0xc000u         /* annex A17: flow entropy */
@@ -14,16 +14,12 @@
 
 SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr)
 {
-    for (uint32_t i = 0; i < core->num_fns; i++) {
-        SvanFn *fn = core->fns[i];
+    SvanStationKey key = svan_station_gid(addr->dgid,
+                                          svan_vlan_id(addr->has_vlan,
+                                                       addr->vlan), addr->dmac);
+    const SvanFnSet *owner = svan_stations_find(core->sw, &key);
 
-        for (uint32_t g = 0; g < fn->net->gid_limit; g++) {
-            if (svan_is_for_gid(addr, &fn->net->gids[g])) {
-                return fn;
-            }
-        }
-    }
-    return NULL;
+    return owner ? core->fns[svan_fn_set_next(owner, 0)] : NULL;
 }
 
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
@@ -67,10 +63,36 @@ static bool is_of_another(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     return owner && owner != fn;
 }
 
+static SvanStationKey key_of(const SvanGid *gid)
+{
+    return svan_station_gid(gid->gid, svan_vlan_id(gid->has_vlan, gid->vlan),
+                            gid->smac);
+}
+
+/* It stays the function's address while another entry says so. */
+static void forget(SvanFn *fn, SvanGid *gid)
+{
+    SvanStationKey key = key_of(gid);
+
+    if (!gid->valid) {
+        return;
+    }
+    memset(gid, 0, sizeof(*gid));
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        SvanStationKey other = key_of(&fn->net->gids[i]);
+
+        if (fn->net->gids[i].valid && !memcmp(&key, &other, sizeof(key))) {
+            return;
+        }
+    }
+    svan_station_remove(fn->core->sw, &key, fn->id);
+}
+
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
 {
     static const uint8_t none[16];
     uint32_t index = le32toh(cmd->index);
+    SvanStationKey key;
     SvanGid *gid;
 
     if (index >= SVAN_MAX_GID) {
@@ -88,12 +110,18 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     if (is_of_another(fn, cmd)) {
         return REFUSE(NOT_PERMITTED, set_gid.gid);
     }
+    if (!svan_stations_reserve(fn->core->sw, 1)) {
+        return SVAN_CMD_NO_RESOURCES;
+    }
     gid = &fn->net->gids[index];
+    forget(fn, gid);
     gid->valid = true;
     gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
     gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
     memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
     memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
+    key = key_of(gid);
+    svan_station_add(fn->core->sw, &key, fn->id);
     if (fn->net->gid_limit <= index) {
         fn->net->gid_limit = index + 1;
     }
@@ -105,9 +133,16 @@ uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
     if (index >= SVAN_MAX_GID || !fn->net->gids[index].valid) {
         return REFUSE(BAD_RESOURCE, object.id);
     }
-    memset(&fn->net->gids[index], 0, sizeof(fn->net->gids[index]));
+    forget(fn, &fn->net->gids[index]);
     while (fn->net->gid_limit && !fn->net->gids[fn->net->gid_limit - 1].valid) {
         fn->net->gid_limit--;
     }
     return SVAN_CMD_OK;
+}
+
+void svan_gids_clear(SvanFn *fn)
+{
+    while (fn->net->gid_limit) {
+        svan_gid_clear(fn, fn->net->gid_limit - 1);
+    }
 }

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/switch.h"
+#include "net/stations.h"
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
+#define MAX_WAITING             16      /* frames of a function for others */
 
 /* ---- the receive queue ---- */
 
@@ -21,18 +22,44 @@ bool svan_rx_room(const SvanCore *core)
     return core->ingress->frames < max;
 }
 
+/* A function that floods another one takes no room of the port or of a third. */
+static bool has_room(const SvanCore *core, uint16_t from)
+{
+    return from == SVAN_FROM_PORT ? svan_rx_room(core) :
+                                    core->sw->waiting[from] < MAX_WAITING;
+}
+
+bool svan_rx_put(SvanCore *core, SvanFrame *frame)
+{
+    SvanIngress *ingress = core->ingress;
+
+    if (!has_room(core, frame->from)) {
+        return false;
+    }
+    if (frame->from == SVAN_FROM_PORT) {
+        ingress->frames++;
+    } else {
+        core->sw->waiting[frame->from]++;
+    }
+    frame->next = NULL;
+    *ingress->tail = frame;
+    ingress->tail = &frame->next;
+    return true;
+}
+
 bool svan_frame_in(SvanCore *core, SvanFrame *frame)
 {
-    if (!svan_rx_room(core)) {
+    bool was_empty = !core->ingress->head;
+    uint32_t len = frame->len;
+
+    frame->from = SVAN_FROM_PORT;
+    if (!svan_rx_put(core, frame)) {
         return false;
     }
     core->fns[0]->stats.port_rx_frames++;
-    core->fns[0]->stats.port_rx_bytes += frame->len;
-    frame->next = NULL;
-    *core->ingress->tail = frame;
-    core->ingress->tail = &frame->next;
-    if (core->ingress->frames++ == 0) {
-        core->ops.kick(core->opaque);
+    core->fns[0]->stats.port_rx_bytes += len;
+    if (was_empty) {
+        svan_kick(core);
     }
     return true;
 }
@@ -40,6 +67,13 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
 void svan_rx_lost(SvanCore *core, uint32_t count)
 {
     core->fns[0]->stats.rx_queue_drops += count;
+}
+
+static void rx_turn_to(SvanIngress *ingress, uint32_t fn)
+{
+    ingress->fn = fn;
+    ingress->offset = 0;
+    ingress->qpn = 0;
 }
 
 void svan_rx_drop_head(SvanCore *core)
@@ -50,10 +84,12 @@ void svan_rx_drop_head(SvanCore *core)
     if (!core->ingress->head) {
         core->ingress->tail = &core->ingress->head;
     }
-    core->ingress->frames--;
-    core->ingress->offset = 0;
-    core->ingress->fn = 0;
-    core->ingress->qpn = 0;
+    if (frame->from == SVAN_FROM_PORT) {
+        core->ingress->frames--;
+    } else {
+        core->sw->waiting[frame->from]--;
+    }
+    rx_turn_to(core->ingress, 0);
     svan_frame_free(frame);
 }
 
@@ -82,6 +118,23 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     return fn->net->receiver->packet(fn, pkt);
 }
 
+/*
+ * A function sends what it likes as frames, but a RoCE packet to the queue pairs of
+ * another only from its own GID.
+ */
+static bool is_forged(SvanCore *core, const SvanFrame *frame,
+                      const SvanAddr *addr)
+{
+    SvanAddr source = *addr;
+
+    if (frame->from == SVAN_FROM_PORT) {
+        return false;
+    }
+    memcpy(source.dgid, addr->sgid, sizeof(source.dgid));
+    memcpy(source.dmac, addr->smac, sizeof(source.dmac));
+    return svan_gid_owner(core, &source) != core->fns[frame->from];
+}
+
 /* DONE: consumed; *mine false: not for the engine */
 static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 {
@@ -91,9 +144,14 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 
     *mine = svan_pkt_peek(frame, &addr);
     fn = *mine ? svan_gid_owner(core, &addr) : NULL;
-    *mine = fn;
-    if (!fn) {
+    *mine = fn && fn->id != frame->from;
+    if (!*mine) {
         return SVAN_STEP_DONE;
+    }
+    if (is_forged(core, frame, &addr)) {
+        fn = core->fns[frame->from];
+        return svan_frame_drop(fn, frame, &fn->stats.source_drops,
+                               SVAN_DROP_SOURCE);
     }
     switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
                                    svan_pkt_decode(frame, &pkt)) {
@@ -114,21 +172,26 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 /* One function a step, each of those that want the frame. */
 static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
 {
-    while (core->ingress->fn < core->num_fns) {
-        SvanFn *fn = core->fns[core->ingress->fn];
-        SvanStep step;
+    SvanIngress *ingress = core->ingress;
+    SvanFnSet wanted = svan_frame_route(core, frame).fns;
+    uint32_t id = svan_fn_set_next(&wanted, ingress->fn);
+    SvanStep step;
+    SvanFn *fn;
 
-        if (svan_eth_wants(fn, frame->data)) {
-            step = fn->net->receiver->frame(fn, frame, &core->ingress->offset);
-            if (step != SVAN_STEP_DONE) {
-                return step;
-            }
-        }
-        core->ingress->offset = 0;
-        core->ingress->fn++;
-        core->ingress->qpn = 0;
+    if (id == SVAN_NONE) {
+        return SVAN_STEP_DONE;
     }
-    return SVAN_STEP_DONE;
+    if (id != ingress->fn) {
+        rx_turn_to(ingress, id);
+    }
+    fn = core->fns[id];
+    step = fn->net->receiver->frame(fn, frame, &ingress->offset);
+    if (step == SVAN_STEP_DONE) {
+        rx_turn_to(ingress, id + 1);
+        step = svan_fn_set_next(&wanted, id + 1) == SVAN_NONE ?
+               SVAN_STEP_DONE : SVAN_STEP_AGAIN;
+    }
+    return step;
 }
 
 SvanStep svan_rx_step(SvanCore *core)
@@ -145,8 +208,8 @@ SvanStep svan_rx_step(SvanCore *core)
         svan_rx_drop_head(core);
         return SVAN_STEP_DONE;
     }
-    step = core->ingress->fn || core->ingress->offset ? SVAN_STEP_DONE :
-                                            rx_roce(core, frame, &mine);
+    step = core->ingress->fn || core->ingress->qpn ? SVAN_STEP_DONE :
+                                         rx_roce(core, frame, &mine);
     if (!mine) {
         step = rx_ethernet(core, frame);
     }
@@ -156,7 +219,7 @@ SvanStep svan_rx_step(SvanCore *core)
     return step;
 }
 
-/* ---- senders ---- */
+/* ---- senders of packets ---- */
 
 static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
 {
@@ -202,15 +265,37 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     return step;
 }
 
-SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt)
+/* May it leave? false: *step is what becomes of it. */
+static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
+                             SvanStep *step)
 {
-    SvanFn *to = svan_gid_owner(fn->core, &pkt->addr);
+    SvanFn *fn = egress->work->fn;
+
+    return !fn->core->sw->flow ||
+           svan_flow_passes(egress, &(SvanFlowUnit) {
+               .fn = fn, .pkt = pkt, .frame = frame,
+           }, step);
+}
+
+SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
+                       SvanPkt *pkt)
+{
+    SvanFn *fn = egress->work->fn;
     SvanStep step;
+    SvanFn *to;
 
     if (!fn->net->port_enabled) {
         return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
+    if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
+        return svan_pkt_drop(fn, pkt, &fn->stats.source_drops,
+                             SVAN_DROP_SOURCE);
+    }
+    if (!may_leave(egress, pkt, NULL, &step)) {
+        return step;
+    }
+    to = svan_gid_owner(fn->core, &pkt->addr);
     step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
         fn->stats.roce_tx_packets++;
@@ -221,6 +306,8 @@ SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt)
     return step;
 }
 
+/* ---- senders of frames ---- */
+
 SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
                          uint32_t reason)
 {
@@ -229,21 +316,90 @@ SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
     return SVAN_STEP_DONE;
 }
 
-SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent)
+/* Whom it is for; a RoCE packet is for the function that has its GID. */
+static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
 {
+    SvanRoute route = { .port = false };
+    const SvanFn *owner = NULL;
+    SvanAddr addr;
+
+    if (svan_pkt_peek(frame, &addr)) {
+        owner = svan_gid_owner(fn->core, &addr);
+    }
+    if (!owner || owner == fn) {
+        return svan_frame_route(fn->core, frame);
+    }
+    svan_fn_set_add(&route.fns, owner->id);
+    return route;
+}
+
+/* Takes the frame; false: dropped. */
+static bool frame_to_functions(SvanFn *fn, SvanFrame *frame)
+{
+    uint32_t len = frame->len;
+
+    if (!svan_rx_put(fn->core, frame)) {
+        svan_frame_drop(fn, frame, &fn->stats.eth_local_drops,
+                        SVAN_DROP_NO_BUFFER);
+        svan_frame_free(frame);
+        return false;
+    }
+    fn->stats.eth_local_frames++;
+    fn->stats.eth_local_bytes += len;
+    return true;
+}
+
+/* As frame_out: the frame is the caller's still, if it is BLOCKED. */
+static SvanStep frame_to_port(SvanFn *fn, SvanFrame *frame, bool *sent)
+{
+    SvanStep step = SVAN_STEP_DONE;
+
+    if (fn->core->link_up) {
+        step = port_out(fn->core, frame);
+        *sent = step == SVAN_STEP_DONE;
+    } else {
+        svan_frame_free(frame);         /* lost, as on a wire */
+    }
+    return step;
+}
+
+static SvanStep forward(SvanFn *fn, SvanFrame *frame, bool *sent)
+{
+    SvanRoute route = route_out(fn, frame);
+    SvanFrame *local = NULL;
+    SvanStep step = SVAN_STEP_DONE;
+
+    if (!svan_fn_set_is_empty(&route.fns)) {
+        local = route.port ? svan_frame_copy(frame) : frame;
+    }
+    if (route.port) {
+        step = frame_to_port(fn, frame, sent);
+    }
+    if (step == SVAN_STEP_BLOCKED) {
+        svan_frame_free(local);         /* all or nothing: it comes again */
+    } else if (local) {
+        local->from = fn->id;
+        *sent |= frame_to_functions(fn, local);
+    }
+    return step;
+}
+
+SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
+{
+    SvanFn *fn = egress->work->fn;
     uint32_t len = frame->len;
     SvanStep step = SVAN_STEP_DONE;
 
     *sent = false;
+    frame->from = fn->id;
     if (!fn->net->port_enabled) {
         svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
                         SVAN_DROP_PORT_DISABLED);
         svan_frame_free(frame);
-    } else if (!fn->core->link_up) {
-        svan_frame_free(frame);         /* lost, as on a wire */
-    } else {
-        step = port_out(fn->core, frame);
-        *sent = step == SVAN_STEP_DONE;
+    } else if (may_leave(egress, NULL, frame, &step)) {
+        step = forward(fn, frame, sent);
+    } else if (step == SVAN_STEP_DONE) {
+        svan_frame_free(frame);
     }
     if (*sent) {
         fn->stats.eth_tx_frames++;

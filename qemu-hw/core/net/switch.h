@@ -10,6 +10,8 @@
 
 #include "memory/memory.h"
 
+typedef struct SvanSwitch SvanSwitch;
+
 /* ---- packets ---- */
 
 typedef struct SvanAv {
@@ -118,17 +120,37 @@ static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
  */
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
+/* Something that sends, on its way out; part of what has the work. */
+typedef struct SvanEgress {
+    SvanWork *work;
+    SvanTimer later;            /* runs while a verdict makes it wait */
+} SvanEgress;
+
+/* The timer is one of those that were reserved. */
+void svan_egress_init(SvanEgress *egress, SvanWork *work);
+void svan_egress_stop(SvanEgress *egress);      /* it waits no more */
+
+static inline bool svan_egress_waits(const SvanEgress *egress)
+{
+    return egress->later.slot >= 0;
+}
+
 /*
  * The one way out for RoCE: to a function of this device by reference, else
- * encoded to the port. DONE, AGAIN (receiver made progress: same packet again),
- * MISS, BLOCKED. A packet that nobody takes is DONE, as on a wire.
+ * encoded to the port. All but the address is filled in; that comes from av, so that
+ * nobody speaks for another, and entropy (svan_gid_address()). DONE, AGAIN (receiver
+ * made progress: same packet again), MISS, BLOCKED, LATER (same packet again, and
+ * nothing of its flow before it). A packet that nobody takes, or whose source GID is
+ * gone, is DONE, as on a wire.
  */
-SvanStep svan_pkt_send(SvanFn *fn, const SvanPkt *pkt);
+SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
+                       SvanPkt *pkt);
 /*
- * That for frames: takes the frame, unless it is BLOCKED. *sent: it has left the
- * port; else it was dropped.
+ * That for frames: takes the frame, unless it is BLOCKED or LATER. *sent: it has left the
+ * function; else it was dropped. What is for functions of this device waits in the
+ * receive queue.
  */
-SvanStep svan_frame_send(SvanFn *fn, SvanFrame *frame, bool *sent);
+SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent);
 /* Counted and traced; reason: enum SvanDrop. Always DONE. */
 SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
                        uint32_t reason);
@@ -149,6 +171,8 @@ extern const SvanReceiver svan_qp_receiver;         /* receive.c */
 /* One step of the receive queue. IDLE when empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);
+/* To the end of it; false: no room for one from there, it stays the caller's. */
+bool svan_rx_put(SvanCore *core, SvanFrame *frame);
 
 /* SVAN_TRACE_PKT_DROP, SVAN_TRACE_FRAME_DROP: reason */
 typedef enum SvanDrop {
@@ -163,7 +187,40 @@ typedef enum SvanDrop {
     SVAN_DROP_OUT_OF_SEQUENCE,
     SVAN_DROP_PAGE_ABSENT,
     SVAN_DROP_PORT_DISABLED,
+    SVAN_DROP_SOURCE,
+    SVAN_DROP_FLOW,
 } SvanDrop;
+
+/* ---- flows ---- */
+
+/*
+ * What is about to leave a function, for the port or for functions of this device,
+ * itself included.
+ */
+typedef struct SvanFlowUnit {
+    SvanFn *fn;                 /* the sender */
+    SvanPkt *pkt;               /* complete; NULL: a frame */
+    SvanFrame *frame;           /* NULL: a packet */
+} SvanFlowUnit;
+
+typedef enum SvanVerdict {
+    SVAN_VERDICT_SEND,
+    SVAN_VERDICT_LATER,         /* the sender waits until *when, if that is to come */
+    SVAN_VERDICT_MARK,          /* send; congestion experienced, if it can say so */
+    SVAN_VERDICT_DROP,          /* as on a wire */
+} SvanVerdict;
+
+typedef struct SvanFlowOps {
+    /*
+     * Called for each unit, and again for one that could not leave at once. Only
+     * looks at it.
+     */
+    SvanVerdict (*verdict)(void *arg, const SvanFlowUnit *unit,
+                           uint64_t *when);
+} SvanFlowOps;
+
+/* ops NULL, as it is at first: everything is sent. ops stay the caller's. */
+void svan_flow_watch(SvanCore *core, const SvanFlowOps *ops, void *arg);
 
 /* ---- Ethernet ---- */
 
@@ -176,9 +233,15 @@ typedef struct SvanEthFilter {
     uint8_t mcast[SVAN_MAX_MCAST][6];
 } SvanEthFilter;
 
-bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
+/* All of the filter, which is as the commands allow. false: no memory. */
+bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
+/* Nothing is received any more; the rest of the filter stays. */
+void svan_filter_off(SvanFn *fn);
 
 #define SVAN_ETH_HLEN           14u
+#define SVAN_FROM_PORT          0xffffu         /* SvanFrame.from */
+
+SvanFrame *svan_frame_copy(const SvanFrame *frame);     /* NULL: no memory */
 
 /* SVAN_CQE_CSUM_* of a received frame */
 uint8_t svan_frame_csum(const SvanFrame *frame);
@@ -196,10 +259,10 @@ typedef struct SvanNet {
     SvanEthFilter eth;
 } SvanNet;
 
-/* Frames from the port, which wait for their receivers. */
+/* Frames from the port and from functions, which wait for their receivers. */
 typedef struct SvanIngress {
     SvanFrame *head, **tail;
-    uint32_t frames;
+    uint32_t frames;            /* from the port */
     uint32_t offset;            /* progress of the frame at the head */
     uint32_t fn;                /* function that receives it now */
     uint32_t qpn;               /* its QP that has begun to, 0: none */
@@ -208,5 +271,10 @@ typedef struct SvanIngress {
 /* The checks are those of the commands. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
+void svan_gids_clear(SvanFn *fn);
+
+/* Where the functions of a core meet, and the port; opaque elsewhere. */
+SvanSwitch *svan_switch_new(void);              /* NULL: no memory */
+void svan_switch_free(SvanSwitch *sw);          /* functions are gone */
 
 #endif /* SVAN_NET_SWITCH_H */

@@ -159,7 +159,7 @@ static bool tx_finish_frame(SvanEth *eth)
     return true;
 }
 
-/* The whole frame is there: out of the port, then the completion. */
+/* The whole frame is there: on its way, then the completion. */
 static SvanStep tx_send(SvanQp *qp)
 {
     SvanEth *eth = qp->priv;
@@ -175,7 +175,7 @@ static SvanStep tx_send(SvanQp *qp)
         return step;
     }
     len = eth->tx->len;
-    step = svan_frame_send(qp->fn, eth->tx, &sent);
+    step = svan_frame_send(&qp->egress, eth->tx, &sent);
     if (step != SVAN_STEP_DONE) {
         return step;
     }

@@ -227,8 +227,12 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp->waiter.account) {
         goto err_free;
     }
-    if (!svan_qn_insert(&fn->qps->table, qp, id, &qp->qpn)) {
+    if (!svan_timer_reserve(fn->core, 1)) {
         goto err_account;
+    }
+    svan_egress_init(&qp->egress, &qp->work);
+    if (!svan_qn_insert(&fn->qps->table, qp, id, &qp->qpn)) {
+        goto err_timer;
     }
     qp->waiter.qpn = qp->events.qn = qp->sq.qpn = qp->db.qn = qp->qpn;
     qp->db.rung = qp_rung;
@@ -242,6 +246,8 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
 
 err_remove:
     svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
+err_timer:
+    svan_timer_unreserve(fn->core, 1);
 err_account:
     svan_account_put(fn, qp->waiter.account);
 err_free:
@@ -252,6 +258,7 @@ err_free:
 static void qp_unlink(SvanQp *qp)
 {
     svan_work_stop(&qp->work);
+    svan_egress_stop(&qp->egress);
     svan_list_remove(&qp->sq.poll_link);
     svan_events_drop(&qp->events);
 }
@@ -263,10 +270,11 @@ void svan_qp_destroy(SvanQp *qp)
 
     svan_db_close(&fn->queues->qp_slots[index]);
     if (fn->net->eth.qpn == qp->qpn) {
-        fn->net->eth.qpn = 0;
+        svan_filter_off(fn);
     }
     qp->transport->destroy(qp);
     qp_unlink(qp);
+    svan_timer_unreserve(fn->core, 1);
     qp_hold(qp, -1);
     svan_account_put(fn, qp->waiter.account);
     svan_table_remove(&fn->qps->table, index);
@@ -320,6 +328,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
     if (state == SVAN_QPS_ERR) {
         svan_list_remove(&qp->work.blocked);    /* to flush needs no wire */
+        svan_egress_stop(&qp->egress);
     }
     qp->transport->enter(qp, old);
 }

@@ -35,8 +35,8 @@ static const SvanRcUnit units[][MAX_UNITS] = {
  * Until the unit has nothing more to do or the budget is used up. A unit may
  * change the QP's state: then the others are not what is to be done any more.
  */
-static SvanStep run_unit(SvanQp *qp, SvanRcUnit unit, SvanRcBudget *budget,
-                         bool *progress)
+static inline SvanStep run_unit(SvanQp *qp, SvanRcUnit unit,
+                                SvanRcBudget *budget, bool *progress)
 {
     uint8_t state = qp->state;
     SvanStep step = SVAN_STEP_DONE;
@@ -51,7 +51,9 @@ static SvanStep run_unit(SvanQp *qp, SvanRcUnit unit, SvanRcBudget *budget,
             budget->units--;
         }
     }
-    return step == SVAN_STEP_IDLE ? SVAN_STEP_DONE : step;
+    /* What a verdict makes one unit wait for is no reason to stop the others. */
+    return step == SVAN_STEP_IDLE || step == SVAN_STEP_LATER ? SVAN_STEP_DONE :
+                                                               step;
 }
 
 /* 10.3.1.5: nothing that was begun is left */

@@ -289,7 +289,9 @@ typedef struct SvanRcBudget {
 bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes);
 
 /* All but the runs, for a packet to the peer; false: the source GID is gone. */
-bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
+void svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
+/* To the peer, as svan_pkt_send(). */
+SvanStep svan_rc_send(SvanQp *qp, SvanPkt *pkt);
 
 /*
  * Runs of remote memory. `whole` >= len bytes from va on must be permitted.

@@ -32,7 +32,7 @@ SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
     return SVAN_STEP_DONE;
 }
 
-bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
+void svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
 {
     memset(pkt, 0, offsetof(SvanPkt, runs));
     pkt->opcode = opcode;
@@ -40,9 +40,12 @@ bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
     pkt->pkey = SVAN_PKEY_DEFAULT;
     pkt->dqpn = qp->dest_qpn;
     pkt->psn = psn & SVAN_PSN_MASK;
-    return svan_gid_address(qp->fn, &qp->av, qp->qpn * 0x9e3779b1u ^
-                                             qp->dest_qpn * 0x85ebca6bu,
-                            &pkt->addr);
+}
+
+SvanStep svan_rc_send(SvanQp *qp, SvanPkt *pkt)
+{
+    return svan_pkt_send(&qp->egress, &qp->av, qp->qpn * 0x9e3779b1u ^
+                                               qp->dest_qpn * 0x85ebca6bu, pkt);
 }
 
 bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)

@@ -33,12 +33,10 @@ static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
 {
     SvanPkt pkt;
 
-    if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
-        return SVAN_STEP_DONE;
-    }
+    svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn);
     pkt.bth_flags |= bth_flags;
     fill_aeth(&pkt, syndrome, msn);
-    return svan_pkt_send(qp->fn, &pkt);
+    return svan_rc_send(qp, &pkt);
 }
 
 /* ---- NAK ---- */
@@ -69,14 +67,13 @@ static SvanStep send_nak(SvanQp *qp)
 
 static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
 {
-    SvanStep step = SVAN_STEP_DONE;
+    SvanStep step;
     SvanPkt pkt;
 
-    if (svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn)) {
-        fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
-        pkt.orig = owed->orig;
-        step = svan_pkt_send(qp->fn, &pkt);
-    }
+    svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn);
+    fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
+    pkt.orig = owed->orig;
+    step = svan_rc_send(qp, &pkt);
     if (step == SVAN_STEP_DONE) {
         svan_rc_owed_drop(&((SvanRc *)qp->priv)->resp);
         ((SvanRc *)qp->priv)->resp.early_ack = false;
@@ -144,13 +141,11 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     };
     SvanStep step;
     SvanPkt pkt;
-    bool routed;
 
     if (!svan_rc_afford(budget, payload)) {
         return SVAN_STEP_DONE;
     }
-    routed = svan_rc_packet(qp, &pkt, read_opcode(!owed->begun, last),
-                            owed->psn);
+    svan_rc_packet(qp, &pkt, read_opcode(!owed->begun, last), owed->psn);
     step = svan_rc_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);
@@ -162,8 +157,8 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     }
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.payload_len = payload;
-    if (step == SVAN_STEP_DONE && routed) {
-        step = svan_pkt_send(qp->fn, &pkt);
+    if (step == SVAN_STEP_DONE) {
+        step = svan_rc_send(qp, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         read_sent(&((SvanRc *)qp->priv)->resp, payload, last);

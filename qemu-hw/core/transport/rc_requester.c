@@ -389,7 +389,6 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     uint32_t syndrome;
     SvanStep step;
     SvanPkt pkt;
-    bool routed;
 
     if (!in_window(req, wqe, &seg)) {
         return SVAN_STEP_IDLE;
@@ -408,7 +407,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     if (step != SVAN_STEP_DONE || !svan_rc_afford(budget, seg.length)) {
         return step;
     }
-    routed = svan_rc_packet(qp, &pkt, opcode, req->nxt);
+    svan_rc_packet(qp, &pkt, opcode, req->nxt);
     fill_request(qp, &seg, &pkt);
     step = reach_memory(qp, &seg, &pkt, &syndrome);
     if (step == SVAN_STEP_ERROR) {
@@ -420,8 +419,8 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         qp->fn->stats.page_faults_requester++;
         return SVAN_STEP_IDLE;
     }
-    if (step == SVAN_STEP_DONE && routed) {
-        step = svan_pkt_send(qp->fn, &pkt);
+    if (step == SVAN_STEP_DONE) {
+        step = svan_rc_send(qp, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         sent(qp, wqe, &seg, pkt.ack_req);

@@ -64,6 +64,7 @@ struct SvanQp {
     SvanAv av;
 
     SvanWork work;
+    SvanEgress egress;
     SvanEvents events;
 };
 

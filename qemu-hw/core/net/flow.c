@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is about to leave a function is shown to whoever watches over flows, whose
+ * verdict is carried out here (PRM "Between functions").
+ */
+#include <string.h>
+
+#include "net/stations.h"
+#include "net/wire_ip.h"
+
+#define ETHERTYPE_QINQ  0x88a8
+#define ECN_MASK        3
+#define ECN_NONE        0
+#define ECN_CE          3
+
+/* ---- a sender that waits ---- */
+
+static void fire(SvanTimer *timer)
+{
+    svan_work_ready(svan_container(timer, SvanEgress, later)->work);
+}
+
+void svan_egress_init(SvanEgress *egress, SvanWork *work)
+{
+    egress->work = work;
+    svan_timer_init(&egress->later, fire);
+}
+
+void svan_egress_stop(SvanEgress *egress)
+{
+    svan_timer_cancel(egress->work->fn->core, &egress->later);
+}
+
+/* More than one thing of a sender may wait: it comes back for the earliest. */
+static SvanStep wait_until(SvanEgress *egress, uint64_t when)
+{
+    SvanFn *fn = egress->work->fn;
+
+    if (!svan_egress_waits(egress)) {
+        fn->stats.flow_delays++;
+    } else if (when >= egress->later.deadline) {
+        return SVAN_STEP_LATER;
+    }
+    svan_timer_set(fn->core, &egress->later, when);
+    return SVAN_STEP_LATER;
+}
+
+/* ---- congestion experienced (RFC 3168) ---- */
+
+static bool is_markable(uint8_t ecn)
+{
+    return (ecn & ECN_MASK) != ECN_NONE && (ecn & ECN_MASK) != ECN_CE;
+}
+
+/* Where the IP header begins, 0: there is none. */
+static uint32_t ip_offset(const SvanFrame *frame, uint32_t *type)
+{
+    uint32_t offset = ETH_HLEN;
+
+    *type = frame->data[12] << 8 | frame->data[13];
+    for (uint32_t tags = 0; tags < 2; tags++) {
+        if (*type != ETHERTYPE_VLAN && *type != ETHERTYPE_QINQ) {
+            break;
+        }
+        offset += VLAN_HLEN;
+        if (offset > frame->len) {
+            return 0;
+        }
+        *type = frame->data[offset - 2] << 8 | frame->data[offset - 1];
+    }
+    return offset;
+}
+
+/* The header checksum is carried on, right or wrong (RFC 1624). */
+static void mark_ipv4(uint8_t *ip)
+{
+    uint32_t old = ip[0] << 8 | ip[1], sum;
+
+    ip[1] |= ECN_CE;
+    sum = (uint16_t)~(ip[10] << 8 | ip[11]);
+    sum = svan_csum_fold(sum + (uint16_t)~old + (ip[0] << 8 | ip[1]));
+    ip[10] = sum >> 8;
+    ip[11] = sum;
+}
+
+static bool mark_frame(SvanFrame *frame)
+{
+    uint32_t type, offset = ip_offset(frame, &type);
+    uint8_t *ip = frame->data + offset;
+
+    if (!offset) {
+        return false;
+    }
+    if (type == ETHERTYPE_IPV4 && frame->len >= offset + IPV4_HLEN &&
+        ip[0] >> 4 == 4 && is_markable(ip[1])) {
+        mark_ipv4(ip);
+        return true;
+    }
+    if (type == ETHERTYPE_IPV6 && frame->len >= offset + IPV6_HLEN &&
+        ip[0] >> 4 == 6 && is_markable(ip[1] >> 4)) {
+        ip[1] |= ECN_CE << 4;
+        return true;
+    }
+    return false;
+}
+
+static bool mark(const SvanFlowUnit *unit)
+{
+    if (unit->frame) {
+        return mark_frame(unit->frame);
+    }
+    if (!is_markable(unit->pkt->addr.traffic_class)) {
+        return false;
+    }
+    unit->pkt->addr.traffic_class |= ECN_CE;
+    return true;
+}
+
+/* ---- verdicts ---- */
+
+static SvanStep drop(SvanFn *fn, const SvanFlowUnit *unit)
+{
+    uint64_t *counter = &fn->stats.flow_drops;
+
+    return unit->pkt ? svan_pkt_drop(fn, unit->pkt, counter, SVAN_DROP_FLOW) :
+                       svan_frame_drop(fn, unit->frame, counter,
+                                       SVAN_DROP_FLOW);
+}
+
+bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
+                      SvanStep *step)
+{
+    SvanFn *fn = egress->work->fn;
+    const SvanSwitch *sw = fn->core->sw;
+    uint64_t when = 0;
+
+    switch (sw->flow->verdict(sw->flow_arg, unit, &when)) {
+    case SVAN_VERDICT_LATER:
+        if (when <= svan_now(fn->core)) {
+            return true;
+        }
+        *step = wait_until(egress, when);
+        return false;
+    case SVAN_VERDICT_DROP:
+        *step = drop(fn, unit);
+        return false;
+    case SVAN_VERDICT_MARK:
+        fn->stats.flow_marks += mark(unit);
+        return true;
+    default:
+        return true;
+    }
+}
+
+void svan_flow_watch(SvanCore *core, const SvanFlowOps *ops, void *arg)
+{
+    core->sw->flow = ops;
+    core->sw->flow_arg = arg;
+}
