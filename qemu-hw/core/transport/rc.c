@@ -267,8 +267,6 @@ static uint32_t rc_rq_ci(const SvanQp *qp)
 
 const SvanTransport svan_rc_transport = {
     .name = "RC",
-    .bth_class = SVAN_BTH_RC,
-    .is_connected = true,
     .create = rc_create,
     .destroy = rc_destroy,
     .enter = rc_enter,

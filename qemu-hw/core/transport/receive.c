@@ -2,24 +2,12 @@
 /*
  * What arrives for a function finds its queue pair (IBTA volume 1, 9.6.1).
  */
-#include <string.h>
-
 #include "transport/transport.h"
 
-/*
- * A connected QP takes packets of its peer only. Their source MAC is not looked
- * at: the last router's need not be the first one on the way back.
- */
-static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
+static bool takes_class(const SvanQp *qp, uint8_t opcode)
 {
-    return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
-           svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
-}
-
-static bool takes_class(const SvanTransport *transport, uint8_t opcode)
-{
-    return transport->rx &&
-           (opcode & SVAN_BTH_TRANSPORT_MASK) == transport->bth_class;
+    return qp->kind->accepts &&
+           (opcode & SVAN_BTH_TRANSPORT_MASK) == qp->kind->bth_class;
 }
 
 static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
@@ -27,11 +15,11 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
-    if (!qp || !takes_class(qp->transport, pkt->opcode)) {
+    if (!qp || !takes_class(qp, pkt->opcode)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
     }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
-        (qp->transport->is_connected && !is_from_peer(qp, pkt))) {
+        !qp->kind->accepts(qp, pkt)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_peer,
                              SVAN_DROP_WRONG_PEER);
     }
