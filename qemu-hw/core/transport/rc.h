@@ -191,9 +191,8 @@ typedef struct SvanRcResponder {
     uint32_t length;            /* WRITE: from the RETH */
     uint64_t va;
     uint32_t rkey;
-    uint32_t rq_ci;             /* oldest receive WQE not completed */
-    uint32_t rq_pi;             /* last one read */
-    SvanRwqe rwqe;              /* of rq_ci */
+    SvanRq *rq;                 /* where receive WQEs come from */
+    SvanRwqe rwqe;              /* the oldest there */
     bool rwqe_valid;            /* not part of the saved state */
     SvanRcNak nak;              /* the last one */
     uint32_t num_owed, num_new;         /* all; those that are no duplicates */

@@ -140,22 +140,6 @@ static void message_done(SvanRcResponder *resp)
 
 /* ---- receive WQEs ---- */
 
-/* IDLE: there is none */
-static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
-{
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanStep step = SVAN_STEP_DONE;
-
-    if (!qp->rq.log_stride) {
-        return SVAN_STEP_IDLE;
-    }
-    if (resp->rq_ci == resp->rq_pi) {
-        step = svan_rq_producer(&qp->rq, resp->rq_ci, &resp->rq_pi, syndrome);
-    }
-    return step == SVAN_STEP_DONE && resp->rq_ci == resp->rq_pi ?
-           SVAN_STEP_IDLE : step;
-}
-
 /* resp->rwqe is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
 static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
 {
@@ -165,12 +149,8 @@ static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
     if (resp->rwqe_valid) {
         return SVAN_STEP_DONE;
     }
-    *status = SVAN_CQE_SUCCESS;
-    step = find_receive(qp, syndrome);
-    if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(&qp->rq, resp->rq_ci, &resp->rwqe, status, syndrome);
-        resp->rwqe_valid = step == SVAN_STEP_DONE;
-    }
+    step = svan_rq_fetch(resp->rq, &resp->rwqe, status, syndrome);
+    resp->rwqe_valid = step == SVAN_STEP_DONE;
     return step;
 }
 
@@ -189,12 +169,6 @@ static SvanStep no_receive(SvanQp *qp, SvanStep step, uint8_t status,
     }
 }
 
-static void finish_receive(SvanRcResponder *resp)
-{
-    resp->rq_ci++;
-    resp->rwqe_valid = false;
-}
-
 /* The completion of a message that takes a receive WQE. */
 static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
                              uint32_t length)
@@ -203,7 +177,6 @@ static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
     bool write = resp->message == SVAN_RC_MSG_WRITE;
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn),
-        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
         .byte_len = svan_cpu_to_le32(length),
         .src_qpn = svan_cpu_to_le32(qp->dest_qpn),
         .opcode = write ? SVAN_CQE_RECV_WRITE_IMM :
@@ -215,8 +188,8 @@ static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
     if (svan_op_info(pkt->opcode)->immdt) {
         cqe.imm = pkt->imm;
     }
-    svan_cq_commit(slot, &cqe);
-    finish_receive(resp);
+    svan_rq_complete(resp->rq, slot, &cqe);
+    resp->rwqe_valid = false;
 }
 
 /* ---- SEND ---- */
@@ -285,7 +258,7 @@ static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
 static SvanStep reserve_receive(SvanQp *qp, SvanCqSlot *slot, SvanStep *refused)
 {
     uint32_t syndrome = SVAN_SYN_NONE;
-    SvanStep step = find_receive(qp, &syndrome);
+    SvanStep step = svan_rq_find(((SvanRc *)qp->priv)->resp.rq, &syndrome);
 
     if (step != SVAN_STEP_DONE) {
         *refused = no_receive(qp, step, SVAN_CQE_SUCCESS, syndrome);
@@ -700,13 +673,12 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn), .opcode = SVAN_CQE_RECV,
-        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
         .status = resp->nak.recv_status ? resp->nak.recv_status :
                                           SVAN_CQE_WR_FLUSH_ERR,
     };
     uint32_t syndrome;
     SvanCqSlot slot;
-    SvanStep step = find_receive(qp, &syndrome);
+    SvanStep step = svan_rq_find(resp->rq, &syndrome);
 
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
@@ -722,9 +694,9 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
         } else {
             qp->fn->stats.resp_cqe_flush_error++;
         }
-        svan_cq_commit(&slot, &cqe);
     }
+    svan_rq_complete(resp->rq, step == SVAN_STEP_DONE ? &slot : NULL, &cqe);
+    resp->rwqe_valid = false;
     resp->nak.recv_status = SVAN_CQE_SUCCESS;
-    finish_receive(resp);
     return SVAN_STEP_DONE;
 }

@@ -253,8 +253,8 @@ static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
     svan_put_u32(writer, resp->length);
     svan_put_u64(writer, resp->va);
     svan_put_u32(writer, resp->rkey);
-    svan_put_u32(writer, resp->rq_ci);
-    svan_put_u32(writer, resp->rq_pi);
+    svan_put_u32(writer, resp->rq->ci);
+    svan_put_u32(writer, resp->rq->producer.pi);
     save_nak(&resp->nak, writer);
     svan_put_u8(writer, resp->num_owed);
     for (uint32_t i = 0; i < resp->num_owed; i++) {
@@ -297,15 +297,14 @@ static void load_atomics(SvanReader *reader, SvanRcResponder *resp)
     }
 }
 
-static bool responder_ok(const SvanQp *qp, const SvanRcResponder *resp)
+static bool responder_ok(const SvanRcResponder *resp)
 {
     return resp->message < SVAN_RC_MSGS &&
            (resp->message == SVAN_RC_MSG_WRITE ?
             resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
             resp->offset <= SVAN_MAX_MSG) &&
            (resp->message != SVAN_RC_MSG_NONE || !resp->offset) &&
-           resp->rq_pi == qp->rq.producer.pi &&
-           resp->rq_pi - resp->rq_ci <= 1u << qp->rq.log_size;
+           resp->rq->producer.pi - resp->rq->ci <= 1u << resp->rq->log_size;
 }
 
 static bool load_responder(SvanQp *qp, SvanReader *reader)
@@ -323,13 +322,12 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
     resp->length = svan_get_u32(reader);
     resp->va = svan_get_u64(reader);
     resp->rkey = svan_get_u32(reader);
-    resp->rq_ci = svan_get_u32(reader);
-    resp->rq_pi = svan_get_u32(reader);
-    if (!load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
+    resp->rq->ci = svan_get_u32(reader);
+    if (svan_get_u32(reader) != resp->rq->producer.pi || !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
     load_atomics(reader, resp);
-    return responder_ok(qp, resp);
+    return responder_ok(resp);
 }
 
 /* ---- waits for pages ---- */

@@ -24,9 +24,8 @@ typedef struct SvanTransport {
      * dropped, counted). AGAIN, MISS: same packet again in another step.
      */
     SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
-    /* QUERY_QP: sq_ci, rq_ci. */
+    /* QUERY_QP: sq_ci. */
     uint32_t (*sq_ci)(const SvanQp *qp);
-    uint32_t (*rq_ci)(const SvanQp *qp);
     void (*save)(const SvanQp *qp, SvanWriter *writer);
     bool (*load)(SvanQp *qp, SvanReader *reader);
 } SvanTransport;
