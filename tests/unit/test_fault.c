@@ -408,7 +408,8 @@ static void sources_can_be_switched_off(void **state)
     set_policy(od, &policy);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 900000000);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_AUTO);
+    assert_int_equal(rc_priv(od->rc)->suspension.state,
+                     SVAN_SUSPENSION_UNDECIDED);
     assert_true(requested(od));
     answer(od, od->last.token, SVAN_PAGE_PENDING, 10000);
     assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_HOLD);

@@ -11,6 +11,7 @@
  *   rc_responder.c   requests that arrive
  *   rc_answers.c     what is owed to the remote requester: responses, ACKs, NAKs
  *   rc_suspension.c  requests that meet an absent page
+ *   rc_kept.c        those that wait, and those that were dropped
  *   rc_patience.c    what the remote requester hears while it waits for a page
  *   rc_state.c       save and load
  *
@@ -203,30 +204,58 @@ typedef struct SvanRcResponder {
     SvanRcPatience patience;    /* while it waits */
 } SvanRcResponder;
 
+/* States and events of a suspension (PRM "Faults", which draws them). */
+#define SVAN_SUSPENSION_STATES(X) \
+    X(NONE)                     /* the responder is not suspended */ \
+    X(UNDECIDED)                /* a page is awaited, and nothing known of it */ \
+    X(HOLDING) X(DIVERTING) X(DROPPING)         /* by the mode chosen */ \
+    X(TOLD)                     /* an RNR NAK was sent for the page */ \
+    X(INSISTING)                /* after that it came and was gone again: held */ \
+    X(TOLD_AGAIN)               /* and an RNR NAK was sent once more */ \
+    X(RETRYING)                 /* the page has come: the first kept packet */ \
+    X(RETRYING_TOLD)            /* the same, after an RNR NAK */ \
+    X(REPLAYING)                /* it was executed: those behind it */
+
+#define SVAN_SUSPENSION_EVENTS(X) \
+    X(MET)                      /* a packet meets an absent page */ \
+    X(GONE_AGAIN)               /* a page that was waited for before */ \
+    X(HOLD) X(DIVERT) X(DROP) X(RNR)            /* chosen */ \
+    X(CAME) X(FAILED)           /* the page */ \
+    X(EXECUTED)                 /* a kept packet */ \
+    X(OVER)                     /* nothing is kept any more */ \
+    X(STOP)                     /* the connection has come to an end */
+
+typedef enum SvanSuspensionState {
+#define SVAN_SUSPENSION_STATE(name)     SVAN_SUSPENSION_##name,
+    SVAN_SUSPENSION_STATES(SVAN_SUSPENSION_STATE)
+#undef SVAN_SUSPENSION_STATE
+    SVAN_SUSPENSION_NUM_STATES
+} SvanSuspensionState;
+
+typedef enum SvanSuspensionEvent {
+#define SVAN_SUSPENSION_EVENT(name)     SVAN_SUSPENDED_##name,
+    SVAN_SUSPENSION_EVENTS(SVAN_SUSPENSION_EVENT)
+#undef SVAN_SUSPENSION_EVENT
+    SVAN_SUSPENSION_NUM_EVENTS
+} SvanSuspensionEvent;
+
 /*
- * The responder's suspension. While it is active, the packet of the expected
- * PSN and those behind it are kept here or dropped.
+ * The responder's suspension. The packet of the expected PSN and those behind it
+ * are kept here or dropped.
  */
 typedef struct SvanSuspension {
-    bool active;
-    bool replaying;             /* a kept packet is being executed */
-    uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
+    SvanSuspensionState state;
+    uint8_t mode;               /* enum svan_fault_mode, as packets are kept */
     uint8_t opcode;             /* of the packet that met the page */
-    bool nak_spent;             /* an RNR NAK was sent for this page */
-    bool again;                 /* and the page has come and gone since */
     bool dropped;               /* something was; an RNR NAK that leaves brings it */
     bool called_back;           /* since a packet was executed last */
-    bool executed;              /* a kept packet, since the last page was met */
     uint64_t since;             /* ns */
     SvanPageWait wait;
     SvanRcPatience patience;
-    SvanHeld *held, **held_tail;
+    SvanKept kept;
     uint32_t dropped_end;       /* PSN behind the last one dropped so */
-    uint32_t held_end;          /* PSN behind the last one kept */
-    uint32_t held_bytes;        /* of the fault buffer */
-    uint32_t held_answers;      /* READs and atomics among them */
-    uint32_t spares;            /* spare pages taken */
-    uint32_t spare;             /* the last of them */
+    uint32_t kept_end;          /* PSN behind the last one kept */
+    uint32_t kept_answers;      /* READs and atomics among them */
 } SvanSuspension;
 
 typedef struct SvanRc {
@@ -339,8 +368,26 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget);
 
 void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak);
+/* The expected one, as far as it is permitted. */
+SvanStep svan_rc_execute(SvanQp *qp, const SvanPkt *pkt);
 /* The page that a packet of this opcode needs will never come. */
 SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
+
+/* ---- rc_kept.c ---- */
+
+/* Behind what is kept. DONE, MISS; IDLE: there is no room, or no sense in it. */
+SvanStep svan_rc_keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode);
+void svan_rc_kept_drop(SvanQp *qp);
+/* The oldest has been executed. */
+void svan_rc_kept_drop_first(SvanQp *qp);
+/* All but the oldest, which met the page. */
+void svan_rc_kept_drop_rest(SvanQp *qp);
+/* It is not kept. */
+void svan_rc_discard(SvanQp *qp, const SvanPkt *pkt);
+/* Something before `end` will not come by itself. */
+void svan_rc_now_missing(SvanQp *qp, uint32_t end);
+/* It may have come again, and been kept or executed. */
+bool svan_rc_is_missing(SvanQp *qp);
 
 /* ---- rc_suspension.c ---- */
 
@@ -352,12 +399,25 @@ SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt);
 void svan_suspension_call_back(SvanQp *qp);
 /* An RNR NAK has left: what was dropped comes again by itself. */
 void svan_suspension_told_to_wait(SvanQp *qp);
-/* How to handle a fault; AUTO: wait until more is known. */
-uint8_t svan_suspension_mode(SvanQp *qp, const SvanEstimate *estimate);
+/* How to handle a fault; false: wait until more is known. */
+bool svan_suspension_choose(SvanQp *qp, const SvanEstimate *estimate,
+                            uint8_t *mode);
 /* A unit of the step. */
 SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget);
 void svan_suspension_init(SvanQp *qp);
 void svan_suspension_clear(SvanQp *qp);
+
+/* What an event does in a state; one that cannot be there is a defect. DONE, MISS. */
+typedef struct SvanSuspensionTurn {
+    bool legal;
+    uint8_t next;               /* SvanSuspensionState */
+    SvanStep (*action)(SvanQp *qp);     /* first; may be NULL */
+} SvanSuspensionTurn;
+
+extern const SvanSuspensionTurn
+svan_suspension_turns[SVAN_SUSPENSION_NUM_STATES][SVAN_SUSPENSION_NUM_EVENTS];
+
+SvanStep svan_suspension_turn(SvanQp *qp, SvanSuspensionEvent event);
 
 /* ---- rc_patience.c ---- */
 

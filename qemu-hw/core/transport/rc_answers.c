@@ -216,13 +216,15 @@ static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanEstimate estimate = svan_page_wait_estimate(&resp->read_wait,
                                                 qp->policy.sources);
+    uint8_t mode;
 
     if (svan_rc_patience_asks(&resp->patience)) {
         return svan_rc_patience_is_out(&resp->patience, &estimate, ns);
     }
     *ns = svan_rc_remaining_ns(qp, &estimate);
     return !resp->patience.told && !resp->read_wait.attempt &&
-           svan_suspension_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
+           svan_suspension_choose(qp, &estimate, &mode) &&
+           mode == SVAN_FAULT_MODE_RNR;
 }
 
 static SvanStep tell(SvanQp *qp, uint64_t ns)

@@ -112,11 +112,11 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
                      bool response)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
+    SvanSuspension *suspension = &((SvanRc *)qp->priv)->suspension;
 
     resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
-    fault->called_back = false;
-    svan_page_wait_forget(&fault->wait);
+    suspension->called_back = false;
+    svan_page_wait_forget(&suspension->wait);
     resp->quiet = false;
     resp->nak.pending = false;
     resp->unsaid |= !response;
@@ -631,28 +631,11 @@ static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
     return pkt->payload_len <= mtu && (info->first || pkt->payload_len);
 }
 
-SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
+SvanStep svan_rc_execute(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    const SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
-    uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
     const RequestRule *rule;
 
-    /* What is owed is answered before the NAK, so it may be asked for again. */
-    if (resp->dead && !(resp->num_owed && ahead >= SVAN_RC_PSN_HALF)) {
-        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
-                   SVAN_DROP_WRONG_STATE);
-        return SVAN_STEP_DONE;
-    }
-    if (ahead >= SVAN_RC_PSN_HALF) {
-        return rx_duplicate(qp, pkt);
-    }
-    if (fault->active && !fault->replaying) {
-        return svan_suspension_rx(qp, pkt);
-    }
-    if (ahead) {
-        return rx_out_of_sequence(qp, pkt);
-    }
     if (pkt->opcode >= sizeof(rules) / sizeof(rules[0])) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
@@ -664,6 +647,27 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
         return refuse_invalid(qp, SVAN_SYN_LENGTH);
     }
     return rule->rx(qp, pkt);
+}
+
+SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    const SvanSuspension *suspension = &((SvanRc *)qp->priv)->suspension;
+    uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
+
+    /* What is owed is answered before the NAK, so it may be asked for again. */
+    if (resp->dead && !(resp->num_owed && ahead >= SVAN_RC_PSN_HALF)) {
+        svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
+                   SVAN_DROP_WRONG_STATE);
+        return SVAN_STEP_DONE;
+    }
+    if (ahead >= SVAN_RC_PSN_HALF) {
+        return rx_duplicate(qp, pkt);
+    }
+    if (suspension->state != SVAN_SUSPENSION_NONE) {
+        return svan_suspension_rx(qp, pkt);
+    }
+    return ahead ? rx_out_of_sequence(qp, pkt) : svan_rc_execute(qp, pkt);
 }
 
 /* ---- flushing ---- */

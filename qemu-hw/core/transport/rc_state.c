@@ -338,7 +338,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
  */
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {
-    svan_put_u8(writer, rc->suspension.active);
+    svan_put_u8(writer, rc->suspension.state != SVAN_SUSPENSION_NONE);
     svan_put_u8(writer, rc->suspension.patience.told);
     svan_put_u8(writer, rc->suspension.called_back);
     svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);
