@@ -4,7 +4,6 @@
  * parts offer each other (IBTA specification volume 1, chapter 9).
  *
  *   rc.c             life cycle, the step
- *   rc_access.c      what all of these use of memory, packets and a step
  *   rc_window.c      what was sent and is not acknowledged
  *   rc_requester.c   WQEs to request packets
  *   rc_completer.c   responses to the requester; retries; completions; flushing
@@ -305,7 +304,7 @@ static inline bool svan_rc_has_response(uint8_t opcode)
     return opcode == SVAN_WQE_RDMA_READ || svan_rc_is_atomic(opcode);
 }
 
-/* ---- rc_access.c ---- */
+/* ---- access.c ---- */
 
 /* Payload bytes and packets that a step may still move. */
 typedef struct SvanRcBudget {
