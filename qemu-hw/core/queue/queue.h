@@ -5,7 +5,7 @@
 #ifndef SVAN_QUEUE_H
 #define SVAN_QUEUE_H
 
-#include "memory/memory.h"
+#include "net/switch.h"
 
 typedef struct SvanCq SvanCq;
 typedef struct SvanEq SvanEq;
@@ -210,6 +210,23 @@ typedef struct SvanRwqe {
     uint32_t num_sge;
     SvanSge sge[SVAN_MAX_SGE];
 } SvanRwqe;
+
+/* What a WQE of each opcode may be, and the message that it is sent as. */
+typedef struct SvanWqeInfo {
+    uint16_t types;             /* bit n: SvanSq.type n; 0: there is no such WQE */
+    uint8_t flags;              /* accepted SVAN_WQE_* */
+    uint8_t max_sge;
+    uint8_t verb;               /* SvanVerb */
+    uint8_t request;            /* SVAN_OP_*, of READs and atomics: one packet */
+    bool imm;
+} SvanWqeInfo;
+
+extern const SvanWqeInfo svan_wqes[256];    /* wqe.c */
+
+static inline const SvanWqeInfo *svan_wqe_info(uint8_t opcode)
+{
+    return &svan_wqes[opcode];
+}
 
 /*
  * Fetch and decode. ERROR: *status (enum svan_cqe_status), *syndrome; wqe->index,

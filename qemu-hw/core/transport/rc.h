@@ -120,13 +120,6 @@ typedef struct SvanRcRequester {
 
 /* ---- responder ---- */
 
-typedef enum SvanRcMessage {    /* what the next packet may continue, 9.7.4.1.2 */
-    SVAN_RC_MSG_NONE,
-    SVAN_RC_MSG_SEND,
-    SVAN_RC_MSG_WRITE,
-    SVAN_RC_MSGS
-} SvanRcMessage;
-
 /* A READ or an atomic whose response is owed, 9.7.4.1.4 and 9.5.4. */
 typedef struct SvanRcOwed {
     bool atomic;
@@ -186,7 +179,7 @@ typedef struct SvanRcResponder {
     bool ack_due;
     bool unsaid;                /* executed, and not acknowledged; not saved */
     bool early_ack;             /* an ACK of what lies before owed[0]; not saved */
-    SvanRcMessage message;
+    SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* bytes of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */
     uint64_t va;
@@ -294,14 +287,13 @@ static inline SvanRcWqe *svan_rc_wqe(SvanRcRequester *req, uint32_t pos)
 
 static inline bool svan_rc_is_atomic(uint8_t opcode)
 {
-    return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-           opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+    return svan_wqe_info(opcode)->verb == SVAN_VERB_ATOMIC;
 }
 
 /* Only a response of its own acknowledges it. */
 static inline bool svan_rc_has_response(uint8_t opcode)
 {
-    return opcode == SVAN_WQE_RDMA_READ || svan_rc_is_atomic(opcode);
+    return svan_wqe_info(opcode)->request;
 }
 
 /* ---- access.c ---- */

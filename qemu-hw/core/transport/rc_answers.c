@@ -84,14 +84,6 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     return step;
 }
 
-static uint8_t read_opcode(bool first, bool last)
-{
-    if (first) {
-        return last ? SVAN_OP_READ_RESP_ONLY : SVAN_OP_READ_RESP_FIRST;
-    }
-    return last ? SVAN_OP_READ_RESP_LAST : SVAN_OP_READ_RESP_MIDDLE;
-}
-
 /* The memory has gone since the request was accepted. */
 static SvanStep read_failed(SvanQp *qp, const SvanRcOwed *owed,
                             uint32_t syndrome)
@@ -149,8 +141,8 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     if (!svan_rc_afford(budget, payload)) {
         return SVAN_STEP_DONE;
     }
-    routed = svan_rc_packet(qp, &pkt, read_opcode(!owed->begun, last),
-                            owed->psn);
+    routed = svan_rc_packet(qp, &pkt, svan_op_part(SVAN_VERB_READ, !owed->begun,
+                                                   last, false), owed->psn);
     step = svan_rc_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);

@@ -372,7 +372,8 @@ static SvanStep rx_atomic_response(SvanQp *qp, const SvanPkt *pkt)
 static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    bool positive = !svan_op_info(pkt->opcode)->aeth ||
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    bool positive = !info->aeth ||
                     (pkt->syndrome & SVAN_AETH_KIND_MASK) == SVAN_AETH_ACK;
     const SvanRcWqe *wqe;
 
@@ -386,14 +387,11 @@ static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
     if (!positive) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
-    if (pkt->opcode == SVAN_OP_ATOMIC_ACK && svan_rc_is_atomic(wqe->opcode)) {
-        return rx_atomic_response(qp, pkt);
+    if (info->verb != svan_wqe_info(wqe->opcode)->verb) {
+        return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
-    if (pkt->opcode != SVAN_OP_ATOMIC_ACK &&
-        wqe->opcode == SVAN_WQE_RDMA_READ) {
-        return rx_read_response(qp, pkt);
-    }
-    return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
+    return info->verb == SVAN_VERB_ATOMIC ? rx_atomic_response(qp, pkt) :
+                                            rx_read_response(qp, pkt);
 }
 
 /* 9.7.6.1.1: only what answers packets that were sent and not acknowledged */

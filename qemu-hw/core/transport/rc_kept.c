@@ -59,13 +59,14 @@ void svan_rc_discard(SvanQp *qp, const SvanPkt *pkt)
 
 static bool has_answer(uint8_t opcode)
 {
-    return opcode == SVAN_OP_READ_REQUEST || opcode == SVAN_OP_CMP_SWP ||
-           opcode == SVAN_OP_FETCH_ADD;
+    uint8_t verb = svan_op_info(opcode)->verb;
+
+    return verb == SVAN_VERB_READ || verb == SVAN_VERB_ATOMIC;
 }
 
 static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
 {
-    return pkt->opcode == SVAN_OP_READ_REQUEST ?
+    return svan_op_info(pkt->opcode)->verb == SVAN_VERB_READ ?
            svan_rc_packets(qp, pkt->dma_len) : 1;
 }
 

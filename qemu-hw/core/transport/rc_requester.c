@@ -153,30 +153,6 @@ static SvanStep take(SvanQp *qp)
 
 /* ---- sending ---- */
 
-typedef struct RequestOps {
-    uint8_t first, middle, last, only;
-    bool reth, imm;
-} RequestOps;
-
-static const RequestOps request_ops[] = {
-    [SVAN_WQE_SEND]             = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
-                                    SVAN_OP_SEND_LAST, SVAN_OP_SEND_ONLY,
-                                    false, false },
-    [SVAN_WQE_SEND_IMM]         = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
-                                    SVAN_OP_SEND_LAST_IMM,
-                                    SVAN_OP_SEND_ONLY_IMM, false, true },
-    [SVAN_WQE_RDMA_WRITE]       = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
-                                    SVAN_OP_WRITE_LAST, SVAN_OP_WRITE_ONLY,
-                                    true, false },
-    [SVAN_WQE_RDMA_WRITE_IMM]   = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
-                                    SVAN_OP_WRITE_LAST_IMM,
-                                    SVAN_OP_WRITE_ONLY_IMM, true, true },
-    [SVAN_WQE_RDMA_READ]        = { .only = SVAN_OP_READ_REQUEST,
-                                    .reth = true },
-    [SVAN_WQE_ATOMIC_CMP_SWP]   = { .only = SVAN_OP_CMP_SWP },
-    [SVAN_WQE_ATOMIC_FETCH_ADD] = { .only = SVAN_OP_FETCH_ADD },
-};
-
 /* The packet at nxt: what part of its message it is. */
 typedef struct Segment {
     uint32_t packets;           /* PSNs it takes */
@@ -201,12 +177,12 @@ static Segment segment_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq)
     return seg;
 }
 
-static uint8_t opcode_of(const RequestOps *ops, const Segment *seg)
+static uint8_t opcode_of(uint8_t wqe_opcode, const Segment *seg)
 {
-    if (seg->first) {
-        return seg->last ? ops->only : ops->first;
-    }
-    return seg->last ? ops->last : ops->middle;
+    const SvanWqeInfo *info = svan_wqe_info(wqe_opcode);
+
+    return info->request ? info->request :
+           svan_op_part(info->verb, seg->first, seg->last, info->imm);
 }
 
 /*
@@ -237,27 +213,27 @@ static void fill_request(SvanQp *qp, const Segment *seg, SvanPkt *pkt)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
     const SvanWqe *wqe = &req->out.wqe;
-    const RequestOps *ops = &request_ops[wqe->opcode];
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
 
     pkt->ack_req = wants_ack(req, seg);
     pkt->payload_len = seg->length;
-    if (ops->reth && seg->first) {
+    if (info->reth) {
         pkt->va = wqe->remote + seg->offset;
         pkt->rkey = wqe->rkey;
         pkt->dma_len = wqe->length - seg->offset;
     }
-    if (svan_rc_is_atomic(wqe->opcode)) {
+    if (info->atomic_eth) {
         pkt->va = wqe->remote;
         pkt->rkey = wqe->rkey;
         pkt->swap_add = wqe->swap_add;
         pkt->compare = wqe->opcode == SVAN_WQE_ATOMIC_CMP_SWP ?
                        wqe->compare : 0;
     }
-    if (seg->last) {
-        pkt->imm = ops->imm ? wqe->imm : 0;
-        if (wqe->flags & SVAN_WQE_SOLICITED) {
-            pkt->bth_flags |= SVAN_BTH_SE;
-        }
+    if (info->immdt) {
+        pkt->imm = wqe->imm;
+    }
+    if (seg->last && (wqe->flags & SVAN_WQE_SOLICITED)) {
+        pkt->bth_flags |= SVAN_BTH_SE;
     }
 }
 
@@ -385,7 +361,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanRcWqe *wqe = svan_rc_wqe(req, req->send);
     Segment seg = segment_at(qp, wqe, req->nxt);
-    uint8_t opcode = opcode_of(&request_ops[wqe->opcode], &seg);
+    uint8_t opcode = opcode_of(wqe->opcode, &seg);
     uint32_t syndrome;
     SvanStep step;
     SvanPkt pkt;

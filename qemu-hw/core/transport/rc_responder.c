@@ -88,18 +88,10 @@ static SvanStep not_ready(SvanQp *qp)
 
 SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode)
 {
-    switch (opcode) {
-    case SVAN_OP_SEND_FIRST:
-    case SVAN_OP_SEND_MIDDLE:
-    case SVAN_OP_SEND_LAST:
-    case SVAN_OP_SEND_LAST_IMM:
-    case SVAN_OP_SEND_ONLY:
-    case SVAN_OP_SEND_ONLY_IMM:
-        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
-                              SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
-    default:
-        return refuse_access(qp, SVAN_SYN_PAGE);
-    }
+    return svan_op_info(opcode)->verb == SVAN_VERB_SEND ?
+           refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
+                          SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE) :
+           refuse_access(qp, SVAN_SYN_PAGE);
 }
 
 /* ---- progress ---- */
@@ -134,7 +126,7 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
 static void message_done(SvanRcResponder *resp)
 {
     resp->msn = (resp->msn + 1) & SVAN_PSN_MASK;
-    resp->message = SVAN_RC_MSG_NONE;
+    resp->message = SVAN_VERB_NONE;
     resp->offset = 0;
 }
 
@@ -174,7 +166,7 @@ static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
                              uint32_t length)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    bool write = resp->message == SVAN_RC_MSG_WRITE;
+    bool write = resp->message == SVAN_VERB_WRITE;
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn),
         .byte_len = svan_cpu_to_le32(length),
@@ -234,7 +226,7 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     }
     svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
                  pkt->payload_len);
-    resp->message = SVAN_RC_MSG_SEND;
+    resp->message = SVAN_VERB_SEND;
     resp->offset += pkt->payload_len;
     if (last) {
         complete_receive(qp, pkt, &slot, resp->offset);
@@ -286,7 +278,7 @@ static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
 
 static void begin_write(SvanRcResponder *resp, const SvanPkt *pkt)
 {
-    resp->message = SVAN_RC_MSG_WRITE;
+    resp->message = SVAN_VERB_WRITE;
     resp->offset = 0;
     resp->va = pkt->va;
     resp->rkey = pkt->rkey;
@@ -556,12 +548,11 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
     qp->fn->stats.duplicate_request++;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_DUPLICATE);
-    switch (pkt->opcode) {
-    case SVAN_OP_READ_REQUEST:
+    switch (svan_op_info(pkt->opcode)->verb) {
+    case SVAN_VERB_READ:
         read_again(qp, pkt);
         break;
-    case SVAN_OP_CMP_SWP:
-    case SVAN_OP_FETCH_ADD:
+    case SVAN_VERB_ATOMIC:
         atomic_again(qp, pkt);
         break;
     default:
@@ -593,31 +584,19 @@ static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
 
 /* ---- dispatch ---- */
 
-/* What each request is, and which message it may continue; table 38 */
-typedef struct RequestRule {
-    SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);     /* NULL: none */
-    SvanRcMessage after;
-} RequestRule;
-
-static const RequestRule rules[] = {
-    [SVAN_OP_SEND_FIRST]        = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_MIDDLE]       = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_LAST]         = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_LAST_IMM]     = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_ONLY]         = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_ONLY_IMM]     = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_FIRST]       = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_MIDDLE]      = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_LAST]        = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_LAST_IMM]    = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_ONLY]        = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_ONLY_IMM]    = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_READ_REQUEST]      = { rx_read, SVAN_RC_MSG_NONE },
-    [SVAN_OP_CMP_SWP]           = { rx_atomic, SVAN_RC_MSG_NONE },
-    [SVAN_OP_FETCH_ADD]         = { rx_atomic, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_LAST_INV]     = { NULL, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_ONLY_INV]     = { NULL, SVAN_RC_MSG_NONE },
+static SvanStep (*const by_verb[])(SvanQp *qp, const SvanPkt *pkt) = {
+    [SVAN_VERB_SEND]    = rx_send,
+    [SVAN_VERB_WRITE]   = rx_write,
+    [SVAN_VERB_READ]    = rx_read,
+    [SVAN_VERB_ATOMIC]  = rx_atomic,
 };
+
+/* Which message it may continue, table 38; none of those that are reserved. */
+static bool continues(const SvanRcResponder *resp, const SvanOpInfo *info)
+{
+    return info->verb && !info->ieth &&
+           resp->message == (info->first ? SVAN_VERB_NONE : info->verb);
+}
 
 /* 9.7.4.1.5: FIRST and MIDDLE are full, LAST has something, none is more */
 static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
@@ -634,19 +613,15 @@ static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
 SvanStep svan_rc_execute(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    const RequestRule *rule;
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
 
-    if (pkt->opcode >= sizeof(rules) / sizeof(rules[0])) {
-        return refuse_invalid(qp, SVAN_SYN_OPCODE);
-    }
-    rule = &rules[pkt->opcode];
-    if (!rule->rx || rule->after != resp->message) {
+    if (!continues(resp, info)) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
     if (!payload_ok(qp, pkt)) {
         return refuse_invalid(qp, SVAN_SYN_LENGTH);
     }
-    return rule->rx(qp, pkt);
+    return by_verb[info->verb](qp, pkt);
 }
 
 SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)

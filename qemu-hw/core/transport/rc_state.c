@@ -73,16 +73,8 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
     if (wqe->packets != svan_rc_packets(qp, wqe->length)) {
         return false;
     }
-    switch (wqe->opcode) {
-    case SVAN_WQE_SEND:
-    case SVAN_WQE_SEND_IMM:
-    case SVAN_WQE_RDMA_WRITE:
-    case SVAN_WQE_RDMA_WRITE_IMM:
-    case SVAN_WQE_RDMA_READ:
-        return true;
-    default:
-        return svan_rc_is_atomic(wqe->opcode) && wqe->length == 8;
-    }
+    return svan_rc_is_atomic(wqe->opcode) ? wqe->length == 8 :
+           svan_wqe_info(wqe->opcode)->verb != SVAN_VERB_NONE;
 }
 
 /* The window from position 0 on: blocks and sequence numbers without gaps. */
@@ -299,11 +291,11 @@ static void load_atomics(SvanReader *reader, SvanRcResponder *resp)
 
 static bool responder_ok(const SvanRcResponder *resp)
 {
-    return resp->message < SVAN_RC_MSGS &&
-           (resp->message == SVAN_RC_MSG_WRITE ?
+    return resp->message <= SVAN_VERB_WRITE &&
+           (resp->message == SVAN_VERB_WRITE ?
             resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
             resp->offset <= SVAN_MAX_MSG) &&
-           (resp->message != SVAN_RC_MSG_NONE || !resp->offset) &&
+           (resp->message != SVAN_VERB_NONE || !resp->offset) &&
            resp->rq->producer.pi - resp->rq->ci <= 1u << resp->rq->log_size;
 }
 
