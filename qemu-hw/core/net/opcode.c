@@ -60,38 +60,28 @@ const SvanOpInfo svan_ops[256] = {
     [SVAN_OP_CNP]               = { VALID, ONLY, DATA },    /* 16 reserved octets */
 };
 
-#define IS_FIRST        1
-#define IS_LAST         2
-#define HAS_IMM         4
-
-static const uint8_t parts[SVAN_VERBS][8] = {
+const uint8_t svan_op_parts[SVAN_VERBS][8] = {
     [SVAN_VERB_SEND] = {
-        [0] = SVAN_OP_SEND_MIDDLE, [HAS_IMM] = SVAN_OP_SEND_MIDDLE,
-        [IS_FIRST] = SVAN_OP_SEND_FIRST,
-        [IS_FIRST | HAS_IMM] = SVAN_OP_SEND_FIRST,
-        [IS_LAST] = SVAN_OP_SEND_LAST,
-        [IS_LAST | HAS_IMM] = SVAN_OP_SEND_LAST_IMM,
-        [IS_FIRST | IS_LAST] = SVAN_OP_SEND_ONLY,
-        [IS_FIRST | IS_LAST | HAS_IMM] = SVAN_OP_SEND_ONLY_IMM,
+        [0] = SVAN_OP_SEND_MIDDLE, [SVAN_PART_IMM] = SVAN_OP_SEND_MIDDLE,
+        [SVAN_PART_FIRST] = SVAN_OP_SEND_FIRST,
+        [SVAN_PART_FIRST | SVAN_PART_IMM] = SVAN_OP_SEND_FIRST,
+        [SVAN_PART_LAST] = SVAN_OP_SEND_LAST,
+        [SVAN_PART_LAST | SVAN_PART_IMM] = SVAN_OP_SEND_LAST_IMM,
+        [SVAN_PART_FIRST | SVAN_PART_LAST] = SVAN_OP_SEND_ONLY,
+        [SVAN_PART_FIRST | SVAN_PART_LAST | SVAN_PART_IMM] = SVAN_OP_SEND_ONLY_IMM,
     },
     [SVAN_VERB_WRITE] = {
-        [0] = SVAN_OP_WRITE_MIDDLE, [HAS_IMM] = SVAN_OP_WRITE_MIDDLE,
-        [IS_FIRST] = SVAN_OP_WRITE_FIRST,
-        [IS_FIRST | HAS_IMM] = SVAN_OP_WRITE_FIRST,
-        [IS_LAST] = SVAN_OP_WRITE_LAST,
-        [IS_LAST | HAS_IMM] = SVAN_OP_WRITE_LAST_IMM,
-        [IS_FIRST | IS_LAST] = SVAN_OP_WRITE_ONLY,
-        [IS_FIRST | IS_LAST | HAS_IMM] = SVAN_OP_WRITE_ONLY_IMM,
+        [0] = SVAN_OP_WRITE_MIDDLE, [SVAN_PART_IMM] = SVAN_OP_WRITE_MIDDLE,
+        [SVAN_PART_FIRST] = SVAN_OP_WRITE_FIRST,
+        [SVAN_PART_FIRST | SVAN_PART_IMM] = SVAN_OP_WRITE_FIRST,
+        [SVAN_PART_LAST] = SVAN_OP_WRITE_LAST,
+        [SVAN_PART_LAST | SVAN_PART_IMM] = SVAN_OP_WRITE_LAST_IMM,
+        [SVAN_PART_FIRST | SVAN_PART_LAST] = SVAN_OP_WRITE_ONLY,
+        [SVAN_PART_FIRST | SVAN_PART_LAST | SVAN_PART_IMM] = SVAN_OP_WRITE_ONLY_IMM,
     },
     [SVAN_VERB_READ] = {
-        [0] = SVAN_OP_READ_RESP_MIDDLE, [IS_FIRST] = SVAN_OP_READ_RESP_FIRST,
-        [IS_LAST] = SVAN_OP_READ_RESP_LAST,
-        [IS_FIRST | IS_LAST] = SVAN_OP_READ_RESP_ONLY,
+        [0] = SVAN_OP_READ_RESP_MIDDLE, [SVAN_PART_FIRST] = SVAN_OP_READ_RESP_FIRST,
+        [SVAN_PART_LAST] = SVAN_OP_READ_RESP_LAST,
+        [SVAN_PART_FIRST | SVAN_PART_LAST] = SVAN_OP_READ_RESP_ONLY,
     },
 };
-
-uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool imm)
-{
-    return parts[verb][(first ? IS_FIRST : 0) | (last ? IS_LAST : 0) |
-                       (imm ? HAS_IMM : 0)];
-}

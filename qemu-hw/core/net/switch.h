@@ -89,8 +89,18 @@ static inline const SvanOpInfo *svan_op_info(uint8_t opcode)
     return &svan_ops[opcode];
 }
 
+#define SVAN_PART_FIRST         1
+#define SVAN_PART_LAST          2
+#define SVAN_PART_IMM           4       /* of a message with immediate data */
+
+extern const uint8_t svan_op_parts[SVAN_VERBS][8];
+
 /* SVAN_OP_*, without its class, of a part of a message; READ: of its response. */
-uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool imm);
+static inline uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool imm)
+{
+    return svan_op_parts[verb][first * SVAN_PART_FIRST + last * SVAN_PART_LAST +
+                               imm * SVAN_PART_IMM];
+}
 
 /*
  * Octets after decoding and before encoding, without Ethernet FCS.

@@ -209,20 +209,24 @@ void svan_spares_free(SvanFn *fn);
 /* ---- policies ---- */
 
 bool svan_policy_ok(const struct svan_fault_policy *policy);
-/* Of a kind of handling, that a transport can do; what it is not given is dropped. */
-#define SVAN_MODE_BIT(name)     (1u << SVAN_FAULT_MODE_##name)
-
 /* ns until the page comes, as far as is known. */
 uint64_t svan_policy_time_left(const struct svan_fault_policy *policy,
                                const SvanEstimate *estimate, uint64_t now);
-/* By the limits of the policy, or the one that it always takes. */
+
+/* Modes as bits: those that a transport can take for this miss. */
+#define SVAN_MODE_BIT(name)     (1u << SVAN_FAULT_MODE_##name)
+
 typedef struct SvanChoice {
     const struct svan_fault_policy *policy;
     uint64_t now;
     uint8_t offered;            /* SVAN_MODE_BIT() */
 } SvanChoice;
 
-/* *mode: how to handle a miss; false: it waits until more is known. */
+/*
+ * *mode: how to handle a miss, which is the one that the policy always takes, or the
+ * first that is offered and whose limit covers the time. One that is not offered
+ * becomes DROP. false: the miss waits until more is known.
+ */
 bool svan_policy_choose(const SvanChoice *choice, const SvanEstimate *estimate,
                         uint8_t *mode);
 /* To what the function gives each of its queue pairs. */

@@ -3,8 +3,6 @@
  * The kinds of queue pairs, and what differs between them (PRM "Queue pairs"; IBTA
  * volume 1, table 91 of 11.2.5.2).
  */
-#include <string.h>
-
 #include "transport/transport.h"
 
 /* ---- states ---- */
@@ -94,24 +92,6 @@ static const SvanQpWays eth_ways = {
     [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
 };
 
-/* ---- senders ---- */
-
-/*
- * A connected QP takes packets of its peer only. Their source MAC is not looked
- * at: the last router's need not be the first one on the way back.
- */
-static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
-{
-    return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
-           svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
-}
-
-/* 9.6.1.4.1 */
-static bool has_qkey(const SvanQp *qp, const SvanPkt *pkt)
-{
-    return pkt->qkey == qp->qkey;
-}
-
 /* ---- the kinds ---- */
 
 const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS] = {
@@ -119,25 +99,25 @@ const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS] = {
         .transport = &svan_rc_transport, .feature = SVAN_CAP_RC,
         .needs_pd = true, .can_wait = true, .ways = &rc_ways,
         .bth_class = SVAN_BTH_RC, .addressing = SVAN_ADDRESS_OF_PEER,
-        .completion = SVAN_COMPLETES_MESSAGE, .accepts = is_from_peer,
+        .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UC] = {
         .feature = SVAN_CAP_UC,
         .needs_pd = true, .can_wait = true, .ways = &uc_ways,
         .bth_class = SVAN_BTH_UC, .addressing = SVAN_ADDRESS_OF_PEER,
-        .completion = SVAN_COMPLETES_MESSAGE, .accepts = is_from_peer,
+        .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UD] = {
         .feature = SVAN_CAP_UD,
         .needs_pd = true, .can_wait = true, .ways = &ud_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
-        .completion = SVAN_COMPLETES_DATAGRAM, .accepts = has_qkey,
+        .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,
     },
     [SVAN_QPT_GSI] = {
         .feature = SVAN_CAP_GSI,
         .needs_pd = true, .can_wait = true, .ways = &gsi_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
-        .completion = SVAN_COMPLETES_DATAGRAM, .accepts = has_qkey,
+        .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,
     },
     [SVAN_QPT_ETH] = {
         .transport = &svan_eth_transport, .feature = SVAN_CAP_ETH,

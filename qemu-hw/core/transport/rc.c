@@ -142,7 +142,7 @@ static void forget(SvanRc *rc)
     rc->respond_last = false;
     rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
     rc->resp.read_wait.waiter = &rc->qp->waiter;
-    rc->resp.rq = &rc->qp->rq;
+    rc->resp.assembly.rq = &rc->qp->rq;
     svan_page_wait_forget(&rc->req.wait);
     svan_page_wait_forget(&rc->req.in_wait);
     svan_page_wait_forget(&rc->resp.read_wait);

@@ -21,7 +21,7 @@
 #ifndef SVAN_RC_H
 #define SVAN_RC_H
 
-#include "transport/transport.h"
+#include "transport/message.h"
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
@@ -179,14 +179,7 @@ typedef struct SvanRcResponder {
     bool ack_due;
     bool unsaid;                /* executed, and not acknowledged; not saved */
     bool early_ack;             /* an ACK of what lies before owed[0]; not saved */
-    SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
-    uint32_t offset;            /* bytes of the message that are in place */
-    uint32_t length;            /* WRITE: from the RETH */
-    uint64_t va;
-    uint32_t rkey;
-    SvanRq *rq;                 /* where receive WQEs come from */
-    SvanRwqe rwqe;              /* the oldest there */
-    bool rwqe_valid;            /* not part of the saved state */
+    SvanAssembly assembly;
     SvanRcNak nak;              /* the last one */
     uint32_t num_owed, num_new;         /* all; those that are no duplicates */
     SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
@@ -258,15 +251,10 @@ typedef struct SvanRc {
     SvanSuspension suspension;
 } SvanRc;
 
-static inline uint32_t svan_rc_mtu(const SvanQp *qp)
-{
-    return 1u << qp->log_mtu;
-}
-
 /* Packets of a message, or of a READ's response. */
 static inline uint32_t svan_rc_packets(const SvanQp *qp, uint32_t length)
 {
-    return length ? (length + svan_rc_mtu(qp) - 1) >> qp->log_mtu : 1;
+    return length ? (length + svan_qp_mtu(qp) - 1) >> qp->log_mtu : 1;
 }
 
 static inline uint32_t svan_rc_psn_sub(uint32_t a, uint32_t b)
@@ -296,8 +284,6 @@ static inline bool svan_rc_has_response(uint8_t opcode)
     return svan_wqe_info(opcode)->request;
 }
 
-/* ---- access.c ---- */
-
 /* Payload bytes and packets that a step may still move. */
 typedef struct SvanRcBudget {
     uint32_t bytes;
@@ -305,25 +291,15 @@ typedef struct SvanRcBudget {
 } SvanRcBudget;
 
 /* false: leave it to the next step */
-bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes);
-
-/* All but the runs, for a packet to the peer; false: the source GID is gone. */
-bool svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
-
-/*
- * Runs of remote memory. `whole` >= len bytes from va on must be permitted.
- * DONE, MISS, FAULT, ERROR.
- */
-typedef struct SvanRcRemote {
-    SvanQp *qp;
-    uint64_t va;
-    uint32_t rkey;
-    uint32_t whole, len;
-    uint8_t access;             /* SVAN_ACCESS_REMOTE_* */
-} SvanRcRemote;
-
-SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
-                        uint32_t *num_runs, uint32_t *syndrome);
+static inline bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
+{
+    if (bytes > budget->bytes) {
+        budget->units = 0;
+        return false;
+    }
+    budget->bytes -= bytes;
+    return true;
+}
 
 /* ---- rc_window.c ---- */
 

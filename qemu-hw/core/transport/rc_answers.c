@@ -33,7 +33,7 @@ static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
 {
     SvanPkt pkt;
 
-    if (!svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
+    if (!svan_qp_packet(qp, &pkt, SVAN_OP_ACK, psn)) {
         return SVAN_STEP_DONE;
     }
     pkt.bth_flags |= bth_flags;
@@ -72,7 +72,7 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     SvanStep step = SVAN_STEP_DONE;
     SvanPkt pkt;
 
-    if (svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn)) {
+    if (svan_qp_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn)) {
         fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
         pkt.orig = owed->orig;
         step = svan_pkt_send(qp->fn, &pkt);
@@ -127,10 +127,10 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
 static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
                           const SvanRcOwed *owed)
 {
-    uint32_t mtu = svan_rc_mtu(qp), syndrome;
+    uint32_t mtu = svan_qp_mtu(qp), syndrome;
     bool last = owed->length <= mtu;
     uint32_t payload = last ? owed->length : mtu;
-    SvanRcRemote remote = {
+    SvanRemote remote = {
         .qp = qp, .va = owed->va, .rkey = owed->rkey, .whole = owed->length,
         .len = payload, .access = SVAN_ACCESS_REMOTE_READ,
     };
@@ -141,9 +141,9 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     if (!svan_rc_afford(budget, payload)) {
         return SVAN_STEP_DONE;
     }
-    routed = svan_rc_packet(qp, &pkt, svan_op_part(SVAN_VERB_READ, !owed->begun,
+    routed = svan_qp_packet(qp, &pkt, svan_op_part(SVAN_VERB_READ, !owed->begun,
                                                    last, false), owed->psn);
-    step = svan_rc_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
+    step = svan_qp_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);
     }

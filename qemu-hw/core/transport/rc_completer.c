@@ -343,13 +343,12 @@ static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
-    uint32_t n = req->una - wqe->seq, mtu = svan_rc_mtu(qp);
-    bool last = n + 1 == wqe->packets;
+    SvanSegment seg = svan_segment(qp, wqe->length, req->una - wqe->seq);
     Placement at = {
-        .offset = n << qp->log_mtu, .src = pkt->runs, .num_src = pkt->num_runs,
+        .offset = seg.offset, .length = seg.length, .src = pkt->runs,
+        .num_src = pkt->num_runs,
     };
 
-    at.length = last ? wqe->length - at.offset : mtu;
     if (!read_opcode_ok(req, wqe, svan_op_info(pkt->opcode))) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }

@@ -234,19 +234,21 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
 
 static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
 {
+    const SvanAssembly *assembly = &resp->assembly;
+
     svan_put_u32(writer, resp->epsn);
     svan_put_u32(writer, resp->msn);
     svan_put_u8(writer, resp->established);
     svan_put_u8(writer, resp->quiet);
     svan_put_u8(writer, resp->dead);
     svan_put_u8(writer, resp->ack_due);
-    svan_put_u8(writer, resp->message);
-    svan_put_u32(writer, resp->offset);
-    svan_put_u32(writer, resp->length);
-    svan_put_u64(writer, resp->va);
-    svan_put_u32(writer, resp->rkey);
-    svan_put_u32(writer, resp->rq->ci);
-    svan_put_u32(writer, resp->rq->producer.pi);
+    svan_put_u8(writer, assembly->message);
+    svan_put_u32(writer, assembly->offset);
+    svan_put_u32(writer, assembly->length);
+    svan_put_u64(writer, assembly->va);
+    svan_put_u32(writer, assembly->rkey);
+    svan_put_u32(writer, assembly->rq->ci);
+    svan_put_u32(writer, assembly->rq->producer.pi);
     save_nak(&resp->nak, writer);
     svan_put_u8(writer, resp->num_owed);
     for (uint32_t i = 0; i < resp->num_owed; i++) {
@@ -289,19 +291,20 @@ static void load_atomics(SvanReader *reader, SvanRcResponder *resp)
     }
 }
 
-static bool responder_ok(const SvanRcResponder *resp)
+static bool assembly_ok(const SvanAssembly *assembly)
 {
-    return resp->message <= SVAN_VERB_WRITE &&
-           (resp->message == SVAN_VERB_WRITE ?
-            resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
-            resp->offset <= SVAN_MAX_MSG) &&
-           (resp->message != SVAN_VERB_NONE || !resp->offset) &&
-           resp->rq->producer.pi - resp->rq->ci <= 1u << resp->rq->log_size;
+    return assembly->message <= SVAN_VERB_WRITE &&
+           (assembly->message == SVAN_VERB_WRITE ?
+            assembly->length <= SVAN_MAX_MSG && assembly->offset < assembly->length :
+            assembly->offset <= SVAN_MAX_MSG) &&
+           (assembly->message != SVAN_VERB_NONE || !assembly->offset) &&
+           assembly->rq->producer.pi - assembly->rq->ci <= 1u << assembly->rq->log_size;
 }
 
 static bool load_responder(SvanQp *qp, SvanReader *reader)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanAssembly *assembly = &resp->assembly;
 
     resp->epsn = svan_get_u32(reader) & SVAN_PSN_MASK;
     resp->msn = svan_get_u32(reader) & SVAN_PSN_MASK;
@@ -309,17 +312,18 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
     resp->quiet = svan_get_u8(reader);
     resp->dead = svan_get_u8(reader);
     resp->ack_due = svan_get_u8(reader);
-    resp->message = svan_get_u8(reader);
-    resp->offset = svan_get_u32(reader);
-    resp->length = svan_get_u32(reader);
-    resp->va = svan_get_u64(reader);
-    resp->rkey = svan_get_u32(reader);
-    resp->rq->ci = svan_get_u32(reader);
-    if (svan_get_u32(reader) != resp->rq->producer.pi || !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
+    assembly->message = svan_get_u8(reader);
+    assembly->offset = svan_get_u32(reader);
+    assembly->length = svan_get_u32(reader);
+    assembly->va = svan_get_u64(reader);
+    assembly->rkey = svan_get_u32(reader);
+    assembly->rq->ci = svan_get_u32(reader);
+    if (svan_get_u32(reader) != assembly->rq->producer.pi ||
+        !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
     load_atomics(reader, resp);
-    return responder_ok(resp);
+    return assembly_ok(assembly);
 }
 
 /* ---- waits for pages ---- */

@@ -403,6 +403,7 @@ SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
     svan_qp_schedule(qp);
     ns = svan_rc_remaining_ns(qp, &estimate);
     if (insists) {
+        count_mode(qp->fn, first.mode);
         now_by_mode(qp, first.mode, ns);
     } else if (!later) {
         step = enter_mode(qp, first.mode, ns);
@@ -451,7 +452,7 @@ SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt)
 
 /* ---- what the step does ---- */
 
-static void fault_ends(SvanQp *qp, SvanSuspensionEvent event, SvanWaitState how)
+static void suspension_ends(SvanQp *qp, SvanSuspensionEvent event, SvanWaitState how)
 {
     trace_end(qp, how);
     svan_suspension_turn(qp, event);
@@ -487,7 +488,7 @@ static void resume(SvanQp *qp)
     SvanSuspension *susp = suspension_of(qp);
     bool waits = susp->patience.told && by_estimate(qp) && may_call_back(susp);
 
-    fault_ends(qp, SVAN_SUSPENDED_OVER, SVAN_WAIT_OVER);
+    suspension_ends(qp, SVAN_SUSPENDED_OVER, SVAN_WAIT_OVER);
     if ((svan_rc_is_missing(qp) || waits) && !resp->dead && !resp->nak.pending) {
         svan_suspension_call_back(qp);
     }
@@ -613,7 +614,7 @@ static SvanStep give_up(SvanQp *qp)
 
     trace_mode(qp, SVAN_FAULT_MODE_FAIL, 0);
     count_mode(qp->fn, SVAN_FAULT_MODE_FAIL);
-    fault_ends(qp, SVAN_SUSPENDED_FAILED, SVAN_WAIT_FAILED);
+    suspension_ends(qp, SVAN_SUSPENDED_FAILED, SVAN_WAIT_FAILED);
     return svan_rc_refuse_page(qp, opcode);
 }
 
@@ -633,7 +634,7 @@ SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_IDLE;
     }
     if (((SvanRc *)qp->priv)->resp.dead) {
-        fault_ends(qp, SVAN_SUSPENDED_STOP, SVAN_WAIT_FAILED);
+        suspension_ends(qp, SVAN_SUSPENDED_STOP, SVAN_WAIT_FAILED);
         return SVAN_STEP_DONE;
     }
     if (is_replaying(susp)) {

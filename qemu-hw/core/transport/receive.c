@@ -2,11 +2,29 @@
 /*
  * What arrives for a function finds its queue pair (IBTA volume 1, 9.6.1).
  */
+#include <string.h>
+
 #include "transport/transport.h"
+
+/*
+ * A connected QP takes packets of its peer only. Their source MAC is not looked
+ * at: the last router's need not be the first one on the way back.
+ */
+static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
+{
+    return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
+           svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
+}
+
+static bool takes_sender(const SvanQp *qp, const SvanPkt *pkt)
+{
+    return qp->kind->senders == SVAN_TAKES_PEERS ? is_from_peer(qp, pkt) :
+           pkt->qkey == qp->qkey;       /* 9.6.1.4.1 */
+}
 
 static bool takes_class(const SvanQp *qp, uint8_t opcode)
 {
-    return qp->kind->accepts &&
+    return qp->kind->senders != SVAN_TAKES_NO_PACKETS &&
            (opcode & SVAN_BTH_TRANSPORT_MASK) == qp->kind->bth_class;
 }
 
@@ -19,7 +37,7 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
     }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
-        !qp->kind->accepts(qp, pkt)) {
+        !takes_sender(qp, pkt)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_peer,
                              SVAN_DROP_WRONG_PEER);
     }

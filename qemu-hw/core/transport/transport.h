@@ -116,6 +116,13 @@ typedef enum SvanQpAddressing {
     SVAN_ADDRESS_OF_WQE,        /* each WQE has one */
 } SvanQpAddressing;
 
+/* Whose packets are taken. */
+typedef enum SvanQpSenders {
+    SVAN_TAKES_NO_PACKETS,
+    SVAN_TAKES_PEERS,
+    SVAN_TAKES_KEYS,            /* of who knows the Q_Key */
+} SvanQpSenders;
+
 /* What the completion of a receive WQE says. */
 typedef enum SvanQpCompletion {
     SVAN_COMPLETES_FRAME,       /* its length and checksums */
@@ -133,8 +140,7 @@ typedef struct SvanQpKind {
     uint8_t bth_class;          /* SVAN_BTH_*, of its packets */
     SvanQpAddressing addressing;
     SvanQpCompletion completion;
-    /* Is the sender one that it takes packets of? NULL: it takes no packets. */
-    bool (*accepts)(const SvanQp *qp, const SvanPkt *pkt);
+    SvanQpSenders senders;
 } SvanQpKind;
 
 #define SVAN_QP_KINDS           (SVAN_QPT_ETH + 1)
