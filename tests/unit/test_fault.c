@@ -231,6 +231,8 @@ static void what_is_back_for_a_page_that_is_gone_again_is_held(void **state)
     RC_SENT_AETH(od->rc, PSN_IN, ACKED);
     assert_int_equal(OD_STAT(od, rnr_nak_sent), 1);
     assert_int_equal(OD_STAT(od, page_faults_again), 3);
+    assert_int_equal(OD_STAT(od, fault_rnr), 1);
+    assert_int_equal(OD_STAT(od, fault_hold), 1);
     /* that was it: the next page gets a NAK of its own */
     write_page(od, PSN_IN + 1, 4);
     RC_SENT_AETH(od->rc, PSN_IN + 1, SVAN_AETH_RNR_NAK | 12);
@@ -408,7 +410,8 @@ static void sources_can_be_switched_off(void **state)
     set_policy(od, &policy);
     unmap_page(od, 3, SVAN_FAULT_SWAP_IN, 900000000);
     write_page(od, PSN_IN, 3);
-    assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_AUTO);
+    assert_int_equal(rc_priv(od->rc)->suspension.state,
+                     SVAN_SUSPENSION_UNDECIDED);
     assert_true(requested(od));
     answer(od, od->last.token, SVAN_PAGE_PENDING, 10000);
     assert_int_equal(rc_priv(od->rc)->suspension.mode, SVAN_FAULT_MODE_HOLD);

@@ -52,12 +52,12 @@ static void packets_without_payload_are_bounded(void **state)
         send_request(od, SVAN_OP_WRITE_ONLY, PSN_IN + i, 0, 0);
         assert_true(fn_of(od)->paging->held_bytes <= 1024);
     }
-    assert_int_equal(fault_of(od)->held_bytes, fn_of(od)->paging->held_bytes);
+    assert_int_equal(fault_of(od)->kept.bytes, fn_of(od)->paging->held_bytes);
     assert_int_equal(fn_of(od)->paging->held_bytes, 1024);
     assert_true(requested(od));
     resolve(od);
     assert_int_equal(fn_of(od)->paging->held_bytes, 0);
-    assert_int_equal(fault_of(od)->held_bytes, 0);
+    assert_int_equal(fault_of(od)->kept.bytes, 0);
 }
 
 /* Longer than any message, it would take no PSN and be kept again and again. */
@@ -91,10 +91,10 @@ static void more_reads_than_allowed_are_not_kept(void **state)
         send_request(od, i % 2 ? SVAN_OP_READ_REQUEST : SVAN_OP_FETCH_ADD,
                      PSN_IN + i, 0, i % 2 ? 8 : 0);
     }
-    assert_int_equal(fault_of(od)->held_answers, 4);
+    assert_int_equal(fault_of(od)->kept_answers, 4);
     assert_true(requested(od));
     resolve(od);
-    assert_int_equal(fault_of(od)->held_answers, 0);
+    assert_int_equal(fault_of(od)->kept_answers, 0);
     assert_int_equal(host_state(&od->rc->qp), SVAN_QPS_RTS);
     RC_SENT(od->rc, SVAN_OP_READ_RESP_ONLY, PSN_IN + 1);
     RC_SENT(od->rc, SVAN_OP_ATOMIC_ACK, PSN_IN + 2);
@@ -112,11 +112,11 @@ static void kept_requests_leave_the_past_its_psns(void **state)
     assert_int_equal(psns, SVAN_RC_PSN_HALF);
     write_page(od, PSN_IN, 3);
     send_request(od, SVAN_OP_READ_REQUEST, PSN_IN + 1, 0, SVAN_MAX_MSG - MTU);
-    assert_int_equal(fault_of(od)->held_answers, 1);
-    assert_int_equal(fault_of(od)->held_end, (PSN_IN + psns) & SVAN_PSN_MASK);
+    assert_int_equal(fault_of(od)->kept_answers, 1);
+    assert_int_equal(fault_of(od)->kept_end, (PSN_IN + psns) & SVAN_PSN_MASK);
     assert_int_equal(rc_priv(od->rc)->resp.epsn, PSN_IN);
     send_request(od, SVAN_OP_READ_REQUEST, PSN_IN + psns, 0, MTU);
-    assert_int_equal(fault_of(od)->held_answers, 1);
+    assert_int_equal(fault_of(od)->kept_answers, 1);
 }
 
 static void one_more_than_half_of_the_psns_is_not_kept(void **state)
@@ -125,7 +125,7 @@ static void one_more_than_half_of_the_psns_is_not_kept(void **state)
 
     write_page(od, PSN_IN, 3);
     send_request(od, SVAN_OP_READ_REQUEST, PSN_IN + 1, 0, SVAN_MAX_MSG);
-    assert_int_equal(fault_of(od)->held_answers, 0);
+    assert_int_equal(fault_of(od)->kept_answers, 0);
 }
 
 /* ---- spare pages ---- */
@@ -140,7 +140,7 @@ static void one_spare_page_holds_many_packets(void **state)
         write_at(od, PSN_IN + i, PAGE(3) + i % n * MTU);
     }
     assert_int_equal(OD_STAT(od, fault_diverted_bytes), n * MTU);
-    assert_int_equal(fault_of(od)->spares, 1);
+    assert_int_equal(fault_of(od)->kept.spares, 1);
     assert_true(requested(od));
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN + n - 1, ACKED);
@@ -162,7 +162,7 @@ static void a_spare_page_holds_so_many_small_packets(void **state)
     for (uint32_t i = 0; i < 2 * n; i++) {
         send_request(od, SVAN_OP_WRITE_ONLY, PSN_IN + i, 1, 1);
     }
-    for (SvanHeld *held = fault_of(od)->held; held; held = held->next) {
+    for (SvanHeld *held = fault_of(od)->kept.first; held; held = held->next) {
         kept++;
     }
     assert_int_equal(kept, n);
@@ -175,14 +175,14 @@ static void a_long_wait_without_a_spare_page_lets_go(void **state)
 
     set_room(od, SVAN_FAULT_MODE_AUTO, 1024, 0);
     write_page(od, PSN_IN, 3);
-    assert_non_null(fault_of(od)->held);
+    assert_non_null(fault_of(od)->kept.first);
     assert_true(requested(od));
     fn_of(od)->paging->held_bytes += fn_of(od)->core->config.fault_buffer;
     answer(od, od->last.token, SVAN_PAGE_PENDING, 30000000);
     fn_of(od)->paging->held_bytes -= fn_of(od)->core->config.fault_buffer;
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
-    assert_null(fault_of(od)->held);
+    assert_null(fault_of(od)->kept.first);
     assert_int_equal(fn_of(od)->paging->held_bytes, 0);
     resolve(od);
     RC_SENT_AETH(od->rc, PSN_IN, NAK(PSN_SEQ));
@@ -212,7 +212,7 @@ static void what_was_let_go_behind_a_nak_that_never_left(void **state)
     assert_int_equal(fault_of(od)->mode, SVAN_FAULT_MODE_RNR);
     RC_SENT_NOTHING(od->rc);
     resolve(od);
-    assert_false(fault_of(od)->active);
+    assert_int_equal(fault_of(od)->state, SVAN_SUSPENSION_NONE);
     map_page(od, 5, true);
     answer(od, token, SVAN_PAGE_RESOLVED, 0);
     RC_SENT(od->rc, SVAN_OP_READ_RESP_LAST, PSN_IN + 1);
@@ -375,12 +375,12 @@ static void a_miss_as_the_requester_comes_back(void **state)
     write_page(od, PSN_IN, 3);
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));
-    assert_null(fault_of(od)->held);
+    assert_null(fault_of(od)->kept.first);
     set_room(od, SVAN_FAULT_MODE_AUTO, 1024, 1);
     fake_advance(od->rc->fake, 31000000);
     missing_once(od, come_back);
     RC_SENT_NOTHING(od->rc);
-    assert_non_null(fault_of(od)->held);
+    assert_non_null(fault_of(od)->kept.first);
     fake_advance(od->rc->fake, 21000000);       /* its timeout counts anew */
     assert_true(rc_sent(od->rc));
     assert_true(IS_RNR_NAK(od->rc->pkt));

@@ -219,6 +219,35 @@ static void a_device_without_icrc(void **state)
     rc_free(rc);
 }
 
+/* The opcode that is chosen for a part of a message is one of such a part. */
+static void each_part_is_what_its_opcode_says(void **state)
+{
+    static const uint8_t verbs[] = {
+        SVAN_VERB_SEND, SVAN_VERB_WRITE, SVAN_VERB_READ,
+    };
+
+    for (uint32_t i = 0; i < SIZE(verbs) * 8; i++) {
+        bool first = i & 1, last = i & 2, imm = i & 4;
+        uint8_t verb = verbs[i / 8];
+        uint8_t op = svan_op_part(verb, first, last, imm);
+        const SvanOpInfo *rc = svan_op_info(SVAN_BTH_RC | op);
+        const SvanOpInfo *uc = svan_op_info(SVAN_BTH_UC | op);
+
+        if (verb == SVAN_VERB_READ && imm) {
+            continue;
+        }
+        assert_true(rc->valid && rc->payload);
+        assert_int_equal(rc->verb, verb);
+        assert_int_equal(rc->first, first);
+        assert_int_equal(rc->last, last);
+        assert_int_equal(rc->immdt, last && imm);
+        assert_int_equal(rc->request, verb != SVAN_VERB_READ);
+        assert_int_equal(rc->reth, verb == SVAN_VERB_WRITE && first);
+        assert_int_equal(uc->valid, verb != SVAN_VERB_READ);
+        assert_true(!uc->valid || !memcmp(uc, rc, sizeof(*uc)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +260,7 @@ int main(void)
         cmocka_unit_test(reserved_operations_are_refused),
         RC_TEST(reserved_operations_out_of_place),
         cmocka_unit_test(a_device_without_icrc),
+        cmocka_unit_test(each_part_is_what_its_opcode_says),
     };
 
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

@@ -12,6 +12,9 @@ unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(out)/tsan/unit_threads \
 libs_icrc             := -lpcap
 cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'
 
+# The states of a suspension are held against their picture.
+cflags_unit/test_suspension := -DMANUAL='"$(abspath ../Documentation/prm/faults.rst)"'
+
 $(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka $(libs_$(n))))
 $(foreach v,tsan opt,$(call program,unit_threads,$(v),unit/test_threads.c,-lcmocka -lpthread))
 

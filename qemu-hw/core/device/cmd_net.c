@@ -59,7 +59,7 @@ SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
     }
     svan_qp_query(qp, &resp->attr);
     resp->sq_ci = htole32(qp->transport->sq_ci(qp));
-    resp->rq_ci = htole32(qp->transport->rq_ci(qp));
+    resp->rq_ci = htole32(qp->rq.ci);
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 

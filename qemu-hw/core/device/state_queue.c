@@ -295,7 +295,7 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     return !reader->failed && svan_policy_ok(&qp->policy) &&
            qp->transport->load(qp, reader) && !reader->failed &&
            qp->sq.producer.pi - qp->transport->sq_ci(qp) <= 1u << qp->sq.log_bbs &&
-           qp->rq.producer.pi - qp->transport->rq_ci(qp) <= 1u << qp->rq.log_size;
+           qp->rq.producer.pi - qp->rq.ci <= 1u << qp->rq.log_size;
 }
 
 static bool are_of(uint64_t types, uint64_t all)

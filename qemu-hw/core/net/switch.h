@@ -66,14 +66,43 @@ typedef struct SvanPkt {
     SvanMem runs[SVAN_MAX_PKT_RUNS];    /* payload by reference, this step */
 } SvanPkt;
 
+/* What a message does. */
+typedef enum SvanVerb {
+    SVAN_VERB_NONE,             /* acknowledgements, and what is reserved */
+    SVAN_VERB_SEND,
+    SVAN_VERB_WRITE,
+    SVAN_VERB_READ,             /* the last two have responses of their own */
+    SVAN_VERB_ATOMIC,
+    SVAN_VERBS
+} SvanVerb;
+
 /* Which extended headers an opcode carries; .valid false: unknown opcode. */
 typedef struct SvanOpInfo {
     bool valid, reth, atomic_eth, aeth, atomic_ack, immdt, ieth, deth, payload;
     bool first, last;           /* ONLY: both */
     bool request;
+    uint8_t verb;               /* SvanVerb, of a request or its response */
 } SvanOpInfo;
 
-const SvanOpInfo *svan_op_info(uint8_t opcode);
+extern const SvanOpInfo svan_ops[256];      /* opcode.c */
+
+static inline const SvanOpInfo *svan_op_info(uint8_t opcode)
+{
+    return &svan_ops[opcode];
+}
+
+#define SVAN_PART_FIRST         1
+#define SVAN_PART_LAST          2
+#define SVAN_PART_IMM           4       /* of a message with immediate data */
+
+extern const uint8_t svan_op_parts[SVAN_VERBS][8];
+
+/* SVAN_OP_*, without its class, of a part of a message; READ: of its response. */
+static inline uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool imm)
+{
+    return svan_op_parts[verb][first * SVAN_PART_FIRST + last * SVAN_PART_LAST +
+                               imm * SVAN_PART_IMM];
+}
 
 /*
  * Octets after decoding and before encoding, without Ethernet FCS.

@@ -10,69 +10,6 @@
 
 #define MAX_HEADERS     (14 + 4 + 40 + 8 + 12 + 28 + 8 + 8 + 4 + 4)
 
-/* ---- what each opcode carries (table 38) ---- */
-
-#define VALID   .valid = true
-#define REQ     VALID, .request = true
-#define ONLY    .first = true, .last = true
-#define FIRST   .first = true
-#define LAST    .last = true
-#define DATA    .payload = true
-
-static const SvanOpInfo rc_ops[32] = {
-    [SVAN_OP_SEND_FIRST]        = { REQ, FIRST, DATA },
-    [SVAN_OP_SEND_MIDDLE]       = { REQ, DATA },
-    [SVAN_OP_SEND_LAST]         = { REQ, LAST, DATA },
-    [SVAN_OP_SEND_LAST_IMM]     = { REQ, LAST, DATA, .immdt = true },
-    [SVAN_OP_SEND_ONLY]         = { REQ, ONLY, DATA },
-    [SVAN_OP_SEND_ONLY_IMM]     = { REQ, ONLY, DATA, .immdt = true },
-    [SVAN_OP_WRITE_FIRST]       = { REQ, FIRST, DATA, .reth = true },
-    [SVAN_OP_WRITE_MIDDLE]      = { REQ, DATA },
-    [SVAN_OP_WRITE_LAST]        = { REQ, LAST, DATA },
-    [SVAN_OP_WRITE_LAST_IMM]    = { REQ, LAST, DATA, .immdt = true },
-    [SVAN_OP_WRITE_ONLY]        = { REQ, ONLY, DATA, .reth = true },
-    [SVAN_OP_WRITE_ONLY_IMM]    = { REQ, ONLY, DATA, .reth = true,
-                                    .immdt = true },
-    [SVAN_OP_READ_REQUEST]      = { REQ, ONLY, .reth = true },
-    [SVAN_OP_READ_RESP_FIRST]   = { VALID, FIRST, DATA, .aeth = true },
-    [SVAN_OP_READ_RESP_MIDDLE]  = { VALID, DATA },
-    [SVAN_OP_READ_RESP_LAST]    = { VALID, LAST, DATA, .aeth = true },
-    [SVAN_OP_READ_RESP_ONLY]    = { VALID, ONLY, DATA, .aeth = true },
-    [SVAN_OP_ACK]               = { VALID, ONLY, .aeth = true },
-    [SVAN_OP_ATOMIC_ACK]        = { VALID, ONLY, .aeth = true,
-                                    .atomic_ack = true },
-    [SVAN_OP_CMP_SWP]           = { REQ, ONLY, .atomic_eth = true },
-    [SVAN_OP_FETCH_ADD]         = { REQ, ONLY, .atomic_eth = true },
-    [SVAN_OP_SEND_LAST_INV]     = { REQ, LAST, DATA, .ieth = true },
-    [SVAN_OP_SEND_ONLY_INV]     = { REQ, ONLY, DATA, .ieth = true },
-    /* reserved: requests that the queue pair refuses (table 58) */
-    [SVAN_OP_FETCH_ADD + 1]     = { REQ, ONLY, DATA },
-    [SVAN_OP_SEND_ONLY_INV + 1 ... SVAN_BTH_OP_MASK] = { REQ, ONLY, DATA },
-};
-
-static const SvanOpInfo ud_send = { REQ, ONLY, DATA, .deth = true };
-static const SvanOpInfo ud_send_imm = { REQ, ONLY, DATA, .deth = true,
-                                        .immdt = true };
-static const SvanOpInfo cnp = { VALID, ONLY, DATA };   /* 16 reserved octets */
-static const SvanOpInfo op_unknown;
-
-const SvanOpInfo *svan_op_info(uint8_t opcode)
-{
-    uint8_t op = opcode & SVAN_BTH_OP_MASK;
-
-    switch (opcode & SVAN_BTH_TRANSPORT_MASK) {
-    case SVAN_BTH_RC:
-        return &rc_ops[op];
-    case SVAN_BTH_UC:
-        return op <= SVAN_OP_WRITE_ONLY_IMM ? &rc_ops[op] : &op_unknown;
-    case SVAN_BTH_UD:
-        return op == SVAN_OP_SEND_ONLY ? &ud_send :
-               op == SVAN_OP_SEND_ONLY_IMM ? &ud_send_imm : &op_unknown;
-    default:
-        return opcode == SVAN_OP_CNP ? &cnp : &op_unknown;
-    }
-}
-
 /* ---- big-endian stores and loads at any alignment ---- */
 
 static uint8_t *put16(uint8_t *p, uint16_t v)

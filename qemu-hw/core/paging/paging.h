@@ -176,6 +176,29 @@ static inline uint32_t svan_held_size(const SvanHeld *held)
     return held->spare == SVAN_NONE ? SVAN_HELD_OVERHEAD + held->len : 0;
 }
 
+/* Packets of one queue pair that wait, in their order. */
+typedef struct SvanKept {
+    const SvanWaiter *waiter;
+    const struct svan_fault_policy *policy;     /* what they may take */
+    SvanHeld *first, **tail;
+    uint32_t bytes;             /* of the fault buffer */
+    uint32_t spares;            /* spare pages taken */
+    uint32_t spare;             /* the last of them, SVAN_NONE: none */
+} SvanKept;
+
+void svan_kept_init(SvanKept *kept, const SvanWaiter *waiter,
+                    const struct svan_fault_policy *policy);
+/* Behind the others, as the mode says; *held is it. DONE; IDLE: no room; MISS. */
+SvanStep svan_keep(SvanKept *kept, const SvanPkt *pkt, uint8_t mode,
+                   SvanHeld **held);
+/* From the fault buffer to spare pages, as far as they go. DONE, MISS. */
+SvanStep svan_kept_to_spares(SvanKept *kept);
+/* May one be in the fault buffer, whose sender has been sent away for long? */
+bool svan_kept_may_be_long(const SvanKept *kept);
+void svan_kept_drop_first(SvanKept *kept);
+void svan_kept_drop_rest(SvanKept *kept);           /* all but the first */
+void svan_kept_drop(SvanKept *kept);
+
 #define SVAN_MAX_SPARES         256u
 
 /* 4096-aligned bus addresses; none of the old ones is in use. false: no memory */
@@ -186,6 +209,26 @@ void svan_spares_free(SvanFn *fn);
 /* ---- policies ---- */
 
 bool svan_policy_ok(const struct svan_fault_policy *policy);
+/* ns until the page comes, as far as is known. */
+uint64_t svan_policy_time_left(const struct svan_fault_policy *policy,
+                               const SvanEstimate *estimate, uint64_t now);
+
+/* Modes as bits: those that a transport can take for this miss. */
+#define SVAN_MODE_BIT(name)     (1u << SVAN_FAULT_MODE_##name)
+
+typedef struct SvanChoice {
+    const struct svan_fault_policy *policy;
+    uint64_t now;
+    uint8_t offered;            /* SVAN_MODE_BIT() */
+} SvanChoice;
+
+/*
+ * *mode: how to handle a miss, which is the one that the policy always takes, or the
+ * first that is offered and whose limit covers the time. One that is not offered
+ * becomes DROP. false: the miss waits until more is known.
+ */
+bool svan_policy_choose(const SvanChoice *choice, const SvanEstimate *estimate,
+                        uint8_t *mode);
 /* To what the function gives each of its queue pairs. */
 void svan_policy_limit(struct svan_fault_policy *policy,
                        const struct svan_fault_policy *limit);

@@ -81,23 +81,18 @@ SvanStep svan_sq_producer(SvanSq *sq, uint32_t ci, uint32_t *syndrome)
            step;
 }
 
-SvanStep svan_rq_producer(SvanRq *rq, uint32_t ci, uint32_t *pi,
-                          uint32_t *syndrome)
+SvanStep svan_rq_producer(SvanRq *rq, uint32_t *syndrome)
 {
-    Window window = { .ci = ci, .size = 1u << rq->log_size };
+    Window window = { .ci = rq->ci, .size = 1u << rq->log_size };
     uint32_t record;
     SvanStep step;
 
-    *pi = ci;
     if (!rq->log_stride) {
         return SVAN_STEP_DONE;          /* there is no receive queue */
     }
     step = record_read(rq->ring_key, rq->pi_va, &record, syndrome);
-    if (step == SVAN_STEP_DONE) {
-        step = producer_read(&rq->producer, &window, record, syndrome);
-        *pi = rq->producer.pi;
-    }
-    return step;
+    return step == SVAN_STEP_DONE ?
+           producer_read(&rq->producer, &window, record, syndrome) : step;
 }
 
 void svan_sq_forget(SvanSq *sq)
@@ -110,4 +105,5 @@ void svan_sq_forget(SvanSq *sq)
 void svan_rq_forget(SvanRq *rq)
 {
     rq->producer = (SvanProducer) { 0 };
+    rq->ci = 0;
 }

@@ -5,7 +5,7 @@
 #ifndef SVAN_QUEUE_H
 #define SVAN_QUEUE_H
 
-#include "memory/memory.h"
+#include "net/switch.h"
 
 typedef struct SvanCq SvanCq;
 typedef struct SvanEq SvanEq;
@@ -138,12 +138,14 @@ typedef struct SvanProducer {
     bool rung;                  /* it has not been looked at yet */
 } SvanProducer;
 
+/* Whoever owns it: entries are given out and completed in their order. */
 typedef struct SvanRq {
     SvanKey *ring_key;
     uint64_t va;
     uint64_t pi_va;             /* of the producer index in the record */
     uint8_t log_size;
     uint8_t log_stride;         /* 0: there is no receive queue */
+    uint32_t ci;                /* oldest entry that is not completed */
     SvanProducer producer;
 } SvanRq;
 
@@ -171,8 +173,7 @@ typedef struct SvanSq {
  * ERROR. They store to the queue's producer.
  */
 SvanStep svan_sq_producer(SvanSq *sq, uint32_t ci, uint32_t *syndrome);
-SvanStep svan_rq_producer(SvanRq *rq, uint32_t ci, uint32_t *pi,
-                          uint32_t *syndrome);
+SvanStep svan_rq_producer(SvanRq *rq, uint32_t *syndrome);
 /* As after creation: RESET. POLLING is left as it is. */
 void svan_sq_forget(SvanSq *sq);
 void svan_rq_forget(SvanRq *rq);
@@ -210,6 +211,23 @@ typedef struct SvanRwqe {
     SvanSge sge[SVAN_MAX_SGE];
 } SvanRwqe;
 
+/* What a WQE of each opcode may be, and the message that it is sent as. */
+typedef struct SvanWqeInfo {
+    uint16_t types;             /* bit n: SvanSq.type n; 0: there is no such WQE */
+    uint8_t flags;              /* accepted SVAN_WQE_* */
+    uint8_t max_sge;
+    uint8_t verb;               /* SvanVerb */
+    uint8_t request;            /* SVAN_OP_*, of READs and atomics: one packet */
+    bool imm;
+} SvanWqeInfo;
+
+extern const SvanWqeInfo svan_wqes[256];    /* wqe.c */
+
+static inline const SvanWqeInfo *svan_wqe_info(uint8_t opcode)
+{
+    return &svan_wqes[opcode];
+}
+
 /*
  * Fetch and decode. ERROR: *status (enum svan_cqe_status), *syndrome; wqe->index,
  * opcode, flags and num_bbs (1 if not to be trusted) are set all the same.
@@ -220,6 +238,16 @@ SvanStep svan_wqe_fetch(const SvanSq *sq, uint32_t index, SvanWqe *wqe,
                         uint8_t *status, uint32_t *syndrome);
 SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
                          uint8_t *status, uint32_t *syndrome);
+
+/* ---- the entries of a receive queue, one after the other ---- */
+
+/* Is there one? DONE, MISS, ERROR; IDLE: none. The record is read when all are used. */
+SvanStep svan_rq_find(SvanRq *rq, uint32_t *syndrome);
+/* The oldest, decoded. ERROR: it is at fault (*status), or the queue is (SUCCESS). */
+SvanStep svan_rq_fetch(SvanRq *rq, SvanRwqe *rwqe, uint8_t *status,
+                       uint32_t *syndrome);
+/* The oldest is used up, and cqe, all but wqe_index, says so; slot NULL: nobody is told. */
+void svan_rq_complete(SvanRq *rq, SvanCqSlot *slot, struct svan_cqe *cqe);
 
 /*
  * Runs of a message's bytes [offset, offset + len) over entries, with the local

@@ -40,55 +40,37 @@ static SvanStep read_bb(const SvanSq *sq, uint32_t index, union svan_wqebb *bb)
                      sizeof(*bb));
 }
 
-/* What a WQE of each opcode may be; by opcode, zero: unknown. */
-typedef struct OpcodeRule {
-    uint16_t types;             /* bit n: SvanSq.type n */
-    uint8_t flags;              /* accepted SVAN_WQE_* */
-    uint8_t max_sge;
-} OpcodeRule;
-
-#define ON(type)        (1u << (type))
+#define ON(type)        (1u << SVAN_QPT_##type)
 #define FLAGS_ALL       (SVAN_WQE_SIGNALED | SVAN_WQE_FENCE)
 #define FLAGS_DATA      (FLAGS_ALL | SVAN_WQE_INLINE)
+#define FLAGS_MESSAGE   (FLAGS_DATA | SVAN_WQE_SOLICITED)
 
-static const OpcodeRule opcode_rules[] = {
-    [SVAN_WQE_NOP]              = { ON(SVAN_QPT_RC) | ON(SVAN_QPT_ETH),
-                                    FLAGS_ALL, 0 },
-    [SVAN_WQE_SEND]             = { ON(SVAN_QPT_RC),
-                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
-                                    SVAN_MAX_SGE },
-    [SVAN_WQE_SEND_IMM]         = { ON(SVAN_QPT_RC),
-                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
-                                    SVAN_MAX_SGE },
-    [SVAN_WQE_RDMA_WRITE]       = { ON(SVAN_QPT_RC),
-                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
-                                    SVAN_MAX_SGE },
-    [SVAN_WQE_RDMA_WRITE_IMM]   = { ON(SVAN_QPT_RC),
-                                    FLAGS_DATA | SVAN_WQE_SOLICITED,
-                                    SVAN_MAX_SGE },
-    [SVAN_WQE_RDMA_READ]        = { ON(SVAN_QPT_RC), FLAGS_ALL, SVAN_MAX_SGE },
-    [SVAN_WQE_ATOMIC_CMP_SWP]   = { ON(SVAN_QPT_RC), FLAGS_ALL, 1 },
-    [SVAN_WQE_ATOMIC_FETCH_ADD] = { ON(SVAN_QPT_RC), FLAGS_ALL, 1 },
-    [SVAN_WQE_ETH_SEND]         = { ON(SVAN_QPT_ETH),
-                                    FLAGS_DATA | SVAN_WQE_ETH_CSUM,
-                                    SVAN_MAX_SGE },
+#define MESSAGE(v)      .types = ON(RC), .flags = FLAGS_MESSAGE, \
+                        .max_sge = SVAN_MAX_SGE, .verb = SVAN_VERB_##v
+#define REQUEST(v, op)  .types = ON(RC), .flags = FLAGS_ALL, \
+                        .verb = SVAN_VERB_##v, .request = SVAN_OP_##op
+
+const SvanWqeInfo svan_wqes[256] = {
+    [SVAN_WQE_NOP]              = { .types = ON(RC) | ON(ETH),
+                                    .flags = FLAGS_ALL },
+    [SVAN_WQE_SEND]             = { MESSAGE(SEND) },
+    [SVAN_WQE_SEND_IMM]         = { MESSAGE(SEND), .imm = true },
+    [SVAN_WQE_RDMA_WRITE]       = { MESSAGE(WRITE) },
+    [SVAN_WQE_RDMA_WRITE_IMM]   = { MESSAGE(WRITE), .imm = true },
+    [SVAN_WQE_RDMA_READ]        = { REQUEST(READ, READ_REQUEST),
+                                    .max_sge = SVAN_MAX_SGE },
+    [SVAN_WQE_ATOMIC_CMP_SWP]   = { REQUEST(ATOMIC, CMP_SWP), .max_sge = 1 },
+    [SVAN_WQE_ATOMIC_FETCH_ADD] = { REQUEST(ATOMIC, FETCH_ADD), .max_sge = 1 },
+    [SVAN_WQE_ETH_SEND]         = { .types = ON(ETH),
+                                    .flags = FLAGS_DATA | SVAN_WQE_ETH_CSUM,
+                                    .max_sge = SVAN_MAX_SGE },
 };
 
 static bool opcode_allowed(const SvanSq *sq, uint8_t opcode, uint8_t flags)
 {
-    const OpcodeRule *rule;
+    const SvanWqeInfo *info = svan_wqe_info(opcode);
 
-    if (opcode >= sizeof(opcode_rules) / sizeof(opcode_rules[0])) {
-        return false;
-    }
-    rule = &opcode_rules[opcode];
-    return (rule->types & ON(sq->type)) && !(flags & ~rule->flags);
-}
-
-static bool is_atomic(uint8_t opcode)
-{
-    return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-           opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+    return (info->types & 1u << sq->type) && !(flags & ~info->flags);
 }
 
 static void decode_sge(const struct svan_sge *from, SvanSge *to)
@@ -140,10 +122,10 @@ static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
         return SVAN_SYN_NONE;
     }
     wqe->num_sge = head->ctrl.num_sge;
-    if (wqe->num_sge > opcode_rules[wqe->opcode].max_sge) {
+    if (wqe->num_sge > svan_wqe_info(wqe->opcode)->max_sge) {
         return SVAN_SYN_NUM_SGE;
     }
-    if (is_atomic(wqe->opcode)) {
+    if (svan_wqe_info(wqe->opcode)->verb == SVAN_VERB_ATOMIC) {
         wqe->swap_add = le64toh(head->atomic.swap_add);
         wqe->compare = le64toh(head->atomic.compare);
         decode_sge(&head->atomic.sge, &wqe->sge[0]);

@@ -12,7 +12,7 @@
 #define MIN_FRAME       60u             /* without FCS; shorter ones are padded */
 
 typedef struct SvanEth {
-    uint32_t sq_ci, rq_ci;
+    uint32_t sq_ci;
     SvanFrame *tx;              /* being gathered, or waiting for the wire */
     uint32_t tx_done;           /* bytes of it */
     bool tx_sent;               /* gone; wqe waits for its completion */
@@ -219,16 +219,13 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
 {
     SvanEth *eth = qp->priv;
     SvanFn *fn = qp->fn;
-    uint32_t syndrome, pi;
+    uint32_t syndrome;
     uint8_t status;
-    SvanStep step = svan_rq_producer(&qp->rq, eth->rq_ci, &pi, &syndrome);
+    SvanStep step = svan_rq_fetch(&qp->rq, &eth->rwqe, &status, &syndrome);
 
-    if (step == SVAN_STEP_DONE && pi == eth->rq_ci) {
+    if (step == SVAN_STEP_IDLE) {
         return svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
-    }
-    if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(&qp->rq, eth->rq_ci, &eth->rwqe, &status, &syndrome);
     }
     if (step == SVAN_STEP_ERROR) {
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
@@ -278,8 +275,8 @@ static SvanStep rx_complete(SvanQp *qp, const SvanFrame *frame)
     SvanEth *eth = qp->priv;
     SvanFn *fn = qp->fn;
     struct svan_cqe cqe = {
-        .qpn = htole32(qp->qpn), .wqe_index = htole32(eth->rwqe.index),
-        .byte_len = htole32(frame->len), .opcode = SVAN_CQE_ETH_RECV,
+        .qpn = htole32(qp->qpn), .byte_len = htole32(frame->len),
+        .opcode = SVAN_CQE_ETH_RECV,
         .status = SVAN_CQE_SUCCESS,
     };
     SvanCqSlot slot;
@@ -294,8 +291,7 @@ static SvanStep rx_complete(SvanQp *qp, const SvanFrame *frame)
         return SVAN_STEP_DONE;
     }
     cqe.owner = svan_frame_csum(frame);
-    svan_cq_commit(&slot, &cqe);
-    eth->rq_ci++;
+    svan_rq_complete(&qp->rq, &slot, &cqe);
     fn->stats.eth_rx_frames++;
     fn->stats.eth_rx_bytes += frame->len;
     svan_trace(fn, SVAN_TRACE_ETH_RX, qp->qpn, frame->len, cqe.owner, 0);
@@ -366,18 +362,13 @@ static uint32_t eth_sq_ci(const SvanQp *qp)
     return ((const SvanEth *)qp->priv)->sq_ci;
 }
 
-static uint32_t eth_rq_ci(const SvanQp *qp)
-{
-    return ((const SvanEth *)qp->priv)->rq_ci;
-}
-
 /* A frame that is under way begins anew after loading, but not one sent. */
 static void eth_save(const SvanQp *qp, SvanWriter *writer)
 {
     const SvanEth *eth = qp->priv;
 
     svan_put_u32(writer, eth->sq_ci);
-    svan_put_u32(writer, eth->rq_ci);
+    svan_put_u32(writer, qp->rq.ci);
     svan_put_u8(writer, eth->tx_sent);
     svan_put_u32(writer, eth->wqe.index);
     svan_put_u32(writer, eth->wqe.length);
@@ -391,7 +382,7 @@ static bool eth_load(SvanQp *qp, SvanReader *reader)
     SvanEth *eth = qp->priv;
 
     eth->sq_ci = svan_get_u32(reader);
-    eth->rq_ci = svan_get_u32(reader);
+    qp->rq.ci = svan_get_u32(reader);
     eth->tx_sent = svan_get_u8(reader);
     eth->wqe.index = svan_get_u32(reader);
     eth->wqe.length = svan_get_u32(reader);
@@ -408,7 +399,6 @@ const SvanTransport svan_eth_transport = {
     .enter = eth_enter,
     .step = eth_step,
     .sq_ci = eth_sq_ci,
-    .rq_ci = eth_rq_ci,
     .save = eth_save,
     .load = eth_load,
 };

@@ -14,7 +14,6 @@
 #define RING_ALIGN      64u
 #define MIN_LOG_MTU     8
 #define MAX_LOG_MTU     12
-#define QP_STATES       (SVAN_QPS_ERR + 1)
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_qp.field)
 
@@ -184,12 +183,13 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->policy = fn->paging->policy;
     qp->type = cmd->type;
     qp->flags = cmd->flags;
-    qp->transport = fn->qps->kinds[cmd->type].transport;
+    qp->kind = &fn->qps->kinds[cmd->type];
+    qp->transport = qp->kind->transport;
     qp->uar = le32toh(cmd->uar);
     qp->user = (SvanUser) {
         .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->queues->uar_owner[qp->uar],
         .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
-        .can_wait = fn->qps->kinds[cmd->type].can_wait,
+        .can_wait = qp->kind->can_wait,
     };
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
@@ -347,52 +347,6 @@ void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome)
 /* ---- attributes ---- */
 
 #define A(name)         SVAN_QP_ATTR_##name
-#define INIT_ATTRS      (A(PKEY_INDEX) | A(PORT) | A(ACCESS))
-#define RTS_ATTRS       (A(TIMEOUT) | A(RETRY_CNT) | A(RNR_RETRY) | \
-                         A(MAX_RD_ATOMIC))
-
-/* One way from a state to another: which attributes it needs, and allows. */
-typedef struct Transition {
-    bool legal;
-    uint32_t required, optional;
-} Transition;
-
-#define TO_RESET_OR_ERR \
-    [SVAN_QPS_RESET] = { true, 0, 0 }, [SVAN_QPS_ERR] = { true, 0, 0 }
-
-static const Transition rc_transitions[QP_STATES][QP_STATES] = {
-    [SVAN_QPS_RESET] = { TO_RESET_OR_ERR,
-        [SVAN_QPS_INIT] = { true, INIT_ATTRS, 0 } },
-    [SVAN_QPS_INIT] = { TO_RESET_OR_ERR,
-        [SVAN_QPS_INIT] = { true, 0, INIT_ATTRS },
-        [SVAN_QPS_RTR] = { true,
-            A(AV) | A(MTU) | A(DEST_QPN) | A(RQ_PSN) |
-            A(MAX_DEST_RD_ATOMIC) | A(MIN_RNR_TIMER),
-            A(ACCESS) | A(PKEY_INDEX) } },
-    [SVAN_QPS_RTR] = { TO_RESET_OR_ERR,
-        [SVAN_QPS_RTS] = { true, RTS_ATTRS | A(SQ_PSN),
-            A(ACCESS) | A(MIN_RNR_TIMER) } },
-    [SVAN_QPS_RTS] = { TO_RESET_OR_ERR,
-        [SVAN_QPS_RTS] = { true, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
-        [SVAN_QPS_SQD] = { true, 0, A(SQD_NOTIFY) } },
-    [SVAN_QPS_SQD] = { TO_RESET_OR_ERR,
-        [SVAN_QPS_RTS] = { true, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
-        [SVAN_QPS_SQD] = { true, 0,
-            INIT_ATTRS | RTS_ATTRS | A(AV) | A(MAX_DEST_RD_ATOMIC) |
-            A(MIN_RNR_TIMER) } },
-    [SVAN_QPS_SQE] = { TO_RESET_OR_ERR },
-    [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
-};
-
-static const Transition eth_transitions[QP_STATES][QP_STATES] = {
-    [SVAN_QPS_RESET] = { TO_RESET_OR_ERR, [SVAN_QPS_INIT] = { true, 0, 0 } },
-    [SVAN_QPS_INIT] = { TO_RESET_OR_ERR, [SVAN_QPS_RTR] = { true, 0, 0 } },
-    [SVAN_QPS_RTR] = { TO_RESET_OR_ERR, [SVAN_QPS_RTS] = { true, 0, 0 } },
-    [SVAN_QPS_RTS] = { TO_RESET_OR_ERR },
-    [SVAN_QPS_SQD] = { TO_RESET_OR_ERR },
-    [SVAN_QPS_SQE] = { TO_RESET_OR_ERR },
-    [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
-};
 
 #undef REFUSE
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, modify_qp.field)
@@ -400,15 +354,13 @@ static const Transition eth_transitions[QP_STATES][QP_STATES] = {
 static uint32_t check_transition(const SvanQp *qp,
                                  const struct svan_cmd_modify_qp *cmd)
 {
-    const Transition (*table)[QP_STATES] =
-        qp->type == SVAN_QPT_ETH ? eth_transitions : rc_transitions;
     uint32_t mask = le32toh(cmd->mask);
-    const Transition *way;
+    const SvanQpWay *way;
 
-    if (cmd->attr.state >= QP_STATES) {
+    if (cmd->attr.state >= SVAN_QP_STATES) {
         return REFUSE(BAD_PARAM, attr.state);
     }
-    way = &table[qp->state][cmd->attr.state];
+    way = &(*qp->kind->ways)[qp->state][cmd->attr.state];
     if (!way->legal) {
         return REFUSE(BAD_STATE, attr.state);
     }
@@ -543,18 +495,18 @@ uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
 /* What the transitions to its state have required, as far as it is alive. */
 bool svan_qp_has_attrs(const SvanQp *qp)
 {
+    const SvanQpWays *ways = qp->kind->ways;
     uint32_t need = 0;
 
-    if (qp->type == SVAN_QPT_ETH || qp->state == SVAN_QPS_RESET ||
-        qp->state == SVAN_QPS_ERR) {
+    if (qp->state == SVAN_QPS_RESET || qp->state == SVAN_QPS_ERR) {
         return true;
     }
-    need |= rc_transitions[SVAN_QPS_RESET][SVAN_QPS_INIT].required;
+    need |= (*ways)[SVAN_QPS_RESET][SVAN_QPS_INIT].required;
     if (qp->state >= SVAN_QPS_RTR) {
-        need |= rc_transitions[SVAN_QPS_INIT][SVAN_QPS_RTR].required;
+        need |= (*ways)[SVAN_QPS_INIT][SVAN_QPS_RTR].required;
     }
     if (qp->state >= SVAN_QPS_RTS) {
-        need |= rc_transitions[SVAN_QPS_RTR][SVAN_QPS_RTS].required;
+        need |= (*ways)[SVAN_QPS_RTR][SVAN_QPS_RTS].required;
     }
     return (qp->attr_mask & need) == need;
 }

@@ -144,6 +144,7 @@ static void forget(SvanRc *rc)
     rc->respond_last = false;
     rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
     rc->resp.read_wait.waiter = &rc->qp->waiter;
+    rc->resp.assembly.rq = &rc->qp->rq;
     svan_page_wait_forget(&rc->req.wait);
     svan_page_wait_forget(&rc->req.in_wait);
     svan_page_wait_forget(&rc->resp.read_wait);
@@ -262,22 +263,14 @@ static uint32_t rc_sq_ci(const SvanQp *qp)
     return ((const SvanRc *)qp->priv)->req.sq_ci;
 }
 
-static uint32_t rc_rq_ci(const SvanQp *qp)
-{
-    return ((const SvanRc *)qp->priv)->resp.rq_ci;
-}
-
 const SvanTransport svan_rc_transport = {
     .name = "RC",
-    .bth_class = SVAN_BTH_RC,
-    .is_connected = true,
     .create = rc_create,
     .destroy = rc_destroy,
     .enter = rc_enter,
     .step = rc_step,
     .rx = rc_rx,
     .sq_ci = rc_sq_ci,
-    .rq_ci = rc_rq_ci,
     .save = svan_rc_save,
     .load = svan_rc_load,
 };

@@ -4,13 +4,13 @@
  * parts offer each other (IBTA specification volume 1, chapter 9).
  *
  *   rc.c             life cycle, the step
- *   rc_access.c      what all of these use of memory, packets and a step
  *   rc_window.c      what was sent and is not acknowledged
  *   rc_requester.c   WQEs to request packets
  *   rc_completer.c   responses to the requester; retries; completions; flushing
  *   rc_responder.c   requests that arrive
  *   rc_answers.c     what is owed to the remote requester: responses, ACKs, NAKs
  *   rc_suspension.c  requests that meet an absent page
+ *   rc_kept.c        those that wait, and those that were dropped
  *   rc_patience.c    what the remote requester hears while it waits for a page
  *   rc_state.c       save and load
  *
@@ -21,7 +21,7 @@
 #ifndef SVAN_RC_H
 #define SVAN_RC_H
 
-#include "transport/transport.h"
+#include "transport/message.h"
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
@@ -120,13 +120,6 @@ typedef struct SvanRcRequester {
 
 /* ---- responder ---- */
 
-typedef enum SvanRcMessage {    /* what the next packet may continue, 9.7.4.1.2 */
-    SVAN_RC_MSG_NONE,
-    SVAN_RC_MSG_SEND,
-    SVAN_RC_MSG_WRITE,
-    SVAN_RC_MSGS
-} SvanRcMessage;
-
 /* A READ or an atomic whose response is owed, 9.7.4.1.4 and 9.5.4. */
 typedef struct SvanRcOwed {
     bool atomic;
@@ -186,15 +179,7 @@ typedef struct SvanRcResponder {
     bool ack_due;
     bool unsaid;                /* executed, and not acknowledged; not saved */
     bool early_ack;             /* an ACK of what lies before owed[0]; not saved */
-    SvanRcMessage message;
-    uint32_t offset;            /* bytes of the message that are in place */
-    uint32_t length;            /* WRITE: from the RETH */
-    uint64_t va;
-    uint32_t rkey;
-    uint32_t rq_ci;             /* oldest receive WQE not completed */
-    uint32_t rq_pi;             /* last one read */
-    SvanRwqe rwqe;              /* of rq_ci */
-    bool rwqe_valid;            /* not part of the saved state */
+    SvanAssembly assembly;
     SvanRcNak nak;              /* the last one */
     uint32_t num_owed, num_new;         /* all; those that are no duplicates */
     SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
@@ -204,30 +189,58 @@ typedef struct SvanRcResponder {
     SvanRcPatience patience;    /* while it waits */
 } SvanRcResponder;
 
+/* States and events of a suspension (PRM "Faults", which draws them). */
+#define SVAN_SUSPENSION_STATES(X) \
+    X(NONE)                     /* the responder is not suspended */ \
+    X(UNDECIDED)                /* a page is awaited, and nothing known of it */ \
+    X(HOLDING) X(DIVERTING) X(DROPPING)         /* by the mode chosen */ \
+    X(TOLD)                     /* an RNR NAK was sent for the page */ \
+    X(INSISTING)                /* after that it came and was gone again: held */ \
+    X(TOLD_AGAIN)               /* and an RNR NAK was sent once more */ \
+    X(RETRYING)                 /* the page has come: the first kept packet */ \
+    X(RETRYING_TOLD)            /* the same, after an RNR NAK */ \
+    X(REPLAYING)                /* it was executed: those behind it */
+
+#define SVAN_SUSPENSION_EVENTS(X) \
+    X(MET)                      /* a packet meets an absent page */ \
+    X(GONE_AGAIN)               /* a page that was waited for before */ \
+    X(HOLD) X(DIVERT) X(DROP) X(RNR)            /* chosen */ \
+    X(CAME) X(FAILED)           /* the page */ \
+    X(EXECUTED)                 /* a kept packet */ \
+    X(OVER)                     /* nothing is kept any more */ \
+    X(STOP)                     /* the connection has come to an end */
+
+typedef enum SvanSuspensionState {
+#define SVAN_SUSPENSION_STATE(name)     SVAN_SUSPENSION_##name,
+    SVAN_SUSPENSION_STATES(SVAN_SUSPENSION_STATE)
+#undef SVAN_SUSPENSION_STATE
+    SVAN_SUSPENSION_NUM_STATES
+} SvanSuspensionState;
+
+typedef enum SvanSuspensionEvent {
+#define SVAN_SUSPENSION_EVENT(name)     SVAN_SUSPENDED_##name,
+    SVAN_SUSPENSION_EVENTS(SVAN_SUSPENSION_EVENT)
+#undef SVAN_SUSPENSION_EVENT
+    SVAN_SUSPENSION_NUM_EVENTS
+} SvanSuspensionEvent;
+
 /*
- * The responder's suspension. While it is active, the packet of the expected
- * PSN and those behind it are kept here or dropped.
+ * The responder's suspension. The packet of the expected PSN and those behind it
+ * are kept here or dropped.
  */
 typedef struct SvanSuspension {
-    bool active;
-    bool replaying;             /* a kept packet is being executed */
-    uint8_t mode;               /* enum svan_fault_mode; AUTO: not chosen yet */
+    SvanSuspensionState state;
+    uint8_t mode;               /* enum svan_fault_mode, as packets are kept */
     uint8_t opcode;             /* of the packet that met the page */
-    bool nak_spent;             /* an RNR NAK was sent for this page */
-    bool again;                 /* and the page has come and gone since */
     bool dropped;               /* something was; an RNR NAK that leaves brings it */
     bool called_back;           /* since a packet was executed last */
-    bool executed;              /* a kept packet, since the last page was met */
     uint64_t since;             /* ns */
     SvanPageWait wait;
     SvanRcPatience patience;
-    SvanHeld *held, **held_tail;
+    SvanKept kept;
     uint32_t dropped_end;       /* PSN behind the last one dropped so */
-    uint32_t held_end;          /* PSN behind the last one kept */
-    uint32_t held_bytes;        /* of the fault buffer */
-    uint32_t held_answers;      /* READs and atomics among them */
-    uint32_t spares;            /* spare pages taken */
-    uint32_t spare;             /* the last of them */
+    uint32_t kept_end;          /* PSN behind the last one kept */
+    uint32_t kept_answers;      /* READs and atomics among them */
 } SvanSuspension;
 
 typedef struct SvanRc {
@@ -238,15 +251,10 @@ typedef struct SvanRc {
     SvanSuspension suspension;
 } SvanRc;
 
-static inline uint32_t svan_rc_mtu(const SvanQp *qp)
-{
-    return 1u << qp->log_mtu;
-}
-
 /* Packets of a message, or of a READ's response. */
 static inline uint32_t svan_rc_packets(const SvanQp *qp, uint32_t length)
 {
-    return length ? (length + svan_rc_mtu(qp) - 1) >> qp->log_mtu : 1;
+    return length ? (length + svan_qp_mtu(qp) - 1) >> qp->log_mtu : 1;
 }
 
 static inline uint32_t svan_rc_psn_sub(uint32_t a, uint32_t b)
@@ -267,17 +275,14 @@ static inline SvanRcWqe *svan_rc_wqe(SvanRcRequester *req, uint32_t pos)
 
 static inline bool svan_rc_is_atomic(uint8_t opcode)
 {
-    return opcode == SVAN_WQE_ATOMIC_CMP_SWP ||
-           opcode == SVAN_WQE_ATOMIC_FETCH_ADD;
+    return svan_wqe_info(opcode)->verb == SVAN_VERB_ATOMIC;
 }
 
 /* Only a response of its own acknowledges it. */
 static inline bool svan_rc_has_response(uint8_t opcode)
 {
-    return opcode == SVAN_WQE_RDMA_READ || svan_rc_is_atomic(opcode);
+    return svan_wqe_info(opcode)->request;
 }
-
-/* ---- rc_access.c ---- */
 
 /* Payload bytes and packets that a step may still move. */
 typedef struct SvanRcBudget {
@@ -286,27 +291,15 @@ typedef struct SvanRcBudget {
 } SvanRcBudget;
 
 /* false: leave it to the next step */
-bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes);
-
-/* All but the runs, for a packet to the peer; false: the source GID is gone. */
-void svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn);
-/* To the peer, as svan_pkt_send(). */
-SvanStep svan_rc_send(SvanQp *qp, SvanPkt *pkt);
-
-/*
- * Runs of remote memory. `whole` >= len bytes from va on must be permitted.
- * DONE, MISS, FAULT, ERROR.
- */
-typedef struct SvanRcRemote {
-    SvanQp *qp;
-    uint64_t va;
-    uint32_t rkey;
-    uint32_t whole, len;
-    uint8_t access;             /* SVAN_ACCESS_REMOTE_* */
-} SvanRcRemote;
-
-SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
-                        uint32_t *num_runs, uint32_t *syndrome);
+static inline bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
+{
+    if (bytes > budget->bytes) {
+        budget->units = 0;
+        return false;
+    }
+    budget->bytes -= bytes;
+    return true;
+}
 
 /* ---- rc_window.c ---- */
 
@@ -342,8 +335,26 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt);
 SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget);
 
 void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak);
+/* The expected one, as far as it is permitted. */
+SvanStep svan_rc_execute(SvanQp *qp, const SvanPkt *pkt);
 /* The page that a packet of this opcode needs will never come. */
 SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode);
+
+/* ---- rc_kept.c ---- */
+
+/* Behind what is kept. DONE, MISS; IDLE: there is no room, or no sense in it. */
+SvanStep svan_rc_keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode);
+void svan_rc_kept_drop(SvanQp *qp);
+/* The oldest has been executed. */
+void svan_rc_kept_drop_first(SvanQp *qp);
+/* All but the oldest, which met the page. */
+void svan_rc_kept_drop_rest(SvanQp *qp);
+/* It is not kept. */
+void svan_rc_discard(SvanQp *qp, const SvanPkt *pkt);
+/* Something before `end` will not come by itself. */
+void svan_rc_now_missing(SvanQp *qp, uint32_t end);
+/* It may have come again, and been kept or executed. */
+bool svan_rc_is_missing(SvanQp *qp);
 
 /* ---- rc_suspension.c ---- */
 
@@ -355,12 +366,25 @@ SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt);
 void svan_suspension_call_back(SvanQp *qp);
 /* An RNR NAK has left: what was dropped comes again by itself. */
 void svan_suspension_told_to_wait(SvanQp *qp);
-/* How to handle a fault; AUTO: wait until more is known. */
-uint8_t svan_suspension_mode(SvanQp *qp, const SvanEstimate *estimate);
+/* How to handle a fault; false: wait until more is known. */
+bool svan_suspension_choose(SvanQp *qp, const SvanEstimate *estimate,
+                            uint8_t *mode);
 /* A unit of the step. */
 SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget);
 void svan_suspension_init(SvanQp *qp);
 void svan_suspension_clear(SvanQp *qp);
+
+/* What an event does in a state; one that cannot be there is a defect. DONE, MISS. */
+typedef struct SvanSuspensionTurn {
+    bool legal;
+    uint8_t next;               /* SvanSuspensionState */
+    SvanStep (*action)(SvanQp *qp);     /* first; may be NULL */
+} SvanSuspensionTurn;
+
+extern const SvanSuspensionTurn
+svan_suspension_turns[SVAN_SUSPENSION_NUM_STATES][SVAN_SUSPENSION_NUM_EVENTS];
+
+SvanStep svan_suspension_turn(SvanQp *qp, SvanSuspensionEvent event);
 
 /* ---- rc_patience.c ---- */
 

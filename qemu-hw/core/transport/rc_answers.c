@@ -33,10 +33,10 @@ static SvanStep send_aeth(SvanQp *qp, uint8_t syndrome, uint32_t psn,
 {
     SvanPkt pkt;
 
-    svan_rc_packet(qp, &pkt, SVAN_OP_ACK, psn);
+    svan_qp_packet(qp, &pkt, SVAN_OP_ACK, psn);
     pkt.bth_flags |= bth_flags;
     fill_aeth(&pkt, syndrome, msn);
-    return svan_rc_send(qp, &pkt);
+    return svan_qp_send(qp, &pkt);
 }
 
 /* ---- NAK ---- */
@@ -70,23 +70,15 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     SvanStep step;
     SvanPkt pkt;
 
-    svan_rc_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn);
+    svan_qp_packet(qp, &pkt, SVAN_OP_ATOMIC_ACK, owed->psn);
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.orig = owed->orig;
-    step = svan_rc_send(qp, &pkt);
+    step = svan_qp_send(qp, &pkt);
     if (step == SVAN_STEP_DONE) {
         svan_rc_owed_drop(&((SvanRc *)qp->priv)->resp);
         ((SvanRc *)qp->priv)->resp.early_ack = false;
     }
     return step;
-}
-
-static uint8_t read_opcode(bool first, bool last)
-{
-    if (first) {
-        return last ? SVAN_OP_READ_RESP_ONLY : SVAN_OP_READ_RESP_FIRST;
-    }
-    return last ? SVAN_OP_READ_RESP_LAST : SVAN_OP_READ_RESP_MIDDLE;
 }
 
 /* The memory has gone since the request was accepted. */
@@ -132,10 +124,10 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
 static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
                           const SvanRcOwed *owed)
 {
-    uint32_t mtu = svan_rc_mtu(qp), syndrome;
+    uint32_t mtu = svan_qp_mtu(qp), syndrome;
     bool last = owed->length <= mtu;
     uint32_t payload = last ? owed->length : mtu;
-    SvanRcRemote remote = {
+    SvanRemote remote = {
         .qp = qp, .va = owed->va, .rkey = owed->rkey, .whole = owed->length,
         .len = payload, .access = SVAN_ACCESS_REMOTE_READ,
     };
@@ -145,8 +137,9 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     if (!svan_rc_afford(budget, payload)) {
         return SVAN_STEP_DONE;
     }
-    svan_rc_packet(qp, &pkt, read_opcode(!owed->begun, last), owed->psn);
-    step = svan_rc_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
+    svan_qp_packet(qp, &pkt, svan_op_part(SVAN_VERB_READ, !owed->begun, last,
+                                          false), owed->psn);
+    step = svan_qp_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);
     }
@@ -158,7 +151,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     fill_aeth(&pkt, AETH_POSITIVE, owed->msn);
     pkt.payload_len = payload;
     if (step == SVAN_STEP_DONE) {
-        step = svan_rc_send(qp, &pkt);
+        step = svan_qp_send(qp, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
         read_sent(&((SvanRc *)qp->priv)->resp, payload, last);
@@ -212,6 +205,7 @@ static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     SvanEstimate estimate = svan_page_wait_estimate(&resp->read_wait,
                                                 qp->policy.sources);
+    uint8_t mode;
 
     if (svan_rc_patience_asks(&resp->patience)) {
         return svan_rc_patience_is_out(&resp->patience, &estimate, ns);
@@ -219,7 +213,8 @@ static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
     *ns = svan_rc_remaining_ns(qp, &estimate);
     return !resp->patience.told && !resp->read_wait.attempt &&
            (!resp->patience.naks || svan_rc_is_far(qp, &estimate)) &&
-           svan_suspension_mode(qp, &estimate) == SVAN_FAULT_MODE_RNR;
+           svan_suspension_choose(qp, &estimate, &mode) &&
+           mode == SVAN_FAULT_MODE_RNR;
 }
 
 static SvanStep tell(SvanQp *qp, uint64_t ns)

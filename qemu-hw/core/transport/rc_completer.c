@@ -343,13 +343,12 @@ static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
-    uint32_t n = req->una - wqe->seq, mtu = svan_rc_mtu(qp);
-    bool last = n + 1 == wqe->packets;
+    SvanSegment seg = svan_segment(qp, wqe->length, req->una - wqe->seq);
     Placement at = {
-        .offset = n << qp->log_mtu, .src = pkt->runs, .num_src = pkt->num_runs,
+        .offset = seg.offset, .length = seg.length, .src = pkt->runs,
+        .num_src = pkt->num_runs,
     };
 
-    at.length = last ? wqe->length - at.offset : mtu;
     if (!read_opcode_ok(req, wqe, svan_op_info(pkt->opcode))) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
@@ -372,7 +371,8 @@ static SvanStep rx_atomic_response(SvanQp *qp, const SvanPkt *pkt)
 static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    bool positive = !svan_op_info(pkt->opcode)->aeth ||
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    bool positive = !info->aeth ||
                     (pkt->syndrome & SVAN_AETH_KIND_MASK) == SVAN_AETH_ACK;
     const SvanRcWqe *wqe;
 
@@ -386,14 +386,11 @@ static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
     if (!positive) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
-    if (pkt->opcode == SVAN_OP_ATOMIC_ACK && svan_rc_is_atomic(wqe->opcode)) {
-        return rx_atomic_response(qp, pkt);
+    if (info->verb != svan_wqe_info(wqe->opcode)->verb) {
+        return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }
-    if (pkt->opcode != SVAN_OP_ATOMIC_ACK &&
-        wqe->opcode == SVAN_WQE_RDMA_READ) {
-        return rx_read_response(qp, pkt);
-    }
-    return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
+    return info->verb == SVAN_VERB_ATOMIC ? rx_atomic_response(qp, pkt) :
+                                            rx_read_response(qp, pkt);
 }
 
 /* 9.7.6.1.1: only what answers packets that were sent and not acknowledged */

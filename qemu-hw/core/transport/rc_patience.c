@@ -113,12 +113,7 @@ bool svan_rc_patience_asks(const SvanRcPatience *patience)
 
 uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate)
 {
-    uint64_t now = svan_now(qp->fn->core);
-
-    if (!estimate->known) {
-        return le32toh(qp->policy.unknown_us) * 1000ull;
-    }
-    return estimate->at > now ? estimate->at - now : 0;
+    return svan_policy_time_left(&qp->policy, estimate, svan_now(qp->fn->core));
 }
 
 bool svan_rc_is_far(const SvanQp *qp, const SvanEstimate *estimate)

@@ -153,60 +153,24 @@ static SvanStep take(SvanQp *qp)
 
 /* ---- sending ---- */
 
-typedef struct RequestOps {
-    uint8_t first, middle, last, only;
-    bool reth, imm;
-} RequestOps;
+/* The packet at nxt. */
+typedef struct Outgoing {
+    SvanSegment seg;
+    uint32_t psns;              /* it takes */
+} Outgoing;
 
-static const RequestOps request_ops[] = {
-    [SVAN_WQE_SEND]             = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
-                                    SVAN_OP_SEND_LAST, SVAN_OP_SEND_ONLY,
-                                    false, false },
-    [SVAN_WQE_SEND_IMM]         = { SVAN_OP_SEND_FIRST, SVAN_OP_SEND_MIDDLE,
-                                    SVAN_OP_SEND_LAST_IMM,
-                                    SVAN_OP_SEND_ONLY_IMM, false, true },
-    [SVAN_WQE_RDMA_WRITE]       = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
-                                    SVAN_OP_WRITE_LAST, SVAN_OP_WRITE_ONLY,
-                                    true, false },
-    [SVAN_WQE_RDMA_WRITE_IMM]   = { SVAN_OP_WRITE_FIRST, SVAN_OP_WRITE_MIDDLE,
-                                    SVAN_OP_WRITE_LAST_IMM,
-                                    SVAN_OP_WRITE_ONLY_IMM, true, true },
-    [SVAN_WQE_RDMA_READ]        = { .only = SVAN_OP_READ_REQUEST,
-                                    .reth = true },
-    [SVAN_WQE_ATOMIC_CMP_SWP]   = { .only = SVAN_OP_CMP_SWP },
-    [SVAN_WQE_ATOMIC_FETCH_ADD] = { .only = SVAN_OP_FETCH_ADD },
-};
-
-/* The packet at nxt: what part of its message it is. */
-typedef struct Segment {
-    uint32_t packets;           /* PSNs it takes */
-    uint32_t offset, length;    /* of the payload in the message */
-    bool first, last;
-} Segment;
-
-static Segment segment_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq)
+/* Of a READ or an atomic there is one, which has no payload, for all that is missing. */
+static Outgoing packet_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq)
 {
     uint32_t n = seq - wqe->seq;
-    Segment seg = {
-        .packets = 1, .offset = n << qp->log_mtu,
-        .first = n == 0, .last = n + 1 == wqe->packets,
-    };
 
     if (svan_rc_has_response(wqe->opcode)) {
-        seg.packets = wqe->packets - n;
-        seg.first = seg.last = true;
-    } else {
-        seg.length = seg.last ? wqe->length - seg.offset : svan_rc_mtu(qp);
+        return (Outgoing) {
+            .seg = { .offset = n << qp->log_mtu, .first = true, .last = true },
+            .psns = wqe->packets - n,
+        };
     }
-    return seg;
-}
-
-static uint8_t opcode_of(const RequestOps *ops, const Segment *seg)
-{
-    if (seg->first) {
-        return seg->last ? ops->only : ops->first;
-    }
-    return seg->last ? ops->last : ops->middle;
+    return (Outgoing) { .seg = svan_segment(qp, wqe->length, n), .psns = 1 };
 }
 
 /*
@@ -214,74 +178,22 @@ static uint8_t opcode_of(const RequestOps *ops, const Segment *seg)
  * with data, so READs and atomics are bounded by the PSN space alone (9.7.2).
  */
 static bool in_window(const SvanRcRequester *req, const SvanRcWqe *wqe,
-                      const Segment *seg)
+                      const Outgoing *out)
 {
     uint32_t limit = svan_rc_has_response(wqe->opcode) ?
                      SVAN_RC_PSN_HALF / 2 : req->window_packets;
 
     return req->nxt == req->una ||
-           req->nxt - req->una + seg->packets <= limit;
+           req->nxt - req->una + out->psns <= limit;
 }
 
 /* 9.7.5.1: at the end of a message, every so many packets, or when stuck */
-static bool wants_ack(const SvanRcRequester *req, const Segment *seg)
+static bool wants_ack(const SvanRcRequester *req, const Outgoing *out)
 {
-    uint32_t next = req->nxt + seg->packets;
+    uint32_t next = req->nxt + out->psns;
 
-    return seg->last || next - req->ack_asked >= SVAN_RC_ACK_EVERY ||
+    return out->seg.last || next - req->ack_asked >= SVAN_RC_ACK_EVERY ||
            next - req->una >= req->window_packets;
-}
-
-/* All headers but the address. READ: what is still missing is asked for. */
-static void fill_request(SvanQp *qp, const Segment *seg, SvanPkt *pkt)
-{
-    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
-    const SvanWqe *wqe = &req->out.wqe;
-    const RequestOps *ops = &request_ops[wqe->opcode];
-
-    pkt->ack_req = wants_ack(req, seg);
-    pkt->payload_len = seg->length;
-    if (ops->reth && seg->first) {
-        pkt->va = wqe->remote + seg->offset;
-        pkt->rkey = wqe->rkey;
-        pkt->dma_len = wqe->length - seg->offset;
-    }
-    if (svan_rc_is_atomic(wqe->opcode)) {
-        pkt->va = wqe->remote;
-        pkt->rkey = wqe->rkey;
-        pkt->swap_add = wqe->swap_add;
-        pkt->compare = wqe->opcode == SVAN_WQE_ATOMIC_CMP_SWP ?
-                       wqe->compare : 0;
-    }
-    if (seg->last) {
-        pkt->imm = ops->imm ? wqe->imm : 0;
-        if (wqe->flags & SVAN_WQE_SOLICITED) {
-            pkt->bth_flags |= SVAN_BTH_SE;
-        }
-    }
-}
-
-static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
-                               uint32_t *syndrome)
-{
-    SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
-    SvanGather gather = {
-        .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
-        .wanted = wqe->length - seg->offset,
-    };
-
-    if (!seg->length) {
-        return SVAN_STEP_DONE;
-    }
-    if (wqe->flags & SVAN_WQE_INLINE) {
-        pkt->num_runs = 1;
-        pkt->runs[0] = (SvanMem) {
-            .host = wqe->data + seg->offset, .len = seg->length,
-        };
-        return SVAN_STEP_DONE;
-    }
-    return svan_gather(&gather, seg->offset, seg->length, pkt->runs,
-                       &pkt->num_runs, syndrome);
 }
 
 #define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
@@ -290,7 +202,7 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
  * What is looked at before a request leaves; the rest may have to come twice. As
  * much again as has come, so that a long READ is asked for a few times only.
  */
-static uint32_t touch_end(const SvanRcRequester *req, const Segment *seg)
+static uint32_t touch_end(const SvanRcRequester *req, const SvanSegment *seg)
 {
     const SvanWqe *wqe = &req->out.wqe;
     uint32_t ahead = seg->offset > SVAN_RC_TOUCHED ? seg->offset :
@@ -308,7 +220,7 @@ static uint32_t touch_end(const SvanRcRequester *req, const Segment *seg)
  * response that finds none is dropped. AGAIN: in the next step; FAULT; MISS;
  * ERROR.
  */
-static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
+static SvanStep touch_targets(SvanQp *qp, const SvanSegment *seg,
                               uint32_t *syndrome)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -345,17 +257,18 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
 }
 
 /* All memory that the packet, or the response to it, is from or for. */
-static SvanStep reach_memory(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
+static SvanStep reach_memory(SvanQp *qp, const SvanSegment *seg, SvanPkt *pkt,
                              uint32_t *syndrome)
 {
-    if (svan_rc_has_response(((SvanRc *)qp->priv)->req.out.wqe.opcode)) {
-        return touch_targets(qp, seg, syndrome);
-    }
-    return gather_payload(qp, seg, pkt, syndrome);
+    SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
+
+    return svan_rc_has_response(wqe->opcode) ?
+           touch_targets(qp, seg, syndrome) :
+           svan_segment_payload(&qp->user, wqe, seg, pkt, syndrome);
 }
 
 /* The packet at nxt has left. */
-static void sent(SvanQp *qp, SvanRcWqe *wqe, const Segment *seg, bool asked)
+static void sent(SvanQp *qp, SvanRcWqe *wqe, uint32_t psns, bool asked)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
@@ -367,7 +280,7 @@ static void sent(SvanQp *qp, SvanRcWqe *wqe, const Segment *seg, bool asked)
         qp->fn->stats.retransmits++;
     }
     wqe->asked = req->nxt;
-    req->nxt += seg->packets;
+    req->nxt += psns;
     if ((int32_t)(req->nxt - req->high) > 0) {
         req->high = req->nxt;
     }
@@ -384,13 +297,13 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanRcWqe *wqe = svan_rc_wqe(req, req->send);
-    Segment seg = segment_at(qp, wqe, req->nxt);
-    uint8_t opcode = opcode_of(&request_ops[wqe->opcode], &seg);
+    Outgoing out = packet_at(qp, wqe, req->nxt);
+    uint8_t op = svan_segment_op(wqe->opcode, &out.seg);
     uint32_t syndrome;
     SvanStep step;
     SvanPkt pkt;
 
-    if (!in_window(req, wqe, &seg)) {
+    if (!in_window(req, wqe, &out)) {
         return SVAN_STEP_IDLE;
     }
     if (req->wait.state == SVAN_WAIT_FAILED) {
@@ -404,12 +317,13 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
         return SVAN_STEP_DONE;
     }
-    if (step != SVAN_STEP_DONE || !svan_rc_afford(budget, seg.length)) {
+    if (step != SVAN_STEP_DONE || !svan_rc_afford(budget, out.seg.length)) {
         return step;
     }
-    svan_rc_packet(qp, &pkt, opcode, req->nxt);
-    fill_request(qp, &seg, &pkt);
-    step = reach_memory(qp, &seg, &pkt, &syndrome);
+    svan_qp_packet(qp, &pkt, op, req->nxt);
+    pkt.ack_req = wants_ack(req, &out);
+    svan_segment_headers(&req->out.wqe, &out.seg, &pkt);
+    step = reach_memory(qp, &out.seg, &pkt, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, syndrome);
         return SVAN_STEP_DONE;
@@ -420,10 +334,10 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         return SVAN_STEP_IDLE;
     }
     if (step == SVAN_STEP_DONE) {
-        step = svan_rc_send(qp, &pkt);
+        step = svan_qp_send(qp, &pkt);
     }
     if (step == SVAN_STEP_DONE) {
-        sent(qp, wqe, &seg, pkt.ack_req);
+        sent(qp, wqe, out.psns, pkt.ack_req);
     }
     return step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
 }

@@ -88,18 +88,10 @@ static SvanStep not_ready(SvanQp *qp)
 
 SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode)
 {
-    switch (opcode) {
-    case SVAN_OP_SEND_FIRST:
-    case SVAN_OP_SEND_MIDDLE:
-    case SVAN_OP_SEND_LAST:
-    case SVAN_OP_SEND_LAST_IMM:
-    case SVAN_OP_SEND_ONLY:
-    case SVAN_OP_SEND_ONLY_IMM:
-        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
-                              SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
-    default:
-        return refuse_access(qp, SVAN_SYN_PAGE);
-    }
+    return svan_op_info(opcode)->verb == SVAN_VERB_SEND ?
+           refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
+                          SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE) :
+           refuse_access(qp, SVAN_SYN_PAGE);
 }
 
 /* ---- progress ---- */
@@ -112,11 +104,11 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
                      bool response)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
+    SvanSuspension *suspension = &((SvanRc *)qp->priv)->suspension;
 
     resp->epsn = (resp->epsn + psns) & SVAN_PSN_MASK;
-    fault->called_back = false;
-    svan_page_wait_forget(&fault->wait);
+    suspension->called_back = false;
+    svan_page_wait_forget(&suspension->wait);
     resp->quiet = false;
     resp->nak.pending = false;
     resp->unsaid |= !response;
@@ -134,167 +126,51 @@ static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
 static void message_done(SvanRcResponder *resp)
 {
     resp->msn = (resp->msn + 1) & SVAN_PSN_MASK;
-    resp->message = SVAN_RC_MSG_NONE;
-    resp->offset = 0;
 }
 
-/* ---- receive WQEs ---- */
+/* ---- SEND and RDMA WRITE ---- */
 
-/* IDLE: there is none */
-static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
+/* Tables 44 and 58: what the requester is told of it. */
+static SvanStep refuse_for(SvanQp *qp, const SvanObstacle *obstacle)
 {
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanStep step = SVAN_STEP_DONE;
-
-    if (!qp->rq.log_stride) {
-        return SVAN_STEP_IDLE;
-    }
-    if (resp->rq_ci == resp->rq_pi) {
-        step = svan_rq_producer(&qp->rq, resp->rq_ci, &resp->rq_pi, syndrome);
-    }
-    return step == SVAN_STEP_DONE && resp->rq_ci == resp->rq_pi ?
-           SVAN_STEP_IDLE : step;
-}
-
-/* resp->rwqe is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
-static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
-{
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanStep step;
-
-    if (resp->rwqe_valid) {
-        return SVAN_STEP_DONE;
-    }
-    *status = SVAN_CQE_SUCCESS;
-    step = find_receive(qp, syndrome);
-    if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(&qp->rq, resp->rq_ci, &resp->rwqe, status, syndrome);
-        resp->rwqe_valid = step == SVAN_STEP_DONE;
-    }
-    return step;
-}
-
-static SvanStep no_receive(SvanQp *qp, SvanStep step, uint8_t status,
-                           uint32_t syndrome)
-{
-    switch (step) {
-    case SVAN_STEP_IDLE:
+    switch (obstacle->kind) {
+    case SVAN_OBSTACLE_ACCESS:
+        return refuse_access(qp, obstacle->syndrome);
+    case SVAN_OBSTACLE_NO_RECEIVE:
         return not_ready(qp);
+    case SVAN_OBSTACLE_TOO_LONG:
+        return refuse_receive(qp, SVAN_NAK_INVALID_REQUEST, obstacle->status,
+                              obstacle->syndrome);
+    case SVAN_OBSTACLE_RECEIVE:
+        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
+                              obstacle->status, obstacle->syndrome);
+    case SVAN_OBSTACLE_QUEUE:
+        return refuse_local(qp, obstacle->syndrome);
+    default:
+        return refuse_invalid(qp, obstacle->syndrome);
+    }
+}
+
+static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanObstacle obstacle;
+    SvanStep step = svan_assemble(qp, &resp->assembly, pkt, &obstacle);
+
+    switch (step) {
+    case SVAN_STEP_DONE:
+        if (svan_op_info(pkt->opcode)->last) {
+            message_done(resp);
+        }
+        executed(qp, pkt, 1, false);
+        return step;
+    case SVAN_STEP_FAULT:
+        return svan_suspension_begin(qp, pkt);
     case SVAN_STEP_ERROR:
-        return status == SVAN_CQE_SUCCESS ? refuse_local(qp, syndrome) :
-               refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL, status,
-                              syndrome);
+        return refuse_for(qp, &obstacle);
     default:
         return step;
     }
-}
-
-static void finish_receive(SvanRcResponder *resp)
-{
-    resp->rq_ci++;
-    resp->rwqe_valid = false;
-}
-
-/* The completion of a message that takes a receive WQE. */
-static void complete_receive(SvanQp *qp, const SvanPkt *pkt, SvanCqSlot *slot,
-                             uint32_t length)
-{
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    bool write = resp->message == SVAN_RC_MSG_WRITE;
-    struct svan_cqe cqe = {
-        .qpn = svan_cpu_to_le32(qp->qpn),
-        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
-        .byte_len = svan_cpu_to_le32(length),
-        .src_qpn = svan_cpu_to_le32(qp->dest_qpn),
-        .opcode = write ? SVAN_CQE_RECV_WRITE_IMM :
-                  svan_op_info(pkt->opcode)->immdt ? SVAN_CQE_RECV_IMM :
-                                                     SVAN_CQE_RECV,
-        .owner = pkt->bth_flags & SVAN_BTH_SE ? SVAN_CQE_SOLICITED : 0,
-    };
-
-    if (svan_op_info(pkt->opcode)->immdt) {
-        cqe.imm = pkt->imm;
-    }
-    svan_cq_commit(slot, &cqe);
-    finish_receive(resp);
-}
-
-/* ---- SEND ---- */
-
-static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
-{
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    bool last = svan_op_info(pkt->opcode)->last;
-    SvanMem runs[SVAN_MAX_PKT_RUNS];
-    uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
-    SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
-    uint8_t status = SVAN_CQE_SUCCESS;
-    SvanCqSlot slot;
-    SvanStep step = load_receive(qp, &status, &syndrome);
-
-    if (step != SVAN_STEP_DONE) {
-        return no_receive(qp, step, status, syndrome);
-    }
-    if ((uint64_t)resp->offset + pkt->payload_len > resp->rwqe.length) {
-        return refuse_receive(qp, SVAN_NAK_INVALID_REQUEST,
-                              SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);
-    }
-    gather.sge = resp->rwqe.sge;
-    gather.num_sge = resp->rwqe.num_sge;
-    /* how long it is nobody says before its end: as much again, at a guess */
-    gather.wanted = last ? 0 : resp->offset + 2 * pkt->payload_len;
-    step = svan_gather(&gather, resp->offset, pkt->payload_len, runs,
-                       &num_runs, &syndrome);
-    if (step == SVAN_STEP_FAULT) {
-        return svan_suspension_begin(qp, pkt);
-    }
-    if (step == SVAN_STEP_ERROR) {
-        return refuse_receive(qp, SVAN_NAK_REMOTE_OPERATIONAL,
-                              SVAN_CQE_LOC_PROT_ERR, syndrome);
-    }
-    if (step == SVAN_STEP_DONE && last) {
-        step = svan_cq_reserve(qp->recv_cq, &slot);
-    }
-    if (step != SVAN_STEP_DONE) {
-        return step == SVAN_STEP_ERROR ?
-               refuse_local(qp, SVAN_SYN_CQ_OVERRUN) : step;
-    }
-    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
-                 pkt->payload_len);
-    resp->message = SVAN_RC_MSG_SEND;
-    resp->offset += pkt->payload_len;
-    if (last) {
-        complete_receive(qp, pkt, &slot, resp->offset);
-        message_done(resp);
-    }
-    executed(qp, pkt, 1, false);
-    return SVAN_STEP_DONE;
-}
-
-/* ---- RDMA WRITE ---- */
-
-/* 9.7.4.1.5: against the length that was announced */
-static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
-{
-    const SvanOpInfo *info = svan_op_info(pkt->opcode);
-
-    return info->last ? pkt->payload_len == left : pkt->payload_len < left;
-}
-
-/* What a WRITE with immediate data takes: a receive WQE and its completion. */
-static SvanStep reserve_receive(SvanQp *qp, SvanCqSlot *slot, SvanStep *refused)
-{
-    uint32_t syndrome = SVAN_SYN_NONE;
-    SvanStep step = find_receive(qp, &syndrome);
-
-    if (step != SVAN_STEP_DONE) {
-        *refused = no_receive(qp, step, SVAN_CQE_SUCCESS, syndrome);
-        return step;
-    }
-    step = svan_cq_reserve(qp->recv_cq, slot);
-    *refused = step == SVAN_STEP_ERROR ?
-               refuse_local(qp, SVAN_SYN_CQ_OVERRUN) : step;
-    return step;
 }
 
 /* Memory that cannot be accessed now, or not at all. */
@@ -309,63 +185,6 @@ static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
     default:
         return step;
     }
-}
-
-static void begin_write(SvanRcResponder *resp, const SvanPkt *pkt)
-{
-    resp->message = SVAN_RC_MSG_WRITE;
-    resp->offset = 0;
-    resp->va = pkt->va;
-    resp->rkey = pkt->rkey;
-    resp->length = pkt->dma_len;
-}
-
-static SvanStep rx_write(SvanQp *qp, const SvanPkt *pkt)
-{
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    const SvanOpInfo *info = svan_op_info(pkt->opcode);
-    uint32_t total = info->first ? pkt->dma_len : resp->length;
-    uint32_t offset = info->first ? 0 : resp->offset;
-    SvanRcRemote remote = {
-        .qp = qp, .va = (info->first ? pkt->va : resp->va) + offset,
-        .rkey = info->first ? pkt->rkey : resp->rkey,
-        .whole = total - offset, .len = pkt->payload_len,
-        .access = SVAN_ACCESS_REMOTE_WRITE,
-    };
-    SvanMem runs[SVAN_MAX_PKT_RUNS];
-    uint32_t num_runs, syndrome;
-    SvanStep step, refused;
-    SvanCqSlot slot;
-
-    if (!(qp->access & SVAN_ACCESS_REMOTE_WRITE)) {
-        return refuse_invalid(qp, SVAN_SYN_KEY_ACCESS);
-    }
-    if (total > SVAN_MAX_MSG || !write_length_ok(pkt, total - offset)) {
-        return refuse_invalid(qp, SVAN_SYN_LENGTH);
-    }
-    step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
-    if (step != SVAN_STEP_DONE) {
-        return remote_refused(qp, pkt, step, syndrome);
-    }
-    if (info->immdt &&
-        reserve_receive(qp, &slot, &refused) != SVAN_STEP_DONE) {
-        return refused;
-    }
-    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
-                 pkt->payload_len);
-    if (info->first) {
-        begin_write(resp, pkt);
-        qp->fn->stats.rx_write_requests++;
-    }
-    resp->offset += pkt->payload_len;
-    if (info->immdt) {
-        complete_receive(qp, pkt, &slot, resp->length);
-    }
-    if (info->last) {
-        message_done(resp);
-    }
-    executed(qp, pkt, 1, false);
-    return SVAN_STEP_DONE;
 }
 
 /* ---- READ and atomics: what is owed ---- */
@@ -501,7 +320,7 @@ static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
 static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcRemote remote = {
+    SvanRemote remote = {
         .qp = qp, .va = pkt->va, .rkey = pkt->rkey, .whole = 8, .len = 8,
         .access = SVAN_ACCESS_REMOTE_ATOMIC,
     };
@@ -519,7 +338,7 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     if (resp->num_new >= qp->max_dest_rd_atomic) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
-    step = svan_rc_remote(&remote, runs, &num_runs, &syndrome);
+    step = svan_qp_remote(&remote, runs, &num_runs, &syndrome);
     if (step != SVAN_STEP_DONE) {
         return remote_refused(qp, pkt, step, syndrome);
     }
@@ -583,12 +402,11 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
     qp->fn->stats.duplicate_request++;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_DUPLICATE);
-    switch (pkt->opcode) {
-    case SVAN_OP_READ_REQUEST:
+    switch (svan_op_info(pkt->opcode)->verb) {
+    case SVAN_VERB_READ:
         read_again(qp, pkt);
         break;
-    case SVAN_OP_CMP_SWP:
-    case SVAN_OP_FETCH_ADD:
+    case SVAN_VERB_ATOMIC:
         atomic_again(qp, pkt);
         break;
     default:
@@ -620,50 +438,31 @@ static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
 
 /* ---- dispatch ---- */
 
-/* What each request is, and which message it may continue; table 38 */
-typedef struct RequestRule {
-    SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);     /* NULL: none */
-    SvanRcMessage after;
-} RequestRule;
-
-static const RequestRule rules[] = {
-    [SVAN_OP_SEND_FIRST]        = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_MIDDLE]       = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_LAST]         = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_LAST_IMM]     = { rx_send, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_ONLY]         = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_ONLY_IMM]     = { rx_send, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_FIRST]       = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_MIDDLE]      = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_LAST]        = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_LAST_IMM]    = { rx_write, SVAN_RC_MSG_WRITE },
-    [SVAN_OP_WRITE_ONLY]        = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_WRITE_ONLY_IMM]    = { rx_write, SVAN_RC_MSG_NONE },
-    [SVAN_OP_READ_REQUEST]      = { rx_read, SVAN_RC_MSG_NONE },
-    [SVAN_OP_CMP_SWP]           = { rx_atomic, SVAN_RC_MSG_NONE },
-    [SVAN_OP_FETCH_ADD]         = { rx_atomic, SVAN_RC_MSG_NONE },
-    [SVAN_OP_SEND_LAST_INV]     = { NULL, SVAN_RC_MSG_SEND },
-    [SVAN_OP_SEND_ONLY_INV]     = { NULL, SVAN_RC_MSG_NONE },
+static SvanStep (*const by_verb[])(SvanQp *qp, const SvanPkt *pkt) = {
+    [SVAN_VERB_SEND]    = rx_data,
+    [SVAN_VERB_WRITE]   = rx_data,
+    [SVAN_VERB_READ]    = rx_read,
+    [SVAN_VERB_ATOMIC]  = rx_atomic,
 };
 
-/* 9.7.4.1.5: FIRST and MIDDLE are full, LAST has something, none is more */
-static bool payload_ok(const SvanQp *qp, const SvanPkt *pkt)
+SvanStep svan_rc_execute(SvanQp *qp, const SvanPkt *pkt)
 {
-    const SvanOpInfo *info = svan_op_info(pkt->opcode);
-    uint32_t mtu = svan_rc_mtu(qp);
+    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
 
-    if (!info->last) {
-        return pkt->payload_len == mtu;
+    if (!svan_assembly_continues(&resp->assembly, pkt)) {
+        return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
-    return pkt->payload_len <= mtu && (info->first || pkt->payload_len);
+    if (!svan_assembly_fits(qp, pkt)) {
+        return refuse_invalid(qp, SVAN_SYN_LENGTH);
+    }
+    return by_verb[svan_op_info(pkt->opcode)->verb](qp, pkt);
 }
 
 SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    const SvanSuspension *fault = &((SvanRc *)qp->priv)->suspension;
+    const SvanSuspension *suspension = &((SvanRc *)qp->priv)->suspension;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
-    const RequestRule *rule;
 
     /* What is owed is answered before the NAK, so it may be asked for again. */
     if (resp->dead && !(resp->num_owed && ahead >= SVAN_RC_PSN_HALF)) {
@@ -674,23 +473,10 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
     if (ahead >= SVAN_RC_PSN_HALF) {
         return rx_duplicate(qp, pkt);
     }
-    if (fault->active && !fault->replaying) {
+    if (suspension->state != SVAN_SUSPENSION_NONE) {
         return svan_suspension_rx(qp, pkt);
     }
-    if (ahead) {
-        return rx_out_of_sequence(qp, pkt);
-    }
-    if (pkt->opcode >= sizeof(rules) / sizeof(rules[0])) {
-        return refuse_invalid(qp, SVAN_SYN_OPCODE);
-    }
-    rule = &rules[pkt->opcode];
-    if (!rule->rx || rule->after != resp->message) {
-        return refuse_invalid(qp, SVAN_SYN_OPCODE);
-    }
-    if (!payload_ok(qp, pkt)) {
-        return refuse_invalid(qp, SVAN_SYN_LENGTH);
-    }
-    return rule->rx(qp, pkt);
+    return ahead ? rx_out_of_sequence(qp, pkt) : svan_rc_execute(qp, pkt);
 }
 
 /* ---- flushing ---- */
@@ -700,13 +486,12 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn), .opcode = SVAN_CQE_RECV,
-        .wqe_index = svan_cpu_to_le32(resp->rq_ci),
         .status = resp->nak.recv_status ? resp->nak.recv_status :
                                           SVAN_CQE_WR_FLUSH_ERR,
     };
     uint32_t syndrome;
     SvanCqSlot slot;
-    SvanStep step = find_receive(qp, &syndrome);
+    SvanStep step = svan_rq_find(resp->assembly.rq, &syndrome);
 
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
@@ -722,9 +507,9 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
         } else {
             qp->fn->stats.resp_cqe_flush_error++;
         }
-        svan_cq_commit(&slot, &cqe);
     }
+    svan_assembly_flush(&resp->assembly, step == SVAN_STEP_DONE ? &slot : NULL,
+                        &cqe);
     resp->nak.recv_status = SVAN_CQE_SUCCESS;
-    finish_receive(resp);
     return SVAN_STEP_DONE;
 }

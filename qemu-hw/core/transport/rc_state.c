@@ -73,16 +73,8 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
     if (wqe->packets != svan_rc_packets(qp, wqe->length)) {
         return false;
     }
-    switch (wqe->opcode) {
-    case SVAN_WQE_SEND:
-    case SVAN_WQE_SEND_IMM:
-    case SVAN_WQE_RDMA_WRITE:
-    case SVAN_WQE_RDMA_WRITE_IMM:
-    case SVAN_WQE_RDMA_READ:
-        return true;
-    default:
-        return svan_rc_is_atomic(wqe->opcode) && wqe->length == 8;
-    }
+    return svan_rc_is_atomic(wqe->opcode) ? wqe->length == 8 :
+           svan_wqe_info(wqe->opcode)->verb != SVAN_VERB_NONE;
 }
 
 /* The window from position 0 on: blocks and sequence numbers without gaps. */
@@ -242,19 +234,21 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
 
 static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
 {
+    const SvanAssembly *assembly = &resp->assembly;
+
     svan_put_u32(writer, resp->epsn);
     svan_put_u32(writer, resp->msn);
     svan_put_u8(writer, resp->established);
     svan_put_u8(writer, resp->quiet);
     svan_put_u8(writer, resp->dead);
     svan_put_u8(writer, resp->ack_due);
-    svan_put_u8(writer, resp->message);
-    svan_put_u32(writer, resp->offset);
-    svan_put_u32(writer, resp->length);
-    svan_put_u64(writer, resp->va);
-    svan_put_u32(writer, resp->rkey);
-    svan_put_u32(writer, resp->rq_ci);
-    svan_put_u32(writer, resp->rq_pi);
+    svan_put_u8(writer, assembly->message);
+    svan_put_u32(writer, assembly->offset);
+    svan_put_u32(writer, assembly->length);
+    svan_put_u64(writer, assembly->va);
+    svan_put_u32(writer, assembly->rkey);
+    svan_put_u32(writer, assembly->rq->ci);
+    svan_put_u32(writer, assembly->rq->producer.pi);
     save_nak(&resp->nak, writer);
     svan_put_u8(writer, resp->num_owed);
     for (uint32_t i = 0; i < resp->num_owed; i++) {
@@ -297,20 +291,20 @@ static void load_atomics(SvanReader *reader, SvanRcResponder *resp)
     }
 }
 
-static bool responder_ok(const SvanQp *qp, const SvanRcResponder *resp)
+static bool assembly_ok(const SvanAssembly *assembly)
 {
-    return resp->message < SVAN_RC_MSGS &&
-           (resp->message == SVAN_RC_MSG_WRITE ?
-            resp->length <= SVAN_MAX_MSG && resp->offset < resp->length :
-            resp->offset <= SVAN_MAX_MSG) &&
-           (resp->message != SVAN_RC_MSG_NONE || !resp->offset) &&
-           resp->rq_pi == qp->rq.producer.pi &&
-           resp->rq_pi - resp->rq_ci <= 1u << qp->rq.log_size;
+    return assembly->message <= SVAN_VERB_WRITE &&
+           (assembly->message == SVAN_VERB_WRITE ?
+            assembly->length <= SVAN_MAX_MSG && assembly->offset < assembly->length :
+            assembly->offset <= SVAN_MAX_MSG) &&
+           (assembly->message != SVAN_VERB_NONE || !assembly->offset) &&
+           assembly->rq->producer.pi - assembly->rq->ci <= 1u << assembly->rq->log_size;
 }
 
 static bool load_responder(SvanQp *qp, SvanReader *reader)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanAssembly *assembly = &resp->assembly;
 
     resp->epsn = svan_get_u32(reader) & SVAN_PSN_MASK;
     resp->msn = svan_get_u32(reader) & SVAN_PSN_MASK;
@@ -318,18 +312,18 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
     resp->quiet = svan_get_u8(reader);
     resp->dead = svan_get_u8(reader);
     resp->ack_due = svan_get_u8(reader);
-    resp->message = svan_get_u8(reader);
-    resp->offset = svan_get_u32(reader);
-    resp->length = svan_get_u32(reader);
-    resp->va = svan_get_u64(reader);
-    resp->rkey = svan_get_u32(reader);
-    resp->rq_ci = svan_get_u32(reader);
-    resp->rq_pi = svan_get_u32(reader);
-    if (!load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
+    assembly->message = svan_get_u8(reader);
+    assembly->offset = svan_get_u32(reader);
+    assembly->length = svan_get_u32(reader);
+    assembly->va = svan_get_u64(reader);
+    assembly->rkey = svan_get_u32(reader);
+    assembly->rq->ci = svan_get_u32(reader);
+    if (svan_get_u32(reader) != assembly->rq->producer.pi ||
+        !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
     load_atomics(reader, resp);
-    return responder_ok(qp, resp);
+    return assembly_ok(assembly);
 }
 
 /* ---- waits for pages ---- */
@@ -340,7 +334,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
  */
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {
-    svan_put_u8(writer, rc->suspension.active);
+    svan_put_u8(writer, rc->suspension.state != SVAN_SUSPENSION_NONE);
     svan_put_u8(writer, rc->suspension.patience.told);
     svan_put_u8(writer, rc->suspension.called_back);
     svan_put_u8(writer, rc->req.in_wait.state != SVAN_WAIT_NONE);

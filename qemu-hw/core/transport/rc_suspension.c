@@ -5,38 +5,39 @@
  * are executed, in their order, when the page has come; whatever was dropped
  * is asked for by a sequence NAK, or comes back after the RNR NAK's time.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "transport/rc.h"
 
-static SvanSuspension *fault_of(SvanQp *qp)
+static SvanSuspension *suspension_of(SvanQp *qp)
 {
     return &((SvanRc *)qp->priv)->suspension;
 }
 
 static void trace_mode(const SvanQp *qp, uint8_t mode, uint64_t ns)
 {
-    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
+    const SvanSuspension *susp = &((const SvanRc *)qp->priv)->suspension;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn, fault->wait.token, mode,
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_MODE, qp->qpn, susp->wait.token, mode,
                ns);
 }
 
 static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
 {
-    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
+    const SvanSuspension *susp = &((const SvanRc *)qp->priv)->suspension;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, fault->wait.token, pkt->psn,
+    svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, susp->wait.token, pkt->psn,
                qp->fn->memory->miss.va);
 }
 
 /* PENDING: for the next page. */
 static void trace_end(const SvanQp *qp, SvanWaitState how)
 {
-    const SvanSuspension *fault = &((const SvanRc *)qp->priv)->suspension;
+    const SvanSuspension *susp = &((const SvanRc *)qp->priv)->suspension;
 
-    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, fault->wait.token, how,
-               svan_now(qp->fn->core) - fault->since);
+    svan_trace(qp->fn, SVAN_TRACE_FAULT_END, qp->qpn, susp->wait.token, how,
+               svan_now(qp->fn->core) - susp->since);
 }
 
 /* ---- choosing ---- */
@@ -45,31 +46,24 @@ static void trace_end(const SvanQp *qp, SvanWaitState how)
  * A sequence NAK takes one of the requester's retries, of which we do not know
  * the number: only one until something of it is executed.
  */
-static bool may_call_back(const SvanSuspension *fault)
+static bool may_call_back(const SvanSuspension *susp)
 {
-    return !fault->called_back;
+    return !susp->called_back;
 }
 
-uint8_t svan_suspension_mode(SvanQp *qp, const SvanEstimate *estimate)
+bool svan_suspension_choose(SvanQp *qp, const SvanEstimate *estimate,
+                            uint8_t *mode)
 {
-    const struct svan_fault_policy *policy = &qp->policy;
-    uint64_t us = svan_rc_remaining_ns(qp, estimate) / 1000;
+    SvanChoice choice = {
+        .policy = &qp->policy, .now = svan_now(qp->fn->core),
+        .offered = SVAN_MODE_BIT(HOLD) | SVAN_MODE_BIT(DIVERT) |
+                   SVAN_MODE_BIT(RNR),
+    };
 
-    if (policy->mode != SVAN_FAULT_MODE_AUTO) {
-        return policy->mode;
+    if (may_call_back(suspension_of(qp))) {
+        choice.offered |= SVAN_MODE_BIT(DROP);
     }
-    if (!estimate->known && !estimate->answered) {
-        return SVAN_FAULT_MODE_AUTO;
-    }
-    if (us <= le32toh(policy->hold_max_us)) {
-        return SVAN_FAULT_MODE_HOLD;
-    }
-    if (us <= le32toh(policy->divert_max_us)) {
-        return SVAN_FAULT_MODE_DIVERT;
-    }
-    return us <= le32toh(policy->drop_max_us) &&
-           may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
-                                         SVAN_FAULT_MODE_RNR;
+    return svan_policy_choose(&choice, estimate, mode);
 }
 
 static void count_mode(SvanFn *fn, uint8_t mode)
@@ -81,236 +75,12 @@ static void count_mode(SvanFn *fn, uint8_t mode)
     fn->stats.fault_fail += mode == SVAN_FAULT_MODE_FAIL;
 }
 
-/* ---- keeping packets ---- */
-
-static void release(SvanQp *qp)
-{
-    SvanSuspension *fault = fault_of(qp);
-
-    while (fault->held) {
-        SvanHeld *held = fault->held;
-
-        fault->held = held->next;
-        svan_held_free(qp->fn, held);
-    }
-    fault->held_tail = &fault->held;
-    fault->held_bytes = 0;
-    fault->held_answers = 0;
-    fault->spares = 0;
-    fault->spare = SVAN_NONE;
-}
-
-/* It may have come again, and been kept or executed. */
-static bool is_missing(SvanQp *qp)
-{
-    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    const SvanSuspension *fault = fault_of(qp);
-
-    return fault->dropped && fault->dropped_end != epsn &&
-           svan_rc_psn_sub(fault->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
-}
-
-/* Something before `end` will not come by itself. */
-static void now_missing(SvanQp *qp, uint32_t end)
-{
-    uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
-    SvanSuspension *fault = fault_of(qp);
-
-    if (!is_missing(qp) || svan_rc_psn_sub(end, epsn) >
-                           svan_rc_psn_sub(fault->dropped_end, epsn)) {
-        fault->dropped_end = end;
-    }
-    fault->dropped = true;
-}
-
-/*
- * What is dropped behind an RNR NAK comes again by itself; unless that has not
- * left yet, and never will when a kept packet is executed before it.
- */
-static void discard(SvanQp *qp, const SvanPkt *pkt)
-{
-    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = fault_of(qp);
-
-    if (!fault->patience.told || resp->nak.pending) {
-        now_missing(qp, (pkt->psn + 1) & SVAN_PSN_MASK);
-    }
-    qp->fn->stats.fault_dropped_packets++;
-    qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
-    svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
-               SVAN_DROP_PAGE_ABSENT);
-}
-
-static bool has_answer(uint8_t opcode)
-{
-    return opcode == SVAN_OP_READ_REQUEST || opcode == SVAN_OP_CMP_SWP ||
-           opcode == SVAN_OP_FETCH_ADD;
-}
-
-static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
-{
-    return pkt->opcode == SVAN_OP_READ_REQUEST ?
-           svan_rc_packets(qp, pkt->dma_len) : 1;
-}
-
-/*
- * What is refused when its turn comes is not kept for that: a request that is too
- * long, or one more than may be outstanding. Nor is what leaves no PSNs for those
- * of the past.
- */
-static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
-{
-    const SvanRcResponder *resp = &((const SvanRc *)qp->priv)->resp;
-    const SvanSuspension *fault = fault_of(qp);
-    uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
-
-    if (svan_op_info(pkt->opcode)->reth && pkt->dma_len > SVAN_MAX_MSG) {
-        return false;
-    }
-    if (has_answer(pkt->opcode) &&
-        resp->num_new + fault->held_answers >= qp->max_dest_rd_atomic) {
-        return false;
-    }
-    return psns_of(qp, pkt) <= SVAN_RC_PSN_HALF - ahead;
-}
-
-static void append(SvanQp *qp, SvanHeld *held, const SvanPkt *pkt)
-{
-    SvanSuspension *fault = fault_of(qp);
-
-    held->psns = psns_of(qp, pkt);
-    fault->held_end = (held->psn + held->psns) & SVAN_PSN_MASK;
-    fault->held_bytes += svan_held_size(held);
-    fault->held_answers += has_answer(pkt->opcode);
-    *fault->held_tail = held;
-    fault->held_tail = &held->next;
-}
-
-/* DONE: it is kept; IDLE: no room */
-static SvanStep keep_in_buffer(SvanQp *qp, const SvanPkt *pkt)
-{
-    SvanSuspension *fault = fault_of(qp);
-    uint32_t size = SVAN_HELD_OVERHEAD + pkt->payload_len;
-    uint32_t limit = le32toh(qp->policy.hold_bytes);
-    SvanHeld *held;
-
-    if (size > limit || fault->held_bytes > limit - size) {
-        return SVAN_STEP_IDLE;
-    }
-    held = svan_hold(&qp->waiter, pkt);
-    if (!held) {
-        return SVAN_STEP_IDLE;
-    }
-    append(qp, held, pkt);
-    return SVAN_STEP_DONE;
-}
-
-static SvanStep keep_in_spare(SvanQp *qp, const SvanPkt *pkt, SvanHeld **held)
-{
-    SvanSuspension *fault = fault_of(qp);
-    uint32_t page = fault->spare;
-    bool may_take = fault->spares < le32toh(qp->policy.divert_pages);
-    SvanStep step = svan_divert(&qp->waiter, pkt, may_take, &fault->spare, held);
-
-    fault->spares += step == SVAN_STEP_DONE && fault->spare != page;
-    return step;
-}
-
 static bool by_estimate(const SvanQp *qp)
 {
     return qp->policy.mode == SVAN_FAULT_MODE_AUTO;
 }
 
-/*
- * With AUTO a packet behind an RNR NAK waits long: in the fault buffer only as
- * long as half of that is left to those who wait briefly.
- */
-static bool may_wait_long(const SvanQp *qp)
-{
-    return qp->fn->paging->held_bytes <= qp->fn->core->config.fault_buffer / 2;
-}
-
-/*
- * What carries no payload takes no spare page, but a little of the buffer; what
- * finds no room in the buffer takes a spare page, if it may.
- */
-static SvanStep keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
-{
-    bool crowded = mode == SVAN_FAULT_MODE_RNR && by_estimate(qp) &&
-                   !may_wait_long(qp);
-    SvanHeld *held;
-    SvanStep step;
-
-    if (!is_worth_keeping(qp, pkt)) {
-        return SVAN_STEP_IDLE;
-    }
-    if (!crowded && (mode != SVAN_FAULT_MODE_DIVERT || !pkt->payload_len)) {
-        step = keep_in_buffer(qp, pkt);
-        if (step != SVAN_STEP_IDLE || !by_estimate(qp)) {
-            return step;
-        }
-    }
-    if (!pkt->payload_len) {
-        return SVAN_STEP_IDLE;
-    }
-    step = keep_in_spare(qp, pkt, &held);
-    if (step == SVAN_STEP_DONE) {
-        append(qp, held, pkt);
-    }
-    return step;
-}
-
-/* From the fault buffer to spare pages, as far as they go. */
-static SvanStep move_to_spares(SvanQp *qp)
-{
-    SvanSuspension *fault = fault_of(qp);
-
-    for (SvanHeld **at = &fault->held; *at; at = &(*at)->next) {
-        SvanHeld *old = *at, *new;
-        SvanPkt pkt;
-        SvanStep step;
-
-        if (old->spare != SVAN_NONE || !old->len) {
-            continue;
-        }
-        svan_held_packet(qp->fn, old, &pkt);
-        step = keep_in_spare(qp, &pkt, &new);
-        if (step != SVAN_STEP_DONE) {
-            return step == SVAN_STEP_MISS ? step : SVAN_STEP_DONE;
-        }
-        new->psns = old->psns;
-        new->next = old->next;
-        *at = new;
-        if (!new->next) {
-            fault->held_tail = &new->next;
-        }
-        fault->held_bytes -= svan_held_size(old);
-        svan_held_free(qp->fn, old);
-    }
-    return SVAN_STEP_DONE;
-}
-
 /* ---- RNR NAK ---- */
-
-/* Of what is kept, all but the packet that met the page. */
-static void release_behind_first(SvanQp *qp)
-{
-    SvanSuspension *fault = fault_of(qp);
-    SvanHeld *first = fault->held;
-
-    fault->held = first->next;
-    release(qp);
-    first->next = NULL;
-    fault->held = first;
-    fault->held_tail = &first->next;
-    fault->held_end = (first->psn + first->psns) & SVAN_PSN_MASK;
-    fault->held_bytes = svan_held_size(first);
-    fault->held_answers = has_answer(svan_held_opcode(first));
-    if (first->spare != SVAN_NONE) {
-        fault->spare = first->spare;
-        fault->spares = 1;
-    }
-}
 
 /*
  * The packet that met the page stays, with AUTO, and nothing behind it: when it
@@ -319,75 +89,190 @@ static void release_behind_first(SvanQp *qp)
  */
 static SvanStep keep_first(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanKept *kept = &suspension_of(qp)->kept;
     SvanStep step;
 
-    if (!fault->held) {
+    if (!kept->first) {
         return SVAN_STEP_DONE;
     }
-    if (fault->held->next) {
-        now_missing(qp, fault->held_end);
+    if (kept->first->next) {
+        svan_rc_now_missing(qp, suspension_of(qp)->kept_end);
     }
-    release_behind_first(qp);
-    if (fault->held->spare != SVAN_NONE || may_wait_long(qp)) {
+    svan_rc_kept_drop_rest(qp);
+    if (kept->first->spare != SVAN_NONE || svan_kept_may_be_long(kept)) {
         return SVAN_STEP_DONE;
     }
-    step = move_to_spares(qp);
-    if (step == SVAN_STEP_DONE && fault->held->spare == SVAN_NONE) {
-        release(qp);
+    step = svan_kept_to_spares(kept);
+    if (step == SVAN_STEP_DONE && kept->first->spare == SVAN_NONE) {
+        svan_rc_kept_drop(qp);
     }
     return step;
 }
 
 void svan_suspension_told_to_wait(SvanQp *qp)
 {
-    fault_of(qp)->dropped = false;
+    suspension_of(qp)->dropped = false;
 }
 
 static void send_rnr(SvanQp *qp, uint64_t ns)
 {
     SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns) };
 
-    fault_of(qp)->nak_spent = true;
-    svan_rc_patience_told(&fault_of(qp)->patience);
+    svan_rc_patience_told(&suspension_of(qp)->patience);
     qp->fn->stats.rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);
 }
 
-/* ---- modes ---- */
+/* ---- what events do ---- */
 
 /* Of all that is kept; unless an RNR NAK leaves, it does not come by itself. */
-static void let_go(SvanQp *qp)
+static SvanStep let_go(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
 
-    if (fault->held) {
-        now_missing(qp, fault->held_end);
+    if (susp->kept.first) {
+        svan_rc_now_missing(qp, susp->kept_end);
     }
-    release(qp);
+    svan_rc_kept_drop(qp);
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep to_spares(SvanQp *qp)
+{
+    return svan_kept_to_spares(&suspension_of(qp)->kept);
+}
+
+static SvanStep send_away(SvanQp *qp)
+{
+    return by_estimate(qp) ? keep_first(qp) : let_go(qp);
+}
+
+/*
+ * What was executed since the last ACK, be it in the middle of a message, gives
+ * the requester its retries back for this page.
+ */
+static SvanStep begin(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanSuspension *susp = suspension_of(qp);
+
+    susp->dropped = false;
+    susp->since = svan_now(qp->fn->core);
+    resp->ack_due |= resp->unsaid && !resp->num_owed;
+    return SVAN_STEP_DONE;
+}
+
+/*
+ * Kept packets that were executed are acknowledged, whether that was asked for or
+ * not: one page after the other may take longer than the requester waits for a sign.
+ */
+static SvanStep acknowledge(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    resp->ack_due |= !resp->num_owed;
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep end(SvanQp *qp)
+{
+    SvanSuspension *susp = suspension_of(qp);
+
+    svan_rc_patience_end(&susp->patience);
+    svan_page_wait_leave(&susp->wait);
+    svan_rc_kept_drop(qp);
+    return SVAN_STEP_DONE;
+}
+
+/* ---- states ---- */
+
+#define ON(event)               [SVAN_SUSPENDED_##event]
+#define TO(state, action)       { true, SVAN_SUSPENSION_##state, action }
+
+#define CHOOSE_HOLD             ON(HOLD) = TO(HOLDING, NULL)
+#define CHOOSE_DIVERT           ON(DIVERT) = TO(DIVERTING, to_spares)
+#define CHOOSE_DROP             ON(DROP) = TO(DROPPING, let_go)
+#define TELL                    ON(RNR) = TO(TOLD, send_away)
+#define TELL_AGAIN              ON(RNR) = TO(TOLD_AGAIN, send_away)
+/* The page awaited comes, or nothing more does. */
+#define AWAITED(retry) \
+    ON(CAME) = TO(retry, NULL), ON(FAILED) = TO(NONE, end), \
+    ON(STOP) = TO(NONE, end)
+/* A kept packet is executed, or none is left. */
+#define EXECUTING \
+    ON(EXECUTED) = TO(REPLAYING, NULL), ON(OVER) = TO(NONE, end), \
+    ON(STOP) = TO(NONE, end)
+
+const SvanSuspensionTurn
+svan_suspension_turns[SVAN_SUSPENSION_NUM_STATES][SVAN_SUSPENSION_NUM_EVENTS] = {
+    [SVAN_SUSPENSION_NONE] = {
+        ON(MET) = TO(UNDECIDED, begin), ON(GONE_AGAIN) = TO(INSISTING, begin),
+        ON(STOP) = TO(NONE, end) },
+    [SVAN_SUSPENSION_UNDECIDED] = {
+        CHOOSE_HOLD, CHOOSE_DIVERT, CHOOSE_DROP, TELL, AWAITED(RETRYING) },
+    [SVAN_SUSPENSION_HOLDING] = {
+        CHOOSE_DIVERT, CHOOSE_DROP, TELL, AWAITED(RETRYING) },
+    [SVAN_SUSPENSION_DIVERTING] = {
+        CHOOSE_HOLD, CHOOSE_DROP, TELL, AWAITED(RETRYING) },
+    [SVAN_SUSPENSION_DROPPING] = {
+        CHOOSE_HOLD, CHOOSE_DIVERT, TELL, AWAITED(RETRYING) },
+    [SVAN_SUSPENSION_TOLD] = { TELL, AWAITED(RETRYING_TOLD) },
+    [SVAN_SUSPENSION_INSISTING] = { TELL_AGAIN, AWAITED(RETRYING_TOLD) },
+    [SVAN_SUSPENSION_TOLD_AGAIN] = { TELL_AGAIN, AWAITED(RETRYING_TOLD) },
+    [SVAN_SUSPENSION_RETRYING] = {
+        EXECUTING, ON(MET) = TO(UNDECIDED, NULL),
+        ON(GONE_AGAIN) = TO(UNDECIDED, NULL) },
+    [SVAN_SUSPENSION_RETRYING_TOLD] = {
+        EXECUTING, ON(MET) = TO(UNDECIDED, NULL),
+        ON(GONE_AGAIN) = TO(INSISTING, NULL) },
+    [SVAN_SUSPENSION_REPLAYING] = {
+        EXECUTING, ON(MET) = TO(UNDECIDED, acknowledge) },
+};
+
+SvanStep svan_suspension_turn(SvanQp *qp, SvanSuspensionEvent event)
+{
+    SvanSuspension *susp = suspension_of(qp);
+    const SvanSuspensionTurn *turn = &svan_suspension_turns[susp->state][event];
+    SvanStep step = SVAN_STEP_DONE;
+
+    assert(turn->legal);
+    if (turn->action) {
+        step = turn->action(qp);
+    }
+    if (step == SVAN_STEP_DONE) {
+        susp->state = turn->next;
+    }
+    return step;
+}
+
+/* ---- modes ---- */
+
+static void now_by_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
+{
+    suspension_of(qp)->mode = mode;
+    trace_mode(qp, mode, ns);
 }
 
 /* The mode is known, the packets that are kept stay as they are. MISS or DONE */
 static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 {
-    SvanSuspension *fault = fault_of(qp);
-    SvanStep step = SVAN_STEP_DONE;
+    static const SvanSuspensionEvent events[] = {
+        [SVAN_FAULT_MODE_HOLD] = SVAN_SUSPENDED_HOLD,
+        [SVAN_FAULT_MODE_RNR] = SVAN_SUSPENDED_RNR,
+        [SVAN_FAULT_MODE_DIVERT] = SVAN_SUSPENDED_DIVERT,
+        [SVAN_FAULT_MODE_DROP] = SVAN_SUSPENDED_DROP,
+    };
+    SvanSuspension *susp = suspension_of(qp);
+    SvanSuspensionState before = susp->state;
+    SvanStep step = svan_suspension_turn(qp, events[mode]);
 
-    if (mode == SVAN_FAULT_MODE_DIVERT) {
-        step = move_to_spares(qp);
-    } else if (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp)) {
-        step = keep_first(qp);
-    } else if (mode == SVAN_FAULT_MODE_RNR || mode == SVAN_FAULT_MODE_DROP) {
-        let_go(qp);
-    }
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    if (mode != fault->mode) {
+    if (susp->state != before) {
         count_mode(qp->fn, mode);
     }
-    fault->mode = mode;
-    trace_mode(qp, mode, ns);
+    now_by_mode(qp, mode, ns);
     if (mode == SVAN_FAULT_MODE_RNR) {
         send_rnr(qp, ns);
     }
@@ -397,121 +282,133 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 /* There is no room for the packet: the next best mode, which needs none. */
 static uint8_t without_room(SvanQp *qp, uint8_t mode)
 {
-    if (mode == SVAN_FAULT_MODE_AUTO ||
-        qp->policy.mode != SVAN_FAULT_MODE_AUTO) {
+    if (!by_estimate(qp)) {
         return mode;
     }
-    return may_call_back(fault_of(qp)) ? SVAN_FAULT_MODE_DROP :
-                                         SVAN_FAULT_MODE_RNR;
-}
-
-static bool keeps_packets(uint8_t mode)
-{
-    return mode == SVAN_FAULT_MODE_AUTO || mode == SVAN_FAULT_MODE_HOLD ||
-           mode == SVAN_FAULT_MODE_DIVERT;
+    return may_call_back(suspension_of(qp)) ? SVAN_FAULT_MODE_DROP :
+                                              SVAN_FAULT_MODE_RNR;
 }
 
 /* RNR keeps what comes back, and with AUTO the first as well. */
 static bool keeps_first(const SvanQp *qp, uint8_t mode)
 {
-    return keeps_packets(mode) ||
+    return mode == SVAN_FAULT_MODE_HOLD || mode == SVAN_FAULT_MODE_DIVERT ||
            (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp));
 }
 
-/*
- * What was executed since the last ACK, be it in the middle of a message, gives
- * the requester its retries back for this page.
- */
-static void acknowledge_progress(SvanQp *qp)
+/* The packet waits for the page that it has just met; before that is known: held. */
+static void wait_for_page(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanSuspension *susp = suspension_of(qp);
 
-    resp->ack_due |= resp->unsaid && !resp->num_owed;
+    svan_page_wait(&susp->wait, true);
+    trace_fault(qp, pkt);
+    susp->opcode = pkt->opcode;
+    susp->mode = SVAN_FAULT_MODE_HOLD;
+    svan_rc_patience_begin(&susp->patience, pkt->psn);
 }
 
-static void fault_begins(SvanQp *qp, const SvanPkt *pkt)
-{
-    SvanSuspension *fault = fault_of(qp);
-
-    fault->active = true;
-    fault->mode = SVAN_FAULT_MODE_AUTO;
-    fault->nak_spent = false;
-    fault->again = false;
-    fault->dropped = false;
-    fault->executed = false;
-    fault->opcode = pkt->opcode;
-    fault->since = svan_now(qp->fn->core);
-    svan_rc_patience_begin(&fault->patience, pkt->psn);
-    acknowledge_progress(qp);
-}
-
-/*
- * A held packet has met the next absent page, or one again: it stays at the head.
- * What was executed before it is acknowledged, whether that was asked for or not:
- * one page after the other may take longer than the requester waits for a sign.
- */
+/* A kept packet has met the next absent page, or one again: it stays at the head. */
 static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = fault_of(qp);
+    bool again = svan_page_wait_is_again(&suspension_of(qp)->wait);
 
     trace_end(qp, SVAN_WAIT_PENDING);
-    resp->ack_due |= fault->executed && !resp->num_owed;
-    fault->executed = false;
-    fault->nak_spent &= svan_page_wait_is_again(&fault->wait);
-    fault->again = fault->nak_spent;
-    svan_page_wait(&fault->wait, true);
-    trace_fault(qp, pkt);
-    fault->opcode = pkt->opcode;
-    fault->mode = SVAN_FAULT_MODE_AUTO;
-    svan_rc_patience_begin(&fault->patience, pkt->psn);
+    svan_suspension_turn(qp, again ? SVAN_SUSPENDED_GONE_AGAIN :
+                                     SVAN_SUSPENDED_MET);
+    wait_for_page(qp, pkt);
     return SVAN_STEP_AGAIN;
 }
 
+/* The packet that meets a page, as it is handled at once. */
+typedef struct FirstPacket {
+    bool again;                 /* a page that was waited for before */
+    bool decided;               /* mode counts */
+    uint8_t mode;
+    SvanStep kept;              /* DONE; IDLE: it is not */
+} FirstPacket;
+
 /*
  * A page that came and was gone again when the requester was back is held for:
- * by any other mode it might be missed for ever, and cost a retry each time.
+ * by any other mode it might be missed for ever, and cost a retry each time. MISS
+ * or DONE.
  */
+static SvanStep take_first(SvanQp *qp, const SvanPkt *pkt,
+                           const SvanEstimate *estimate, FirstPacket *first)
+{
+    SvanSuspension *susp = suspension_of(qp);
+
+    first->again = svan_page_wait_is_again(&susp->wait);
+    first->kept = SVAN_STEP_IDLE;
+    first->mode = SVAN_FAULT_MODE_HOLD;
+    first->decided = first->again ||
+                     svan_suspension_choose(qp, estimate, &first->mode);
+    if (!first->decided) {
+        first->mode = SVAN_FAULT_MODE_HOLD;
+    }
+    if (!keeps_first(qp, first->mode)) {
+        return SVAN_STEP_DONE;
+    }
+    first->kept = svan_rc_keep(qp, pkt, first->mode);
+    if (first->kept == SVAN_STEP_MISS) {
+        return SVAN_STEP_MISS;
+    }
+    if (first->mode == SVAN_FAULT_MODE_RNR) {
+        return SVAN_STEP_DONE;          /* whether its packet is kept or not */
+    }
+    if (first->kept == SVAN_STEP_DONE) {
+        if (susp->kept.spare != SVAN_NONE) {
+            first->mode = SVAN_FAULT_MODE_DIVERT;
+            first->decided = true;
+        }
+        return SVAN_STEP_DONE;
+    }
+    if (first->again) {
+        first->decided = svan_suspension_choose(qp, estimate, &first->mode);
+    }
+    if (first->decided) {
+        first->mode = without_room(qp, first->mode);
+    }
+    return SVAN_STEP_DONE;
+}
+
 SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
     SvanEstimate estimate = svan_page_expected(qp->fn, qp->policy.sources);
-    bool again = svan_page_wait_is_again(&fault->wait);
-    uint8_t mode = again ? SVAN_FAULT_MODE_HOLD : svan_suspension_mode(qp, &estimate);
-    SvanStep step = SVAN_STEP_IDLE;
-    bool later;
+    FirstPacket first;
+    SvanStep step;
+    bool later, insists;
+    uint64_t ns;
 
-    if (fault->replaying) {
+    if (susp->state != SVAN_SUSPENSION_NONE) {
         return suspend_again(qp, pkt);
     }
-    if (keeps_first(qp, mode)) {
-        step = keep(qp, pkt, mode);
-        if (step == SVAN_STEP_MISS) {
-            return step;
-        }
-        if (mode == SVAN_FAULT_MODE_RNR) {
-            /* whether its packet is kept or not */
-        } else if (step == SVAN_STEP_IDLE) {
-            mode = without_room(qp, again ? svan_suspension_mode(qp, &estimate) : mode);
-        } else if (fault->spare != SVAN_NONE) {
-            mode = SVAN_FAULT_MODE_DIVERT;
-        }
+    step = take_first(qp, pkt, &estimate, &first);
+    if (step != SVAN_STEP_DONE) {
+        return step;
     }
-    fault_begins(qp, pkt);
-    fault->nak_spent = fault->again = again && step == SVAN_STEP_DONE;
-    if (step == SVAN_STEP_IDLE) {
-        discard(qp, pkt);
+    insists = first.again && first.kept == SVAN_STEP_DONE;
+    svan_suspension_turn(qp, insists ? SVAN_SUSPENDED_GONE_AGAIN :
+                                       SVAN_SUSPENDED_MET);
+    if (first.kept == SVAN_STEP_IDLE) {
+        svan_rc_discard(qp, pkt);
     }
-    svan_page_wait(&fault->wait, true);
+    wait_for_page(qp, pkt);
     /* what may miss is done in a step of its own: this packet has been taken */
-    later = mode == SVAN_FAULT_MODE_AUTO ||
-            (mode == SVAN_FAULT_MODE_RNR && fault->held);
-    fault->wait.news = later || svan_page_wait_is_told(&fault->wait);
+    later = !first.decided ||
+            (first.mode == SVAN_FAULT_MODE_RNR && susp->kept.first);
+    susp->wait.news = later || svan_page_wait_is_told(&susp->wait);
     qp->fn->stats.page_faults_estimated += estimate.known;
-    trace_fault(qp, pkt);
     svan_qp_schedule(qp);
-    return later ? SVAN_STEP_DONE :
-           enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
+    ns = svan_rc_remaining_ns(qp, &estimate);
+    if (insists) {
+        count_mode(qp->fn, first.mode);
+        now_by_mode(qp, first.mode, ns);
+    } else if (!later) {
+        step = enter_mode(qp, first.mode, ns);
+    }
+    return step;
 }
 
 /*
@@ -522,47 +419,43 @@ SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
  */
 SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, epsn);
-    uint32_t kept = fault->held ? svan_rc_psn_sub(fault->held_end, epsn) : 0;
+    uint32_t kept = susp->kept.first ?
+                    svan_rc_psn_sub(susp->kept_end, epsn) : 0;
     SvanStep step = SVAN_STEP_IDLE;
 
     if (ahead < kept) {
-        if (!ahead || fault->patience.told) {
-            svan_rc_patience_heard(&fault->patience);
+        if (!ahead || susp->patience.told) {
+            svan_rc_patience_heard(&susp->patience);
         }
         qp->fn->stats.duplicate_request++;
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_DUPLICATE);
         return SVAN_STEP_DONE;
     }
-    if (ahead == kept && !(kept && fault->patience.told)) {
-        step = keep(qp, pkt, fault->mode);
+    if (ahead == kept && !(kept && susp->patience.told)) {
+        step = svan_rc_keep(qp, pkt, susp->mode);
         if (step == SVAN_STEP_MISS) {
             return step;
         }
     }
     if (!ahead) {
-        svan_rc_patience_heard(&fault->patience);
+        svan_rc_patience_heard(&susp->patience);
     }
     if (step == SVAN_STEP_IDLE) {
-        discard(qp, pkt);
+        svan_rc_discard(qp, pkt);
     }
     return SVAN_STEP_DONE;
 }
 
 /* ---- what the step does ---- */
 
-static void fault_ends(SvanQp *qp, SvanWaitState how)
+static void suspension_ends(SvanQp *qp, SvanSuspensionEvent event, SvanWaitState how)
 {
-    SvanSuspension *fault = fault_of(qp);
-
     trace_end(qp, how);
-    svan_rc_patience_end(&fault->patience);
-    svan_page_wait_leave(&fault->wait);
-    release(qp);
-    fault->active = false;
+    svan_suspension_turn(qp, event);
 }
 
 /*
@@ -574,14 +467,14 @@ void svan_suspension_call_back(SvanQp *qp)
     SvanRcNak nak = {
         .aeth = SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ, .call_back = true,
     };
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
 
-    if (!may_call_back(fault)) {
+    if (!may_call_back(susp)) {
         nak.call_back = false;
         nak.aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, 0);
         qp->fn->stats.rnr_nak_sent++;
     }
-    fault->called_back = true;
+    susp->called_back = true;
     svan_rc_record_nak(qp, &nak);
 }
 
@@ -592,36 +485,21 @@ void svan_suspension_call_back(SvanQp *qp)
 static void resume(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = fault_of(qp);
-    bool waits = fault->patience.told && by_estimate(qp) && may_call_back(fault);
+    SvanSuspension *susp = suspension_of(qp);
+    bool waits = susp->patience.told && by_estimate(qp) && may_call_back(susp);
 
-    fault_ends(qp, SVAN_WAIT_OVER);
-    if ((is_missing(qp) || waits) && !resp->dead && !resp->nak.pending) {
+    suspension_ends(qp, SVAN_SUSPENDED_OVER, SVAN_WAIT_OVER);
+    if ((svan_rc_is_missing(qp) || waits) && !resp->dead && !resp->nak.pending) {
         svan_suspension_call_back(qp);
     }
-}
-
-/* The oldest kept packet has been executed. */
-static void forget_held(SvanQp *qp)
-{
-    SvanSuspension *fault = fault_of(qp);
-    SvanHeld *held = fault->held;
-
-    fault->held = held->next;
-    if (!fault->held) {
-        fault->held_tail = &fault->held;
-    }
-    fault->held_bytes -= svan_held_size(held);
-    fault->held_answers -= has_answer(svan_held_opcode(held));
-    svan_held_free(qp->fn, held);
 }
 
 /* One kept packet, or the end. */
 static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanSuspension *fault = fault_of(qp);
-    SvanHeld *held = fault->held;
+    SvanSuspension *susp = suspension_of(qp);
+    SvanHeld *held = susp->kept.first;
     uint32_t epsn = resp->epsn;
     SvanStep step;
     SvanPkt pkt;
@@ -635,40 +513,43 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
     }
     step = svan_held_packet(qp->fn, held, &pkt);
     if (step == SVAN_STEP_DONE) {
-        fault->replaying = true;
-        step = svan_rc_rx_request(qp, &pkt);
-        fault->replaying = false;
+        step = svan_rc_execute(qp, &pkt);
     }
     if (step == SVAN_STEP_MISS || step == SVAN_STEP_BLOCKED) {
         return step;
     }
     if (step == SVAN_STEP_AGAIN) {
-        return fault->wait.state == SVAN_WAIT_OVER ? step : SVAN_STEP_IDLE;
+        return susp->wait.state == SVAN_WAIT_OVER ? step : SVAN_STEP_IDLE;
     }
     if (resp->epsn == epsn) {
         /* not executed: neither is what follows it */
         if (step == SVAN_STEP_ERROR) {
-            now_missing(qp, fault->held_end);
+            svan_rc_now_missing(qp, susp->kept_end);
         }
-        release(qp);
+        svan_rc_kept_drop(qp);
         return SVAN_STEP_DONE;
     }
     /* the requester waits for the end of its RNR time, or for this */
-    resp->ack_due |= fault->patience.told && !resp->num_owed;
-    fault->patience.told = false;
-    fault->executed = true;
-    forget_held(qp);
-    return SVAN_STEP_DONE;
+    resp->ack_due |= susp->patience.told && !resp->num_owed;
+    susp->patience.told = false;
+    svan_rc_kept_drop_first(qp);
+    return svan_suspension_turn(qp, SVAN_SUSPENDED_EXECUTED);
+}
+
+static bool was_told(const SvanSuspension *susp)
+{
+    return susp->state == SVAN_SUSPENSION_TOLD ||
+           susp->state == SVAN_SUSPENSION_TOLD_AGAIN;
 }
 
 /* An RNR NAK, if the page is not about to come; MISS or DONE. */
 static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 {
-    SvanSuspension *fault = fault_of(qp);
-    bool fallback = fault->patience.over && fault->mode != SVAN_FAULT_MODE_RNR;
+    SvanSuspension *susp = suspension_of(qp);
+    bool fallback = susp->patience.over && !was_told(susp);
     uint64_t ns;
 
-    if (svan_rc_patience_is_out(&fault->patience, estimate, &ns)) {
+    if (svan_rc_patience_is_out(&susp->patience, estimate, &ns)) {
         SvanStep step = enter_mode(qp, SVAN_FAULT_MODE_RNR, ns);
 
         if (step != SVAN_STEP_DONE) {
@@ -676,7 +557,7 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
         }
         qp->fn->stats.fault_fallback += fallback;
     }
-    svan_rc_patience_answered(&fault->patience);
+    svan_rc_patience_answered(&susp->patience);
     return SVAN_STEP_DONE;
 }
 
@@ -688,72 +569,88 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
  */
 static bool is_to_enter(SvanQp *qp, uint8_t mode, const SvanEstimate *estimate)
 {
-    const SvanSuspension *fault = fault_of(qp);
+    const SvanSuspension *susp = suspension_of(qp);
 
-    if (mode == SVAN_FAULT_MODE_AUTO) {
+    switch (susp->state) {
+    case SVAN_SUSPENSION_UNDECIDED:
+        return true;
+    case SVAN_SUSPENSION_TOLD:
+        return mode == SVAN_FAULT_MODE_RNR && !susp->patience.told &&
+               svan_rc_is_far(qp, estimate);
+    case SVAN_SUSPENSION_INSISTING:
+    case SVAN_SUSPENSION_TOLD_AGAIN:
         return false;
+    default:
+        return mode != susp->mode;
     }
-    if (!fault->nak_spent) {
-        return mode != fault->mode;
-    }
-    return mode == SVAN_FAULT_MODE_RNR && !fault->patience.told &&
-           !fault->again && svan_rc_is_far(qp, estimate);
 }
 
 /* The page is still awaited: is there a better mode now? */
 static SvanStep reconsider(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
     SvanEstimate estimate;
     SvanStep step;
     uint8_t mode;
 
-    if (!fault->wait.news && !svan_rc_patience_asks(&fault->patience)) {
+    if (!susp->wait.news && !svan_rc_patience_asks(&susp->patience)) {
         return SVAN_STEP_IDLE;
     }
-    estimate = svan_page_wait_estimate(&fault->wait, qp->policy.sources);
-    if (svan_rc_patience_asks(&fault->patience)) {
+    estimate = svan_page_wait_estimate(&susp->wait, qp->policy.sources);
+    if (svan_rc_patience_asks(&susp->patience)) {
         return answer_requester(qp, &estimate);
     }
-    mode = svan_suspension_mode(qp, &estimate);
-    if (is_to_enter(qp, mode, &estimate)) {
+    if (svan_suspension_choose(qp, &estimate, &mode) &&
+        is_to_enter(qp, mode, &estimate)) {
         step = enter_mode(qp, mode, svan_rc_remaining_ns(qp, &estimate));
         if (step != SVAN_STEP_DONE) {
             return step;
         }
     }
-    fault->wait.news = false;
+    susp->wait.news = false;
     return SVAN_STEP_DONE;
 }
 
 static SvanStep give_up(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
-    uint8_t opcode = fault->opcode;
+    SvanSuspension *susp = suspension_of(qp);
+    uint8_t opcode = susp->opcode;
 
     trace_mode(qp, SVAN_FAULT_MODE_FAIL, 0);
     count_mode(qp->fn, SVAN_FAULT_MODE_FAIL);
-    fault_ends(qp, SVAN_WAIT_FAILED);
+    suspension_ends(qp, SVAN_SUSPENDED_FAILED, SVAN_WAIT_FAILED);
     return svan_rc_refuse_page(qp, opcode);
+}
+
+/* The page has come, and what is kept is executed. */
+static bool is_replaying(const SvanSuspension *susp)
+{
+    return susp->state == SVAN_SUSPENSION_RETRYING ||
+           susp->state == SVAN_SUSPENSION_RETRYING_TOLD ||
+           susp->state == SVAN_SUSPENSION_REPLAYING;
 }
 
 SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
 
-    if (!fault->active) {
+    if (susp->state == SVAN_SUSPENSION_NONE) {
         return SVAN_STEP_IDLE;
     }
     if (((SvanRc *)qp->priv)->resp.dead) {
-        fault_ends(qp, SVAN_WAIT_FAILED);
+        suspension_ends(qp, SVAN_SUSPENDED_STOP, SVAN_WAIT_FAILED);
         return SVAN_STEP_DONE;
     }
-    switch (fault->wait.state) {
+    if (is_replaying(susp)) {
+        return replay(qp, budget);
+    }
+    switch (susp->wait.state) {
     case SVAN_WAIT_PENDING:
         return reconsider(qp);
     case SVAN_WAIT_FAILED:
         return give_up(qp);
     default:
+        svan_suspension_turn(qp, SVAN_SUSPENDED_CAME);
         return replay(qp, budget);
     }
 }
@@ -762,22 +659,16 @@ SvanStep svan_suspension_step(SvanQp *qp, SvanRcBudget *budget)
 
 void svan_suspension_init(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
+    SvanSuspension *susp = suspension_of(qp);
 
-    memset(fault, 0, sizeof(*fault));
-    fault->wait.waiter = &qp->waiter;
-    fault->held_tail = &fault->held;
-    fault->spare = SVAN_NONE;
-    svan_page_wait_forget(&fault->wait);
-    svan_rc_patience_init(&fault->patience, qp);
+    memset(susp, 0, sizeof(*susp));
+    susp->wait.waiter = &qp->waiter;
+    svan_kept_init(&susp->kept, &qp->waiter, &qp->policy);
+    svan_page_wait_forget(&susp->wait);
+    svan_rc_patience_init(&susp->patience, qp);
 }
 
 void svan_suspension_clear(SvanQp *qp)
 {
-    SvanSuspension *fault = fault_of(qp);
-
-    svan_rc_patience_end(&fault->patience);
-    svan_page_wait_leave(&fault->wait);
-    release(qp);
-    fault->active = false;
+    svan_suspension_turn(qp, SVAN_SUSPENDED_STOP);
 }

@@ -16,10 +16,16 @@ static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
            svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
 }
 
-static bool takes_class(const SvanTransport *transport, uint8_t opcode)
+static bool takes_sender(const SvanQp *qp, const SvanPkt *pkt)
 {
-    return transport->rx &&
-           (opcode & SVAN_BTH_TRANSPORT_MASK) == transport->bth_class;
+    return qp->kind->senders == SVAN_TAKES_PEERS ? is_from_peer(qp, pkt) :
+           pkt->qkey == qp->qkey;       /* 9.6.1.4.1 */
+}
+
+static bool takes_class(const SvanQp *qp, uint8_t opcode)
+{
+    return qp->kind->senders != SVAN_TAKES_NO_PACKETS &&
+           (opcode & SVAN_BTH_TRANSPORT_MASK) == qp->kind->bth_class;
 }
 
 static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
@@ -27,11 +33,11 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
-    if (!qp || !takes_class(qp->transport, pkt->opcode)) {
+    if (!qp || !takes_class(qp, pkt->opcode)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
     }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
-        (qp->transport->is_connected && !is_from_peer(qp, pkt))) {
+        !takes_sender(qp, pkt)) {
         return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_peer,
                              SVAN_DROP_WRONG_PEER);
     }

@@ -9,11 +9,9 @@
 
 typedef struct SvanQp SvanQp;
 
-/* What a kind of QP does. A QP type is a row of svan_transports[]. */
+/* What a kind of QP does. */
 typedef struct SvanTransport {
     const char *name;
-    uint8_t bth_class;          /* SVAN_BTH_*, of the packets it takes */
-    bool is_connected;          /* takes those of its peer alone */
     /* Private state in qp->priv. false: no memory. */
     bool (*create)(SvanQp *qp);
     void (*destroy)(SvanQp *qp);
@@ -26,9 +24,8 @@ typedef struct SvanTransport {
      * dropped, counted). AGAIN, MISS: same packet again in another step.
      */
     SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
-    /* QUERY_QP: sq_ci, rq_ci. */
+    /* QUERY_QP: sq_ci. */
     uint32_t (*sq_ci)(const SvanQp *qp);
-    uint32_t (*rq_ci)(const SvanQp *qp);
     void (*save)(const SvanQp *qp, SvanWriter *writer);
     bool (*load)(SvanQp *qp, SvanReader *reader);
 } SvanTransport;
@@ -42,7 +39,8 @@ struct SvanQp {
     uint8_t type;               /* enum svan_qp_type */
     uint8_t flags;              /* SVAN_CMD_QP_* */
     uint8_t state;              /* enum svan_qp_state */
-    const SvanTransport *transport;
+    const struct SvanQpKind *kind;
+    const SvanTransport *transport;     /* the kind's */
     void *priv;                 /* transport's */
     SvanUser user;
     uint32_t uar;
@@ -100,12 +98,50 @@ extern const SvanReceiver svan_qp_receiver;         /* receive.c */
  */
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 
+/* ---- kinds: what differs between types of QPs ---- */
+
+#define SVAN_QP_STATES          (SVAN_QPS_ERR + 1)
+
+/* One way from a state to another: which attributes it needs, and allows. */
+typedef struct SvanQpWay {
+    bool legal;
+    uint32_t required, optional;        /* SVAN_QP_ATTR_* */
+} SvanQpWay;
+
+typedef SvanQpWay SvanQpWays[SVAN_QP_STATES][SVAN_QP_STATES];   /* from, to */
+
+/* Where the address of a packet that is sent comes from. */
+typedef enum SvanQpAddressing {
+    SVAN_ADDRESS_OF_FRAME,      /* the host writes it into the frame */
+    SVAN_ADDRESS_OF_PEER,       /* given once, on the way to RTR */
+    SVAN_ADDRESS_OF_WQE,        /* each WQE has one */
+} SvanQpAddressing;
+
+/* Whose packets are taken. */
+typedef enum SvanQpSenders {
+    SVAN_TAKES_NO_PACKETS,
+    SVAN_TAKES_PEERS,
+    SVAN_TAKES_KEYS,            /* of who knows the Q_Key */
+} SvanQpSenders;
+
+/* What the completion of a receive WQE says. */
+typedef enum SvanQpCompletion {
+    SVAN_COMPLETES_FRAME,       /* its length and checksums */
+    SVAN_COMPLETES_MESSAGE,     /* of the peer, with its immediate data */
+    SVAN_COMPLETES_DATAGRAM,    /* the same, of whom the packet names */
+} SvanQpCompletion;
+
 /* By enum svan_qp_type; without a feature: there is no such kind. */
 typedef struct SvanQpKind {
-    const SvanTransport *transport;
+    const SvanTransport *transport;     /* NULL: not yet */
     uint64_t feature;           /* SVAN_CAP_*, that it needs */
     bool needs_pd;              /* else PD 0 is none */
     bool can_wait;              /* for absent pages */
+    const SvanQpWays *ways;
+    uint8_t bth_class;          /* SVAN_BTH_*, of its packets */
+    SvanQpAddressing addressing;
+    SvanQpCompletion completion;
+    SvanQpSenders senders;
 } SvanQpKind;
 
 #define SVAN_QP_KINDS           (SVAN_QPT_ETH + 1)

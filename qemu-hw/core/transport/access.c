@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reliable connection: what its parts use of memory, packets and a step.
+ * What queue pairs of any kind use of remote memory, and of packets.
  */
 #include <string.h>
 
-#include "transport/rc.h"
+#include "transport/message.h"
 
-SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
+SvanStep svan_qp_remote(const SvanRemote *remote, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome)
 {
     SvanAccess access = {
@@ -32,28 +32,20 @@ SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
     return SVAN_STEP_DONE;
 }
 
-void svan_rc_packet(SvanQp *qp, SvanPkt *pkt, uint8_t opcode, uint32_t psn)
+void svan_qp_packet(SvanQp *qp, SvanPkt *pkt, uint8_t op, uint32_t psn)
 {
     memset(pkt, 0, offsetof(SvanPkt, runs));
-    pkt->opcode = opcode;
+    pkt->opcode = qp->kind->bth_class | op;
     pkt->bth_flags = SVAN_BTH_MIGREQ;
     pkt->pkey = SVAN_PKEY_DEFAULT;
-    pkt->dqpn = qp->dest_qpn;
     pkt->psn = psn & SVAN_PSN_MASK;
+    if (qp->kind->addressing == SVAN_ADDRESS_OF_PEER) {
+        pkt->dqpn = qp->dest_qpn;
+    }
 }
 
-SvanStep svan_rc_send(SvanQp *qp, SvanPkt *pkt)
+SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt)
 {
     return svan_pkt_send(&qp->egress, &qp->av, qp->qpn * 0x9e3779b1u ^
                                                qp->dest_qpn * 0x85ebca6bu, pkt);
-}
-
-bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
-{
-    if (bytes > budget->bytes) {
-        budget->units = 0;
-        return false;
-    }
-    budget->bytes -= bytes;
-    return true;
 }

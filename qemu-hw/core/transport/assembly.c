@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Packets become a message: which may come next, where their payload goes, and the
+ * receive WQE that the message takes. A packet that is not taken changes nothing.
+ */
+#include "transport/message.h"
+
+static SvanStep meets(SvanObstacle *obstacle, SvanObstacleKind kind,
+                      uint32_t syndrome)
+{
+    obstacle->kind = kind;
+    obstacle->syndrome = syndrome;
+    return SVAN_STEP_ERROR;
+}
+
+static SvanStep receive_fails(SvanObstacle *obstacle, SvanObstacleKind kind,
+                              uint8_t status, uint32_t syndrome)
+{
+    obstacle->status = status;
+    return meets(obstacle, kind, syndrome);
+}
+
+/* ---- receive WQEs ---- */
+
+/* status: of the one that could not be fetched; SUCCESS: of the queue */
+static SvanStep no_receive(SvanStep step, uint8_t status, uint32_t syndrome,
+                           SvanObstacle *obstacle)
+{
+    switch (step) {
+    case SVAN_STEP_IDLE:
+        return meets(obstacle, SVAN_OBSTACLE_NO_RECEIVE, SVAN_SYN_NONE);
+    case SVAN_STEP_ERROR:
+        return status == SVAN_CQE_SUCCESS ?
+               meets(obstacle, SVAN_OBSTACLE_QUEUE, syndrome) :
+               receive_fails(obstacle, SVAN_OBSTACLE_RECEIVE, status, syndrome);
+    default:
+        return step;
+    }
+}
+
+static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
+{
+    uint32_t syndrome = SVAN_SYN_NONE;
+    uint8_t status;
+    SvanStep step;
+
+    if (assembly->rwqe_valid) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_rq_fetch(assembly->rq, &assembly->rwqe, &status, &syndrome);
+    assembly->rwqe_valid = step == SVAN_STEP_DONE;
+    return no_receive(step, status, syndrome, obstacle);
+}
+
+/* What the end of a message takes: a slot for its completion. */
+static SvanStep reserve(SvanQp *qp, SvanCqSlot *slot, SvanObstacle *obstacle)
+{
+    SvanStep step = svan_cq_reserve(qp->recv_cq, slot);
+
+    return step == SVAN_STEP_ERROR ?
+           meets(obstacle, SVAN_OBSTACLE_QUEUE, SVAN_SYN_CQ_OVERRUN) : step;
+}
+
+void svan_assembly_flush(SvanAssembly *assembly, SvanCqSlot *slot,
+                         struct svan_cqe *cqe)
+{
+    svan_rq_complete(assembly->rq, slot, cqe);
+    assembly->rwqe_valid = false;
+}
+
+static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
+                             const SvanPkt *pkt, SvanCqSlot *slot)
+{
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    bool write = info->verb == SVAN_VERB_WRITE;
+    uint32_t from = qp->kind->completion == SVAN_COMPLETES_DATAGRAM ?
+                    pkt->sqpn : qp->dest_qpn;
+    struct svan_cqe cqe = {
+        .qpn = svan_cpu_to_le32(qp->qpn),
+        .byte_len = svan_cpu_to_le32(assembly->offset),
+        .src_qpn = svan_cpu_to_le32(from),
+        .opcode = write ? SVAN_CQE_RECV_WRITE_IMM :
+                  info->immdt ? SVAN_CQE_RECV_IMM : SVAN_CQE_RECV,
+        .owner = pkt->bth_flags & SVAN_BTH_SE ? SVAN_CQE_SOLICITED : 0,
+    };
+
+    if (info->immdt) {
+        cqe.imm = pkt->imm;
+    }
+    svan_assembly_flush(assembly, slot, &cqe);
+}
+
+/* ---- progress ---- */
+
+/* Of a part that is in its place. */
+static void goes_on(SvanAssembly *assembly, const SvanPkt *pkt)
+{
+    assembly->message = svan_op_info(pkt->opcode)->verb;
+    assembly->offset += pkt->payload_len;
+}
+
+static void ends(SvanAssembly *assembly)
+{
+    assembly->message = SVAN_VERB_NONE;
+    assembly->offset = 0;
+}
+
+/* ---- SEND ---- */
+
+static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
+                          const SvanPkt *pkt, SvanObstacle *obstacle)
+{
+    bool last = svan_op_info(pkt->opcode)->last;
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
+    SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
+    SvanCqSlot slot;
+    SvanStep step = load_receive(assembly, obstacle);
+
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    if ((uint64_t)assembly->offset + pkt->payload_len > assembly->rwqe.length) {
+        return receive_fails(obstacle, SVAN_OBSTACLE_TOO_LONG,
+                             SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);
+    }
+    gather.sge = assembly->rwqe.sge;
+    gather.num_sge = assembly->rwqe.num_sge;
+    /* how long it is nobody says before its end: as much again, at a guess */
+    gather.wanted = last ? 0 : assembly->offset + 2 * pkt->payload_len;
+    step = svan_gather(&gather, assembly->offset, pkt->payload_len, runs,
+                       &num_runs, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        return receive_fails(obstacle, SVAN_OBSTACLE_RECEIVE,
+                             SVAN_CQE_LOC_PROT_ERR, syndrome);
+    }
+    if (step == SVAN_STEP_DONE && last) {
+        step = reserve(qp, &slot, obstacle);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
+                 pkt->payload_len);
+    goes_on(assembly, pkt);
+    if (last) {
+        complete_receive(qp, assembly, pkt, &slot);
+        ends(assembly);
+    }
+    return SVAN_STEP_DONE;
+}
+
+/* ---- RDMA WRITE ---- */
+
+/* 9.7.4.1.5: against the length that was announced */
+static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
+{
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+
+    return info->last ? pkt->payload_len == left : pkt->payload_len < left;
+}
+
+/* A WRITE with immediate data takes a receive WQE, of which it uses nothing. */
+static SvanStep reserve_receive(SvanQp *qp, SvanAssembly *assembly,
+                                SvanCqSlot *slot, SvanObstacle *obstacle)
+{
+    uint32_t syndrome = SVAN_SYN_NONE;
+    SvanStep step = svan_rq_find(assembly->rq, &syndrome);
+
+    return step == SVAN_STEP_DONE ? reserve(qp, slot, obstacle) :
+           no_receive(step, SVAN_CQE_SUCCESS, syndrome, obstacle);
+}
+
+static void begin_write(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt)
+{
+    assembly->offset = 0;
+    assembly->va = pkt->va;
+    assembly->rkey = pkt->rkey;
+    assembly->length = pkt->dma_len;
+    qp->fn->stats.rx_write_requests++;
+}
+
+static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,
+                           const SvanPkt *pkt, SvanObstacle *obstacle)
+{
+    const SvanOpInfo *info = svan_op_info(pkt->opcode);
+    uint32_t total = info->first ? pkt->dma_len : assembly->length;
+    uint32_t offset = info->first ? 0 : assembly->offset;
+    SvanRemote remote = {
+        .qp = qp, .va = (info->first ? pkt->va : assembly->va) + offset,
+        .rkey = info->first ? pkt->rkey : assembly->rkey,
+        .whole = total - offset, .len = pkt->payload_len,
+        .access = SVAN_ACCESS_REMOTE_WRITE,
+    };
+    SvanMem runs[SVAN_MAX_PKT_RUNS];
+    uint32_t num_runs, syndrome;
+    SvanCqSlot slot;
+    SvanStep step;
+
+    if (!(qp->access & SVAN_ACCESS_REMOTE_WRITE)) {
+        return meets(obstacle, SVAN_OBSTACLE_INVALID, SVAN_SYN_KEY_ACCESS);
+    }
+    if (total > SVAN_MAX_MSG || !write_length_ok(pkt, total - offset)) {
+        return meets(obstacle, SVAN_OBSTACLE_INVALID, SVAN_SYN_LENGTH);
+    }
+    step = svan_qp_remote(&remote, runs, &num_runs, &syndrome);
+    if (step == SVAN_STEP_ERROR) {
+        return meets(obstacle, SVAN_OBSTACLE_ACCESS, syndrome);
+    }
+    if (step == SVAN_STEP_DONE && info->immdt) {
+        step = reserve_receive(qp, assembly, &slot, obstacle);
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    svan_scatter(qp->fn, runs, num_runs, pkt->runs, pkt->num_runs,
+                 pkt->payload_len);
+    if (info->first) {
+        begin_write(qp, assembly, pkt);
+    }
+    goes_on(assembly, pkt);
+    if (info->immdt) {
+        complete_receive(qp, assembly, pkt, &slot);
+    }
+    if (info->last) {
+        ends(assembly);
+    }
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_assemble(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt,
+                       SvanObstacle *obstacle)
+{
+    return svan_op_info(pkt->opcode)->verb == SVAN_VERB_SEND ?
+           take_send(qp, assembly, pkt, obstacle) :
+           take_write(qp, assembly, pkt, obstacle);
+}
