@@ -31,6 +31,7 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     frame->next = NULL;
     *core->ingress->tail = frame;
     core->ingress->tail = &frame->next;
+    svan_source_ready(core, SVAN_TURN_RX);
     if (core->ingress->frames++ == 0) {
         core->ops.kick(core->opaque);
     }
@@ -49,6 +50,7 @@ void svan_rx_drop_head(SvanCore *core)
     core->ingress->head = frame->next;
     if (!core->ingress->head) {
         core->ingress->tail = &core->ingress->head;
+        svan_source_idle(core, SVAN_TURN_RX);
     }
     core->ingress->frames--;
     core->ingress->offset = 0;

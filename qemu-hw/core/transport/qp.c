@@ -252,7 +252,7 @@ err_free:
 static void qp_unlink(SvanQp *qp)
 {
     svan_work_stop(&qp->work);
-    svan_list_remove(&qp->sq.poll_link);
+    svan_poll_end(&qp->sq);
     svan_events_drop(&qp->events);
 }
 
