@@ -43,8 +43,9 @@ typedef enum SvanDma {
      * The bus address is not translated yet. The core unwinds the step without
      * side effect and svan_run() answers SVAN_RUN_MISS; the glue, which has
      * noted the address, translates it outside the epoch and runs again. The
-     * same step is the first to run then; so an address that translates to
-     * nothing needs to answer ERROR until a run that does not miss.
+     * same step is the first to run then, unless it is set aside. An address
+     * that translates to nothing has to answer ERROR until svan_awaits() is
+     * false for its function.
      */
     SVAN_DMA_MISS,
     SVAN_DMA_ERROR,             /* no RAM there, or not permitted */
@@ -232,12 +233,23 @@ void svan_inject_nothing(SvanCore *core, uint16_t fn);
 typedef enum SvanRun {
     SVAN_RUN_IDLE,              /* nothing to do before the deadline */
     SVAN_RUN_MORE,
-    SVAN_RUN_MISS,              /* see SVAN_DMA_MISS */
+    SVAN_RUN_MISS,              /* see SVAN_DMA_MISS; or all work is set aside */
     SVAN_RUN_POLL,              /* nothing to do but to poll doorbell records */
 } SvanRun;
 
 /* One epoch. */
 SvanRun svan_run(SvanCore *core);
+
+/*
+ * After SVAN_RUN_MISS: the function whose step has missed is to have no steps before
+ * svan_resolved(), while others go on. false: nobody has anything to do but what has
+ * missed, so all of that is run again next, as without this call.
+ */
+bool svan_set_aside(SvanCore *core);
+/* What was missed is translated: what was set aside is run again, first of all. */
+void svan_resolved(SvanCore *core);
+/* Some step that missed an address of fn has not been run again yet, or in vain. */
+bool svan_awaits(const SvanCore *core, uint16_t fn);
 
 /* What a function has counted since its reset, and what it has in use. */
 typedef struct SvanStats {

@@ -280,9 +280,12 @@ static SvanDma svan_bus_find(SvanBus *bus, hwaddr addr, uint32_t len,
         return SVAN_DMA_ERROR;
     }
     if (!(entry & (for_write ? SVAN_IOTLB_WRITE : SVAN_IOTLB_READ))) {
-        qatomic_set(&bus->missed, true);
-        bus->miss_addr = addr;
-        bus->miss_write = for_write;
+        /* Steps may miss one after another: none of them waits for ever. */
+        if (!qatomic_read(&bus->missed)) {
+            bus->miss_addr = addr;
+            bus->miss_write = for_write;
+            qatomic_set(&bus->missed, true);
+        }
         return SVAN_DMA_MISS;
     }
     *at = (entry & SVAN_BUS_PAGE_MASK) | (addr & ~SVAN_BUS_PAGE_MASK);
@@ -362,7 +365,7 @@ static bool svan_bus_resolve(SvanBus *bus)
     entry = svan_iotlb_update(svan_iotlb_get(bus, addr), &found, addr,
                               is_write);
     if (entry & (SVAN_IOTLB_NO_READ | SVAN_IOTLB_NO_WRITE)) {
-        bus->memory->refusals = true;
+        bus->refusals = bus->memory->refusals = true;
     }
     svan_iotlb_set(bus, addr, entry);
     svan_engine_unlock(e);
@@ -387,7 +390,8 @@ static gboolean svan_iotlb_is_refusal(gpointer key, gpointer value,
     return (uintptr_t)value & (SVAN_IOTLB_NO_READ | SVAN_IOTLB_NO_WRITE);
 }
 
-void svan_memory_forget_refusals(SvanMemory *memory)
+void svan_memory_forget_refusals(SvanMemory *memory,
+                                 bool (*awaited)(void *opaque, uint16_t fn))
 {
     SvanBus *bus;
 
@@ -396,6 +400,11 @@ void svan_memory_forget_refusals(SvanMemory *memory)
     }
     memory->refusals = false;
     QLIST_FOREACH(bus, &memory->buses, link) {
-        g_hash_table_foreach_remove(bus->iotlb, svan_iotlb_is_refusal, NULL);
+        if (bus->refusals && awaited(memory->opaque, bus->fn)) {
+            memory->refusals = true;
+        } else if (bus->refusals) {
+            bus->refusals = false;
+            g_hash_table_foreach_remove(bus->iotlb, svan_iotlb_is_refusal, NULL);
+        }
     }
 }

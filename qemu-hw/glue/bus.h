@@ -19,7 +19,7 @@ typedef struct SvanMemory {
     void *opaque;
     SvanView system;                /* where an IOMMU's translations end */
     QLIST_HEAD(, SvanBus) buses;    /* changes under BQL and engine lock */
-    bool refusals;                  /* a bus remembers some; engine lock */
+    bool refusals;                  /* a bus remembers some, perhaps; engine lock */
 } SvanMemory;
 
 /* A function's bus addresses. */
@@ -30,7 +30,8 @@ typedef struct SvanBus {
     MemoryListener listener;        /* for IOMMUs */
     QLIST_HEAD(, SvanIommu) iommus; /* changes under BQL and engine lock */
     GHashTable *iotlb;              /* bus page -> system page | SVAN_IOTLB_* */
-    bool missed;                    /* the next two say what; atomic */
+    bool refusals;                  /* iotlb has some; engine lock */
+    bool missed;                    /* the next two say what came first; atomic */
     bool miss_write;
     hwaddr miss_addr;
     QLIST_ENTRY(SvanBus) link;
@@ -45,9 +46,11 @@ void svan_memory_fini(SvanMemory *memory);
 bool svan_memory_resolve(SvanMemory *memory);
 /*
  * After each step that does not miss: addresses that an IOMMU has refused are
- * looked up again from here on. Engine lock held.
+ * looked up again from here on, but for those of functions that are awaited: a step
+ * that missed has not been run again yet. opaque is the memory's. Engine lock held.
  */
-void svan_memory_forget_refusals(SvanMemory *memory);
+void svan_memory_forget_refusals(SvanMemory *memory,
+                                 bool (*awaited)(void *opaque, uint16_t fn));
 
 /* as is what the function's bus master accesses go to. */
 void svan_bus_init(SvanBus *bus, SvanMemory *memory, uint16_t fn,

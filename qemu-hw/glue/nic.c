@@ -93,6 +93,17 @@ static const SvanOps svan_core_ops = {
 
 /* ---- what the engine calls ---- */
 
+static bool svan_nic_awaits(void *opaque, uint16_t fn)
+{
+    SvanNic *nic = opaque;
+
+    return svan_awaits(nic->core, fn);
+}
+
+/*
+ * One function's miss does not hold up the others: while they have work, the main
+ * loop translates.
+ */
 static SvanRun svan_nic_epoch(void *opaque)
 {
     SvanNic *nic = opaque;
@@ -101,7 +112,11 @@ static SvanRun svan_nic_epoch(void *opaque)
     svan_port_feed(&nic->port, nic->core);
     result = svan_run(nic->core);
     if (result != SVAN_RUN_MISS) {
-        svan_memory_forget_refusals(&nic->memory);
+        svan_memory_forget_refusals(&nic->memory, svan_nic_awaits);
+    } else if (svan_set_aside(nic->core)) {
+        qatomic_set(&nic->aside, true);
+        svan_engine_want_bql(&nic->engine);
+        return SVAN_RUN_MORE;
     }
     return result;
 }
@@ -116,8 +131,14 @@ static void svan_nic_set_poll(void *opaque, uint64_t ns)
 static bool svan_nic_resolve(void *opaque)
 {
     SvanNic *nic = opaque;
+    bool any = svan_memory_resolve(&nic->memory);
 
-    return svan_memory_resolve(&nic->memory);
+    if (nic->core && qatomic_xchg(&nic->aside, false)) {
+        svan_engine_lock(&nic->engine);
+        svan_resolved(nic->core);
+        svan_engine_unlock(&nic->engine);
+    }
+    return any;
 }
 
 static void svan_nic_raise_irqs(SvanNic *nic)
@@ -140,6 +161,9 @@ static void svan_nic_bql_work(void *opaque)
 {
     SvanNic *nic = opaque;
 
+    if (qatomic_read(&nic->aside)) {
+        svan_nic_resolve(nic);
+    }
     svan_nic_raise_irqs(nic);
     svan_port_flush(&nic->port);
 }

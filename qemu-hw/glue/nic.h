@@ -29,6 +29,7 @@ typedef struct SvanNic {
     /* by number, NULL where there is none; changes under BQL and engine lock */
     SvanFunction *functions[SVAN_NIC_FUNCTIONS];
     DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* functions with some; atomic */
+    bool aside;                     /* the core has set something aside; atomic */
 } SvanNic;
 
 /* dev is what the NIC is part of. Functions and the port's netdev come later. */

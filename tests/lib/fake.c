@@ -320,6 +320,7 @@ uint32_t fake_run(Fake *fake)
 {
     SvanRun before = SVAN_RUN_MORE;
 
+    svan_resolved(fake->core);
     for (uint32_t runs = 1; runs < MAX_RUNS; runs++) {
         SvanRun run = svan_run(fake->core);
 

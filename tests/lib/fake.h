@@ -111,8 +111,8 @@ void *fake_ram(Fake *fake, uint64_t bus);
 
 /*
  * Run until there is nothing to do, or nothing but polling while the clock stands
- * still. A MISS is translated, that is, run again. Ends the program after very
- * many runs. Returns their number.
+ * still. A MISS is translated, that is, run again; nothing stays set aside. Ends the
+ * program after very many runs. Returns their number.
  */
 uint32_t fake_run(Fake *fake);
 /* Move the clock, then run. */

@@ -70,6 +70,7 @@ bool host_cmd_resp(Host *host, uint32_t index, struct svan_cmd_resp *resp)
 /* Until the last command is answered. */
 static void run_briefly(Host *host, struct svan_cmd_resp *resp)
 {
+    svan_resolved(host->fake->core);
     for (uint32_t i = 0; i < BRIEF_RUNS; i++) {
         if (host_cmd_resp(host, host->cmd_pi - 1, resp)) {
             return;

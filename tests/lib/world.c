@@ -14,6 +14,7 @@
 #define WAKE_NS         300
 #define IRQ_NS          1500
 #define MISS_NS         2500
+#define ASIDE           500000  /* ppm: others go on while a miss is translated */
 #define POLL_STEP_NS    400
 #define READY_MIN_NS    500     /* until a port that refused has room again */
 #define READY_MAX_NS    20000
@@ -151,6 +152,27 @@ static void restore(Node *node)
     schedule_run(node, WAKE_NS);
 }
 
+static void resolved_event(void *arg)
+{
+    Node *node = arg;
+
+    svan_resolved(node->fake->core);
+}
+
+/* The page is translated at once; the core is told so when it would have been. */
+static void run_missed(Node *node)
+{
+    node->counts.misses++;
+    node->fake->translated[node->missed] = 1;
+    if (rng_ppm(&node->rng, ASIDE) && svan_set_aside(node->fake->core)) {
+        node->counts.aside++;
+        world_after(node->world, MISS_NS, resolved_event, node);
+        schedule_run(node, node->world->model->engine.run_cost);
+    } else {
+        schedule_run(node, MISS_NS);
+    }
+}
+
 static void run_event(void *arg)
 {
     Node *node = arg;
@@ -170,9 +192,7 @@ static void run_event(void *arg)
     node->in_core = false;
     switch (run) {
     case SVAN_RUN_MISS:
-        node->counts.misses++;
-        node->fake->translated[node->missed] = 1;
-        schedule_run(node, MISS_NS);
+        run_missed(node);
         return;
     case SVAN_RUN_MORE:
         schedule_run(node, model->run_cost);

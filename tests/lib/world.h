@@ -55,7 +55,7 @@ typedef struct WorldModel {
 } WorldModel;
 
 typedef struct NodeCounts {
-    uint64_t runs, misses, restores, frames, refused, rx_refused;
+    uint64_t runs, misses, aside, restores, frames, refused, rx_refused;
 } NodeCounts;
 
 struct Node {

@@ -190,7 +190,7 @@ static const Scenario scenarios[] = {
 
 typedef struct Totals {
     TrafficCounts traffic;
-    uint64_t runs, misses, restores, lost, retransmits, time;
+    uint64_t runs, misses, aside, restores, lost, retransmits, time;
 #define TOTAL(name) uint64_t name;
     FAULT_STATS(TOTAL)
     PAGER_COUNTS(TOTAL)
@@ -232,6 +232,7 @@ static void sum_up(Totals *totals, const World *world)
 
         add(&totals->runs, node->counts.runs);
         add(&totals->misses, node->counts.misses);
+        add(&totals->aside, node->counts.aside);
         add(&totals->restores, node->counts.restores);
         add(&totals->lost, node->link.lost);
         add(&totals->retransmits, stats.retransmits);
@@ -446,11 +447,11 @@ static void run_seed(uint64_t number, uint64_t seed, Totals *all)
 
     printf("%sok %" PRIu64 " - seed %" PRIu64 " %s: %" PRIu64 " operations, %"
            PRIu64 " KiB, %" PRIu64 " atomics, %" PRIu64 " lost, %" PRIu64
-           " sent again, %" PRIu64 " misses, %" PRIu64 " restores, %" PRIu64
+           " sent again, %" PRIu64 " misses (%" PRIu64 " aside), %" PRIu64 " restores, %" PRIu64
            " breaks in %" PRIu64 " us%s\n", same ? "" : "not ", number, seed,
            name, totals.traffic.ops, totals.traffic.bytes >> 10,
            totals.traffic.atomics, totals.lost, totals.retransmits,
-           totals.misses, totals.restores, totals.traffic.breaks,
+           totals.misses, totals.aside, totals.restores, totals.traffic.breaks,
            totals.time / 1000, same ? "" : " # not the same twice");
     fflush(stdout);
     if (!same) {

@@ -7,8 +7,7 @@
  * pointer it needs (svan_access(), svan_cq_reserve(), ...), each of which may
  * answer that the step must stop; only then does it change state and memory.
  * So a step that stops can be started again as if it had never begun. A step that
- * missed is retried before any other; the glue forgets a refused address after the
- * next step that does not miss.
+ * missed is retried before any other, unless svan_set_aside() lets others go on.
  *
  * Only steps transmit. Receiving (SvanTransport.rx) records and schedules, so
  * that a packet delivered locally never recurses.
@@ -168,13 +167,62 @@ static inline void svan_list_first(SvanLink *head, SvanLink *link)
 
 /* ---- work ---- */
 
+/* Sources of work, which svan_run() serves in turn: a row of device/scheduler.c. */
+typedef enum SvanTurn {
+    SVAN_TURN_CMD,
+    SVAN_TURN_EQ,
+    SVAN_TURN_FAULT,
+    SVAN_TURN_RX,
+    SVAN_TURN_QP,
+    SVAN_TURN_POLL,
+    SVAN_TURN_COUNT,
+} SvanTurn;
+
+/*
+ * What a function has for one source. Functions take turns at the source, whatever
+ * the number of their objects; and so do the objects of a function.
+ */
+typedef struct SvanFnWork {
+    SvanLink link;              /* core->work[]; of a function that is set aside: itself */
+    SvanLink objects;
+} SvanFnWork;
+
+/*
+ * A step that missed, until it is run again and does not miss. Nothing else of its
+ * function has a step in the meantime. Frames that arrive are of no function: theirs
+ * is core->rx_miss.
+ */
+typedef struct SvanMiss {
+    SvanLink link;              /* core->missed, or core->aside */
+    SvanFn *fn;                 /* whose step it was; NULL: of a frame */
+    SvanTurn turn;
+    uint16_t memory;            /* the function whose address it asked for */
+    bool aside;
+} SvanMiss;
+
+/* It has work for svan_run(), or none any more. */
+static inline void svan_source_ready(SvanCore *core, SvanTurn turn);
+static inline void svan_source_idle(SvanCore *core, SvanTurn turn);
+
+/* An object has work for a source; nothing, if that is known. */
+static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object);
+/* It has none any more. */
+void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object);
+/* The function has none, or may not do it: it is not among the others any more. */
+static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn);
+/* Its function has no steps, until */
+void svan_miss_suspend(SvanCore *core, SvanMiss *miss);
+void svan_miss_resume(SvanCore *core, SvanMiss *miss);
+/* The step need not be run again. */
+void svan_miss_forget(SvanCore *core, SvanMiss *miss);
+
 /*
  * Something that the engine gives steps to, one at a time, while it is ready. One
  * that waits for room on the wire becomes ready with svan_tx_ready().
  */
 typedef struct SvanWork {
     SvanFn *fn;
-    SvanLink ready;             /* core->run */
+    SvanLink ready;             /* fn->work[SVAN_TURN_QP] */
     SvanLink blocked;           /* core->blocked */
 } SvanWork;
 
@@ -257,6 +305,8 @@ struct SvanFn {
     struct SvanPaging *paging;
     struct SvanQps *qps;
     struct SvanRegs *regs;
+    SvanFnWork work[SVAN_TURN_COUNT];
+    SvanMiss miss;
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)
@@ -265,17 +315,6 @@ struct SvanFn {
     /* counted by other threads, added to stats when they are read */
     _Atomic uint64_t doorbells, doorbells_refused, doorbells_bad_access;
 };
-
-/* Sources of work, which svan_run() serves in turn. */
-typedef enum SvanTurn {
-    SVAN_TURN_CMD,
-    SVAN_TURN_EQ,
-    SVAN_TURN_FAULT,
-    SVAN_TURN_RX,
-    SVAN_TURN_QP,
-    SVAN_TURN_POLL,
-    SVAN_TURN_COUNT,
-} SvanTurn;
 
 struct SvanCore {
     SvanOps ops;
@@ -289,7 +328,13 @@ struct SvanCore {
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* who is looked at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
-    SvanLink run, blocked, cmd_work, eq_work, prq_work;
+    SvanLink work[SVAN_TURN_COUNT];     /* functions */
+    uint32_t ready;             /* bit n: source n has work, */
+    uint32_t held;              /* and may not do it, since it is set aside */
+    SvanLink blocked;           /* SvanWork, in the order of being refused */
+    SvanLink missed, aside;     /* SvanMiss: run again at once; when it is resolved */
+    SvanMiss rx_miss;
+    uint16_t missed_memory;     /* the function that an address was missed of last */
     SvanTimer **heap;
     uint32_t heap_len, heap_reserved, heap_capacity;
     uint64_t timer_order;
@@ -306,7 +351,7 @@ static inline uint64_t svan_now(SvanCore *core)
     return core->ops.now(core->opaque);
 }
 
-/* For the next run, polling and timers aside. */
+/* For the next run, polling, timers and what is set aside not counted. */
 bool svan_has_work(SvanCore *core);
 
 static inline void svan_kick(SvanCore *core)
@@ -314,10 +359,41 @@ static inline void svan_kick(SvanCore *core)
     core->ops.kick(core->opaque);
 }
 
+static inline void svan_source_ready(SvanCore *core, SvanTurn turn)
+{
+    core->ready |= 1u << turn;
+}
+
+static inline void svan_source_idle(SvanCore *core, SvanTurn turn)
+{
+    core->ready &= ~(1u << turn);
+}
+
+static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object)
+{
+    if (!object->next) {
+        svan_list_append(&fn->work[turn].objects, object);
+        if (!fn->work[turn].link.next) {
+            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
+            svan_source_ready(fn->core, turn);
+        }
+    }
+}
+
+static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn)
+{
+    if (fn->work[turn].link.next) {
+        svan_list_remove(&fn->work[turn].link);
+        if (svan_list_empty(&fn->core->work[turn])) {
+            svan_source_idle(fn->core, turn);
+        }
+    }
+}
+
 static inline void svan_work_ready(SvanWork *work)
 {
     if (!work->fn->fatal) {
-        svan_list_append(&work->fn->core->run, &work->ready);
+        svan_turn_join(work->fn, SVAN_TURN_QP, &work->ready);
     }
 }
 

@@ -1,11 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What has work, and what waits for the wire.
+ * What has work, what waits for the wire, and what has missed.
  */
 #include "base/base.h"
 
+void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object)
+{
+    svan_list_remove(object);
+    if (svan_list_empty(&fn->work[turn].objects) && !fn->miss.aside) {
+        svan_fn_leave(fn, turn);
+    }
+}
+
 void svan_work_stop(SvanWork *work)
 {
-    svan_list_remove(&work->ready);
+    svan_turn_leave(work->fn, SVAN_TURN_QP, &work->ready);
     svan_list_remove(&work->blocked);
+}
+
+/* A link that is in a list by itself joins no other. */
+static void fn_suspend(SvanFn *fn)
+{
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        svan_fn_leave(fn, turn);
+        svan_list_init(&fn->work[turn].link);
+    }
+}
+
+static void fn_resume(SvanFn *fn)
+{
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        svan_list_remove(&fn->work[turn].link);
+        if (!svan_list_empty(&fn->work[turn].objects)) {
+            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
+            svan_source_ready(fn->core, turn);
+        }
+    }
+}
+
+void svan_miss_suspend(SvanCore *core, SvanMiss *miss)
+{
+    miss->aside = true;
+    if (miss->fn) {
+        fn_suspend(miss->fn);
+    } else {
+        core->held |= 1u << miss->turn;
+    }
+}
+
+void svan_miss_resume(SvanCore *core, SvanMiss *miss)
+{
+    if (!miss->aside) {
+        return;
+    }
+    miss->aside = false;
+    if (miss->fn) {
+        fn_resume(miss->fn);
+    } else {
+        core->held &= ~(1u << miss->turn);
+    }
+}
+
+void svan_miss_forget(SvanCore *core, SvanMiss *miss)
+{
+    svan_miss_resume(core, miss);
+    svan_list_remove(&miss->link);
 }

@@ -86,7 +86,7 @@ void svan_cmdq_start(SvanFn *fn)
 
 void svan_cmdq_stop(SvanFn *fn)
 {
-    svan_list_remove(&fn->regs->cmd_link);
+    svan_turn_leave(fn, SVAN_TURN_CMD, &fn->regs->cmd_link);
     fn->regs->cmdq.pi = fn->regs->cmdq.ci;
 }
 
@@ -101,7 +101,7 @@ void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi)
     }
     fn->regs->cmdq.pi = pi;
     if (fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
-        svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
+        svan_turn_join(fn, SVAN_TURN_CMD, &fn->regs->cmd_link);
     }
 }
 
@@ -167,9 +167,8 @@ static SvanStep cmd_one(SvanFn *fn)
     return step;
 }
 
-SvanStep svan_cmd_step(SvanCore *core)
+SvanStep svan_cmd_step(SvanFn *fn)
 {
-    SvanFn *fn = svan_container(core->cmd_work.next, SvanRegs, cmd_link)->fn;
     SvanStep step = SVAN_STEP_DONE;
 
     svan_list_remove(&fn->regs->cmd_link);
@@ -178,11 +177,9 @@ SvanStep svan_cmd_step(SvanCore *core)
     } else if (fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
         step = cmd_one(fn);
     }
-    if (step == SVAN_STEP_MISS) {
-        svan_list_first(&core->cmd_work, &fn->regs->cmd_link);
-    } else if ((fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
-               fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
-        svan_list_append(&core->cmd_work, &fn->regs->cmd_link);
+    if ((fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY) ||
+        fn->regs->cmdq.pi != fn->regs->cmdq.ci) {
+        svan_turn_join(fn, SVAN_TURN_CMD, &fn->regs->cmd_link);
     }
     return step;
 }

@@ -43,7 +43,7 @@ SvanCmdHandler svan_cmd_set_context_table;
 void svan_cmdq_start(SvanFn *fn);
 void svan_cmdq_stop(SvanFn *fn);
 void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
-SvanStep svan_cmd_step(SvanCore *core);
+SvanStep svan_cmd_step(SvanFn *fn);
 /* The registers make sense for enum svan_test_dma op. */
 bool svan_test_dma_is_sane(const SvanFn *fn, uint32_t op);
 /* SVAN_REG_TEST_DMA_CTRL: the step that does it. DONE or MISS. */
@@ -71,7 +71,7 @@ typedef struct SvanRegs {
         uint64_t ring, resp;
         uint32_t log_size, pi, ci;
     } cmdq;
-    SvanLink cmd_link;          /* core->cmd_work: a command, or the DMA test */
+    SvanLink cmd_link;          /* fn->work[SVAN_TURN_CMD]: or the DMA test */
 } SvanRegs;
 
 #endif /* SVAN_DEVICE_H */

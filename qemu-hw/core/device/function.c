@@ -163,6 +163,10 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->core = core;
     fn->id = id;
     fn->ops = &fn_ops;
+    fn->miss.fn = fn;
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        svan_list_init(&fn->work[turn].objects);
+    }
     fn->msix_count = id ? SVAN_VF_MSIX_COUNT : SVAN_PF_MSIX_COUNT;
     fn->uar_count = id ? SVAN_VF_UAR_COUNT : SVAN_PF_UAR_COUNT;
     if (!fn_alloc(fn, config)) {
@@ -247,6 +251,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     if (!fn) {
         return;
     }
+    svan_miss_forget(core, &fn->miss);
     svan_cmdq_stop(fn);
     fn_destroy_objects(fn);
     svan_gids_clear(fn);
@@ -271,17 +276,18 @@ void svan_reset(SvanCore *core, uint16_t id)
  */
 static void fn_stop(SvanFn *fn)
 {
+    svan_miss_forget(fn->core, &fn->miss);
     svan_cmdq_stop(fn);
     svan_prq_stop(fn);
     svan_gids_clear(fn);
     svan_filter_off(fn);
     FOR_EACH(&fn->qps->table, SvanQp, qp, {
         svan_work_stop(&qp->work);
-        svan_list_remove(&qp->sq.poll_link);
+        svan_poll_end(&qp->sq);
     });
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
         if (fn->queues->eqs[i]) {
-            svan_list_remove(&fn->queues->eqs[i]->link);
+            svan_turn_leave(fn, SVAN_TURN_EQ, &fn->queues->eqs[i]->link);
         }
     }
 }
@@ -332,12 +338,12 @@ static bool config_is_sane(const SvanConfig *config)
 
 static void core_init(SvanCore *core)
 {
-    svan_list_init(&core->run);
-    svan_list_init(&core->doorbells->poll);
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        svan_list_init(&core->work[turn]);
+    }
     svan_list_init(&core->blocked);
-    svan_list_init(&core->cmd_work);
-    svan_list_init(&core->eq_work);
-    svan_list_init(&core->prq_work);
+    svan_list_init(&core->missed);
+    svan_list_init(&core->aside);
     core->deadline_told = UINT64_MAX;
     core->doorbells->poll_ns = core->config.poll_ns;
     core->ingress->tail = &core->ingress->head;
@@ -418,7 +424,7 @@ void svan_destroy(SvanCore *core)
 void svan_set_poll(SvanCore *core, uint64_t poll_ns)
 {
     core->doorbells->poll_ns = poll_ns;
-    if (!svan_list_empty(&core->doorbells->poll)) {
+    if (!svan_list_empty(&core->work[SVAN_TURN_POLL])) {
         svan_kick(core);
     }
 }

@@ -184,7 +184,7 @@ static void write_test_dma_ctrl(SvanFn *fn, uint64_t value)
         return;
     }
     fn->regs->test_dma_ctrl = op | SVAN_TEST_DMA_BUSY;
-    svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
+    svan_turn_join(fn, SVAN_TURN_CMD, &fn->regs->cmd_link);
 }
 
 static uint64_t read_test_dma_ctrl(SvanFn *fn)

@@ -6,10 +6,13 @@
 
 #define TIMER_LOOK      8       /* runs between two looks at the clock */
 
-/* The QP at the head of the run list. IDLE: it had nothing to do. */
-static SvanStep qp_turn(SvanCore *core)
+/* ---- queue pairs ---- */
+
+/* The function's next QP. IDLE: it had nothing to do. */
+static SvanStep qp_turn(SvanFn *fn)
 {
-    SvanQp *qp = svan_container(core->run.next, SvanQp, work.ready);
+    SvanLink *qps = &fn->work[SVAN_TURN_QP].objects;
+    SvanQp *qp = svan_container(qps->next, SvanQp, work.ready);
     SvanStep step;
 
     svan_list_remove(&qp->work.ready);
@@ -18,15 +21,15 @@ static SvanStep qp_turn(SvanCore *core)
     case SVAN_STEP_DONE:
     case SVAN_STEP_AGAIN:
         svan_qp_schedule(qp);
-        if (qp->state >= SVAN_QPS_RTS) {
+        if (qp->state >= SVAN_QPS_RTS && !qp->sq.poll_link.next) {
             svan_poll_arm(&qp->sq);
         }
         break;
     case SVAN_STEP_MISS:
-        svan_list_first(&core->run, &qp->work.ready);
+        svan_list_first(qps, &qp->work.ready);
         break;
     case SVAN_STEP_BLOCKED:
-        svan_list_append(&core->blocked, &qp->work.blocked);
+        svan_list_append(&fn->core->blocked, &qp->work.blocked);
         svan_poll_park(&qp->sq);
         break;
     default:
@@ -36,38 +39,138 @@ static SvanStep qp_turn(SvanCore *core)
     return step;
 }
 
-static SvanStep take_turn(SvanCore *core, SvanTurn turn)
+/* ---- sources of work ---- */
+
+typedef struct Source {
+    SvanStep (*step)(SvanFn *fn);           /* of the function whose turn it is */
+    SvanStep (*step_of_all)(SvanCore *core);        /* not divided among functions */
+} Source;
+
+/* Frames come in their order, whosever they are. */
+static const Source sources[SVAN_TURN_COUNT] = {
+    [SVAN_TURN_CMD]   = { .step = svan_cmd_step },
+    [SVAN_TURN_EQ]    = { .step = svan_eq_step },
+    [SVAN_TURN_FAULT] = { .step = svan_prq_step },
+    [SVAN_TURN_RX]    = { .step_of_all = svan_rx_step },
+    [SVAN_TURN_QP]    = { .step = qp_turn },
+    [SVAN_TURN_POLL]  = { .step = svan_poll_step },
+};
+
+/* What they have to do is to look whether there is work. */
+#define POLLING         (1u << SVAN_TURN_POLL)
+
+static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
 {
-    switch (turn) {
-    case SVAN_TURN_CMD:
-        return svan_list_empty(&core->cmd_work) ? SVAN_STEP_IDLE :
-                                                  svan_cmd_step(core);
-    case SVAN_TURN_EQ:
-        return svan_list_empty(&core->eq_work) ? SVAN_STEP_IDLE :
-                                                 svan_eq_step(core);
-    case SVAN_TURN_FAULT:
-        return svan_list_empty(&core->prq_work) ? SVAN_STEP_IDLE :
-                                                    svan_prq_step(core);
-    case SVAN_TURN_RX:
-        return core->ingress->head ? svan_rx_step(core) : SVAN_STEP_IDLE;
-    case SVAN_TURN_QP:
-        return svan_list_empty(&core->run) ? SVAN_STEP_IDLE : qp_turn(core);
-    case SVAN_TURN_POLL:
-        return svan_list_empty(&core->doorbells->poll) ? SVAN_STEP_IDLE :
-                                              svan_poll_step(core);
-    default:
-        return SVAN_STEP_IDLE;
+    miss->turn = turn;
+    miss->memory = core->missed_memory;
+    svan_list_remove(&miss->link);
+    svan_list_append(&core->missed, &miss->link);
+    return SVAN_STEP_MISS;
+}
+
+/* The function goes behind the others, unless the step has to be run again. */
+static inline SvanStep take_turn(SvanCore *core, SvanTurn turn)
+{
+    SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
+    SvanLink *fns = &core->work[turn], *link = fns->next;
+    SvanFnWork *work = svan_container(link, SvanFnWork, link);
+    SvanFn *fn = svan_container(work - turn, SvanFn, work[0]);
+    SvanStep step;
+
+    if (!step_of_one) {
+        step = sources[turn].step_of_all(core);
+        return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
     }
+    step = step_of_one(fn);
+    if (step == SVAN_STEP_MISS) {
+        return missed(core, &fn->miss, turn);
+    }
+    if (svan_list_empty(&work->objects)) {
+        svan_fn_leave(fn, turn);
+    } else if (link->next != fns && link->next) {
+        svan_list_remove(link);
+        svan_list_append(fns, link);
+    }
+    return step;
+}
+
+static inline uint32_t ready_sources(const SvanCore *core)
+{
+    return core->ready & ~core->held;
 }
 
 bool svan_has_work(SvanCore *core)
 {
-    return !svan_list_empty(&core->cmd_work) ||
-           !svan_list_empty(&core->eq_work) ||
-           !svan_list_empty(&core->prq_work) || core->ingress->head ||
-           !svan_list_empty(&core->run) || core->doorbells->taken ||
-           atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed);
+    return (ready_sources(core) & ~POLLING) || svan_db_is_rung(core);
 }
+
+/* ---- steps that missed ---- */
+
+/* Its turn is next; false: what it was about has gone in the meantime. */
+static bool retry(SvanCore *core)
+{
+    SvanMiss *miss = svan_container(core->missed.next, SvanMiss, link);
+    SvanTurn turn = miss->turn;
+    SvanFn *fn = miss->fn;
+
+    svan_list_remove(&miss->link);
+    if (fn ? !fn->work[turn].link.next : !(core->ready >> turn & 1)) {
+        return false;
+    }
+    if (fn) {
+        svan_list_first(&core->work[turn], &fn->work[turn].link);
+    }
+    core->turn = turn;
+    return true;
+}
+
+bool svan_set_aside(SvanCore *core)
+{
+    if (!svan_list_empty(&core->missed)) {
+        SvanMiss *miss = svan_container(core->missed.prev, SvanMiss, link);
+
+        svan_list_remove(&miss->link);
+        svan_list_append(&core->aside, &miss->link);
+        svan_miss_suspend(core, miss);
+    }
+    if (svan_has_work(core)) {
+        return true;
+    }
+    svan_resolved(core);
+    return false;
+}
+
+void svan_resolved(SvanCore *core)
+{
+    if (svan_list_empty(&core->aside)) {
+        return;
+    }
+    while (!svan_list_empty(&core->aside)) {
+        SvanMiss *miss = svan_container(core->aside.next, SvanMiss, link);
+
+        svan_miss_resume(core, miss);
+        svan_list_remove(&miss->link);
+        svan_list_append(&core->missed, &miss->link);
+    }
+    svan_kick(core);
+}
+
+static bool awaits(const SvanLink *misses, uint16_t fn)
+{
+    for (const SvanLink *link = misses->next; link != misses; link = link->next) {
+        if (svan_container(link, SvanMiss, link)->memory == fn) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool svan_awaits(const SvanCore *core, uint16_t fn)
+{
+    return awaits(&core->missed, fn) || awaits(&core->aside, fn);
+}
+
+/* ---- a run ---- */
 
 /*
  * A timer that moves away leaves the deadline where it was: waking once for
@@ -86,31 +189,57 @@ static void tell_deadline(SvanCore *core)
     }
 }
 
+/* From the one on whose turn it is, which may be one behind the last. */
+static inline SvanTurn next_source(const SvanCore *core, uint32_t ready)
+{
+    uint32_t later = ready >> core->turn << core->turn;
+
+    return __builtin_ctz(later ? later : ready);
+}
+
+/* One step: of what has missed, or of the first source that finds something to do. */
+static inline SvanStep run_step(SvanCore *core)
+{
+    bool again = !svan_list_empty(&core->missed) && retry(core);
+    uint32_t looked_at = 0, ready;
+
+    while ((ready = ready_sources(core) & ~looked_at)) {
+        SvanTurn turn = next_source(core, ready);
+        SvanStep step = take_turn(core, turn);
+
+        if (step == SVAN_STEP_MISS) {
+            return step;
+        }
+        core->turn = turn + 1;
+        if (step != SVAN_STEP_IDLE || again) {
+            return step;
+        }
+        looked_at |= 1u << turn;
+    }
+    return SVAN_STEP_IDLE;
+}
+
 SvanRun svan_run(SvanCore *core)
 {
+    SvanStep step;
+
     svan_db_collect(core);
     if (++core->timer_skipped >= TIMER_LOOK) {
         core->timer_skipped = 0;
         svan_timer_fire_due(core);
     }
-    for (uint32_t i = 0; i < SVAN_TURN_COUNT; i++) {
-        SvanTurn turn = core->turn;
-        SvanStep step;
-
-        step = take_turn(core, turn);
-        if (step == SVAN_STEP_MISS) {
-            return SVAN_RUN_MISS;
-        }
-        core->turn = turn + 1 < SVAN_TURN_COUNT ? turn + 1 : 0;
-        if (step != SVAN_STEP_IDLE) {
-            return SVAN_RUN_MORE;
-        }
+    step = run_step(core);
+    if (step != SVAN_STEP_IDLE) {
+        return step == SVAN_STEP_MISS ? SVAN_RUN_MISS : SVAN_RUN_MORE;
     }
     if (svan_has_work(core) || svan_timer_fire_due(core)) {
         return SVAN_RUN_MORE;
     }
+    if (!svan_list_empty(&core->aside)) {
+        return SVAN_RUN_MISS;
+    }
     tell_deadline(core);
-    if (svan_list_empty(&core->doorbells->poll)) {
+    if (!(core->ready & POLLING)) {
         return SVAN_RUN_IDLE;
     }
     /* Without a window what is left to do is to clear flags. */

@@ -92,43 +92,59 @@ static bool load_device(SvanCore *core, SvanReader *reader)
 
 /* ---- lists of queue pairs, whose order is state ---- */
 
-/* Where the link of a list is in SvanQp. */
-static const size_t qp_links[] = {
-    offsetof(SvanQp, work.ready),
-    offsetof(SvanQp, sq.poll_link),
-    offsetof(SvanQp, work.blocked),
+/* Those in turn of a source, or those that wait for the wire. */
+typedef struct QpList {
+    SvanTurn turn;              /* SVAN_TURN_COUNT: core->blocked */
+    size_t link;                /* in SvanQp */
+} QpList;
+
+static const QpList qp_lists[] = {
+    { SVAN_TURN_QP, offsetof(SvanQp, work.ready) },
+    { SVAN_TURN_POLL, offsetof(SvanQp, sq.poll_link) },
+    { SVAN_TURN_COUNT, offsetof(SvanQp, work.blocked) },
 };
 
-#define NUM_LISTS       (sizeof(qp_links) / sizeof(qp_links[0]))
+#define NUM_LISTS       (sizeof(qp_lists) / sizeof(qp_lists[0]))
 
-static SvanLink *list_head(SvanCore *core, size_t list)
+static void save_list(const SvanLink *head, size_t offset, SvanWriter *writer)
 {
-    SvanLink *heads[NUM_LISTS] = {
-        &core->run, &core->doorbells->poll, &core->blocked,
-    };
+    for (const SvanLink *link = head->next; link != head; link = link->next) {
+        const SvanQp *qp = (const SvanQp *)((const char *)link - offset);
 
-    return heads[list];
+        svan_put_u32(writer, qp->qpn);
+        svan_put_u16(writer, qp->fn->id);
+    }
+}
+
+/* One function after the other, in the order of their turns. */
+static void save_turns(const SvanCore *core, const QpList *list, SvanWriter *writer)
+{
+    const SvanLink *fns = &core->work[list->turn];
+
+    for (const SvanLink *link = fns->next; link != fns; link = link->next) {
+        const SvanFnWork *work = svan_container(link, SvanFnWork, link);
+
+        save_list(&work->objects, list->link, writer);
+    }
 }
 
 static void save_lists(SvanCore *core, SvanWriter *writer)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
-        SvanLink *head = list_head(core, i);
-
-        for (SvanLink *link = head->next; link != head; link = link->next) {
-            const SvanQp *qp = (SvanQp *)((char *)link - qp_links[i]);
-
-            svan_put_u32(writer, qp->qpn);
-            svan_put_u16(writer, qp->fn->id);
+        if (qp_lists[i].turn < SVAN_TURN_COUNT) {
+            save_turns(core, &qp_lists[i], writer);
+        } else {
+            save_list(&core->blocked, qp_lists[i].link, writer);
         }
         svan_put_u32(writer, 0);
     }
 }
 
-static bool load_list(SvanCore *core, SvanReader *reader, size_t list)
+static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
 {
     for (;;) {
         uint32_t qpn = svan_get_u32(reader);
+        SvanLink *link;
         SvanFn *fn;
         SvanQp *qp;
 
@@ -141,15 +157,19 @@ static bool load_list(SvanCore *core, SvanReader *reader, size_t list)
             return false;
         }
         /* nothing, if it stands there already: what it waited for is gone */
-        svan_list_append(list_head(core, list),
-                         (SvanLink *)((char *)qp + qp_links[list]));
+        link = (SvanLink *)((char *)qp + list->link);
+        if (list->turn < SVAN_TURN_COUNT) {
+            svan_turn_join(fn, list->turn, link);
+        } else {
+            svan_list_append(&core->blocked, link);
+        }
     }
 }
 
 static bool load_lists(SvanCore *core, SvanReader *reader)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
-        if (!load_list(core, reader, i)) {
+        if (!load_list(core, reader, &qp_lists[i])) {
             return false;
         }
     }
@@ -262,6 +282,7 @@ void *svan_save(SvanCore *core, size_t *len)
 {
     SvanWriter writer = { 0 };
 
+    svan_resolved(core);        /* whoever loads it finds out what misses there */
     while (svan_db_collect(core)) {
         /* what was rung is state of the queues now */
     }
@@ -333,6 +354,7 @@ static void reset_all(SvanCore *core)
     while (core->ingress->head) {
         svan_rx_drop_head(core);
     }
+    svan_miss_forget(core, &core->rx_miss);
     for (uint32_t f = 0; f < core->num_fns; f++) {
         svan_reset(core, f);
     }

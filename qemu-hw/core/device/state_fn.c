@@ -82,7 +82,7 @@ bool svan_load_registers(SvanFn *fn, SvanReader *reader)
     }
     if (fn->regs->cmdq.pi != fn->regs->cmdq.ci ||
         (fn->regs->test_dma_ctrl & SVAN_TEST_DMA_BUSY)) {
-        svan_list_append(&fn->core->cmd_work, &fn->regs->cmd_link);
+        svan_turn_join(fn, SVAN_TURN_CMD, &fn->regs->cmd_link);
     }
     return true;
 }

@@ -17,6 +17,7 @@
 static SvanStep map_failed(SvanFn *fn, SvanDma dma)
 {
     if (dma == SVAN_DMA_MISS) {
+        fn->core->missed_memory = fn->id;
         return SVAN_STEP_MISS;
     }
     fn->stats.dma_errors++;

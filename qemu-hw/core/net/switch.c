@@ -44,6 +44,7 @@ bool svan_rx_put(SvanCore *core, SvanFrame *frame)
     frame->next = NULL;
     *ingress->tail = frame;
     ingress->tail = &frame->next;
+    svan_source_ready(core, SVAN_TURN_RX);
     return true;
 }
 
@@ -83,6 +84,7 @@ void svan_rx_drop_head(SvanCore *core)
     core->ingress->head = frame->next;
     if (!core->ingress->head) {
         core->ingress->tail = &core->ingress->head;
+        svan_source_idle(core, SVAN_TURN_RX);
     }
     if (frame->from == SVAN_FROM_PORT) {
         core->ingress->frames--;

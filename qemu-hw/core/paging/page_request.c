@@ -171,7 +171,7 @@ static SvanPageRequest *fault_begin(const SvanPageWait *wait)
         return fault;
     }
     svan_list_append(&prq->queue, &fault->link);
-    svan_list_append(&fn->core->prq_work, &prq->link);
+    svan_turn_join(fn, SVAN_TURN_FAULT, &prq->link);
     return fault;
 }
 

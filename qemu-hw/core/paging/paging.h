@@ -133,7 +133,7 @@ uint32_t svan_prq_open_requests(const SvanFn *fn);
 void svan_prq_doorbell(SvanFn *fn, uint32_t value);     /* SVAN_REG_PRQ_DB */
 void svan_prr_doorbell(SvanFn *fn, uint32_t pi);        /* SVAN_REG_PRR_DB */
 /* Some responses and requests of the function at the head of the list. */
-SvanStep svan_prq_step(SvanCore *core);
+SvanStep svan_prq_step(SvanFn *fn);
 /* Out of service: nothing is written or read any more. */
 void svan_prq_stop(SvanFn *fn);
 

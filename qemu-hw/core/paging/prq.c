@@ -68,7 +68,7 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
 void svan_prq_stop(SvanFn *fn)
 {
     if (fn->paging->prq) {
-        svan_list_remove(&fn->paging->prq->link);
+        svan_turn_leave(fn, SVAN_TURN_FAULT, &fn->paging->prq->link);
     }
 }
 
@@ -80,7 +80,7 @@ void svan_prq_destroy(SvanFn *fn)
         return;
     }
     svan_page_requests_fini(prq);
-    svan_list_remove(&prq->link);
+    svan_prq_stop(fn);
     svan_timer_unreserve(fn->core, svan_prq_size(prq));
     fn->paging->prq = NULL;
     free(prq);
@@ -109,7 +109,7 @@ static bool has_work(const SvanPrq *prq)
 static void schedule(SvanPrq *prq)
 {
     if (has_work(prq) && !prq->fn->fatal) {
-        svan_list_append(&prq->fn->core->prq_work, &prq->link);
+        svan_turn_join(prq->fn, SVAN_TURN_FAULT, &prq->link);
     }
 }
 
@@ -256,21 +256,19 @@ static SvanStep prq_step(SvanPrq *prq)
     return step;
 }
 
-SvanStep svan_prq_step(SvanCore *core)
+SvanStep svan_prq_step(SvanFn *fn)
 {
-    SvanPrq *prq = svan_container(core->prq_work.next, SvanPrq, link);
+    SvanPrq *prq = fn->paging->prq;
     SvanStep step;
 
     svan_list_remove(&prq->link);
     step = prq_step(prq);
     if (step == SVAN_STEP_ERROR) {
-        svan_fatal(prq->fn, SVAN_FATAL_PRQ_DMA);
+        svan_fatal(fn, SVAN_FATAL_PRQ_DMA);
         return SVAN_STEP_DONE;
     }
-    if (step == SVAN_STEP_MISS) {
-        svan_list_first(&core->prq_work, &prq->link);
-    } else if (has_work(prq)) {
-        svan_list_append(&core->prq_work, &prq->link);
+    if (step == SVAN_STEP_MISS || has_work(prq)) {
+        svan_turn_join(fn, SVAN_TURN_FAULT, &prq->link);
     }
     return step;
 }

@@ -35,7 +35,7 @@ struct SvanPrq {
     bool armed;
     uint32_t pi, ci;
     uint32_t resp_pi, resp_ci;
-    SvanLink link;              /* core->prq_work */
+    SvanLink link;              /* fn->work[SVAN_TURN_FAULT] */
     SvanLink queue;             /* faults to be asked for */
     SvanLink turns;             /* accounts with waits, who is next first */
     SvanPageRequest *free;

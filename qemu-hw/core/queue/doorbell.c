@@ -151,14 +151,11 @@ static void db_take(SvanCore *core, SvanDbSlot *slot)
     }
 }
 
-bool svan_db_collect(SvanCore *core)
+uint32_t svan_db_take(SvanCore *core)
 {
     uint32_t n;
 
     if (!core->doorbells->taken) {
-        if (!atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed)) {
-            return false;
-        }
         core->doorbells->taken = atomic_exchange_explicit(&core->doorbells->rung, NULL,
                                                     memory_order_acquire);
     }

@@ -66,7 +66,7 @@ void svan_eq_destroy(SvanEq *eq)
         svan_events_drop(svan_container(eq->sources.next, SvanEvents, link));
     }
     eq->fn->queues->eqs[eq->eqn] = NULL;
-    svan_list_remove(&eq->link);
+    svan_turn_leave(eq->fn, SVAN_TURN_EQ, &eq->link);
     free(eq);
 }
 
@@ -83,7 +83,7 @@ static bool eq_is_dead(const SvanEq *eq)
 void svan_eq_schedule(SvanEq *eq)
 {
     if (!eq_is_dead(eq)) {
-        svan_list_append(&eq->fn->core->eq_work, &eq->link);
+        svan_turn_join(eq->fn, SVAN_TURN_EQ, &eq->link);
     }
 }
 
@@ -251,9 +251,10 @@ static void count_stall(SvanEq *eq, bool written)
 }
 
 /* The EQ at the head writes what it can; those without room wait for the host. */
-SvanStep svan_eq_step(SvanCore *core)
+SvanStep svan_eq_step(SvanFn *fn)
 {
-    SvanEq *eq = svan_container(core->eq_work.next, SvanEq, link);
+    SvanLink *eqs = &fn->work[SVAN_TURN_EQ].objects;
+    SvanEq *eq = svan_container(eqs->next, SvanEq, link);
     SvanStep step = SVAN_STEP_DONE;
     uint32_t written = 0;
 
@@ -270,11 +271,11 @@ SvanStep svan_eq_step(SvanCore *core)
     }
     count_stall(eq, written);
     if (step == SVAN_STEP_ERROR) {
-        svan_fatal(eq->fn, SVAN_FATAL_EQ_DMA);
+        svan_fatal(fn, SVAN_FATAL_EQ_DMA);
         return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_MISS) {
-        svan_list_first(&core->eq_work, &eq->link);
+        svan_list_first(eqs, &eq->link);
     } else if (eq_has_events(eq) && eq_has_room(eq)) {
         svan_eq_schedule(eq);
     }

@@ -3,10 +3,10 @@
  * The POLLING flag of doorbell records (PRM "Doorbells"). While it is set the host
  * need not ring.
  *
- * The flag is set as long as the send queue is on core->doorbells->poll, or parked because
- * it waits for room on the wire, and may be a bit longer. See poll_disarm() for
+ * The flag is set as long as the send queue is among those to be polled, or parked
+ * because it waits for room on the wire, and may be a bit longer. See poll_disarm() for
  * how it is cleared. RESET leaves it as it is: a queue that enters RTS or the
- * error state is on core->doorbells->poll, until the flag is known to be clear.
+ * error state is polled, until the flag is known to be clear.
  */
 #include "queue/queue.h"
 
@@ -39,14 +39,19 @@ void svan_poll_begin(SvanSq *sq)
     sq->last_active = 0;
     sq->poll_parked = false;
     if (!sq->work->fn->fatal) {
-        svan_list_append(&sq->work->fn->core->doorbells->poll, &sq->poll_link);
+        svan_turn_join(sq->work->fn, SVAN_TURN_POLL, &sq->poll_link);
     }
+}
+
+void svan_poll_end(SvanSq *sq)
+{
+    svan_turn_leave(sq->work->fn, SVAN_TURN_POLL, &sq->poll_link);
 }
 
 void svan_poll_park(SvanSq *sq)
 {
     sq->poll_parked |= sq->poll_link.next != NULL;
-    svan_list_remove(&sq->poll_link);
+    svan_poll_end(sq);
 }
 
 /*
@@ -68,7 +73,7 @@ void svan_poll_arm(SvanSq *sq)
 /* The record cannot be read: leave it to the transport to find that out. */
 static SvanStep poll_lost(SvanSq *sq)
 {
-    svan_list_remove(&sq->poll_link);
+    svan_poll_end(sq);
     svan_work_ready(sq->work);
     return SVAN_STEP_DONE;
 }
@@ -107,7 +112,7 @@ static SvanStep poll_disarm(SvanSq *sq)
     if (!poll_has_news(sq, &mem) && sq->flushing) {
         svan_work_ready(sq->work);           /* to flush receives */
     }
-    svan_list_remove(&sq->poll_link);
+    svan_poll_end(sq);
     return SVAN_STEP_DONE;
 }
 
@@ -140,12 +145,12 @@ static SvanStep poll_one(SvanSq *sq)
     return poll_is_over(sq) ? poll_disarm(sq) : SVAN_STEP_IDLE;
 }
 
-SvanStep svan_poll_step(SvanCore *core)
+static SvanStep poll_some(SvanLink *queues)
 {
-    SvanLink *first = core->doorbells->poll.next;
+    SvanLink *first = queues->next;
 
     for (uint32_t n = 0; n < POLL_BATCH; n++) {
-        SvanLink *link = core->doorbells->poll.next;
+        SvanLink *link = queues->next;
         SvanSq *sq = svan_container(link, SvanSq, poll_link);
         SvanStep step = SVAN_STEP_IDLE;
 
@@ -153,17 +158,29 @@ SvanStep svan_poll_step(SvanCore *core)
             break;                      /* once around */
         }
         svan_list_remove(link);
-        svan_list_append(&core->doorbells->poll, link);
+        svan_list_append(queues, link);
         /* A QP that is to run reads its record by itself. */
         if (!svan_work_is_ready(sq->work)) {
             step = poll_one(sq);
         }
         if (step == SVAN_STEP_MISS) {
-            svan_list_first(&core->doorbells->poll, link);
+            svan_list_first(queues, link);
         }
         if (step != SVAN_STEP_IDLE) {
             return step;
         }
     }
     return SVAN_STEP_IDLE;
+}
+
+/* Most often there is one queue, and it is busy. */
+SvanStep svan_poll_step(SvanFn *fn)
+{
+    SvanLink *queues = &fn->work[SVAN_TURN_POLL].objects, *first = queues->next;
+
+    if (first->next == queues &&
+        svan_work_is_ready(svan_container(first, SvanSq, poll_link)->work)) {
+        return SVAN_STEP_IDLE;
+    }
+    return poll_some(queues);
 }

@@ -33,7 +33,7 @@ struct SvanEq {
     bool armed;
     bool stalled;               /* events wait for room, which was counted */
     uint32_t pi, ci;
-    SvanLink link;              /* core->eq_work while events wait */
+    SvanLink link;              /* fn->work[SVAN_TURN_EQ] while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */
     SvanLink sources;           /* EQ 0: SvanEvents that wait */
     uint32_t refs;              /* CQs */
@@ -64,7 +64,8 @@ void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
 /* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */
 void svan_eq_doorbell(SvanEq *eq, uint32_t value);
 void svan_eq_schedule(SvanEq *eq);
-SvanStep svan_eq_step(SvanCore *core);
+/* Of the EQ whose turn it is. */
+SvanStep svan_eq_step(SvanFn *fn);
 
 /* What a doorbell slot rings, of a number. */
 typedef struct SvanDbTarget {
@@ -161,8 +162,8 @@ typedef struct SvanSq {
     SvanProducer producer;
     SvanWork *work;             /* of whoever takes the WQEs */
 
-    SvanLink poll_link;         /* core->poll: POLLING is set in the record */
-    bool poll_parked;           /* POLLING is set; off core->poll while blocked */
+    SvanLink poll_link;         /* fn->work[SVAN_TURN_POLL]: POLLING is set */
+    bool poll_parked;           /* POLLING is set; not looked at while blocked */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
     uint32_t pi_polled;         /* last one that the poll list has seen there */
 } SvanSq;
@@ -292,16 +293,18 @@ void svan_db_open(SvanDbSlot *slot, uint32_t uar, SvanDbTarget *target);
 void svan_db_close(SvanDbSlot *slot);
 /* Drop what was rung and not collected yet. */
 void svan_db_forget(SvanDbSlot *slot);
-/* Take some of the rung slots. false: there was none. */
-bool svan_db_collect(SvanCore *core);
+/* Take some of the rung slots; their number. */
+uint32_t svan_db_take(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
 void svan_poll_begin(SvanSq *sq);
 /* Set the flag if possible; the queue has work. */
 void svan_poll_arm(SvanSq *sq);
-/* It cannot send: leave the flag as it is, and do not look. */
+/* Do not look any more; the flag is left as it is. */
+void svan_poll_end(SvanSq *sq);
+/* It cannot send: the same, for a while. */
 void svan_poll_park(SvanSq *sq);
-/* Look at some records. IDLE: nothing has changed. */
-SvanStep svan_poll_step(SvanCore *core);
+/* Look at some of a function's records. IDLE: nothing has changed. */
+SvanStep svan_poll_step(SvanFn *fn);
 
 /* ---- the part of a function, and of the core ---- */
 
@@ -319,8 +322,19 @@ typedef struct SvanQueues {
 typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
     SvanDbSlot *taken;          /* the rest of what was taken */
-    SvanLink poll;              /* send queues whose records are looked at */
-    uint64_t poll_ns;           /* how long an idle one is; 0: never */
+    uint64_t poll_ns;           /* how long an idle queue is polled; 0: never */
 } SvanDoorbells;
+
+static inline bool svan_db_is_rung(const SvanCore *core)
+{
+    return core->doorbells->taken ||
+           atomic_load_explicit(&core->doorbells->rung, memory_order_relaxed);
+}
+
+/* As svan_db_take(); false: there was none. */
+static inline bool svan_db_collect(SvanCore *core)
+{
+    return svan_db_is_rung(core) && svan_db_take(core);
+}
 
 #endif /* SVAN_QUEUE_H */

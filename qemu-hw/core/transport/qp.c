@@ -259,7 +259,7 @@ static void qp_unlink(SvanQp *qp)
 {
     svan_work_stop(&qp->work);
     svan_egress_stop(&qp->egress);
-    svan_list_remove(&qp->sq.poll_link);
+    svan_poll_end(&qp->sq);
     svan_events_drop(&qp->events);
 }
 

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Turns: of functions at a source of work, and of a function's objects.
+ */
+#include "mock.h"
+
+#define CROWD           1000u
+#define RAM_SIZE        (32u << 20)
+#define BUFFER          (4u << 20)
+
+/* Three functions; the crowd is of the first VF, the single one of the second. */
+typedef struct Bench {
+    Fake *fake;
+    SvanCore *core;
+    Host *pf, *many, *one;
+    HostCq cqs[3];
+    HostQp crowd[CROWD], single;
+    uint64_t from, to;
+} Bench;
+
+static int setup(void **state)
+{
+    Bench *bench = fake_must(calloc(1, sizeof(*bench)));
+    FakeSetup setup = {
+        .config = fake_config, .bus = FAKE_RAM_BASE, .ram_size = RAM_SIZE,
+    };
+
+    setup.config.num_vfs = 2;
+    setup.config.max_qp = 2048;
+    bench->fake = fake_create_as(&setup);
+    bench->core = bench->fake->core;
+    bench->pf = host_create(bench->fake, 0, 1);
+    bench->many = host_create(bench->fake, 1, 2);
+    bench->one = host_create(bench->fake, 2, 3);
+    bench->cqs[0] = host_cq(bench->pf, 12);
+    bench->cqs[1] = host_cq(bench->many, 12);
+    bench->cqs[2] = host_cq(bench->one, 12);
+    bench->from = fake_alloc(bench->fake, BUFFER, 4096);
+    bench->to = fake_alloc(bench->fake, BUFFER, 4096);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Bench *bench = *state;
+
+    fake_destroy(bench->fake);
+    host_destroy(bench->pf);
+    host_destroy(bench->many);
+    host_destroy(bench->one);
+    free(bench);
+    return 0;
+}
+
+static HostQp new_qp(Bench *bench, Host *host, uint8_t log_sq)
+{
+    HostQpAttr attr = { .log_sq = log_sq, .log_rq = 1 };
+    HostCq *cq = &bench->cqs[host->fn];
+
+    return host_qp(host, cq, cq, &attr);
+}
+
+static void post(Bench *bench, HostQp *qp, uint8_t opcode, uint32_t length,
+                 Host *target)
+{
+    HostSend send = {
+        .opcode = opcode, .addr = bench->from, .length = length,
+        .remote = bench->to, .rkey = target->all_key,
+    };
+
+    host_send(qp, &send);
+}
+
+/* The first of the crowd, then the single one; none is run. */
+static void ring_all(Bench *bench, uint32_t crowd)
+{
+    for (uint32_t i = 0; i < crowd; i++) {
+        host_post(&bench->crowd[i]);
+        svan_db_collect(bench->core);
+    }
+    host_post(&bench->single);
+    svan_db_collect(bench->core);
+}
+
+static void run(Bench *bench, uint32_t runs)
+{
+    while (runs--) {
+        svan_run(bench->core);
+    }
+}
+
+static uint64_t sent(Host *host)
+{
+    return host_fn(host)->stats.roce_tx_bytes;
+}
+
+/* a and b, printed, differ by a tenth at most. */
+static void assert_alike(const char *what, uint64_t a, uint64_t b)
+{
+    print_message("%s: %llu by the many, %llu by the one\n", what,
+                  (unsigned long long)a, (unsigned long long)b);
+    assert_true(a && b);
+    assert_true(10 * a <= 11 * b && 10 * b <= 11 * a);
+}
+
+/* A queue pair that writes to itself, page after page. */
+static HostQp writer(Bench *bench, Host *host, uint8_t log_sq)
+{
+    HostQp qp = new_qp(bench, host, log_sq);
+
+    host_connect(&qp, &qp);
+    for (uint32_t i = 0; i < 1u << log_sq; i++) {
+        post(bench, &qp, SVAN_WQE_RDMA_WRITE, SVAN_PAGE_SIZE, host);
+    }
+    return qp;
+}
+
+static void a_thousand_writers_get_what_one_gets(void **state)
+{
+    Bench *bench = *state;
+
+    bench->single = writer(bench, bench->one, 10);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        bench->crowd[i] = writer(bench, bench->many, 3);
+    }
+    ring_all(bench, CROWD);
+    run(bench, 1200);
+    assert_alike("octets written", sent(bench->many), sent(bench->one));
+}
+
+/* The PF reads from a queue pair of host. */
+static HostQp reader(Bench *bench, Host *host, uint32_t length)
+{
+    HostQp a = new_qp(bench, bench->pf, 3), b = new_qp(bench, host, 3);
+
+    host_connect(&a, &b);
+    post(bench, &a, SVAN_WQE_RDMA_READ, length, host);
+    return a;
+}
+
+static void a_thousand_readers_are_served_as_one_is(void **state)
+{
+    Bench *bench = *state;
+    uint64_t before[2];
+
+    bench->single = reader(bench, bench->one, BUFFER);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        bench->crowd[i] = reader(bench, bench->many, 64 * SVAN_PAGE_SIZE);
+    }
+    ring_all(bench, CROWD);
+    while (!sent(bench->one)) {
+        svan_run(bench->core);
+    }
+    before[0] = sent(bench->many);
+    before[1] = sent(bench->one);
+    run(bench, 1500);
+    assert_alike("octets read", sent(bench->many) - before[0],
+                 sent(bench->one) - before[1]);
+}
+
+/* To somebody out there, who never answers. */
+static HostQp sender(Bench *bench, Host *host, uint8_t log_sq)
+{
+    static const uint8_t gid[16] = { [10] = 0xff, 0xff, 10, 9, 9, 9 };
+    Host away = *host;
+    HostQp peer = { .host = &away, .qpn = 77 }, qp = new_qp(bench, host, log_sq);
+    HostConnection to = host_connection(&peer);
+
+    memcpy(away.gids[0].gid, gid, sizeof(gid));
+    host_connect_to(&qp, &to);
+    for (uint32_t i = 0; i < 1u << log_sq; i++) {
+        post(bench, &qp, SVAN_WQE_RDMA_WRITE, SVAN_PAGE_SIZE, host);
+    }
+    return qp;
+}
+
+/* There is room on the wire for one frame at a time. */
+static void a_crowd_that_waits_for_the_wire_gets_what_one_gets(void **state)
+{
+    Bench *bench = *state;
+    Fake *fake = bench->fake;
+
+    bench->single = sender(bench, bench->one, 8);
+    for (uint32_t i = 0; i < 32; i++) {
+        bench->crowd[i] = sender(bench, bench->many, 4);
+    }
+    fake->out_full = true;
+    ring_all(bench, 32);
+    for (uint32_t i = 0; i < 200; i++) {
+        fake->out_full = true;
+        run(bench, 100);                        /* all of them are refused */
+        fake->out_full = false;
+        svan_tx_ready(bench->core);
+        for (uint32_t n = 0; n < 100 && fake->out_frames == i; n++) {
+            svan_run(bench->core);
+        }
+        assert_int_equal(fake->out_frames, i + 1);
+    }
+    assert_alike("octets sent", sent(bench->many), sent(bench->one));
+}
+
+/* ---- events and page requests ---- */
+
+#define MANY_EQS        8
+
+static void new_eq(Host *host, uint32_t eqn)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_EQ);
+
+    cmd.create_eq.eqn = htole32(eqn);
+    cmd.create_eq.ring = htole64(fake_alloc(host->fake, 4096, 4096));
+    cmd.create_eq.log_size = 6;
+    host_must(host, &cmd);
+}
+
+/* Completion events on EQs 1 to count, which the host takes at once. */
+static uint32_t take_events(Host *host, uint32_t count)
+{
+    SvanFn *fn = host_fn(host);
+    uint32_t written = 0;
+
+    for (uint32_t eqn = 1; eqn <= count; eqn++) {
+        written += fn->queues->eqs[eqn]->pi;
+        fn->queues->eqs[eqn]->ci = fn->queues->eqs[eqn]->pi;
+    }
+    return written;
+}
+
+static void make_events(Host *host, HostCq *cqs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        SvanCq *cq = svan_cq_get(host_fn(host), cqs[i].cqn);
+
+        cq->eq = host_fn(host)->queues->eqs[i + 1];
+        svan_list_append(&cq->eq->cqs, &cq->link);
+        cq->event_pending = true;
+        svan_eq_schedule(cq->eq);
+    }
+}
+
+static void many_event_queues_get_what_one_gets(void **state)
+{
+    Bench *bench = *state;
+    HostCq many[MANY_EQS], one = host_cq(bench->one, 4);
+
+    for (uint32_t i = 0; i < MANY_EQS; i++) {
+        many[i] = host_cq(bench->many, 4);
+        if (i) {
+            new_eq(bench->many, i + 1);
+        }
+    }
+    for (uint32_t i = 0; i < 400; i++) {
+        make_events(bench->many, many, MANY_EQS);
+        make_events(bench->one, &one, 1);
+        svan_run(bench->core);
+        take_events(bench->many, MANY_EQS);
+        take_events(bench->one, 1);
+    }
+    assert_alike("events", take_events(bench->many, MANY_EQS),
+                 take_events(bench->one, 1));
+    for (uint32_t i = 0; i < MANY_EQS; i++) {
+        SvanCq *cq = svan_cq_get(host_fn(bench->many), many[i].cqn);
+
+        svan_list_remove(&cq->link);    /* these CQs are EQ 1's, by right */
+        cq->eq = host_fn(bench->many)->queues->eqs[1];
+    }
+}
+
+static void make_prq(Host *host)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+
+    cmd.create_prq.requests = htole64(fake_alloc(host->fake, 65536, 4096));
+    cmd.create_prq.responses = htole64(fake_alloc(host->fake, 65536, 4096));
+    cmd.create_prq.log_size = 8;
+    host_must(host, &cmd);
+}
+
+/* Responses of two functions, one of which has never less than a ringful. */
+static void page_responses_are_read_in_turn(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *many, *one;
+
+    make_prq(bench->many);
+    make_prq(bench->one);
+    many = host_fn(bench->many);
+    one = host_fn(bench->one);
+    host_write(bench->many, SVAN_REG_PRR_DB, 500);
+    run(bench, 1);
+    host_write(bench->one, SVAN_REG_PRR_DB, 300);
+    many->stats.page_responses_bad = 0;
+    run(bench, 20);
+    assert_alike("responses", many->stats.page_responses_bad,
+                 one->stats.page_responses_bad);
+}
+
+/* ---- who has work ---- */
+
+static void assert_no_work(SvanFn *fn)
+{
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        assert_true(svan_list_empty(&fn->work[turn].objects));
+        assert_null(fn->work[turn].link.next);
+    }
+    assert_null(fn->miss.link.next);
+    assert_false(fn->miss.aside);
+}
+
+/* Work at each source that is divided among functions. */
+static void make_work(Bench *bench, Host *host)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+    HostQp qp = writer(bench, host, 3);
+
+    make_prq(host);
+    svan_poll_begin(&svan_qp_get(host_fn(host), qp.qpn)->sq);
+    host_event(host, SVAN_EVENT_CMD, 0, 0);
+    host_cmd_post(host, &cmd);
+    host_write(host, SVAN_REG_CMDQ_DB, host->cmd_pi);
+    host_write(host, SVAN_REG_PRR_DB, 1);
+    svan_qp_schedule(svan_qp_get(host_fn(host), qp.qpn));
+    for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
+        assert_true(turn == SVAN_TURN_RX || host_fn(host)->work[turn].link.next);
+    }
+}
+
+static void a_reset_function_has_no_work(void **state)
+{
+    Bench *bench = *state;
+
+    make_work(bench, bench->many);
+    svan_reset(bench->core, bench->many->fn);
+    assert_no_work(host_fn(bench->many));
+    assert_false(svan_has_work(bench->core));
+    assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+}
+
+static void a_fatal_function_has_an_event(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *fn = host_fn(bench->many);
+
+    make_work(bench, bench->many);
+    svan_fatal(fn, SVAN_FATAL_INTERNAL);
+    assert_int_equal(bench->core->ready, 1u << SVAN_TURN_EQ);
+    svan_run(bench->core);
+    assert_no_work(fn);
+    assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
+}
+
+typedef struct Turns {
+    uint32_t len;
+    uint32_t qpns[64];          /* | function << 24 */
+} Turns;
+
+static Turns turns_of(const SvanCore *core)
+{
+    const SvanLink *fns = &core->work[SVAN_TURN_QP], *link, *object;
+    Turns turns = { 0 };
+
+    for (link = fns->next; link != fns; link = link->next) {
+        SvanFnWork *work = svan_container(link, SvanFnWork, link);
+
+        for (object = work->objects.next; object != &work->objects;
+             object = object->next) {
+            SvanQp *qp = svan_container(object, SvanQp, work.ready);
+
+            turns.qpns[turns.len++] = qp->qpn | (uint32_t)qp->fn->id << 24;
+        }
+    }
+    return turns;
+}
+
+/* Functions and queue pairs have their turns in the same order afterwards. */
+static void the_order_of_turns_is_state(void **state)
+{
+    Bench *bench = *state;
+    Host *hosts[] = { bench->one, bench->many };
+    Turns before, after;
+
+    for (uint32_t i = 0; i < 12; i++) {
+        bench->crowd[i] = writer(bench, hosts[i % 2], 3);
+    }
+    bench->single = bench->crowd[11];
+    ring_all(bench, 12);
+    run(bench, 9);
+    before = turns_of(bench->core);
+    assert_int_equal(before.len, 12);
+    assert_true(fake_restore(bench->fake));
+    bench->core = bench->fake->core;
+    after = turns_of(bench->core);
+    assert_memory_equal(&before, &after, sizeof(before));
+    fake_run(bench->fake);
+    assert_int_equal(sent(bench->one), sent(bench->many));
+}
+
+/* A step that waits for a time of its own is not asked again before. */
+static void later(void **state)
+{
+    Bench *bench = *state;
+    HostQp qp = new_qp(bench, bench->pf, 3);
+    Mock *mock;
+
+    mock_reset();
+    mock = mock_qp(&qp);
+    fake_run(bench->fake);
+    mock->steps = 0;
+    mock->answer = SVAN_STEP_LATER;
+    mock->answers = 1;
+    svan_qp_schedule(mock->qp);
+    fake_run(bench->fake);
+    assert_int_equal(mock->steps, 1);
+    assert_false(svan_work_is_ready(&mock->qp->work));
+    svan_qp_schedule(mock->qp);
+    fake_run(bench->fake);
+    assert_int_equal(mock->steps, 2);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_thousand_writers_get_what_one_gets),
+        TEST(a_thousand_readers_are_served_as_one_is),
+        TEST(a_crowd_that_waits_for_the_wire_gets_what_one_gets),
+        TEST(many_event_queues_get_what_one_gets),
+        TEST(page_responses_are_read_in_turn),
+        TEST(a_reset_function_has_no_work),
+        TEST(a_fatal_function_has_an_event),
+        TEST(the_order_of_turns_is_state),
+        TEST(later),
+    };
+
+    return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);
+}
