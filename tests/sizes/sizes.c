@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What idle cores take, by the resident memory of this process: a world of many
- * machines whose queue pairs are connected and have been used once, and one
- * machine with all functions. Guest memory and the machines' own bookkeeping are
+ * machines whose queue pairs are connected and have been used once, and a few
+ * machines with all functions. Guest memory and the machines' own bookkeeping are
  * taken off from what belongs to one object, but not from the process. Prints TAP.
  *
  * usage: core_sizes MIB [CORES [QPS]]
@@ -26,6 +26,7 @@
 #define CQ_LOG          5
 #define MESSAGE         64u
 #define SETTLE_NS       1000000000ull
+#define MACHINES        4u
 
 #define CORE_MARK       (64 * KIB)
 #define QP_MARK         (1.5 * KIB)
@@ -184,25 +185,41 @@ static void measure_cores(Sizes *sizes, uint32_t cores, uint32_t qps)
 
 /* ---- functions ---- */
 
+/* Resident memory of that many more machines, without that of their guests. */
+static double machines_take(const SvanConfig *config, Fake **fakes)
+{
+    double before = resident(), ram = 0;
+
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        fakes[i] = fake_create(config);
+        ram += guest_memory(fakes[i]);
+    }
+    return resident() - before - ram;
+}
+
+/* By what machines with all functions take more than those with one. */
 static void measure_functions(Sizes *sizes, uint32_t cores, uint32_t qps)
 {
     SvanConfig config = { .link_mbps = 100000, .true_atomics = true };
-    Fake *fake = fake_create(&config);
-    double before, after, ram;
+    uint32_t vfs = MACHINES * SVAN_MAX_VFS;
+    Fake *fakes[MACHINES];
+    double before, one, ram = 0;
 
-    before = resident();
+    machines_take(&config, fakes);
+    one = machines_take(&config, fakes);
     config.num_vfs = SVAN_MAX_VFS;
-    fake = fake_create(&config);
-    after = resident();
-    sizes->disabled = (after - before - guest_memory(fake)) / SVAN_MAX_VFS;
-    before = after;
-    ram = guest_memory(fake);
-    for (uint32_t fn = 1; fn <= SVAN_MAX_VFS; fn++) {
-        host_create(fake, fn, fn);
+    sizes->disabled = (machines_take(&config, fakes) - one) / vfs -
+                      sizeof(fakes[0]->irqs[0]);
+    before = resident();
+    for (uint32_t i = 0; i < vfs; i++) {
+        Fake *fake = fakes[i / SVAN_MAX_VFS];
+
+        ram -= guest_memory(fake);
+        host_create(fake, i % SVAN_MAX_VFS + 1, i + 1);
+        ram += guest_memory(fake);
     }
-    sizes->enabled = sizes->disabled +
-                     (resident() - before - (guest_memory(fake) - ram)) /
-                     SVAN_MAX_VFS - sizeof(Host);
+    sizes->enabled = sizes->disabled + (resident() - before - ram) / vfs -
+                     sizeof(Host);
 }
 
 /* ---- all ---- */

@@ -173,7 +173,7 @@ typedef struct SvanEthFilter {
     uint8_t flags;
     uint32_t max_frame;
     uint32_t num_mcast;
-    uint8_t mcast[SVAN_MAX_MCAST][6];
+    uint8_t (*mcast)[6];        /* SVAN_MAX_MCAST; NULL while it is disabled */
 } SvanEthFilter;
 
 bool svan_eth_wants(const SvanFn *fn, const uint8_t *dmac);
@@ -189,9 +189,8 @@ bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 
 typedef struct SvanNet {
     const SvanReceiver *receiver;
-    uint8_t mac[6];
     bool port_enabled;          /* SVAN_CMD_SET_PORT */
-    SvanGid gids[SVAN_MAX_GID];
+    SvanGid *gids;              /* SVAN_MAX_GID; NULL while it is disabled */
     uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
 } SvanNet;
