@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What idle cores take, by the resident memory of this process: a world of many
- * machines whose queue pairs are connected and have been used once, and a few
- * machines with all functions. Guest memory and the machines' own bookkeeping are
+ * machines whose queue pairs are connected and have been used once, two machines
+ * with many queue pairs, and a few with all functions. Guest memory and the machines' own bookkeeping are
  * taken off from what belongs to one object, but not from the process. Prints TAP.
  *
  * usage: core_sizes MIB [CORES [QPS]]
@@ -27,6 +27,9 @@
 #define MESSAGE         64u
 #define SETTLE_NS       1000000000ull
 #define MACHINES        4u
+#define MANY_QPS        1000u
+#define MANY_QPS_ROOM   1024u
+#define AT_A_TIME       4u
 
 #define CORE_MARK       (64 * KIB)
 #define QP_MARK         (1.5 * KIB)
@@ -125,17 +128,21 @@ static void connect_all(Machine *machines, uint32_t cores, uint32_t qps)
     }
 }
 
-/* Every queue pair writes to its peer, so that all are known to work. */
-static void use_all(World *world, Machine *machines, uint32_t qps)
+/*
+ * Queue pairs [first, end) of each machine write to their peers, so that they are
+ * known to work.
+ */
+static void use(World *world, Machine *machines, uint32_t qps, uint32_t first,
+                uint32_t end)
 {
+    uint32_t cores = world->model->num_nodes;
     struct svan_cqe cqe;
 
-    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        for (uint32_t k = 0; k < qps; k++) {
+    for (uint32_t i = 0; i < cores; i++) {
+        for (uint32_t k = first; k < end; k++) {
             Host *host = machines[i].host;
-            uint32_t peer = k < qps / 2 ? i + 1 :
-                            i + world->model->num_nodes - 1;
-            Host *to = machines[peer % world->model->num_nodes].host;
+            uint32_t peer = k < qps / 2 ? i + 1 : i + cores - 1;
+            Host *to = machines[peer % cores].host;
             HostSend send = {
                 .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
                 .addr = host->cmdq, .length = MESSAGE, .remote = to->cmdr,
@@ -147,11 +154,12 @@ static void use_all(World *world, Machine *machines, uint32_t qps)
         }
     }
     world_settle(world);
-    world_run(world, SETTLE_NS);
-    for (uint32_t i = 0; i < world->model->num_nodes * qps; i++) {
-        if (!host_cq_poll(&machines[i / qps].cq, &cqe) ||
+    world_run(world, world->now + SETTLE_NS);
+    for (uint32_t i = 0; i < cores * (end - first); i++) {
+        if (!host_cq_poll(&machines[i / (end - first)].cq, &cqe) ||
             cqe.status != SVAN_CQE_SUCCESS) {
-            fake_die("a queue pair of machine %u does not work", i / qps);
+            fake_die("a queue pair of machine %u does not work",
+                     i / (end - first));
         }
     }
 }
@@ -176,11 +184,41 @@ static void measure_cores(Sizes *sizes, uint32_t cores, uint32_t qps)
         make_qps(&machines[i], qps);
     }
     connect_all(machines, cores, qps);
-    use_all(world, machines, qps);
+    use(world, machines, qps, 0, qps);
     sizes->process = resident();
     sizes->guest = all_guest_memory(world);
-    sizes->qp = (sizes->process - first - (sizes->guest - ram)) /
-                (cores * qps) - sizeof(HostQp);
+}
+
+/* ---- many queue pairs ---- */
+
+/*
+ * Between two machines. They are used a few at a time, so that what is under way
+ * between the machines is not taken for theirs.
+ */
+static void measure_qps(Sizes *sizes, uint32_t cores, uint32_t qps)
+{
+    Machine machines[2] = { 0 };
+    WorldModel model = simulated_hosts;
+    double before, ram;
+    World *world;
+
+    model.num_nodes = 2;
+    model.ram_bytes = FAKE_RAM_SIZE;
+    model.core.max_qp = MANY_QPS_ROOM;
+    world = world_create(&model, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        machines[i].host = host_create(world->nodes[i].fake, 0, i + 1);
+    }
+    before = resident();
+    ram = all_guest_memory(world);
+    make_qps(&machines[0], MANY_QPS);
+    make_qps(&machines[1], MANY_QPS);
+    connect_all(machines, 2, MANY_QPS);
+    for (uint32_t k = 0; k < MANY_QPS; k += AT_A_TIME) {
+        use(world, machines, MANY_QPS, k, k + AT_A_TIME);
+    }
+    sizes->qp = (resident() - before - (all_guest_memory(world) - ram)) /
+                (2 * MANY_QPS) - sizeof(HostQp);
 }
 
 /* ---- functions ---- */
@@ -271,6 +309,7 @@ int main(int argc, char **argv)
     printf("1..5\n");
     fflush(stdout);
     measure(measure_cores, sizes, cores, qps);
+    measure(measure_qps, sizes, cores, qps);
     measure(measure_functions, sizes, cores, qps);
     good = check(1, "an idle core", sizes->core, CORE_MARK);
     good &= check(2, "an idle RC queue pair", sizes->qp, QP_MARK);

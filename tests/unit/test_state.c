@@ -272,7 +272,8 @@ static void a_window_before_its_time(void **state)
             .state = SVAN_RC_REQ_OFF, .tail = 1, .acked = 1, .send = 1,
             .end = 5, .next_index = 1, .ack_timer = req->ack_timer,
             .rnr_timer = req->rnr_timer, .wait = req->wait,
-            .in_wait = req->in_wait,
+            .in_wait = req->in_wait, .window = req->few,
+            .window_mask = SVAN_RC_FEW - 1,
         };
         req->window[0] = (SvanRcWqe) {
             .opcode = SVAN_WQE_SEND, .num_bbs = 1, .length = 100,

@@ -56,9 +56,10 @@ static bool qps_make(SvanFn *fn)
         return false;
     }
     fn->qps->kinds = svan_qp_kinds;
+    fn->qps->rc = svan_rc_shared_make();
     svan_table_init(&fn->qps->table, fn->core->config.max_qp, SVAN_FIRST_QP,
                     fn->regs->variant);
-    return true;
+    return fn->qps->rc;
 }
 
 static bool paging_make(SvanFn *fn)
@@ -114,6 +115,7 @@ void svan_parts_free(SvanFn *fn)
     }
     if (fn->qps) {
         svan_table_fini(&fn->qps->table);
+        svan_rc_shared_free(fn->qps->rc);
     }
     free(fn->net->gids);
     free(fn->net->eth.mcast);

@@ -156,20 +156,23 @@ static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
            SVAN_STEP_IDLE : step;
 }
 
-/* resp->rwqe is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
+/* svan_rc_receive() is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
 static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    SvanRcReceive *receive = svan_rc_receive(qp);
     SvanStep step;
 
-    if (resp->rwqe_valid) {
+    if (receive->qp == qp && receive->index == resp->rq_ci) {
         return SVAN_STEP_DONE;
     }
     *status = SVAN_CQE_SUCCESS;
     step = find_receive(qp, syndrome);
     if (step == SVAN_STEP_DONE) {
-        step = svan_rwqe_fetch(&qp->rq, resp->rq_ci, &resp->rwqe, status, syndrome);
-        resp->rwqe_valid = step == SVAN_STEP_DONE;
+        step = svan_rwqe_fetch(&qp->rq, resp->rq_ci, &receive->rwqe, status,
+                               syndrome);
+        receive->qp = step == SVAN_STEP_DONE ? qp : NULL;
+        receive->index = resp->rq_ci;
     }
     return step;
 }
@@ -192,7 +195,6 @@ static SvanStep no_receive(SvanQp *qp, SvanStep step, uint8_t status,
 static void finish_receive(SvanRcResponder *resp)
 {
     resp->rq_ci++;
-    resp->rwqe_valid = false;
 }
 
 /* The completion of a message that takes a receive WQE. */
@@ -229,18 +231,20 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
     SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
     uint8_t status = SVAN_CQE_SUCCESS;
+    const SvanRwqe *rwqe;
     SvanCqSlot slot;
     SvanStep step = load_receive(qp, &status, &syndrome);
 
     if (step != SVAN_STEP_DONE) {
         return no_receive(qp, step, status, syndrome);
     }
-    if ((uint64_t)resp->offset + pkt->payload_len > resp->rwqe.length) {
+    rwqe = &svan_rc_receive(qp)->rwqe;
+    if ((uint64_t)resp->offset + pkt->payload_len > rwqe->length) {
         return refuse_receive(qp, SVAN_NAK_INVALID_REQUEST,
                               SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);
     }
-    gather.sge = resp->rwqe.sge;
-    gather.num_sge = resp->rwqe.num_sge;
+    gather.sge = rwqe->sge;
+    gather.num_sge = rwqe->num_sge;
     /* how long it is nobody says before its end: as much again, at a guess */
     gather.wanted = last ? 0 : resp->offset + 2 * pkt->payload_len;
     step = svan_gather(&gather, resp->offset, pkt->payload_len, runs,
@@ -393,8 +397,12 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     uint32_t end_age = age(resp, owed_end(qp, owed)), i = 0;
-    uint32_t first = resp->owed[0].psn;
+    uint32_t first;
 
+    if (!svan_rc_owed_room(resp)) {
+        return;                 /* a duplicate; it will be asked for again */
+    }
+    first = resp->owed[0].psn;
     while (i < resp->num_owed &&
            age(resp, owed_end(qp, &resp->owed[i])) > end_age) {
         i++;
@@ -451,6 +459,9 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
         if (step != SVAN_STEP_DONE) {
             return remote_refused(qp, pkt, step, syndrome);
         }
+    }
+    if (!svan_rc_owed_room(resp)) {
+        return not_ready(qp);
     }
     qp->fn->stats.rx_read_requests++;
     message_done(resp);
@@ -526,6 +537,9 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     if (num_runs != 1 || ((uintptr_t)runs[0].host & 7)) {
         return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
     }
+    if (!svan_rc_owed_room(resp) || !svan_rc_atomics_room(resp)) {
+        return not_ready(qp);
+    }
     owed.orig = execute_atomic(runs[0].host, pkt);
     svan_stored(qp->fn, &runs[0]);
     qp->fn->stats.rx_atomic_requests++;
@@ -562,7 +576,7 @@ static void atomic_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
 
-    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
+    for (uint32_t i = 0; resp->atomics && i < SVAN_MAX_RD_ATOMIC; i++) {
         const SvanRcAtomic *done = &resp->atomics[i];
         SvanRcOwed owed = {
             .atomic = true, .duplicate = true, .psn = done->psn,
