@@ -367,6 +367,7 @@ static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
     assert_int_equal(wait.state, SVAN_WAIT_FAILED);
     assert_true(rounds > 1000);
     svan_page_wait_leave(&wait);
+    svan_page_wait_forget(&wait);
 }
 
 /* The targets of a READ are many, and each that is touched is progress. */

@@ -167,6 +167,7 @@ static bool rc_create(SvanQp *qp)
     rc->qp = qp;
     rc->req.window = rc->req.few;
     qp->priv = rc;
+    svan_rc_share(qp);
     forget(rc);
     return true;
 }

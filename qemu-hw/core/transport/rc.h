@@ -262,6 +262,9 @@ typedef struct SvanSuspension {
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
+    /* those of fn->qps->rc that it uses, whoever's they are */
+    SvanRcCache *out, *in;
+    SvanRcReceive *receive;
     SvanRcRequester req;
     SvanRcResponder resp;
     SvanSuspension suspension;
@@ -337,22 +340,8 @@ SvanStep svan_rc_remote(const SvanRcRemote *remote, SvanMem *runs,
 
 /* ---- rc_shared.c ---- */
 
-/* Those that the queue pair uses, whoever's they are. */
-static inline SvanRcCache *svan_rc_out(const SvanQp *qp)
-{
-    return &qp->fn->qps->rc->out[qp->qpn % SVAN_RC_SHARED];
-}
-
-static inline SvanRcCache *svan_rc_in(const SvanQp *qp)
-{
-    return &qp->fn->qps->rc->in[qp->qpn % SVAN_RC_SHARED];
-}
-
-static inline SvanRcReceive *svan_rc_receive(const SvanQp *qp)
-{
-    return &qp->fn->qps->rc->receive[qp->qpn % SVAN_RC_SHARED];
-}
-
+/* Which of them the queue pair uses. */
+void svan_rc_share(SvanQp *qp);
 /* Nothing decoded is the queue pair's any more. */
 void svan_rc_forget_decoded(const SvanQp *qp);
 /* false: it is of full size, or there is no memory. */

@@ -282,7 +282,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs = 0, syndrome;
-    SvanRcCache *in = svan_rc_in(qp);
+    SvanRcCache *in = ((SvanRc *)qp->priv)->in;
     SvanStep step = svan_rc_load_wqe(qp, req->acked, in, &syndrome);
     SvanGather gather = {
         .user = &qp->user, .sge = in->wqe.sge, .num_sge = in->wqe.num_sge,
@@ -566,7 +566,7 @@ SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     Completion done = { .status = SVAN_CQE_WR_FLUSH_ERR };
-    SvanRcCache *out = svan_rc_out(qp);
+    SvanRcCache *out = ((SvanRc *)qp->priv)->out;
     SvanWqe *wqe = &out->wqe;
     uint32_t syndrome;
     uint8_t status;

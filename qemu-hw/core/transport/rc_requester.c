@@ -129,7 +129,7 @@ static bool has_room(SvanQp *qp)
 static SvanStep take(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanRcCache *out = svan_rc_out(qp);
+    SvanRcCache *out = ((SvanRc *)qp->priv)->out;
     SvanWqe *wqe = &out->wqe;
     uint8_t status = SVAN_CQE_SUCCESS;
     uint32_t syndrome = SVAN_SYN_NONE;
@@ -248,7 +248,7 @@ static bool wants_ack(const SvanRcRequester *req, const Segment *seg)
 static void fill_request(SvanQp *qp, const Segment *seg, SvanPkt *pkt)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
-    const SvanWqe *wqe = &svan_rc_out(qp)->wqe;
+    const SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     const RequestOps *ops = &request_ops[wqe->opcode];
 
     pkt->ack_req = wants_ack(req, seg);
@@ -276,7 +276,7 @@ static void fill_request(SvanQp *qp, const Segment *seg, SvanPkt *pkt)
 static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
                                uint32_t *syndrome)
 {
-    SvanWqe *wqe = &svan_rc_out(qp)->wqe;
+    SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     SvanGather gather = {
         .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .wanted = wqe->length - seg->offset,
@@ -305,7 +305,7 @@ static SvanStep gather_payload(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
 static uint32_t touch_end(const SvanQp *qp, const Segment *seg)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
-    const SvanWqe *wqe = &svan_rc_out(qp)->wqe;
+    const SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     uint32_t ahead = seg->offset > SVAN_RC_TOUCHED ? seg->offset :
                                                      SVAN_RC_TOUCHED;
 
@@ -325,7 +325,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
                               uint32_t *syndrome)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    const SvanWqe *wqe = &svan_rc_out(qp)->wqe;
+    const SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     SvanGather gather = {
         .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
@@ -361,7 +361,7 @@ static SvanStep touch_targets(SvanQp *qp, const Segment *seg,
 static SvanStep reach_memory(SvanQp *qp, const Segment *seg, SvanPkt *pkt,
                              uint32_t *syndrome)
 {
-    if (svan_rc_has_response(svan_rc_out(qp)->wqe.opcode)) {
+    if (svan_rc_has_response(((SvanRc *)qp->priv)->out->wqe.opcode)) {
         return touch_targets(qp, seg, syndrome);
     }
     return gather_payload(qp, seg, pkt, syndrome);
@@ -413,7 +413,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
         return SVAN_STEP_DONE;
     }
-    step = svan_rc_load_wqe(qp, req->send, svan_rc_out(qp), &syndrome);
+    step = svan_rc_load_wqe(qp, req->send, ((SvanRc *)qp->priv)->out, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
         return SVAN_STEP_DONE;

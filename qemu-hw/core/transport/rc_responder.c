@@ -156,11 +156,11 @@ static SvanStep find_receive(SvanQp *qp, uint32_t *syndrome)
            SVAN_STEP_IDLE : step;
 }
 
-/* svan_rc_receive() is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
+/* rc->receive is the oldest one. *status: of it, if ERROR; SUCCESS: no queue */
 static SvanStep load_receive(SvanQp *qp, uint8_t *status, uint32_t *syndrome)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRcReceive *receive = svan_rc_receive(qp);
+    SvanRcReceive *receive = ((SvanRc *)qp->priv)->receive;
     SvanStep step;
 
     if (receive->qp == qp && receive->index == resp->rq_ci) {
@@ -238,7 +238,7 @@ static SvanStep rx_send(SvanQp *qp, const SvanPkt *pkt)
     if (step != SVAN_STEP_DONE) {
         return no_receive(qp, step, status, syndrome);
     }
-    rwqe = &svan_rc_receive(qp)->rwqe;
+    rwqe = &((SvanRc *)qp->priv)->receive->rwqe;
     if ((uint64_t)resp->offset + pkt->payload_len > rwqe->length) {
         return refuse_receive(qp, SVAN_NAK_INVALID_REQUEST,
                               SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);

@@ -21,16 +21,29 @@ void svan_rc_shared_free(SvanRcShared *shared)
     free(shared);
 }
 
+void svan_rc_share(SvanQp *qp)
+{
+    SvanRcShared *shared = qp->fn->qps->rc;
+    uint32_t index = qp->qpn % SVAN_RC_SHARED;
+    SvanRc *rc = qp->priv;
+
+    rc->out = &shared->out[index];
+    rc->in = &shared->in[index];
+    rc->receive = &shared->receive[index];
+}
+
 void svan_rc_forget_decoded(const SvanQp *qp)
 {
-    if (svan_rc_out(qp)->qp == qp) {
-        svan_rc_out(qp)->qp = NULL;
+    SvanRc *rc = qp->priv;
+
+    if (rc->out->qp == qp) {
+        rc->out->qp = NULL;
     }
-    if (svan_rc_in(qp)->qp == qp) {
-        svan_rc_in(qp)->qp = NULL;
+    if (rc->in->qp == qp) {
+        rc->in->qp = NULL;
     }
-    if (svan_rc_receive(qp)->qp == qp) {
-        svan_rc_receive(qp)->qp = NULL;
+    if (rc->receive->qp == qp) {
+        rc->receive->qp = NULL;
     }
 }
 
