@@ -120,6 +120,7 @@ static void a_table_grows(void **state)
     assert_null(svan_table_get(&table, FIRST + 1));
     assert_int_equal(svan_table_variant(&table, CAPACITY - 1), 9);
     assert_false(svan_table_insert_at(&table, CAPACITY, &object));
+    assert_false(svan_table_insert_at(&table, UINT32_MAX, &object));
     assert_false(svan_table_grow(&table, CAPACITY + 1));
     assert_int_equal(table.size, CAPACITY);
     svan_table_fini(&table);

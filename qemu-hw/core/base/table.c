@@ -102,8 +102,8 @@ uint32_t svan_table_insert(SvanTable *table, void *object)
 
 bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object)
 {
-    if (index < table->first || svan_table_get(table, index) ||
-        !svan_table_grow(table, index + 1)) {
+    if (index < table->first || index >= table->capacity ||
+        svan_table_get(table, index) || !svan_table_grow(table, index + 1)) {
         return false;
     }
     table->slots[index] = object;
