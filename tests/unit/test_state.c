@@ -286,6 +286,27 @@ static void a_window_before_its_time(void **state)
     }
 }
 
+/* A NAK that waits to be sent ends with an event of a queue pair's errors, or none. */
+static void naks_with_any_event(void **state)
+{
+    static const uint64_t good = 1 | SVAN_EVENTS_QP_ERROR;
+    Bench *bench = *state;
+
+    for (uint32_t event = 0; event < 256; event++) {
+        SvanQp *qp = svan_qp_get(host_fn(bench->host), bench->b.qpn);
+
+        ((SvanRc *)qp->priv)->resp.nak = (SvanRcNak) {
+            .pending = true, .fatal = true, .event = event,
+        };
+        if (fake_restore(bench->fake) != (event < 64 && (good >> event & 1))) {
+            fail_msg("event %u", event);
+        }
+        teardown(state);
+        setup(state);
+        bench = *state;
+    }
+}
+
 /* What was rung is no news of the queues that are loaded, whose numbers it has. */
 static void doorbells_from_before_the_load(void **state)
 {
@@ -349,6 +370,7 @@ int main(void)
         TEST(another_configuration),
         TEST(indices_that_disagree),
         TEST(a_window_before_its_time),
+        TEST(naks_with_any_event),
         TEST(doorbells_from_before_the_load),
         TEST(damaged_octets),
     };

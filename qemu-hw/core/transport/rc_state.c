@@ -252,7 +252,9 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
     nak->recv_status = svan_get_u8(reader);
     nak->syndrome = svan_get_u32(reader);
     nak->psn = svan_get_u32(reader) & SVAN_PSN_MASK;
-    return nak->recv_status <= SVAN_CQE_GENERAL_ERR;
+    return nak->recv_status <= SVAN_CQE_GENERAL_ERR &&
+           (!nak->event || (nak->event < 64 &&
+                            (SVAN_EVENTS_QP_ERROR >> nak->event & 1)));
 }
 
 static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
