@@ -2,8 +2,9 @@
 /*
  * What idle cores take, by the resident memory of this process: a world of many
  * machines whose queue pairs are connected and have been used once, two machines
- * with many queue pairs, and a few with all functions. Guest memory and the machines' own bookkeeping are
- * taken off from what belongs to one object, but not from the process. Prints TAP.
+ * with many queue pairs, and a few with all functions. Guest memory and the
+ * machines' own bookkeeping are taken off from what belongs to one object, but not
+ * from the process. Prints TAP.
  *
  * usage: core_sizes MIB [CORES [QPS]]
  *
