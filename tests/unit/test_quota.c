@@ -372,6 +372,80 @@ static void a_function_without_memory_is_not_enabled(void **state)
                      SVAN_STATUS_READY);
 }
 
+/* ---- a connection without memory ---- */
+
+static void post(Bench *bench, HostQp *qp, uint8_t opcode)
+{
+    HostWr wr = {
+        .opcode = opcode, .flags = SVAN_WQE_SIGNALED, .num_sge = 1,
+        .remote = bench->page + 2048, .rkey = bench->b->all_key,
+        .sge[0] = {
+            .va = bench->page, .length = 8, .key = bench->a->all_key,
+        },
+    };
+
+    host_write_wqe(qp, &wr);
+    host_post(qp);
+}
+
+static uint32_t completed(Bench *bench)
+{
+    struct svan_cqe cqe;
+    uint32_t count = 0;
+
+    while (host_cq_poll(&bench->cqs[0], &cqe)) {
+        assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+        count++;
+    }
+    return count;
+}
+
+static uint32_t completed_within(Bench *bench, uint64_t ns)
+{
+    uint64_t end = bench->fake->now + ns;
+    uint32_t count = 0;
+
+    do {
+        fake_run(bench->fake);
+        count += completed(bench);
+        bench->fake->now += ns / 100;
+    } while (bench->fake->now < end);
+    return count;
+}
+
+/* It sends a few at a time, and waits with what needs a record at the other end. */
+static void a_connection_goes_on_without_memory(void **state)
+{
+    static const uint8_t owed[] = {
+        SVAN_WQE_RDMA_READ, SVAN_WQE_ATOMIC_FETCH_ADD,
+    };
+    Bench *bench = *state;
+    HostQp a = host_qp(bench->a, &bench->cqs[0], &bench->cqs[0], NULL);
+    HostQp b = host_qp(bench->b, &bench->cqs[1], &bench->cqs[1], NULL);
+
+    host_connect(&a, &b);
+    fake_run(bench->fake);
+    memory_for(0);
+    for (uint32_t i = 0; i < 6; i++) {
+        post(bench, &a, SVAN_WQE_RDMA_WRITE);
+    }
+    fake_run(bench->fake);
+    memory_is_back();
+    assert_true(refused);
+    assert_int_equal(completed(bench), 6);
+    for (size_t i = 0; i < SIZE(owed); i++) {
+        memory_for(0);
+        post(bench, &a, owed[i]);
+        fake_run(bench->fake);
+        memory_is_back();
+        assert_true(refused);
+        assert_int_equal(completed(bench), 0);
+        assert_int_equal(completed_within(bench, 10000000), 1);
+    }
+    assert_int_equal(host_state(&a), SVAN_QPS_RTS);
+    assert_int_equal(host_state(&b), SVAN_QPS_RTS);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -379,6 +453,7 @@ int main(void)
         TEST(each_quota_is_its_function_s),
         TEST(no_memory_is_a_status),
         TEST(a_function_without_memory_is_not_enabled),
+        TEST(a_connection_goes_on_without_memory),
     };
 
     return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
