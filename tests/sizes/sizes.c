@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What idle cores take, by the resident memory of this process: a world of many
- * machines whose queue pairs are connected and have been used once, and one
- * machine with all functions. Guest memory and the machines' own bookkeeping are
- * taken off from what belongs to one object, but not from the process. Prints TAP.
+ * machines whose queue pairs are connected and have been used once, two machines
+ * with many queue pairs, and a few with all functions. Guest memory and the
+ * machines' own bookkeeping are taken off from what belongs to one object, but not
+ * from the process. Prints TAP.
  *
  * usage: core_sizes MIB [CORES [QPS]]
  *
@@ -26,6 +27,10 @@
 #define CQ_LOG          5
 #define MESSAGE         64u
 #define SETTLE_NS       1000000000ull
+#define MACHINES        4u
+#define MANY_QPS        1000u
+#define MANY_QPS_ROOM   1024u
+#define AT_A_TIME       4u
 
 #define CORE_MARK       (64 * KIB)
 #define QP_MARK         (1.5 * KIB)
@@ -124,17 +129,21 @@ static void connect_all(Machine *machines, uint32_t cores, uint32_t qps)
     }
 }
 
-/* Every queue pair writes to its peer, so that all are known to work. */
-static void use_all(World *world, Machine *machines, uint32_t qps)
+/*
+ * Queue pairs [first, end) of each machine write to their peers, so that they are
+ * known to work.
+ */
+static void use(World *world, Machine *machines, uint32_t qps, uint32_t first,
+                uint32_t end)
 {
+    uint32_t cores = world->model->num_nodes;
     struct svan_cqe cqe;
 
-    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
-        for (uint32_t k = 0; k < qps; k++) {
+    for (uint32_t i = 0; i < cores; i++) {
+        for (uint32_t k = first; k < end; k++) {
             Host *host = machines[i].host;
-            uint32_t peer = k < qps / 2 ? i + 1 :
-                            i + world->model->num_nodes - 1;
-            Host *to = machines[peer % world->model->num_nodes].host;
+            uint32_t peer = k < qps / 2 ? i + 1 : i + cores - 1;
+            Host *to = machines[peer % cores].host;
             HostSend send = {
                 .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
                 .addr = host->cmdq, .length = MESSAGE, .remote = to->cmdr,
@@ -146,11 +155,12 @@ static void use_all(World *world, Machine *machines, uint32_t qps)
         }
     }
     world_settle(world);
-    world_run(world, SETTLE_NS);
-    for (uint32_t i = 0; i < world->model->num_nodes * qps; i++) {
-        if (!host_cq_poll(&machines[i / qps].cq, &cqe) ||
+    world_run(world, world->now + SETTLE_NS);
+    for (uint32_t i = 0; i < cores * (end - first); i++) {
+        if (!host_cq_poll(&machines[i / (end - first)].cq, &cqe) ||
             cqe.status != SVAN_CQE_SUCCESS) {
-            fake_die("a queue pair of machine %u does not work", i / qps);
+            fake_die("a queue pair of machine %u does not work",
+                     i / (end - first));
         }
     }
 }
@@ -175,34 +185,80 @@ static void measure_cores(Sizes *sizes, uint32_t cores, uint32_t qps)
         make_qps(&machines[i], qps);
     }
     connect_all(machines, cores, qps);
-    use_all(world, machines, qps);
+    use(world, machines, qps, 0, qps);
     sizes->process = resident();
     sizes->guest = all_guest_memory(world);
-    sizes->qp = (sizes->process - first - (sizes->guest - ram)) /
-                (cores * qps) - sizeof(HostQp);
+}
+
+/* ---- many queue pairs ---- */
+
+/*
+ * Between two machines. They are used a few at a time, so that what is under way
+ * between the machines is not taken for theirs.
+ */
+static void measure_qps(Sizes *sizes, uint32_t cores, uint32_t qps)
+{
+    Machine machines[2] = { 0 };
+    WorldModel model = simulated_hosts;
+    double before, ram;
+    World *world;
+
+    model.num_nodes = 2;
+    model.ram_bytes = FAKE_RAM_SIZE;
+    model.core.max_qp = MANY_QPS_ROOM;
+    world = world_create(&model, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        machines[i].host = host_create(world->nodes[i].fake, 0, i + 1);
+    }
+    before = resident();
+    ram = all_guest_memory(world);
+    make_qps(&machines[0], MANY_QPS);
+    make_qps(&machines[1], MANY_QPS);
+    connect_all(machines, 2, MANY_QPS);
+    for (uint32_t k = 0; k < MANY_QPS; k += AT_A_TIME) {
+        use(world, machines, MANY_QPS, k, k + AT_A_TIME);
+    }
+    sizes->qp = (resident() - before - (all_guest_memory(world) - ram)) /
+                (2 * MANY_QPS) - sizeof(HostQp);
 }
 
 /* ---- functions ---- */
 
+/* Resident memory of that many more machines, without that of their guests. */
+static double machines_take(const SvanConfig *config, Fake **fakes)
+{
+    double before = resident(), ram = 0;
+
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        fakes[i] = fake_create(config);
+        ram += guest_memory(fakes[i]);
+    }
+    return resident() - before - ram;
+}
+
+/* By what machines with all functions take more than those with one. */
 static void measure_functions(Sizes *sizes, uint32_t cores, uint32_t qps)
 {
     SvanConfig config = { .link_mbps = 100000, .true_atomics = true };
-    Fake *fake = fake_create(&config);
-    double before, after, ram;
+    uint32_t vfs = MACHINES * SVAN_MAX_VFS;
+    Fake *fakes[MACHINES];
+    double before, one, ram = 0;
 
-    before = resident();
+    machines_take(&config, fakes);
+    one = machines_take(&config, fakes);
     config.num_vfs = SVAN_MAX_VFS;
-    fake = fake_create(&config);
-    after = resident();
-    sizes->disabled = (after - before - guest_memory(fake)) / SVAN_MAX_VFS;
-    before = after;
-    ram = guest_memory(fake);
-    for (uint32_t fn = 1; fn <= SVAN_MAX_VFS; fn++) {
-        host_create(fake, fn, fn);
+    sizes->disabled = (machines_take(&config, fakes) - one) / vfs -
+                      sizeof(fakes[0]->irqs[0]);
+    before = resident();
+    for (uint32_t i = 0; i < vfs; i++) {
+        Fake *fake = fakes[i / SVAN_MAX_VFS];
+
+        ram -= guest_memory(fake);
+        host_create(fake, i % SVAN_MAX_VFS + 1, i + 1);
+        ram += guest_memory(fake);
     }
-    sizes->enabled = sizes->disabled +
-                     (resident() - before - (guest_memory(fake) - ram)) /
-                     SVAN_MAX_VFS - sizeof(Host);
+    sizes->enabled = sizes->disabled + (resident() - before - ram) / vfs -
+                     sizeof(Host);
 }
 
 /* ---- all ---- */
@@ -254,6 +310,7 @@ int main(int argc, char **argv)
     printf("1..5\n");
     fflush(stdout);
     measure(measure_cores, sizes, cores, qps);
+    measure(measure_qps, sizes, cores, qps);
     measure(measure_functions, sizes, cores, qps);
     good = check(1, "an idle core", sizes->core, CORE_MARK);
     good &= check(2, "an idle RC queue pair", sizes->qp, QP_MARK);

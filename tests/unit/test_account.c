@@ -66,6 +66,7 @@ static void leave_all(World *w)
 {
     for (uint32_t i = 0; i < w->num_waits; i++) {
         svan_page_wait_leave(&w->waits[i]);
+        svan_page_wait_forget(&w->waits[i]);
     }
     w->num_waits = 0;
 }
@@ -324,7 +325,7 @@ static uint32_t fault_count(World *w, uint32_t first, uint32_t count)
 
     for (uint32_t i = 0; i < count; i++) {
         n += w->waits[first + i].state == SVAN_WAIT_PENDING &&
-             w->waits[first + i].fault;
+             w->waits[first + i].met->fault;
     }
     return n;
 }
@@ -380,12 +381,12 @@ static void who_joins_from_the_queue_hears_what_was_said(void **state)
     answer(w, w->tokens[0], SVAN_PAGE_RESOLVED);
     assert_true(requested(w));
     token = w->last.token;
-    assert_null(second->fault);
+    assert_null(second->met->fault);
     second->news = false;               /* it has heard that nothing is known */
     answer(w, token, SVAN_PAGE_PENDING);
     assert_false(second->news);
     answer(w, w->tokens[1], SVAN_PAGE_RESOLVED);
-    assert_non_null(second->fault);
+    assert_non_null(second->met->fault);
     assert_int_equal(second->token, token);
     assert_true(second->news);
 }

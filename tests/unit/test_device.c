@@ -43,6 +43,18 @@ static int teardown(void **state)
     return 0;
 }
 
+static void assert_has_no_parts(const SvanFn *fn)
+{
+    assert_false(fn->regs->enabled);
+    assert_null(fn->memory);
+    assert_null(fn->queues);
+    assert_null(fn->paging);
+    assert_null(fn->qps);
+    assert_null(fn->net->gids);
+    assert_null(fn->net->eth.mcast);
+    assert_int_equal(fn->net->gid_limit, 0);
+}
+
 static void bad_configurations(void **state)
 {
     static const SvanConfig bad[] = {
@@ -412,7 +424,7 @@ static void a_fatal_function_stands_still(void **state)
     assert_int_equal(mock_steps, steps);
     host_write(bench->host, SVAN_REG_CONTROL, SVAN_CONTROL_RESET);
     fake_run(bench->fake);
-    assert_int_equal(host_fn(bench->host)->qps->table.used, 0);
+    assert_has_no_parts(host_fn(bench->host));
 }
 
 static void reset_of_everything(void **state)
@@ -420,7 +432,7 @@ static void reset_of_everything(void **state)
     Bench *bench = *state;
     SvanFn *fn = host_fn(bench->host);
     uint32_t generation = fn->generation;
-    uint64_t variants = fn->qps->table.variants[2];
+    HostCq old = bench->cq;
 
     for (uint32_t i = 0; i < MOCK_QPS; i++) {
         host_ring(&bench->qps[i], SVAN_UAR_SQ_DB, 1);
@@ -429,21 +441,64 @@ static void reset_of_everything(void **state)
     svan_run(bench->core);
     svan_reset(bench->core, 0);
     assert_int_equal(fn->generation, generation + 1);
-    assert_int_equal(fn->qps->table.used | fn->queues->cqs.used | fn->memory->keys.used |
-                     fn->memory->pds.used, 0);
-    assert_null(fn->queues->eqs[0]);
-    assert_int_equal(fn->net->gid_limit, 0);
+    assert_has_no_parts(fn);
     assert_int_equal(fn->stats.commands, 0);
     assert_int_equal(bench->core->heap_reserved, 0);
     assert_int_equal(bench->fake->last[SVAN_TRACE_RESET].a, generation + 1);
     assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);
     /* old numbers stay dead */
-    assert_int_equal(fn->qps->table.variants[2], variants + 1);
     host_destroy(bench->host);
     bench->host = host_create(bench->fake, 0, 1);
+    bench->cq = host_cq(bench->host, 4);
+    assert_int_equal(bench->cq.cqn & SVAN_QN_INDEX_MASK,
+                     old.cqn & SVAN_QN_INDEX_MASK);
+    assert_int_equal(bench->cq.cqn >> SVAN_QN_INDEX_SHIFT,
+                     (old.cqn >> SVAN_QN_INDEX_SHIFT) + 1);
+    assert_int_equal(host_object(bench->host, SVAN_CMD_DESTROY_CQ, old.cqn),
+                     SVAN_CMD_BAD_RESOURCE);
     assert_int_equal(host_object(bench->host, SVAN_CMD_DESTROY_QP,
                                  bench->qps[0].qpn), SVAN_CMD_BAD_RESOURCE);
+    svan_doorbell(bench->core, 0, SVAN_UAR_CQ_DB, svan_db_value(old.cqn, 0), 8);
+    assert_int_equal(fn->doorbells_refused, 1);
 }
+
+/* Whatever is written to it, or said of it. */
+static void a_disabled_function_has_no_parts(void **state)
+{
+    SvanConfig config = { .num_vfs = 1 };
+    SvanInjection what = { .last = UINT64_MAX };
+    Fake *fake = fake_create(&config);
+    SvanFn *fn = fake->core->fns[1];
+    SvanStats stats;
+    size_t len;
+    void *stream;
+
+    for (uint32_t offset = 0; offset < SVAN_REG_END; offset += 4) {
+        if (offset == SVAN_REG_CONTROL) {
+            continue;
+        }
+        svan_reg_write(fake->core, 1, offset, 1, 4);
+        svan_reg_write(fake->core, 1, offset, 1, 8);
+        svan_reg_read(fake->core, 1, offset, 4);
+    }
+    svan_set_link(fake->core, true);
+    svan_invalidate_bus(fake->core, 1, 0, 0);
+    assert_false(svan_inject(fake->core, 1, &what));
+    svan_inject_nothing(fake->core, 1);
+    svan_doorbell(fake->core, 1, SVAN_UAR_SQ_DB, svan_db_value(2, 1), 8);
+    svan_stats(fake->core, 1, &stats);
+    assert_int_equal(stats.doorbells_refused, 1);
+    fake_run(fake);
+    assert_has_no_parts(fn);
+    stream = svan_save(fake->core, &len);
+    assert_true(svan_load(fake->core, stream, len));
+    free(stream);
+    assert_has_no_parts(fn);
+    svan_reset(fake->core, 1);
+    assert_has_no_parts(fn);
+    fake_destroy(fake);
+}
+
 
 static void functions_do_not_see_each_other(void **state)
 {
@@ -511,6 +566,7 @@ int main(void)
         TEST(blocked_while_polling),
         TEST(a_fatal_function_stands_still),
         TEST(reset_of_everything),
+        cmocka_unit_test(a_disabled_function_has_no_parts),
         cmocka_unit_test(functions_do_not_see_each_other),
         TEST(kicks),
     };

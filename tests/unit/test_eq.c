@@ -265,8 +265,8 @@ static void events_go_with_eq_0(void **state)
     host_event(host, SVAN_EVENT_QP_FATAL, qpns[0], 3);
     host_event(host, SVAN_EVENT_PORT, 0, 0);
     svan_reset(host->fake->core, 0);
-    assert_null(fn->queues->events.link.next);
-    assert_int_equal(fn->queues->events.types, 0);
+    assert_null(fn->queues);
+    fake_run(host->fake);
 }
 
 /* What waits is saved and goes on in its order. */

@@ -356,6 +356,7 @@ static void many_pages_that_come_and_go_in_turn_end_as_well(void **state)
     assert_int_equal(wait.state, SVAN_WAIT_FAILED);
     assert_true(rounds > 1000);
     svan_page_wait_leave(&wait);
+    svan_page_wait_forget(&wait);
 }
 
 /* The targets of a READ are many, and each that is touched is progress. */
@@ -676,12 +677,12 @@ static void more_duplicates_than_there_can_be_are_not_loaded(void **state)
     SvanRcResponder *resp = &rc_priv(od->rc)->resp;
 
     for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC + 1; i++) {
-        resp->owed[i] = (SvanRcOwed) {
+        assert_true(svan_rc_owed_room(resp));
+        resp->owed[resp->num_owed++] = (SvanRcOwed) {
             .duplicate = true, .psn = PSN_IN, .rkey = od->key, .length = 8,
             .va = PAGE(3),
         };
     }
-    resp->num_owed = SVAN_MAX_RD_ATOMIC + 1;
     assert_false(fake_restore(od->rc->fake));
 }
 

@@ -13,6 +13,7 @@
 typedef struct Msg {
     Bench *bench;
     SvanAssembly in;
+    SvanReceive receive;
     SvanObstacle obstacle;
     uint64_t from, to;          /* bus addresses */
 } Msg;
@@ -24,6 +25,7 @@ static Msg *msg_new(uint8_t type)
 
     msg->bench = bench_new(type);
     msg->in.rq = &msg->bench->core->rq;
+    msg->in.receive = &msg->receive;
     msg->bench->core->log_mtu = 10;
     msg->bench->core->dest_qpn = 5;
     msg->bench->core->access = SVAN_ACCESS_REMOTE_WRITE;
@@ -253,7 +255,6 @@ static void a_receive_wqe_at_fault(void **state)
     assert_int_equal(take(msg, &pkt), SVAN_STEP_ERROR);
     assert_int_equal(msg->obstacle.kind, SVAN_OBSTACLE_RECEIVE);
     assert_int_equal(msg->obstacle.status, SVAN_CQE_LOC_PROT_ERR);
-    msg->in.rwqe_valid = false;
     msg->bench->host->fake->bad_page = msg->bench->qp.dbr;
     msg->in.rq->ci = msg->in.rq->producer.pi;
     assert_meets(msg, &pkt, SVAN_OBSTACLE_QUEUE, SVAN_SYN_RING);

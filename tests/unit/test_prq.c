@@ -204,12 +204,13 @@ static void a_full_table_of_faults_makes_wait(void **state)
     assert_int_equal(waits[n - 3].state, SVAN_WAIT_OVER);
     assert_int_equal(waits[n - 2].state, SVAN_WAIT_PENDING);
     assert_true(requested(od));
-    assert_int_equal(le64toh(od->last.addr), waits[n - 2].page);
+    assert_int_equal(le64toh(od->last.addr), waits[n - 2].met->page);
     assert_int_equal(le32toh(od->last.token), waits[n - 2].token);
     assert_int_equal(waits[n - 1].state, SVAN_WAIT_PENDING);
-    assert_null(waits[n - 1].fault);
+    assert_null(waits[n - 1].met->fault);
     for (uint32_t i = 0; i < n; i++) {
         svan_page_wait_leave(&waits[i]);
+        svan_page_wait_forget(&waits[i]);
     }
 }
 
@@ -318,17 +319,18 @@ static void a_free_fault_is_passed_on(void **state)
         assert_true(requested(od));
     }
     answer(od, waits[0].token, SVAN_PAGE_RESOLVED, 0);
-    assert_ptr_not_equal(waits[n - 4].fault, NULL);
-    assert_null(waits[n - 3].fault);
+    assert_ptr_not_equal(waits[n - 4].met->fault, NULL);
+    assert_null(waits[n - 3].met->fault);
     answer(od, waits[1].token, SVAN_PAGE_RESOLVED, 0);
-    assert_ptr_equal(waits[n - 3].fault, waits[n - 4].fault);
-    assert_ptr_not_equal(waits[n - 1].fault, NULL);
+    assert_ptr_equal(waits[n - 3].met->fault, waits[n - 4].met->fault);
+    assert_ptr_not_equal(waits[n - 1].met->fault, NULL);
     assert_true(requested(od));
     assert_true(requested(od));
-    assert_int_equal(le64toh(od->last.addr), waits[n - 1].page);
+    assert_int_equal(le64toh(od->last.addr), waits[n - 1].met->page);
     assert_false(requested(od));
     for (uint32_t i = 0; i < n; i++) {
         svan_page_wait_leave(&waits[i]);
+        svan_page_wait_forget(&waits[i]);
     }
 }
 

@@ -153,7 +153,7 @@ static void test_changed_wqe(void **state)
     Rc *rc = *state;
 
     ask(rc, 1);
-    rc_priv(rc)->req.in.valid = false;
+    svan_rc_forget_decoded(rc_priv(rc)->qp);
     rc->qp.sq.bbs[0].head.sge[0].length = htole32(2 * MTU);
     respond(rc, ONLY, 0, ACKED);
     RC_SQ_DONE(rc, 0, LOC_QP_OP_ERR);

@@ -23,6 +23,9 @@ static int board_setup(void **state)
     config.num_vfs = NUM_VFS;
     board->fake = fake_create(&config);
     board->core = board->fake->core;
+    for (uint32_t f = 0; f < board->core->num_fns; f++) {
+        assert_true(svan_parts_make(board->core->fns[f]));
+    }
     *state = board;
     return 0;
 }
@@ -117,15 +120,17 @@ static void set_gid(SvanFn *fn, Rng *rng)
 
 static void set_filter(SvanFn *fn, Rng *rng)
 {
+    uint8_t mcast[8][6];
     SvanEthFilter filter = {
         .qpn = rng_below(rng, 4), .num_mcast = rng_below(rng, 8),
+        .mcast = mcast,
     };
 
     some_mac(rng, filter.mac);
     filter.mac[0] = 2;
     filter.flags = rng_below(rng, 8) ? 0 : 1u << rng_below(rng, 2);
     for (uint32_t i = 0; i < filter.num_mcast; i++) {
-        some_mac(rng, filter.mcast[i]);
+        some_mac(rng, mcast[i]);
     }
     assert_true(svan_filter_set(fn, &filter));
 }
@@ -138,6 +143,7 @@ static void change(Board *board, Rng *rng)
     switch (rng_below(rng, 40)) {
     case 0:
         svan_reset(board->core, id);
+        assert_true(svan_parts_make(fn));
         break;
     case 1:
         svan_fatal(fn, SVAN_FATAL_INTERNAL);
@@ -217,10 +223,12 @@ static void a_search_does_not_grow(void **state)
     Board *board = *state;
     SvanSwitch *sw = board->core->sw;
     uint32_t num_fns = board->core->num_fns;
+    uint8_t mcast[SVAN_MAX_MCAST][6];
 
     for (uint32_t f = 0; f < num_fns; f++) {
         SvanEthFilter filter = {
             .qpn = 2, .mac = { 2, 0, 0, 0, 0, f }, .num_mcast = SVAN_MAX_MCAST,
+            .mcast = mcast,
         };
 
         for (uint32_t i = 0; i < SVAN_MAX_GID; i++) {
@@ -233,7 +241,7 @@ static void a_search_does_not_grow(void **state)
                              SVAN_CMD_OK);
         }
         for (uint32_t i = 0; i < SVAN_MAX_MCAST; i++) {
-            memcpy(filter.mcast[i], (uint8_t[]) { 0x33, 0x33, 0, 0, f, i }, 6);
+            memcpy(mcast[i], (uint8_t[]) { 0x33, 0x33, 0, 0, f, i }, 6);
         }
         assert_true(svan_filter_set(board->core->fns[f], &filter));
     }

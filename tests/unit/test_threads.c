@@ -22,6 +22,7 @@
 #define UNMAPS          100000u
 #endif
 #define RINGERS         3
+#define LIVES           40u             /* of a function */
 #define POLL_NS         300u
 #define LIMIT_NS        10000000000ull  /* of anything that must happen */
 
@@ -228,6 +229,36 @@ static void rung_while_they_die(void **state)
         qp = host_qp(bench->host, &cq, &cq, NULL);
         host_object(bench->host, SVAN_CMD_DESTROY_QP, qp.qpn);
         host_object(bench->host, SVAN_CMD_DESTROY_CQ, cq.cqn);
+    }
+    svan_reset(bench->fake->core, 0);
+    atomic_store(&bench->stop, true);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    fake_run(bench->fake);
+}
+
+/* So does the function, whose slots come as its queues do, and stay. */
+static void rung_while_the_function_dies(void **state)
+{
+    Bench *bench = *state;
+    uint32_t used = bench->fake->used;
+    pthread_t threads[2];
+
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, careless_ringer,
+                                        bench), 0);
+    }
+    for (uint32_t i = 0; i < LIVES; i++) {
+        HostCq cq;
+
+        svan_reset(bench->fake->core, 0);
+        host_destroy(bench->host);
+        bench->fake->used = used;
+        bench->host = host_create(bench->fake, 0, 1);
+        cq = host_cq(bench->host, 2);
+        for (uint32_t k = 0; k <= i; k++) {
+            host_qp(bench->host, &cq, &cq, NULL);
+        }
     }
     svan_reset(bench->fake->core, 0);
     atomic_store(&bench->stop, true);
@@ -475,6 +506,7 @@ int main(void)
         TEST(no_ring_is_lost),
         TEST(nobody_sleeps_over_a_post),
         TEST(rung_while_they_die),
+        TEST(rung_while_the_function_dies),
         TEST(no_page_is_used_once_it_is_gone),
     };
 

@@ -8,6 +8,9 @@ unit_asan  := $(filter-out threads,$(unit_names))
 unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(out)/tsan/unit_threads \
               $(out)/opt/unit_threads
 
+# Where memory is refused.
+libs_quota := $(foreach f,calloc malloc realloc aligned_alloc,-Wl,--wrap=$(f))
+
 # The checksum is held against captured frames, too.
 libs_icrc             := -lpcap
 cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'

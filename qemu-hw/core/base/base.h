@@ -62,23 +62,37 @@ typedef enum SvanStep {
 typedef struct SvanTable {
     void **slots;
     uint8_t *variants;          /* +1 each time an index is used again */
-    uint32_t capacity;          /* fixed, a power of two */
+    uint32_t size;              /* of these; grows up to the capacity */
+    uint32_t capacity;          /* the quota: fixed, a power of two */
     uint32_t used;
     uint32_t next;              /* where the search for a free slot begins */
     uint32_t first;             /* lowest index given out */
+    uint8_t variant;            /* of an index that was never used */
 } SvanTable;
 
-bool svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first);
+/* Takes no memory. */
+void svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first,
+                     uint8_t variant);
 void svan_table_fini(SvanTable *table);             /* slots must be empty */
-void svan_table_reset(SvanTable *table);            /* forgets the variants too */
-uint32_t svan_table_insert(SvanTable *table, void *object);  /* or SVAN_NONE */
-/* At an index of the caller's choice; false: taken, or out of range. */
+/* Indices below `size` at least have room. false: no memory, or out of range. */
+bool svan_table_grow(SvanTable *table, uint32_t size);
+/* One that no number from this table carries; of the table's next life. */
+uint8_t svan_table_next_variant(const SvanTable *table);
+/* SVAN_NONE: the quota is reached, or there is no memory. */
+uint32_t svan_table_insert(SvanTable *table, void *object);
+/* At an index of the caller's choice; false: taken, out of range, no memory. */
 bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object);
 void svan_table_remove(SvanTable *table, uint32_t index);
 
 static inline void *svan_table_get(const SvanTable *table, uint32_t index)
 {
-    return index < table->capacity ? table->slots[index] : NULL;
+    return index < table->size ? table->slots[index] : NULL;
+}
+
+/* That the object has which is inserted there next. */
+static inline uint8_t svan_table_variant(const SvanTable *table, uint32_t index)
+{
+    return index < table->size ? table->variants[index] : table->variant;
 }
 
 /*
@@ -291,7 +305,11 @@ typedef struct SvanFnOps {
     void (*fatal)(SvanFn *fn);  /* fn->fatal has just been set: stop everything */
 } SvanFnOps;
 
-/* A part of a function belongs to the room of that name, and is opaque elsewhere. */
+/*
+ * A part of a function belongs to the room of that name, and is opaque elsewhere.
+ * Memory, queues, paging and queue pairs are there while the function is enabled;
+ * they are NULL while it is not.
+ */
 struct SvanFn {
     SvanCore *core;
     const SvanFnOps *ops;
@@ -307,6 +325,8 @@ struct SvanFn {
     struct SvanRegs *regs;
     SvanFnWork work[SVAN_TURN_COUNT];
     SvanMiss miss;
+    /* of the doorbells; NULL until it was enabled once, then until svan_destroy() */
+    _Atomic(struct SvanDbTable *) db_table;
     struct {
 #define SVAN_STAT_U64(name) uint64_t name;
         SVAN_STATS(SVAN_STAT_U64)

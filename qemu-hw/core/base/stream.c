@@ -68,6 +68,9 @@ void svan_put_u64(SvanWriter *writer, uint64_t value)
 
 void svan_get_bytes(SvanReader *reader, void *bytes, size_t len)
 {
+    if (!len) {
+        return;                 /* there may be nothing to read to */
+    }
     if (reader->failed || len > reader->len - reader->pos) {
         reader->failed = true;
         memset(bytes, 0, len);

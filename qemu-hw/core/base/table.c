@@ -2,26 +2,22 @@
 /*
  * Object tables. Free indices are searched from behind the last one given out,
  * so that an index rests as long as possible; its variant changes each time it
- * is given back, so that an old number of the object is refused.
+ * is given back, so that an old number of the object is refused. A table grows by
+ * doubling, as far as the highest index that it has given out needs.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 
-bool svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first)
+#define MIN_SIZE        8u
+
+void svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first,
+                     uint8_t variant)
 {
-    table->slots = calloc(capacity, sizeof(table->slots[0]));
-    table->variants = calloc(capacity, sizeof(table->variants[0]));
-    table->capacity = capacity;
-    table->first = first;
-    table->next = first;
-    table->used = 0;
-    if (!table->slots || !table->variants) {
-        svan_table_fini(table);
-        return false;
-    }
-    return true;
+    *table = (SvanTable) {
+        .capacity = capacity, .first = first, .next = first, .variant = variant,
+    };
 }
 
 void svan_table_fini(SvanTable *table)
@@ -30,13 +26,54 @@ void svan_table_fini(SvanTable *table)
     free(table->variants);
     table->slots = NULL;
     table->variants = NULL;
+    table->size = 0;
     table->capacity = 0;
 }
 
-void svan_table_reset(SvanTable *table)
+bool svan_table_grow(SvanTable *table, uint32_t want)
 {
-    memset(table->variants, 0, table->capacity * sizeof(table->variants[0]));
-    table->next = table->first;
+    uint32_t size = table->size ? table->size : MIN_SIZE;
+    uint8_t *variants;
+    void **slots;
+
+    if (want <= table->size || want > table->capacity) {
+        return want <= table->size;
+    }
+    while (size < want) {
+        size *= 2;
+    }
+    size = size < table->capacity ? size : table->capacity;
+    slots = realloc(table->slots, size * sizeof(slots[0]));
+    if (!slots) {
+        return false;
+    }
+    table->slots = slots;
+    variants = realloc(table->variants, size * sizeof(variants[0]));
+    if (!variants) {
+        return false;
+    }
+    table->variants = variants;
+    memset(slots + table->size, 0, (size - table->size) * sizeof(slots[0]));
+    memset(variants + table->size, table->variant, size - table->size);
+    table->size = size;
+    return true;
+}
+
+/*
+ * The variants of an index are given out one after the other, so the one behind
+ * the furthest of all is free at every index.
+ */
+uint8_t svan_table_next_variant(const SvanTable *table)
+{
+    uint8_t used = 0;
+
+    for (uint32_t i = 0; i < table->size; i++) {
+        uint8_t ahead = table->variants[i] - table->variant;
+
+        ahead += table->slots[i] && ahead < UINT8_MAX;
+        used = ahead > used ? ahead : used;
+    }
+    return table->variant + used;
 }
 
 static uint32_t table_after(const SvanTable *table, uint32_t index)
@@ -51,8 +88,11 @@ uint32_t svan_table_insert(SvanTable *table, void *object)
     if (table->used >= table->capacity - table->first) {
         return SVAN_NONE;
     }
-    while (table->slots[index]) {
+    while (svan_table_get(table, index)) {
         index = table_after(table, index);
+    }
+    if (!svan_table_grow(table, index + 1)) {
+        return SVAN_NONE;
     }
     table->slots[index] = object;
     table->used++;
@@ -63,7 +103,7 @@ uint32_t svan_table_insert(SvanTable *table, void *object)
 bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object)
 {
     if (index < table->first || index >= table->capacity ||
-        table->slots[index]) {
+        svan_table_get(table, index) || !svan_table_grow(table, index + 1)) {
         return false;
     }
     table->slots[index] = object;
@@ -97,8 +137,8 @@ bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
             return false;
         }
         table->variants[index] += qn_at(table, index) == SVAN_QPN_MASK;
-    } else if (want == SVAN_QPN_MASK || index >= table->capacity ||
-               table->variants[index] != want >> SVAN_QN_INDEX_SHIFT ||
+    } else if (want == SVAN_QPN_MASK ||
+               svan_table_variant(table, index) != want >> SVAN_QN_INDEX_SHIFT ||
                !svan_table_insert_at(table, index, object)) {
         return false;
     }

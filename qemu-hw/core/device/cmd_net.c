@@ -123,6 +123,7 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
     uint64_t addr = le64toh(cmd->addr);
     uint32_t count = le32toh(cmd->count);
     SvanEthFilter filter = ctx->fn->net->eth;
+    uint8_t mcast[SVAN_MAX_MCAST][6];
     SvanStep step = SVAN_STEP_DONE;
     SvanMem mem;
 
@@ -142,9 +143,9 @@ SvanStep svan_cmd_eth_set_mcast(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(DMA_ERROR, eth_mcast.addr));
     }
     for (uint32_t i = 0; i < count; i++) {
-        memcpy(filter.mcast[i], mem.host + i * MCAST_STRIDE,
-               sizeof(filter.mcast[i]));
+        memcpy(mcast[i], mem.host + i * MCAST_STRIDE, sizeof(mcast[i]));
     }
+    filter.mcast = mcast;
     filter.num_mcast = count;
     return svan_cmd_answer(ctx, svan_filter_set(ctx->fn, &filter) ?
                                 SVAN_CMD_OK : SVAN_CMD_NO_RESOURCES);

@@ -58,16 +58,17 @@ SvanStep svan_cmd_destroy_eq(SvanCmdCtx *ctx)
 SvanStep svan_cmd_alloc_uar(SvanCmdCtx *ctx)
 {
     uint32_t owner = le32toh(ctx->cmd->alloc_uar.owner);
+    uint32_t process = le32toh(ctx->cmd->alloc_uar.process);
     SvanFn *fn = ctx->fn;
 
     if (owner == SVAN_NONE) {
         return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, alloc_uar.owner));
     }
     for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
-        if (fn->queues->uar_owner[uar] == SVAN_NONE) {
-            fn->queues->uar_owner[uar] = owner;
-            fn->queues->uar_process[uar] = le32toh(ctx->cmd->alloc_uar.process);
-            return answer_id(ctx, uar);
+        if (!svan_uar_get(fn, uar)) {
+            return svan_uar_take(fn, uar, owner, process) ?
+                   answer_id(ctx, uar) :
+                   svan_cmd_answer(ctx, SVAN_CMD_NO_RESOURCES);
         }
     }
     return svan_cmd_answer(ctx, SVAN_CMD_NO_RESOURCES);
@@ -75,19 +76,18 @@ SvanStep svan_cmd_alloc_uar(SvanCmdCtx *ctx)
 
 SvanStep svan_cmd_free_uar(SvanCmdCtx *ctx)
 {
-    uint32_t uar = object_id(ctx);
-    SvanFn *fn = ctx->fn;
+    SvanUar *uar = svan_uar_get(ctx->fn, object_id(ctx));
 
-    if (uar == 0) {
+    if (object_id(ctx) == 0) {
         return svan_cmd_answer(ctx, REFUSE(NOT_PERMITTED, object.id));
     }
-    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
+    if (!uar) {
         return no_such_object(ctx);
     }
-    if (fn->queues->uar_refs[uar]) {
+    if (uar->refs) {
         return object_is_busy(ctx);
     }
-    fn->queues->uar_owner[uar] = SVAN_NONE;
+    uar->owner = SVAN_NONE;
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 

@@ -51,11 +51,21 @@ SvanStep svan_test_dma_step(SvanFn *fn);
 
 uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
 
-/* ---- the part of a function ---- */
+/* ---- the parts of a function ---- */
+
+/*
+ * What it has beside its registers while it is enabled. false: no memory, and
+ * nothing has changed.
+ */
+bool svan_parts_make(SvanFn *fn);
+/* There may be none. Their objects are gone. */
+void svan_parts_free(SvanFn *fn);
 
 typedef struct SvanRegs {
     SvanFn *fn;
-    bool enabled;
+    bool enabled;               /* the other parts are there */
+    uint8_t mac[6];
+    uint8_t variant;            /* of the first numbers of the next life */
     uint32_t off_reason;
     /* as written; regs.c */
     uint64_t cmdq_base, cmdr_base;

@@ -11,103 +11,24 @@
 #define DEFAULT_CQS     16384u
 #define DEFAULT_KEYS    65536u
 #define MIN_CAPACITY    16u
-#define PD_CAPACITY     16384u
-#define FIRST_PD        1
-#define FIRST_KEY       1
 #define DEFAULT_FAULT_BUFFER    (4u << 20)
 
 static const SvanFnOps fn_ops;
 
 /* ---- functions ---- */
 
-static SvanDbSlot *slots_alloc(uint32_t count, uint16_t fn)
-{
-    size_t size = count * sizeof(SvanDbSlot);
-    SvanDbSlot *slots = aligned_alloc(_Alignof(SvanDbSlot), size);
-
-    if (!slots) {
-        return NULL;
-    }
-    memset(slots, 0, size);
-    for (uint32_t i = 0; i < count; i++) {
-        slots[i].fn = fn;
-    }
-    return slots;
-}
+/* What a function has from svan_create() to svan_destroy(). */
+typedef struct SvanFnAlways {
+    SvanFn fn;
+    SvanRegs regs;
+    SvanNet net;
+} SvanFnAlways;
 
 static void fn_free(SvanFn *fn)
 {
-    if (fn->memory) {
-        svan_table_fini(&fn->memory->pds);
-        svan_table_fini(&fn->memory->keys);
-        free(fn->memory->tlb);
-        free(fn->memory->contexts);
-    }
-    if (fn->queues) {
-        svan_table_fini(&fn->queues->cqs);
-        free(fn->queues->qp_slots);
-        free(fn->queues->cq_slots);
-        free(fn->queues->uar_owner);
-        free(fn->queues->uar_process);
-        free(fn->queues->uar_refs);
-    }
-    if (fn->qps) {
-        svan_table_fini(&fn->qps->table);
-    }
-    free(fn->memory);
-    free(fn->net);
-    free(fn->queues);
-    free(fn->paging);
-    free(fn->qps);
-    free(fn->regs);
-    free(fn);
-}
-
-static bool fn_alloc_parts(SvanFn *fn)
-{
-    fn->memory = calloc(1, sizeof(*fn->memory));
-    fn->net = calloc(1, sizeof(*fn->net));
-    fn->queues = calloc(1, sizeof(*fn->queues));
-    fn->paging = calloc(1, sizeof(*fn->paging));
-    fn->qps = calloc(1, sizeof(*fn->qps));
-    fn->regs = calloc(1, sizeof(*fn->regs));
-    return fn->memory && fn->net && fn->queues && fn->paging && fn->qps &&
-           fn->regs;
-}
-
-static bool memory_alloc(SvanMemory *memory, const SvanConfig *config)
-{
-    memory->tlb_generation = 1;
-    memory->tlb = calloc(SVAN_TLB_SIZE, sizeof(memory->tlb[0]));
-    memory->contexts = calloc(SVAN_PASID_COUNT, sizeof(memory->contexts[0]));
-    return memory->tlb && memory->contexts &&
-           svan_table_init(&memory->pds, PD_CAPACITY, FIRST_PD) &&
-           svan_table_init(&memory->keys, config->max_key, FIRST_KEY);
-}
-
-static bool queues_alloc(SvanFn *fn, const SvanConfig *config)
-{
-    SvanQueues *queues = fn->queues;
-
-    queues->events.fn = fn;
-    queues->uar_owner = calloc(fn->uar_count, sizeof(queues->uar_owner[0]));
-    queues->uar_process = calloc(fn->uar_count,
-                                 sizeof(queues->uar_process[0]));
-    queues->uar_refs = calloc(fn->uar_count, sizeof(queues->uar_refs[0]));
-    queues->num_qp_slots = config->max_qp;
-    queues->num_cq_slots = config->max_cq;
-    queues->qp_slots = slots_alloc(config->max_qp, fn->id);
-    queues->cq_slots = slots_alloc(config->max_cq, fn->id);
-    return queues->uar_owner && queues->uar_process && queues->uar_refs &&
-           queues->qp_slots && queues->cq_slots &&
-           svan_table_init(&queues->cqs, config->max_cq, SVAN_FIRST_CQ);
-}
-
-static bool fn_alloc(SvanFn *fn, const SvanConfig *config)
-{
-    return fn_alloc_parts(fn) && memory_alloc(fn->memory, config) &&
-           queues_alloc(fn, config) &&
-           svan_table_init(&fn->qps->table, config->max_qp, SVAN_FIRST_QP);
+    svan_parts_free(fn);
+    svan_db_table_free(fn);
+    free(svan_container(fn, SvanFnAlways, fn));
 }
 
 /*
@@ -139,27 +60,18 @@ static void fn_set_features(SvanFn *fn, const SvanConfig *config)
     fn->features = on;
 }
 
-/* As after power on; the tables are empty. */
-static void fn_init_state(SvanFn *fn)
-{
-    for (uint32_t i = 0; i < fn->uar_count; i++) {
-        fn->queues->uar_owner[i] = SVAN_NONE;
-        fn->queues->uar_process[i] = 0;
-    }
-    fn->queues->uar_owner[0] = 0;               /* the kernel's */
-    fn->regs->test_dma_size = SVAN_PAGE_SIZE;
-    fn->net->port_enabled = true;
-    fn->paging->policy = fn->core->config.policy;
-}
-
 static SvanFn *fn_new(SvanCore *core, uint16_t id)
 {
     const SvanConfig *config = &core->config;
-    SvanFn *fn = calloc(1, sizeof(*fn));
+    SvanFnAlways *all = calloc(1, sizeof(*all));
+    SvanFn *fn;
 
-    if (!fn) {
+    if (!all) {
         return NULL;
     }
+    fn = &all->fn;
+    fn->regs = &all->regs;
+    fn->net = &all->net;
     fn->core = core;
     fn->id = id;
     fn->ops = &fn_ops;
@@ -169,27 +81,23 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     }
     fn->msix_count = id ? SVAN_VF_MSIX_COUNT : SVAN_PF_MSIX_COUNT;
     fn->uar_count = id ? SVAN_VF_UAR_COUNT : SVAN_PF_UAR_COUNT;
-    if (!fn_alloc(fn, config)) {
-        fn_free(fn);
-        return NULL;
-    }
     fn->regs->fn = fn;
+    fn->regs->test_dma_size = SVAN_PAGE_SIZE;
     fn->net->receiver = &svan_qp_receiver;
-    fn->qps->kinds = svan_qp_kinds;
-    memcpy(fn->net->mac, config->mac, sizeof(fn->net->mac));
+    fn->net->port_enabled = true;
+    memcpy(fn->regs->mac, config->mac, sizeof(fn->regs->mac));
     if (id) {
-        fn->net->mac[0] |= 2;           /* locally administered */
-        fn->net->mac[5] += id;
+        fn->regs->mac[0] |= 2;          /* locally administered */
+        fn->regs->mac[5] += id;
     }
     fn_set_features(fn, config);
-    fn_init_state(fn);
     return fn;
 }
 
 /* ---- reset ---- */
 
 #define FOR_EACH(table, type, object, destroy) \
-    for (uint32_t i_ = 0; (table)->used && i_ < (table)->capacity; i_++) { \
+    for (uint32_t i_ = 0; (table)->used && i_ < (table)->size; i_++) { \
         type *object = (table)->slots[i_]; \
         if (object) { \
             destroy; \
@@ -204,6 +112,9 @@ static void pd_destroy(SvanFn *fn, uint32_t *refs, uint32_t index)
 
 static void fn_destroy_objects(SvanFn *fn)
 {
+    if (!fn->regs->enabled) {
+        return;
+    }
     FOR_EACH(&fn->qps->table, SvanQp, qp, svan_qp_destroy(qp));
     FOR_EACH(&fn->queues->cqs, SvanCq, cq, svan_cq_destroy(cq));
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
@@ -227,6 +138,7 @@ static void fn_clear_registers(SvanFn *fn)
     memset(&fn->regs->cmdq, 0, sizeof(fn->regs->cmdq));
     fn->regs->scratch = fn->regs->test_dma_ctrl = 0;
     fn->regs->test_dma_addr = 0;
+    fn->regs->test_dma_size = SVAN_PAGE_SIZE;
     fn->regs->inv_target = 0;
     fn->regs->inv_addr = fn->regs->inv_length = 0;
     fn->regs->clock_latch = 0;
@@ -242,7 +154,7 @@ static void fn_clear_stats(SvanFn *fn)
 
 /*
  * Doorbells that are still on their way carry numbers of queues that are gone.
- * So that they stay so, the tables go on counting variants.
+ * So that they stay so, the next tables begin with other variants.
  */
 void svan_reset(SvanCore *core, uint16_t id)
 {
@@ -254,14 +166,9 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_miss_forget(core, &fn->miss);
     svan_cmdq_stop(fn);
     fn_destroy_objects(fn);
-    svan_gids_clear(fn);
-    svan_filter_off(fn);
-    memset(&fn->net->eth, 0, sizeof(fn->net->eth));
-    svan_context_table_clear(fn);
-    svan_tlb_flush(fn);
+    svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
-    fn_init_state(fn);
     if (core->ingress->fn == id) {
         core->ingress->offset = 0;      /* its half of a frame is gone */
         core->ingress->qpn = 0;
@@ -406,8 +313,6 @@ void svan_destroy(SvanCore *core)
 
         svan_cmdq_stop(fn);
         fn_destroy_objects(fn);
-        svan_gids_clear(fn);
-        svan_filter_off(fn);
         core->num_fns--;
         fn_free(fn);
     }
@@ -456,7 +361,10 @@ void svan_set_link(SvanCore *core, bool up)
     for (uint32_t i = 0; i < core->num_fns; i++) {
         SvanFn *fn = core->fns[i];
 
-        svan_event(&fn->queues->events, SVAN_EVENT_PORT, svan_port_status(fn));
+        if (fn->regs->enabled) {
+            svan_event(&fn->queues->events, SVAN_EVENT_PORT,
+                       svan_port_status(fn));
+        }
     }
     svan_kick(core);
 }
@@ -472,7 +380,7 @@ void svan_invalidate_bus(SvanCore *core, uint16_t id, uint64_t addr,
     SvanFn *fn = svan_fn(core, id);
 
     (void)addr;
-    if (fn && len == 0) {
+    if (fn && fn->regs->enabled && len == 0) {
         svan_tlb_flush(fn);
     }
 }

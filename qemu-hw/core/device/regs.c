@@ -19,6 +19,7 @@ typedef struct Reg {
     size_t field;               /* in SvanRegs, uint32_t or, if wide, uint64_t */
     uint64_t mask;              /* bits of it that can be written */
     bool wide, high;
+    bool needs_parts;           /* writes do nothing while it is disabled */
 } Reg;
 
 #define REG_ROWS        (0x100 / 4)
@@ -59,13 +60,13 @@ static uint64_t read_port(SvanFn *fn)
 
 static uint64_t read_mac_lo(SvanFn *fn)
 {
-    return fn->net->mac[0] | fn->net->mac[1] << 8 | fn->net->mac[2] << 16 |
-           (uint64_t)fn->net->mac[3] << 24;
+    return fn->regs->mac[0] | fn->regs->mac[1] << 8 | fn->regs->mac[2] << 16 |
+           (uint64_t)fn->regs->mac[3] << 24;
 }
 
 static uint64_t read_mac_hi(SvanFn *fn)
 {
-    return fn->net->mac[4] | fn->net->mac[5] << 8;
+    return fn->regs->mac[4] | fn->regs->mac[5] << 8;
 }
 
 /* ---- control ---- */
@@ -81,7 +82,7 @@ static void write_control(SvanFn *fn, uint64_t value)
 
     if ((value & SVAN_CONTROL_RESET) || (fn->regs->enabled && !enable)) {
         svan_reset(fn->core, fn->id);
-    } else if (enable && !fn->regs->enabled) {
+    } else if (enable && !fn->regs->enabled && svan_parts_make(fn)) {
         fn->regs->enabled = true;
         svan_cmdq_start(fn);
     }
@@ -233,9 +234,9 @@ static const Reg regs[REG_ROWS] = {
     HIGH_ROW(INV_ADDR),
     ROW(INV_LENGTH)     = FIELD64(inv_length, UINT64_MAX),
     HIGH_ROW(INV_LENGTH),
-    ROW(PRQ_DB)         = { .write = write_prq_db },
-    ROW(PRR_DB)         = { .write = write_prr_db },
-    ROW(INV_GO)         = { .write = write_inv_go },
+    ROW(PRQ_DB)         = { .write = write_prq_db, .needs_parts = true },
+    ROW(PRR_DB)         = { .write = write_prr_db, .needs_parts = true },
+    ROW(INV_GO)         = { .write = write_inv_go, .needs_parts = true },
     ROW(TEST_SCRATCH)   = FIELD32(scratch, UINT32_MAX),
     ROW(TEST_IRQ)       = { .write = write_test_irq },
     ROW(TEST_DMA_ADDR)  = FIELD64(test_dma_addr, UINT64_MAX),
@@ -336,7 +337,8 @@ static void table_write(SvanFn *fn, uint32_t row, uint64_t value,
         if (size == 4) {
             half_write(fn, reg->high ? reg - 1 : reg, reg->high, value);
         }
-    } else if (reg->wide != (size == 8)) {
+    } else if (reg->wide != (size == 8) ||
+               (reg->needs_parts && !fn->regs->enabled)) {
         return;
     } else if (reg->write) {
         reg->write(fn, (uint32_t)value);
@@ -358,6 +360,8 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
     svan_trace(fn, SVAN_TRACE_REG_WRITE, offset, value, size, 0);
     if (offset / 4 < REG_ROWS) {
         table_write(fn, offset / 4, value, size);
+    } else if (!fn->regs->enabled) {
+        return;
     } else if (eqn < SVAN_MAX_EQS && size == 4 && fn->queues->eqs[eqn]) {
         svan_eq_doorbell(fn->queues->eqs[eqn], value);
     } else if (pasid < SVAN_PASID_COUNT && size == 8) {

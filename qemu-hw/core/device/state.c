@@ -12,7 +12,7 @@
 #include "device/state.h"
 
 #define STREAM_MAGIC    0x5453564e41565321ull
-#define STREAM_VERSION  1
+#define STREAM_VERSION  2
 #define MAX_LOADED_FRAME        65536u
 
 /* ---- of the device ---- */
@@ -152,7 +152,7 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
             return !reader->failed;
         }
         fn = svan_fn(core, svan_get_u16(reader));
-        qp = fn ? svan_qp_get(fn, qpn) : NULL;
+        qp = fn && fn->regs->enabled ? svan_qp_get(fn, qpn) : NULL;
         if (!qp || fn->fatal) {
             return false;
         }
@@ -188,24 +188,25 @@ typedef struct Section {
 typedef struct FnSection {
     uint32_t id;
     uint32_t version;
+    bool always;                /* of a disabled function, too */
     void (*save)(SvanFn *fn, SvanWriter *writer);
     bool (*load)(SvanFn *fn, SvanReader *reader);
 } FnSection;
 
 /* Of each function; in the order in which objects need each other. */
 static const FnSection fn_sections[] = {
-    { 0x10, 1, svan_save_registers, svan_load_registers },
-    { 0x11, 1, svan_save_tables, svan_load_tables },
-    { 0x12, 2, svan_save_uars, svan_load_uars },
-    { 0x19, 1, svan_save_contexts, svan_load_contexts },
-    { 0x13, 1, svan_save_keys, svan_load_keys },
-    { 0x14, 3, svan_save_eqs, svan_load_eqs },
-    { 0x15, 1, svan_save_cqs, svan_load_cqs },
-    { 0x16, 4, svan_save_qps, svan_load_qps },
-    { 0x17, 2, svan_save_net, svan_load_net },
-    { 0x18, 4, svan_save_stats, svan_load_stats },
-    { 0x1a, 2, svan_save_prq, svan_load_prq },
-    { 0x1b, 1, svan_save_spares, svan_load_spares },
+    { 0x10, 2, true, svan_save_registers, svan_load_registers },
+    { 0x11, 1, false, svan_save_tables, svan_load_tables },
+    { 0x12, 2, false, svan_save_uars, svan_load_uars },
+    { 0x19, 1, false, svan_save_contexts, svan_load_contexts },
+    { 0x13, 1, false, svan_save_keys, svan_load_keys },
+    { 0x14, 3, false, svan_save_eqs, svan_load_eqs },
+    { 0x15, 1, false, svan_save_cqs, svan_load_cqs },
+    { 0x16, 4, false, svan_save_qps, svan_load_qps },
+    { 0x17, 2, false, svan_save_net, svan_load_net },
+    { 0x18, 4, true, svan_save_stats, svan_load_stats },
+    { 0x1a, 2, false, svan_save_prq, svan_load_prq },
+    { 0x1b, 1, false, svan_save_spares, svan_load_spares },
 };
 
 static const Section sections[] = {
@@ -278,6 +279,23 @@ static bool load_header(SvanCore *core, SvanReader *reader)
     return good && !reader->failed;
 }
 
+static bool has_section(const SvanFn *fn, const FnSection *section)
+{
+    return section->always || fn->regs->enabled;
+}
+
+static void save_fn_section(SvanFn *fn, const FnSection *section,
+                            SvanWriter *writer)
+{
+    size_t start;
+
+    if (has_section(fn, section)) {
+        start = section_begin(writer, section->id, section->version);
+        section->save(fn, writer);
+        section_end(writer, start);
+    }
+}
+
 void *svan_save(SvanCore *core, size_t *len)
 {
     SvanWriter writer = { 0 };
@@ -289,11 +307,7 @@ void *svan_save(SvanCore *core, size_t *len)
     save_header(core, &writer);
     for (uint32_t f = 0; f < core->num_fns; f++) {
         for (size_t i = 0; i < NUM_FN_SECTIONS; i++) {
-            size_t start = section_begin(&writer, fn_sections[i].id,
-                                         fn_sections[i].version);
-
-            fn_sections[i].save(core->fns[f], &writer);
-            section_end(&writer, start);
+            save_fn_section(core->fns[f], &fn_sections[i], &writer);
         }
     }
     for (size_t i = 0; i < NUM_SECTIONS; i++) {
@@ -316,6 +330,9 @@ static bool load_fn(SvanFn *fn, SvanReader *reader)
     for (size_t i = 0; i < NUM_FN_SECTIONS; i++) {
         SvanReader section;
 
+        if (!has_section(fn, &fn_sections[i])) {
+            continue;
+        }
         if (!section_open(reader, fn_sections[i].id, fn_sections[i].version,
                           &section) ||
             !fn_sections[i].load(fn, &section) ||

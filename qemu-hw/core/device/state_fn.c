@@ -14,6 +14,7 @@
 void svan_save_registers(SvanFn *fn, SvanWriter *writer)
 {
     svan_put_u8(writer, fn->regs->enabled);
+    svan_put_u8(writer, fn->regs->variant);
     svan_put_u32(writer, fn->fatal);
     svan_put_u32(writer, fn->generation);
     svan_put_u64(writer, fn->regs->cmdq_base);
@@ -62,7 +63,13 @@ static bool load_cmdq(SvanFn *fn, SvanReader *reader)
 
 bool svan_load_registers(SvanFn *fn, SvanReader *reader)
 {
-    fn->regs->enabled = svan_get_u8(reader);
+    bool enabled = svan_get_u8(reader);
+
+    fn->regs->variant = svan_get_u8(reader);
+    if (enabled && !svan_parts_make(fn)) {
+        return false;
+    }
+    fn->regs->enabled = enabled;
     fn->fatal = svan_get_u32(reader);
     fn->generation = svan_get_u32(reader);
     fn->regs->cmdq_base = svan_get_u64(reader);
@@ -87,7 +94,7 @@ bool svan_load_registers(SvanFn *fn, SvanReader *reader)
     return true;
 }
 
-/* ---- tables: variants up to the last that is not 0, and the next index ---- */
+/* ---- tables: variants up to the last that was used, and the next index ---- */
 
 #define NUM_TABLES      4
 
@@ -105,9 +112,9 @@ void svan_save_tables(SvanFn *fn, SvanWriter *writer)
 
     fn_tables(fn, tables);
     for (uint32_t i = 0; i < NUM_TABLES; i++) {
-        uint32_t count = tables[i]->capacity;
+        uint32_t count = tables[i]->size;
 
-        while (count && !tables[i]->variants[count - 1]) {
+        while (count && tables[i]->variants[count - 1] == tables[i]->variant) {
             count--;
         }
         svan_put_u32(writer, tables[i]->next);
@@ -127,10 +134,9 @@ bool svan_load_tables(SvanFn *fn, SvanReader *reader)
         uint32_t count = svan_get_u32(reader);
 
         if (next < table->first || next >= table->capacity ||
-            count > table->capacity) {
+            !svan_table_grow(table, count)) {
             return false;
         }
-        svan_table_reset(table);
         svan_get_bytes(reader, table->variants, count);
         table->next = next;
     }
@@ -141,15 +147,17 @@ bool svan_load_tables(SvanFn *fn, SvanReader *reader)
 
 void svan_save_uars(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t uar = 1; uar < fn->uar_count; uar++) {
-        if (fn->queues->uar_owner[uar] != SVAN_NONE) {
-            svan_put_u32(writer, uar);
-            svan_put_u32(writer, fn->queues->uar_owner[uar]);
-            svan_put_u32(writer, fn->queues->uar_process[uar]);
+    for (uint32_t i = 1; i < fn->queues->num_uars; i++) {
+        const SvanUar *uar = svan_uar_get(fn, i);
+
+        if (uar) {
+            svan_put_u32(writer, i);
+            svan_put_u32(writer, uar->owner);
+            svan_put_u32(writer, uar->process);
         }
     }
     svan_put_u32(writer, 0);
-    for (uint32_t pd = fn->memory->pds.first; pd < fn->memory->pds.capacity; pd++) {
+    for (uint32_t pd = fn->memory->pds.first; pd < fn->memory->pds.size; pd++) {
         if (fn->memory->pds.slots[pd]) {
             svan_put_u32(writer, pd);
         }
@@ -179,11 +187,11 @@ bool svan_load_uars(SvanFn *fn, SvanReader *reader)
     uint32_t uar;
 
     while ((uar = svan_get_u32(reader)) != 0) {
-        if (uar >= fn->uar_count) {
+        uint32_t owner = svan_get_u32(reader);
+
+        if (!svan_uar_take(fn, uar, owner, svan_get_u32(reader))) {
             return false;
         }
-        fn->queues->uar_owner[uar] = svan_get_u32(reader);
-        fn->queues->uar_process[uar] = svan_get_u32(reader);
     }
     return load_pds(fn, reader);
 }
@@ -225,7 +233,7 @@ static void save_key(const SvanKey *key, SvanWriter *writer)
 
 void svan_save_keys(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->memory->keys.capacity; i++) {
+    for (uint32_t i = 0; i < fn->memory->keys.size; i++) {
         if (fn->memory->keys.slots[i]) {
             save_key(fn->memory->keys.slots[i], writer);
         }
@@ -286,7 +294,8 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer)
 /* Its queue pair may have left RTS since the filter was set. */
 static bool load_filter(SvanFn *fn, SvanReader *reader)
 {
-    SvanEthFilter filter = { 0 };
+    uint8_t mcast[SVAN_MAX_MCAST][6];
+    SvanEthFilter filter = { .mcast = mcast };
     const SvanQp *qp;
 
     filter.qpn = svan_get_u32(reader);
@@ -299,8 +308,7 @@ static bool load_filter(SvanFn *fn, SvanReader *reader)
         (filter.qpn && (!qp || qp->type != SVAN_QPT_ETH))) {
         return false;
     }
-    svan_get_bytes(reader, filter.mcast,
-                   filter.num_mcast * sizeof(filter.mcast[0]));
+    svan_get_bytes(reader, mcast, filter.num_mcast * sizeof(mcast[0]));
     return svan_filter_set(fn, &filter);
 }
 

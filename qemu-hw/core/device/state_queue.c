@@ -105,7 +105,7 @@ static void save_waiting(const SvanFn *fn, SvanWriter *writer)
 
 void svan_save_cqs(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->queues->cqs.capacity; i++) {
+    for (uint32_t i = 0; i < fn->queues->cqs.size; i++) {
         if (fn->queues->cqs.slots[i]) {
             save_cq(fn->queues->cqs.slots[i], writer);
         }
@@ -245,7 +245,7 @@ static void save_sources(const SvanFn *fn, SvanWriter *writer)
 
 void svan_save_qps(SvanFn *fn, SvanWriter *writer)
 {
-    for (uint32_t i = 0; i < fn->qps->table.capacity; i++) {
+    for (uint32_t i = 0; i < fn->qps->table.size; i++) {
         if (fn->qps->table.slots[i]) {
             save_qp(fn->qps->table.slots[i], writer);
         }

@@ -23,6 +23,9 @@ void svan_stats(SvanCore *core, uint16_t id, SvanStats *stats)
 #define COPY_STAT(name) stats->name = fn->stats.name;
     SVAN_STATS(COPY_STAT)
 #undef COPY_STAT
+    if (!fn->regs->enabled) {
+        return;
+    }
     stats->held_bytes = fn->paging->held_bytes;
     stats->open_requests = svan_prq_open_requests(fn);
     stats->spares_lent = svan_spares_in_use(fn);

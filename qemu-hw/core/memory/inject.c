@@ -40,7 +40,7 @@ bool svan_inject(SvanCore *core, uint16_t id, const SvanInjection *what)
     SvanFn *fn = svan_fn(core, id);
     Injection *item;
 
-    if (!fn || what->first > what->last || what->chance_ppm > 1000000 ||
+    if (!fn || !fn->memory || what->first > what->last || what->chance_ppm > 1000000 ||
         what->fault_class >= SVAN_FAULT_CLASS_COUNT) {
         return false;
     }
@@ -67,7 +67,7 @@ void svan_inject_nothing(SvanCore *core, uint16_t id)
 {
     SvanFn *fn = svan_fn(core, id);
 
-    if (!fn || !fn->memory->injections) {
+    if (!fn || !fn->memory || !fn->memory->injections) {
         return;
     }
     for (uint32_t i = 0; i < fn->memory->injections->count; i++) {

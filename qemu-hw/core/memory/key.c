@@ -174,8 +174,8 @@ static bool key_insert(SvanKey *key, uint32_t id)
         if (index == SVAN_NONE) {
             return false;
         }
-    } else if (index >= table->capacity ||
-               table->variants[index] != (id & SVAN_KEY_VARIANT_MASK) ||
+    } else if (svan_table_variant(table, index) !=
+               (id & SVAN_KEY_VARIANT_MASK) ||
                !svan_table_insert_at(table, index, key)) {
         return false;
     }

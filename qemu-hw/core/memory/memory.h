@@ -144,21 +144,25 @@ typedef struct SvanTlbEntry {
 
 #define SVAN_TLB_WRITABLE       1ull
 
-#define SVAN_TLB_SIZE           8192    /* entries of a function, power of two */
+void svan_tlb_init(struct SvanMemory *memory, uint32_t max_key);
+void svan_tlb_fini(struct SvanMemory *memory);
 
 typedef struct SvanMemory {
     SvanTable pds;              /* slot: uint32_t *refs */
     SvanTable keys;
     uint64_t key_serial;        /* last one given out */
-    SvanTlbEntry *tlb;
+    SvanTlbEntry *tlb;          /* tlb_mask + 1, a power of two */
+    uint32_t tlb_mask;
+    uint32_t tlb_max;           /* entries that it gets as it is filled first */
     uint64_t tlb_generation;
+    SvanTlbEntry tlb_first;     /* all of it until then */
     SvanPageMiss miss;
     SvanInjections *injections; /* NULL: none; inject.c */
     struct {
         uint64_t addr;          /* bus address */
         uint32_t count;         /* 0: none */
     } context_table;
-    SvanContext *contexts;      /* by PASID */
+    SvanContext *contexts;      /* by PASID, as many as context_table has */
     uint32_t process_keys;      /* that exist */
 } SvanMemory;
 

@@ -4,6 +4,8 @@
  * for each kind of key (PRM "Translation"). Everything that moves data comes
  * through here.
  */
+#include <stdlib.h>
+
 #include "memory/walk.h"
 
 #define likely(x)       __builtin_expect(!!(x), 1)
@@ -195,7 +197,9 @@ void svan_key_prepare(SvanKey *key)
 static inline SvanTlbEntry *tlb_entry(SvanFn *fn, uint64_t serial,
                                       uint64_t page)
 {
-    return &fn->memory->tlb[(page + serial * 0x9e3779b1u) % SVAN_TLB_SIZE];
+    const SvanMemory *memory = fn->memory;
+
+    return &memory->tlb[(page + serial * 0x9e3779b1u) & memory->tlb_mask];
 }
 
 /*
@@ -233,6 +237,35 @@ static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
     return likely(!walk->write || (entry->bus & SVAN_TLB_WRITABLE));
 }
 
+#define TLB_MAX         8192u   /* entries of a function, power of two */
+#define TLB_PER_KEY     16u
+
+void svan_tlb_init(SvanMemory *memory, uint32_t max_key)
+{
+    memory->tlb_max = max_key < TLB_MAX / TLB_PER_KEY ? max_key * TLB_PER_KEY :
+                                                        TLB_MAX;
+    memory->tlb = &memory->tlb_first;
+    memory->tlb_generation = 1;
+}
+
+void svan_tlb_fini(SvanMemory *memory)
+{
+    if (memory->tlb != &memory->tlb_first) {
+        free(memory->tlb);
+    }
+}
+
+/* Without memory there is one entry, which costs walks. */
+static __attribute__((noinline)) void tlb_make(SvanMemory *memory)
+{
+    SvanTlbEntry *tlb = calloc(memory->tlb_max, sizeof(tlb[0]));
+
+    if (tlb) {
+        memory->tlb = tlb;
+        memory->tlb_mask = memory->tlb_max - 1;
+    }
+}
+
 static __attribute__((noinline)) SvanStep
 tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
 {
@@ -246,6 +279,9 @@ tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
     fn->stats.tlb_misses++;
     if (step != SVAN_STEP_DONE) {
         return step;
+    }
+    if (unlikely(fn->memory->tlb == &fn->memory->tlb_first)) {
+        tlb_make(fn->memory);
     }
     serial = tlb_serial(walk);
     entry = tlb_entry(fn, serial, walk->va >> key->page_shift);

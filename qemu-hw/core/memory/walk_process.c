@@ -9,6 +9,7 @@
  * before the first entry is read, and cleared only when nothing is held any more,
  * under the engine lock.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "memory/walk.h"
@@ -44,6 +45,7 @@ uint32_t svan_context_table_set(SvanFn *fn,
     uint64_t addr = le64toh(cmd->addr);
     uint32_t count = le32toh(cmd->count);
     uint64_t size = (uint64_t)count * sizeof(struct svan_process_context);
+    SvanContext *contexts = NULL;
 
     if (count > SVAN_PASID_COUNT) {
         return REFUSE(BAD_PARAM, count);
@@ -54,7 +56,14 @@ uint32_t svan_context_table_set(SvanFn *fn,
     if (fn->memory->process_keys) {
         return REFUSE(BUSY, addr);
     }
+    if (count) {
+        contexts = calloc(count, sizeof(contexts[0]));
+        if (!contexts) {
+            return SVAN_CMD_NO_RESOURCES;
+        }
+    }
     svan_context_table_clear(fn);
+    fn->memory->contexts = contexts;
     fn->memory->context_table.addr = addr;
     fn->memory->context_table.count = count;
     return SVAN_CMD_OK;
@@ -64,7 +73,8 @@ void svan_context_table_clear(SvanFn *fn)
 {
     fn->memory->context_table.addr = 0;
     fn->memory->context_table.count = 0;
-    memset(fn->memory->contexts, 0, SVAN_PASID_COUNT * sizeof(fn->memory->contexts[0]));
+    free(fn->memory->contexts);
+    fn->memory->contexts = NULL;
 }
 
 static SvanStep context_map(SvanFn *fn, uint32_t pasid, SvanMem *mem)

@@ -72,6 +72,7 @@ void svan_filter_off(SvanFn *fn)
 
 bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
 {
+    uint8_t (*mcast)[6] = fn->net->eth.mcast;
     SvanSwitch *sw = fn->core->sw;
 
     if (filter->qpn && !svan_stations_reserve(sw, 1 + filter->num_mcast)) {
@@ -79,6 +80,10 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
     }
     svan_filter_off(fn);
     fn->net->eth = *filter;
+    fn->net->eth.mcast = mcast;
+    if (filter->num_mcast) {
+        memmove(mcast, filter->mcast, filter->num_mcast * sizeof(mcast[0]));
+    }
     if (!filter->qpn) {
         return true;
     }

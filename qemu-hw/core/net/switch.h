@@ -259,10 +259,11 @@ typedef struct SvanEthFilter {
     uint8_t flags;
     uint32_t max_frame;
     uint32_t num_mcast;
-    uint8_t mcast[SVAN_MAX_MCAST][6];
+    /* a function's has room for SVAN_MAX_MCAST, and is NULL while that is disabled */
+    uint8_t (*mcast)[6];
 } SvanEthFilter;
 
-/* All of the filter, which is as the commands allow. false: no memory. */
+/* A copy of all of the filter, which is as the commands allow. false: no memory. */
 bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
 /* Nothing is received any more; the rest of the filter stays. */
 void svan_filter_off(SvanFn *fn);
@@ -281,9 +282,8 @@ bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 
 typedef struct SvanNet {
     const SvanReceiver *receiver;
-    uint8_t mac[6];
     bool port_enabled;          /* SVAN_CMD_SET_PORT */
-    SvanGid gids[SVAN_MAX_GID];
+    SvanGid *gids;              /* SVAN_MAX_GID; NULL while it is disabled */
     uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
 } SvanNet;

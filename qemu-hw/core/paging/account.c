@@ -13,8 +13,9 @@
 
 uint64_t svan_account_id(const SvanFn *fn, uint32_t uar)
 {
-    return fn->queues->uar_process[uar] ? OF_PROCESS | fn->queues->uar_process[uar] :
-                                  fn->queues->uar_owner[uar];
+    const SvanUar *page = svan_uar_get(fn, uar);
+
+    return page->process ? OF_PROCESS | page->process : page->owner;
 }
 
 static SvanAccount **chain_of(SvanFn *fn, uint64_t id)

@@ -3,6 +3,7 @@
  * Faults and who waits for them (PRM "Faults"): one for each page that somebody
  * waits for. What is asked of the driver, and heard of it, is in prq.c.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "paging/prq.h"
@@ -160,7 +161,7 @@ static SvanPageRequest *fault_begin(const SvanPageWait *wait)
     fault->token += 1u << SVAN_TOKEN_SHIFT;
     fault->qpn = wait->waiter->qpn;
     fault->attempt = wait->attempt;
-    fault->wanted = wait->wanted;
+    fault->wanted = wait->met->wanted;
     memset(&fault->answer, 0, sizeof(fault->answer));
     svan_list_init(&fault->waits);
     fault_hash(fault);
@@ -175,17 +176,23 @@ static SvanPageRequest *fault_begin(const SvanPageWait *wait)
     return fault;
 }
 
+/* Of the lists that waits are in. */
+static SvanPageWait *wait_of(SvanLink *link)
+{
+    return svan_container(link, SvanMet, link)->wait;
+}
+
 static void wait_ends(SvanPageWait *wait, SvanWaitState state)
 {
-    svan_list_remove(&wait->link);
-    wait->fault = NULL;
+    svan_list_remove(&wait->met->link);
+    wait->met->fault = NULL;
     wait->state = state;
     svan_work_ready(wait->waiter->work);
 }
 
 bool svan_page_wait_is_told(const SvanPageWait *wait)
 {
-    return wait->fault && wait->fault->answer.answered;
+    return wait->met && wait->met->fault && wait->met->fault->answer.answered;
 }
 
 /* ---- shares: an account's own queue, and whose turn it is ---- */
@@ -211,16 +218,16 @@ static void tell(SvanPageWait *wait)
 
 static void join(SvanPageRequest *fault, SvanPageWait *wait)
 {
-    wait->fault = fault;
+    wait->met->fault = fault;
     wait->token = fault->token;
-    svan_list_append(&fault->waits, &wait->link);
+    svan_list_append(&fault->waits, &wait->met->link);
 }
 
 static void enqueue(SvanPrq *prq, SvanPageWait *wait)
 {
     SvanAccount *account = wait->waiter->account;
 
-    svan_list_append(&account->waits, &wait->link);
+    svan_list_append(&account->waits, &wait->met->link);
     svan_list_append(&prq->turns, &account->turn);
 }
 
@@ -235,11 +242,10 @@ static void check_turn(SvanAccount *account)
 /* It goes behind the others. */
 static void serve(SvanPrq *prq, SvanAccount *account)
 {
-    SvanPageWait *wait = svan_container(account->waits.next, SvanPageWait,
-                                         link);
-    SvanPageRequest *fault = find_fault(prq, &wait->wanted);
+    SvanPageWait *wait = wait_of(account->waits.next);
+    SvanPageRequest *fault = find_fault(prq, &wait->met->wanted);
 
-    svan_list_remove(&wait->link);
+    svan_list_remove(&wait->met->link);
     svan_list_remove(&account->turn);
     if (!svan_list_empty(&account->waits)) {
         svan_list_append(&prq->turns, &account->turn);
@@ -287,11 +293,10 @@ static void fault_free(SvanPageRequest *fault)
 void svan_page_request_ends(SvanPageRequest *fault, SvanWaitState how)
 {
     while (!svan_list_empty(&fault->waits)) {
-        SvanPageWait *wait = svan_container(fault->waits.next, SvanPageWait,
-                                             link);
+        SvanPageWait *wait = wait_of(fault->waits.next);
 
         wait_ends(wait, how == SVAN_WAIT_FAILED &&
-                        !fails_with(&fault->wanted, &wait->wanted) ?
+                        !fails_with(&fault->wanted, &wait->met->wanted) ?
                         SVAN_WAIT_OVER : how);
     }
     fault_free(fault);
@@ -320,7 +325,7 @@ void svan_page_request_pending(SvanPageRequest *fault, uint8_t fault_class, uint
     fault->answer.answered = true;
     for (SvanLink *link = fault->waits.next; link != &fault->waits;
          link = link->next) {
-        tell(svan_container(link, SvanPageWait, link));
+        tell(wait_of(link));
     }
 }
 
@@ -331,7 +336,7 @@ bool svan_page_wait_is_again(const SvanPageWait *wait)
 {
     uint64_t page = wait->waiter->work->fn->memory->miss.va & ~(uint64_t)SVAN_PAGE_MASK;
 
-    return page == wait->page || page == wait->before;
+    return wait->met && (page == wait->met->page || page == wait->met->before);
 }
 
 /*
@@ -349,8 +354,9 @@ static bool gets_nowhere(const SvanPageWait *wait)
 static void wait_begins(SvanPageWait *wait, bool remote)
 {
     SvanFn *fn = wait->waiter->work->fn;
+    SvanMet *met = wait->met;
 
-    set_wanted(&wait->wanted, fn, remote);
+    set_wanted(&met->wanted, fn, remote);
     wait->rounds += wait->rounds < MAX_ROUNDS;
     if (svan_page_wait_is_again(wait)) {
         wait->attempt += wait->attempt < SVAN_PAGE_ATTEMPT_MAX;
@@ -358,9 +364,9 @@ static void wait_begins(SvanPageWait *wait, bool remote)
     } else {
         wait->attempt = 0;
     }
-    if (wait->wanted.page != wait->page) {
-        wait->before = wait->page;
-        wait->page = wait->wanted.page;
+    if (met->wanted.page != met->page) {
+        met->before = met->page;
+        met->page = met->wanted.page;
     }
     wait->state = SVAN_WAIT_PENDING;
     wait->token = SVAN_NONE;
@@ -368,11 +374,34 @@ static void wait_begins(SvanPageWait *wait, bool remote)
     fn->stats.page_faults++;
 }
 
-void svan_page_wait_forget(SvanPageWait *wait)
+/* One that is being waited for goes on, as if it was the first. */
+void svan_page_wait_drop(SvanPageWait *wait)
 {
-    wait->page = wait->before = UINT64_MAX;
+    SvanMet *met = wait->met;
+
+    met->page = met->before = UINT64_MAX;
     wait->attempt = 0;
     wait->rounds = 0;
+    if (wait->state != SVAN_WAIT_PENDING) {
+        wait->met = NULL;
+        free(met);
+    }
+}
+
+static bool make_met(SvanPageWait *wait)
+{
+    SvanMet *met = wait->met;
+
+    if (!met) {
+        met = calloc(1, sizeof(*met));
+        if (!met) {
+            return false;
+        }
+        met->wait = wait;
+        met->page = met->before = UINT64_MAX;
+        wait->met = met;
+    }
+    return true;
 }
 
 void svan_page_wait(SvanPageWait *wait, bool remote)
@@ -381,13 +410,20 @@ void svan_page_wait(SvanPageWait *wait, bool remote)
     SvanPrq *prq = fn->paging->prq;
     SvanPageRequest *fault;
 
+    if (!make_met(wait)) {
+        wait->state = SVAN_WAIT_OVER;
+        wait->token = SVAN_NONE;
+        wait->news = true;
+        svan_work_ready(wait->waiter->work);
+        return;
+    }
     wait_begins(wait, remote);
     if (!prq || fn->fatal || gets_nowhere(wait)) {
         wait->state = SVAN_WAIT_FAILED;
         svan_work_ready(wait->waiter->work);
         return;
     }
-    fault = find_fault(prq, &wait->wanted);
+    fault = find_fault(prq, &wait->met->wanted);
     if (fault) {
         fn->stats.page_requests_merged++;
         join(fault, wait);
@@ -409,11 +445,14 @@ static bool is_idle(const SvanPageRequest *fault)
 /* A request that nobody waits for any more is not made; if it was, it ends. */
 void svan_page_wait_leave(SvanPageWait *wait)
 {
-    SvanPageRequest *fault = wait->fault;
+    SvanMet *met = wait->met;
+    SvanPageRequest *fault = met ? met->fault : NULL;
 
-    svan_list_remove(&wait->link);
-    wait->fault = NULL;
     wait->state = SVAN_WAIT_NONE;
+    if (met) {
+        svan_list_remove(&met->link);
+        met->fault = NULL;
+    }
     if (fault && is_idle(fault)) {
         fault_free(fault);
     } else if (!fault) {
@@ -426,10 +465,10 @@ static void look_again(SvanLink *waits, uint32_t key)
     SvanLink *next;
 
     for (SvanLink *link = waits->next; link != waits; link = next) {
-        SvanPageWait *wait = svan_container(link, SvanPageWait, link);
+        SvanPageWait *wait = wait_of(link);
 
         next = link->next;
-        if (wait->wanted.key == key) {
+        if (wait->met->wanted.key == key) {
             wait_ends(wait, SVAN_WAIT_OVER);
         }
     }
@@ -470,11 +509,11 @@ void svan_page_key_gone(SvanFn *fn, uint32_t key)
 
 SvanEstimate svan_page_wait_estimate(const SvanPageWait *wait, uint8_t sources)
 {
-    const SvanPageRequest *fault = wait->fault;
+    const SvanPageRequest *fault = wait->met ? wait->met->fault : NULL;
     SvanEstimate result = { 0 };
 
-    if (sources & wait->wanted.source) {
-        result = wait->wanted.table;
+    if (wait->met && (sources & wait->met->wanted.source)) {
+        result = wait->met->wanted.table;
     }
     result.answered = !(sources & SVAN_ESTIMATE_RESPONSE);
     if (!result.answered && fault && fault->answer.answered) {
@@ -531,16 +570,14 @@ void svan_page_requests_fini(SvanPrq *prq)
         SvanAccount *account = svan_container(prq->turns.next, SvanAccount,
                                               turn);
 
-        wait_ends(svan_container(account->waits.next, SvanPageWait, link),
-                  SVAN_WAIT_FAILED);
+        wait_ends(wait_of(account->waits.next), SVAN_WAIT_FAILED);
         check_turn(account);
     }
     for (uint32_t i = 0; i < svan_prq_size(prq); i++) {
         SvanPageRequest *fault = &prq->faults[i];
 
         while (fault->used && !svan_list_empty(&fault->waits)) {
-            wait_ends(svan_container(fault->waits.next, SvanPageWait, link),
-                      SVAN_WAIT_FAILED);
+            wait_ends(wait_of(fault->waits.next), SVAN_WAIT_FAILED);
         }
         if (fault->used) {
             fault_free(fault);

@@ -57,28 +57,44 @@ typedef struct SvanWanted {
 
 typedef struct SvanPageWait {
     const SvanWaiter *waiter;
-    SvanPageRequest *fault;           /* PENDING without: waits for a free one */
-    SvanLink link;
+    struct SvanMet *met;        /* NULL: no page since an access went well */
     SvanWaitState state;
-    bool news;                  /* the estimate has changed; the waiter's to clear */
-    uint8_t attempt;            /* how often one of these was gone again */
-    uint16_t rounds;            /* pages met since an access went well */
     uint32_t token;             /* of the last fault, which may be over; SVAN_NONE */
+    bool news;                  /* the estimate has changed; the waiter's to clear */
+    uint8_t attempt;            /* how often one of the pages met was gone again */
+    uint16_t rounds;            /* pages met since an access went well */
+} SvanPageWait;
+
+/* Of a wait: the pages that were met. It has memory since the first of them. */
+typedef struct SvanMet {
+    SvanPageWait *wait;
+    SvanPageRequest *fault;     /* PENDING without: waits for a free one */
+    SvanLink link;
     uint64_t page, before;      /* of the last fault, and the one before */
     SvanWanted wanted;          /* of the last fault */
-} SvanPageWait;
+} SvanMet;
 
 /*
  * Wait for what the function's `miss` tells. Without a page request queue the wait has
- * failed at once. remote: the access came over the wire.
+ * failed at once; without memory for it, it is over at once, and the waiter is to
+ * look again. remote: the access came over the wire.
  */
 void svan_page_wait(SvanPageWait *wait, bool remote);
 /* Waits for nothing any more; the state is NONE. */
 void svan_page_wait_leave(SvanPageWait *wait);
 /* the function's `miss` has been waited for already, and the access did not go well. */
 bool svan_page_wait_is_again(const SvanPageWait *wait);
+/* What was met, which is there. */
+void svan_page_wait_drop(SvanPageWait *wait);
+
 /* The access went well: the next fault of the page is the first again. */
-void svan_page_wait_forget(SvanPageWait *wait);
+static inline void svan_page_wait_forget(SvanPageWait *wait)
+{
+    if (wait->met) {
+        svan_page_wait_drop(wait);
+    }
+}
+
 /* The driver has told something of the page, be it before this wait began. */
 bool svan_page_wait_is_told(const SvanPageWait *wait);
 /* By the sources (SVAN_ESTIMATE_*) that count. PENDING waits only. */

@@ -55,7 +55,7 @@ static uint32_t check_cq(const SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     if (eqn >= SVAN_MAX_EQS || !fn->queues->eqs[eqn]) {
         return REFUSE(BAD_RESOURCE, eqn);
     }
-    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
+    if (!svan_uar_get(fn, uar)) {
         return REFUSE(BAD_RESOURCE, uar);
     }
     return check_ring(fn, cmd);
@@ -123,14 +123,17 @@ uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
     cq->events.fn = fn;
     cq->events.qn = cq->db.qn = cq->cqn;
     cq->db.rung = cq_rung;
+    if (!svan_db_open(fn, SVAN_DB_OF_CQ, cq->uar, &cq->db)) {
+        goto err_remove;
+    }
     cq->eq->refs++;
     cq->ring_key->refs++;
-    fn->queues->uar_refs[cq->uar]++;
-    svan_db_open(&fn->queues->cq_slots[cq->cqn & SVAN_QN_INDEX_MASK], cq->uar,
-                 &cq->db);
+    svan_uar_get(fn, cq->uar)->refs++;
     *out = cq;
     return SVAN_CMD_OK;
 
+err_remove:
+    svan_table_remove(&fn->queues->cqs, cq->cqn & SVAN_QN_INDEX_MASK);
 err_unreserve:
     svan_timer_unreserve(fn->core, 1);
 err_free:
@@ -141,17 +144,16 @@ err_free:
 void svan_cq_destroy(SvanCq *cq)
 {
     SvanFn *fn = cq->fn;
-    uint32_t index = cq->cqn & SVAN_QN_INDEX_MASK;
 
-    svan_db_close(&fn->queues->cq_slots[index]);
+    svan_db_close(&cq->db);
     svan_list_remove(&cq->link);
     svan_events_drop(&cq->events);
     svan_timer_cancel(fn->core, &cq->moderate_timer);
     svan_timer_unreserve(fn->core, 1);
-    fn->queues->uar_refs[cq->uar]--;
+    svan_uar_get(fn, cq->uar)->refs--;
     cq->ring_key->refs--;
     cq->eq->refs--;
-    svan_table_remove(&fn->queues->cqs, index);
+    svan_table_remove(&fn->queues->cqs, cq->cqn & SVAN_QN_INDEX_MASK);
     free(cq);
 }
 

@@ -5,9 +5,18 @@
  * svan_doorbell() runs in any thread, without the engine lock, beside the engine
  * and beside itself. What it touches:
  *
- *   core->fns, fn->queues->qp_slots, fn->queues->cq_slots, their sizes and fn->uar_count are
- *   set by svan_create() and change no more until svan_destroy(). The slots of
- *   a function are never freed before, so there is nothing to keep alive.
+ *   core->fns and fn->uar_count are set by svan_create() and change no more until
+ *   svan_destroy(). The parts of a function come and go with CONTROL.ENABLE and
+ *   reset: the ringer touches none of them.
+ *
+ *   fn->db_table and the chunks of slots in it are NULL at first. The engine makes
+ *   the table when the function is enabled, and a chunk when the first queue that
+ *   has one of its indices is created. It fills each and then publishes it by a
+ *   release store, which pairs with the ringer's acquire load; a ringer that
+ *   sees NULL refuses the doorbell, as that of a queue that does not exist. Neither
+ *   is freed or replaced before svan_destroy(), not even by a reset, so there is
+ *   nothing to keep alive: a ringer may hold a slot for as long as it likes. They
+ *   are bounded by max_qp and max_cq of the configuration.
  *
  *   slot->owner is written by the engine. A ringer that still sees an owner
  *   which has just gone publishes a value that carries the old number of the
@@ -30,9 +39,47 @@
  *   ops->kick() comes behind the push. A ringer that found queued set kicks
  *   nobody: the one that set it will, after its push.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "queue/queue.h"
 
 #define COLLECT_BATCH   64      /* slots taken in one run */
+
+/* ---- where slots are ---- */
+
+/* The chunks double, but for the first two, which are of one size. */
+static inline uint32_t db_chunk(uint32_t index)
+{
+    return 32 - SVAN_DB_FIRST_LOG -
+           __builtin_clz(index | ((1u << SVAN_DB_FIRST_LOG) - 1));
+}
+
+static inline uint32_t db_chunk_first(uint32_t chunk)
+{
+    return chunk ? 1u << (chunk + SVAN_DB_FIRST_LOG - 1) : 0;
+}
+
+static inline uint32_t db_chunk_size(uint32_t chunk)
+{
+    return 1u << (chunk ? chunk + SVAN_DB_FIRST_LOG - 1 : SVAN_DB_FIRST_LOG);
+}
+
+/* In any thread. NULL: no queue has had the index, or one near it. */
+static inline SvanDbSlot *db_slot(SvanFn *fn, SvanDbKind kind, uint32_t index)
+{
+    uint32_t chunk = db_chunk(index);
+    SvanDbTable *table = atomic_load_explicit(&fn->db_table,
+                                              memory_order_acquire);
+    SvanDbSlot *slots;
+
+    if (!table) {
+        return NULL;
+    }
+    slots = atomic_load_explicit(&table->chunks[kind][chunk],
+                                 memory_order_acquire);
+    return slots ? &slots[index - db_chunk_first(chunk)] : NULL;
+}
 
 /* ---- in the ringing thread ---- */
 
@@ -70,7 +117,6 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
     uint32_t word = reg == SVAN_UAR_RQ_DB ||
                     (cq && (value & SVAN_DB_CQ_SOLICITED));
     uint64_t owner = (uar + 1ull) << 32 | (value & SVAN_DB_QN_MASK);
-    const SvanQueues *queues;
     SvanDbSlot *slot;
 
     if (!fn) {
@@ -81,9 +127,7 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
         db_count(&fn->doorbells_bad_access);
         return;
     }
-    queues = fn->queues;
-    slot = index >= (cq ? queues->num_cq_slots : queues->num_qp_slots) ? NULL :
-           cq ? &queues->cq_slots[index] : &queues->qp_slots[index];
+    slot = db_slot(fn, cq ? SVAN_DB_OF_CQ : SVAN_DB_OF_QP, index);
     if (!slot || atomic_load_explicit(&slot->owner, memory_order_acquire) !=
                  owner) {
         db_count(&fn->doorbells_refused);
@@ -102,23 +146,78 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
 
 /* ---- in the engine ---- */
 
-void svan_db_open(SvanDbSlot *slot, uint32_t uar, SvanDbTarget *target)
+bool svan_db_table_make(SvanFn *fn)
 {
+    SvanDbTable *table = atomic_load_explicit(&fn->db_table,
+                                              memory_order_relaxed);
+
+    if (!table) {
+        table = calloc(1, sizeof(*table));
+        atomic_store_explicit(&fn->db_table, table, memory_order_release);
+    }
+    return table;
+}
+
+void svan_db_table_free(SvanFn *fn)
+{
+    SvanDbTable *table = atomic_load_explicit(&fn->db_table,
+                                              memory_order_relaxed);
+
+    for (uint32_t i = 0; table && i < SVAN_DB_KINDS * SVAN_DB_CHUNKS; i++) {
+        free(atomic_load_explicit(&table->chunks[i / SVAN_DB_CHUNKS]
+                                                [i % SVAN_DB_CHUNKS],
+                                  memory_order_relaxed));
+    }
+    free(table);
+}
+
+static SvanDbSlot *db_slot_make(SvanFn *fn, SvanDbKind kind, uint32_t index)
+{
+    SvanDbTable *table = atomic_load_explicit(&fn->db_table,
+                                              memory_order_relaxed);
+    uint32_t chunk = db_chunk(index), count = db_chunk_size(chunk);
+    SvanDbSlot *slots;
+
+    if (!db_slot(fn, kind, index)) {
+        slots = aligned_alloc(_Alignof(SvanDbSlot), count * sizeof(*slots));
+        if (!slots) {
+            return NULL;
+        }
+        memset(slots, 0, count * sizeof(*slots));
+        for (uint32_t i = 0; i < count; i++) {
+            slots[i].fn = fn->id;
+        }
+        atomic_store_explicit(&table->chunks[kind][chunk], slots,
+                              memory_order_release);
+    }
+    return db_slot(fn, kind, index);
+}
+
+bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
+                  SvanDbTarget *target)
+{
+    SvanDbSlot *slot = db_slot_make(fn, kind, target->qn & SVAN_QN_INDEX_MASK);
+
+    target->slot = slot;
+    if (!slot) {
+        return false;
+    }
     slot->target = target;
     atomic_store_explicit(&slot->owner, (uar + 1ull) << 32 | target->qn,
                           memory_order_release);
+    return true;
 }
 
-void svan_db_close(SvanDbSlot *slot)
+void svan_db_close(SvanDbTarget *target)
 {
-    atomic_store_explicit(&slot->owner, 0, memory_order_release);
-    slot->target = NULL;
+    atomic_store_explicit(&target->slot->owner, 0, memory_order_release);
+    target->slot->target = NULL;
 }
 
-void svan_db_forget(SvanDbSlot *slot)
+void svan_db_forget(SvanDbTarget *target)
 {
     for (uint32_t i = 0; i < 2; i++) {
-        atomic_store_explicit(&slot->word[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&target->slot->word[i], 0, memory_order_relaxed);
     }
 }
 

@@ -67,9 +67,12 @@ void svan_eq_schedule(SvanEq *eq);
 /* Of the EQ whose turn it is. */
 SvanStep svan_eq_step(SvanFn *fn);
 
+typedef struct SvanDbSlot SvanDbSlot;
+
 /* What a doorbell slot rings, of a number. */
 typedef struct SvanDbTarget {
     uint32_t qn;
+    SvanDbSlot *slot;           /* while it is open */
     /* word: SVAN_DB_WORD_*; index: as it was rung */
     void (*rung)(struct SvanDbTarget *target, uint32_t word, uint32_t index);
 } SvanDbTarget;
@@ -272,14 +275,14 @@ void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
 /* ---- doorbells and the POLLING flag ---- */
 
 /*
- * Doorbell slot of a QP or CQ index, there as long as the function.
- * Lock-free: svan_doorbell() checks owner (the UAR page, 0 = nobody; slot 0 of
+ * Doorbell slot of a QP or CQ index, there until svan_destroy() once its index was
+ * used. Lock-free: svan_doorbell() checks owner (the UAR page, 0 = nobody; slot 0 of
  * UAR 0 is stored as UAR + 1), stores the value, and pushes the slot on
  * SvanDoorbells.rung if it is not on it yet.
  */
 #define SVAN_DB_RUNG            0x80000000ull   /* the word holds a value */
 
-typedef struct SvanDbSlot {
+struct SvanDbSlot {
     _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
     /* value | SVAN_DB_RUNG; of a CQ: arm for any, arm for solicited ones */
     _Atomic uint64_t word[2];
@@ -287,12 +290,35 @@ typedef struct SvanDbSlot {
     SvanDbTarget *target;       /* the engine's; NULL: nobody */
     struct SvanDbSlot *next;    /* owned by who set queued, then by the engine */
     uint16_t fn;
-} __attribute__((aligned(64))) SvanDbSlot;
+} __attribute__((aligned(64)));
 
-void svan_db_open(SvanDbSlot *slot, uint32_t uar, SvanDbTarget *target);
-void svan_db_close(SvanDbSlot *slot);
+/*
+ * The slots of a function come in chunks: the first has those of 8 indices, each
+ * other one as many as all before it together.
+ */
+#define SVAN_DB_FIRST_LOG       3
+#define SVAN_DB_CHUNKS          (SVAN_QN_INDEX_SHIFT - SVAN_DB_FIRST_LOG + 1)
+
+typedef enum SvanDbKind {
+    SVAN_DB_OF_QP,
+    SVAN_DB_OF_CQ,
+    SVAN_DB_KINDS
+} SvanDbKind;
+
+typedef struct SvanDbTable {
+    _Atomic(SvanDbSlot *) chunks[SVAN_DB_KINDS][SVAN_DB_CHUNKS];
+} SvanDbTable;
+
+/* There is one when it is true; false: no memory. */
+bool svan_db_table_make(SvanFn *fn);
+/* Nobody rings any more: svan_destroy() alone may do this. */
+void svan_db_table_free(SvanFn *fn);
+/* target->qn is rung on UAR page `uar` from now on. false: no memory. */
+bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
+                  SvanDbTarget *target);
+void svan_db_close(SvanDbTarget *target);
 /* Drop what was rung and not collected yet. */
-void svan_db_forget(SvanDbSlot *slot);
+void svan_db_forget(SvanDbTarget *target);
 /* Take some of the rung slots; their number. */
 uint32_t svan_db_take(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
@@ -308,16 +334,32 @@ SvanStep svan_poll_step(SvanFn *fn);
 
 /* ---- the part of a function, and of the core ---- */
 
+typedef struct SvanUar {
+    uint32_t owner;             /* SVAN_NONE = free */
+    uint32_t process;           /* of the owner; 0: charged alone */
+    uint32_t refs;              /* queues that are rung there */
+} SvanUar;
+
 typedef struct SvanQueues {
     SvanEq *eqs[SVAN_MAX_EQS];
     SvanEvents events;          /* of no queue */
-    uint32_t *uar_owner;        /* by page, SVAN_NONE = free */
-    uint32_t *uar_process;      /* of the owner; 0: charged alone */
-    uint32_t *uar_refs;         /* queues that are rung there */
+    SvanUar *uars;              /* the pages behind them are free */
+    uint32_t num_uars;
     SvanTable cqs;
-    SvanDbSlot *qp_slots, *cq_slots;
-    uint32_t num_qp_slots, num_cq_slots;
 } SvanQueues;
+
+/* NULL: nobody has it. */
+static inline SvanUar *svan_uar_get(const SvanFn *fn, uint32_t uar)
+{
+    const SvanQueues *queues = fn->queues;
+
+    return uar < queues->num_uars && queues->uars[uar].owner != SVAN_NONE ?
+           &queues->uars[uar] : NULL;
+}
+
+/* A page that is free; NULL: there is none, or no memory. */
+SvanUar *svan_uar_take(SvanFn *fn, uint32_t uar, uint32_t owner,
+                       uint32_t process);
 
 typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */

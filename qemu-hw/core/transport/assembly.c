@@ -40,15 +40,20 @@ static SvanStep no_receive(SvanStep step, uint8_t status, uint32_t syndrome,
 
 static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
 {
+    SvanReceive *receive = assembly->receive;
     uint32_t syndrome = SVAN_SYN_NONE;
     uint8_t status;
     SvanStep step;
 
-    if (assembly->rwqe_valid) {
+    if (receive->of == assembly && receive->index == assembly->rq->ci) {
         return SVAN_STEP_DONE;
     }
-    step = svan_rq_fetch(assembly->rq, &assembly->rwqe, &status, &syndrome);
-    assembly->rwqe_valid = step == SVAN_STEP_DONE;
+    receive->of = NULL;
+    step = svan_rq_fetch(assembly->rq, &receive->rwqe, &status, &syndrome);
+    if (step == SVAN_STEP_DONE) {
+        receive->of = assembly;
+        receive->index = assembly->rq->ci;
+    }
     return no_receive(step, status, syndrome, obstacle);
 }
 
@@ -59,13 +64,6 @@ static SvanStep reserve(SvanQp *qp, SvanCqSlot *slot, SvanObstacle *obstacle)
 
     return step == SVAN_STEP_ERROR ?
            meets(obstacle, SVAN_OBSTACLE_QUEUE, SVAN_SYN_CQ_OVERRUN) : step;
-}
-
-void svan_assembly_flush(SvanAssembly *assembly, SvanCqSlot *slot,
-                         struct svan_cqe *cqe)
-{
-    svan_rq_complete(assembly->rq, slot, cqe);
-    assembly->rwqe_valid = false;
 }
 
 static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
@@ -87,7 +85,7 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
     if (info->immdt) {
         cqe.imm = pkt->imm;
     }
-    svan_assembly_flush(assembly, slot, &cqe);
+    svan_rq_complete(assembly->rq, slot, &cqe);
 }
 
 /* ---- progress ---- */
@@ -114,18 +112,19 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
     SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
+    const SvanRwqe *rwqe = &assembly->receive->rwqe;
     SvanCqSlot slot;
     SvanStep step = load_receive(assembly, obstacle);
 
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    if ((uint64_t)assembly->offset + pkt->payload_len > assembly->rwqe.length) {
+    if ((uint64_t)assembly->offset + pkt->payload_len > rwqe->length) {
         return receive_fails(obstacle, SVAN_OBSTACLE_TOO_LONG,
                              SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_RECV_TOO_SMALL);
     }
-    gather.sge = assembly->rwqe.sge;
-    gather.num_sge = assembly->rwqe.num_sge;
+    gather.sge = rwqe->sge;
+    gather.num_sge = rwqe->num_sge;
     /* how long it is nobody says before its end: as much again, at a guess */
     gather.wanted = last ? 0 : assembly->offset + 2 * pkt->payload_len;
     step = svan_gather(&gather, assembly->offset, pkt->payload_len, runs,

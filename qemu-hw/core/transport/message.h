@@ -107,16 +107,24 @@ SvanStep svan_segment_payload(const SvanUser *user, SvanWqe *wqe,
 
 /* ---- assembly.c: packets become a message ---- */
 
-typedef struct SvanAssembly {
+typedef struct SvanAssembly SvanAssembly;
+
+/* A decoded receive WQE. Several queue pairs may take turns with one. */
+typedef struct SvanReceive {
+    const SvanAssembly *of;     /* NULL: nobody's */
+    uint32_t index;             /* in its queue */
+    SvanRwqe rwqe;
+} SvanReceive;
+
+struct SvanAssembly {
     SvanRq *rq;                 /* where receive WQEs come from */
+    SvanReceive *receive;       /* the oldest of rq, while it is this one's */
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* bytes of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */
     uint64_t va;
     uint32_t rkey;
-    bool rwqe_valid;            /* not part of the saved state */
-    SvanRwqe rwqe;              /* the oldest of rq */
-} SvanAssembly;
+};
 
 /* Why a packet is not taken; what that means to its sender the kinds know. */
 typedef enum SvanObstacleKind {
@@ -167,8 +175,5 @@ static inline bool svan_assembly_fits(const SvanQp *qp, const SvanPkt *pkt)
  */
 SvanStep svan_assemble(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt,
                        SvanObstacle *obstacle);
-/* The oldest receive WQE is used up without a message; slot as svan_rq_complete(). */
-void svan_assembly_flush(SvanAssembly *assembly, SvanCqSlot *slot,
-                         struct svan_cqe *cqe);
 
 #endif /* SVAN_MESSAGE_H */

@@ -52,22 +52,22 @@ static uint32_t check_sizes(const struct svan_cmd_create_qp *cmd)
 
 static bool cq_belongs(SvanFn *fn, uint32_t cqn, uint32_t owner)
 {
-    return fn->queues->uar_owner[svan_cq_get(fn, cqn)->uar] == owner;
+    return svan_uar_get(fn, svan_cq_get(fn, cqn)->uar)->owner == owner;
 }
 
 static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 {
     uint32_t send_cq = le32toh(cmd->send_cq), recv_cq = le32toh(cmd->recv_cq);
-    uint32_t uar = le32toh(cmd->uar);
+    const SvanUar *uar = svan_uar_get(fn, le32toh(cmd->uar));
 
     if ((cmd->pd || fn->qps->kinds[cmd->type].needs_pd) &&
         !svan_table_get(&fn->memory->pds, le32toh(cmd->pd))) {
         return REFUSE(BAD_RESOURCE, pd);
     }
-    if (uar >= fn->uar_count || fn->queues->uar_owner[uar] == SVAN_NONE) {
+    if (!uar) {
         return REFUSE(BAD_RESOURCE, uar);
     }
-    if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && fn->queues->uar_owner[uar] != 0) {
+    if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && uar->owner != 0) {
         return REFUSE(NOT_PERMITTED, flags);
     }
     if (!svan_cq_get(fn, send_cq)) {
@@ -76,10 +76,10 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     if (!svan_cq_get(fn, recv_cq)) {
         return REFUSE(BAD_RESOURCE, recv_cq);
     }
-    if (!cq_belongs(fn, send_cq, fn->queues->uar_owner[uar])) {
+    if (!cq_belongs(fn, send_cq, uar->owner)) {
         return REFUSE(NOT_PERMITTED, send_cq);
     }
-    if (!cq_belongs(fn, recv_cq, fn->queues->uar_owner[uar])) {
+    if (!cq_belongs(fn, recv_cq, uar->owner)) {
         return REFUSE(NOT_PERMITTED, recv_cq);
     }
     return SVAN_CMD_OK;
@@ -187,7 +187,8 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->transport = qp->kind->transport;
     qp->uar = le32toh(cmd->uar);
     qp->user = (SvanUser) {
-        .fn = fn, .pd = le32toh(cmd->pd), .owner = fn->queues->uar_owner[qp->uar],
+        .fn = fn, .pd = le32toh(cmd->pd),
+        .owner = svan_uar_get(fn, qp->uar)->owner,
         .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
         .can_wait = qp->kind->can_wait,
     };
@@ -207,7 +208,7 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     qp->send_cq->refs += refs;
     qp->recv_cq->refs += refs;
     qp->sq.ring_key->refs += refs;
-    qp->fn->queues->uar_refs[qp->uar] += refs;
+    svan_uar_get(qp->fn, qp->uar)->refs += refs;
 }
 
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
@@ -239,11 +240,15 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp->transport->create(qp)) {
         goto err_remove;
     }
+    if (!svan_db_open(fn, SVAN_DB_OF_QP, qp->uar, &qp->db)) {
+        goto err_destroy;
+    }
     qp_hold(qp, 1);
-    svan_db_open(&fn->queues->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK], qp->uar, &qp->db);
     *out = qp;
     return SVAN_CMD_OK;
 
+err_destroy:
+    qp->transport->destroy(qp);
 err_remove:
     svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
 err_timer:
@@ -266,9 +271,8 @@ static void qp_unlink(SvanQp *qp)
 void svan_qp_destroy(SvanQp *qp)
 {
     SvanFn *fn = qp->fn;
-    uint32_t index = qp->qpn & SVAN_QN_INDEX_MASK;
 
-    svan_db_close(&fn->queues->qp_slots[index]);
+    svan_db_close(&qp->db);
     if (fn->net->eth.qpn == qp->qpn) {
         svan_filter_off(fn);
     }
@@ -277,7 +281,7 @@ void svan_qp_destroy(SvanQp *qp)
     svan_timer_unreserve(fn->core, 1);
     qp_hold(qp, -1);
     svan_account_put(fn, qp->waiter.account);
-    svan_table_remove(&fn->qps->table, index);
+    svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
     free(qp);
 }
 
@@ -312,7 +316,7 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     qp->state = state;
     qp->sq.flushing = state == SVAN_QPS_ERR;
     if (old == SVAN_QPS_RESET) {
-        svan_db_forget(&qp->fn->queues->qp_slots[qp->qpn & SVAN_QN_INDEX_MASK]);
+        svan_db_forget(&qp->db);
     }
     if (state == SVAN_QPS_RESET) {
         qp_forget(qp);

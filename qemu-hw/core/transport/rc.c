@@ -139,15 +139,16 @@ static void stop_waiting(SvanRc *rc)
 /* As after creation; the timers do not run. */
 static void forget(SvanRc *rc)
 {
+    svan_rc_release(rc->qp);
     memset(&rc->req, 0, sizeof(rc->req));
     memset(&rc->resp, 0, sizeof(rc->resp));
     rc->respond_last = false;
+    rc->req.window = rc->req.few;
+    rc->req.window_mask = SVAN_RC_FEW - 1;
     rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
     rc->resp.read_wait.waiter = &rc->qp->waiter;
     rc->resp.assembly.rq = &rc->qp->rq;
-    svan_page_wait_forget(&rc->req.wait);
-    svan_page_wait_forget(&rc->req.in_wait);
-    svan_page_wait_forget(&rc->resp.read_wait);
+    svan_rc_share(rc->qp);
     svan_rc_patience_init(&rc->resp.patience, rc->qp);
     svan_suspension_init(rc->qp);
     svan_timer_init(&rc->req.ack_timer, fire_ack);
@@ -158,7 +159,7 @@ static void forget(SvanRc *rc)
 
 static bool rc_create(SvanQp *qp)
 {
-    SvanRc *rc = malloc(sizeof(*rc));
+    SvanRc *rc = calloc(1, sizeof(*rc));
 
     if (!rc) {
         return false;
@@ -168,7 +169,9 @@ static bool rc_create(SvanQp *qp)
         return false;
     }
     rc->qp = qp;
+    rc->req.window = rc->req.few;
     qp->priv = rc;
+    svan_rc_share(qp);
     forget(rc);
     return true;
 }
@@ -178,6 +181,7 @@ static void rc_destroy(SvanQp *qp)
     SvanRc *rc = qp->priv;
 
     stop_waiting(rc);
+    svan_rc_release(qp);
     svan_timer_unreserve(qp->fn->core, RC_TIMERS);
     free(rc);
     qp->priv = NULL;

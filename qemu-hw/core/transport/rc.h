@@ -4,6 +4,7 @@
  * parts offer each other (IBTA specification volume 1, chapter 9).
  *
  *   rc.c             life cycle, the step
+ *   rc_shared.c      memory that comes with use
  *   rc_window.c      what was sent and is not acknowledged
  *   rc_requester.c   WQEs to request packets
  *   rc_completer.c   responses to the requester; retries; completions; flushing
@@ -24,6 +25,7 @@
 #include "transport/message.h"
 
 #define SVAN_RC_WINDOW          128u    /* WQEs taken from the ring; power of two */
+#define SVAN_RC_FEW             2u      /* of them, for which there is always room */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
 #define SVAN_RC_MIN_UNACKED     16u     /* after many retries */
 #define SVAN_RC_ACK_EVERY       32u     /* packets between requests for an ACK */
@@ -50,12 +52,30 @@ typedef struct SvanRcWqe {
     uint32_t syndrome;
 } SvanRcWqe;
 
-/* A decoded WQE of the window, by position; not part of the saved state. */
+/*
+ * What the RC queue pairs of a function share, so that an idle one is small.
+ *
+ * A decoded WQE of somebody's window, by position, or receive WQE, by index. One
+ * that another queue pair has displaced is fetched again. The three kinds are
+ * apart, since a packet of a WQE that is sent may be delivered at once, and then
+ * uses those of the other two kinds.
+ */
+#define SVAN_RC_SHARED          8u      /* of each kind; power of two */
+#define SVAN_RC_SPARE_WINDOWS   2u
+
 typedef struct SvanRcCache {
-    bool valid;
+    const SvanQp *qp;           /* NULL: nobody's */
     uint32_t pos;
     SvanWqe wqe;
 } SvanRcCache;
+
+struct SvanRcShared {
+    SvanRcCache out[SVAN_RC_SHARED];    /* WQE at `send`, or the next to be taken */
+    SvanRcCache in[SVAN_RC_SHARED];     /* WQE at `acked`, for its response */
+    SvanReceive receive[SVAN_RC_SHARED];
+    uint32_t num_windows;
+    SvanRcWqe *windows[SVAN_RC_SPARE_WINDOWS];  /* of full size, nobody's */
+};
 
 typedef enum SvanRcReqState {
     SVAN_RC_REQ_OFF,            /* not RTS or SQD */
@@ -87,7 +107,13 @@ typedef enum SvanRcRetry {      /* SVAN_TRACE_RETRY: reason */
  */
 typedef struct SvanRcRequester {
     SvanRcReqState state;
-    SvanRcWqe window[SVAN_RC_WINDOW];
+    /*
+     * Of window_mask + 1 WQEs: the few, or SVAN_RC_WINDOW while more are under
+     * way. Without memory for that they are sent a few at a time.
+     */
+    SvanRcWqe *window;
+    uint32_t window_mask;
+    SvanRcWqe few[SVAN_RC_FEW];
     uint32_t head;              /* oldest WQE that is not completed */
     uint32_t acked;             /* oldest WQE that is not acknowledged */
     uint32_t send;              /* WQE that nxt lies in */
@@ -108,8 +134,6 @@ typedef struct SvanRcRequester {
                                  * than by sending */
     uint32_t timer_progress;    /* as ack_timer was started */
     SvanTimer ack_timer, rnr_timer;
-    SvanRcCache out;            /* WQE at `send`, or the next to be taken */
-    SvanRcCache in;             /* WQE at `acked`, for its response */
     uint32_t touched;           /* end of what was looked at of the targets at nxt */
     uint32_t touched_pos;       /* WQE of the last READ that was sent, */
     uint32_t touched_end;       /* and how far its targets were looked at */
@@ -182,9 +206,10 @@ typedef struct SvanRcResponder {
     SvanAssembly assembly;
     SvanRcNak nak;              /* the last one */
     uint32_t num_owed, num_new;         /* all; those that are no duplicates */
-    SvanRcOwed owed[SVAN_RC_OWED];      /* in the order of PSNs */
+    SvanRcOwed *owed;           /* in the order of PSNs; room for owed_room */
+    uint32_t owed_room;
     uint32_t next_atomic;
-    SvanRcAtomic atomics[SVAN_MAX_RD_ATOMIC];
+    SvanRcAtomic *atomics;      /* SVAN_MAX_RD_ATOMIC; NULL: there was none yet */
     SvanPageWait read_wait;    /* for a page of owed[0] */
     SvanRcPatience patience;    /* while it waits */
 } SvanRcResponder;
@@ -246,6 +271,8 @@ typedef struct SvanSuspension {
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
+    /* those of fn->qps->rc that it uses, whoever's they are */
+    SvanRcCache *out, *in;
     SvanRcRequester req;
     SvanRcResponder resp;
     SvanSuspension suspension;
@@ -270,7 +297,7 @@ static inline bool svan_rc_is_ack_due(const SvanRcRequester *req)
 
 static inline SvanRcWqe *svan_rc_wqe(SvanRcRequester *req, uint32_t pos)
 {
-    return &req->window[pos % SVAN_RC_WINDOW];
+    return &req->window[pos & req->window_mask];
 }
 
 static inline bool svan_rc_is_atomic(uint8_t opcode)
@@ -300,6 +327,22 @@ static inline bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
     budget->bytes -= bytes;
     return true;
 }
+
+/* ---- rc_shared.c ---- */
+
+/* Which of them the queue pair uses. */
+void svan_rc_share(SvanQp *qp);
+/* Nothing decoded is the queue pair's any more. */
+void svan_rc_forget_decoded(const SvanQp *qp);
+/* false: it is of full size, or there is no memory. */
+bool svan_rc_widen(SvanQp *qp);
+/* There is nothing in the window. */
+void svan_rc_narrow(SvanQp *qp);
+/* Room for one more answer, and for the record of atomics. false: no memory. */
+bool svan_rc_owed_room(SvanRcResponder *resp);
+bool svan_rc_atomics_room(SvanRcResponder *resp);
+/* Of both ends, what has memory of its own. */
+void svan_rc_release(SvanQp *qp);
 
 /* ---- rc_window.c ---- */
 

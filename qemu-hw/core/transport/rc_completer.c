@@ -282,9 +282,10 @@ static SvanStep place(SvanQp *qp, const Placement *at)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs = 0, syndrome;
-    SvanStep step = svan_rc_load_wqe(qp, req->acked, &req->in, &syndrome);
+    SvanRcCache *in = ((SvanRc *)qp->priv)->in;
+    SvanStep step = svan_rc_load_wqe(qp, req->acked, in, &syndrome);
     SvanGather gather = {
-        .user = &qp->user, .sge = req->in.wqe.sge, .num_sge = req->in.wqe.num_sge,
+        .user = &qp->user, .sge = in->wqe.sge, .num_sge = in->wqe.num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
 
@@ -457,13 +458,17 @@ static Completion completion_of(const SvanRcWqe *wqe, uint8_t status)
 }
 
 /* The oldest WQE, acknowledged or failed, gives its blocks back. */
-static void retire(SvanRcRequester *req)
+static void retire(SvanQp *qp)
 {
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->head);
 
     req->sq_ci = wqe->index + wqe->num_bbs;
     if (req->acked == req->head++) {
         req->acked = req->head;
+    }
+    if (req->head == req->tail) {
+        svan_rc_narrow(qp);
     }
 }
 
@@ -491,7 +496,7 @@ static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
     if (step == SVAN_STEP_MISS) {
         return step;
     }
-    retire(req);
+    retire(qp);
     forget_failures(req);
     svan_qp_error(qp, step == SVAN_STEP_DONE ? 0 : SVAN_EVENT_QP_FATAL,
                   done.syndrome);
@@ -507,7 +512,7 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
 
     while (req->head != req->acked &&
            !is_signaled(qp, svan_rc_wqe(req, req->head))) {
-        retire(req);
+        retire(qp);
     }
     if (req->head == req->tail) {
         return SVAN_STEP_IDLE;
@@ -520,7 +525,7 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
     done = completion_of(wqe, SVAN_CQE_SUCCESS);
     step = report(qp, &done);
     if (step == SVAN_STEP_DONE) {
-        retire(req);
+        retire(qp);
     } else if (step == SVAN_STEP_ERROR) {
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_CQ_OVERRUN);
         step = SVAN_STEP_DONE;
@@ -547,7 +552,7 @@ static SvanStep flush_taken(SvanQp *qp)
             return step;
         }
     }
-    retire(req);
+    retire(qp);
     if (!acked) {
         forget_failures(req);
     }
@@ -558,7 +563,8 @@ SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     Completion done = { .status = SVAN_CQE_WR_FLUSH_ERR };
-    SvanWqe *wqe = &req->out.wqe;
+    SvanRcCache *out = ((SvanRc *)qp->priv)->out;
+    SvanWqe *wqe = &out->wqe;
     uint32_t syndrome;
     uint8_t status;
     SvanStep step;
@@ -575,7 +581,7 @@ SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
             return SVAN_STEP_IDLE;
         }
     }
-    req->out.valid = false;
+    out->qp = NULL;
     step = svan_wqe_fetch(&qp->sq, req->next_index, wqe, &status, &syndrome);
     if (step != SVAN_STEP_MISS) {
         done.index = wqe->index;

@@ -117,24 +117,36 @@ static SvanStep see_producer(SvanQp *qp)
     return req->next_index == qp->sq.producer.pi ? SVAN_STEP_IDLE : SVAN_STEP_DONE;
 }
 
+/* One that is full is narrower than it may be, or an ACK will make room. */
+static bool has_room(SvanQp *qp)
+{
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+
+    return req->tail - req->head <= req->window_mask || svan_rc_widen(qp);
+}
+
 /* Take the next WQE into the window. */
 static SvanStep take(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanWqe *wqe = &req->out.wqe;
+    SvanRcCache *out = ((SvanRc *)qp->priv)->out;
+    SvanWqe *wqe = &out->wqe;
     uint8_t status = SVAN_CQE_SUCCESS;
     uint32_t syndrome = SVAN_SYN_NONE;
     SvanStep step;
 
-    if (qp->state != SVAN_QPS_RTS || req->tail - req->head == SVAN_RC_WINDOW) {
+    if (qp->state != SVAN_QPS_RTS) {
         return SVAN_STEP_IDLE;
     }
-    if (!req->out.valid || req->out.pos != req->tail) {
+    if (out->qp != qp || out->pos != req->tail) {
         step = see_producer(qp);
         if (step != SVAN_STEP_DONE || qp->state != SVAN_QPS_RTS) {
             return step;
         }
-        req->out.valid = false;
+        if (!has_room(qp)) {
+            return SVAN_STEP_IDLE;
+        }
+        out->qp = NULL;
         step = svan_wqe_fetch(&qp->sq, req->next_index, wqe, &status, &syndrome);
         if (step == SVAN_STEP_ERROR) {
             return push_bad(qp, wqe, status, syndrome);
@@ -142,8 +154,8 @@ static SvanStep take(SvanQp *qp)
         if (step != SVAN_STEP_DONE) {
             return step;
         }
-        req->out.valid = true;
-        req->out.pos = req->tail;
+        out->qp = qp;
+        out->pos = req->tail;
     }
     if (!may_begin(qp, wqe)) {
         return SVAN_STEP_IDLE;
@@ -202,9 +214,10 @@ static bool wants_ack(const SvanRcRequester *req, const Outgoing *out)
  * What is looked at before a request leaves; the rest may have to come twice. As
  * much again as has come, so that a long READ is asked for a few times only.
  */
-static uint32_t touch_end(const SvanRcRequester *req, const SvanSegment *seg)
+static uint32_t touch_end(const SvanQp *qp, const SvanSegment *seg)
 {
-    const SvanWqe *wqe = &req->out.wqe;
+    const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
+    const SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     uint32_t ahead = seg->offset > SVAN_RC_TOUCHED ? seg->offset :
                                                      SVAN_RC_TOUCHED;
 
@@ -224,12 +237,12 @@ static SvanStep touch_targets(SvanQp *qp, const SvanSegment *seg,
                               uint32_t *syndrome)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    const SvanWqe *wqe = &req->out.wqe;
+    const SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
     SvanGather gather = {
         .user = &qp->user, .sge = wqe->sge, .num_sge = wqe->num_sge,
         .access = SVAN_ACCESS_LOCAL_WRITE,
     };
-    uint32_t end = touch_end(req, seg), stop;
+    uint32_t end = touch_end(qp, seg), stop;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
 
     if (req->touched < seg->offset) {
@@ -260,7 +273,7 @@ static SvanStep touch_targets(SvanQp *qp, const SvanSegment *seg,
 static SvanStep reach_memory(SvanQp *qp, const SvanSegment *seg, SvanPkt *pkt,
                              uint32_t *syndrome)
 {
-    SvanWqe *wqe = &((SvanRc *)qp->priv)->req.out.wqe;
+    SvanWqe *wqe = &((SvanRc *)qp->priv)->out->wqe;
 
     return svan_rc_has_response(wqe->opcode) ?
            touch_targets(qp, seg, syndrome) :
@@ -312,7 +325,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
         return SVAN_STEP_DONE;
     }
-    step = svan_rc_load_wqe(qp, req->send, &req->out, &syndrome);
+    step = svan_rc_load_wqe(qp, req->send, ((SvanRc *)qp->priv)->out, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_QP_OP_ERR, syndrome);
         return SVAN_STEP_DONE;
@@ -322,7 +335,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     }
     svan_qp_packet(qp, &pkt, op, req->nxt);
     pkt.ack_req = wants_ack(req, &out);
-    svan_segment_headers(&req->out.wqe, &out.seg, &pkt);
+    svan_segment_headers(&((SvanRc *)qp->priv)->out->wqe, &out.seg, &pkt);
     step = reach_memory(qp, &out.seg, &pkt, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, syndrome);

@@ -212,8 +212,12 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     uint32_t end_age = age(resp, owed_end(qp, owed)), i = 0;
-    uint32_t first = resp->owed[0].psn;
+    uint32_t first;
 
+    if (!svan_rc_owed_room(resp)) {
+        return;                 /* a duplicate; it will be asked for again */
+    }
+    first = resp->owed[0].psn;
     while (i < resp->num_owed &&
            age(resp, owed_end(qp, &resp->owed[i])) > end_age) {
         i++;
@@ -270,6 +274,9 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
         if (step != SVAN_STEP_DONE) {
             return remote_refused(qp, pkt, step, syndrome);
         }
+    }
+    if (!svan_rc_owed_room(resp)) {
+        return not_ready(qp);
     }
     qp->fn->stats.rx_read_requests++;
     message_done(resp);
@@ -345,6 +352,9 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     if (num_runs != 1 || ((uintptr_t)runs[0].host & 7)) {
         return refuse_invalid(qp, SVAN_SYN_ALIGNMENT);
     }
+    if (!svan_rc_owed_room(resp) || !svan_rc_atomics_room(resp)) {
+        return not_ready(qp);
+    }
     owed.orig = execute_atomic(runs[0].host, pkt);
     svan_stored(qp->fn, &runs[0]);
     qp->fn->stats.rx_atomic_requests++;
@@ -381,7 +391,7 @@ static void atomic_again(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
 
-    for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
+    for (uint32_t i = 0; resp->atomics && i < SVAN_MAX_RD_ATOMIC; i++) {
         const SvanRcAtomic *done = &resp->atomics[i];
         SvanRcOwed owed = {
             .atomic = true, .duplicate = true, .psn = done->psn,
@@ -508,8 +518,8 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
             qp->fn->stats.resp_cqe_flush_error++;
         }
     }
-    svan_assembly_flush(&resp->assembly, step == SVAN_STEP_DONE ? &slot : NULL,
-                        &cqe);
+    svan_rq_complete(resp->assembly.rq, step == SVAN_STEP_DONE ? &slot : NULL,
+                     &cqe);
     resp->nak.recv_status = SVAN_CQE_SUCCESS;
     return SVAN_STEP_DONE;
 }

@@ -28,9 +28,9 @@ static void save_requester(const SvanRcRequester *req, SvanWriter *writer)
     svan_put_u32(writer, req->acked - req->head);
     svan_put_u32(writer, req->send - req->head);
     svan_put_u32(writer, req->head == req->tail ? req->end :
-                         req->window[req->head % SVAN_RC_WINDOW].seq);
+                         req->window[req->head & req->window_mask].seq);
     for (uint32_t pos = req->head; pos != req->tail; pos++) {
-        save_wqe(&req->window[pos % SVAN_RC_WINDOW], writer);
+        save_wqe(&req->window[pos & req->window_mask], writer);
     }
     svan_put_u32(writer, req->una);
     svan_put_u32(writer, req->nxt);
@@ -77,6 +77,18 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
            svan_wqe_info(wqe->opcode)->verb != SVAN_VERB_NONE;
 }
 
+static bool widen_empty(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint32_t tail = req->tail;
+    bool done;
+
+    req->tail = 0;
+    done = svan_rc_widen(qp);
+    req->tail = tail;
+    return done;
+}
+
 /* The window from position 0 on: blocks and sequence numbers without gaps. */
 static bool load_window(SvanQp *qp, SvanReader *reader)
 {
@@ -88,6 +100,9 @@ static bool load_window(SvanQp *qp, SvanReader *reader)
     req->end = svan_get_u32(reader);
     if (req->tail > SVAN_RC_WINDOW || req->acked > req->send ||
         req->send > req->tail) {
+        return false;
+    }
+    if (req->tail > SVAN_RC_FEW && !widen_empty(qp)) {
         return false;
     }
     for (uint32_t pos = 0; pos < req->tail; pos++) {
@@ -111,7 +126,7 @@ static bool load_window(SvanQp *qp, SvanReader *reader)
 /* seq lies in the WQE at pos, or at the window's end */
 static bool lies_in(const SvanRcRequester *req, uint32_t seq, uint32_t pos)
 {
-    const SvanRcWqe *wqe = &req->window[pos % SVAN_RC_WINDOW];
+    const SvanRcWqe *wqe = &req->window[pos & req->window_mask];
 
     if (pos == req->tail) {
         return seq == req->end;
@@ -229,7 +244,9 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
     nak->recv_status = svan_get_u8(reader);
     nak->syndrome = svan_get_u32(reader);
     nak->psn = svan_get_u32(reader) & SVAN_PSN_MASK;
-    return nak->recv_status <= SVAN_CQE_GENERAL_ERR;
+    return nak->recv_status <= SVAN_CQE_GENERAL_ERR &&
+           (!nak->event || (nak->event < 64 &&
+                            (SVAN_EVENTS_QP_ERROR >> nak->event & 1)));
 }
 
 static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
@@ -256,39 +273,52 @@ static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
     }
     svan_put_u8(writer, resp->next_atomic);
     for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
-        svan_put_u8(writer, resp->atomics[i].valid);
-        svan_put_u32(writer, resp->atomics[i].psn);
-        svan_put_u32(writer, resp->atomics[i].msn);
-        svan_put_u64(writer, resp->atomics[i].orig);
+        static const SvanRcAtomic none;
+        const SvanRcAtomic *atomic = resp->atomics ? &resp->atomics[i] : &none;
+
+        svan_put_u8(writer, atomic->valid);
+        svan_put_u32(writer, atomic->psn);
+        svan_put_u32(writer, atomic->msn);
+        svan_put_u64(writer, atomic->orig);
     }
 }
 
 static bool load_owed_list(SvanReader *reader, SvanRcResponder *resp)
 {
-    resp->num_owed = svan_get_u8(reader);
-    if (resp->num_owed > SVAN_RC_OWED) {
-        resp->num_owed = 0;
+    uint32_t count = svan_get_u8(reader);
+
+    if (count > SVAN_RC_OWED) {
         return false;
     }
-    for (uint32_t i = 0; i < resp->num_owed; i++) {
-        if (!load_owed(reader, &resp->owed[i])) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!svan_rc_owed_room(resp) || !load_owed(reader, &resp->owed[i])) {
             return false;
         }
+        resp->num_owed++;
         resp->num_new += !resp->owed[i].duplicate;
     }
     return resp->num_new <= SVAN_MAX_RD_ATOMIC &&
            resp->num_owed - resp->num_new <= SVAN_MAX_RD_ATOMIC;
 }
 
-static void load_atomics(SvanReader *reader, SvanRcResponder *resp)
+static bool load_atomics(SvanReader *reader, SvanRcResponder *resp)
 {
     resp->next_atomic = svan_get_u8(reader) % SVAN_MAX_RD_ATOMIC;
     for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
-        resp->atomics[i].valid = svan_get_u8(reader);
-        resp->atomics[i].psn = svan_get_u32(reader) & SVAN_PSN_MASK;
-        resp->atomics[i].msn = svan_get_u32(reader) & SVAN_PSN_MASK;
-        resp->atomics[i].orig = svan_get_u64(reader);
+        SvanRcAtomic atomic = { .valid = svan_get_u8(reader) };
+
+        atomic.psn = svan_get_u32(reader) & SVAN_PSN_MASK;
+        atomic.msn = svan_get_u32(reader) & SVAN_PSN_MASK;
+        atomic.orig = svan_get_u64(reader);
+        if (!atomic.valid) {
+            continue;
+        }
+        if (!svan_rc_atomics_room(resp)) {
+            return false;
+        }
+        resp->atomics[i] = atomic;
     }
+    return true;
 }
 
 static bool assembly_ok(const SvanAssembly *assembly)
@@ -322,8 +352,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
         !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
-    load_atomics(reader, resp);
-    return assembly_ok(assembly);
+    return load_atomics(reader, resp) && assembly_ok(assembly);
 }
 
 /* ---- waits for pages ---- */

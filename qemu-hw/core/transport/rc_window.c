@@ -112,10 +112,10 @@ SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
     uint8_t status;
     SvanStep step;
 
-    if (cache->valid && cache->pos == pos) {
+    if (cache->qp == qp && cache->pos == pos) {
         return SVAN_STEP_DONE;
     }
-    cache->valid = false;
+    cache->qp = NULL;
     step = svan_wqe_fetch(&qp->sq, kept->index, wqe, &status, syndrome);
     if (step == SVAN_STEP_MISS) {
         return step;
@@ -126,7 +126,7 @@ SvanStep svan_rc_load_wqe(SvanQp *qp, uint32_t pos, SvanRcCache *cache,
         *syndrome = SVAN_SYN_RING;
         return SVAN_STEP_ERROR;
     }
-    cache->valid = true;
+    cache->qp = qp;
     cache->pos = pos;
     return SVAN_STEP_DONE;
 }

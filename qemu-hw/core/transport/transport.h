@@ -8,6 +8,7 @@
 #include "paging/paging.h"
 
 typedef struct SvanQp SvanQp;
+typedef struct SvanRcShared SvanRcShared;
 
 /* What a kind of QP does. */
 typedef struct SvanTransport {
@@ -153,6 +154,11 @@ extern const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS];
 typedef struct SvanQps {
     SvanTable table;
     const SvanQpKind *kinds;
+    SvanRcShared *rc;
 } SvanQps;
+
+/* NULL: no memory. */
+SvanRcShared *svan_rc_shared_make(void);
+void svan_rc_shared_free(SvanRcShared *shared);     /* there is no RC queue pair */
 
 #endif /* SVAN_TRANSPORT_H */

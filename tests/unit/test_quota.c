@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Quotas. Whatever one function takes of a kind, it is refused at its quota, and
+ * another function has what it had, and gets what it wants. So it is where the
+ * device has no memory, allocation by allocation.
+ */
+#include <stdlib.h>
+
+#include "transport/rc.h"
+#include "unit.h"
+
+#define CAPACITY        16u     /* of QPs, CQs and keys */
+#define RINGS           1024u   /* distance of the pieces of a ring buffer */
+
+/* ---- memory that is refused ---- */
+
+static int64_t allocations_left = INT64_MAX;
+static bool refused;
+
+void *__real_calloc(size_t count, size_t size);
+void *__real_malloc(size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+
+static bool refuse(void)
+{
+    refused |= allocations_left <= 0;
+    return allocations_left-- <= 0;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return refuse() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return refuse() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return refuse() ? NULL : __real_realloc(old, size);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    return refuse() ? NULL : __real_aligned_alloc(align, size);
+}
+
+/* So many more succeed. */
+static void memory_for(int64_t count)
+{
+    allocations_left = count;
+    refused = false;
+}
+
+static void memory_is_back(void)
+{
+    allocations_left = INT64_MAX;
+}
+
+/* ---- the functions ---- */
+
+typedef struct Bench {
+    Fake *fake;
+    Host *a, *b;
+    HostCq cqs[2];              /* theirs */
+    uint64_t page;              /* that all rings may be in: nobody uses them */
+} Bench;
+
+static int setup(void **state)
+{
+    SvanConfig config = {
+        .num_vfs = 2, .max_qp = CAPACITY, .max_cq = CAPACITY,
+        .max_key = CAPACITY, .true_atomics = true,
+    };
+    Bench *bench = calloc(1, sizeof(*bench));
+
+    bench->fake = fake_create(&config);
+    bench->a = host_create(bench->fake, 1, 1);
+    bench->b = host_create(bench->fake, 2, 2);
+    bench->cqs[0] = host_cq(bench->a, 4);
+    bench->cqs[1] = host_cq(bench->b, 4);
+    bench->page = fake_alloc(bench->fake, 4096, 4096);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Bench *bench = *state;
+
+    memory_is_back();
+    fake_destroy(bench->fake);
+    host_destroy(bench->a);
+    host_destroy(bench->b);
+    free(bench);
+    return 0;
+}
+
+/* What a function has. */
+typedef struct Holdings {
+    uint32_t eqs, uars, uar_room, pds, pd_room, keys, key_room, cqs, cq_room,
+             qps, qp_room, gids, mcast, contexts;
+    const void *prq, *spares;
+} Holdings;
+
+static Holdings holdings(Host *host)
+{
+    const SvanFn *fn = host_fn(host);
+    Holdings all = {
+        .uar_room = fn->queues->num_uars,
+        .pds = fn->memory->pds.used, .pd_room = fn->memory->pds.size,
+        .keys = fn->memory->keys.used, .key_room = fn->memory->keys.size,
+        .cqs = fn->queues->cqs.used, .cq_room = fn->queues->cqs.size,
+        .qps = fn->qps->table.used, .qp_room = fn->qps->table.size,
+        .mcast = fn->net->eth.num_mcast,
+        .contexts = fn->memory->context_table.count,
+        .prq = fn->paging->prq, .spares = fn->paging->spares,
+    };
+
+    for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
+        all.eqs += fn->queues->eqs[i] != NULL;
+    }
+    for (uint32_t i = 0; i < fn->uar_count; i++) {
+        all.uars += svan_uar_get(fn, i) != NULL;
+    }
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        all.gids += fn->net->gids[i].valid;
+    }
+    return all;
+}
+
+/* ---- kinds: the i-th command that takes one more ---- */
+
+static struct svan_cmd one_eq(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_EQ);
+
+    cmd.create_eq.ring = htole64(bench->page);
+    cmd.create_eq.eqn = htole32(2 + i);
+    cmd.create_eq.log_size = 4;
+    return cmd;
+}
+
+static struct svan_cmd one_uar(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ALLOC_UAR);
+
+    cmd.alloc_uar.owner = htole32(i + 1);
+    return cmd;
+}
+
+static struct svan_cmd one_pd(const Bench *bench, const Host *host, uint32_t i)
+{
+    return host_cmd_init(SVAN_CMD_ALLOC_PD);
+}
+
+static struct svan_cmd one_key(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_KEY);
+
+    cmd.create_key.kind = SVAN_KEY_PINNED;
+    cmd.create_key.page_shift = 12;
+    cmd.create_key.pd = htole32(host->pd);
+    cmd.create_key.va = cmd.create_key.table = htole64(bench->page);
+    cmd.create_key.length = htole64(4096);
+    return cmd;
+}
+
+static struct svan_cmd one_cq(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
+
+    cmd.create_cq.ring_va = htole64(bench->page);
+    cmd.create_cq.ring_key = htole32(host->ring_key);
+    cmd.create_cq.dbr_offset = htole32(RINGS);
+    cmd.create_cq.eqn = htole32(1);
+    cmd.create_cq.log_size = 4;
+    return cmd;
+}
+
+static struct svan_cmd one_qp(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_QP);
+
+    cmd.create_qp.type = SVAN_QPT_RC;
+    cmd.create_qp.log_sq_bbs = 4;
+    cmd.create_qp.pd = htole32(host->pd);
+    cmd.create_qp.send_cq = cmd.create_qp.recv_cq =
+        htole32(bench->cqs[host->fn - 1].cqn);
+    cmd.create_qp.ring_va = htole64(bench->page);
+    cmd.create_qp.ring_key = htole32(host->ring_key);
+    cmd.create_qp.dbr_offset = htole32(2 * RINGS);
+    return cmd;
+}
+
+static struct svan_cmd one_gid(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_GID);
+
+    cmd.set_gid.index = htole32(HOST_GIDS + i);
+    cmd.set_gid.gid[0] = 0xfd;
+    cmd.set_gid.gid[1] = host->fn;
+    cmd.set_gid.gid[15] = i;
+    return cmd;
+}
+
+static struct svan_cmd more_mcast(const Bench *bench, const Host *host,
+                                  uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_MCAST);
+
+    cmd.eth_mcast.addr = htole64(bench->page);
+    cmd.eth_mcast.count = htole32(i + 1);
+    return cmd;
+}
+
+static struct svan_cmd one_prq(const Bench *bench, const Host *host, uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+
+    cmd.create_prq.requests = cmd.create_prq.responses = htole64(bench->page);
+    cmd.create_prq.log_size = SVAN_PRQ_MIN_LOG_SIZE;
+    return cmd;
+}
+
+static struct svan_cmd large_prq(const Bench *bench, const Host *host,
+                                 uint32_t i)
+{
+    struct svan_cmd cmd = one_prq(bench, host, i);
+
+    cmd.create_prq.log_size = SVAN_PRQ_MAX_LOG_SIZE + 1;
+    return cmd;
+}
+
+static struct svan_cmd more_spares(const Bench *bench, const Host *host,
+                                   uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_SPARE_PAGES);
+
+    cmd.spare_pages.addr = htole64(bench->page);
+    cmd.spare_pages.count = htole32(i + 1);
+    return cmd;
+}
+
+static struct svan_cmd more_contexts(const Bench *bench, const Host *host,
+                                     uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONTEXT_TABLE);
+
+    cmd.context_table.addr = htole64(bench->page);
+    cmd.context_table.count = htole32(i + 1);
+    return cmd;
+}
+
+typedef struct Kind {
+    const char *name;
+    struct svan_cmd (*command)(const Bench *bench, const Host *host, uint32_t i);
+    uint32_t quota;             /* commands that succeed */
+    uint8_t status;             /* of the next one */
+} Kind;
+
+/* The hosts have two EQs, a UAR page, a PD, two keys and a CQ already. */
+static const Kind kinds[] = {
+    { "EQ", one_eq, SVAN_MAX_EQS - 2, SVAN_CMD_BAD_PARAM },
+    { "UAR", one_uar, SVAN_VF_UAR_COUNT - 1, SVAN_CMD_NO_RESOURCES },
+    { "PD", one_pd, 16384 - 1 - 1, SVAN_CMD_NO_RESOURCES },
+    { "key", one_key, CAPACITY - 1 - 2, SVAN_CMD_NO_RESOURCES },
+    { "CQ", one_cq, CAPACITY - SVAN_FIRST_CQ - 1, SVAN_CMD_NO_RESOURCES },
+    { "QP", one_qp, CAPACITY - SVAN_FIRST_QP, SVAN_CMD_NO_RESOURCES },
+    { "GID", one_gid, SVAN_MAX_GID - HOST_GIDS, SVAN_CMD_BAD_PARAM },
+    { "multicast", more_mcast, SVAN_MAX_MCAST, SVAN_CMD_BAD_PARAM },
+    { "page requests", large_prq, 0, SVAN_CMD_BAD_PARAM },
+    { "PRQ", one_prq, 1, SVAN_CMD_BUSY },
+    { "spare pages", more_spares, SVAN_MAX_SPARES, SVAN_CMD_BAD_PARAM },
+    { "contexts", more_contexts, SVAN_PASID_COUNT, SVAN_CMD_BAD_PARAM },
+};
+
+static void each_quota_is_its_function_s(void **state)
+{
+    Bench *bench = *state;
+
+    for (size_t k = 0; k < SIZE(kinds); k++) {
+        const Kind *kind = &kinds[k];
+        Holdings before = holdings(bench->b), after, full;
+        uint8_t status = SVAN_CMD_OK;
+        uint32_t taken = 0;
+        struct svan_cmd cmd;
+
+        while (status == SVAN_CMD_OK) {
+            cmd = kind->command(bench, bench->a, taken);
+            full = holdings(bench->a);
+            status = host_cmd(bench->a, &cmd, NULL);
+            taken += status == SVAN_CMD_OK;
+        }
+        if (taken != kind->quota || status != kind->status) {
+            fail_msg("%s: status %u after %u instead of %u after %u",
+                     kind->name, status, taken, kind->status, kind->quota);
+        }
+        after = holdings(bench->a);
+        assert_memory_equal(&full, &after, sizeof(full));
+        after = holdings(bench->b);
+        assert_memory_equal(&before, &after, sizeof(before));
+    }
+    /* the other one gets as many */
+    for (size_t k = 0; k < SIZE(kinds); k++) {
+        for (uint32_t i = 0; i < kinds[k].quota; i++) {
+            struct svan_cmd cmd = kinds[k].command(bench, bench->b, i);
+
+            assert_int_equal(host_cmd(bench->b, &cmd, NULL), SVAN_CMD_OK);
+        }
+    }
+}
+
+/* Objects that need memory say so, leave nothing behind, and can be had later. */
+static void no_memory_is_a_status(void **state)
+{
+    Bench *bench = *state;
+
+    for (size_t k = 0; k < SIZE(kinds); k++) {
+        struct svan_cmd cmd = kinds[k].command(bench, bench->a, 0);
+        Holdings before = holdings(bench->a), after;
+        uint8_t status = SVAN_CMD_NO_RESOURCES;
+
+        for (uint32_t i = 0; status == SVAN_CMD_NO_RESOURCES; i++) {
+            memory_for(i);
+            status = host_cmd(bench->a, &cmd, NULL);
+            memory_is_back();
+            assert_true(refused == (status == SVAN_CMD_NO_RESOURCES));
+            if (status == SVAN_CMD_NO_RESOURCES) {
+                after = holdings(bench->a);
+                after.uar_room = before.uar_room;       /* may stay */
+                after.pd_room = before.pd_room;
+                after.key_room = before.key_room;
+                after.cq_room = before.cq_room;
+                after.qp_room = before.qp_room;
+                assert_memory_equal(&before, &after, sizeof(before));
+            }
+        }
+        assert_int_equal(status, kinds[k].quota ? SVAN_CMD_OK :
+                                                  kinds[k].status);
+    }
+}
+
+/* CONTROL.ENABLE stays 0, and may be tried again. */
+static void a_function_without_memory_is_not_enabled(void **state)
+{
+    Bench *bench = *state;
+    SvanCore *core = bench->fake->core;
+    uint32_t tries = 0;
+
+    svan_reg_write(core, 0, SVAN_REG_CONTROL, SVAN_CONTROL_RESET, 4);
+    do {
+        assert_int_equal(svan_reg_read(core, 0, SVAN_REG_CONTROL, 4), 0);
+        assert_int_equal(svan_reg_read(core, 0, SVAN_REG_STATUS, 4), 0);
+        assert_null(core->fns[0]->memory);
+        assert_null(core->fns[0]->queues);
+        assert_null(core->fns[0]->paging);
+        assert_null(core->fns[0]->qps);
+        memory_for(tries++);
+        svan_reg_write(core, 0, SVAN_REG_CONTROL, SVAN_CONTROL_ENABLE, 4);
+        memory_is_back();
+    } while (refused);
+    assert_in_range(tries, 5, 20);
+    assert_int_equal(svan_reg_read(core, 0, SVAN_REG_STATUS, 4),
+                     SVAN_STATUS_READY);
+}
+
+/* ---- a connection without memory ---- */
+
+static void post(Bench *bench, HostQp *qp, uint8_t opcode)
+{
+    HostWr wr = {
+        .opcode = opcode, .flags = SVAN_WQE_SIGNALED, .num_sge = 1,
+        .remote = bench->page + 2048, .rkey = bench->b->all_key,
+        .sge[0] = {
+            .va = bench->page, .length = 8, .key = bench->a->all_key,
+        },
+    };
+
+    host_write_wqe(qp, &wr);
+    host_post(qp);
+}
+
+static uint32_t completed(Bench *bench)
+{
+    struct svan_cqe cqe;
+    uint32_t count = 0;
+
+    while (host_cq_poll(&bench->cqs[0], &cqe)) {
+        assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+        count++;
+    }
+    return count;
+}
+
+static uint32_t completed_within(Bench *bench, uint64_t ns)
+{
+    uint64_t end = bench->fake->now + ns;
+    uint32_t count = 0;
+
+    do {
+        fake_run(bench->fake);
+        count += completed(bench);
+        bench->fake->now += ns / 100;
+    } while (bench->fake->now < end);
+    return count;
+}
+
+/* It sends a few at a time, and waits with what needs a record at the other end. */
+static void a_connection_goes_on_without_memory(void **state)
+{
+    static const uint8_t owed[] = {
+        SVAN_WQE_RDMA_READ, SVAN_WQE_ATOMIC_FETCH_ADD,
+    };
+    Bench *bench = *state;
+    HostQp a = host_qp(bench->a, &bench->cqs[0], &bench->cqs[0], NULL);
+    HostQp b = host_qp(bench->b, &bench->cqs[1], &bench->cqs[1], NULL);
+
+    host_connect(&a, &b);
+    fake_run(bench->fake);
+    memory_for(0);
+    for (uint32_t i = 0; i < 6; i++) {
+        post(bench, &a, SVAN_WQE_RDMA_WRITE);
+    }
+    fake_run(bench->fake);
+    memory_is_back();
+    assert_true(refused);
+    assert_int_equal(completed(bench), 6);
+    for (size_t i = 0; i < SIZE(owed); i++) {
+        memory_for(0);
+        post(bench, &a, owed[i]);
+        fake_run(bench->fake);
+        memory_is_back();
+        assert_true(refused);
+        assert_int_equal(completed(bench), 0);
+        assert_int_equal(completed_within(bench, 10000000), 1);
+    }
+    assert_int_equal(host_state(&a), SVAN_QPS_RTS);
+    assert_int_equal(host_state(&b), SVAN_QPS_RTS);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(each_quota_is_its_function_s),
+        TEST(no_memory_is_a_status),
+        TEST(a_function_without_memory_is_not_enabled),
+        TEST(a_connection_goes_on_without_memory),
+    };
+
+    return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
+}
