@@ -47,6 +47,7 @@ struct BlameSpace {
     uint32_t root, leaf;                /* tables, offsets in RAM */
     uint32_t frames[PLAN_PAGES];        /* the same */
     uint8_t rounds[PLAN_PAGES];         /* until the page is there */
+    bool came[PLAN_PAGES];              /* it was absent, and has come */
     BlameEviction evictions[PLAN_PAGES];
     bool dead;
 };

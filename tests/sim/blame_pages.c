@@ -129,6 +129,17 @@ static void evict_event(void *arg)
     }
 }
 
+static void has_come(BlameSpace *space, uint32_t page)
+{
+    uint64_t stays = space->plan->pages[page].stays;
+
+    if (stays && !space->came[page]) {
+        world_after(space->node->blame->world, stays, evict_event,
+                    &space->evictions[page]);
+    }
+    space->came[page] = true;
+}
+
 /* ---- answers ---- */
 
 typedef struct Answer {
@@ -169,6 +180,7 @@ static uint8_t settle(BlameWork *work)
         work->space->rounds[work->page]--;
     } else {
         set_present(work->space, work->page, writable);
+        has_come(work->space, work->page);
     }
     return SVAN_PAGE_RESOLVED;
 }
@@ -428,7 +440,7 @@ void space_set(Blame *blame, BlameSpace *space)
         } else {
             set_absent(space, i);
         }
-        for (uint32_t n = 0; n < page->evictions; n++) {
+        for (uint32_t n = page->stays ? 1 : 0; n < page->evictions; n++) {
             world_after(blame->world, page->evict_at[n], evict_event,
                         &space->evictions[i]);
         }

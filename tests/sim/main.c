@@ -164,7 +164,7 @@ static const Scenario scenarios[] = {
     }, {
         .name = "blame-spares", .clean = true,   /* its spare pages miss */
         .world = WORLD(.num_nodes = 2, .core.fault_buffer = 2400,
-                       .engine.miss = 500000, .engine.forget = 100000,
+                       .engine.miss = 700000, .engine.forget = 300000,
                        .engine.invalidate = 5000),
         .plan = &patient,
     }, {

@@ -107,6 +107,10 @@ static void make_page(PlanPage *page, Rng *rng)
     for (uint32_t i = 0; i < page->evictions; i++) {
         page->evict_at[i] = rng_between(rng, 10 * US, 60 * MS);
     }
+    if (page->evictions && rng_below(rng, 2)) {
+        /* gone as soon as what it has come for is on its way */
+        page->stays = rng_between(rng, 1 * US, 20 * US);
+    }
 }
 
 static PlanSpace *make_space(Planner *planner, uint32_t node, uint32_t pasid)
@@ -604,6 +608,7 @@ static void make_death(Planner *planner)
     page->present = page->writable = false;
     page->rounds = 1;
     page->evictions = 0;
+    page->stays = 0;
     for (uint32_t i = 0; i < 2 * MORTAL_PAIRS; i++) {
         plan->pairs[i].rnr_retry = 7;
     }

@@ -48,7 +48,8 @@ typedef struct PlanPage {
     uint64_t time;              /* from a request to its answer */
     uint8_t rounds;             /* RESOLVED so often, then it is there */
     uint8_t evictions;
-    uint64_t evict_at[2];
+    uint64_t evict_at[2];       /* since the beginning */
+    uint64_t stays;             /* the first eviction, since it has come; or 0 */
     uint64_t entry_says;        /* 0: nothing */
     uint8_t num_pending;
     struct {

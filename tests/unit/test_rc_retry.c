@@ -163,6 +163,38 @@ static void test_response_page_never_comes(void **state)
     assert_int_equal(OD_STAT(od, fault_fail), 1);
 }
 
+/* While the response waits for its page nothing is late, however long that takes. */
+static void test_response_page_costs_no_retry(void **state)
+{
+    Od *od = *state;
+    Rc *rc = od->rc;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
+        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
+    };
+    SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
+
+    fill_pattern();
+    map_page(od, 7, true);
+    host_send(&rc->qp, &send);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_READ_REQUEST, PSN_OUT);
+    unmap_page(od, 7, 0, 0);
+    rc_inject_run(rc, &response);
+    assert_true(requested(od));
+    for (uint32_t i = 0; i < 10; i++) {
+        fake_advance(rc->fake, 5 * TIMEOUT_NS);
+        RC_SENT_NOTHING(rc);
+        RC_NO_CQE(rc);
+    }
+    assert_int_equal(OD_STAT(od, local_ack_timeout_err), 0);
+    resolve(od);
+    RC_SENT(rc, SVAN_OP_READ_REQUEST, PSN_OUT);
+    rc_inject_run(rc, &response);
+    RC_SQ_DONE(rc, 0, SUCCESS);
+    check_page(od, 7);
+}
+
 /* ---- RNR ---- */
 
 /* A responder may NAK the gap behind the request that it was not ready for. */
@@ -425,6 +457,8 @@ int main(void)
         OD_TEST(test_timeout_behind_own_page),
         OD_TEST(test_own_page_behind_a_lost_message),
         OD_TEST(test_response_page_never_comes),
+        cmocka_unit_test_setup_teardown(test_response_page_costs_no_retry,
+                                        setup_without_retries, teardown),
         RC_TEST(test_sequence_nak_in_rnr_wait),
         RC_TEST(test_implied_nak_in_rnr_wait),
         cmocka_unit_test(test_rnr_wait_ends_with_a_call_back),

@@ -10,8 +10,16 @@
 
 static SvanStep rc_rx(SvanQp *qp, const SvanPkt *pkt)
 {
-    return svan_op_info(pkt->opcode)->request ? svan_rc_rx_request(qp, pkt) :
-                                                svan_rc_rx_response(qp, pkt);
+    SvanStep step;
+
+    if (!svan_op_info(pkt->opcode)->request) {
+        return svan_rc_rx_response(qp, pkt);
+    }
+    step = svan_rc_rx_request(qp, pkt);
+    if (step == SVAN_STEP_DONE) {
+        svan_rc_request_heard(qp, pkt->psn);
+    }
+    return step;
 }
 
 /* ---- the step ---- */

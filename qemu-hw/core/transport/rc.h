@@ -196,6 +196,7 @@ typedef struct SvanRcPatience {
 
 typedef struct SvanRcResponder {
     uint32_t epsn;              /* expected PSN */
+    uint32_t heard;             /* PSN of the last request that came; not saved */
     uint32_t msn;
     bool established;           /* the event was sent */
     bool quiet;                 /* NAKed: out of sequence is no news */
@@ -456,6 +457,8 @@ uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
 void svan_rc_owed_drop(SvanRcResponder *resp);
 /* What is asked for again is the oldest that is owed; the oldest began at old_psn. */
 void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn);
+/* A request has come, and was taken. */
+void svan_rc_request_heard(SvanQp *qp, uint32_t psn);
 SvanStep svan_rc_respond(SvanQp *qp, SvanRcBudget *budget);
 
 /* ---- rc_state.c ---- */

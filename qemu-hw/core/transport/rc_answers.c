@@ -195,6 +195,32 @@ void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
     svan_rc_patience_end(&resp->patience);
 }
 
+/* Is it behind the oldest answer, and that answer's page awaited? */
+static bool is_kept_back(const SvanRcResponder *resp, uint32_t psn)
+{
+    return resp->read_wait.state == SVAN_WAIT_PENDING && resp->num_owed &&
+           psn != resp->owed[0].psn &&
+           svan_rc_psn_sub(psn, resp->owed[0].psn) < SVAN_RC_PSN_HALF;
+}
+
+/*
+ * A requester that goes back, but not as far as to a duplicate, has had that answer:
+ * it does not keep back what is said of later ones.
+ */
+void svan_rc_request_heard(SvanQp *qp, uint32_t psn)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+    bool back = svan_rc_psn_sub(resp->heard, psn) < SVAN_RC_PSN_HALF;
+
+    resp->heard = psn;
+    if (back && is_kept_back(resp, psn) && resp->owed[0].duplicate) {
+        svan_page_wait_leave(&resp->read_wait);
+        svan_rc_patience_end(&resp->patience);
+        svan_rc_owed_drop(resp);
+        svan_qp_schedule(qp);
+    }
+}
+
 /*
  * Is the requester to be told to wait, and how long? A page that is gone again is
  * waited for in silence until the bound, so that it does not cost a retry each time;
