@@ -323,6 +323,7 @@ struct SvanFn {
     struct SvanPaging *paging;
     struct SvanQps *qps;
     struct SvanRegs *regs;
+    struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
     SvanMiss miss;
     /* of the doorbells; NULL until it was enabled once, then until svan_destroy() */

@@ -112,6 +112,7 @@ static void pd_destroy(SvanFn *fn, uint32_t *refs, uint32_t index)
 
 static void fn_destroy_objects(SvanFn *fn)
 {
+    svan_inject_nothing(fn->core, fn->id);
     if (!fn->regs->enabled) {
         return;
     }
@@ -124,7 +125,6 @@ static void fn_destroy_objects(SvanFn *fn)
     }
     svan_prq_destroy(fn);
     svan_spares_free(fn);
-    svan_inject_nothing(fn->core, fn->id);
     FOR_EACH(&fn->memory->keys, SvanKey, key, svan_key_destroy(key));
     FOR_EACH(&fn->memory->pds, uint32_t, refs, pd_destroy(fn, refs, i_));
 }

@@ -40,17 +40,17 @@ bool svan_inject(SvanCore *core, uint16_t id, const SvanInjection *what)
     SvanFn *fn = svan_fn(core, id);
     Injection *item;
 
-    if (!fn || !fn->memory || what->first > what->last || what->chance_ppm > 1000000 ||
+    if (!fn || what->first > what->last || what->chance_ppm > 1000000 ||
         what->fault_class >= SVAN_FAULT_CLASS_COUNT) {
         return false;
     }
-    if (!fn->memory->injections) {
-        fn->memory->injections = calloc(1, sizeof(*fn->memory->injections));
+    if (!fn->injections) {
+        fn->injections = calloc(1, sizeof(*fn->injections));
     }
-    if (!fn->memory->injections || fn->memory->injections->count == MAX_INJECTIONS) {
+    if (!fn->injections || fn->injections->count == MAX_INJECTIONS) {
         return false;
     }
-    item = &fn->memory->injections->items[fn->memory->injections->count];
+    item = &fn->injections->items[fn->injections->count];
     item->met = calloc(SET_SIZE, sizeof(item->met[0]));
     if (!item->met) {
         return false;
@@ -59,7 +59,7 @@ bool svan_inject(SvanCore *core, uint16_t id, const SvanInjection *what)
     item->left = what->count ? what->count : UINT32_MAX;
     item->rng = what->seed ? what->seed : 1;
     item->num_met = 0;
-    fn->memory->injections->count++;
+    fn->injections->count++;
     return true;
 }
 
@@ -67,14 +67,14 @@ void svan_inject_nothing(SvanCore *core, uint16_t id)
 {
     SvanFn *fn = svan_fn(core, id);
 
-    if (!fn || !fn->memory || !fn->memory->injections) {
+    if (!fn || !fn->injections) {
         return;
     }
-    for (uint32_t i = 0; i < fn->memory->injections->count; i++) {
-        free(fn->memory->injections->items[i].met);
+    for (uint32_t i = 0; i < fn->injections->count; i++) {
+        free(fn->injections->items[i].met);
     }
-    free(fn->memory->injections);
-    fn->memory->injections = NULL;
+    free(fn->injections);
+    fn->injections = NULL;
 }
 
 /* false: the page was met before, or the set is full */
@@ -109,7 +109,7 @@ static bool applies(Injection *item, const SvanWalk *walk)
 bool svan_inject_applies(const SvanWalk *walk)
 {
     SvanFn *fn = walk->key->fn;
-    SvanInjections *all = fn->memory->injections;
+    SvanInjections *all = fn->injections;
 
     for (uint32_t i = 0; i < all->count; i++) {
         Injection *item = &all->items[i];

@@ -157,7 +157,6 @@ typedef struct SvanMemory {
     uint64_t tlb_generation;
     SvanTlbEntry tlb_first;     /* all of it until then */
     SvanPageMiss miss;
-    SvanInjections *injections; /* NULL: none; inject.c */
     struct {
         uint64_t addr;          /* bus address */
         uint32_t count;         /* 0: none */

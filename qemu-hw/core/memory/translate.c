@@ -453,7 +453,7 @@ SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
     if (unlikely(*syndrome != SVAN_SYN_NONE)) {
         return refuse(access, *syndrome);
     }
-    if (unlikely(access->fn->memory->injections) && access->user &&
+    if (unlikely(access->fn->injections) && access->user &&
         access->user->can_wait && svan_inject_applies(&walk)) {
         return SVAN_STEP_FAULT;
     }

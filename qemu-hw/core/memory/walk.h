@@ -36,7 +36,7 @@ SvanStep svan_page_miss(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected);
 void svan_page_miss_estimate(SvanFn *fn, uint64_t word, uint8_t source);
 
-/* FAULT is to be met here, fn->memory->miss says which; fn->memory->injections is not NULL. */
+/* FAULT is to be met here, fn->memory->miss says which; fn->injections is not NULL. */
 bool svan_inject_applies(const SvanWalk *walk);
 
 /*
