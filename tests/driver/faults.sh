@@ -22,14 +22,16 @@ END
 }
 
 # ring NETDEV INDEX: a send doorbell of the kernel's UAR page, for every queue pair
-# that the netdev may have
+# that the netdev may have: one of the first slots, in any life of the function
 ring() {
 	python3 - "$pci/devices/${slot[$1]}/resource2" "$2" <<'END'
 import ctypes, mmap, os, sys
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_SYNC)
 uar = mmap.mmap(fd, 0x1000)
-for qpn in range(256):
-    ctypes.c_uint64.from_buffer(uar, 0).value = int(sys.argv[2], 0) << 32 | qpn
+doorbell = ctypes.c_uint64.from_buffer(uar, 0)
+for life in range(256):
+    for slot in range(64):
+        doorbell.value = int(sys.argv[2], 0) << 32 | life << 16 | slot
 END
 }
 

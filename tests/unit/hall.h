@@ -36,7 +36,7 @@ static inline SvanEgress *egress_of(Hall *hall, uint32_t id)
     return &svan_qp_get(fn_of(hall, id), hall->stations[id].qp.qpn)->egress;
 }
 
-#define STAT(hall, id, name)    (fn_of(hall, id)->stats.name)
+#define STAT(hall, id, name)    (fn_of(hall, id)->stats->name)
 
 static inline void filter(Hall *hall, uint32_t id, uint8_t flags)
 {

@@ -121,8 +121,8 @@ static inline SvanRc *rc_priv(Rc *rc)
     return rc->core->priv;
 }
 
-/* fn->stats.name */
-#define RC_STAT(rc, name)       (host_fn((rc)->host)->stats.name)
+/* fn->stats->name */
+#define RC_STAT(rc, name)       (host_fn((rc)->host)->stats->name)
 
 static inline void *rc_mem(Rc *rc, uint32_t offset)
 {

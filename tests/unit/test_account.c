@@ -227,7 +227,7 @@ static void one_process_leaves_the_others_a_share(void **state)
     owner_open(w, &victim, 6, 0);
     meet_many(w, &attacker, 1000, 2 * ENTRIES);
     assert_int_equal(drain(w), ENTRIES / 2);
-    assert_int_equal(w->fn->stats.page_requests_stalled, 3 * ENTRIES / 2);
+    assert_int_equal(w->fn->stats->page_requests_stalled, 3 * ENTRIES / 2);
     for (uint32_t page = 0; page < 100; page++) {
         assert_true(is_served_at_once(w, &victim, page));
     }
@@ -486,7 +486,7 @@ static void who_waits_for_a_key_that_goes_leaves_the_queue(void **state)
     }
     answer(w, w->tokens[0], SVAN_PAGE_RESOLVED);
     assert_int_equal(drain(w), 0);
-    assert_int_equal(w->fn->stats.page_responses_bad, 0);
+    assert_int_equal(w->fn->stats->page_responses_bad, 0);
 }
 
 static void with_the_queue_every_wait_fails(void **state)
@@ -548,7 +548,7 @@ static void shares_are_saved(void **state)
     assert_true(is_served_at_once(w, &victim, 0));
     answer(w, w->tokens[0], SVAN_PAGE_RESOLVED);
     assert_int_equal(drain(w), 1);
-    assert_int_equal(w->fn->stats.page_responses_bad, 0);
+    assert_int_equal(w->fn->stats->page_responses_bad, 0);
 }
 
 /* ---- memory for packets ---- */
@@ -604,12 +604,12 @@ static void spare_pages_are_shared(void **state)
         set_room(w, &attackers[i], SVAN_FAULT_MODE_DIVERT);
         write_to(w, &attackers[i], i);
     }
-    diverted = w->fn->stats.fault_diverted_bytes;
+    diverted = w->fn->stats->fault_diverted_bytes;
     assert_true(diverted >= 400 && diverted < 800);
     owner_open(w, &victim, 6, 8);
     set_room(w, &victim, SVAN_FAULT_MODE_DIVERT);
     write_to(w, &victim, 200);
-    assert_int_equal(w->fn->stats.fault_diverted_bytes, diverted + 100);
+    assert_int_equal(w->fn->stats->fault_diverted_bytes, diverted + 100);
     owner_close(w, &victim);
     for (uint32_t i = 0; i < 20; i++) {
         owner_close(w, &attackers[i]);

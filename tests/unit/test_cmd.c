@@ -46,7 +46,7 @@ static void unknown_opcodes(void **state)
     }
     assert_int_equal(host_object(host, SVAN_CMD_RESIZE_CQ, 1),
                      SVAN_CMD_NOT_SUPPORTED);
-    assert_int_equal(host_fn(host)->stats.commands_failed, SIZE(bad) + 1);
+    assert_int_equal(host_fn(host)->stats->commands_failed, SIZE(bad) + 1);
 }
 
 static void reserved_fields_are_not_looked_at(void **state)
@@ -133,7 +133,7 @@ static void unreachable_rings(void **state)
         host_write(host, SVAN_REG_CMDQ_DB, host->cmd_pi);
         fake_run(host->fake);
         assert_fatal(host, SVAN_FATAL_CMDQ_DMA);
-        assert_int_equal(host_fn(host)->stats.dma_errors, 1);
+        assert_int_equal(host_fn(host)->stats->dma_errors, 1);
         fake_destroy(host->fake);
         host_destroy(host);
     }
@@ -252,7 +252,7 @@ static void queries_across_pages(void **state)
 
     assert_int_equal(query(host, SVAN_CMD_QUERY_STATS, pages, 4096, &syndrome),
                      SVAN_CMD_OK);
-    assert_int_equal(le64toh(whole->commands), host_fn(host)->stats.commands - 1);
+    assert_int_equal(le64toh(whole->commands), host_fn(host)->stats->commands - 1);
     assert_int_equal(query(host, SVAN_CMD_QUERY_STATS, pages + 4096 - 64,
                            sizeof(*cut), &syndrome), SVAN_CMD_OK);
     assert_int_equal(le64toh(cut->commands), le64toh(whole->commands) + 1);

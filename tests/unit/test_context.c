@@ -35,7 +35,7 @@ static void pages_of_both_formats(void **state)
         assert_int_equal(touch(p, va + 4000, 200, 0, &mem), 0);
         assert_int_equal(mem.len, 96);
     }
-    assert_int_equal(p->fn->stats.context_walks, 18);
+    assert_int_equal(p->fn->stats->context_walks, 18);
 }
 
 /* The first and the last page of user space. */
@@ -204,7 +204,7 @@ static void whose_key(void **state)
 {
     Process *p = *state;
     struct svan_cmd_create_key cmd = process_key(p);
-    uint64_t walks = p->fn->stats.context_walks;
+    uint64_t walks = p->fn->stats->context_walks;
     uint64_t va = va_of(p);
     SvanUser other = p->user;
     SvanMem mem;
@@ -233,7 +233,7 @@ static void whose_key(void **state)
                      SVAN_SYN_KEY_BOUNDS);
     assert_int_equal(touch_as(&p->user, key, va - 1, 1, 0, &mem),
                      SVAN_SYN_KEY_BOUNDS);
-    assert_int_equal(p->fn->stats.context_walks, walks);
+    assert_int_equal(p->fn->stats->context_walks, walks);
     assert_int_equal(touch_as(&p->user, key, va, 100, REMOTE_READ, &mem), 0);
 }
 
@@ -344,20 +344,20 @@ static void clean_and_dirty_in_the_tlb(void **state)
     uint64_t *leaf = map_leaf(p, va, 1, p->pages | P_RW);
 
     assert_int_equal(tap(p, va, 0), 0);
-    walks = p->fn->stats.context_walks;
+    walks = p->fn->stats->context_walks;
     assert_int_equal(tap(p, va, 0), 0);
-    assert_int_equal(p->fn->stats.context_walks, walks);
+    assert_int_equal(p->fn->stats->context_walks, walks);
     assert_int_equal(tap(p, va, WRITE), 0);
-    assert_int_equal(p->fn->stats.context_walks, walks + 1);
+    assert_int_equal(p->fn->stats->context_walks, walks + 1);
     assert_true(le64toh(*leaf) & P_D);
     assert_int_equal(tap(p, va, WRITE), 0);
     assert_int_equal(tap(p, va, 0), 0);
-    assert_int_equal(p->fn->stats.context_walks, walks + 1);
+    assert_int_equal(p->fn->stats->context_walks, walks + 1);
     /* dirty before: a read's walk is enough for writes */
     invalidate_all(p);
     assert_int_equal(tap(p, va, 0), 0);
     assert_int_equal(tap(p, va, WRITE), 0);
-    assert_int_equal(p->fn->stats.context_walks, walks + 2);
+    assert_int_equal(p->fn->stats->context_walks, walks + 2);
     /* dirty, but not writable: a page of a shadow stack, or shared */
     *leaf = htole64(p->pages | P_USER | P_A | P_D);
     invalidate_all(p);

@@ -344,7 +344,7 @@ static void page_responses_are_refused(void **state)
     }
     assert_int_equal(host_fn(a)->fatal, SVAN_FATAL_PRQ_DMA);
     assert_int_equal(host_fn(b)->fatal, 0);
-    assert_true(host_fn(b)->stats.page_responses_bad > 100);
+    assert_true(host_fn(b)->stats->page_responses_bad > 100);
     fake_destroy(fake);
     host_destroy(a);
     host_destroy(b);
@@ -442,7 +442,7 @@ static void reset_of_everything(void **state)
     svan_reset(bench->core, 0);
     assert_int_equal(fn->generation, generation + 1);
     assert_has_no_parts(fn);
-    assert_int_equal(fn->stats.commands, 0);
+    assert_int_equal(fn->stats->commands, 0);
     assert_int_equal(bench->core->heap_reserved, 0);
     assert_int_equal(bench->fake->last[SVAN_TRACE_RESET].a, generation + 1);
     assert_int_equal(svan_run(bench->core), SVAN_RUN_IDLE);

@@ -181,7 +181,7 @@ static void events_never_overrun(void **state)
 static void stalls_are_counted(void **state)
 {
     Host *host = *state;
-    uint64_t *overruns = &host_fn(host)->stats.eq_overruns;
+    uint64_t *overruns = &host_fn(host)->stats->eq_overruns;
     struct svan_eqe eqe;
 
     make_qps(host, 4);
@@ -196,7 +196,7 @@ static void stalls_are_counted(void **state)
         assert_int_equal(*overruns, 1);
     }
     assert_true(fake_restore(host->fake));
-    overruns = &host_fn(host)->stats.eq_overruns;
+    overruns = &host_fn(host)->stats->eq_overruns;
     fake_run(host->fake);
     assert_int_equal(*overruns, 1);
     for (uint32_t i = 2; i < 5; i++) {          /* room for one: full again */

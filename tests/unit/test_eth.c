@@ -433,16 +433,16 @@ static void what_is_not_wanted_is_not_received(void **state)
     receive(eth, data, sizeof(data));
     memcpy(data, multicast, 6);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_frames, 0);
+    assert_int_equal(fn->stats->eth_rx_frames, 0);
     set_filter(eth, SVAN_CMD_ETH_ALLMULTI, FRAME_ROOM);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_frames, 1);
+    assert_int_equal(fn->stats->eth_rx_frames, 1);
     memcpy(data, other, 6);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_frames, 1);
+    assert_int_equal(fn->stats->eth_rx_frames, 1);
     set_filter(eth, SVAN_CMD_ETH_PROMISC, FRAME_ROOM);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_frames, 2);
+    assert_int_equal(fn->stats->eth_rx_frames, 2);
 }
 
 static void drops_take_no_entry_and_are_counted(void **state)
@@ -453,17 +453,17 @@ static void drops_take_no_entry_and_are_counted(void **state)
 
     memcpy(data, own_mac, 6);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_no_buffer, 1);
+    assert_int_equal(fn->stats->eth_rx_no_buffer, 1);
     recv_into(eth, pattern(eth, 256, 0), 256);
     receive(eth, data, sizeof(data));
-    assert_int_equal(fn->stats.eth_rx_too_long, 1);
+    assert_int_equal(fn->stats->eth_rx_too_long, 1);
     set_filter(eth, 0, 128);
     receive(eth, data, 200);
-    assert_int_equal(fn->stats.eth_rx_too_long, 2);
+    assert_int_equal(fn->stats->eth_rx_too_long, 2);
     receive(eth, data, 128);
-    assert_int_equal(fn->stats.eth_rx_frames, 1);
+    assert_int_equal(fn->stats->eth_rx_frames, 1);
     receive(eth, data, 13);
-    assert_int_equal(fn->stats.rx_malformed, 1);
+    assert_int_equal(fn->stats->rx_malformed, 1);
 }
 
 static void frame_in(Eth *eth, const uint8_t *dmac, uint32_t len)
@@ -515,7 +515,7 @@ static void a_filter_changes_in_mid_frame(void **state)
         filter_is(eth, eth->qp.qpn, other);
         frame_in(eth, other, 9000);     /* larger than the buffer */
         fake_run(fake_of(eth));
-        assert_int_equal(fn->stats.eth_rx_too_long, i + 1);
+        assert_int_equal(fn->stats->eth_rx_too_long, i + 1);
         frame_in(eth, other, 5000);
         fake_run(fake_of(eth));
         assert_int_equal(host_state(&eth->qp), SVAN_QPS_RTS);
@@ -546,7 +546,7 @@ static void a_frame_does_not_change_its_queue(void **state)
     filter_is(eth, eth->qp.qpn, own_mac);
     fake_run(fake_of(eth));
     assert_false(host_cq_poll(&eth->recv_cq, &cqe));
-    assert_int_equal(fn->stats.eth_rx_no_buffer, 1);
+    assert_int_equal(fn->stats->eth_rx_no_buffer, 1);
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t qpn = i ? second.qp.qpn : eth->qp.qpn;
 
@@ -573,11 +573,11 @@ static void a_disabled_port_is_a_cut_wire(void **state)
     send(eth, bus, 1000, 0);
     assert_int_equal(send_status(eth), SVAN_CQE_SUCCESS);
     assert_null(fake_frame(fake_of(eth)));
-    assert_int_equal(host_fn(eth->host)->stats.eth_tx_frames, 0);
+    assert_int_equal(host_fn(eth->host)->stats->eth_tx_frames, 0);
     recv_into(eth, bus, 1000);
     receive(eth, data, sizeof(data));
     assert_false(host_cq_poll(&eth->recv_cq, &cqe));
-    assert_int_equal(host_fn(eth->host)->stats.port_disabled_drops, 2);
+    assert_int_equal(host_fn(eth->host)->stats->port_disabled_drops, 2);
     cmd.port.enabled = 1;
     host_must(eth->host, &cmd);
     receive(eth, data, sizeof(data));

@@ -32,12 +32,12 @@ static void fill(Process *p, uint32_t pages)
 /* How many of these pages are found without a walk; the others are after. */
 static uint32_t held(Process *p, uint32_t pages)
 {
-    uint64_t hits = p->fn->stats.tlb_hits;
+    uint64_t hits = p->fn->stats->tlb_hits;
 
     for (uint32_t i = 0; i < pages; i++) {
         assert_int_equal(tap(p, VA + i * 4096, WRITE), 0);
     }
-    return p->fn->stats.tlb_hits - hits;
+    return p->fn->stats->tlb_hits - hits;
 }
 
 /* ---- contexts ---- */
@@ -118,11 +118,11 @@ static void a_context_that_dies(void **state)
     fill(p, 3);
     p->context->flags = 0;
     invalidate_all(p);
-    walks = p->fn->stats.context_walks;
+    walks = p->fn->stats->context_walks;
     for (uint32_t i = 0; i < 3; i++) {
         assert_int_equal(tap(p, VA + i * 4096, WRITE), SVAN_SYN_CONTEXT);
     }
-    assert_int_equal(p->fn->stats.context_walks, walks + 3);
+    assert_int_equal(p->fn->stats->context_walks, walks + 3);
     assert_int_equal(cached(p), 0);
 }
 
@@ -163,10 +163,10 @@ static void keys_of_one_process(void **state)
     p->context[1].root = htole64(fake_alloc(p->fake, 4096, 4096));
     p->context[1].cached = 0;
     fill(p, 8);
-    walks = p->fn->stats.context_walks;
+    walks = p->fn->stats->context_walks;
     assert_int_equal(touch_as(&p->user, second, 4096 + 7, 8, WRITE, &mem), 0);
     assert_int_equal(mem.bus, p->pages + 4096 + 7);
-    assert_int_equal(p->fn->stats.context_walks, walks);
+    assert_int_equal(p->fn->stats->context_walks, walks);
     assert_int_equal(touch_as(&p->user, other, 4096 + 7, 8, 0, &mem), FAULTED);
     assert_int_equal(p->fn->memory->miss.va, VA + 4096 + 7);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, second),
@@ -328,15 +328,15 @@ static void large_leaves(void **state)
     /* since then there is none: ranges are ranges again */
     assert_int_equal(tap(p, va + (2 << 20), WRITE), 0);
     invalidate(p, va, 0);
-    walks = p->fn->stats.context_walks;
+    walks = p->fn->stats->context_walks;
     assert_int_equal(tap(p, va + (2 << 20), WRITE), 0);
-    assert_int_equal(p->fn->stats.context_walks, walks);
+    assert_int_equal(p->fn->stats->context_walks, walks);
 }
 
 static void other_processes_are_left_alone(void **state)
 {
     Process *p = *state;
-    uint64_t invalidations = p->fn->stats.invalidations;
+    uint64_t invalidations = p->fn->stats->invalidations;
     struct svan_process_context *nobody = p->context - PASID;
     struct svan_process_context *outside = nobody + PASIDS;
 
@@ -350,7 +350,7 @@ static void other_processes_are_left_alone(void **state)
     assert_int_equal(nobody->cached, htole32(7));
     assert_int_equal(outside->cached, htole32(7));
     assert_int_equal(held(p, 8), 8);
-    assert_int_equal(p->fn->stats.invalidations,
+    assert_int_equal(p->fn->stats->invalidations,
                      invalidations + SVAN_PASID_COUNT - 1);
 }
 
@@ -358,7 +358,7 @@ static void other_processes_are_left_alone(void **state)
 static void accesses_of_another_kind(void **state)
 {
     Process *p = *state;
-    uint64_t invalidations = p->fn->stats.invalidations;
+    uint64_t invalidations = p->fn->stats->invalidations;
     uint32_t reg = SVAN_REG_INV_CONTEXT(PASID);
 
     fill(p, 8);
@@ -368,12 +368,12 @@ static void accesses_of_another_kind(void **state)
     wr(p, reg, SVAN_INV_CONTEXT_ALL, 2);
     wr(p, SVAN_REG_INV_CONTEXT(SVAN_PASID_COUNT), SVAN_INV_CONTEXT_ALL, 8);
     assert_int_equal(held(p, 8), 8);
-    assert_int_equal(p->fn->stats.invalidations, invalidations);
+    assert_int_equal(p->fn->stats->invalidations, invalidations);
     assert_int_equal(svan_reg_read(p->fake->core, 0, reg, 8), 0);
     assert_int_equal(svan_reg_read(p->fake->core, 0, reg, 4), 0);
     assert_int_equal(svan_reg_read(p->fake->core, 0, reg + 4, 4), 0);
     assert_int_equal(held(p, 8), 8);
-    assert_int_equal(p->fn->stats.invalidations, invalidations);
+    assert_int_equal(p->fn->stats->invalidations, invalidations);
     wr(p, reg, SVAN_INV_CONTEXT_ALL, 8);
     assert_int_equal(held(p, 8), 0);
 }
@@ -411,7 +411,7 @@ static void inv_key(Process *p, uint32_t key, uint64_t addr, uint64_t length)
 static uint32_t key_held(Process *p, const Table *table, uint32_t n)
 {
     const SvanKey *key = svan_key_get(p->fn, table->key);
-    uint64_t hits = p->fn->stats.tlb_hits;
+    uint64_t hits = p->fn->stats->tlb_hits;
     SvanMem mem;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -419,7 +419,7 @@ static uint32_t key_held(Process *p, const Table *table, uint32_t n)
                                   VA + ((uint64_t)i << key->page_shift), 8,
                                   WRITE, &mem), 0);
     }
-    return p->fn->stats.tlb_hits - hits;
+    return p->fn->stats->tlb_hits - hits;
 }
 
 static void ranges_of_a_key(void **state)
@@ -464,13 +464,13 @@ static void large_pages_of_a_key(void **state)
     for (uint32_t i = 0; i < 8; i++) {
         touch_as(&p->user, key, (uint64_t)i << 20, 8, 0, &mem);
     }
-    misses = p->fn->stats.tlb_misses;
+    misses = p->fn->stats->tlb_misses;
     inv_key(p, key, (3 << 20) + 0x12345, 1 << 20);      /* two pages of it */
     for (uint32_t i = 0; i < 8; i++) {
         assert_int_equal(touch_as(&p->user, key, (uint64_t)i << 20, 8, 0, &mem),
                          0);
     }
-    assert_int_equal(p->fn->stats.tlb_misses, misses + 2);
+    assert_int_equal(p->fn->stats->tlb_misses, misses + 2);
 }
 
 /* What a driver does: the entry goes first, then what is held of it. */
@@ -493,7 +493,7 @@ static void targets_that_are_gone(void **state)
 {
     Process *p = *state;
     Table table = ondemand(p, 12);
-    uint64_t invalidations = p->fn->stats.invalidations;
+    uint64_t invalidations = p->fn->stats->invalidations;
 
     fill(p, 8);
     key_held(p, &table, 90);
@@ -501,13 +501,13 @@ static void targets_that_are_gone(void **state)
     inv_key(p, table.key + 256 * 50, 0, 0);
     inv_key(p, SVAN_KEY_LOCAL_DMA, 0, 0);
     inv_key(p, UINT32_MAX, 0, 0);
-    assert_int_equal(p->fn->stats.invalidations, invalidations + 4);
+    assert_int_equal(p->fn->stats->invalidations, invalidations + 4);
     for (uint32_t kind = 3; kind < 40; kind++) {
         wr(p, SVAN_REG_INV_GO, kind, 4);
     }
     wr(p, SVAN_REG_INV_GO, 0, 4);
     wr(p, SVAN_REG_INV_GO, SVAN_INV_FUNCTION, 8);
-    assert_int_equal(p->fn->stats.invalidations, invalidations + 4);
+    assert_int_equal(p->fn->stats->invalidations, invalidations + 4);
     assert_int_equal(key_held(p, &table, 90), 90);
     assert_int_equal(held(p, 8), 8);
     assert_int_equal(host_read(p->host, SVAN_REG_INV_GO), 0);

@@ -92,7 +92,7 @@ static void post(Bench *bench, uint32_t qp, uint64_t from, uint32_t count)
 
 static uint64_t sent(const Bench *bench, uint32_t fn)
 {
-    return bench->core->fns[fn]->stats.roce_tx_packets;
+    return bench->core->fns[fn]->stats->roce_tx_packets;
 }
 
 static uint32_t done(Bench *bench, uint32_t qp, uint8_t status)

@@ -120,14 +120,14 @@ static void a_dead_process_decides_for_nobody(void **state)
     pair_up(paged, &alive);
     write_by(paged, &dead, key);
     token = paged->prq.requests[0].token;
-    assert_int_equal(p->fn->stats.page_requests, 1);
+    assert_int_equal(p->fn->stats->page_requests, 1);
     assert_int_equal(le32toh(paged->prq.requests[0].generation), GENERATION);
     destroy_pair(paged, &dead);
     assert_int_equal(host_object(p->host, SVAN_CMD_DESTROY_KEY, key),
                      SVAN_CMD_OK);
     next_process(paged);
     write_by(paged, &alive, new_key(paged, GENERATION + 1));
-    assert_int_equal(p->fn->stats.page_requests, 2);
+    assert_int_equal(p->fn->stats->page_requests, 2);
     assert_int_equal(le32toh(paged->prq.requests[1].generation), GENERATION + 1);
     answer(paged, token, SVAN_PAGE_FAILED);
     assert_int_equal(host_state(&alive.to), SVAN_QPS_RTS);
@@ -150,13 +150,13 @@ static void a_key_that_failed_decides_for_no_other(void **state)
     pair_up(paged, &other);
     write_by(paged, &one, new_key(paged, GENERATION));
     write_by(paged, &other, new_key(paged, GENERATION));
-    assert_int_equal(p->fn->stats.page_requests, 1);
-    assert_int_equal(p->fn->stats.page_requests_merged, 1);
+    assert_int_equal(p->fn->stats->page_requests, 1);
+    assert_int_equal(p->fn->stats->page_requests_merged, 1);
     answer(paged, paged->prq.requests[0].token, SVAN_PAGE_FAILED);
     assert_true(host_cq_poll(&one.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_REM_ACCESS_ERR);
     assert_int_equal(host_state(&other.to), SVAN_QPS_RTS);
-    assert_int_equal(p->fn->stats.page_requests, 2);
+    assert_int_equal(p->fn->stats->page_requests, 2);
     map_leaf(p, VA, 1, p->pages | P_RW | P_A | P_D);
     answer(paged, paged->prq.requests[1].token, SVAN_PAGE_RESOLVED);
     assert_true(host_cq_poll(&other.cq, &cqe));
@@ -181,7 +181,7 @@ static void a_request_outlives_the_key_that_began_it(void **state)
     fake_run(p->fake);
     assert_true(host_cq_poll(&one.cq, &cqe));
     assert_int_equal(cqe.status, SVAN_CQE_REM_ACCESS_ERR);
-    assert_int_equal(p->fn->stats.page_requests, 1);
+    assert_int_equal(p->fn->stats->page_requests, 1);
     map_leaf(p, VA, 1, p->pages | P_RW | P_A | P_D);
     answer(paged, paged->prq.requests[0].token, SVAN_PAGE_RESOLVED);
     assert_true(host_cq_poll(&other.cq, &cqe));

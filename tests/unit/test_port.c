@@ -137,8 +137,8 @@ static void a_neighbour_that_is_down(void **state)
     fake_run(fake);
     assert_false(host_cq_poll(&pf_cq, &cqe));
     assert_int_equal(fake->out_frames, 0);
-    assert_true(host_fn(vf)->stats.port_disabled_drops > 0);
-    assert_int_equal(host_fn(pf)->stats.port_disabled_drops, 0);
+    assert_true(host_fn(vf)->stats->port_disabled_drops > 0);
+    assert_int_equal(host_fn(pf)->stats->port_disabled_drops, 0);
     fake_destroy(fake);
     host_destroy(pf);
     host_destroy(vf);

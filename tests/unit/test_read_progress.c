@@ -144,7 +144,7 @@ static bool serve(World *w)
 
 static uint32_t reads_asked(const World *w)
 {
-    return w->fn->stats.rx_read_requests + w->fn->stats.duplicate_request;
+    return w->fn->stats->rx_read_requests + w->fn->stats->duplicate_request;
 }
 
 static uint32_t done_packets(World *w)

@@ -92,7 +92,7 @@ static void run(Bench *bench, uint32_t runs)
 
 static uint64_t sent(Host *host)
 {
-    return host_fn(host)->stats.roce_tx_bytes;
+    return host_fn(host)->stats->roce_tx_bytes;
 }
 
 /* a and b, printed, differ by a tenth at most. */
@@ -290,10 +290,10 @@ static void page_responses_are_read_in_turn(void **state)
     host_write(bench->many, SVAN_REG_PRR_DB, 500);
     run(bench, 1);
     host_write(bench->one, SVAN_REG_PRR_DB, 300);
-    many->stats.page_responses_bad = 0;
+    many->stats->page_responses_bad = 0;
     run(bench, 20);
-    assert_alike("responses", many->stats.page_responses_bad,
-                 one->stats.page_responses_bad);
+    assert_alike("responses", many->stats->page_responses_bad,
+                 one->stats->page_responses_bad);
 }
 
 /* ---- who has work ---- */

@@ -162,7 +162,7 @@ static void a_transfer_survives_at_every_step(void **state)
     assert_false(host_eq_poll(bench->host, 1, &eqe));
     fake_advance(bench->fake, 60000000);        /* the moderation timer */
     assert_true(host_eq_poll(bench->host, 1, &eqe));
-    assert_int_equal(host_fn(bench->host)->stats.eth_rx_no_buffer, 2);
+    assert_int_equal(host_fn(bench->host)->stats->eth_rx_no_buffer, 2);
 }
 
 static void saving_changes_nothing(void **state)

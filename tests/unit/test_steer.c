@@ -59,7 +59,7 @@ static void arrive(Pair *pair, SvanFrame *frame)
     fake_run(pair->host->fake);
 }
 
-#define STATS(pair)     (host_fn((pair)->host)->stats)
+#define STATS(pair)     (*host_fn((pair)->host)->stats)
 
 static void the_peer_is_heard(void **state)
 {
@@ -143,13 +143,13 @@ static void notifications_are_no_damage(void **state)
         assert_int_equal(drop->c, SVAN_DROP_FILTERED);
         pkt.dqpn ^= 0x400;
     }
-    assert_int_equal(fn->stats.port_rx_frames, 2);
-    assert_int_equal(fn->stats.rx_malformed | fn->stats.rx_no_qp |
-                     fn->stats.rx_wrong_peer | fn->stats.rx_wrong_state |
-                     fn->stats.roce_rx_packets | fn->stats.eth_rx_filtered, 0);
+    assert_int_equal(fn->stats->port_rx_frames, 2);
+    assert_int_equal(fn->stats->rx_malformed | fn->stats->rx_no_qp |
+                     fn->stats->rx_wrong_peer | fn->stats->rx_wrong_state |
+                     fn->stats->roce_rx_packets | fn->stats->eth_rx_filtered, 0);
     pkt.opcode = SVAN_OP_CNP + 1;
     arrive(pair, svan_pkt_encode(&pkt));
-    assert_int_equal(fn->stats.rx_malformed, 1);
+    assert_int_equal(fn->stats->rx_malformed, 1);
 }
 
 /* A GID that is not ours, and everything else, is Ethernet's. */

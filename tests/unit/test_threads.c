@@ -496,7 +496,7 @@ static void no_page_is_used_once_it_is_gone(void **state)
     assert_false(space.stale);
     assert_false(space.unmarked);
     assert_true(space.asked && space.skipped);
-    assert_true(space.user.fn->stats.tlb_hits);
+    assert_true(space.user.fn->stats->tlb_hits);
 }
 
 int main(void)

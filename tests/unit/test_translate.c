@@ -234,7 +234,7 @@ static void bus_addresses(void **state)
     assert_int_equal(go(bench, key, bench->pages + 5, 10, WRITE, &mem), 0);
     assert_int_equal(mem.bus, bench->pages + 5);
     assert_int_equal(go(bench, key, 64, 10, 0, &mem), SVAN_SYN_DMA);
-    assert_int_equal(host_fn(bench->host)->stats.dma_errors, 1);
+    assert_int_equal(host_fn(bench->host)->stats->dma_errors, 1);
 }
 
 /* Each level, at the first and the last page, with an offset in the first. */
@@ -280,12 +280,12 @@ static void large_pages(void **state)
 
     cmd.page_shift = 16;
     key = host_key(bench->host, &cmd);
-    misses = host_fn(bench->host)->stats.tlb_misses;
+    misses = host_fn(bench->host)->stats->tlb_misses;
     for (uint64_t at = va; at < 0x100000000 + (4 << 16); at += 512) {
         assert_int_equal(go(bench, key, at, 1, 0, &mem), 0);
         assert_int_equal(mem.bus, bus + (at - 0x100000000));
     }
-    assert_int_equal(host_fn(bench->host)->stats.tlb_misses, misses + 4);
+    assert_int_equal(host_fn(bench->host)->stats->tlb_misses, misses + 4);
 }
 
 static uint32_t key_over(Bench *bench, uint64_t *table, uint8_t levels)
@@ -386,15 +386,15 @@ static void the_tlb_remembers_until_flushed(void **state)
     uint32_t key = key_over(bench, &table, 1);
     uint64_t *entries = fake_ram(bench->host->fake, table);
     SvanFn *fn = host_fn(bench->host);
-    uint64_t hits = fn->stats.tlb_hits, misses = fn->stats.tlb_misses;
+    uint64_t hits = fn->stats->tlb_hits, misses = fn->stats->tlb_misses;
     SvanMem mem;
 
     assert_int_equal(go(bench, key, VA, 1, 0, &mem), 0);
     entries[0] = htole64(svan_mtt_present(bench->pages + 4096, 1));
     assert_int_equal(go(bench, key, VA, 1, 0, &mem), 0);
     assert_int_equal(mem.bus, bench->pages);
-    assert_int_equal(fn->stats.tlb_hits, hits + 1);
-    assert_int_equal(fn->stats.tlb_misses, misses + 1);
+    assert_int_equal(fn->stats->tlb_hits, hits + 1);
+    assert_int_equal(fn->stats->tlb_misses, misses + 1);
     svan_tlb_flush_key(svan_key_get(fn, key));
     assert_int_equal(go(bench, key, VA, 1, 0, &mem), 0);
     assert_int_equal(mem.bus, bench->pages + 4096);
@@ -454,7 +454,7 @@ static void collisions(void **state)
         assert_int_equal(go(bench, key, (uint64_t)page << 12, 1, 0, &mem), 0);
         assert_int_equal(mem.bus, bench->pages + page % 512 % 8 * 4096);
     }
-    assert_true(host_fn(bench->host)->stats.tlb_misses > 10000);
+    assert_true(host_fn(bench->host)->stats->tlb_misses > 10000);
 }
 
 static void a_miss_at_each_level(void **state)

@@ -305,6 +305,13 @@ typedef struct SvanFnOps {
     void (*fatal)(SvanFn *fn);  /* fn->fatal has just been set: stop everything */
 } SvanFnOps;
 
+/* What a function counts; svan_stats() tells others. */
+typedef struct SvanFnStats {
+#define SVAN_STAT_U64(name) uint64_t name;
+    SVAN_STATS(SVAN_STAT_U64)
+#undef SVAN_STAT_U64
+} SvanFnStats;
+
 /*
  * A part of a function belongs to the room of that name, and is opaque elsewhere.
  * Memory, queues, paging and queue pairs are there while the function is enabled;
@@ -328,11 +335,7 @@ struct SvanFn {
     SvanMiss miss;
     /* of the doorbells; NULL until it was enabled once, then until svan_destroy() */
     _Atomic(struct SvanDbTable *) db_table;
-    struct {
-#define SVAN_STAT_U64(name) uint64_t name;
-        SVAN_STATS(SVAN_STAT_U64)
-#undef SVAN_STAT_U64
-    } stats;
+    SvanFnStats *stats;         /* the PF's always, of others while they are enabled */
     /* counted by other threads, added to stats when they are read */
     _Atomic uint64_t doorbells, doorbells_refused, doorbells_bad_access;
 };

@@ -124,8 +124,8 @@ static void cmd_done(SvanFn *fn, const struct svan_cmd *cmd,
                      const struct svan_cmd_resp *resp)
 {
     fn->regs->cmdq.ci++;
-    fn->stats.commands++;
-    fn->stats.commands_failed += resp->status != SVAN_CMD_OK;
+    fn->stats->commands++;
+    fn->stats->commands_failed += resp->status != SVAN_CMD_OK;
     svan_trace(fn, SVAN_TRACE_CMD, le16toh(cmd->hdr.opcode),
                le32toh(cmd->hdr.tag), resp->status, le32toh(resp->syndrome));
     if (le16toh(cmd->hdr.flags) & SVAN_CMD_NOTIFY) {

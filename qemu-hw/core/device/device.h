@@ -58,6 +58,8 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
  * nothing has changed.
  */
 bool svan_parts_make(SvanFn *fn);
+/* The counters, if there are none yet. false: no memory. */
+bool svan_fn_stats_make(SvanFn *fn);
 /* There may be none. Their objects are gone. */
 void svan_parts_free(SvanFn *fn);
 

@@ -27,6 +27,7 @@ typedef struct SvanFnAlways {
 static void fn_free(SvanFn *fn)
 {
     svan_parts_free(fn);
+    free(fn->stats);
     svan_db_table_free(fn);
     free(svan_container(fn, SvanFnAlways, fn));
 }
@@ -91,6 +92,11 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
         fn->regs->mac[5] += id;
     }
     fn_set_features(fn, config);
+    /* The port's frames are counted by the PF. */
+    if (!id && !svan_fn_stats_make(fn)) {
+        fn_free(fn);
+        return NULL;
+    }
     return fn;
 }
 
@@ -146,7 +152,9 @@ static void fn_clear_registers(SvanFn *fn)
 
 static void fn_clear_stats(SvanFn *fn)
 {
-    memset(&fn->stats, 0, sizeof(fn->stats));
+    if (fn->stats) {
+        memset(fn->stats, 0, sizeof(*fn->stats));
+    }
     atomic_store_explicit(&fn->doorbells, 0, memory_order_relaxed);
     atomic_store_explicit(&fn->doorbells_refused, 0, memory_order_relaxed);
     atomic_store_explicit(&fn->doorbells_bad_access, 0, memory_order_relaxed);

@@ -72,9 +72,17 @@ static bool paging_make(SvanFn *fn)
     return true;
 }
 
+bool svan_fn_stats_make(SvanFn *fn)
+{
+    if (!fn->stats) {
+        fn->stats = calloc(1, sizeof(*fn->stats));
+    }
+    return fn->stats;
+}
+
 bool svan_parts_make(SvanFn *fn)
 {
-    if (memory_make(fn) && net_fill(fn->net) && queues_make(fn) &&
+    if (svan_fn_stats_make(fn) && memory_make(fn) && net_fill(fn->net) && queues_make(fn) &&
         paging_make(fn) && qps_make(fn)) {
         return true;
     }
@@ -132,4 +140,8 @@ void svan_parts_free(SvanFn *fn)
     fn->queues = NULL;
     fn->paging = NULL;
     fn->qps = NULL;
+    if (fn->id) {
+        free(fn->stats);
+        fn->stats = NULL;
+    }
 }

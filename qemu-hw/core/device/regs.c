@@ -154,7 +154,7 @@ static void write_inv_go(SvanFn *fn, uint64_t value)
         svan_invalidate_key(fn, fn->regs->inv_target, fn->regs->inv_addr, fn->regs->inv_length);
         break;
     case SVAN_INV_FUNCTION:
-        fn->stats.invalidations++;
+        fn->stats->invalidations++;
         svan_tlb_flush(fn);
         break;
     default:

@@ -330,21 +330,27 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader)
 
 void svan_save_stats(SvanFn *fn, SvanWriter *writer)
 {
-    fn->stats.doorbells = atomic_load(&fn->doorbells);
-    fn->stats.doorbells_refused = atomic_load(&fn->doorbells_refused);
-    fn->stats.doorbells_bad_access = atomic_load(&fn->doorbells_bad_access);
-#define PUT_STAT(name) svan_put_u64(writer, fn->stats.name);
+    svan_put_u64(writer, atomic_load(&fn->doorbells));
+    svan_put_u64(writer, atomic_load(&fn->doorbells_refused));
+    svan_put_u64(writer, atomic_load(&fn->doorbells_bad_access));
+    if (!fn->stats) {
+        return;
+    }
+#define PUT_STAT(name) svan_put_u64(writer, fn->stats->name);
     SVAN_STATS(PUT_STAT)
 #undef PUT_STAT
 }
 
 bool svan_load_stats(SvanFn *fn, SvanReader *reader)
 {
-#define GET_STAT(name) fn->stats.name = svan_get_u64(reader);
+    atomic_store(&fn->doorbells, svan_get_u64(reader));
+    atomic_store(&fn->doorbells_refused, svan_get_u64(reader));
+    atomic_store(&fn->doorbells_bad_access, svan_get_u64(reader));
+    if (!fn->stats) {
+        return true;
+    }
+#define GET_STAT(name) fn->stats->name = svan_get_u64(reader);
     SVAN_STATS(GET_STAT)
 #undef GET_STAT
-    atomic_store(&fn->doorbells, fn->stats.doorbells);
-    atomic_store(&fn->doorbells_refused, fn->stats.doorbells_refused);
-    atomic_store(&fn->doorbells_bad_access, fn->stats.doorbells_bad_access);
     return true;
 }

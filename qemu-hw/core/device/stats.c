@@ -14,15 +14,17 @@ void svan_stats(SvanCore *core, uint16_t id, SvanStats *stats)
     if (!fn) {
         return;
     }
-    fn->stats.doorbells = atomic_load_explicit(&fn->doorbells,
-                                               memory_order_relaxed);
-    fn->stats.doorbells_refused =
-        atomic_load_explicit(&fn->doorbells_refused, memory_order_relaxed);
-    fn->stats.doorbells_bad_access =
-        atomic_load_explicit(&fn->doorbells_bad_access, memory_order_relaxed);
-#define COPY_STAT(name) stats->name = fn->stats.name;
-    SVAN_STATS(COPY_STAT)
+    if (fn->stats) {
+#define COPY_STAT(name) stats->name = fn->stats->name;
+        SVAN_STATS(COPY_STAT)
 #undef COPY_STAT
+    }
+    stats->doorbells = atomic_load_explicit(&fn->doorbells,
+                                            memory_order_relaxed);
+    stats->doorbells_refused = atomic_load_explicit(&fn->doorbells_refused,
+                                                    memory_order_relaxed);
+    stats->doorbells_bad_access =
+        atomic_load_explicit(&fn->doorbells_bad_access, memory_order_relaxed);
     if (!fn->regs->enabled) {
         return;
     }

@@ -123,7 +123,7 @@ bool svan_inject_applies(const SvanWalk *walk)
             fn->memory->miss.injected = true;
             fn->memory->miss.injected_ns = item->what.delay_ns;
             fn->memory->miss.injected_failure = item->what.failure;
-            fn->stats.page_faults_injected++;
+            fn->stats->page_faults_injected++;
             return true;
         }
     }

@@ -348,7 +348,7 @@ SvanStep svan_context_walk(const SvanWalk *walk, SvanLeaf *leaf,
     Context context;
     SvanStep step = context_read(key, &context, syndrome);
 
-    fn->stats.context_walks++;
+    fn->stats->context_walks++;
     if (step != SVAN_STEP_DONE) {
         return step;
     }
@@ -400,7 +400,7 @@ void svan_invalidate_context(SvanFn *fn, uint32_t pasid, uint64_t value)
     uint64_t count = 1ull << log;
     uint64_t first = (value & SVAN_INV_CONTEXT_ADDR_MASK) / SVAN_PAGE_SIZE;
 
-    fn->stats.invalidations++;
+    fn->stats->invalidations++;
     if (pasid != 0 && pasid < fn->memory->context_table.count) {
         svan_context_drop(fn, pasid, first & ~(count - 1), count);
     }

@@ -37,7 +37,7 @@ static SvanStep wait_until(SvanEgress *egress, uint64_t when)
     SvanFn *fn = egress->work->fn;
 
     if (!svan_egress_waits(egress)) {
-        fn->stats.flow_delays++;
+        fn->stats->flow_delays++;
     } else if (when >= egress->later.deadline) {
         return SVAN_STEP_LATER;
     }
@@ -120,7 +120,7 @@ static bool mark(const SvanFlowUnit *unit)
 
 static SvanStep drop(SvanFn *fn, const SvanFlowUnit *unit)
 {
-    uint64_t *counter = &fn->stats.flow_drops;
+    uint64_t *counter = &fn->stats->flow_drops;
 
     return unit->pkt ? svan_pkt_drop(fn, unit->pkt, counter, SVAN_DROP_FLOW) :
                        svan_frame_drop(fn, unit->frame, counter,
@@ -145,7 +145,7 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
         *step = drop(fn, unit);
         return false;
     case SVAN_VERDICT_MARK:
-        fn->stats.flow_marks += mark(unit);
+        fn->stats->flow_marks += mark(unit);
         return true;
     default:
         return true;

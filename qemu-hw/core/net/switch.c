@@ -57,8 +57,8 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     if (!svan_rx_put(core, frame)) {
         return false;
     }
-    core->fns[0]->stats.port_rx_frames++;
-    core->fns[0]->stats.port_rx_bytes += len;
+    core->fns[0]->stats->port_rx_frames++;
+    core->fns[0]->stats->port_rx_bytes += len;
     if (was_empty) {
         svan_kick(core);
     }
@@ -67,7 +67,7 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
 
 void svan_rx_lost(SvanCore *core, uint32_t count)
 {
-    core->fns[0]->stats.rx_queue_drops += count;
+    core->fns[0]->stats->rx_queue_drops += count;
 }
 
 static void rx_turn_to(SvanIngress *ingress, uint32_t fn)
@@ -109,7 +109,7 @@ SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
 static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
 {
     if (!fn->net->port_enabled) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
+        return svan_pkt_drop(fn, pkt, &fn->stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
     if (pkt->opcode == SVAN_OP_CNP) {
@@ -152,7 +152,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     }
     if (is_forged(core, frame, &addr)) {
         fn = core->fns[frame->from];
-        return svan_frame_drop(fn, frame, &fn->stats.source_drops,
+        return svan_frame_drop(fn, frame, &fn->stats->source_drops,
                                SVAN_DROP_SOURCE);
     }
     switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
@@ -160,10 +160,10 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     case SVAN_DECODE_OK:
         return deliver(fn, &pkt);
     case SVAN_DECODE_BAD_ICRC:
-        fn->stats.rx_icrc_errors++;
+        fn->stats->rx_icrc_errors++;
         break;
     default:
-        fn->stats.rx_malformed++;
+        fn->stats->rx_malformed++;
         break;
     }
     svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len,
@@ -206,7 +206,7 @@ SvanStep svan_rx_step(SvanCore *core)
         return SVAN_STEP_IDLE;
     }
     if (frame->len < ETH_HLEN) {
-        core->fns[0]->stats.rx_malformed++;
+        core->fns[0]->stats->rx_malformed++;
         svan_rx_drop_head(core);
         return SVAN_STEP_DONE;
     }
@@ -228,8 +228,8 @@ static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
     SvanStep step = deliver(to, pkt);
 
     if (step == SVAN_STEP_DONE) {
-        from->stats.roce_local_packets++;
-        from->stats.roce_local_bytes += pkt->payload_len;
+        from->stats->roce_local_packets++;
+        from->stats->roce_local_bytes += pkt->payload_len;
     }
     return step;
 }
@@ -242,8 +242,8 @@ static SvanStep port_out(SvanCore *core, SvanFrame *frame)
     if (!core->ops.frame_out(core->opaque, frame)) {
         return SVAN_STEP_BLOCKED;
     }
-    core->fns[0]->stats.port_tx_frames++;
-    core->fns[0]->stats.port_tx_bytes += len;
+    core->fns[0]->stats->port_tx_frames++;
+    core->fns[0]->stats->port_tx_bytes += len;
     return SVAN_STEP_DONE;
 }
 
@@ -287,11 +287,11 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     SvanFn *to;
 
     if (!fn->net->port_enabled) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.port_disabled_drops,
+        return svan_pkt_drop(fn, pkt, &fn->stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
     if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.source_drops,
+        return svan_pkt_drop(fn, pkt, &fn->stats->source_drops,
                              SVAN_DROP_SOURCE);
     }
     if (!may_leave(egress, pkt, NULL, &step)) {
@@ -300,8 +300,8 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     to = svan_gid_owner(fn->core, &pkt->addr);
     step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
-        fn->stats.roce_tx_packets++;
-        fn->stats.roce_tx_bytes += pkt->payload_len;
+        fn->stats->roce_tx_packets++;
+        fn->stats->roce_tx_bytes += pkt->payload_len;
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
     }
@@ -341,13 +341,13 @@ static bool frame_to_functions(SvanFn *fn, SvanFrame *frame)
     uint32_t len = frame->len;
 
     if (!svan_rx_put(fn->core, frame)) {
-        svan_frame_drop(fn, frame, &fn->stats.eth_local_drops,
+        svan_frame_drop(fn, frame, &fn->stats->eth_local_drops,
                         SVAN_DROP_NO_BUFFER);
         svan_frame_free(frame);
         return false;
     }
-    fn->stats.eth_local_frames++;
-    fn->stats.eth_local_bytes += len;
+    fn->stats->eth_local_frames++;
+    fn->stats->eth_local_bytes += len;
     return true;
 }
 
@@ -395,7 +395,7 @@ SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
     *sent = false;
     frame->from = fn->id;
     if (!fn->net->port_enabled) {
-        svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
+        svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
                         SVAN_DROP_PORT_DISABLED);
         svan_frame_free(frame);
     } else if (may_leave(egress, NULL, frame, &step)) {
@@ -404,8 +404,8 @@ SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
         svan_frame_free(frame);
     }
     if (*sent) {
-        fn->stats.eth_tx_frames++;
-        fn->stats.eth_tx_bytes += len;
+        fn->stats->eth_tx_frames++;
+        fn->stats->eth_tx_bytes += len;
     }
     return step;
 }

@@ -67,7 +67,7 @@ SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt)
         gather_payload(held->payload, pkt);
         fn->paging->held_bytes += size;
         waiter->account->held_bytes += size;
-        fn->stats.fault_held_bytes += pkt->payload_len;
+        fn->stats->fault_held_bytes += pkt->payload_len;
     }
     return held;
 }
@@ -152,7 +152,7 @@ SvanStep svan_divert(const SvanWaiter *waiter, const SvanPkt *pkt,
     held->spare = *page = to;
     held->offset = offset;
     take_piece(waiter, to, offset + room_of(len));
-    fn->stats.fault_diverted_bytes += len;
+    fn->stats->fault_diverted_bytes += len;
     *out = held;
     return SVAN_STEP_DONE;
 }

@@ -360,7 +360,7 @@ static void wait_begins(SvanPageWait *wait, bool remote)
     wait->rounds += wait->rounds < MAX_ROUNDS;
     if (svan_page_wait_is_again(wait)) {
         wait->attempt += wait->attempt < SVAN_PAGE_ATTEMPT_MAX;
-        fn->stats.page_faults_again++;
+        fn->stats->page_faults_again++;
     } else {
         wait->attempt = 0;
     }
@@ -371,7 +371,7 @@ static void wait_begins(SvanPageWait *wait, bool remote)
     wait->state = SVAN_WAIT_PENDING;
     wait->token = SVAN_NONE;
     wait->news = true;
-    fn->stats.page_faults++;
+    fn->stats->page_faults++;
 }
 
 /* One that is being waited for goes on, as if it was the first. */
@@ -425,12 +425,12 @@ void svan_page_wait(SvanPageWait *wait, bool remote)
     }
     fault = find_fault(prq, &wait->met->wanted);
     if (fault) {
-        fn->stats.page_requests_merged++;
+        fn->stats->page_requests_merged++;
         join(fault, wait);
     } else if (may_ask(prq, wait->waiter->account)) {
         join(fault_begin(wait), wait);
     } else {
-        fn->stats.page_requests_stalled++;
+        fn->stats->page_requests_stalled++;
         enqueue(prq, wait);
     }
 }

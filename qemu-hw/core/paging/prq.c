@@ -131,7 +131,7 @@ void svan_prq_doorbell(SvanFn *fn, uint32_t value)
     }
     ci = prq->pi - ((prq->pi - value) & SVAN_PRQ_DB_CI_MASK);
     if (prq->pi - ci > prq->pi - prq->ci) {
-        fn->stats.page_responses_bad++;
+        fn->stats->page_responses_bad++;
         return;                         /* it goes backwards */
     }
     prq->ci = ci;
@@ -148,7 +148,7 @@ void svan_prr_doorbell(SvanFn *fn, uint32_t pi)
         return;
     }
     if (pi - prq->resp_ci > 2u << prq->log_size) {
-        fn->stats.page_responses_bad++;
+        fn->stats->page_responses_bad++;
         return;
     }
     prq->resp_pi = pi;
@@ -195,7 +195,7 @@ static SvanStep ask(SvanPrq *prq)
     svan_list_remove(&fault->link);
     fault->asked = true;
     prq->pi++;
-    fn->stats.page_requests++;
+    fn->stats->page_requests++;
     svan_trace(fn, SVAN_TRACE_PAGE_REQUEST, fault->token, fault->wanted.page,
                fault->wanted.flags, fault->qpn);
     return SVAN_STEP_DONE;
@@ -217,7 +217,7 @@ static void answer(SvanPrq *prq, const struct svan_page_response *response)
     } else if (fault && response->status == SVAN_PAGE_FAILED) {
         svan_page_request_ends(fault, SVAN_WAIT_FAILED);
     } else {
-        fn->stats.page_responses_bad++;
+        fn->stats->page_responses_bad++;
     }
 }
 

@@ -171,7 +171,7 @@ static SvanStep cq_error(SvanCq *cq, uint32_t syndrome)
 {
     if (!cq->error) {
         cq->error = true;
-        cq->fn->stats.cq_overruns += syndrome == SVAN_SYN_CQ_OVERRUN;
+        cq->fn->stats->cq_overruns += syndrome == SVAN_SYN_CQ_OVERRUN;
         svan_event(&cq->events, SVAN_EVENT_CQ_ERROR, syndrome);
     }
     return SVAN_STEP_ERROR;

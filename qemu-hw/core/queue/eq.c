@@ -246,7 +246,7 @@ static void count_stall(SvanEq *eq, bool written)
 {
     bool stalled = eq_has_events(eq) && !eq_has_room(eq);
 
-    eq->fn->stats.eq_overruns += stalled && (written || !eq->stalled);
+    eq->fn->stats->eq_overruns += stalled && (written || !eq->stalled);
     eq->stalled = stalled;
 }
 

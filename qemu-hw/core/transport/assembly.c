@@ -176,7 +176,7 @@ static void begin_write(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt)
     assembly->va = pkt->va;
     assembly->rkey = pkt->rkey;
     assembly->length = pkt->dma_len;
-    qp->fn->stats.rx_write_requests++;
+    qp->fn->stats->rx_write_requests++;
 }
 
 static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,

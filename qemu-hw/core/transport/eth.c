@@ -56,7 +56,7 @@ static SvanStep tx_complete(SvanQp *qp, uint8_t status, uint32_t syndrome)
     }
     eth->sq_ci += eth->wqe.num_bbs;
     if (status != SVAN_CQE_SUCCESS) {
-        qp->fn->stats.eth_tx_errors++;
+        qp->fn->stats->eth_tx_errors++;
         svan_trace(qp->fn, SVAN_TRACE_WQE_REJECT, qp->qpn, eth->wqe.index,
                    status, syndrome);
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
@@ -224,7 +224,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
     SvanStep step = svan_rq_fetch(&qp->rq, &eth->rwqe, &status, &syndrome);
 
     if (step == SVAN_STEP_IDLE) {
-        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+        return svan_frame_drop(fn, frame, &fn->stats->eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
     }
     if (step == SVAN_STEP_ERROR) {
@@ -235,7 +235,7 @@ static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
         return step;
     }
     if (frame->len > eth->rwqe.length) {
-        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+        return svan_frame_drop(fn, frame, &fn->stats->eth_rx_too_long,
                           SVAN_DROP_TOO_LONG);
     }
     eth->rx_active = true;
@@ -292,8 +292,8 @@ static SvanStep rx_complete(SvanQp *qp, const SvanFrame *frame)
     }
     cqe.owner = svan_frame_csum(frame);
     svan_rq_complete(&qp->rq, &slot, &cqe);
-    fn->stats.eth_rx_frames++;
-    fn->stats.eth_rx_bytes += frame->len;
+    fn->stats->eth_rx_frames++;
+    fn->stats->eth_rx_bytes += frame->len;
     svan_trace(fn, SVAN_TRACE_ETH_RX, qp->qpn, frame->len, cqe.owner, 0);
     return SVAN_STEP_DONE;
 }
@@ -304,22 +304,22 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
     SvanEth *eth;
 
     if (!fn->net->port_enabled) {
-        return svan_frame_drop(fn, frame, &fn->stats.port_disabled_drops,
+        return svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
                           SVAN_DROP_PORT_DISABLED);
     }
     if (!qp || qp->type != SVAN_QPT_ETH || qp->state != SVAN_QPS_RTS) {
-        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_filtered,
+        return svan_frame_drop(fn, frame, &fn->stats->eth_rx_filtered,
                           SVAN_DROP_WRONG_STATE);
     }
     eth = qp->priv;
     if (frame->len > fn->net->eth.max_frame) {
-        return svan_frame_drop(fn, frame, &fn->stats.eth_rx_too_long,
+        return svan_frame_drop(fn, frame, &fn->stats->eth_rx_too_long,
                           SVAN_DROP_TOO_LONG);
     }
     if (!eth->rx_active || fn->core->ingress->qpn != qp->qpn) {
         /* Else it is no more the queue pair, or the life of it, that began. */
         return !*offset ? rx_begin(qp, frame) :
-               svan_frame_drop(fn, frame, &fn->stats.eth_rx_no_buffer,
+               svan_frame_drop(fn, frame, &fn->stats->eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
     }
     return *offset < frame->len ? rx_copy(qp, frame, offset) :

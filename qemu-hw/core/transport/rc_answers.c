@@ -91,7 +91,7 @@ static SvanStep read_failed(SvanQp *qp, const SvanRcOwed *owed,
         svan_rc_owed_drop(resp);
         return SVAN_STEP_DONE;
     }
-    qp->fn->stats.resp_remote_access_errors++;
+    qp->fn->stats->resp_remote_access_errors++;
     svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn,
                SVAN_AETH_NAK | SVAN_NAK_REMOTE_ACCESS, owed->psn, 0);
     resp->nak = (SvanRcNak) {
@@ -173,7 +173,7 @@ static bool page_has_come(SvanQp *qp)
     svan_page_wait_leave(&resp->read_wait);
     svan_rc_patience_end(&resp->patience);
     if (state == SVAN_WAIT_FAILED && resp->num_owed) {
-        qp->fn->stats.fault_fail++;
+        qp->fn->stats->fault_fail++;
         read_failed(qp, &resp->owed[0], SVAN_SYN_PAGE);
     }
     return true;
@@ -251,8 +251,8 @@ static SvanStep tell(SvanQp *qp, uint64_t ns)
 
     if (step == SVAN_STEP_DONE) {
         svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn, aeth, resp->owed[0].psn, 0);
-        qp->fn->stats.fault_rnr += !resp->patience.naks;
-        qp->fn->stats.rnr_nak_sent++;
+        qp->fn->stats->fault_rnr += !resp->patience.naks;
+        qp->fn->stats->rnr_nak_sent++;
         resp->early_ack = false;        /* the NAK acknowledges it, too */
         svan_rc_patience_told(&resp->patience);
     }

@@ -57,7 +57,7 @@ static void ack_timeout(SvanQp *qp)
         svan_rc_start_ack_timer(qp);
         return;
     }
-    qp->fn->stats.local_ack_timeout_err++;
+    qp->fn->stats->local_ack_timeout_err++;
     req->heard = 0;
     retry(qp, SVAN_RC_RETRY_TIMEOUT);
 }
@@ -73,7 +73,7 @@ static void page_has_come(SvanQp *qp)
     }
     svan_page_wait_leave(&req->in_wait);
     if (state == SVAN_WAIT_FAILED) {
-        qp->fn->stats.fault_fail++;
+        qp->fn->stats->fault_fail++;
         svan_rc_fail(qp, req->acked, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
     }
     go_back(qp, SVAN_RC_RETRY_FAULT, req->retries);
@@ -130,7 +130,7 @@ static void implied_nak(SvanQp *qp)
         !is_news(req, SVAN_RC_HEARD_IMPLIED)) {
         return;
     }
-    qp->fn->stats.implied_nak_seq_err++;
+    qp->fn->stats->implied_nak_seq_err++;
     retry(qp, SVAN_RC_RETRY_IMPLIED);
 }
 
@@ -159,7 +159,7 @@ static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
     if (req->state == SVAN_RC_REQ_RNR_WAIT) {
         return;
     }
-    qp->fn->stats.rnr_nak_retry_err++;
+    qp->fn->stats->rnr_nak_retry_err++;
     if (qp->rnr_retry != 7) {
         if (!req->rnr_retries) {
             svan_rc_fail(qp, req->acked, SVAN_CQE_RNR_RETRY_EXC_ERR,
@@ -197,7 +197,7 @@ static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
     bool call_back = pkt->bth_flags & SVAN_BTH_SE;
     uint8_t what = call_back ? SVAN_RC_HEARD_CALL : SVAN_RC_HEARD_NAK;
 
-    qp->fn->stats.packet_seq_err++;
+    qp->fn->stats->packet_seq_err++;
     if (req->state == SVAN_RC_REQ_RNR_WAIT) {
         if (call_back) {
             svan_rc_end_rnr_wait(qp);
@@ -215,11 +215,11 @@ static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
         rx_sequence_nak(qp, pkt);
         break;
     case SVAN_NAK_INVALID_REQUEST:
-        qp->fn->stats.req_remote_invalid_request++;
+        qp->fn->stats->req_remote_invalid_request++;
         remote_error(qp, SVAN_CQE_REM_INV_REQ_ERR);
         break;
     case SVAN_NAK_REMOTE_ACCESS:
-        qp->fn->stats.req_remote_access_errors++;
+        qp->fn->stats->req_remote_access_errors++;
         remote_error(qp, SVAN_CQE_REM_ACCESS_ERR);
         break;
     case SVAN_NAK_REMOTE_OPERATIONAL:
@@ -303,7 +303,7 @@ static SvanStep place(SvanQp *qp, const Placement *at)
         req->heard &= ~SVAN_RC_HEARD_IMPLIED;
         learn_what_stays(req, at);
         svan_page_wait(&req->in_wait, false);
-        qp->fn->stats.page_faults_requester++;
+        qp->fn->stats->page_faults_requester++;
         return SVAN_STEP_DONE;
     }
     if (step == SVAN_STEP_ERROR) {
@@ -422,9 +422,9 @@ typedef struct Completion {
 static void count_completion(SvanFn *fn, uint8_t status)
 {
     if (status == SVAN_CQE_WR_FLUSH_ERR) {
-        fn->stats.req_cqe_flush_error++;
+        fn->stats->req_cqe_flush_error++;
     } else if (status != SVAN_CQE_SUCCESS) {
-        fn->stats.req_cqe_error++;
+        fn->stats->req_cqe_error++;
     }
 }
 

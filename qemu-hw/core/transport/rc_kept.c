@@ -51,8 +51,8 @@ void svan_rc_discard(SvanQp *qp, const SvanPkt *pkt)
     if (!susp->patience.told || resp->nak.pending) {
         svan_rc_now_missing(qp, (pkt->psn + 1) & SVAN_PSN_MASK);
     }
-    qp->fn->stats.fault_dropped_packets++;
-    qp->fn->stats.fault_dropped_bytes += pkt->payload_len;
+    qp->fn->stats->fault_dropped_packets++;
+    qp->fn->stats->fault_dropped_bytes += pkt->payload_len;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_PAGE_ABSENT);
 }

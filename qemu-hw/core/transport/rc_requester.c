@@ -290,7 +290,7 @@ static void sent(SvanQp *qp, SvanRcWqe *wqe, uint32_t psns, bool asked)
     req->touched_end = req->touched;
     req->touched = 0;
     if ((int32_t)(req->high - req->nxt) > 0) {
-        qp->fn->stats.retransmits++;
+        qp->fn->stats->retransmits++;
     }
     wqe->asked = req->nxt;
     req->nxt += psns;
@@ -321,7 +321,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     }
     if (req->wait.state == SVAN_WAIT_FAILED) {
         svan_page_wait_leave(&req->wait);
-        qp->fn->stats.fault_fail++;
+        qp->fn->stats->fault_fail++;
         svan_rc_fail(qp, req->send, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
         return SVAN_STEP_DONE;
     }
@@ -343,7 +343,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     }
     if (step == SVAN_STEP_FAULT) {
         svan_page_wait(&req->wait, false);
-        qp->fn->stats.page_faults_requester++;
+        qp->fn->stats->page_faults_requester++;
         return SVAN_STEP_IDLE;
     }
     if (step == SVAN_STEP_DONE) {

@@ -33,7 +33,7 @@ static SvanStep refuse(SvanQp *qp, uint8_t code, uint8_t event,
     };
 
     if (code == SVAN_NAK_REMOTE_ACCESS) {
-        qp->fn->stats.resp_remote_access_errors++;
+        qp->fn->stats->resp_remote_access_errors++;
     }
     svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
@@ -61,7 +61,7 @@ static SvanStep refuse_receive(SvanQp *qp, uint8_t code, uint8_t recv_status,
     };
 
     if (recv_status == SVAN_CQE_LOC_LEN_ERR) {
-        qp->fn->stats.resp_local_length_error++;
+        qp->fn->stats->resp_local_length_error++;
     }
     svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
@@ -80,8 +80,8 @@ static SvanStep not_ready(SvanQp *qp)
         .aeth = SVAN_AETH_RNR_NAK | (qp->min_rnr_timer & SVAN_AETH_VALUE_MASK),
     };
 
-    qp->fn->stats.out_of_buffer++;
-    qp->fn->stats.rnr_nak_sent++;
+    qp->fn->stats->out_of_buffer++;
+    qp->fn->stats->rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);
     return SVAN_STEP_DONE;
 }
@@ -278,7 +278,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
     if (!svan_rc_owed_room(resp)) {
         return not_ready(qp);
     }
-    qp->fn->stats.rx_read_requests++;
+    qp->fn->stats->rx_read_requests++;
     message_done(resp);
     owed.msn = resp->msn;
     executed(qp, pkt, svan_rc_packets(qp, pkt->dma_len), true);
@@ -357,7 +357,7 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     }
     owed.orig = execute_atomic(runs[0].host, pkt);
     svan_stored(qp->fn, &runs[0]);
-    qp->fn->stats.rx_atomic_requests++;
+    qp->fn->stats->rx_atomic_requests++;
     message_done(resp);
     owed.msn = resp->msn;
     remember_atomic(resp, &owed);
@@ -409,7 +409,7 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
 
-    qp->fn->stats.duplicate_request++;
+    qp->fn->stats->duplicate_request++;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_DUPLICATE);
     switch (svan_op_info(pkt->opcode)->verb) {
@@ -437,7 +437,7 @@ static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
     bool rnr = resp->quiet &&
                (resp->nak.aeth & SVAN_AETH_KIND_MASK) == SVAN_AETH_RNR_NAK;
 
-    qp->fn->stats.out_of_sequence += !rnr;
+    qp->fn->stats->out_of_sequence += !rnr;
     svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                SVAN_DROP_OUT_OF_SEQUENCE);
     if (!resp->quiet) {
@@ -513,9 +513,9 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
     if (step == SVAN_STEP_DONE) {
         if (resp->nak.recv_status) {
             cqe.vendor_err = svan_cpu_to_le32(resp->nak.syndrome);
-            qp->fn->stats.resp_cqe_error++;
+            qp->fn->stats->resp_cqe_error++;
         } else {
-            qp->fn->stats.resp_cqe_flush_error++;
+            qp->fn->stats->resp_cqe_flush_error++;
         }
     }
     svan_rq_complete(resp->assembly.rq, step == SVAN_STEP_DONE ? &slot : NULL,

@@ -68,11 +68,11 @@ bool svan_suspension_choose(SvanQp *qp, const SvanEstimate *estimate,
 
 static void count_mode(SvanFn *fn, uint8_t mode)
 {
-    fn->stats.fault_hold += mode == SVAN_FAULT_MODE_HOLD;
-    fn->stats.fault_rnr += mode == SVAN_FAULT_MODE_RNR;
-    fn->stats.fault_divert += mode == SVAN_FAULT_MODE_DIVERT;
-    fn->stats.fault_drop += mode == SVAN_FAULT_MODE_DROP;
-    fn->stats.fault_fail += mode == SVAN_FAULT_MODE_FAIL;
+    fn->stats->fault_hold += mode == SVAN_FAULT_MODE_HOLD;
+    fn->stats->fault_rnr += mode == SVAN_FAULT_MODE_RNR;
+    fn->stats->fault_divert += mode == SVAN_FAULT_MODE_DIVERT;
+    fn->stats->fault_drop += mode == SVAN_FAULT_MODE_DROP;
+    fn->stats->fault_fail += mode == SVAN_FAULT_MODE_FAIL;
 }
 
 static bool by_estimate(const SvanQp *qp)
@@ -119,7 +119,7 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
     SvanRcNak nak = { .aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, ns) };
 
     svan_rc_patience_told(&suspension_of(qp)->patience);
-    qp->fn->stats.rnr_nak_sent++;
+    qp->fn->stats->rnr_nak_sent++;
     svan_rc_record_nak(qp, &nak);
 }
 
@@ -399,7 +399,7 @@ SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
     later = !first.decided ||
             (first.mode == SVAN_FAULT_MODE_RNR && susp->kept.first);
     susp->wait.news = later || svan_page_wait_is_told(&susp->wait);
-    qp->fn->stats.page_faults_estimated += estimate.known;
+    qp->fn->stats->page_faults_estimated += estimate.known;
     svan_qp_schedule(qp);
     ns = svan_rc_remaining_ns(qp, &estimate);
     if (insists) {
@@ -430,7 +430,7 @@ SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt)
         if (!ahead || susp->patience.told) {
             svan_rc_patience_heard(&susp->patience);
         }
-        qp->fn->stats.duplicate_request++;
+        qp->fn->stats->duplicate_request++;
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_DUPLICATE);
         return SVAN_STEP_DONE;
@@ -472,7 +472,7 @@ void svan_suspension_call_back(SvanQp *qp)
     if (!may_call_back(susp)) {
         nak.call_back = false;
         nak.aeth = SVAN_AETH_RNR_NAK | svan_rc_rnr_code(qp, 0);
-        qp->fn->stats.rnr_nak_sent++;
+        qp->fn->stats->rnr_nak_sent++;
     }
     susp->called_back = true;
     svan_rc_record_nak(qp, &nak);
@@ -555,7 +555,7 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
         if (step != SVAN_STEP_DONE) {
             return step;
         }
-        qp->fn->stats.fault_fallback += fallback;
+        qp->fn->stats->fault_fallback += fallback;
     }
     svan_rc_patience_answered(&susp->patience);
     return SVAN_STEP_DONE;

@@ -34,23 +34,23 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
     SvanStep step;
 
     if (!qp || !takes_class(qp, pkt->opcode)) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.rx_no_qp, SVAN_DROP_NO_QP);
+        return svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
     }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
         !takes_sender(qp, pkt)) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_peer,
+        return svan_pkt_drop(fn, pkt, &fn->stats->rx_wrong_peer,
                              SVAN_DROP_WRONG_PEER);
     }
     if (qp->state < SVAN_QPS_RTR || qp->state == SVAN_QPS_ERR) {
-        return svan_pkt_drop(fn, pkt, &fn->stats.rx_wrong_state,
+        return svan_pkt_drop(fn, pkt, &fn->stats->rx_wrong_state,
                              SVAN_DROP_WRONG_STATE);
     }
     step = qp->transport->rx(qp, pkt);
     if (step == SVAN_STEP_DONE) {
-        fn->stats.roce_rx_packets++;
-        fn->stats.roce_rx_bytes += pkt->payload_len;
+        fn->stats->roce_rx_packets++;
+        fn->stats->roce_rx_bytes += pkt->payload_len;
         if ((pkt->addr.traffic_class & 3) == 3) {
-            fn->stats.ecn_marked_roce_packets++;
+            fn->stats->ecn_marked_roce_packets++;
         }
         svan_trace(fn, SVAN_TRACE_PKT_RX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
