@@ -326,8 +326,8 @@ bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp)
     /* Queue pairs that were blocked go on, since the port is empty here. */
     svan_port_new_core(&nic->port);
     if (!ok) {
-        error_setg(errp, "svan: the saved state does not fit this device; are "
-                   "its properties those of the source?");
+        error_setg(errp, "svan: the saved state is of another version of the "
+                   "device, or its source has other properties");
         return false;
     }
     svan_nic_link_changed(nic, svan_port_link_is_up(&nic->port));
