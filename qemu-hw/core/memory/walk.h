@@ -25,7 +25,7 @@ typedef struct SvanLeaf {
 typedef SvanStep SvanWalker(const SvanWalk *walk, SvanLeaf *leaf,
                             uint32_t *syndrome);
 
-SvanWalker svan_context_walk;           /* of process keys; context.c */
+SvanWalker svan_context_walk;           /* of process keys; walk_process.c */
 
 /*
  * FAULT: fn->memory->miss tells of the entry, which is present if is_protected. What
