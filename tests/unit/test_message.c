@@ -73,7 +73,7 @@ static SvanPkt packet(Msg *msg, SvanWqe *wqe, uint32_t n, SvanSegment *seg)
     uint32_t syndrome;
     SvanPkt pkt = { .sqpn = SENDER };
 
-    *seg = svan_segment(qp, wqe->length, n);
+    svan_segment(qp, wqe->length, n, seg);
     pkt.opcode = qp->kind->bth_class | svan_segment_op(wqe->opcode, seg);
     svan_segment_headers(wqe, seg, &pkt);
     assert_int_equal(svan_segment_payload(&qp->user, wqe, seg, &pkt, &syndrome),

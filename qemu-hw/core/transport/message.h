@@ -48,17 +48,19 @@ typedef struct SvanSegment {
     bool first, last;
 } SvanSegment;
 
-/* The packet n of a message of so many octets. */
-static inline SvanSegment svan_segment(const SvanQp *qp, uint32_t length,
-                                       uint32_t n)
+/*
+ * The packet n of a message of so many octets. Each field is stored by itself, since
+ * a copy of the whole would have to wait for its parts.
+ */
+static inline void svan_segment(const SvanQp *qp, uint32_t length, uint32_t n,
+                                SvanSegment *seg)
 {
     uint32_t offset = n << qp->log_mtu, left = length - offset;
-    bool last = left <= svan_qp_mtu(qp);
 
-    return (SvanSegment) {
-        .offset = offset, .length = last ? left : svan_qp_mtu(qp),
-        .first = n == 0, .last = last,
-    };
+    seg->offset = offset;
+    seg->first = n == 0;
+    seg->last = left <= svan_qp_mtu(qp);
+    seg->length = seg->last ? left : svan_qp_mtu(qp);
 }
 
 /* Without its class; wqe_opcode: of one that has a message. */

@@ -344,12 +344,12 @@ static SvanStep rx_read_response(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
-    SvanSegment seg = svan_segment(qp, wqe->length, req->una - wqe->seq);
-    Placement at = {
-        .offset = seg.offset, .length = seg.length, .src = pkt->runs,
-        .num_src = pkt->num_runs,
-    };
+    Placement at = { .src = pkt->runs, .num_src = pkt->num_runs };
+    SvanSegment seg;
 
+    svan_segment(qp, wqe->length, req->una - wqe->seq, &seg);
+    at.offset = seg.offset;
+    at.length = seg.length;
     if (!read_opcode_ok(req, wqe, svan_op_info(pkt->opcode))) {
         return bad_response(qp, SVAN_CQE_BAD_RESP_ERR);
     }

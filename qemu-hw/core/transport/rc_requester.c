@@ -172,17 +172,20 @@ typedef struct Outgoing {
 } Outgoing;
 
 /* Of a READ or an atomic there is one, which has no payload, for all that is missing. */
-static Outgoing packet_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq)
+static void packet_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq,
+                      Outgoing *out)
 {
     uint32_t n = seq - wqe->seq;
 
-    if (svan_rc_has_response(wqe->opcode)) {
-        return (Outgoing) {
-            .seg = { .offset = n << qp->log_mtu, .first = true, .last = true },
-            .psns = wqe->packets - n,
-        };
+    if (!svan_rc_has_response(wqe->opcode)) {
+        svan_segment(qp, wqe->length, n, &out->seg);
+        out->psns = 1;
+        return;
     }
-    return (Outgoing) { .seg = svan_segment(qp, wqe->length, n), .psns = 1 };
+    out->seg.offset = n << qp->log_mtu;
+    out->seg.length = 0;
+    out->seg.first = out->seg.last = true;
+    out->psns = wqe->packets - n;
 }
 
 /*
@@ -310,12 +313,12 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanRcWqe *wqe = svan_rc_wqe(req, req->send);
-    Outgoing out = packet_at(qp, wqe, req->nxt);
-    uint8_t op = svan_segment_op(wqe->opcode, &out.seg);
     uint32_t syndrome;
+    Outgoing out;
     SvanStep step;
     SvanPkt pkt;
 
+    packet_at(qp, wqe, req->nxt, &out);
     if (!in_window(req, wqe, &out)) {
         return SVAN_STEP_IDLE;
     }
@@ -333,7 +336,7 @@ static SvanStep transmit(SvanQp *qp, SvanRcBudget *budget)
     if (step != SVAN_STEP_DONE || !svan_rc_afford(budget, out.seg.length)) {
         return step;
     }
-    svan_qp_packet(qp, &pkt, op, req->nxt);
+    svan_qp_packet(qp, &pkt, svan_segment_op(wqe->opcode, &out.seg), req->nxt);
     pkt.ack_req = wants_ack(req, &out);
     svan_segment_headers(&((SvanRc *)qp->priv)->out->wqe, &out.seg, &pkt);
     step = reach_memory(qp, &out.seg, &pkt, &syndrome);
