@@ -61,7 +61,7 @@ typedef struct SvanRcWqe {
  * uses those of the other two kinds.
  */
 #define SVAN_RC_SHARED          8u      /* of each kind; power of two */
-#define SVAN_RC_SPARE_WINDOWS   2u
+#define SVAN_RC_SPARE_WINDOWS   16u
 
 typedef struct SvanRcCache {
     const SvanQp *qp;           /* NULL: nobody's */
