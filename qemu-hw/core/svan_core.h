@@ -225,7 +225,7 @@ typedef struct SvanInjection {
     bool failure;               /* then the page never comes */
 } SvanInjection;
 
-/* false: not sane, too many, no memory, or the function is not enabled. */
+/* false: not sane, too many, no memory, or there is no such function. */
 bool svan_inject(SvanCore *core, uint16_t fn, const SvanInjection *what);
 /* Whatever was injected and has not been met; what was goes on. */
 void svan_inject_nothing(SvanCore *core, uint16_t fn);

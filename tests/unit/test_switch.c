@@ -500,6 +500,31 @@ static void a_packet_is_of_its_sender(void **state)
     assert_false(left_by_the_port(hall));
 }
 
+/* It is reset before its packet has come to anybody: it counts nothing any more. */
+static void the_sender_of_a_packet_may_be_gone(void **state)
+{
+    Hall *hall = *state;
+    HostQp a = host_qp(hall->stations[1].host, &hall->stations[1].send_cq,
+                       &hall->stations[1].recv_cq, NULL);
+    HostQp b = host_qp(hall->stations[2].host, &hall->stations[2].send_cq,
+                       &hall->stations[2].recv_cq, NULL);
+    bool sent;
+
+    host_connect(&a, &b);
+    svan_frame_send(egress_of(hall, 3), ack_frame(&a, &b), &sent);
+    assert_true(sent);
+    svan_reset(hall->fake->core, 3);
+    fake_run(hall->fake);
+    svan_frame_send(egress_of(hall, 1), ack_frame(&a, &b), &sent);
+    assert_true(sent);
+    svan_reset(hall->fake->core, 1);
+    assert_true(fake_restore(hall->fake));
+    fake_run(hall->fake);
+    assert_null(hall->fake->core->ingress->head);
+    assert_int_equal(STAT(hall, 2, roce_rx_packets), 0);
+    assert_int_equal(STAT(hall, 2, eth_rx_frames), 0);
+}
+
 /* To its own GID it is sent to the port, whoever looks on. */
 static void a_packet_does_not_come_back(void **state)
 {
@@ -550,6 +575,7 @@ int main(void)
         HALL_TEST(a_receiver_without_room_delays_nobody),
         HALL_TEST(what_waits_is_bounded_for_each),
         HALL_TEST(a_packet_is_of_its_sender),
+        HALL_TEST(the_sender_of_a_packet_may_be_gone),
         HALL_TEST(a_packet_does_not_come_back),
         HALL_TEST(without_its_gid_a_packet_does_not_leave),
     };

@@ -120,10 +120,6 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     return fn->net->receiver->packet(fn, pkt);
 }
 
-/*
- * A function sends what it likes as frames, but a RoCE packet to the queue pairs of
- * another only from its own GID.
- */
 static bool is_forged(SvanCore *core, const SvanFrame *frame,
                       const SvanAddr *addr)
 {
@@ -135,6 +131,19 @@ static bool is_forged(SvanCore *core, const SvanFrame *frame,
     memcpy(source.dgid, addr->sgid, sizeof(source.dgid));
     memcpy(source.dmac, addr->smac, sizeof(source.dmac));
     return svan_gid_owner(core, &source) != core->fns[frame->from];
+}
+
+/*
+ * A function sends what it likes as frames, but a RoCE packet to the queue pairs of
+ * another only from its own GID. It may have been reset since it sent the frame: then it
+ * has no GID, and no counters either.
+ */
+static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
+{
+    uint64_t uncounted = 0;
+
+    return svan_frame_drop(from, frame, from->stats ? &from->stats->source_drops :
+                                                      &uncounted, SVAN_DROP_SOURCE);
 }
 
 /* DONE: consumed; *mine false: not for the engine */
@@ -151,9 +160,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
         return SVAN_STEP_DONE;
     }
     if (is_forged(core, frame, &addr)) {
-        fn = core->fns[frame->from];
-        return svan_frame_drop(fn, frame, &fn->stats->source_drops,
-                               SVAN_DROP_SOURCE);
+        return drop_forged(core->fns[frame->from], frame);
     }
     switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
                                    svan_pkt_decode(frame, &pkt)) {

@@ -34,6 +34,8 @@
 #define SVAN_RC_PSN_HALF        (1u << 23)
 /* answers that are owed: twice, so that duplicates never displace new ones */
 #define SVAN_RC_OWED            (2 * SVAN_MAX_RD_ATOMIC)
+/* A copy that comes sooner may have been made on the way; of several, the last is late. */
+#define SVAN_RC_LEAST_TIMEOUT_NS        65536
 
 /* ---- requester ---- */
 
@@ -197,6 +199,7 @@ typedef struct SvanRcPatience {
 typedef struct SvanRcResponder {
     uint32_t epsn;              /* expected PSN */
     uint32_t heard;             /* PSN of the last request that came; not saved */
+    uint64_t heard_ns;          /* a later one came, while a duplicate waits */
     uint32_t msn;
     bool established;           /* the event was sent */
     bool quiet;                 /* NAKed: out of sequence is no news */

@@ -203,21 +203,45 @@ static bool is_kept_back(const SvanRcResponder *resp, uint32_t psn)
            svan_rc_psn_sub(psn, resp->owed[0].psn) < SVAN_RC_PSN_HALF;
 }
 
+static void drop_waiting(SvanQp *qp)
+{
+    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
+
+    svan_page_wait_leave(&resp->read_wait);
+    svan_rc_patience_end(&resp->patience);
+    svan_rc_owed_drop(resp);
+    svan_qp_schedule(qp);
+}
+
+/* Since a new request came, or the duplicate met its page. */
+static uint64_t ns_since_news(const SvanRcResponder *resp, uint64_t now)
+{
+    return now - (resp->heard_ns > resp->patience.met ? resp->heard_ns :
+                                                        resp->patience.met);
+}
+
 /*
  * A requester that goes back, but not as far as to a duplicate, has had that answer:
- * it does not keep back what is said of later ones.
+ * it does not keep back what is said of later ones. What comes soon after a new request
+ * may have been copied on the way, or overtaken, and says nothing of the requester.
  */
 void svan_rc_request_heard(SvanQp *qp, uint32_t psn)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
     bool back = svan_rc_psn_sub(resp->heard, psn) < SVAN_RC_PSN_HALF;
+    uint64_t now;
 
-    resp->heard = psn;
-    if (back && is_kept_back(resp, psn) && resp->owed[0].duplicate) {
-        svan_page_wait_leave(&resp->read_wait);
-        svan_rc_patience_end(&resp->patience);
-        svan_rc_owed_drop(resp);
-        svan_qp_schedule(qp);
+    if (!is_kept_back(resp, psn) || !resp->owed[0].duplicate) {
+        resp->heard = psn;
+        return;
+    }
+    now = svan_now(qp->fn->core);
+    if (!back) {
+        resp->heard = psn;
+        resp->heard_ns = now;
+    } else if (ns_since_news(resp, now) >= SVAN_RC_LEAST_TIMEOUT_NS) {
+        resp->heard = psn;
+        drop_waiting(qp);
     }
 }
 

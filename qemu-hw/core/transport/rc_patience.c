@@ -8,9 +8,6 @@
 
 #include "transport/rc.h"
 
-/* A copy that comes sooner may have been made on the way; of several, the last is late. */
-#define LEAST_TIMEOUT_NS        65536
-
 static void fire_bound(SvanTimer *timer)
 {
     SvanRcPatience *patience = svan_container(timer, SvanRcPatience,
@@ -95,7 +92,7 @@ void svan_rc_patience_heard(SvanRcPatience *patience)
         patience->told = false;
         patience->returned = true;
         start_bound(patience);          /* its ACK timeout counts from now on */
-    } else if (since >= LEAST_TIMEOUT_NS) {
+    } else if (since >= SVAN_RC_LEAST_TIMEOUT_NS) {
         patience->timed_out = true;
         patience->timeout = since < patience->timeout ? since :
                                                         patience->timeout;

@@ -352,6 +352,8 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
         !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
+    /* What is new behind it, and what goes back, the next requests tell. */
+    resp->heard = resp->num_owed ? resp->owed[0].psn : resp->epsn;
     return load_atomics(reader, resp) && assembly_ok(assembly);
 }
 
