@@ -246,7 +246,10 @@ SvanRun svan_run(SvanCore *core);
  * missed, so all of that is run again next, as without this call.
  */
 bool svan_set_aside(SvanCore *core);
-/* What was missed is translated: what was set aside is run again, first of all. */
+/*
+ * What was missed is translated: what was set aside is run again, first of all, but
+ * in every second run only while others have work.
+ */
 void svan_resolved(SvanCore *core);
 /* Some step that missed an address of fn has not been run again yet, or in vain. */
 bool svan_awaits(const SvanCore *core, uint16_t fn);

@@ -233,6 +233,27 @@ static void packets_are_marked(void **state)
     assert_int_equal(COURT_STAT(court, flow_marks), WAYS);
 }
 
+/* The wire is full; the verdict is asked for again. */
+static void a_mark_counts_once(void **state)
+{
+    Court *court = *state;
+    Fake *fake = court->hall->fake;
+
+    answers(court, SVAN_VERDICT_MARK);
+    fake->out_full = true;
+    post_write(court, TO_PORT, 1);
+    fake_run(fake);
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    assert_int_equal(COURT_STAT(court, flow_marks), 0);
+    fake->out_full = false;
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    assert_true(court->judge.num_seen > 2);
+    assert_int_equal(COURT_STAT(court, flow_marks), 1);
+    assert_true(left_by_the_port(court->hall));
+}
+
 typedef struct Header {
     uint32_t tags;
     uint8_t ecn;                /* as sent, and as it arrives */
@@ -553,6 +574,7 @@ int main(void)
         COURT_TEST(what_may_go_goes),
         COURT_TEST(what_is_dropped_is_lost),
         COURT_TEST(packets_are_marked),
+        COURT_TEST(a_mark_counts_once),
         COURT_TEST(frames_are_marked),
         COURT_TEST(what_waits_keeps_its_order),
         COURT_TEST(who_waits_still_answers),

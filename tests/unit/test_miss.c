@@ -4,19 +4,22 @@
  */
 #include "unit.h"
 
-/* Two functions, with a queue pair each that is connected to itself. */
+#define FUNCTIONS       4
+
+/* Functions with a queue pair each that is connected to itself. */
 typedef struct Bench {
     Fake *fake;
     SvanCore *core;
-    Host *hosts[2];
-    HostCq cqs[2];
-    HostQp qps[2];
+    Host *hosts[FUNCTIONS];
+    HostCq cqs[FUNCTIONS];
+    HostQp qps[FUNCTIONS];
     uint64_t from, to;
     /* an IOMMU */
     SvanDma (*map)(void *, uint16_t, uint64_t, uint32_t, bool, void **);
     uint64_t page;              /* what it does not know yet */
     uint16_t fn;                /* whose page it is */
     bool known, refused;
+    bool siege;                 /* it is of all VFs, and gone again at once */
 } Bench;
 
 static Bench *the_bench;
@@ -27,7 +30,8 @@ static SvanDma iommu_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
 {
     Bench *bench = the_bench;
 
-    if (addr / SVAN_PAGE_SIZE == bench->page / SVAN_PAGE_SIZE && fn == bench->fn) {
+    if (addr / SVAN_PAGE_SIZE == bench->page / SVAN_PAGE_SIZE &&
+        (bench->siege ? fn : fn == bench->fn)) {
         if (!bench->known) {
             return SVAN_DMA_MISS;
         }
@@ -43,10 +47,10 @@ static int setup(void **state)
     Bench *bench = fake_must(calloc(1, sizeof(*bench)));
     SvanConfig config = fake_config;
 
-    config.num_vfs = 1;
+    config.num_vfs = FUNCTIONS - 1;
     bench->fake = fake_create(&config);
     bench->core = bench->fake->core;
-    for (uint16_t i = 0; i < 2; i++) {
+    for (uint16_t i = 0; i < FUNCTIONS; i++) {
         HostQpAttr attr = { .log_sq = 8 };
 
         bench->hosts[i] = host_create(bench->fake, i, 1 + i);
@@ -70,8 +74,9 @@ static int teardown(void **state)
     Bench *bench = *state;
 
     fake_destroy(bench->fake);
-    host_destroy(bench->hosts[0]);
-    host_destroy(bench->hosts[1]);
+    for (uint32_t i = 0; i < FUNCTIONS; i++) {
+        host_destroy(bench->hosts[i]);
+    }
     free(bench);
     return 0;
 }
@@ -325,6 +330,77 @@ static void frames_go_on(void **state)
     assert_int_equal(done(bench, 0, SVAN_CQE_SUCCESS), 1);
 }
 
+/* ---- steps that miss again and again ---- */
+
+/* These functions write what they never come to read. */
+static void attack(Bench *bench, uint32_t count)
+{
+    bench->siege = true;
+    for (uint32_t i = 1; i <= count; i++) {
+        post(bench, i, bench->page, 1);
+    }
+}
+
+/* What has missed is run again after each so many runs. */
+static void resist(Bench *bench, uint32_t runs, uint32_t every)
+{
+    for (uint32_t i = 0; i < runs; i++) {
+        if (svan_run(bench->core) == SVAN_RUN_MISS) {
+            svan_set_aside(bench->core);
+        }
+        if (i % every == 0) {
+            svan_resolved(bench->core);
+        }
+    }
+}
+
+static void those_who_miss_again_do_not_starve_others(void **state)
+{
+    Bench *bench = *state;
+
+    attack(bench, FUNCTIONS - 1);
+    resist(bench, 20, 1);
+    for (uint32_t every = 8; every; every--) {
+        uint64_t before = sent(bench, 0);
+
+        post(bench, 0, bench->from, 100);
+        resist(bench, 80, every);
+        print_message("translated every %u runs: %llu packets of another\n", every,
+                      (unsigned long long)(sent(bench, 0) - before));
+        assert_in_range(sent(bench, 0) - before, 20, 100);
+        resist(bench, 1000, every);
+        assert_int_equal(done(bench, 0, SVAN_CQE_SUCCESS), 100);
+    }
+}
+
+/* Each source has its turns while a step of one is run again. */
+static void a_step_that_misses_again_takes_no_source_its_turn(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *fn = host_fn(bench->hosts[0]);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_NOP);
+
+    attack(bench, 1);
+    resist(bench, 20, 1);
+    for (uint32_t every = 8; every; every--) {
+        uint64_t before = sent(bench, 0);
+
+        post(bench, 0, bench->from, 100);
+        resist(bench, 10, every);
+        for (uint32_t i = 0; i < 4; i++) {
+            host_cmd_post(bench->hosts[0], &cmd);
+        }
+        host_write(bench->hosts[0], SVAN_REG_CMDQ_DB, bench->hosts[0]->cmd_pi);
+        host_event(bench->hosts[0], SVAN_EVENT_CMD, 0, 0);
+        resist(bench, 50, every);
+        assert_in_range(sent(bench, 0) - before, 10, 99);
+        assert_int_equal(fn->regs->cmdq.ci, bench->hosts[0]->cmd_pi);
+        assert_true(svan_list_empty(&fn->work[SVAN_TURN_EQ].objects));
+        resist(bench, 1000, every);
+        assert_int_equal(done(bench, 0, SVAN_CQE_SUCCESS), 100);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -338,6 +414,8 @@ int main(void)
         TEST(a_function_that_is_aside_is_saved),
         TEST(a_frame_is_set_aside),
         TEST(frames_go_on),
+        TEST(those_who_miss_again_do_not_starve_others),
+        TEST(a_step_that_misses_again_takes_no_source_its_turn),
     };
 
     return cmocka_run_group_tests_name("miss", tests, NULL, NULL);

@@ -355,8 +355,9 @@ struct SvanCore {
     SvanLink work[SVAN_TURN_COUNT];     /* functions */
     uint32_t ready;             /* bit n: source n has work, */
     uint32_t held;              /* and may not do it, since it is set aside */
+    bool retried;               /* the last run was of a step that had missed */
     SvanLink blocked;           /* SvanWork, in the order of being refused */
-    SvanLink missed, aside;     /* SvanMiss: run again at once; when it is resolved */
+    SvanLink missed, aside;     /* SvanMiss: run again next; when it is resolved */
     SvanMiss rx_miss;
     uint16_t missed_memory;     /* the function that an address was missed of last */
     SvanTimer **heap;

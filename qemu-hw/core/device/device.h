@@ -51,6 +51,9 @@ SvanStep svan_test_dma_step(SvanFn *fn);
 
 uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
 
+/* Nothing is set aside, and what has missed is to be run again all the same. */
+void svan_misses_resume(SvanCore *core);
+
 /* ---- the parts of a function ---- */
 
 /*

@@ -63,8 +63,7 @@ static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
 {
     miss->turn = turn;
     miss->memory = core->missed_memory;
-    svan_list_remove(&miss->link);
-    svan_list_append(&core->missed, &miss->link);
+    svan_list_first(&core->missed, &miss->link);
     return SVAN_STEP_MISS;
 }
 
@@ -101,34 +100,49 @@ static inline uint32_t ready_sources(const SvanCore *core)
 
 bool svan_has_work(SvanCore *core)
 {
-    return (ready_sources(core) & ~POLLING) || svan_db_is_rung(core);
+    return (ready_sources(core) & ~POLLING) || svan_db_is_rung(core) ||
+           !svan_list_empty(&core->missed);
 }
 
 /* ---- steps that missed ---- */
 
-/* Its turn is next; false: what it was about has gone in the meantime. */
-static bool retry(SvanCore *core)
+static SvanMiss *first_miss(const SvanCore *core)
 {
-    SvanMiss *miss = svan_container(core->missed.next, SvanMiss, link);
+    return svan_container(core->missed.next, SvanMiss, link);
+}
+
+/*
+ * A step that others went on beside leaves them every second run: however often it
+ * misses again, and whoever misses beside it.
+ */
+static bool may_retry(const SvanCore *core)
+{
+    return !first_miss(core)->aside || !core->retried || !ready_sources(core);
+}
+
+/* Beside the turns of the sources. IDLE: what it was about has gone in the meantime. */
+static SvanStep retry(SvanCore *core)
+{
+    SvanMiss *miss = first_miss(core);
     SvanTurn turn = miss->turn;
     SvanFn *fn = miss->fn;
 
-    svan_list_remove(&miss->link);
+    svan_miss_forget(core, miss);
     if (fn ? !fn->work[turn].link.next : !(core->ready >> turn & 1)) {
-        return false;
+        return SVAN_STEP_IDLE;
     }
     if (fn) {
         svan_list_first(&core->work[turn], &fn->work[turn].link);
     }
-    core->turn = turn;
-    return true;
+    core->retried = true;
+    return take_turn(core, turn);
 }
 
 bool svan_set_aside(SvanCore *core)
 {
-    if (!svan_list_empty(&core->missed)) {
-        SvanMiss *miss = svan_container(core->missed.prev, SvanMiss, link);
+    SvanMiss *miss = first_miss(core);
 
+    if (!svan_list_empty(&core->missed) && !miss->aside) {
         svan_list_remove(&miss->link);
         svan_list_append(&core->aside, &miss->link);
         svan_miss_suspend(core, miss);
@@ -148,11 +162,18 @@ void svan_resolved(SvanCore *core)
     while (!svan_list_empty(&core->aside)) {
         SvanMiss *miss = svan_container(core->aside.next, SvanMiss, link);
 
-        svan_miss_resume(core, miss);
         svan_list_remove(&miss->link);
         svan_list_append(&core->missed, &miss->link);
     }
     svan_kick(core);
+}
+
+void svan_misses_resume(SvanCore *core)
+{
+    svan_resolved(core);
+    for (SvanLink *link = core->missed.next; link != &core->missed; link = link->next) {
+        svan_miss_resume(core, svan_container(link, SvanMiss, link));
+    }
 }
 
 static bool awaits(const SvanLink *misses, uint16_t fn)
@@ -200,18 +221,18 @@ static inline SvanTurn next_source(const SvanCore *core, uint32_t ready)
 /* One step: of what has missed, or of the first source that finds something to do. */
 static inline SvanStep run_step(SvanCore *core)
 {
-    bool again = !svan_list_empty(&core->missed) && retry(core);
     uint32_t looked_at = 0, ready;
 
+    if (!svan_list_empty(&core->missed) && may_retry(core)) {
+        return retry(core);
+    }
+    core->retried = false;
     while ((ready = ready_sources(core) & ~looked_at)) {
         SvanTurn turn = next_source(core, ready);
         SvanStep step = take_turn(core, turn);
 
-        if (step == SVAN_STEP_MISS) {
-            return step;
-        }
         core->turn = turn + 1;
-        if (step != SVAN_STEP_IDLE || again) {
+        if (step != SVAN_STEP_IDLE) {
             return step;
         }
         looked_at |= 1u << turn;

@@ -300,7 +300,7 @@ void *svan_save(SvanCore *core, size_t *len)
 {
     SvanWriter writer = { 0 };
 
-    svan_resolved(core);        /* whoever loads it finds out what misses there */
+    svan_misses_resume(core);   /* whoever loads it finds out what misses there */
     while (svan_db_collect(core)) {
         /* what was rung is state of the queues now */
     }

@@ -104,16 +104,15 @@ static bool mark_frame(SvanFrame *frame)
     return false;
 }
 
-static bool mark(const SvanFlowUnit *unit)
+/* A packet that cannot leave at once is made anew, without the mark; a frame is not. */
+static void mark(SvanEgress *egress, const SvanFlowUnit *unit)
 {
     if (unit->frame) {
-        return mark_frame(unit->frame);
+        unit->fn->stats->flow_marks += mark_frame(unit->frame);
+    } else if (is_markable(unit->pkt->addr.traffic_class)) {
+        unit->pkt->addr.traffic_class |= ECN_CE;
+        egress->marked = true;
     }
-    if (!is_markable(unit->pkt->addr.traffic_class)) {
-        return false;
-    }
-    unit->pkt->addr.traffic_class |= ECN_CE;
-    return true;
 }
 
 /* ---- verdicts ---- */
@@ -134,6 +133,7 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
     const SvanSwitch *sw = fn->core->sw;
     uint64_t when = 0;
 
+    egress->marked = false;
     switch (sw->flow->verdict(sw->flow_arg, unit, &when)) {
     case SVAN_VERDICT_LATER:
         if (when <= svan_now(fn->core)) {
@@ -145,7 +145,7 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
         *step = drop(fn, unit);
         return false;
     case SVAN_VERDICT_MARK:
-        fn->stats->flow_marks += mark(unit);
+        mark(egress, unit);
         return true;
     default:
         return true;

@@ -309,6 +309,8 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (step == SVAN_STEP_DONE) {
         fn->stats->roce_tx_packets++;
         fn->stats->roce_tx_bytes += pkt->payload_len;
+        fn->stats->flow_marks += egress->marked;
+        egress->marked = false;
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
     }

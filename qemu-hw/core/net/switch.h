@@ -153,6 +153,7 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
 typedef struct SvanEgress {
     SvanWork *work;
     SvanTimer later;            /* runs while a verdict makes it wait */
+    bool marked;                /* the packet that is on its way; counted when it has left */
 } SvanEgress;
 
 /* The timer is one of those that were reserved. */
