@@ -2,7 +2,7 @@
 /*
  * Rows of the kinds of queue pairs whose transport the device does not have yet.
  */
-#include "stub_kind.h"
+#include "mute_kind.h"
 
 /* Table 91, written once more; a required mask of NO: there is no such way. */
 #define NO              UINT32_MAX

@@ -3,7 +3,7 @@
  * Messages become packets, and packets become messages, without a reliable
  * transport around either.
  */
-#include "stub_kind.h"
+#include "mute_kind.h"
 #include "transport/message.h"
 
 #define MTU             1024u

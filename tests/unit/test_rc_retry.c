@@ -138,35 +138,9 @@ static void test_nak_before_it_is_sent_again(void **state)
     }
 }
 
-/* The response to a READ had no page to go to, and that never comes. */
-static void test_response_page_never_comes(void **state)
+/* The response to a READ comes, and its page has gone: that is asked for. */
+static SvanPkt respond_without_page(Od *od)
 {
-    Od *od = *state;
-    Rc *rc = od->rc;
-    HostSend send = {
-        .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
-        .addr = PAGE(7), .length = MTU, .lkey = od->key, .remote = 0x1000,
-    };
-    SvanPkt response = rc_pkt(SVAN_OP_READ_RESP_ONLY, PSN_OUT, pattern, MTU);
-
-    map_page(od, 7, true);
-    host_send(&rc->qp, &send);
-    rc_go(rc);
-    RC_SENT(rc, SVAN_OP_READ_REQUEST, PSN_OUT);
-    unmap_page(od, 7, 0, 0);
-    rc_inject_run(rc, &response);
-    assert_true(requested(od));
-    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
-    RC_SQ_DONE(rc, 0, LOC_PROT_ERR);
-    assert_int_equal(le32toh(rc->cqe.vendor_err), SVAN_SYN_PAGE);
-    RC_SENT_NOTHING(rc);
-    assert_int_equal(OD_STAT(od, fault_fail), 1);
-}
-
-/* While the response waits for its page nothing is late, however long that takes. */
-static void test_response_page_costs_no_retry(void **state)
-{
-    Od *od = *state;
     Rc *rc = od->rc;
     HostSend send = {
         .opcode = SVAN_WQE_RDMA_READ, .flags = SVAN_WQE_SIGNALED,
@@ -182,6 +156,30 @@ static void test_response_page_costs_no_retry(void **state)
     unmap_page(od, 7, 0, 0);
     rc_inject_run(rc, &response);
     assert_true(requested(od));
+    return response;
+}
+
+/* The page never comes. */
+static void test_response_page_never_comes(void **state)
+{
+    Od *od = *state;
+    Rc *rc = od->rc;
+
+    respond_without_page(od);
+    answer(od, od->last.token, SVAN_PAGE_FAILED, 0);
+    RC_SQ_DONE(rc, 0, LOC_PROT_ERR);
+    assert_int_equal(le32toh(rc->cqe.vendor_err), SVAN_SYN_PAGE);
+    RC_SENT_NOTHING(rc);
+    assert_int_equal(OD_STAT(od, fault_fail), 1);
+}
+
+/* While the response waits for its page nothing is late, however long that takes. */
+static void test_response_page_costs_no_retry(void **state)
+{
+    Od *od = *state;
+    Rc *rc = od->rc;
+    SvanPkt response = respond_without_page(od);
+
     for (uint32_t i = 0; i < 10; i++) {
         fake_advance(rc->fake, 5 * TIMEOUT_NS);
         RC_SENT_NOTHING(rc);

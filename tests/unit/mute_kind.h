@@ -3,8 +3,8 @@
  * A queue pair of a kind whose transport the device does not have yet, with one in
  * its place that does nothing.
  */
-#ifndef TESTS_STUB_KIND_H
-#define TESTS_STUB_KIND_H
+#ifndef TESTS_MUTE_KIND_H
+#define TESTS_MUTE_KIND_H
 
 #include "unit.h"
 
@@ -13,33 +13,33 @@
 
 static uint32_t received;
 
-static inline bool stub_create(SvanQp *qp)
+static inline bool mute_create(SvanQp *qp)
 {
     return true;
 }
 
-static inline void stub_destroy(SvanQp *qp)
+static inline void mute_destroy(SvanQp *qp)
 {
 }
 
-static inline void stub_enter(SvanQp *qp, uint8_t old)
+static inline void mute_enter(SvanQp *qp, uint8_t old)
 {
 }
 
-static inline SvanStep stub_step(SvanQp *qp)
+static inline SvanStep mute_step(SvanQp *qp)
 {
     return SVAN_STEP_IDLE;
 }
 
-static inline SvanStep stub_rx(SvanQp *qp, const SvanPkt *pkt)
+static inline SvanStep mute_rx(SvanQp *qp, const SvanPkt *pkt)
 {
     received++;
     return SVAN_STEP_DONE;
 }
 
-static const SvanTransport stub = {
-    .name = "stub", .create = stub_create, .destroy = stub_destroy,
-    .enter = stub_enter, .step = stub_step, .rx = stub_rx,
+static const SvanTransport mute = {
+    .name = "mute", .create = mute_create, .destroy = mute_destroy,
+    .enter = mute_enter, .step = mute_step, .rx = mute_rx,
 };
 
 typedef struct Bench {
@@ -61,7 +61,7 @@ static inline Bench *bench_new(uint8_t type)
     fn = host_fn(bench->host);
     memcpy(bench->kinds, svan_qp_kinds, sizeof(bench->kinds));
     assert_null(bench->kinds[type].transport);
-    bench->kinds[type].transport = &stub;
+    bench->kinds[type].transport = &mute;
     fn->qps->kinds = bench->kinds;
     fn->features |= bench->kinds[type].feature;
     bench->cq = host_cq(bench->host, 4);
@@ -87,4 +87,4 @@ static inline uint8_t move(Bench *bench, uint8_t to, uint32_t mask)
     return host_modify(&bench->qp, to, mask, &bench->attrs);
 }
 
-#endif /* TESTS_STUB_KIND_H */
+#endif /* TESTS_MUTE_KIND_H */
