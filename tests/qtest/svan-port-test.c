@@ -26,6 +26,18 @@
 #define FIRST           0x02
 #define LAST            0x04
 
+/* Its port is one end of a socket; fds[0], the other, is the test's. */
+static Nic *nic_on_wire(int fds[2])
+{
+    QTestState *qts;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
+                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
+                      fds[1]);
+    return nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+}
+
 /* ---- an Ethernet queue pair, all of whose WQEs are the same frame ---- */
 
 typedef struct Sender {
@@ -200,11 +212,8 @@ static void test_migrate_blocked(void)
     g_assert_no_error(error);
     close(tmp);
     uri = g_strdup_printf("file:%s", file);
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
-    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
-                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
-                      fds[1]);
-    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    nic = nic_on_wire(fds);
+    qts = nic->qts;
     sender = sender_new(nic, 11);
     sender_post(&sender, SOME);
     sender_await_block(&sender);
@@ -304,11 +313,8 @@ static void test_reset_blocked(const void *opaque)
     int fds[2];
     Nic *nic;
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
-    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
-                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
-                      fds[1]);
-    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    nic = nic_on_wire(fds);
+    qts = nic->qts;
     qtest_memset(qts, NIC_BUFFER, FIRST, FRAME);
     sender = sender_new(nic, 11);
     sender_post(&sender, SOME);
@@ -353,15 +359,9 @@ static void test_lost_frames(void)
 {
     gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
     struct svan_stats stats;
-    QTestState *qts;
     int fds[2];
-    Nic *nic;
+    Nic *nic = nic_on_wire(fds);
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
-    qts = qtest_initf(NIC_MACHINE "-netdev socket,id=net,fd=%d "
-                      "-device svan,id=nic,addr=4,netdev=net,mac=" NIC_MAC,
-                      fds[1]);
-    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
     nic_enable(nic, 4);
     wire_write(fds[0], 20000);
     wire_write(fds[0], 100);
