@@ -42,10 +42,16 @@ is_detached() { ! ethtool -S svan0 >/dev/null 2>&1 && [ "$(</sys/class/net/svan0
 
 restarted() { [ "$(counter svan0 drv_restarts)" -gt "$1" ]; }
 
+queue_pair_failed() { dmesg | tail -n 40 | grep -q 'queue pair failed'; }
+
+# Under traffic the driver's next doorbell may replace this one before the device has
+# taken it.
+queue_pair_broken() { ring svan0 0x40000000 && await 2 queue_pair_failed; }
+
 queue_pair_fails() {
 	local before
 	before=$(counter svan0 drv_restarts)
-	ring svan0 0x40000000 && await 20 restarted "$before" && wire_works
+	await 20 queue_pair_broken && await 20 restarted "$before" && wire_works
 }
 
 fatal_then_bind() {
