@@ -234,6 +234,8 @@ class Runner:
         options = ["--odp"] if demand else []
         name = "%s-%s-%s-%d" % ("".join([tool] + options), ends.path, ends.device, size)
         count = plan.iterations(tool, ends.device, size)
+        if self.args.compared and ends.path == "loopback":
+            count *= plan.COMPARED_TIMES[plan.kind(tool)]
         result = "/tmp/%s.json" % name
 
         def command(end):

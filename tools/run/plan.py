@@ -39,6 +39,11 @@ COMPARED = (
 )
 
 
+# How many times as often it repeats an operation over loopback, which is else over in
+# some hundredths of a second: one thing that the machine does meanwhile is the figure.
+COMPARED_TIMES = {"bw": 10, "lat": 100}
+
+
 def kind(tool):
     """bw or lat."""
     return tool.rsplit("_", 1)[1]
