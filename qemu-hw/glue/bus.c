@@ -258,20 +258,12 @@ void svan_memory_fini(SvanMemory *memory)
 
 /* ---- access ---- */
 
-/*
- * Find out where [addr, addr + len) lies: in *region, at the address *at of its
- * address space. Engine lock held.
- */
-static SvanDma svan_bus_find(SvanBus *bus, hwaddr addr, uint32_t len,
-                             bool for_write, SvanRegion **region, hwaddr *at)
+/* The IOMMU's answer, if it is known. */
+static SvanDma svan_bus_search(SvanBus *bus, hwaddr addr, uint32_t len,
+                               bool for_write, SvanRegion **region, hwaddr *at)
 {
     uint64_t entry;
 
-    *region = svan_view_find(&bus->direct, addr, len);
-    if (likely(*region)) {
-        *at = addr;
-        return SVAN_DMA_OK;
-    }
     if (QLIST_EMPTY(&bus->iommus)) {
         return SVAN_DMA_ERROR;
     }
@@ -291,6 +283,22 @@ static SvanDma svan_bus_find(SvanBus *bus, hwaddr addr, uint32_t len,
     *at = (entry & SVAN_BUS_PAGE_MASK) | (addr & ~SVAN_BUS_PAGE_MASK);
     *region = svan_view_find(&bus->memory->system, *at, len);
     return *region ? SVAN_DMA_OK : SVAN_DMA_ERROR;
+}
+
+/*
+ * Find out where [addr, addr + len) lies: in *region, at the address *at of its
+ * address space. Engine lock held.
+ */
+static inline SvanDma svan_bus_find(SvanBus *bus, hwaddr addr, uint32_t len,
+                                    bool for_write, SvanRegion **region,
+                                    hwaddr *at)
+{
+    *region = svan_view_find(&bus->direct, addr, len);
+    if (likely(*region)) {
+        *at = addr;
+        return SVAN_DMA_OK;
+    }
+    return svan_bus_search(bus, addr, len, for_write, region, at);
 }
 
 SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,

@@ -12,27 +12,13 @@
 #include "view.h"
 #include "trace.h"
 
-static SvanRegion *svan_region(SvanView *view, unsigned i)
-{
-    return &g_array_index(view->regions, SvanRegion, i);
-}
-
-static bool svan_region_covers(const SvanRegion *r, hwaddr addr, uint32_t len)
-{
-    return addr >= r->first && addr <= r->last && len - 1 <= r->last - addr;
-}
-
-SvanRegion *svan_view_find(SvanView *view, hwaddr addr, uint32_t len)
+SvanRegion *svan_view_search(SvanView *view, hwaddr addr, uint32_t len)
 {
     unsigned low = 0, high = view->regions->len;
 
-    if (view->hint < high &&
-        svan_region_covers(svan_region(view, view->hint), addr, len)) {
-        return svan_region(view, view->hint);
-    }
     while (low < high) {
         unsigned mid = low + (high - low) / 2;
-        SvanRegion *r = svan_region(view, mid);
+        SvanRegion *r = svan_view_region(view, mid);
 
         if (addr > r->last) {
             low = mid + 1;

@@ -34,7 +34,32 @@ typedef struct SvanView {
 void svan_view_init(SvanView *view, SvanEngine *engine, AddressSpace *as,
                     void (*changed)(SvanView *view));
 void svan_view_fini(SvanView *view);
+/* As svan_view_find(), where it was not found the last time. */
+SvanRegion *svan_view_search(SvanView *view, hwaddr addr, uint32_t len);
+
+static inline SvanRegion *svan_view_region(SvanView *view, unsigned i)
+{
+    return &g_array_index(view->regions, SvanRegion, i);
+}
+
+static inline bool svan_region_covers(const SvanRegion *r, hwaddr addr,
+                                      uint32_t len)
+{
+    return addr >= r->first && addr <= r->last && len - 1 <= r->last - addr;
+}
+
 /* The region with all of [addr, addr + len), or NULL. Engine lock held. */
-SvanRegion *svan_view_find(SvanView *view, hwaddr addr, uint32_t len);
+static inline SvanRegion *svan_view_find(SvanView *view, hwaddr addr,
+                                         uint32_t len)
+{
+    if (likely(view->hint < view->regions->len)) {
+        SvanRegion *r = svan_view_region(view, view->hint);
+
+        if (likely(svan_region_covers(r, addr, len))) {
+            return r;
+        }
+    }
+    return svan_view_search(view, addr, len);
+}
 
 #endif /* HW_SVAN_VIEW_H */
