@@ -6,27 +6,21 @@
 
 #include "transport/message.h"
 
-SvanStep svan_qp_remote(const SvanRemote *remote, SvanMem *runs,
+SvanStep svan_qp_remote(SvanAccess *access, uint32_t len, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome)
 {
-    SvanAccess access = {
-        .fn = remote->qp->fn, .user = &remote->qp->user, .key = remote->rkey,
-        .va = remote->va, .len = remote->whole, .access = remote->access,
-    };
-    uint32_t left = remote->len;
-
     *num_runs = 0;
-    while (left) {
+    while (len) {
         SvanMem *run = &runs[*num_runs];
-        SvanStep step = svan_access(&access, run, syndrome);
+        SvanStep step = svan_access(access, run, syndrome);
 
         if (step != SVAN_STEP_DONE) {
             return step;
         }
-        run->len = run->len < left ? run->len : left;
-        left -= run->len;
-        access.va += run->len;
-        access.len -= run->len;
+        run->len = run->len < len ? run->len : len;
+        len -= run->len;
+        access->va += run->len;
+        access->len -= run->len;
         ++*num_runs;
     }
     return SVAN_STEP_DONE;

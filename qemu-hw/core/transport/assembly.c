@@ -185,11 +185,11 @@ static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
     uint32_t total = info->first ? pkt->dma_len : assembly->length;
     uint32_t offset = info->first ? 0 : assembly->offset;
-    SvanRemote remote = {
-        .qp = qp, .va = (info->first ? pkt->va : assembly->va) + offset,
-        .rkey = info->first ? pkt->rkey : assembly->rkey,
-        .whole = total - offset, .len = pkt->payload_len,
-        .access = SVAN_ACCESS_REMOTE_WRITE,
+    SvanAccess access = {
+        .fn = qp->fn, .user = &qp->user,
+        .key = info->first ? pkt->rkey : assembly->rkey,
+        .va = (info->first ? pkt->va : assembly->va) + offset,
+        .len = total - offset, .access = SVAN_ACCESS_REMOTE_WRITE,
     };
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs, syndrome;
@@ -202,7 +202,7 @@ static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,
     if (total > SVAN_MAX_MSG || !write_length_ok(pkt, total - offset)) {
         return meets(obstacle, SVAN_OBSTACLE_INVALID, SVAN_SYN_LENGTH);
     }
-    step = svan_qp_remote(&remote, runs, &num_runs, &syndrome);
+    step = svan_qp_remote(&access, pkt->payload_len, runs, &num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return meets(obstacle, SVAN_OBSTACLE_ACCESS, syndrome);
     }

@@ -18,18 +18,10 @@ static inline uint32_t svan_qp_mtu(const SvanQp *qp)
 /* ---- access.c ---- */
 
 /*
- * Runs of remote memory. `whole` >= len bytes from va on must be permitted.
- * DONE, MISS, FAULT, ERROR.
+ * Runs of remote memory, len bytes of it. All of the access must be permitted, which is
+ * of len bytes or more, and goes on behind them. DONE, MISS, FAULT, ERROR.
  */
-typedef struct SvanRemote {
-    SvanQp *qp;
-    uint64_t va;
-    uint32_t rkey;
-    uint32_t whole, len;
-    uint8_t access;             /* SVAN_ACCESS_REMOTE_* */
-} SvanRemote;
-
-SvanStep svan_qp_remote(const SvanRemote *remote, SvanMem *runs,
+SvanStep svan_qp_remote(SvanAccess *access, uint32_t len, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome);
 
 /*

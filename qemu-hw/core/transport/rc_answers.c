@@ -127,9 +127,9 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     uint32_t mtu = svan_qp_mtu(qp), syndrome;
     bool last = owed->length <= mtu;
     uint32_t payload = last ? owed->length : mtu;
-    SvanRemote remote = {
-        .qp = qp, .va = owed->va, .rkey = owed->rkey, .whole = owed->length,
-        .len = payload, .access = SVAN_ACCESS_REMOTE_READ,
+    SvanAccess access = {
+        .fn = qp->fn, .user = &qp->user, .key = owed->rkey, .va = owed->va,
+        .len = owed->length, .access = SVAN_ACCESS_REMOTE_READ,
     };
     SvanStep step;
     SvanPkt pkt;
@@ -139,7 +139,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
     }
     svan_qp_packet(qp, &pkt, svan_op_part(SVAN_VERB_READ, !owed->begun, last,
                                           false), owed->psn);
-    step = svan_qp_remote(&remote, pkt.runs, &pkt.num_runs, &syndrome);
+    step = svan_qp_remote(&access, payload, pkt.runs, &pkt.num_runs, &syndrome);
     if (step == SVAN_STEP_ERROR) {
         return read_failed(qp, owed, syndrome);
     }

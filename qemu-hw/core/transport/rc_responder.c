@@ -327,9 +327,9 @@ static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
 static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanRemote remote = {
-        .qp = qp, .va = pkt->va, .rkey = pkt->rkey, .whole = 8, .len = 8,
-        .access = SVAN_ACCESS_REMOTE_ATOMIC,
+    SvanAccess access = {
+        .fn = qp->fn, .user = &qp->user, .key = pkt->rkey, .va = pkt->va,
+        .len = 8, .access = SVAN_ACCESS_REMOTE_ATOMIC,
     };
     SvanRcOwed owed = { .atomic = true, .psn = pkt->psn };
     uint32_t num_runs, syndrome;
@@ -345,7 +345,7 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
     if (resp->num_new >= qp->max_dest_rd_atomic) {
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
-    step = svan_qp_remote(&remote, runs, &num_runs, &syndrome);
+    step = svan_qp_remote(&access, 8, runs, &num_runs, &syndrome);
     if (step != SVAN_STEP_DONE) {
         return remote_refused(qp, pkt, step, syndrome);
     }
