@@ -479,6 +479,80 @@ static void an_error_while_blocked(void **state)
     assert_null(bench->core->sq.poll_link.next);
 }
 
+/* Whoever has work reads the record by himself, and is polled when that is done. */
+static void a_busy_queue_is_not_polled(void **state)
+{
+    Bench *bench = *state;
+    SvanSq *sq = &bench->core->sq;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    bench->mock->answer = SVAN_STEP_AGAIN;
+    bench->mock->answers = 20;
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    while (bench->mock->answers) {
+        svan_run(bench->fake->core);
+        assert_true(svan_list_empty(&bench->fake->core->work[SVAN_TURN_POLL]));
+    }
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    assert_true(svan_poll_is_armed(sq));
+    fake_run(bench->fake);
+    assert_non_null(sq->poll_link.next);
+    assert_false(sq->poll_parked);
+}
+
+/* An ACK gives one that waits for the wire a step; the wire is full still. */
+static void a_blocked_queue_is_not_polled(void **state)
+{
+    Bench *bench = *state;
+    SvanSq *sq = &bench->core->sq;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_BLOCKED;
+    bench->mock->answers = 1;
+    svan_qp_schedule(bench->core);
+    fake_run(bench->fake);
+    bench->mock->answer = SVAN_STEP_IDLE;
+    bench->mock->answers = 1;
+    svan_qp_schedule(bench->core);
+    fake_run(bench->fake);
+    assert_null(sq->poll_link.next);
+    publish(bench, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 1);
+    svan_tx_ready(bench->fake->core);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 2);
+    assert_non_null(sq->poll_link.next);
+}
+
+/* What others have to do does not keep a flag up. */
+static void a_queue_at_rest_beside_a_busy_one(void **state)
+{
+    Bench *bench = *state;
+    HostQpAttr attr = { .log_sq = 4, .log_rq = 3 };
+    HostQp other = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+    Mock *busy = mock_qp(&other);
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    busy->answer = SVAN_STEP_AGAIN;
+    busy->answers = UINT32_MAX;
+    svan_qp_schedule(busy->qp);
+    for (uint32_t i = 0; i < 100; i++) {
+        svan_run(bench->fake->core);
+    }
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    bench->fake->now += POLL_NS;
+    for (uint32_t i = 0; i < 100; i++) {
+        svan_run(bench->fake->core);
+    }
+    assert_int_equal(flag(bench), 0);
+}
+
 /* A transport that does not look at the record is not called for ever. */
 static void news_are_told_once(void **state)
 {
@@ -521,6 +595,9 @@ int main(void)
         TEST(misses_on_the_record),
         TEST(an_unreachable_record),
         TEST(the_error_state_is_not_polled),
+        TEST(a_busy_queue_is_not_polled),
+        TEST(a_blocked_queue_is_not_polled),
+        TEST(a_queue_at_rest_beside_a_busy_one),
         TEST(an_error_while_blocked),
         TEST(news_are_told_once),
     };

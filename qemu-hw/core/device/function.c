@@ -353,9 +353,6 @@ void svan_tx_ready(SvanCore *core)
 
         svan_list_remove(&qp->work.blocked);
         svan_qp_schedule(qp);
-        if (qp->sq.poll_parked) {
-            svan_poll_begin(&qp->sq);
-        }
     }
     svan_kick(core);
 }

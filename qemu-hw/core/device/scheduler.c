@@ -21,7 +21,7 @@ static SvanStep qp_turn(SvanFn *fn)
     case SVAN_STEP_DONE:
     case SVAN_STEP_AGAIN:
         svan_qp_schedule(qp);
-        if (qp->state >= SVAN_QPS_RTS && !qp->sq.poll_link.next) {
+        if (qp->state >= SVAN_QPS_RTS && !svan_poll_is_armed(&qp->sq)) {
             svan_poll_arm(&qp->sq);
         }
         break;
@@ -34,6 +34,9 @@ static SvanStep qp_turn(SvanFn *fn)
         break;
     default:
         qp->sq.last_active = 0;
+        if (qp->sq.poll_parked && !qp->work.blocked.next) {
+            svan_poll_begin(&qp->sq);
+        }
         return SVAN_STEP_IDLE;
     }
     return step;

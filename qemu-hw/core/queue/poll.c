@@ -3,14 +3,17 @@
  * The POLLING flag of doorbell records (PRM "Doorbells"). While it is set the host
  * need not ring.
  *
- * The flag is set as long as the send queue is among those to be polled, or parked
- * because it waits for room on the wire, and may be a bit longer. See poll_disarm() for
- * how it is cleared. RESET leaves it as it is: a queue that enters RTS or the
- * error state is polled, until the flag is known to be clear.
+ * The flag is set as long as the send queue is among those to be polled, or parked: it
+ * is not looked at here while its owner is ready, and reads the record by itself, or
+ * waits for room on the wire. It may be set a bit longer. See poll_disarm() for how it
+ * is cleared. RESET leaves it as it is: a queue that enters RTS or the error state is
+ * polled, until the flag is known to be clear.
  */
 #include "queue/queue.h"
 
 #define POLL_BATCH      8       /* records looked at in one run */
+/* Looks at records for one at the clock; prime, so that no queue is always skipped. */
+#define CLOCK_LOOK      7
 
 static SvanStep record_map(const SvanSq *sq, bool for_write, SvanMem *mem)
 {
@@ -63,10 +66,10 @@ void svan_poll_arm(SvanSq *sq)
 {
     SvanMem mem;
 
-    if (!sq->poll_link.next && !sq->flushing &&
+    if (!svan_poll_is_armed(sq) && !sq->flushing &&
         record_map(sq, true, &mem) == SVAN_STEP_DONE) {
         poll_flag(sq, &mem, SVAN_QP_DBR_POLLING);
-        svan_poll_begin(sq);
+        sq->poll_parked = true;
     }
 }
 
@@ -116,6 +119,15 @@ static SvanStep poll_disarm(SvanSq *sq)
     return SVAN_STEP_DONE;
 }
 
+/* While there is other work, which the clock would delay, it is looked at seldom. */
+static bool skip_clock(SvanCore *core)
+{
+    if (core->ready == 1u << SVAN_TURN_POLL) {
+        return false;
+    }
+    return ++core->doorbells->clock_skipped % CLOCK_LOOK;
+}
+
 static bool poll_is_over(SvanSq *sq)
 {
     SvanCore *core = sq->work->fn->core;
@@ -123,6 +135,9 @@ static bool poll_is_over(SvanSq *sq)
 
     if (!core->doorbells->poll_ns || sq->flushing) {
         return true;
+    }
+    if (skip_clock(core)) {
+        return false;
     }
     now = svan_now(core);
     if (!sq->last_active) {
@@ -140,47 +155,33 @@ static SvanStep poll_one(SvanSq *sq)
         return step == SVAN_STEP_MISS ? step : poll_lost(sq);
     }
     if (poll_has_news(sq, &mem)) {
+        svan_poll_park(sq);
         return SVAN_STEP_DONE;
     }
     return poll_is_over(sq) ? poll_disarm(sq) : SVAN_STEP_IDLE;
 }
 
-static SvanStep poll_some(SvanLink *queues)
+SvanStep svan_poll_step(SvanFn *fn)
 {
-    SvanLink *first = queues->next;
+    SvanLink *queues = &fn->work[SVAN_TURN_POLL].objects, *last = queues->prev, *link;
+    SvanStep step = SVAN_STEP_IDLE;
+    uint32_t n = 0;
 
-    for (uint32_t n = 0; n < POLL_BATCH; n++) {
-        SvanLink *link = queues->next;
-        SvanSq *sq = svan_container(link, SvanSq, poll_link);
-        SvanStep step = SVAN_STEP_IDLE;
+    do {
+        SvanSq *sq;
 
-        if (n && link == first) {
-            break;                      /* once around */
+        link = queues->next;
+        sq = svan_container(link, SvanSq, poll_link);
+        if (svan_work_is_ready(sq->work)) {
+            svan_poll_park(sq);
+            continue;
         }
         svan_list_remove(link);
         svan_list_append(queues, link);
-        /* A QP that is to run reads its record by itself. */
-        if (!svan_work_is_ready(sq->work)) {
-            step = poll_one(sq);
-        }
+        step = poll_one(sq);
         if (step == SVAN_STEP_MISS) {
             svan_list_first(queues, link);
         }
-        if (step != SVAN_STEP_IDLE) {
-            return step;
-        }
-    }
-    return SVAN_STEP_IDLE;
-}
-
-/* Most often there is one queue, and it is busy. */
-SvanStep svan_poll_step(SvanFn *fn)
-{
-    SvanLink *queues = &fn->work[SVAN_TURN_POLL].objects, *first = queues->next;
-
-    if (first->next == queues &&
-        svan_work_is_ready(svan_container(first, SvanSq, poll_link)->work)) {
-        return SVAN_STEP_IDLE;
-    }
-    return poll_some(queues);
+    } while (step == SVAN_STEP_IDLE && link != last && ++n < POLL_BATCH);
+    return step;
 }

@@ -166,7 +166,7 @@ typedef struct SvanSq {
     SvanWork *work;             /* of whoever takes the WQEs */
 
     SvanLink poll_link;         /* fn->work[SVAN_TURN_POLL]: POLLING is set */
-    bool poll_parked;           /* POLLING is set; not looked at while blocked */
+    bool poll_parked;           /* POLLING is set; ready or blocked: not looked at */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
     uint32_t pi_polled;         /* last one that the poll list has seen there */
 } SvanSq;
@@ -323,11 +323,16 @@ void svan_db_forget(SvanDbTarget *target);
 uint32_t svan_db_take(SvanCore *core);
 /* The record's POLLING flag may be set: watch it until it is cleared. */
 void svan_poll_begin(SvanSq *sq);
-/* Set the flag if possible; the queue has work. */
+static inline bool svan_poll_is_armed(const SvanSq *sq)
+{
+    return sq->poll_link.next || sq->poll_parked;
+}
+
+/* Set the flag if possible; the queue's owner is ready. */
 void svan_poll_arm(SvanSq *sq);
 /* Do not look any more; the flag is left as it is. */
 void svan_poll_end(SvanSq *sq);
-/* It cannot send: the same, for a while. */
+/* Its owner is ready, or waits for the wire: the same, for a while. */
 void svan_poll_park(SvanSq *sq);
 /* Look at some of a function's records. IDLE: nothing has changed. */
 SvanStep svan_poll_step(SvanFn *fn);
@@ -365,6 +370,7 @@ typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
     SvanDbSlot *taken;          /* the rest of what was taken */
     uint64_t poll_ns;           /* how long an idle queue is polled; 0: never */
+    uint32_t clock_skipped;     /* looks at records, while there was other work */
 } SvanDoorbells;
 
 static inline bool svan_db_is_rung(const SvanCore *core)
