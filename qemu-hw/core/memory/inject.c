@@ -108,7 +108,7 @@ static bool applies(Injection *item, const SvanWalk *walk)
 
 bool svan_inject_applies(const SvanWalk *walk)
 {
-    SvanFn *fn = walk->key->fn;
+    SvanFn *fn = walk->fn;
     SvanInjections *all = fn->injections;
 
     for (uint32_t i = 0; i < all->count; i++) {

@@ -90,7 +90,7 @@ static SvanStep read_entry(SvanFn *fn, uint64_t table, uint64_t index,
 SvanStep svan_page_miss(const SvanWalk *walk, uint64_t entry, uint8_t level,
                      bool is_protected)
 {
-    walk->key->fn->memory->miss = (SvanPageMiss) {
+    walk->fn->memory->miss = (SvanPageMiss) {
         .key = walk->key, .va = walk->va, .len = walk->len, .entry = entry,
         .level = level, .write = walk->write, .is_protected = is_protected,
     };
@@ -120,7 +120,7 @@ static SvanStep table_refuses(const SvanWalk *walk, uint64_t entry,
     }
     svan_page_miss(walk, entry, level, present);
     if (!present) {
-        svan_page_miss_estimate(walk->key->fn, entry, SVAN_ESTIMATE_ENTRY);
+        svan_page_miss_estimate(walk->fn, entry, SVAN_ESTIMATE_ENTRY);
     }
     return SVAN_STEP_FAULT;
 }
@@ -139,7 +139,7 @@ static SvanStep walk_table(const SvanWalk *walk, SvanLeaf *leaf,
     for (uint32_t level = key->levels; level; level--) {
         uint32_t shift = (level - 1) * SVAN_MTT_INDEX_BITS;
         uint64_t allowed = level > 1 ? MTT_TABLE_BITS : MTT_LEAF_BITS;
-        SvanStep step = read_entry(key->fn, leaf->bus,
+        SvanStep step = read_entry(walk->fn, leaf->bus,
                                    (index >> shift) %
                                    SVAN_MTT_TABLE_ENTRIES, &entry, syndrome);
 
@@ -217,7 +217,7 @@ static inline uint64_t tlb_serial(const SvanWalk *walk)
     if (likely(key->kind != SVAN_KEY_PROCESS)) {
         return key->serial;
     }
-    context = &key->fn->memory->contexts[key->pasid];
+    context = &walk->fn->memory->contexts[key->pasid];
     return context->generation == key->generation &&
            walk->va + walk->len <= context->limit ? context->serial : 0;
 }
@@ -230,10 +230,10 @@ static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
 {
     const SvanKey *key = walk->key;
     uint64_t page = walk->va >> key->page_shift, serial = tlb_serial(walk);
-    const SvanTlbEntry *entry = tlb_entry(key->fn, serial, page);
+    const SvanTlbEntry *entry = tlb_entry(walk->fn, serial, page);
 
     if (unlikely(!serial || entry->serial != serial || entry->page != page ||
-                 entry->generation != key->fn->memory->tlb_generation)) {
+                 entry->generation != walk->fn->memory->tlb_generation)) {
         return false;
     }
     *bus = entry->bus & ~SVAN_TLB_WRITABLE;
@@ -273,7 +273,7 @@ static __attribute__((noinline)) SvanStep
 tlb_fill(const SvanWalk *walk, uint64_t *bus, uint32_t *syndrome)
 {
     const SvanKey *key = walk->key;
-    SvanFn *fn = key->fn;
+    SvanFn *fn = walk->fn;
     SvanTlbEntry *entry;
     uint64_t serial;
     SvanLeaf leaf;
@@ -338,11 +338,11 @@ static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
     uint64_t bus;
 
     if (key->direct) {
-        return map_run(key->fn, walk->va + key->direct_offset, walk->len,
+        return map_run(walk->fn, walk->va + key->direct_offset, walk->len,
                        walk->write, mem, syndrome);
     }
     if (likely(tlb_find(walk, &bus))) {
-        key->fn->stats->tlb_hits++;
+        walk->fn->stats->tlb_hits++;
     } else {
         SvanStep step = tlb_fill(walk, &bus, syndrome);
 
@@ -350,7 +350,7 @@ static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
             return step;
         }
     }
-    return map_run(key->fn, bus + (walk->va & ((1ull << key->page_shift) - 1)),
+    return map_run(walk->fn, bus + (walk->va & ((1ull << key->page_shift) - 1)),
                    walk->len, walk->write, mem, syndrome);
 }
 
@@ -439,7 +439,7 @@ SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
                      uint32_t *syndrome)
 {
     SvanWalk walk = {
-        .len = access->len, .write = is_write(access->access),
+        .fn = access->fn, .len = access->len, .write = is_write(access->access),
     };
     SvanStep step;
 
@@ -474,7 +474,9 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
         .fn = key->fn, .key = key->key, .va = va, .len = len,
         .access = for_write ? SVAN_ACCESS_LOCAL_WRITE : 0,
     };
-    SvanWalk walk = { .key = key, .len = len, .write = for_write };
+    SvanWalk walk = {
+        .fn = key->fn, .key = key, .len = len, .write = for_write,
+    };
     SvanStep step;
 
     *syndrome = check_key(&access, key, &walk.va);

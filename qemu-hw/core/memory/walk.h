@@ -9,6 +9,7 @@
 
 /* What is walked for. The octets lie in the key, which has the right. */
 typedef struct SvanWalk {
+    SvanFn *fn;                 /* the key's */
     SvanKey *key;
     uint64_t va;                /* as the key's table knows it */
     uint32_t len;               /* > 0 */

@@ -256,7 +256,7 @@ static SvanStep entry_absent(const SvanWalk *walk, const Context *context,
                              const Entry *entry)
 {
     uint32_t location = svan_pte_location(entry->value);
-    SvanFn *fn = walk->key->fn;
+    SvanFn *fn = walk->fn;
     uint64_t word;
     SvanStep step = location_read(fn, context, location, &word);
 
@@ -273,7 +273,7 @@ static SvanStep entry_absent(const SvanWalk *walk, const Context *context,
 static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
                            SvanLeaf *leaf)
 {
-    SvanFn *fn = walk->key->fn;
+    SvanFn *fn = walk->fn;
     uint64_t size = level_size(entry->level);
 
     if (walk->write && !writable) {
@@ -297,7 +297,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
 static SvanStep walk_once(const SvanWalk *walk, const Context *context,
                           SvanLeaf *leaf, uint32_t *syndrome)
 {
-    SvanFn *fn = walk->key->fn;
+    SvanFn *fn = walk->fn;
     Entry entry = { .level = context->levels };
     uint64_t table = context->root;
     bool writable = true;
@@ -344,7 +344,7 @@ SvanStep svan_context_walk(const SvanWalk *walk, SvanLeaf *leaf,
                            uint32_t *syndrome)
 {
     const SvanKey *key = walk->key;
-    SvanFn *fn = key->fn;
+    SvanFn *fn = walk->fn;
     Context context;
     SvanStep step = context_read(key, &context, syndrome);
 

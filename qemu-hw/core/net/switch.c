@@ -232,11 +232,12 @@ SvanStep svan_rx_step(SvanCore *core)
 
 static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
 {
+    SvanFnStats *stats = from->stats;
     SvanStep step = deliver(to, pkt);
 
     if (step == SVAN_STEP_DONE) {
-        from->stats->roce_local_packets++;
-        from->stats->roce_local_bytes += pkt->payload_len;
+        stats->roce_local_packets++;
+        stats->roce_local_bytes += pkt->payload_len;
     }
     return step;
 }
@@ -290,16 +291,16 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt)
 {
     SvanFn *fn = egress->work->fn;
+    SvanFnStats *stats = fn->stats;
     SvanStep step;
     SvanFn *to;
 
     if (!fn->net->port_enabled) {
-        return svan_pkt_drop(fn, pkt, &fn->stats->port_disabled_drops,
+        return svan_pkt_drop(fn, pkt, &stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
     if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
-        return svan_pkt_drop(fn, pkt, &fn->stats->source_drops,
-                             SVAN_DROP_SOURCE);
+        return svan_pkt_drop(fn, pkt, &stats->source_drops, SVAN_DROP_SOURCE);
     }
     if (!may_leave(egress, pkt, NULL, &step)) {
         return step;
@@ -307,9 +308,9 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     to = svan_gid_owner(fn->core, &pkt->addr);
     step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
-        fn->stats->roce_tx_packets++;
-        fn->stats->roce_tx_bytes += pkt->payload_len;
-        fn->stats->flow_marks += egress->marked;
+        stats->roce_tx_packets++;
+        stats->roce_tx_bytes += pkt->payload_len;
+        stats->flow_marks += egress->marked;
         egress->marked = false;
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
