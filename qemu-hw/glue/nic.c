@@ -161,8 +161,8 @@ static void svan_nic_bql_work(void *opaque)
 {
     SvanNic *nic = opaque;
 
-    if (qatomic_read(&nic->aside)) {
-        svan_nic_resolve(nic);
+    if (qatomic_read(&nic->aside) && svan_nic_resolve(nic)) {
+        svan_engine_kick(&nic->engine);
     }
     svan_nic_raise_irqs(nic);
     svan_port_flush(&nic->port);
@@ -364,6 +364,8 @@ void svan_nic_remove_function(SvanNic *nic, SvanFunction *f)
     nic->functions[f->id] = NULL;
     svan_engine_unlock(&nic->engine);
     svan_function_fini(f);
+    /* Nobody asks any more for a translation that somebody may wait for. */
+    svan_engine_kick(&nic->engine);
 }
 
 void svan_nic_reset_function(SvanNic *nic, SvanFunction *f)

@@ -207,19 +207,22 @@ static void a_miss_in_the_memory_of_another(void **state)
     assert_int_equal(done(bench, 0, SVAN_CQE_SUCCESS), 2);
 }
 
-/* Then there is nothing to set aside it for, now or later. */
+/* Then there is nothing to set aside it for, now or later, and nobody to wake. */
 static void nobody_else_has_work(void **state)
 {
     Bench *bench = *state;
+    uint32_t kicks;
 
     miss(bench);
     for (uint32_t i = 0; svan_run(bench->core) == SVAN_RUN_MORE; i++) {
         assert_true(i < 10000);
     }
     assert_int_equal(done(bench, 1, SVAN_CQE_SUCCESS), 200);
+    kicks = bench->fake->kicks;
     assert_false(svan_set_aside(bench->core));
     assert_int_equal(svan_run(bench->core), SVAN_RUN_MISS);     /* it was run */
     assert_false(svan_set_aside(bench->core));
+    assert_int_equal(bench->fake->kicks, kicks);
     bench->known = true;
     fake_run(bench->fake);
     assert_int_equal(done(bench, 0, SVAN_CQE_SUCCESS), 1);

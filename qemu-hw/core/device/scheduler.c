@@ -141,6 +141,22 @@ static SvanStep retry(SvanCore *core)
     return take_turn(core, turn);
 }
 
+/* false: there was nothing aside. */
+static bool take_back(SvanCore *core)
+{
+    if (svan_list_empty(&core->aside)) {
+        return false;
+    }
+    while (!svan_list_empty(&core->aside)) {
+        SvanMiss *miss = svan_container(core->aside.next, SvanMiss, link);
+
+        svan_list_remove(&miss->link);
+        svan_list_append(&core->missed, &miss->link);
+    }
+    return true;
+}
+
+/* Its caller knows of the miss: nobody is kicked, who would only miss again. */
 bool svan_set_aside(SvanCore *core)
 {
     SvanMiss *miss = first_miss(core);
@@ -153,22 +169,15 @@ bool svan_set_aside(SvanCore *core)
     if (svan_has_work(core)) {
         return true;
     }
-    svan_resolved(core);
+    take_back(core);
     return false;
 }
 
 void svan_resolved(SvanCore *core)
 {
-    if (svan_list_empty(&core->aside)) {
-        return;
+    if (take_back(core)) {
+        svan_kick(core);
     }
-    while (!svan_list_empty(&core->aside)) {
-        SvanMiss *miss = svan_container(core->aside.next, SvanMiss, link);
-
-        svan_list_remove(&miss->link);
-        svan_list_append(&core->missed, &miss->link);
-    }
-    svan_kick(core);
 }
 
 void svan_misses_resume(SvanCore *core)
