@@ -11,6 +11,7 @@
 
 #define CAPACITY        16u     /* of QPs, CQs and keys */
 #define RINGS           1024u   /* distance of the pieces of a ring buffer */
+#define CROWD           64u     /* QPs that are busy together */
 
 /* ---- memory that is refused ---- */
 
@@ -73,10 +74,10 @@ typedef struct Bench {
     uint64_t page;              /* that all rings may be in: nobody uses them */
 } Bench;
 
-static int setup(void **state)
+static int make(void **state, uint32_t max_qp)
 {
     SvanConfig config = {
-        .num_vfs = 2, .max_qp = CAPACITY, .max_cq = CAPACITY,
+        .num_vfs = 2, .max_qp = max_qp, .max_cq = CAPACITY,
         .max_key = CAPACITY, .true_atomics = true,
     };
     Bench *bench = calloc(1, sizeof(*bench));
@@ -89,6 +90,16 @@ static int setup(void **state)
     bench->page = fake_alloc(bench->fake, 4096, 4096);
     *state = bench;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return make(state, CAPACITY);
+}
+
+static int setup_crowd(void **state)
+{
+    return make(state, 2 * CROWD);
 }
 
 static int teardown(void **state)
@@ -446,6 +457,35 @@ static void a_connection_goes_on_without_memory(void **state)
     assert_int_equal(host_state(&b), SVAN_QPS_RTS);
 }
 
+/* Their windows stay while they take turns, and go when most of them rest. */
+static void a_crowd_keeps_its_windows(void **state)
+{
+    Bench *bench = *state;
+    SvanRcShared *shared = host_fn(bench->a)->qps->rc;
+    HostQpAttr attr = { .log_sq = 4, .log_rq = 2 };
+    SvanQp *qps[CROWD];
+
+    for (uint32_t i = 0; i < CROWD; i++) {
+        HostQp qp = host_qp(bench->a, &bench->cqs[0], &bench->cqs[0], &attr);
+
+        qps[i] = svan_qp_get(host_fn(bench->a), qp.qpn);
+        assert_true(svan_rc_widen(qps[i]));
+    }
+    for (uint32_t i = 0; i < CROWD / 2; i++) {
+        svan_rc_narrow(qps[i]);
+    }
+    memory_for(0);
+    for (uint32_t i = 0; i < CROWD / 2; i++) {
+        assert_true(svan_rc_widen(qps[i]));
+    }
+    memory_is_back();
+    for (uint32_t i = 0; i < CROWD; i++) {
+        svan_rc_narrow(qps[i]);
+    }
+    assert_int_equal(shared->num_used, 0);
+    assert_int_equal(shared->num_spare, SVAN_RC_SPARE_WINDOWS);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -454,6 +494,7 @@ int main(void)
         TEST(no_memory_is_a_status),
         TEST(a_function_without_memory_is_not_enabled),
         TEST(a_connection_goes_on_without_memory),
+        cmocka_unit_test_setup_teardown(a_crowd_keeps_its_windows, setup_crowd, teardown),
     };
 
     return cmocka_run_group_tests_name("quota", tests, NULL, NULL);

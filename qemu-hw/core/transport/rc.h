@@ -54,6 +54,12 @@ typedef struct SvanRcWqe {
     uint32_t syndrome;
 } SvanRcWqe;
 
+/* Of full size. */
+typedef union SvanRcWindow {
+    SvanRcWqe wqes[SVAN_RC_WINDOW];
+    union SvanRcWindow *next;
+} SvanRcWindow;
+
 /*
  * What the RC queue pairs of a function share, so that an idle one is small.
  *
@@ -63,6 +69,12 @@ typedef struct SvanRcWqe {
  * uses those of the other two kinds.
  */
 #define SVAN_RC_SHARED          8u      /* of each kind; power of two */
+/*
+ * Windows that are nobody's are kept: a few, and several for each that is in use. A
+ * crowd of queue pairs takes turns with them, and malloc() for each costs a third of
+ * the rate.
+ */
+#define SVAN_RC_SPARES_OF_ONE   8u
 #define SVAN_RC_SPARE_WINDOWS   16u
 
 typedef struct SvanRcCache {
@@ -75,8 +87,8 @@ struct SvanRcShared {
     SvanRcCache out[SVAN_RC_SHARED];    /* WQE at `send`, or the next to be taken */
     SvanRcCache in[SVAN_RC_SHARED];     /* WQE at `acked`, for its response */
     SvanReceive receive[SVAN_RC_SHARED];
-    uint32_t num_windows;
-    SvanRcWqe *windows[SVAN_RC_SPARE_WINDOWS];  /* of full size, nobody's */
+    SvanRcWindow *spare;                /* windows that are nobody's */
+    uint32_t num_spare, num_used;
 };
 
 typedef enum SvanRcReqState {

@@ -13,10 +13,21 @@ SvanRcShared *svan_rc_shared_make(void)
     return calloc(1, sizeof(SvanRcShared));
 }
 
+static SvanRcWindow *window_take(SvanRcShared *shared)
+{
+    SvanRcWindow *window = shared->spare;
+
+    if (window) {
+        shared->spare = window->next;
+        shared->num_spare--;
+    }
+    return window;
+}
+
 void svan_rc_shared_free(SvanRcShared *shared)
 {
-    while (shared && shared->num_windows) {
-        free(shared->windows[--shared->num_windows]);
+    while (shared && shared->spare) {
+        free(window_take(shared));
     }
     free(shared);
 }
@@ -54,20 +65,23 @@ bool svan_rc_widen(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanRcShared *shared = qp->fn->qps->rc;
-    SvanRcWqe *window;
+    SvanRcWindow *window;
 
     if (req->window != req->few) {
         return false;
     }
-    window = shared->num_windows ? shared->windows[--shared->num_windows] :
-             malloc(SVAN_RC_WINDOW * sizeof(window[0]));
+    window = window_take(shared);
+    if (!window) {
+        window = malloc(sizeof(*window));
+    }
     if (!window) {
         return false;
     }
+    shared->num_used++;
     for (uint32_t pos = req->head; pos != req->tail; pos++) {
-        window[pos % SVAN_RC_WINDOW] = *svan_rc_wqe(req, pos);
+        window->wqes[pos % SVAN_RC_WINDOW] = *svan_rc_wqe(req, pos);
     }
-    req->window = window;
+    req->window = window->wqes;
     req->window_mask = SVAN_RC_WINDOW - 1;
     return true;
 }
@@ -76,14 +90,19 @@ void svan_rc_narrow(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     SvanRcShared *shared = qp->fn->qps->rc;
+    SvanRcWindow *window;
 
     if (req->window == req->few) {
         return;
     }
-    if (shared->num_windows < SVAN_RC_SPARE_WINDOWS) {
-        shared->windows[shared->num_windows++] = req->window;
-    } else {
-        free(req->window);
+    window = svan_container(req->window, SvanRcWindow, wqes[0]);
+    window->next = shared->spare;
+    shared->spare = window;
+    shared->num_spare++;
+    shared->num_used--;
+    while (shared->num_spare > SVAN_RC_SPARE_WINDOWS +
+                               SVAN_RC_SPARES_OF_ONE * shared->num_used) {
+        free(window_take(shared));
     }
     req->window = req->few;
     req->window_mask = SVAN_RC_FEW - 1;
