@@ -2,7 +2,7 @@
 /*
  * The provider's rings and the lock of its CQs (tools/lib/svan/svan_queue.h),
  * against models that are too simple to be wrong, and its table of queue pairs
- * (svan_table.h).
+ * (svan_qp_table.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "../../tools/lib/svan/svan_queue.h"
-#include "../../tools/lib/svan/svan_table.h"
+#include "../../tools/lib/svan/svan_qp_table.h"
 
 static uint64_t seed = 1;
 
@@ -229,7 +229,7 @@ static void receive_queue(void **state)
             uint32_t index = draw(2) ? rq.ci : rq.ci & rq.mask;
             uint64_t wanted = wr_ids[rq.ci & rq.mask];
 
-            assert_int_equal(svan_rq_complete(&rq, index), wanted);
+            assert_int_equal(svan_rq_retire(&rq, index), wanted);
             used--;
         }
     }
@@ -477,11 +477,11 @@ static uint32_t qpn_of(uint32_t variant, uint32_t index)
     return (variant & 0xff) << SVAN_QN_INDEX_SHIFT | index;
 }
 
-static uint32_t leaves(const struct svan_table *table)
+static uint32_t leaves(const struct svan_qp_table *table)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < SVAN_TABLE_SIZE; i++) {
+    for (uint32_t i = 0; i < SVAN_QP_TABLE_SIZE; i++) {
         count += table->leaves[i] != NULL;
     }
     return count;
@@ -490,48 +490,48 @@ static uint32_t leaves(const struct svan_table *table)
 /* Two living QPs at each index, one after the other, and the table stays small. */
 static void queue_pairs_come_and_go(void **state)
 {
-    struct svan_table *table = calloc(1, sizeof(*table));
+    struct svan_qp_table *table = calloc(1, sizeof(*table));
 
-    assert_null(svan_table_find(table, 5));
+    assert_null(svan_qp_table_find(table, 5));
     for (uint32_t variant = 1; variant < 600; variant++) {
         for (uint32_t index = 0; index < INDICES; index++) {
             uint32_t qpn = qpn_of(variant, index);
             uint32_t old = qpn_of(variant - 1, index);
 
-            assert_null(svan_table_find(table, qpn));
-            assert_int_equal(svan_table_store(table, qpn, some_qp(variant)), 0);
-            assert_ptr_equal(svan_table_find(table, qpn), some_qp(variant));
+            assert_null(svan_qp_table_find(table, qpn));
+            assert_int_equal(svan_qp_table_store(table, qpn, some_qp(variant)), 0);
+            assert_ptr_equal(svan_qp_table_find(table, qpn), some_qp(variant));
             /* the one before is gone, whether its owner has removed it or not */
-            assert_null(svan_table_find(table, old));
-            svan_table_remove(table, old, some_qp(variant - 1));
-            assert_ptr_equal(svan_table_find(table, qpn), some_qp(variant));
+            assert_null(svan_qp_table_find(table, old));
+            svan_qp_table_remove(table, old, some_qp(variant - 1));
+            assert_ptr_equal(svan_qp_table_find(table, qpn), some_qp(variant));
             if (index % 3 == 0) {
-                svan_table_remove(table, qpn, some_qp(variant));
-                assert_null(svan_table_find(table, qpn));
+                svan_qp_table_remove(table, qpn, some_qp(variant));
+                assert_null(svan_qp_table_find(table, qpn));
             }
         }
     }
     assert_int_equal(leaves(table), 2);
-    svan_table_free(table);
+    svan_qp_table_free(table);
     free(table);
 }
 
 static void the_ends_of_the_table(void **state)
 {
     static const uint32_t qpns[] = { 0, 0xff, 0x100, 0xffff, 0xff0001, 0xfffffe };
-    struct svan_table *table = calloc(1, sizeof(*table));
+    struct svan_qp_table *table = calloc(1, sizeof(*table));
     uint32_t count = sizeof(qpns) / sizeof(qpns[0]);
 
     for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(svan_table_store(table, qpns[i], some_qp(i + 1)), 0);
+        assert_int_equal(svan_qp_table_store(table, qpns[i], some_qp(i + 1)), 0);
     }
     for (uint32_t i = 0; i < count; i++) {
-        assert_ptr_equal(svan_table_find(table, qpns[i]), some_qp(i + 1));
+        assert_ptr_equal(svan_qp_table_find(table, qpns[i]), some_qp(i + 1));
     }
-    assert_null(svan_table_find(table, 1));
-    assert_null(svan_table_find(table, 0xffffff));
+    assert_null(svan_qp_table_find(table, 1));
+    assert_null(svan_qp_table_find(table, 0xffffff));
     assert_int_equal(leaves(table), 3);
-    svan_table_free(table);
+    svan_qp_table_free(table);
     free(table);
 }
 

@@ -157,7 +157,7 @@ static void svan_free_context(struct ibv_context *ibctx)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
 
-	svan_table_free(&ctx->qp_table);
+	svan_qp_table_free(&ctx->qp_table);
 	pthread_mutex_destroy(&ctx->qp_table_mutex);
 	munmap(ctx->uar, ctx->uar_size);
 	verbs_uninit_context(&ctx->vctx);

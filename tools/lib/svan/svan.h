@@ -25,8 +25,8 @@
 #include <svan/caps.h>
 #include <svan/regs.h>
 
+#include "svan_qp_table.h"
 #include "svan_queue.h"
-#include "svan_table.h"
 #include "svan_trace.h"
 
 struct svan_device {
@@ -41,7 +41,7 @@ struct svan_context {
 	uint8_t *uar;			/* write-only */
 	size_t uar_size;
 
-	struct svan_table qp_table;
+	struct svan_qp_table qp_table;
 	pthread_mutex_t qp_table_mutex;
 };
 

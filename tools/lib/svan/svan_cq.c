@@ -86,8 +86,8 @@ static struct svan_qp *svan_cqe_qp(struct svan_cq *cq,
 
 	if (unlikely(!cq->last_qp || cq->last_qp->qpn != qpn))
 		cq->last_qp =
-			svan_table_find(&to_svan_ctx(cq->vcq.cq.context)->qp_table,
-					qpn);
+			svan_qp_table_find(&to_svan_ctx(cq->vcq.cq.context)->qp_table,
+					   qpn);
 	return cq->last_qp;
 }
 
@@ -114,7 +114,7 @@ static struct svan_cqe *svan_next_cqe(struct svan_cq *cq, uint64_t *wr_id)
 	if (cqe->opcode == SVAN_CQE_SQ)
 		*wr_id = svan_sq_complete(&qp->sq, index);
 	else
-		*wr_id = svan_rq_complete(&qp->rq, index);
+		*wr_id = svan_rq_retire(&qp->rq, index);
 
 	rdma_tracepoint(rdma_core_svan, poll_cq,
 			cq->vcq.cq.context->device->name, cq->cqn, qp->qpn,
@@ -159,7 +159,7 @@ int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
 	return n;
 }
 
-static int svan_poll_step(struct svan_cq *cq)
+static int svan_cq_next(struct svan_cq *cq)
 {
 	cq->cqe = svan_next_cqe(cq, &cq->vcq.cq_ex.wr_id);
 	if (!cq->cqe)
@@ -181,7 +181,7 @@ static int svan_start_poll(struct ibv_cq_ex *ibcq,
 
 	svan_cq_lock(&cq->lock);
 	first = cq->ring.ci;
-	ret = svan_poll_step(cq);
+	ret = svan_cq_next(cq);
 	if (ret) {
 		if (cq->ring.ci != first)
 			svan_cq_publish(&cq->ring);
@@ -194,7 +194,7 @@ static int svan_start_poll(struct ibv_cq_ex *ibcq,
 
 static int svan_next_poll(struct ibv_cq_ex *ibcq)
 {
-	return svan_poll_step(to_svan_cq_ex(ibcq));
+	return svan_cq_next(to_svan_cq_ex(ibcq));
 }
 
 static void svan_end_poll(struct ibv_cq_ex *ibcq)

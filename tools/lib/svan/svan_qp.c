@@ -19,7 +19,7 @@ static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 	int ret;
 
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	ret = svan_table_store(&ctx->qp_table, qp->qpn, qp);
+	ret = svan_qp_table_store(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
 	return ret;
 }
@@ -48,7 +48,7 @@ static void svan_clean_cqs(struct svan_qp *qp)
 static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
 	pthread_mutex_lock(&ctx->qp_table_mutex);
-	svan_table_remove(&ctx->qp_table, qp->qpn, qp);
+	svan_qp_table_remove(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
 	svan_clean_cqs(qp);
 }

@@ -330,7 +330,7 @@ static inline struct svan_rwqe *svan_rq_entry(const struct svan_rq *rq,
 }
 
 /* Receives complete in order: the entry of a CQE is the oldest one. */
-static inline uint64_t svan_rq_complete(struct svan_rq *rq, uint32_t index)
+static inline uint64_t svan_rq_retire(struct svan_rq *rq, uint32_t index)
 {
 	uint64_t wr_id = rq->wr_ids[index & rq->mask];
 
