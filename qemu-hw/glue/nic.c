@@ -364,8 +364,6 @@ void svan_nic_remove_function(SvanNic *nic, SvanFunction *f)
     nic->functions[f->id] = NULL;
     svan_engine_unlock(&nic->engine);
     svan_function_fini(f);
-    /* Nobody asks any more for a translation that somebody may wait for. */
-    svan_engine_kick(&nic->engine);
 }
 
 void svan_nic_reset_function(SvanNic *nic, SvanFunction *f)

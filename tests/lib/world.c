@@ -39,6 +39,31 @@ static bool is_woken(const Node *node)
            node->world->woken[node->id / 64] >> node->id % 64 & 1;
 }
 
+/* Steps of the world between two looks at the queues of those who sleep. */
+#define QUEUES_EVERY    64
+
+/* Its host need not ring, and neither the poll list nor its owner looks at it. */
+static bool is_forgotten(const SvanQp *qp)
+{
+    return qp->sq.poll_parked && !svan_work_is_ready(&qp->work) &&
+           !qp->work.blocked.next;
+}
+
+static void check_queues(const World *world, const SvanCore *core)
+{
+    for (uint32_t f = 0; f < core->num_fns; f++) {
+        const SvanFn *fn = core->fns[f];
+
+        for (uint32_t i = 0; fn->qps && !fn->fatal && i < fn->qps->table.size; i++) {
+            const SvanQp *qp = fn->qps->table.slots[i];
+
+            if (qp && is_forgotten(qp)) {
+                world_fail(world, "nobody looks at what QP %#x is posted", qp->qpn);
+            }
+        }
+    }
+}
+
 /* An engine sleeps until somebody kicks, or until the time that it was told. */
 static void check_sleepers(const World *world)
 {
@@ -51,6 +76,12 @@ static void check_sleepers(const World *world)
         }
         if (svan_has_work(core)) {
             world_fail(world, "node %u sleeps, and has work", i);
+        }
+        if (core->ready >> SVAN_TURN_POLL & 1) {
+            world_fail(world, "node %u sleeps, and has a queue to poll", i);
+        }
+        if (world->steps % QUEUES_EVERY == 0) {
+            check_queues(world, core);
         }
         if (svan_timer_next(core) < node->fake->deadline) {
             world_fail(world, "node %u sleeps through a timer", i);
@@ -67,6 +98,7 @@ bool world_step(World *world)
     }
     event = events_take(&world->events);
     world->now = event.time;
+    world->steps++;
     event.fn(event.arg);
     check_sleepers(world);
     world_settle(world);

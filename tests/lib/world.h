@@ -77,6 +77,7 @@ struct World {
     const WorldModel *model;
     uint64_t seed;
     uint64_t now;
+    uint64_t steps;             /* events so far */
     uint64_t hash;
     bool verbose;               /* SVAN_SIM_VERBOSE: what the cores trace */
     Node *nodes;

@@ -570,6 +570,60 @@ static void news_are_told_once(void **state)
     assert_int_equal(bench->mock->steps, steps + 1);
 }
 
+/* Who is parked is ready, or waits for the wire. */
+static void a_stream_with_a_queue_that_nobody_looks_at(void **state)
+{
+    Bench *bench = *state;
+    HostQp rc = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+    SvanQp *qp;
+
+    svan_qp_destroy(bench->core);       /* a mock cannot be saved */
+    host_connect(&rc, &rc);
+    fake_run(bench->fake);
+    qp = svan_qp_get(host_fn(bench->host), rc.qpn);
+    qp->sq.poll_parked = true;
+    svan_qp_schedule(qp);
+    assert_true(fake_restore(bench->fake));
+    qp = svan_qp_get(host_fn(bench->host), rc.qpn);
+    svan_work_stop(&qp->work);
+    assert_false(fake_restore(bench->fake));
+}
+
+/* However many there are, beside other work each has its look at the clock. */
+static void seven_queues_at_rest_beside_a_busy_one(void **state)
+{
+    Bench *bench = *state;
+    HostQpAttr attr = { .log_sq = 4, .log_rq = 3 };
+    HostQp others[7];
+    Mock *busy = NULL;
+    uint32_t seen = 0;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    for (uint32_t i = 0; i < SIZE(others); i++) {
+        others[i] = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+        busy = mock_qp(&others[i]);
+    }
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        host_ring(&others[i], SVAN_UAR_SQ_DB, 1);
+    }
+    fake_run(bench->fake);
+    svan_set_poll(bench->fake->core, 1000 * POLL_NS);
+    for (uint32_t i = 0; i < 7; i++) {
+        mocks[i].qp->sq.last_active = 0;
+    }
+    busy->answer = SVAN_STEP_AGAIN;
+    busy->answers = UINT32_MAX;
+    svan_qp_schedule(busy->qp);
+    for (uint32_t i = 0; i < 10000; i++) {
+        svan_run(bench->fake->core);
+    }
+    for (uint32_t i = 0; i < 7; i++) {
+        seen += mocks[i].qp->sq.last_active != 0;
+    }
+    assert_int_equal(seen, 7);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -600,6 +654,8 @@ int main(void)
         TEST(a_queue_at_rest_beside_a_busy_one),
         TEST(an_error_while_blocked),
         TEST(news_are_told_once),
+        TEST(a_stream_with_a_queue_that_nobody_looks_at),
+        TEST(seven_queues_at_rest_beside_a_busy_one),
     };
 
     return cmocka_run_group_tests_name("doorbell", tests, NULL, NULL);

@@ -166,10 +166,40 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
     }
 }
 
+/*
+ * The record of a parked send queue is read by its owner, who is ready, or will be when
+ * there is room on the wire. Else nobody would ever see what its host posts.
+ */
+static bool is_parked_in_vain(const SvanQp *qp)
+{
+    return qp->sq.poll_parked &&
+           (qp->sq.poll_link.next ||
+            !(svan_work_is_ready(&qp->work) || qp->work.blocked.next));
+}
+
+static bool parked_are_awaited(const SvanFn *fn)
+{
+    const SvanTable *table = &fn->qps->table;
+
+    for (uint32_t i = 0; i < table->size; i++) {
+        if (table->slots[i] && is_parked_in_vain(table->slots[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool load_lists(SvanCore *core, SvanReader *reader)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
         if (!load_list(core, reader, &qp_lists[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < core->num_fns; i++) {
+        SvanFn *fn = core->fns[i];
+
+        if (fn->regs->enabled && !fn->fatal && !parked_are_awaited(fn)) {
             return false;
         }
     }
@@ -202,7 +232,7 @@ static const FnSection fn_sections[] = {
     { 0x13, 1, false, svan_save_keys, svan_load_keys },
     { 0x14, 3, false, svan_save_eqs, svan_load_eqs },
     { 0x15, 1, false, svan_save_cqs, svan_load_cqs },
-    { 0x16, 4, false, svan_save_qps, svan_load_qps },
+    { 0x16, 5, false, svan_save_qps, svan_load_qps },
     { 0x17, 2, false, svan_save_net, svan_load_net },
     { 0x18, 4, true, svan_save_stats, svan_load_stats },
     { 0x1a, 2, false, svan_save_prq, svan_load_prq },

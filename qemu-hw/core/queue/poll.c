@@ -12,8 +12,7 @@
 #include "queue/queue.h"
 
 #define POLL_BATCH      8       /* records looked at in one run */
-/* Looks at records for one at the clock; prime, so that no queue is always skipped. */
-#define CLOCK_LOOK      7
+#define CLOCK_LOOK      8       /* looks at a record for one at the clock */
 
 static SvanStep record_map(const SvanSq *sq, bool for_write, SvanMem *mem)
 {
@@ -120,12 +119,10 @@ static SvanStep poll_disarm(SvanSq *sq)
 }
 
 /* While there is other work, which the clock would delay, it is looked at seldom. */
-static bool skip_clock(SvanCore *core)
+static bool skip_clock(SvanSq *sq)
 {
-    if (core->ready == 1u << SVAN_TURN_POLL) {
-        return false;
-    }
-    return ++core->doorbells->clock_skipped % CLOCK_LOOK;
+    return sq->work->fn->core->ready != 1u << SVAN_TURN_POLL &&
+           ++sq->clock_skipped % CLOCK_LOOK;
 }
 
 static bool poll_is_over(SvanSq *sq)
@@ -136,7 +133,7 @@ static bool poll_is_over(SvanSq *sq)
     if (!core->doorbells->poll_ns || sq->flushing) {
         return true;
     }
-    if (skip_clock(core)) {
+    if (skip_clock(sq)) {
         return false;
     }
     now = svan_now(core);

@@ -167,6 +167,7 @@ typedef struct SvanSq {
 
     SvanLink poll_link;         /* fn->work[SVAN_TURN_POLL]: POLLING is set */
     bool poll_parked;           /* POLLING is set; ready or blocked: not looked at */
+    uint8_t clock_skipped;      /* looks at the record, while there was other work */
     uint64_t last_active;       /* ns, for the poll list; 0 = since now */
     uint32_t pi_polled;         /* last one that the poll list has seen there */
 } SvanSq;
@@ -370,7 +371,6 @@ typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
     SvanDbSlot *taken;          /* the rest of what was taken */
     uint64_t poll_ns;           /* how long an idle queue is polled; 0: never */
-    uint32_t clock_skipped;     /* looks at records, while there was other work */
 } SvanDoorbells;
 
 static inline bool svan_db_is_rung(const SvanCore *core)
