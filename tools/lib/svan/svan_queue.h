@@ -43,7 +43,7 @@ struct svan_qp_limits {
 	uint32_t max_inline;
 };
 
-/* One buffer: send queue, receive queue, doorbell record. */
+/* The buffer of a QP: send queue, receive queue, doorbell record. */
 struct svan_qp_layout {
 	uint8_t log_sq_bbs;
 	uint8_t log_rq_size;

@@ -268,7 +268,7 @@ free_ctx:
 	return ERR_PTR(err);
 }
 
-/* No key refers to the context any more. */
+/* Destroy a process context to which no key refers any more. */
 void svan_context_destroy(struct svan_context *ctx)
 {
 	struct svan_ib_dev *dev = ctx->dev;
@@ -399,8 +399,8 @@ free_table:
 }
 
 /*
- * All contexts are destroyed. If the device refuses to give the table up, the memory
- * is leaked, since the device may still read it.
+ * Take the table back from the device, after all contexts were destroyed. If the device
+ * refuses to give it up, the memory is leaked, since the device may still read it.
  */
 void svan_contexts_exit(struct svan_ib_dev *dev)
 {

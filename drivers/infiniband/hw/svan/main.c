@@ -160,7 +160,7 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 			    (!domain || domain->type == IOMMU_DOMAIN_IDENTITY);
 }
 
-/* This is done before anybody can register memory. */
+/* Called before anybody can register memory. After an error svan_ib_exit_faults() cleans up. */
 static int svan_ib_init_faults(struct svan_ib_dev *dev)
 {
 	int err;

@@ -417,7 +417,7 @@ void svan_ib_prq_close(struct svan_ib_dev *dev)
 	svan_servers_forget(NULL);
 }
 
-/* No key exists any more. Threads that wait for a page are not waited for. */
+/* Called when no key exists any more. Threads that wait for a page are not waited for. */
 void svan_ib_prq_destroy(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq = dev->prq;
