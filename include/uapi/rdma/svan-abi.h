@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
 /*
- * Verbs ABI between svan_ib.ko and its libibverbs provider. Host byte order,
- * the same layout on 32 and 64 bits. Structures only grow at their end; both
- * sides check the length they were handed.
+ * Verbs ABI between svan_ib.ko and its libibverbs provider. Fields are in host
+ * byte order, and the layout is the same on 32 and 64 bits. Structures only grow
+ * at their end. svan_ib.ko refuses a shorter request, and zeroes are all that it
+ * accepts in a longer one; of a response it writes what there is room for.
  */
 #ifndef SVAN_ABI_USER_H
 #define SVAN_ABI_USER_H
@@ -12,8 +13,9 @@
 #define SVAN_UVERBS_ABI_VERSION	1
 
 /*
- * Each verbs context owns one UAR page; queues of the context ring it. It is
- * mapped by mmap() of uar_size bytes at uar_mmap_offset, write-only, shared.
+ * Each verbs context owns one UAR page, with the doorbells of its queues. The
+ * page is mapped by mmap() of uar_size bytes at uar_mmap_offset, write-only and
+ * shared.
  */
 struct svan_uresp_alloc_ucontext {
 	__aligned_u64 features;		/* SVAN_CAP_* */

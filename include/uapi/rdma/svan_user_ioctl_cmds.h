@@ -15,15 +15,15 @@ enum svan_ib_qp_methods {
 	SVAN_IB_METHOD_QUERY_FAULT_POLICY,
 };
 
-/* attributes of both: the QP's handle, struct svan_ib_fault_policy in or out */
+/* attributes of both methods: the QP's handle and a struct svan_ib_fault_policy */
 enum svan_ib_fault_policy_attrs {
 	SVAN_IB_ATTR_FAULT_POLICY_QP = (1U << UVERBS_ID_NS_SHIFT),
 	SVAN_IB_ATTR_FAULT_POLICY,
 };
 
 /*
- * What a QP does with transfers that meet an absent page: struct
- * svan_fault_policy of svan/faults.h, in host byte order.
+ * What a QP does with transfers that meet an absent page. The fields are those of
+ * struct svan_fault_policy in svan/faults.h, in host byte order.
  */
 struct svan_ib_fault_policy {
 	__u8 mode;			/* enum svan_fault_mode, not FAIL */

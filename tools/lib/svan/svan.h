@@ -2,12 +2,13 @@
 /*
  * Objects of the provider.
  *
- * Locks: of a CQ, a QP's sq_lock, its rq_lock, the mutex of the table. The
- * provider itself waits for none of them while it holds another. Its users make
- * them nest: between start_poll() and end_poll() they hold the CQ's and may post,
- * arm, create and change states (but not destroy or reset a QP of that CQ, unless
- * it is single-threaded and so has no lock); between wr_start() and wr_complete()
- * they hold sq_lock.
+ * Locks: a CQ has svan_cq.lock, a QP has sq_lock and rq_lock, and the table of QPs
+ * has qp_table_mutex. The provider itself waits for none of them while it holds
+ * another. Its users make them nest. Between start_poll() and end_poll() a user
+ * holds the lock of the CQ. It may post, arm, create QPs and change their states
+ * there, but not destroy or reset a QP of that CQ, unless the CQ is
+ * single-threaded and so has no lock. Between wr_start() and wr_complete() a user
+ * holds sq_lock.
  */
 #ifndef SVAN_H
 #define SVAN_H
@@ -38,7 +39,7 @@ struct svan_context {
 	uint64_t features;		/* SVAN_CAP_* */
 	struct svan_qp_limits qp_limits;
 	uint32_t max_cqe;
-	uint8_t *uar;			/* write-only */
+	uint8_t *uar;			/* UAR page, mapped write-only */
 	size_t uar_size;
 
 	struct svan_qp_table qp_table;
@@ -53,10 +54,10 @@ struct svan_pd {
 struct svan_cq {
 	struct verbs_cq vcq;
 	uint32_t cqn;
-	struct svan_cq_lock lock;	/* everything below */
+	struct svan_cq_lock lock;	/* protects everything below */
 	struct svan_cq_ring ring;
-	struct svan_qp *last_qp;	/* of the latest entry */
-	struct svan_cqe *cqe;		/* current one of start_poll() */
+	struct svan_qp *last_qp;	/* QP of the entry taken last, or NULL */
+	struct svan_cqe *cqe;		/* entry that read_*() functions read */
 	void *buf;
 	size_t buf_length;
 };
@@ -73,12 +74,12 @@ struct svan_qp {
 
 	pthread_spinlock_t sq_lock;
 	struct svan_sq sq;
-	/* between wr_start() and wr_complete(), under sq_lock */
+	/* WQEs built between wr_start() and wr_complete(); under sq_lock */
 	struct {
 		struct svan_wqe_head *head;
 		uint32_t index;		/* of the WQE being built */
-		uint32_t end;		/* behind it */
-		uint32_t posted;
+		uint32_t end;		/* index behind that WQE */
+		uint32_t posted;	/* value for svan_sq.posted */
 		int error;
 	} build;
 
@@ -121,8 +122,9 @@ static inline struct svan_qp *to_svan_qp_ex(struct ibv_qp_ex *ibqp)
 }
 
 /*
- * Ring at @db. The record is in memory before it; the page may be mapped
- * write-combining.
+ * Store to the doorbell at @db. Earlier stores, such as that to the doorbell
+ * record, reach memory first. The page may be mapped write-combining, so the
+ * store is flushed.
  */
 static inline void svan_ring(uint8_t *db, uint64_t value)
 {
@@ -132,8 +134,8 @@ static inline void svan_ring(uint8_t *db, uint64_t value)
 	mmio_flush_writes();
 }
 
-/* Buffers of queues: zeroed, page-aligned, not inherited over fork(). */
 bool svan_is_svan(const struct ibv_device *ibdev);
+/* A buffer for queues: zeroed, page-aligned, not inherited by a child; or NULL. */
 void *svan_alloc_buf(size_t length);
 void svan_free_buf(void *buf, size_t length);
 
@@ -162,7 +164,7 @@ int svan_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr);
 int svan_destroy_cq(struct ibv_cq *ibcq);
 int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);
-/* Under the CQ's lock. */
+/* Remove the entries of @qpn. The caller holds the lock of the CQ. */
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
 
 /* svan_qp.c */
@@ -181,7 +183,10 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr);
 int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		   struct ibv_recv_wr **bad_wr);
-/* 0, or EOPNOTSUPP when @send_ops (IBV_QP_EX_WITH_*) has more than there is */
+/*
+ * Set the ibv_wr_*() operations of a QP. Return 0, or EOPNOTSUPP if @send_ops
+ * (IBV_QP_EX_WITH_*) names one that the provider does not have.
+ */
 int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops);
 
 #endif /* SVAN_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
-/* The driver's parts of the verbs commands: include/uapi/rdma/svan-abi.h. */
+/* The private parts of the verbs commands (include/uapi/rdma/svan-abi.h). */
 #ifndef SVAN_ABI_H
 #define SVAN_ABI_H
 

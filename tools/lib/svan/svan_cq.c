@@ -10,7 +10,7 @@
 #include "svan.h"
 #include "svan_abi.h"
 
-/* What read_*() can be asked for. */
+/* what may be asked for in ibv_cq_init_attr_ex.wc_flags */
 #define SVAN_WC_FLAGS	(IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM | \
 			 IBV_WC_EX_WITH_QP_NUM | IBV_WC_EX_WITH_SRC_QP | \
 			 IBV_WC_EX_WITH_SLID | IBV_WC_EX_WITH_SL | \
@@ -92,8 +92,9 @@ static struct svan_qp *svan_cqe_qp(struct svan_cq *cq,
 }
 
 /*
- * The next entry, taken from the ring but not yet given back to the device, and
- * its wr_id; NULL when there is none. Entries of destroyed queues are passed by.
+ * Take the next entry from the ring, without giving it back to the device yet.
+ * Return the entry and its wr_id, or NULL if there is none. Entries of QPs that are
+ * gone are skipped.
  */
 static struct svan_cqe *svan_next_cqe(struct svan_cq *cq, uint64_t *wr_id)
 {
@@ -168,7 +169,7 @@ static int svan_cq_next(struct svan_cq *cq)
 	return 0;
 }
 
-/* The lock is held from here to svan_end_poll(), unless there is nothing. */
+/* If this succeeds, the lock is held until svan_end_poll(). */
 static int svan_start_poll(struct ibv_cq_ex *ibcq,
 			   struct ibv_poll_cq_attr *attr)
 {
@@ -271,8 +272,8 @@ static void svan_set_poll_ops(struct ibv_cq_ex *ibcq)
 /* ---- arming ---- */
 
 /*
- * No lock: it may be held by our own caller, between start_poll() and end_poll().
- * A ci that moves on meanwhile makes the event come early, which does no harm.
+ * The lock is not taken: the caller may hold it, between start_poll() and
+ * end_poll(). If ci moves on meanwhile, the event comes early, which does no harm.
  */
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
 {
@@ -287,7 +288,7 @@ int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
 	return 0;
 }
 
-/* ---- what queue pairs want of their CQs ---- */
+/* ---- removing the entries of a QP ---- */
 
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn)
 {

@@ -47,7 +47,7 @@ static inline uint8_t svan_wr_flags(const struct svan_qp *qp,
 			      send_flags & IBV_SEND_FENCE);
 }
 
-/* Under sq_lock: blocks up to @end hold complete WQEs. */
+/* Give the device the WQEs before block @end. sq_lock is held. */
 static void svan_commit_sends(struct svan_qp *qp, uint32_t end, uint32_t posted)
 {
 	qp->sq.pi = end;
@@ -78,7 +78,7 @@ static void svan_put_sges(const struct svan_sq_ring *ring, uint32_t index,
 
 /* ---- ibv_post_send() ---- */
 
-/* Blocks of the WQE that @wr makes, or 0 when it makes none. */
+/* The number of blocks of the WQE for @wr, or 0 if @wr is not valid. */
 static inline uint32_t svan_wr_bbs(const struct svan_sq *sq,
 				   const struct ibv_send_wr *wr,
 				   const struct svan_op *op)
@@ -319,7 +319,7 @@ static struct svan_wqe_head *svan_wr_begin(struct svan_qp *qp, uint8_t opcode,
 	return qp->build.head;
 }
 
-/* Make room for a WQE of @bbs blocks in place of the one begun. */
+/* Extend the WQE that was begun last to @bbs blocks. */
 static bool svan_wr_extend(struct svan_qp *qp, uint32_t bbs)
 {
 	uint32_t end = qp->build.index + bbs;

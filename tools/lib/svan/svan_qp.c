@@ -11,8 +11,9 @@
 /* ---- QPN to QP ---- */
 
 /*
- * There is nothing in the CQs under this number: the device gives it out again
- * after 255 others at its index, and its former owner has taken out what it left.
+ * No CQ has an entry of an earlier QP of this number. The device gives a number out
+ * again only after 255 others with the same index, and svan_remove_qp() has removed
+ * the entries of the earlier QP.
  */
 static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
@@ -24,7 +25,7 @@ static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 	return ret;
 }
 
-/* Take what a QP has left out of its CQs; nothing of it comes any more. */
+/* Remove the entries of a QP from its CQs. The device writes no more of them. */
 static void svan_clean_cqs(struct svan_qp *qp)
 {
 	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
@@ -42,8 +43,9 @@ static void svan_clean_cqs(struct svan_qp *qp)
 }
 
 /*
- * The kernel has destroyed the QP. Who has found it holds the lock of one of its
- * CQs; nobody finds it after these were taken.
+ * The kernel has destroyed the QP. A poller that has found it in the table holds
+ * the lock of one of its CQs. svan_clean_cqs() takes these locks after the QP has
+ * left the table, so no poller uses the QP afterwards.
  */
 static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 {
@@ -178,7 +180,7 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 	};
 	int ret;
 
-	/* there are none, and this command does not know of them */
+	/* No flag is set, and this command does not know the bit. */
 	core_attr.comp_mask &= ~IBV_QP_INIT_ATTR_CREATE_FLAGS;
 	ret = ibv_cmd_create_qp_ex(ibctx, &qp->vqp, &core_attr, &cmd.ibv_cmd,
 				   sizeof(cmd), &resp.ibv_resp, sizeof(resp));
@@ -337,8 +339,8 @@ static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
 }
 
 /*
- * The device has forgotten the queues' contents, and nobody posts: begin again at
- * index 0.
+ * Let both queues begin again at index 0. The device has forgotten their contents,
+ * and nobody posts.
  */
 static void svan_reset_queues(struct svan_qp *qp)
 {

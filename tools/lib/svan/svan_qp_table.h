@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * QPN to QP: two levels, so that pollers look up without a lock. It knows nothing
- * of libibverbs, so that it is tested by itself.
+ * The table that finds a QP by its number. It has two levels, and pollers look up
+ * without its lock. The table knows nothing of libibverbs, so that it can be tested
+ * by itself.
  *
- * The index within the number is what selects: so the table does not grow with
- * queue pairs that come and go. The rest of the number tells apart those that
- * follow each other at an index.
+ * The index within the number selects the entry, so the table does not grow
+ * however many QPs come and go. The rest of the number, the variant, tells apart
+ * QPs that have had the same index one after the other.
  *
- * Who stores and removes holds the table's mutex. Leaves stay until the end.
+ * Whoever stores or removes a QP holds the table's mutex. Leaves are freed only
+ * with the table.
  */
 #ifndef SVAN_QP_TABLE_H
 #define SVAN_QP_TABLE_H
@@ -38,7 +40,7 @@ struct svan_qp_table {
 	struct svan_qp_table_leaf *_Atomic leaves[SVAN_QP_TABLE_SIZE];
 };
 
-/* NULL: nothing was ever stored near it. */
+/* The entry for @qpn, or NULL if its leaf does not exist. */
 static inline struct svan_qp_table_entry *
 svan_qp_table_entry(struct svan_qp_table *table, uint32_t qpn)
 {
@@ -51,10 +53,11 @@ svan_qp_table_entry(struct svan_qp_table *table, uint32_t qpn)
 }
 
 /*
- * The caller holds the lock of a CQ that has an entry of @qpn, which keeps the QP
- * alive. The number that is read is the one of the QP or of a successor: so an
- * entry of a QP that is gone gives NULL, and never its successor, which may have
- * other CQs.
+ * Return the QP, or NULL if it is gone. The caller holds the lock of a CQ that has
+ * a completion of @qpn. A QP is freed only after the locks of its CQs were taken
+ * (svan_remove_qp()), so the result stays valid. The entry's number is that of the
+ * QP that was read or of a later one. So a completion of a QP that is gone never
+ * yields a later QP of the same index, which may have other CQs.
  */
 static inline struct svan_qp *svan_qp_table_find(struct svan_qp_table *table,
 						 uint32_t qpn)
@@ -70,8 +73,9 @@ static inline struct svan_qp *svan_qp_table_find(struct svan_qp_table *table,
 }
 
 /*
- * In place of a QP that the device has destroyed and whose owner has not come to
- * svan_qp_table_remove() yet. ENOMEM without memory.
+ * Store a QP. The entry may still hold an earlier QP, which the device has
+ * destroyed but whose owner has not yet called svan_qp_table_remove(). Return 0 or
+ * ENOMEM.
  */
 static inline int svan_qp_table_store(struct svan_qp_table *table, uint32_t qpn,
 				      struct svan_qp *qp)
@@ -90,6 +94,7 @@ static inline int svan_qp_table_store(struct svan_qp_table *table, uint32_t qpn,
 	return 0;
 }
 
+/* Remove a QP, unless a later one has taken its place in the entry. */
 static inline void svan_qp_table_remove(struct svan_qp_table *table, uint32_t qpn,
 					struct svan_qp *qp)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
  * The rings as the provider keeps them: sizes, indices, wr_ids, doorbell
- * records. Nothing here knows libibverbs, so that it is tested by itself.
+ * records. Nothing here knows libibverbs, so that all of it can be tested by itself.
  *
  * Who owns what: the producer side of a queue (pi, posted, slots being written)
  * belongs to the holder of that queue's lock, the consumer side (ci, completed)
@@ -43,7 +43,7 @@ struct svan_qp_limits {
 	uint32_t max_inline;
 };
 
-/* One buffer: send queue, receive queue, doorbell record. */
+/* The buffer of a QP: send queue, receive queue, doorbell record. */
 struct svan_qp_layout {
 	uint8_t log_sq_bbs;
 	uint8_t log_rq_size;
@@ -142,7 +142,7 @@ static inline int svan_rq_layout(const struct svan_qp_cap *want,
 	return 0;
 }
 
-/* 0, or EINVAL when the device has no queue of that size */
+/* Return 0, or EINVAL if the device allows no queues of these sizes. */
 static inline int svan_qp_layout(const struct svan_qp_cap *want,
 				 const struct svan_qp_limits *limits,
 				 struct svan_qp_layout *layout)
@@ -189,10 +189,10 @@ static inline int svan_cq_layout(uint32_t cqe, uint32_t max_cqe,
 /* ---- doorbell records ---- */
 
 /*
- * Orders the store of a producer index before the load of the device's flags;
- * pairs with the device's fence between clearing POLLING and reading the index
- * again. MFENCE, because a single-threaded TCG runs LOCK operations as plain
- * ones (PRM "Doorbells").
+ * Order the store of a producer index before the load of the device's flags. The
+ * fence pairs with that of the device between clearing POLLING and reading the
+ * index again. It is an MFENCE, because a single-threaded TCG runs locked
+ * instructions as plain ones (PRM "Doorbells").
  */
 static inline void svan_full_fence(void)
 {
@@ -218,7 +218,8 @@ static inline uint32_t svan_load_le32(const __le32 *record)
 
 /*
  * Tell the device of everything before @index through the record; @record is
- * one of @dbr's producer indices. True: it sleeps, ring the doorbell as well.
+ * one of @dbr's producer indices. Return true if the device does not poll the
+ * record: then the doorbell has to be rung as well.
  */
 static inline bool svan_dbr_publish(struct svan_qp_dbr *dbr, __le32 *record,
 				    uint32_t index)
@@ -230,11 +231,11 @@ static inline bool svan_dbr_publish(struct svan_qp_dbr *dbr, __le32 *record,
 
 /* ---- send queue ---- */
 
-/* Beside the first block of each WQE. */
+/* What is remembered of a WQE, in the slot of its first block. */
 struct svan_sq_slot {
 	uint64_t wr_id;
 	uint32_t end;		/* index behind the WQE */
-	uint32_t posted;	/* work requests up to and with this one */
+	uint32_t posted;	/* number of work requests, this one included */
 };
 
 struct svan_sq {
@@ -279,7 +280,8 @@ static inline void svan_sq_record(struct svan_sq *sq, uint32_t index,
 }
 
 /*
- * A CQE for the WQE at @index: it and all before it are done. Returns its wr_id.
+ * Take a completion of the WQE at @index: this WQE and all before it are done.
+ * Return its wr_id.
  */
 static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 {
@@ -291,7 +293,7 @@ static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 	return wr_id;
 }
 
-/* Each side of a queue that begins anew is reset by who owns it. */
+/* When a queue begins anew, the owner of each side resets that side. */
 static inline void svan_sq_reset_producer(struct svan_sq *sq)
 {
 	sq->pi = 0;
@@ -329,7 +331,7 @@ static inline struct svan_rwqe *svan_rq_entry(const struct svan_rq *rq,
 					       rq->log_stride));
 }
 
-/* Receives complete in order: the entry of a CQE is the oldest one. */
+/* Receives complete in order, so the entry at @index is the oldest one. */
 static inline uint64_t svan_rq_retire(struct svan_rq *rq, uint32_t index)
 {
 	uint64_t wr_id = rq->wr_ids[index & rq->mask];
@@ -350,7 +352,7 @@ static inline void svan_rq_reset_consumer(struct svan_rq *rq)
 
 /* ---- the lock of a CQ ---- */
 
-/* Of a single-threaded CQ it is none: that no two threads meet is its user's. */
+/* A single-threaded CQ is not locked: its user lets one thread at a time use it. */
 struct svan_cq_lock {
 	pthread_spinlock_t spin;
 	bool single_threaded;
@@ -380,14 +382,14 @@ static inline void svan_cq_unlock(struct svan_cq_lock *lock)
 		pthread_spin_unlock(&lock->spin);
 }
 
-/* ---- completion queue; all under the CQ's lock, but for reading ci ---- */
+/* ---- completion queue; all but reading ci is done under the CQ's lock ---- */
 
 struct svan_cq_ring {
 	struct svan_cqe *cqes;
 	struct svan_cq_dbr *dbr;
-	uint32_t ci;		/* atomic: who arms reads it without the lock */
+	uint32_t ci;		/* atomic: arming reads it without the lock */
 	uint8_t log_size;
-	bool batch;		/* the entry before ci is being read */
+	bool batch;		/* the user still reads the entry before ci */
 };
 
 static inline struct svan_cqe *svan_cq_entry(const struct svan_cq_ring *ring,
@@ -406,15 +408,15 @@ static inline struct svan_cqe *svan_cq_valid_entry(
 	return svan_cqe_valid(owner, index, ring->log_size) ? cqe : NULL;
 }
 
-/* The entry at ci has been taken, though it may not be overwritten yet. */
+/* Take @count entries. The device may not overwrite them yet. */
 static inline void svan_cq_advance(struct svan_cq_ring *ring, uint32_t count)
 {
 	svan_store_index(&ring->ci, ring->ci + count);
 }
 
 /*
- * Entries before ci may be overwritten from now on, but not in a batch, whose
- * user is still reading the last one of them.
+ * Let the device overwrite the entries before ci. Nothing is done in a batch, whose
+ * user is still reading the last one of them; svan_cq_end_batch() makes up for it.
  */
 static inline void svan_cq_publish(struct svan_cq_ring *ring)
 {
@@ -434,8 +436,8 @@ static inline void svan_cq_end_batch(struct svan_cq_ring *ring)
 }
 
 /*
- * Remove the entries of @qpn: the others move up towards the producer, each
- * taking the phase of its new place. Returns how many there were.
+ * Remove the entries of @qpn. The others move up towards the producer, each
+ * taking the phase of its new place. Return the number of entries removed.
  */
 static inline uint32_t svan_cq_clean(struct svan_cq_ring *ring, uint32_t qpn)
 {

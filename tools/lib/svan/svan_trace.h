@@ -15,7 +15,7 @@
 #include <lttng/tracepoint.h>
 #include <infiniband/verbs.h>
 
-/* end: producer index behind the WQE, 64-byte blocks */
+/* end: producer index behind the WQE, in blocks of 64 bytes */
 LTTNG_UST_TRACEPOINT_EVENT(
 	rdma_core_svan,
 	post_send,

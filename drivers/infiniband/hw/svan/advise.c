@@ -86,8 +86,9 @@ static bool svan_advice_is_wanted(const struct svan_job *job)
 }
 
 /*
- * Fault pages in, up to the first one that cannot be. The job may be lent. Return the
- * address that was reached.
+ * Fault pages in, up to the first one that fails. The job may be lent, so it is not
+ * touched. Pages that a userfaultfd serves are skipped. Return the address that was
+ * reached.
  */
 static u64 svan_advice_fault_in(u64 addr, u64 end, u32 how, int *err)
 {

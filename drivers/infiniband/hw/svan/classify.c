@@ -53,14 +53,14 @@ void svan_classify_location(u32 location, struct svan_place *place)
 	if (location >= SVAN_LOCATION_SWAP)
 		svan_classify_swap(location - SVAN_LOCATION_SWAP, place);
 	else if (location == SVAN_LOCATION_PROTNONE)
-		/* It is usually a NUMA hint fault, which may migrate the page. */
+		/* Such an entry usually is a NUMA hint, and the page may migrate. */
 		svan_place_set(place, SVAN_FAULT_MIGRATION, SVAN_EST_ANY);
 	else
 		svan_place_set(place, SVAN_FAULT_ZERO_FILL, SVAN_EST_ANY);
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_classify_location);
 
-/* Classify by the entry that the device has seen alone. */
+/* Classify by nothing but the entry that the device has seen. */
 void svan_classify_entry(const struct svan_page_req *req,
 			 struct svan_place *place)
 {

@@ -25,13 +25,13 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* a range that needs a larger block is flushed together with everything else */
+/* for a range that needs a larger block, the whole process context is flushed */
 #define SVAN_INV_MAX_LOG_PAGES	9
 
 /* shortest time between two flushes of everything by clear_young */
 #define SVAN_YOUNG_INTERVAL	(HZ / 10)
 
-/* Return n of the smallest naturally aligned block of 2^n pages that holds both. */
+/* Return n of the smallest naturally aligned block of 2^n pages that holds both pages. */
 static u32 svan_context_cover(u64 first, u64 last)
 {
 	return first == last ? 0 : ilog2(first ^ last) + 1;
@@ -93,9 +93,10 @@ static void svan_context_flush(struct svan_context *ctx, u64 start, u64 end)
 	 * The page table has been written before `cached` is read. The device sets
 	 * `cached` and executes a full fence before it walks. So either the device
 	 * sees the new entry, or the driver sees that the device may have the old
-	 * one. mb() is an MFENCE. smp_mb() would be a LOCK prefix, which the kernel
-	 * and TCG drop where there is a single CPU; but the device runs on another
-	 * one.
+	 * one. mb() is an MFENCE. smp_mb() would not do: it is a locked instruction,
+	 * or none in a kernel without SMP, and TCG runs a locked instruction as a
+	 * plain one where the guest has a single CPU. But the device may run on
+	 * another CPU of the host.
 	 */
 	mb();
 	if (!READ_ONCE(ctx->entry->cached))
@@ -267,7 +268,7 @@ free_ctx:
 	return ERR_PTR(err);
 }
 
-/* No key refers to the context any more. */
+/* Destroy a process context to which no key refers any more. */
 void svan_context_destroy(struct svan_context *ctx)
 {
 	struct svan_ib_dev *dev = ctx->dev;
@@ -398,8 +399,8 @@ free_table:
 }
 
 /*
- * All contexts are destroyed. If the device refuses to give the table up, the memory
- * is leaked, since the device may still read it.
+ * Take the table back from the device, after all contexts were destroyed. If the device
+ * refuses to give it up, the memory is leaked, since the device may still read it.
  */
 void svan_contexts_exit(struct svan_ib_dev *dev)
 {

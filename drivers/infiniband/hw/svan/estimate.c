@@ -11,7 +11,7 @@
 
 #include "estimate.h"
 
-/* Estimates before the first sample of a class, in ns; emulated CPUs are slow. */
+/* Estimates before the first sample of a class, in ns. They allow for emulated CPUs. */
 static const __u32 svan_est_priors[SVAN_FAULT_CLASS_COUNT] = {
 	[SVAN_FAULT_ZERO_FILL]		= 50000,
 	[SVAN_FAULT_PAGE_CACHE]		= 50000,

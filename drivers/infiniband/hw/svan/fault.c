@@ -5,9 +5,9 @@
  * write the final response, and learn how long it took.
  *
  * After RESOLVED the device walks again, and may find that the page is gone again.
- * From the third attempt on the page is pinned for a moment, so that it is present
- * when the device walks (pin.c). If the device still does not get it after many
- * attempts, the request fails.
+ * When that has happened three times in a row, the page is pinned for a moment, so
+ * that it is present when the device walks (pin.c). If the device still does not get
+ * it after many attempts, the request fails.
  */
 
 #include <linux/mm.h>
@@ -18,17 +18,17 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-/* attempt of the device from which on the page is pinned */
+/* value of svan_page_req.attempt from which on the page is pinned */
 #define SVAN_FAULT_ATTEMPTS	3
-/* attempt at which the request fails; the device counts no further than this */
+/* value of svan_page_req.attempt at which the request fails: the largest one */
 #define SVAN_FAULT_MAX_ATTEMPTS	U8_MAX
 /* attempts of the driver to enter the page before the device tries again */
 #define SVAN_FAULT_ROUNDS	4
 /* attempts to fault a page in while memory is short and the OOM killer is at work */
 #define SVAN_FAULT_OOM_ROUNDS	1000
-/* limit of what the time before a thread takes a fault up adds to a sample, in ns */
+/* time before a thread takes a fault up, in ns: a sample counts this much of it at most */
 #define SVAN_DELAY_NS		NSEC_PER_MSEC
-/* pages of a request, the first included, that are faulted in if nothing is waited for */
+/* largest number of pages that one request faults in; only the first may be waited for */
 #define SVAN_REST_PAGES		32
 /* longest time that is spent on further pages before the first is answered, in ns */
 #define SVAN_NEXT_NS		(2 * NSEC_PER_MSEC)
@@ -283,8 +283,8 @@ static void svan_fault_learn(struct svan_fault *fault, ktime_t end)
 	if (svan_fault_is_process(fault))
 		return;
 	/*
-	 * An entry of this class does not tell where the page is. It learns from
-	 * the same sample.
+	 * An entry of the class INVALIDATED does not tell where the page is. That
+	 * class learns from the same sample.
 	 */
 	said.fault_class = svan_mtt_absent_class(fault->req.entry);
 	if (said.fault_class == SVAN_FAULT_INVALIDATED)
@@ -379,9 +379,9 @@ static u64 svan_fault_behind(struct svan_fault *fault, u64 first, u32 limits,
 }
 
 /*
- * Fault in further pages before the device is told of the first one. Otherwise it would
- * ask for the next page at once, and each request costs as much as several pages. This
- * at most doubles the time that the device waits.
+ * Fault in further pages before the device is told of the first one. Otherwise the
+ * device would ask for the next page at once, and each request costs as much as several
+ * pages. This at most doubles the time that the device waits.
  */
 static u64 svan_fault_next(struct svan_fault *fault)
 {
@@ -412,7 +412,7 @@ static void svan_fault_rest(struct svan_fault *fault, u64 first, u32 limits)
 	svan_prq_put(prq);
 }
 
-/* The page has come. @limits are flags SVAN_IN_* for the pages that follow it. */
+/* Answer a fault whose page has come. @limits are SVAN_IN_* for the pages behind it. */
 static void svan_fault_close(struct svan_fault *fault, u32 limits)
 {
 	u64 next = svan_fault_next(fault);

@@ -88,7 +88,7 @@ static void svan_ib_port_changed(struct svan_ib_dev *dev)
 	mutex_unlock(&dev->port_lock);
 }
 
-/* Announce the function's death, once: it is dead until it is bound again. */
+/* Announce the function's death once: this RDMA device does not recover from it. */
 static void svan_ib_fatal(struct svan_ib_dev *dev)
 {
 	mutex_lock(&dev->port_lock);
@@ -160,7 +160,7 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 			    (!domain || domain->type == IOMMU_DOMAIN_IDENTITY);
 }
 
-/* This is done before anybody can register memory. */
+/* Called before anybody can register memory. After an error svan_ib_exit_faults() cleans up. */
 static int svan_ib_init_faults(struct svan_ib_dev *dev)
 {
 	int err;
@@ -255,7 +255,7 @@ static int svan_ib_register_notifiers(struct svan_ib_dev *dev)
 	if (err)
 		return err;
 
-	/* The notifier is called for netdevs that are up: the port is announced then. */
+	/* This calls the notifier for each netdev that is up, which announces the port. */
 	err = register_netdevice_notifier(&dev->netdev_nb);
 	if (err)
 		svan_unregister_notifier(dev->sdev, &dev->aux_nb);

@@ -268,7 +268,7 @@ static int svan_mr_modify(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
 
 /*
  * Find the address at which the caller has the memory of a region. Only the process
- * that registered it has: in another one there is other memory at that address.
+ * that registered the memory has it there: another one has other memory at that address.
  */
 static int svan_mr_start(const struct svan_ib_mr *mr, u64 *start)
 {

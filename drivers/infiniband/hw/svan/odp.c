@@ -23,7 +23,7 @@ bool svan_odp_contains(const struct svan_odp *odp, u64 addr, u64 length)
 	       addr - odp->iova <= odp->length - length;
 }
 
-/* Pages that were taken away; for a process key, flushes of its process context. */
+/* The number of pages taken away; for a process key, of its process context's flushes. */
 u64 svan_odp_invalidations(struct svan_odp *odp)
 {
 	if (odp->kind == SVAN_KEY_PROCESS)
@@ -275,7 +275,7 @@ int svan_odp_check(struct svan_ib_dev *dev, const struct svan_ib_ucontext *uctx,
 	if (length == U64_MAX) {
 		if (start || virt)
 			return -EINVAL;
-		/* A forked child, or a receiver of the file, has another mm. */
+		/* A forked child, or a process that was sent the file, has another mm. */
 		return current->mm == uctx->mm ? 0 : -EPERM;
 	}
 	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||

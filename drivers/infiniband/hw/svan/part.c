@@ -24,7 +24,7 @@
 /* number of tables that a region may have before parts without pages are dropped */
 #define SVAN_TRIM_TABLES	256
 
-/* time after munmap(), so that memory that is soon mapped again keeps its tables */
+/* time from munmap() to the trim: memory that is soon mapped again keeps its tables */
 #define SVAN_TRIM_DELAY		HZ
 
 /**
@@ -170,7 +170,7 @@ static void svan_part_free(struct svan_odp_part *part)
 	kfree(part);
 }
 
-/* The pages are unmapped first: while the notifier exists, they cannot go. */
+/* The pages are unmapped first: none of them goes before the notifier was called. */
 static void svan_part_release(struct svan_odp_part *part)
 {
 	mutex_lock(&part->lock);

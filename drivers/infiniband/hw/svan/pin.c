@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Guarantee of progress: a page that was gone again each time the device walked is
- * pinned for a moment, so that reclaim, compaction and copy-on-write leave it alone.
- * The number of such pages is limited for each process. To unpin them waits for
- * nobody.
+ * Pages that are pinned for a moment. A page that was gone again each time the device
+ * walked is pinned, so that reclaim, compaction and copy-on-write leave it alone until
+ * the device has walked once more. The number of such pages is limited for each
+ * process. Unpinning them waits for nobody.
  */
 
 #include <linux/jiffies.h>
@@ -18,7 +18,7 @@
 /**
  * svan_pin_get - pin a page of the calling process
  * @addr: address of the page, which has just been faulted in
- * @write: it is pinned for a store
+ * @write: whether the device will store to it
  *
  * Return: the page, or NULL if it is gone again, or has no struct page.
  */

@@ -215,7 +215,7 @@ static void svan_prq_dispose(struct work_struct *work)
 }
 
 /*
- * The fault has been answered in the drain. To drop its references may sleep, so a
+ * The fault has been answered in the drain. Dropping its references may sleep, so a
  * worker does it.
  */
 static void svan_prq_refuse(struct svan_fault *fault)
@@ -406,8 +406,8 @@ put_prq:
 }
 
 /*
- * The device is about to be unregistered, which waits for calls of verbs. So those that
- * wait until advice is followed return, and later ones do not wait.
+ * The device is about to be unregistered, which waits for calls of verbs. Calls that
+ * wait until advice is followed are made to return, and later ones do not wait.
  */
 void svan_ib_prq_close(struct svan_ib_dev *dev)
 {
@@ -417,7 +417,7 @@ void svan_ib_prq_close(struct svan_ib_dev *dev)
 	svan_servers_forget(NULL);
 }
 
-/* No key exists any more. Threads that wait for a page are not waited for. */
+/* Called when no key exists any more. Threads that wait for a page are not waited for. */
 void svan_ib_prq_destroy(struct svan_ib_dev *dev)
 {
 	struct svan_prq *prq = dev->prq;

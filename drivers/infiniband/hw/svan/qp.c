@@ -125,10 +125,10 @@ static int svan_qp_publish(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 }
 
 /*
- * Undo svan_qp_publish() before the QP is destroyed, since the device may then give its
- * number to another QP at once. A QP of the kernel is reset, after which no completion
- * of it is written, and its completions are removed from its CQs. The provider does
- * this for QPs of user space.
+ * Undo svan_qp_publish() before the QP is destroyed, since the device may afterwards
+ * give its number to another QP. A QP of the kernel is reset, after which no completion
+ * of it is written, and its completions are removed from its CQs. For QPs of user space
+ * the provider removes them.
  */
 static void svan_qp_withdraw(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {

@@ -23,7 +23,7 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	u32 rd_atomic = le16_to_cpu(caps->max_rd_atomic);
 
 	attr->max_qp = le32_to_cpu(caps->max_qp);
-	/* A send of up to SVAN_WQE_HEAD_SGES scatter/gather entries takes one block. */
+	/* A send of at most SVAN_WQE_HEAD_SGES entries takes one block of the ring. */
 	attr->max_qp_wr = min(le32_to_cpu(caps->max_qp_wqebb),
 			      le32_to_cpu(caps->max_qp_rwqe));
 	attr->max_send_sge = le16_to_cpu(caps->max_sge);

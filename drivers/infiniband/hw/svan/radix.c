@@ -241,7 +241,7 @@ void svan_radix_prune(struct svan_radix *radix, u64 page,
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_radix_prune);
 
-/* Free tables that were taken out. Since then the device has dropped the key. */
+/* Free tables taken out, after the device has dropped the translations of the key. */
 void svan_radix_bury(struct svan_radix *radix, struct list_head *dead)
 {
 	struct svan_radix_table *table, *next;

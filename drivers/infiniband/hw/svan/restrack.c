@@ -56,7 +56,10 @@ int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 	return svan_res_end(msg, table, err);
 }
 
-/* The counters have mlx5's names. Flushes of a process key are its context's. */
+/*
+ * The counters have mlx5's names. For a process key, page_invalidations counts the
+ * flushes of its process context.
+ */
 int svan_ib_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr)
 {
 	struct svan_odp *odp = to_svan_ib_mr(ibmr)->odp;

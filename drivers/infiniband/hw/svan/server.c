@@ -24,7 +24,7 @@
 
 #include "server.h"
 
-/* calls of ibv_advise_mr() that a process may have under way, and bytes of them */
+/* calls of ibv_advise_mr() that a process may have under way, and their bytes */
 #define SVAN_ADVICES_MAX	32
 #define SVAN_ADVISED_MAX	(64ull << 30)
 

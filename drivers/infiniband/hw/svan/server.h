@@ -21,7 +21,7 @@ struct vhost_task;
  * @server: the server, with a reference
  * @vtask: handle by which the thread is stopped
  * @task: task of the thread, set in its first turn
- * @job: the job that it waits for and that may be taken away, or NULL; protected by
+ * @job: the job that the thread has lent (svan_thread_lend()), or NULL; protected by
  *	svan_server.lock
  * @waits: the thread is counted in svan_server.waiting
  * @advises: the thread is counted in svan_server.advisers

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Spare pages: the device writes data into them whose own page is absent, and copies
- * it when that page has come (PRM chapter "Faults", divert).
+ * Spare pages: if the page that data is for is absent, the device writes the data into
+ * a spare page, and copies it when the absent page has come (PRM chapter "Faults",
+ * divert).
  */
 
 #include <linux/dma-mapping.h>

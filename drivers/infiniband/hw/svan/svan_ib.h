@@ -85,7 +85,7 @@ struct svan_context_table {
  * @locations_dma: bus address of @locations
  */
 struct svan_learn {
-	spinlock_t lock;
+	spinlock_t lock;		/* protects est */
 	struct svan_estimator est;
 	struct delayed_work refresh;
 	__le64 *locations;
@@ -224,7 +224,7 @@ struct svan_ib_mr {
 	struct ib_mr ibmr;
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
-	struct svan_odp *odp;		/* used instead of both if not pinned */
+	struct svan_odp *odp;		/* instead of umem and mtt, if not pinned */
 	struct svan_server *server;	/* of odp's mm; NULL without page requests */
 	u32 access;			/* SVAN_ACCESS_* */
 	u32 owner;			/* id of the verbs context; 0 is the kernel */
@@ -342,7 +342,7 @@ void svan_ib_mmap_free(struct rdma_user_mmap_entry *entry);
 int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 int svan_ib_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 
-/* check.c: checks of what users send; values of verbs and of the device compared */
+/* check.c: checks of what users send; conversion of values of verbs and device */
 int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata);
 int svan_ib_no_ureq(struct ib_udata *udata);
 int svan_ib_write_uresp(struct ib_udata *udata, void *uresp, size_t size);

@@ -69,7 +69,7 @@ static void mtt_layout_test(struct kunit *test)
 	}
 }
 
-/* Walk down from the root, as the device does. Return the number of the last table. */
+/* Walk down from the root, as the device does. Return the number of the leaf table. */
 static u32 walk(const struct svan_mtt_layout *layout, u64 page)
 {
 	u32 table = 0, level = layout->levels - 1;
@@ -103,7 +103,7 @@ static void mtt_parent_test(struct kunit *test)
 		KUNIT_EXPECT_LT(test, slot, (u32)SVAN_MTT_TABLE_ENTRIES);
 	}
 
-	/* The last table of a page is number page / 512; its parents follow the tree. */
+	/* A page's leaf table has the number page / 512; its parents follow the tree. */
 	KUNIT_EXPECT_EQ(test, walk(&layout, page), (u32)(page >> 9));
 	parent = svan_mtt_parent(&layout, page >> 9, &slot);
 	KUNIT_EXPECT_EQ(test, slot, (u32)(page >> 9 & 511));
@@ -257,7 +257,7 @@ static void qp_cap_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svan_ib_check_qp_cap(&cap, &test_caps), -EINVAL);
 }
 
-/* ---- names ---- */
+/* ---- values of verbs and of the device ---- */
 
 static void access_test(struct kunit *test)
 {

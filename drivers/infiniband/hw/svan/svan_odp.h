@@ -8,8 +8,8 @@
  * keep the device or a region from going away. It holds references that keep the
  * memory of the structures (svan_prq.ref, svan_odp.ref), while svan_prq.live and
  * svan_odp.gone tell whether the device and the region are still there. Whoever
- * removes one of them first sets this mark, and then has the faults failed that were
- * for it (svan_servers_forget()).
+ * removes a device or a region first sets this mark, and then makes the faults that
+ * were for it fail (svan_servers_forget()).
  *
  * The order of locks is in svan_ib.h.
  */
@@ -106,7 +106,7 @@ bool svan_radix_clear(struct svan_radix *radix, u64 first, u64 last, u64 entry);
 /**
  * struct svan_odp - a registered region whose pages come and go
  * @ref: one reference for the memory region, one for each fault and each advice
- * @dev: the device; valid while @gone is false, or while the caller holds it
+ * @dev: the device; valid while @gone is false, or while the caller keeps it alive
  * @mm: the mm that the memory belongs to, held by mm_count
  * @pd: the protection domain, for comparison only; re-registration changes it
  * @kind: SVAN_KEY_ONDEMAND or SVAN_KEY_PROCESS
@@ -247,9 +247,9 @@ enum svan_queue {
  * @quick: do the job without waiting; return false if it would have to wait. Only
  *	jobs of SVAN_QUEUE_QUICK need this operation.
  * @serve: do the job, and wait for what it needs; return false if a signal came
- *	before it was done, and the operation is called again later
+ *	before it was done, so that this operation must be called again later
  * @wanted: does anybody still want the job to be done? svan_server.lock is held.
- * @fail: the job will not be done; must not wait for a process
+ * @fail: called if the job will not be done; must not wait for a process
  *
  * @quick and @serve do whatever may take long between svan_thread_lend() and
  * svan_thread_reclaim(). If the latter returns false, the job is not theirs any more,
@@ -318,7 +318,7 @@ struct svan_place {
  * struct svan_fault - a page request that is being served
  * @job: job of a thread of the process; while the fault is idle, its entry is in
  *	svan_prq.free
- * @prq: the queue; while the fault is in use, it holds a reference to it
+ * @prq: the queue; a fault in use holds a reference to it
  * @req: the request
  * @place: where the page was found to be
  * @estimate: time in ns that the device was told

@@ -26,7 +26,7 @@ static DECLARE_WAIT_QUEUE_HEAD(svan_threads_gone);
 
 /* ---- a thread's life ---- */
 
-/* Free a thread that has ended: it leaves vhost_task's function, or has left it. */
+/* Free a thread that has ended. vhost_task_stop() waits until its task has exited. */
 static void svan_thread_reap(struct work_struct *work)
 {
 	struct svan_thread *thread = container_of(work, struct svan_thread,

@@ -149,8 +149,8 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 }
 
 /*
- * ib_uverbs does all the work. The operation only has to exist, which tells that the
- * driver allows it.
+ * ib_uverbs does all the work. The operation only has to exist: that tells ib_uverbs
+ * that verbs contexts may be open when the device is unregistered.
  */
 void svan_ib_disassociate_ucontext(struct ib_ucontext *ibucontext)
 {

@@ -98,7 +98,7 @@ void svan_cmdq_free(struct svan_dev *dev)
 			  q->ring_dma);
 }
 
-/* The device has just been reset, and nothing else runs. */
+/* Start the queue. The device has just been reset, and nothing else runs. */
 int svan_cmdq_enable(struct svan_dev *dev)
 {
 	struct svan_cmdq *q = &dev->cmdq;

@@ -99,7 +99,7 @@ void svan_dev_fail(struct svan_dev *dev, const char *why)
 	mutex_unlock(&dev->fail_lock);
 }
 
-/* Do the same for an orderly end: nothing is logged, and nobody is told. */
+/* Like svan_dev_fail(), but for an orderly end: nothing is logged, nobody is told. */
 void svan_dev_silence(struct svan_dev *dev)
 {
 	mutex_lock(&dev->fail_lock);

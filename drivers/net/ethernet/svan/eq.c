@@ -282,7 +282,7 @@ int svan_cq_attach(struct svan_dev *dev, u32 cqn, struct svan_cq_handler *handle
 }
 EXPORT_SYMBOL_GPL(svan_cq_attach);
 
-/* A handler is no longer found: wait for the interrupts that may have found it. */
+/* Wait for the interrupts that may have found a handler before its entry was erased. */
 static void svan_eqs_synchronize(struct svan_dev *dev, u32 first, u32 last)
 {
 	u32 n;

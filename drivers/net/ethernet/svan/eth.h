@@ -196,7 +196,7 @@ struct svan_eth {
 	struct svan_txq		txq;
 	struct svan_rxq		rxq;
 	struct svan_eth_config	config;
-	struct mutex		filter_lock;
+	struct mutex		filter_lock;	/* protects the filter and up */
 	bool			up;
 	struct work_struct	rx_mode_work;
 	struct delayed_work	restart_work;
@@ -260,7 +260,7 @@ static inline struct svan_rwqe *svan_rxq_entry(const struct svan_rxq *rxq,
 			    SVAN_RWQE_MIN_LOG_STRIDE);
 }
 
-/* Rebuild the queues after @delay jiffies. Any context. */
+/* Rebuild the queues after @delay jiffies. May be called in any context. */
 static inline void svan_eth_restart_later(struct svan_eth *eth,
 					  unsigned long delay)
 {

@@ -42,8 +42,8 @@ void svan_eth_mem_free(struct svan_dev *dev, struct svan_mem *mem)
 }
 
 /*
- * The device has written a completion that cannot be. Nothing that it writes is
- * trusted any more, so the function is given up. NAPI context.
+ * The device has written a completion that cannot be right. Nothing that it writes is
+ * trusted any more, so the function is given up. Called in NAPI context.
  */
 void svan_eth_broken(struct svan_eth *eth, const char *what, u32 value)
 {

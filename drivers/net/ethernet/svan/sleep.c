@@ -18,10 +18,10 @@
 /* True from the notice of a sleep to its end: no auxiliary device is added. */
 static bool svan_asleep;
 
-/* The functions that are bound to this driver are ours. */
+/* A PCI device is a Svan function if it is bound to this driver. */
 static const struct pci_driver *svan_sleep_driver;
 
-/* Callers of this function and of the next ones hold the device lock. */
+/* Whoever takes a function down or builds it up holds the device lock. */
 static void svan_take_down(struct svan_dev *dev)
 {
 	svan_dev_block_events(dev);
@@ -31,7 +31,7 @@ static void svan_take_down(struct svan_dev *dev)
 		svan_dev_stop(dev);
 }
 
-/* Add the auxiliary device, unless the system sleeps: it follows at wake-up then. */
+/* Add the auxiliary device. If the system sleeps, svan_aux_wake() does it later. */
 int svan_aux_add_awake(struct svan_dev *dev)
 {
 	return READ_ONCE(svan_asleep) || dev->aux ? 0 : svan_aux_add(dev);

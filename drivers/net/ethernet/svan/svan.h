@@ -70,7 +70,7 @@ struct svan_cmd_wait {
  * @waiters: the issuer of the command in each entry of the ring
  */
 struct svan_cmdq {
-	spinlock_t		lock;
+	spinlock_t		lock;		/* protects all but credits and fail */
 	struct semaphore	credits;
 	void			(*fail)(struct svan_dev *dev, const char *why);
 	bool			live;
@@ -156,13 +156,13 @@ struct svan_dev {
 	struct xarray		cqs;
 	struct xarray		qps;
 	struct svan_page_handler *page_handler;
-	spinlock_t		inv_lock;
+	spinlock_t		inv_lock;	/* protects the registers of an invalidation */
 	struct net_device	*netdev;
 	struct svan_aux		*aux;
 	struct blocking_notifier_head notifier;
-	struct mutex		fail_lock;
+	struct mutex		fail_lock;	/* serialises giving the function up */
 	bool			failed;
-	struct mutex		page_lock;
+	struct mutex		page_lock;	/* protects what page points to */
 	void			*page;
 	dma_addr_t		page_dma;
 	struct work_struct	fatal_work;

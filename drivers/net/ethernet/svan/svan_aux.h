@@ -132,7 +132,7 @@ void svan_inval_key(struct svan_dev *dev, u32 key, u64 addr, u64 length);
 /* What the blocking notifier chain of a function is called with. */
 enum svan_notify {
 	SVAN_NOTIFY_PORT,	/* the data points to a u32 with SVAN_REG_PORT */
-	SVAN_NOTIFY_FATAL,	/* the function is dead until it is bound again */
+	SVAN_NOTIFY_FATAL,	/* the function is dead until it is bound or reset again */
 };
 
 int svan_register_notifier(struct svan_dev *dev, struct notifier_block *nb);

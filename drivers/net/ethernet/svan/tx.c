@@ -56,7 +56,7 @@ static void svan_tx_unmap(struct svan_eth *eth, u32 index, u32 num_sge)
 	}
 }
 
-/* Drop the packets in the queue: it is destroyed, and nobody transmits. */
+/* Drop the packets in the queue. The QP is destroyed, and nobody transmits. */
 void svan_txq_exit(struct svan_eth *eth)
 {
 	struct svan_txq *txq = &eth->txq;
@@ -134,7 +134,7 @@ static int svan_tx_write(struct svan_eth *eth, struct sk_buff *skb)
 	block->num_sge = num_sge;
 	block->num_bbs = svan_wqe_sge_bbs(num_sge);
 	trace_svan_tx(eth->dev, eth->qpn, txq->pi, skb, head->ctrl.flags);
-	/* svan_tx_complete() reads it without the transmit lock. */
+	/* svan_tx_complete() reads pi without the transmit lock. */
 	WRITE_ONCE(txq->pi, txq->pi + block->num_bbs);
 	return 0;
 }
@@ -144,7 +144,8 @@ static int svan_tx_write(struct svan_eth *eth, struct sk_buff *skb)
  * first by the doorbell record, then, unless the device polls that record, by the
  * doorbell register. The device, before it sleeps, clears POLLING, executes a full
  * fence and reads the record again. The full fence here pairs with that one. It must
- * be an MFENCE: a LOCK prefix is dropped where the guest has a single CPU.
+ * be an MFENCE: where the guest has a single CPU, an emulator runs a locked
+ * instruction as a plain one, which orders nothing.
  */
 static void svan_txq_publish(struct svan_eth *eth)
 {
@@ -187,9 +188,9 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	u32 length;
 
 	/*
-	 * The queue should have been stopped (net/netdev_queues.h). It is stopped
-	 * now, and looked at again: its last completion may have come in between,
-	 * and then nothing would wake it.
+	 * The queue should have been stopped earlier (net/netdev_queues.h). It is
+	 * stopped here, and its room is read again: the last completion may have
+	 * come in between, and then nothing would wake the queue.
 	 */
 	if (unlikely(svan_txq_room(txq) < svan_txq_stop_room(txq)) &&
 	    netif_txq_try_stop(queue, svan_txq_room(txq),
@@ -203,7 +204,7 @@ netdev_tx_t svan_start_xmit(struct sk_buff *skb, struct net_device *netdev)
 	skb_tx_timestamp(skb);
 	if (svan_tx_write(eth, skb))
 		goto err_drop;
-	/* Once it is published the packet may be freed at any time. */
+	/* Once its WQE is published the packet may be freed at any time. */
 	if (netif_txq_maybe_stop(queue, svan_txq_room(txq), svan_txq_stop_room(txq),
 				 svan_txq_wake_room(txq)) == 0)
 		svan_eth_count(eth, tx_stopped);
