@@ -79,9 +79,10 @@ typedef struct SvanAccess {
 /*
  * Check, translate and map: *mem is a run that begins at va, within one page and no
  * longer than asked for. DONE, AGAIN (the table changed during the walk: try again in
- * another step), MISS, FAULT (fn->memory->miss) or ERROR (*syndrome, enum svan_syndrome).
- * Bounds and rights are checked for the whole of len, not for the run alone. Only the
- * key's rights are checked; the responder checks those of the queue pair (SvanQp.access).
+ * another step), MISS, FAULT (fn->memory->miss) or ERROR (*syndrome, enum
+ * svan_syndrome). Bounds and rights are checked for the whole of len, not for the run
+ * alone. The rights are those of the key; the responder checks those of the queue pair
+ * (SvanQp.access).
  */
 SvanStep svan_access(const SvanAccess *access, SvanMem *mem,
                      uint32_t *syndrome);

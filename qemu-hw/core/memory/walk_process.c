@@ -282,7 +282,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     if (walk->write && !writable) {
         return svan_page_miss(walk, entry->value, entry->level, true);
     }
-    /* DIRTY comes before the data: the kernel must not take the page for a clean one. */
+    /* DIRTY comes before the data: the kernel must not take the page for clean. */
     if (!entry_mark(fn, entry, SVAN_PTE_ACCESSED |
                                (walk->write ? SVAN_PTE_DIRTY : 0))) {
         return SVAN_STEP_AGAIN;
