@@ -52,7 +52,7 @@ static bool is_markable(uint8_t ecn)
     return (ecn & ECN_MASK) != ECN_NONE && (ecn & ECN_MASK) != ECN_CE;
 }
 
-/* Where the header behind Ethernet and its tags begins, 0: nowhere. *type: EtherType. */
+/* Where the header behind Ethernet and its tags begins, 0: nowhere. *type: its type. */
 static uint32_t ip_offset(const SvanFrame *frame, uint32_t *type)
 {
     uint32_t offset = ETH_HLEN;
