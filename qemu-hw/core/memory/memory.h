@@ -31,7 +31,7 @@ typedef struct SvanKey {
     uint32_t generation;        /* of the process context; process keys only */
     uint64_t va, length, table;
     uint64_t origin;            /* address that users give to the first octet */
-    uint64_t serial;            /* of its TLB entries; no other key ever has it */
+    uint64_t serial;            /* of its TLB entries; never given out again */
     bool direct;                /* bus address = va + direct_offset, no walk */
     uint64_t direct_offset;
     uint32_t refs;              /* queues whose rings it covers */
@@ -103,7 +103,7 @@ void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
 /* SVAN_REG_INV_GO: drop what overlaps [addr, addr + len) of a key; len 0: all of it. */
 void svan_invalidate_key(SvanFn *fn, uint32_t key, uint64_t addr, uint64_t len);
-/* Derive the other fields after those of a command were set, and flush the key. */
+/* Derive the fields that depend on the command's, and drop the key's TLB entries. */
 void svan_key_prepare(SvanKey *key);
 
 /* May an access to keys of the kind meet an absent page? */

@@ -44,7 +44,7 @@ typedef struct SvanGid {
     uint8_t smac[6];
 } SvanGid;
 
-/* A decoded RoCE packet; by the opcode it has some of the extended headers' fields. */
+/* A decoded RoCE packet. The opcode says which extended headers' fields are valid. */
 typedef struct SvanPkt {
     SvanAddr addr;
     uint8_t opcode;             /* enum svan_bth_opcode */
@@ -167,7 +167,7 @@ static inline bool svan_egress_waits(const SvanEgress *egress)
 
 /*
  * Send a RoCE packet: to a function of this device by reference, else encoded to the
- * port. The caller fills in all but pkt->addr, which is made of av and entropy
+ * port. The caller fills in all but pkt->addr, which is made from av and entropy
  * (svan_gid_address()), so that no function sends from another's GID. DONE, AGAIN (the
  * receiver has executed a part: send the same packet again), MISS, BLOCKED, LATER (send
  * the same packet again, and nothing of its flow before it). A packet that is lost,
