@@ -72,7 +72,7 @@ void svan_eq_destroy(SvanEq *eq)
 
 /* ---- events come ---- */
 
-/* In a function that is out of service only EQ 0 goes on, unless it is the cause. */
+/* While a function is out of service only EQ 0 goes on; after EQ_DMA no EQ does. */
 static bool eq_is_dead(const SvanEq *eq)
 {
     uint32_t fatal = eq->fn->fatal;

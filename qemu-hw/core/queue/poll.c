@@ -74,7 +74,7 @@ void svan_poll_arm(SvanSq *sq)
     }
 }
 
-/* The record is unreachable. The transport reads it next, and handles that. */
+/* The record is unreachable. The transport finds that out in its next step. */
 static SvanStep poll_lost(SvanSq *sq)
 {
     svan_poll_end(sq);
