@@ -8,7 +8,7 @@
 
 #include "types.h"
 
-/* svan_caps.features: absent bits name things that exist later or elsewhere */
+/* svan_caps.features: what the function can do; a clear bit is what it cannot do */
 #define SVAN_CAP_RC			(1ull << 0)
 #define SVAN_CAP_UC			(1ull << 1)
 #define SVAN_CAP_UD			(1ull << 2)
@@ -35,8 +35,8 @@
 #define SVAN_CAP_ETH_VLAN		(1ull << 37)
 
 /*
- * Why a capability that the device has in principle is off on this machine:
- * svan_caps.off_reason is meaningful for absent ATOMIC_GLOBAL and PROCESS_KEYS.
+ * svan_caps.off_reason: why ATOMIC_GLOBAL or PROCESS_KEYS, which the device has in
+ * principle, is off on this machine. It says nothing about other capabilities.
  */
 enum svan_cap_off {
 	SVAN_CAP_OFF_NONE		= 0,
@@ -73,7 +73,7 @@ struct svan_caps {
 	__le64	clock_khz;		/* of SVAN_REG_CLOCK and CQE timestamps */
 	__le32	max_mcast_filters;
 	__le32	max_pasid;		/* 0: no process keys */
-	__le32	max_page_requests;	/* of the queue; 0: none */
+	__le32	max_page_requests;	/* entries of the page request queue; 0: none */
 	__le32	max_spare_pages;
 	__le32	fault_buffer;		/* bytes, for held packets */
 	__le32	reserved;

@@ -3,8 +3,8 @@
  * Admin commands (PRM chapter "Commands"). Command i of the ring at
  * SVAN_REG_CMDQ_BASE is answered in entry i of the ring at
  * SVAN_REG_CMDR_BASE; commands complete in order. A response is valid when
- * its phase octet's bit 0 differs from bit log_size of the free-running index;
- * if an EQ 0 exists, SVAN_EVENT_CMD follows when CMD_NOTIFY asked for it.
+ * its phase octet's bit 0 differs from bit log_size of the free-running index.
+ * SVAN_EVENT_CMD follows it on EQ 0, if that exists and SVAN_CMD_NOTIFY is set.
  */
 #ifndef SVAN_CMD_H
 #define SVAN_CMD_H
@@ -90,11 +90,11 @@ struct svan_cmd_hdr {
 /* QUERY_CAPS, QUERY_STATS: the device writes struct svan_caps or svan_stats */
 struct svan_cmd_query {
 	__le64	addr;			/* bus address, 8-byte aligned */
-	__le32	length;			/* bytes of room; the rest is cut */
+	__le32	length;			/* bytes of room; what is longer is cut off */
 	__le32	reserved;
 };
 
-/* EQ n interrupts with MSI-X vector `vector`; EQ 0 carries all but completions */
+/* The EQ interrupts by MSI-X vector `vector`; EQ 0 carries all but completions. */
 struct svan_cmd_create_eq {
 	__le64	ring;			/* bus address, contiguous, 4096-aligned */
 	__le32	eqn;			/* chosen by the driver, 0..max_eq - 1 */
@@ -109,10 +109,10 @@ struct svan_cmd_object {
 	__le32	reserved;
 };
 
-/* UAR 0 belongs to the kernel driver; owner 0 is the kernel */
+/* UAR page 0 is the kernel driver's from the start; owner 0 means the kernel. */
 struct svan_cmd_alloc_uar {
 	__le32	owner;			/* driver's id of the verbs context */
-	__le32	process;		/* its process's, 0: charged alone */
+	__le32	process;		/* driver's id of its process; 0: charged alone */
 };
 
 #define SVAN_CMD_KEY_INTERNAL	0x01	/* rings only: no WQE may name it */
@@ -124,10 +124,10 @@ struct svan_cmd_create_key {
 	__u8	page_shift;		/* 12..30 */
 	__le32	access;			/* SVAN_ACCESS_* */
 	__le32	pd;			/* ignored with INTERNAL */
-	__le32	pasid;			/* PROCESS, ONDEMAND */
+	__le32	pasid;			/* PROCESS */
 	__le64	va;			/* of the first octet */
 	__le64	length;			/* bytes; va + length does not wrap */
-	__le64	table;			/* bus address, 4096-aligned */
+	__le64	table;			/* bus address, at least 4096-aligned */
 	__le32	owner;			/* verbs context, as in ALLOC_UAR */
 	__le32	generation;		/* PROCESS: of the process context */
 	__u8	reserved[16];
@@ -141,7 +141,7 @@ SVAN_ASSERT_OFFSET(struct svan_cmd_create_key, va, 16);
 #define SVAN_MODIFY_KEY_PD	0x02
 #define SVAN_MODIFY_KEY_MASK	0x03
 
-/* Who may do what by a key, which stays valid and leads to the same memory. */
+/* Change a key's rights or PD; it stays valid and leads to the same memory. */
 struct svan_cmd_modify_key {
 	__le32	key;			/* the whole 32-bit key, not INTERNAL */
 	__le32	mask;			/* SVAN_MODIFY_KEY_* */
@@ -151,7 +151,7 @@ struct svan_cmd_modify_key {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_modify_key, 16);
 
-/* ring_va: CQEs at once; the doorbell record at dbr_offset behind them */
+/* The CQEs begin at ring_va; the doorbell record stands behind them. */
 struct svan_cmd_create_cq {
 	__le64	ring_va;		/* 64-byte aligned */
 	__le32	ring_key;		/* INTERNAL key that covers ring and record */
@@ -166,8 +166,8 @@ SVAN_ASSERT_SIZE(struct svan_cmd_create_cq, 32);
 
 struct svan_cmd_moderate_cq {
 	__le32	cqn;
-	__le16	count;			/* events after so many completions, 0/1: each */
-	__le16	period_us;
+	__le16	count;			/* an event after so many completions, 0/1: each */
+	__le16	period_us;		/* or so long after the first; 0: no moderation */
 };
 
 enum svan_qp_type {
@@ -181,7 +181,7 @@ enum svan_qp_type {
 #define SVAN_CMD_QP_PRIVILEGED	0x01	/* may use SVAN_KEY_LOCAL_DMA */
 #define SVAN_CMD_QP_SIGNAL_ALL	0x02	/* every WQE is signaled */
 
-/* ring_va + sq_offset, + rq_offset and + dbr_offset lie in ring_key */
+/* Rings and record, at their offsets from ring_va, lie in the INTERNAL key ring_key. */
 struct svan_cmd_create_qp {
 	__u8	type;			/* enum svan_qp_type */
 	__u8	flags;			/* SVAN_CMD_QP_* */
@@ -234,8 +234,8 @@ enum svan_qp_state {
 #define SVAN_QP_ATTR_SQD_NOTIFY		0x8000
 
 /*
- * Attributes of a QP: payload of MODIFY_QP behind (qpn, mask), and of
- * QUERY_QP's response (av cut: see struct svan_cmd_query_qp_resp).
+ * Attributes of a QP without its address vector: in MODIFY_QP behind (qpn, mask), and
+ * in the response of QUERY_QP.
  */
 struct svan_qp_attr {
 	__u8	state;			/* enum svan_qp_state */
@@ -270,8 +270,8 @@ SVAN_ASSERT_SIZE(struct svan_cmd_modify_qp, 104);
 SVAN_ASSERT_OFFSET(struct svan_cmd_modify_qp, av, 40);
 
 /*
- * GID table entry: RoCE v2 only. Frames to `gid` go to the engine. A GID may
- * stand at several indices (with other VLANs). IPv4: v4-mapped.
+ * GID table entry, for RoCE v2 only. RoCE packets to `gid` go to the function's queue
+ * pairs. A GID may stand at several indices (with other VLANs). IPv4: v4-mapped.
  */
 #define SVAN_CMD_GID_VLAN	0x01
 
@@ -288,8 +288,8 @@ struct svan_cmd_set_gid {
 SVAN_ASSERT_SIZE(struct svan_cmd_set_gid, 32);
 
 /*
- * Ethernet receive filter. qpn 0 switches reception off. A frame passes if
- * it is for `mac`, broadcast, in the multicast list, or by the flags.
+ * Ethernet receive filter. qpn 0 switches reception off. A frame passes if its
+ * destination is `mac`, broadcast, or in the multicast list, or by the flags.
  */
 #define SVAN_CMD_ETH_PROMISC	0x01
 #define SVAN_CMD_ETH_ALLMULTI	0x02
@@ -300,12 +300,12 @@ struct svan_cmd_eth_filter {
 	__u8	flags;			/* SVAN_CMD_ETH_* */
 	__u8	reserved0;
 	__le32	max_frame;		/* without FCS, 64..caps.max_frame */
-	__u8	reserved1[16];		/* RSS */
+	__u8	reserved1[16];		/* for RSS */
 };
 
 SVAN_ASSERT_SIZE(struct svan_cmd_eth_filter, 32);
 
-/* ETH_SET_MCAST replaces the list: `count` addresses of 8 bytes, 6 used */
+/* ETH_SET_MCAST replaces the list by `count` addresses of 6 octets, one in each 8 */
 struct svan_cmd_eth_mcast {
 	__le64	addr;			/* bus address, within one page */
 	__le32	count;			/* 0..caps.max_mcast_filters */
@@ -313,8 +313,8 @@ struct svan_cmd_eth_mcast {
 };
 
 /*
- * Whether the function takes part in the traffic of its port, Ethernet and RDMA,
- * loopback included. It does after a reset.
+ * Whether the function takes part in the traffic of the port, Ethernet and RDMA,
+ * loopback included. After a reset it does.
  */
 struct svan_cmd_port {
 	__u8	enabled;		/* 0 or 1 */
@@ -335,9 +335,9 @@ struct svan_cmd_create_prq {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_create_prq, 24);
 
-#define SVAN_CMD_POLICY_PRIVILEGED 0x01	/* whatever the function's limits */
+#define SVAN_CMD_POLICY_PRIVILEGED 0x01	/* the function's limits do not count */
 
-/* qpn 0: of the queue pairs that are created from now on */
+/* qpn 0: the function's policy, for the queue pairs that are created from then on */
 struct svan_cmd_fault_policy {
 	__le32	qpn;
 	__le32	flags;			/* SVAN_CMD_POLICY_* */
@@ -347,8 +347,8 @@ struct svan_cmd_fault_policy {
 SVAN_ASSERT_SIZE(struct svan_cmd_fault_policy, 40);
 
 /*
- * Pages for diverted data, the device's until the next SET_SPARE_PAGES: `addr`
- * lists `count` bus addresses of 64 bits. BUSY while one of the old holds data.
+ * Spare pages, lent to the device until the next SET_SPARE_PAGES. At `addr` stand
+ * `count` bus addresses of 64 bits. BUSY while one of the old pages holds data.
  */
 struct svan_cmd_spare_pages {
 	__le64	addr;			/* bus address, within one page */
@@ -358,7 +358,7 @@ struct svan_cmd_spare_pages {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_spare_pages, 16);
 
-/* An array of struct svan_process_context; BUSY while process keys exist */
+/* Set the array of struct svan_process_context. BUSY while process keys exist. */
 struct svan_cmd_context_table {
 	__le64	addr;			/* bus address, contiguous, 4096-aligned */
 	__le32	count;			/* 0: none; PASIDs 1..count - 1 count */
@@ -451,7 +451,7 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	return (phase & 1) != ((index >> log_size) & 1);
 }
 
-/* Counters, all since reset. The list only grows at its end. */
+/* Counters, all from the last reset on. The list only grows at its end. */
 #define SVAN_STATS(X) \
 	X(port_tx_frames)	X(port_tx_bytes) \
 	X(port_rx_frames)	X(port_rx_bytes) \

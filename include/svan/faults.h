@@ -29,10 +29,10 @@ enum svan_fault_class {
 #define SVAN_PAGE_REQ_PROCESS	0x08	/* pasid counts, else key */
 
 /*
- * The device writes it to the page request queue, owner octet last; its phase
- * is that of a CQE's owner octet (queues.h). A token names the request on both
- * sides; its index, below the ring's size, is that of no other request that waits
- * for its final answer.
+ * The device writes page requests to the page request queue, owner octet last, with
+ * a phase as in a CQE's owner octet (queues.h). The token names a request on both
+ * sides. Its bits SVAN_PAGE_TOKEN_INDEX are an index below the ring's size, which no
+ * other request has that waits for its final answer.
  */
 #define SVAN_PAGE_TOKEN_INDEX	0x0000ffff
 
@@ -60,7 +60,7 @@ SVAN_ASSERT_OFFSET(struct svan_page_request, qpn, 32);
 SVAN_ASSERT_OFFSET(struct svan_page_request, generation, 40);
 SVAN_ASSERT_OFFSET(struct svan_page_request, owner, 63);
 
-/* gone as often in a row, a page that was RESOLVED never comes */
+/* a transfer fails if its page, each time RESOLVED, is gone so often in a row */
 #define SVAN_PAGE_ATTEMPT_MAX	0xff
 
 #define SVAN_PRQ_MIN_LOG_SIZE	6	/* 64 requests = 4096 bytes */
@@ -72,7 +72,7 @@ enum svan_page_status {
 	SVAN_PAGE_FAILED		= 3,
 };
 
-/* the driver's answer: any number of PENDING, then RESOLVED or FAILED */
+/* The driver's answer to a request: any number of PENDING, then RESOLVED or FAILED. */
 struct svan_page_response {
 	__le32	token;
 	__u8	status;			/* enum svan_page_status */
@@ -102,10 +102,9 @@ enum svan_fault_mode {
 #define SVAN_ESTIMATE_MASK	0x07
 
 /*
- * Thresholds of AUTO: the first whose limit covers the estimate and that has
- * room is taken; what is above all of them is answered by RNR NAK. The other
- * modes are for comparison: they are taken whatever the estimate says, if they
- * have room.
+ * AUTO takes the first of hold, divert and drop whose limit (*_max_us) covers the
+ * estimate and that has room; above all limits it answers by an RNR NAK. The other
+ * modes are for comparison: each is taken whatever the estimate says, if it has room.
  */
 struct svan_fault_policy {
 	__u8	mode;			/* enum svan_fault_mode but FAIL */
@@ -114,7 +113,7 @@ struct svan_fault_policy {
 	__le32	hold_max_us;
 	__le32	divert_max_us;
 	__le32	drop_max_us;
-	__le32	bound_us;		/* an RNR NAK after it; 0: never */
+	__le32	bound_us;		/* after this time an RNR NAK is sent; 0: never */
 	__le32	unknown_us;		/* taken for an unknown time */
 	__le32	hold_bytes;		/* of the fault buffer, for one QP */
 	__le32	divert_pages;		/* of the spare pages, for one QP */

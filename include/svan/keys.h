@@ -9,9 +9,8 @@
 #include "types.h"
 
 /*
- * A key is 32 bits: bits 31..8 index of the key context, bits 7..0 variant.
- * The device gives a new variant each time an index is used again, so that a
- * stale key is refused.
+ * A key has 32 bits: 31..8 are its index, 7..0 its variant. The device gives a new
+ * variant each time an index is used again, so that a stale key is refused.
  */
 #define SVAN_KEY_INDEX_SHIFT	8
 #define SVAN_KEY_VARIANT_MASK	0xffu
@@ -27,7 +26,7 @@ enum svan_key_kind {
 	SVAN_KEY_DEVMEM		= 4,	/* SVAN_CAP_DEVMEM_KEYS */
 };
 
-/* access rights, in key contexts and in QP contexts (remote ones) */
+/* access rights, of keys and (the remote ones) of queue pairs */
 #define SVAN_ACCESS_LOCAL_WRITE		0x01
 #define SVAN_ACCESS_REMOTE_WRITE	0x02
 #define SVAN_ACCESS_REMOTE_READ		0x04
@@ -36,14 +35,14 @@ enum svan_key_kind {
 #define SVAN_ACCESS_ZERO_BASED		0x20
 #define SVAN_ACCESS_RELAXED_ORDERING	0x40
 #define SVAN_ACCESS_FLUSH		0x80	/* reserved */
-#define SVAN_ACCESS_MASK		0x6f	/* what keys accept now */
+#define SVAN_ACCESS_MASK		0x6f	/* what keys accept */
 #define SVAN_ACCESS_REMOTE_MASK \
 	(SVAN_ACCESS_REMOTE_WRITE | SVAN_ACCESS_REMOTE_READ | \
 	 SVAN_ACCESS_REMOTE_ATOMIC)
 
 /*
  * Translation table: a radix tree of 4096-byte tables of 512 entries. A key
- * with levels = 0 has no table: table_addr is the bus address of the one
+ * with levels = 0 has no table: `table` is the bus address of the one
  * contiguous region. With levels = n the index of a page is cut into n
  * groups of 9 bits, the most significant first; the root may be used in part.
  * Entries of upper tables hold the next table's address and PRESENT.
@@ -59,10 +58,10 @@ enum svan_key_kind {
 #define SVAN_MTT_ADDR_MASK	0x000ffffffffff000ull
 
 /*
- * Absent entry (PRESENT clear): the fault class and the time the page is
- * expected to take, nanoseconds; 0 = unknown (PRM "Estimates"). All zeroes is
- * a valid absent entry. On-demand keys only; absent entries of other kinds
- * are access errors.
+ * Absent entry (PRESENT clear): the fault class, and the time in nanoseconds that
+ * the page is expected to take; 0 = unknown (PRM "Estimates"). All zeroes is a valid
+ * absent entry. This is for on-demand keys; absent entries of other kinds of keys are
+ * access errors.
  */
 #define SVAN_MTT_ABSENT_CLASS_MASK	0x00000000000000feull
 #define SVAN_MTT_ABSENT_CLASS_SHIFT	1
@@ -98,10 +97,10 @@ static inline __u64 svan_mtt_absent(__u32 fault_class, __u64 time_ns)
 
 /*
  * Process context, an element of the process context table in host memory,
- * indexed by PASID (1..; PASID 0 is nobody) and written by the kernel, but for
- * `cached`. The kernel writes flags last when it makes a context valid, and
- * first, followed by an invalidation of the whole PASID, when it takes one
- * back (PRM "Translation", "Process contexts").
+ * indexed by PASID (1..; no process has PASID 0) and written by the kernel, but for
+ * `cached`. The kernel writes `flags` last when it makes a context valid. When it takes
+ * one back it clears `flags` first, and then invalidates the whole PASID (PRM
+ * "Translation", "Process contexts").
  */
 #define SVAN_CTX_VALID		0x0001
 #define SVAN_CTX_FORMAT_MASK	0x00f0	/* enum svan_pt_format */
@@ -121,7 +120,7 @@ struct svan_process_context {
 	__le32	location_entries;
 	__le32	reserved0;
 	__u8	reserved1[24];
-	__le32	cached;			/* device: it may hold translations */
+	__le32	cached;			/* device writes: it may hold translations */
 	__le32	reserved2;
 };
 
@@ -142,9 +141,9 @@ SVAN_ASSERT_OFFSET(struct svan_process_context, cached, 56);
 #define SVAN_PTE_SWAP_TYPES	32
 
 /*
- * The location table of a context: what an absent entry says about where the
- * page is, as 64-bit words in the form of absent translation entries (class
- * and time). It is indexed by the location of the page.
+ * Indices into the location table of a process context: where an absent page is. The
+ * table has a 64-bit word for each, class and time in the form of an absent translation
+ * entry.
  */
 #define SVAN_LOCATION_NONE	0	/* never touched: the entry is empty */
 #define SVAN_LOCATION_PROTNONE	1

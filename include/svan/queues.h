@@ -13,8 +13,9 @@
 #include "types.h"
 
 /*
- * QPNs and CQNs have 24 bits: variant << SVAN_QN_INDEX_SHIFT | index. Those that
- * live at a time differ in their index; the variant counts how often it was used.
+ * QPNs and CQNs have 24 bits: variant << SVAN_QN_INDEX_SHIFT | index. Two queue pairs,
+ * or two CQs, that exist at the same time differ in their index; the variant counts,
+ * modulo 256, how often the index was used.
  */
 #define SVAN_QN_INDEX_SHIFT	16
 #define SVAN_QN_INDEX_MASK	0xffffu
@@ -57,7 +58,7 @@ enum svan_wqe_opcode {
 #define SVAN_WQE_ETH_VLAN	0x40	/* reserved: insert vlan */
 #define SVAN_WQE_ETH_TSO	0x80	/* reserved: cut at mss */
 
-/* scatter/gather entry; length 0 is an empty one */
+/* scatter/gather entry; one of length 0 is empty */
 struct svan_sge {
 	__le64	addr;
 	__le32	length;
@@ -79,7 +80,7 @@ struct svan_wqe_ctrl {
 	__le32	reserved;
 };
 
-/* RDMA and atomic: remote memory */
+/* remote memory of RDMA and atomics */
 struct svan_wqe_remote {
 	__le64	addr;
 	__le32	rkey;
@@ -174,8 +175,8 @@ SVAN_ASSERT_SIZE(struct svan_rwqe, 16);
  *
  * Posting: write the WQEs; release barrier; write sq_pi; full fence (MFENCE,
  * not a LOCK prefix: PRM "Doorbells"); read device_flags; without POLLING
- * ring SVAN_UAR_SQ_DB. Going to sleep the device clears POLLING; full fence;
- * reads sq_pi again. The device takes the later of record and doorbell.
+ * ring SVAN_UAR_SQ_DB. To stop polling, the device clears POLLING; full fence;
+ * reads sq_pi again. It takes the later index of record and doorbell.
  */
 #define SVAN_QP_DBR_POLLING	0x1
 
@@ -243,7 +244,7 @@ struct svan_cqe {
 	__le16	vlan;			/* reserved */
 	__le16	pkey_index;
 	__u8	reserved0[20];
-	__le32	vendor_err;		/* enum svan_syndrome, for people */
+	__le32	vendor_err;		/* enum svan_syndrome, for diagnosis */
 	__u8	opcode;			/* enum svan_cqe_opcode */
 	__u8	wqe_opcode;		/* enum svan_wqe_opcode, opcode SQ */
 	__u8	status;			/* enum svan_cqe_status */
@@ -255,7 +256,7 @@ SVAN_ASSERT_OFFSET(struct svan_cqe, timestamp, 16);
 SVAN_ASSERT_OFFSET(struct svan_cqe, vendor_err, 56);
 SVAN_ASSERT_OFFSET(struct svan_cqe, owner, 63);
 
-/* what exactly was wrong, beside the status */
+/* what exactly was wrong, in addition to the status */
 enum svan_syndrome {
 	SVAN_SYN_NONE			= 0x00,
 	SVAN_SYN_OPCODE			= 0x01,	/* unknown or not for this queue */
@@ -272,9 +273,9 @@ enum svan_syndrome {
 	SVAN_SYN_DMA			= 0x15,	/* memory did not answer, or is none */
 	SVAN_SYN_RING			= 0x16,	/* queue memory not reachable */
 	SVAN_SYN_INDEX			= 0x17,	/* producer index out of the ring */
-	SVAN_SYN_KEY_OWNER		= 0x18,	/* process key of another context */
+	SVAN_SYN_KEY_OWNER		= 0x18,	/* process key of another verbs context */
 	SVAN_SYN_CONTEXT		= 0x19,	/* process context is gone or bad */
-	SVAN_SYN_PAGE			= 0x1a,	/* the page will never come */
+	SVAN_SYN_PAGE			= 0x1a,	/* the page never comes */
 	SVAN_SYN_ADDRESS		= 0x1b,	/* no address of user space */
 	SVAN_SYN_NAK			= 0x20,	/* remote end refused */
 	SVAN_SYN_TIMEOUT		= 0x21,
@@ -285,10 +286,10 @@ enum svan_syndrome {
 };
 
 /*
- * Doorbell record of a CQ, 64-byte aligned in the CQ's ring buffer. ci says
- * which entries may be overwritten. Arming is by SVAN_UAR_CQ_DB: the next
- * completion at or after the doorbell's consumer index (a solicited or an
- * error one with SVAN_DB_CQ_SOLICITED) writes one EQE.
+ * Doorbell record of a CQ, 64-byte aligned in the CQ's ring buffer. Entries before
+ * ci may be overwritten. SVAN_UAR_CQ_DB arms the CQ: the next completion at or after
+ * the doorbell's consumer index (with SVAN_DB_CQ_SOLICITED the next one that is
+ * solicited or an error) writes one EQE.
  */
 struct svan_cq_dbr {
 	__le32	ci;

@@ -77,10 +77,11 @@
 #define SVAN_REG_CLOCK			0x060	/* RO (64) */
 
 /*
- * Invalidation of keys (PRM "Translation"): a write to GO drops what overlaps
- * [ADDR, ADDR + LENGTH) of the key, addresses as in its table. It is posted: a
- * read of GO after it is answered once no epoch that began before it is open.
- * Writers take turns at all four.
+ * Invalidation of keys (PRM "Translation"): a write to GO drops the translations
+ * that overlap [ADDR, ADDR + LENGTH) of the key, addresses as in its table. The write
+ * is posted: a read of GO behind it is answered once no epoch (one step of the device)
+ * that began before the write is open. Writers of the four registers serialise among
+ * themselves.
  */
 #define SVAN_REG_INV_TARGET		0x080	/* RW: key, all 32 bits */
 #define SVAN_REG_INV_ADDR		0x088	/* RW (64) */
@@ -93,7 +94,7 @@
 #define   SVAN_PRQ_DB_ARM		0x80000000
 #define SVAN_REG_PRR_DB			0x0a4	/* WO: producer index of responses */
 
-/* bring-up tests, as a driver author wants them */
+/* tests for the bring-up of drivers */
 #define SVAN_REG_TEST_SCRATCH		0x0c0	/* RW */
 #define SVAN_REG_TEST_IRQ		0x0c4	/* WO: raise this vector */
 #define SVAN_REG_TEST_DMA_ADDR		0x0c8	/* RW (64) */
@@ -112,10 +113,10 @@
 #define SVAN_MAX_EQS			256
 
 /*
- * Invalidation of a process context: one 64-bit register for each PASID, one
- * store drops what overlaps. It is posted: a read of it or of INV_GO after it is
- * answered once no epoch that began before it is open. Stores of several CPUs need
- * no lock.
+ * Invalidation of a process context: each PASID has a 64-bit register, and one store
+ * to it drops the translations that overlap the range. The store is posted: a read of
+ * the register or of INV_GO behind it is answered once no epoch that began before the
+ * store is open. Stores of several CPUs need no lock.
  */
 #define SVAN_REG_INV_CONTEXT(pasid)	(0x2000 + 8 * (pasid))	/* WO (64) */
 #define   SVAN_INV_CONTEXT_ADDR_MASK	0xfffffffffffff000ull	/* aligned to its size */
@@ -123,7 +124,7 @@
 #define   SVAN_INV_CONTEXT_ALL		0x000000000000003full
 #define SVAN_PASID_COUNT		2048
 
-#define SVAN_REG_END			0x6000	/* above: reserved, reads 0 */
+#define SVAN_REG_END			0x6000	/* from here on: reserved, reads 0 */
 
 enum svan_inv_kind {
 	SVAN_INV_KEY			= 1,	/* TARGET, ADDR, LENGTH */
@@ -149,9 +150,9 @@ enum svan_fatal {
 };
 
 /*
- * UAR page. Each page belongs to one owner (SVAN_CMD_ALLOC_UAR); a doorbell
- * for a queue of another owner is counted and ignored. One aligned 64-bit
- * store; any other access is counted and ignored, reads return 0.
+ * UAR page. Each page belongs to one owner (SVAN_CMD_ALLOC_UAR). A doorbell is one
+ * aligned 64-bit store; it is counted and ignored if its queue was created with another
+ * page. Any other access is counted and ignored; reads return 0.
  */
 #define SVAN_UAR_SQ_DB			0x000
 #define SVAN_UAR_RQ_DB			0x008

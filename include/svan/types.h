@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
 /*
- * What every part needs to read the hardware interface: fixed-width types,
- * byte order and layout asserts, in the kernel, in user space and in QEMU.
+ * What the other headers of the hardware interface need in the kernel, in user space
+ * and in QEMU: fixed-width types, byte order and layout asserts.
  */
 #ifndef SVAN_TYPES_H
 #define SVAN_TYPES_H

@@ -23,7 +23,7 @@ struct svan_bth {
 	__be32	psn;			/* bit 31: AckReq */
 };
 
-#define SVAN_BTH_SE		0x80	/* of a sequence NAK: a call-back */
+#define SVAN_BTH_SE		0x80	/* solicited; a sequence NAK: call-back */
 #define SVAN_BTH_MIGREQ		0x40
 #define SVAN_BTH_PAD_MASK	0x30
 #define SVAN_BTH_PAD_SHIFT	4
@@ -105,7 +105,7 @@ enum svan_bth_opcode {
 	SVAN_OP_CNP			= 0x81,
 };
 
-/* AETH syndrome, 9.7.5.2.1: kind in bits 6..5 */
+/* AETH syndrome, 9.7.5.2.1: bit 7 is 0, kind in bits 6..5 */
 #define SVAN_AETH_KIND_MASK	0xe0
 #define SVAN_AETH_ACK		0x00
 #define SVAN_AETH_RNR_NAK	0x20

@@ -3,9 +3,9 @@
  * WQE encoders, used unedited by the kernel driver, the provider and the
  * tests. They are pure: memory in, memory out, no barriers, no doorbells.
  *
- * The caller owns `ring` of 2^log_bbs blocks and has checked that there is
- * room for svan_wqe_bbs() blocks at `index` (free-running); blocks wrap at
- * the ring's end each on its own.
+ * The caller owns `ring` of 2^log_bbs blocks and has checked that there is room for
+ * svan_wqe_sge_bbs() or svan_wqe_inline_bbs() blocks at `index` (free-running). A WQE
+ * may wrap at the ring's end between any two of its blocks.
  */
 #ifndef SVAN_WQE_H
 #define SVAN_WQE_H
@@ -56,9 +56,8 @@ static inline void svan_sge_set(struct svan_sge *sge, __u64 addr, __u32 length,
 }
 
 /*
- * Flags for a work request that asks for these. Only what may complete a receive
- * at the other end can be solicited; of others the wish is ignored, as verbs have
- * it.
+ * The flags of a WQE for a work request that asks for these. Only SENDs and RDMA
+ * WRITEs can be solicited; for other opcodes @solicited is ignored, as verbs have it.
  */
 static inline __u8 svan_wqe_flags(__u8 opcode, int signaled, int solicited,
 				  int fence)
@@ -177,7 +176,7 @@ static inline __u32 svan_rwqe_log_stride(__u32 max_sge)
 	return log;
 }
 
-/* 1 if the entry with flags @owner is the one of free-running index @index */
+/* 1 if the entry whose owner octet is @owner is that of the free-running @index */
 static inline int svan_cqe_valid(__u8 owner, __u32 index, __u32 log_size)
 {
 	return !!(owner & SVAN_CQE_PHASE) != ((index >> log_size) & 1);

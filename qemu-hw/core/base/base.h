@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ground floor: lists, tables, timers, streams and trace events, and what every
- * room may know of functions and of the core.
+ * The lowest of the rooms, which are the folders of qemu-hw/core: lists, tables,
+ * timers, streams and trace events, and what every room may know of functions and of
+ * the core.
  *
- * Steps. svan_run() gives one object one step. A step first obtains every
- * pointer it needs (svan_access(), svan_cq_reserve(), ...), each of which may
- * answer that the step must stop; only then does it change state and memory.
- * So a step that stops can be started again as if it had never begun. A step that
- * missed is retried before any other, unless svan_set_aside() lets others go on.
+ * svan_run() gives one object one step. A step first obtains every pointer that it
+ * needs, by calls (svan_access(), svan_cq_reserve(), ...) each of which may answer that
+ * the step must stop; only then does it change state and memory. So a step that stops
+ * can be started again as if it had never begun. A step that missed is retried before
+ * any other, unless svan_set_aside() lets others go on.
  *
- * Only steps transmit. Receiving (SvanTransport.rx) records and schedules, so
- * that a packet delivered locally never recurses.
+ * Only steps transmit. Whoever receives a packet (SvanTransport.rx) records what to
+ * answer and schedules its own step, so the delivery of a packet to a function of the
+ * same device never recurses.
  */
 #ifndef SVAN_BASE_H
 #define SVAN_BASE_H
@@ -47,38 +49,41 @@ typedef struct SvanReader SvanReader;
 /* ---- results of what a step asks for ---- */
 
 typedef enum SvanStep {
-    SVAN_STEP_DONE,             /* as asked; for a step: there may be more to do */
+    SVAN_STEP_DONE,             /* done; after a step there may be more to do */
     SVAN_STEP_IDLE,             /* a step had nothing to do */
     SVAN_STEP_AGAIN,            /* progress was made, call again in a new step */
     SVAN_STEP_MISS,             /* unwind: the glue translates first */
     SVAN_STEP_BLOCKED,          /* unwind: no room on the wire; svan_tx_ready() */
-    SVAN_STEP_LATER,            /* unwind: a timer of its own will make it ready */
+    SVAN_STEP_LATER,            /* unwind: a timer will make the object ready again */
     SVAN_STEP_FAULT,            /* a page is absent (on-demand and process keys) */
-    SVAN_STEP_ERROR,            /* see the syndrome */
+    SVAN_STEP_ERROR,            /* the syndrome says which */
 } SvanStep;
 
-/* ---- object tables: index to pointer, indices are handed out here ---- */
+/* ---- object tables: from an index, which the table hands out, to the object ---- */
 
 typedef struct SvanTable {
     void **slots;
-    uint8_t *variants;          /* +1 each time an index is used again */
-    uint32_t size;              /* of these; grows up to the capacity */
+    uint8_t *variants;          /* +1 each time an index is given back */
+    uint32_t size;              /* of the two arrays; grows up to the capacity */
     uint32_t capacity;          /* the quota: fixed, a power of two */
     uint32_t used;
     uint32_t next;              /* where the search for a free slot begins */
     uint32_t first;             /* lowest index given out */
-    uint8_t variant;            /* of an index that was never used */
+    uint8_t variant;            /* that each index begins with */
 } SvanTable;
 
-/* Takes no memory. */
+/* The table takes memory only when it grows. */
 void svan_table_init(SvanTable *table, uint32_t capacity, uint32_t first,
                      uint8_t variant);
 void svan_table_fini(SvanTable *table);             /* slots must be empty */
-/* Indices below `size` at least have room. false: no memory, or out of range. */
+/* Make room for all indices below `size`. false: above the capacity, or no memory. */
 bool svan_table_grow(SvanTable *table, uint32_t size);
-/* One that no number from this table carries; of the table's next life. */
+/*
+ * A variant that no number from this table has carried, for the table that follows this
+ * one. There is none if an index was used 256 times or more: variants have 8 bits.
+ */
 uint8_t svan_table_next_variant(const SvanTable *table);
-/* SVAN_NONE: the quota is reached, or there is no memory. */
+/* The index; SVAN_NONE: the quota is reached, or there is no memory. */
 uint32_t svan_table_insert(SvanTable *table, void *object);
 /* At an index of the caller's choice; false: taken, out of range, no memory. */
 bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object);
@@ -89,7 +94,7 @@ static inline void *svan_table_get(const SvanTable *table, uint32_t index)
     return index < table->size ? table->slots[index] : NULL;
 }
 
-/* That the object has which is inserted there next. */
+/* The variant of the object at the index, or of the next one that is inserted there. */
 static inline uint8_t svan_table_variant(const SvanTable *table, uint32_t index)
 {
     return index < table->size ? table->variants[index] : table->variant;
@@ -105,8 +110,9 @@ static inline uint8_t svan_table_variant(const SvanTable *table, uint32_t index)
 #define SVAN_FIRST_CQ           1
 
 /*
- * Insert under a number of its own, or the one asked for (not SVAN_NONE), which
- * must have the variant that is next at its index.
+ * Insert a queue under the number `want`, whose variant must be that of
+ * svan_table_variant() for its index; SVAN_NONE: under a number that the table chooses.
+ * false: the number or its index is not free, the quota is reached, or no memory.
  */
 bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
                     uint32_t *qn);
@@ -117,17 +123,20 @@ typedef struct SvanTimer {
     uint64_t deadline;          /* ns */
     uint64_t order;             /* of starting, among equal deadlines */
     int32_t slot;               /* in the heap; -1: not running */
-    void (*fire)(struct SvanTimer *timer);          /* schedules, nothing else */
+    void (*fire)(struct SvanTimer *timer);      /* only makes work ready */
 } SvanTimer;
 
 void svan_timer_init(SvanTimer *timer, void (*fire)(SvanTimer *timer));
 /*
- * Start or move. Room in the heap was made by svan_timer_reserve(). Timers of
- * the same deadline fire in the order in which they were set.
+ * Start the timer, or move its deadline (ns). svan_timer_reserve() has made room in the
+ * heap. Timers of the same deadline fire in the order in which they were set.
  */
 void svan_timer_set(SvanCore *core, SvanTimer *timer, uint64_t deadline);
 void svan_timer_cancel(SvanCore *core, SvanTimer *timer);
-/* Called once per object that holds timers, at its creation and destruction. */
+/*
+ * Whoever creates an object that holds timers reserves room for them in the heap, and
+ * gives it back when the object is destroyed. false: no memory.
+ */
 bool svan_timer_reserve(SvanCore *core, uint32_t count);
 void svan_timer_unreserve(SvanCore *core, uint32_t count);
 bool svan_timer_fire_due(SvanCore *core);           /* false: none was due */
@@ -150,7 +159,7 @@ static inline bool svan_list_empty(const SvanLink *head)
     return head->next == head;
 }
 
-/* Nothing, if the link is in a list already. */
+/* Does nothing if the link is in a list already. */
 static inline void svan_list_append(SvanLink *head, SvanLink *link)
 {
     if (!link->next) {
@@ -161,7 +170,7 @@ static inline void svan_list_append(SvanLink *head, SvanLink *link)
     }
 }
 
-/* Nothing, if the link is in no list. */
+/* Does nothing if the link is in no list. */
 static inline void svan_list_remove(SvanLink *link)
 {
     if (link->next) {
@@ -172,7 +181,7 @@ static inline void svan_list_remove(SvanLink *link)
     }
 }
 
-/* Wherever it was before: the step that missed is the next one. */
+/* Move the link to the head, from whatever list it is in: what missed comes first. */
 static inline void svan_list_first(SvanLink *head, SvanLink *link)
 {
     svan_list_remove(link);
@@ -181,7 +190,7 @@ static inline void svan_list_first(SvanLink *head, SvanLink *link)
 
 /* ---- work ---- */
 
-/* Sources of work, which svan_run() serves in turn: a row of device/scheduler.c. */
+/* Sources of work, which svan_run() serves in turn (device/scheduler.c). */
 typedef enum SvanTurn {
     SVAN_TURN_CMD,
     SVAN_TURN_EQ,
@@ -193,46 +202,49 @@ typedef enum SvanTurn {
 } SvanTurn;
 
 /*
- * What a function has for one source. Functions take turns at the source, whatever
- * the number of their objects; and so do the objects of a function.
+ * The objects of a function that have work for one source. Functions take turns at the
+ * source, whatever the number of their objects; and so do the objects of a function.
  */
 typedef struct SvanFnWork {
-    SvanLink link;              /* core->work[]; of a function that is set aside: itself */
+    SvanLink link;              /* core->work[]; to itself while set aside */
     SvanLink objects;
 } SvanFnWork;
 
 /*
- * A step that missed, until it is run again and does not miss. Nothing else of its
- * function has a step in the meantime. Frames that arrive are of no function: theirs
- * is core->rx_miss.
+ * A step that missed, until it is run again and does not miss. No other step of its
+ * function runs in the meantime. A step that receives a frame belongs to no function:
+ * its miss is core->rx_miss.
  */
 typedef struct SvanMiss {
     SvanLink link;              /* core->missed, or core->aside */
-    SvanFn *fn;                 /* whose step it was; NULL: of a frame */
+    SvanFn *fn;                 /* whose step it was; NULL: it received a frame */
     SvanTurn turn;
-    uint16_t memory;            /* the function whose address it asked for */
+    uint16_t memory;            /* number of the function whose address missed */
     bool aside;
 } SvanMiss;
 
-/* It has work for svan_run(), or none any more. */
+/* The source has work for svan_run(), or has none any more. */
 static inline void svan_source_ready(SvanCore *core, SvanTurn turn);
 static inline void svan_source_idle(SvanCore *core, SvanTurn turn);
 
-/* An object has work for a source; nothing, if that is known. */
+/* The object has work for the source. Does nothing if the object is listed already. */
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object);
-/* It has none any more. */
+/* The object has no work for the source any more. */
 void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object);
-/* The function has none, or may not do it: it is not among the others any more. */
+/* The function has no work for the source, or is set aside: it takes no turn there. */
 static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn);
-/* Its function has no steps, until */
+/*
+ * From suspend to resume the function of the miss has no steps. If the step that missed
+ * was receiving a frame, no frames are received in the meantime.
+ */
 void svan_miss_suspend(SvanCore *core, SvanMiss *miss);
 void svan_miss_resume(SvanCore *core, SvanMiss *miss);
-/* The step need not be run again. */
+/* Resume; the step that missed need not be run again. */
 void svan_miss_forget(SvanCore *core, SvanMiss *miss);
 
 /*
- * Something that the engine gives steps to, one at a time, while it is ready. One
- * that waits for room on the wire becomes ready with svan_tx_ready().
+ * The part of an object to which the engine gives steps, one at a time, while it is
+ * ready. What waits for room on the wire becomes ready with svan_tx_ready().
  */
 typedef struct SvanWork {
     SvanFn *fn;
@@ -241,8 +253,8 @@ typedef struct SvanWork {
 } SvanWork;
 
 /*
- * It has work; nothing, if the function is out of service. Does not kick
- * (svan_run() will see it).
+ * The object has work. Does nothing if its function is out of service. Outside of
+ * svan_run() the caller has to kick.
  */
 static inline void svan_work_ready(SvanWork *work);
 
@@ -251,7 +263,7 @@ static inline bool svan_work_is_ready(const SvanWork *work)
     return work->ready.next;
 }
 
-/* No step any more, until it is ready again. */
+/* The object has no steps any more until svan_work_ready(). */
 void svan_work_stop(SvanWork *work);
 
 #define svan_container(ptr, type, member) \
@@ -276,22 +288,24 @@ void svan_put_u16(SvanWriter *writer, uint16_t value);
 void svan_put_u32(SvanWriter *writer, uint32_t value);
 void svan_put_u64(SvanWriter *writer, uint64_t value);
 void svan_put_bytes(SvanWriter *writer, const void *bytes, size_t len);
-uint8_t svan_get_u8(SvanReader *reader);        /* 0 once failed */
+/* All of these read as zero once the reader has failed. */
+uint8_t svan_get_u8(SvanReader *reader);
 uint16_t svan_get_u16(SvanReader *reader);
 uint32_t svan_get_u32(SvanReader *reader);
 uint64_t svan_get_u64(SvanReader *reader);
 void svan_get_bytes(SvanReader *reader, void *bytes, size_t len);
 
-/* A timer in the stream: whether it runs, and when. Load restarts it. */
+/* A timer in the stream: whether it runs, and its deadline. Loading starts it again. */
 void svan_timer_save(const SvanTimer *timer, SvanWriter *writer);
 void svan_timer_load(SvanCore *core, SvanTimer *timer, SvanReader *reader);
 
 /* ---- refusals of commands ---- */
 
 /*
- * Creation of objects, the same for commands and for a stream of state. id:
- * what the object is to be called, or SVAN_NONE. SVAN_CMD_OK, or the refusal:
- * enum svan_cmd_status | offset of the refused field in struct svan_cmd << 8.
+ * Commands and the loading of saved state create objects by the same functions. Their
+ * argument `id` is the number that the object is to have; SVAN_NONE: a new one. They
+ * return SVAN_CMD_OK or a refusal: enum svan_cmd_status | offset of the refused field
+ * in struct svan_cmd << 8.
  */
 #define SVAN_REFUSAL(status, member) \
     ((status) | (uint32_t)offsetof(struct svan_cmd, member) << 8)
@@ -300,12 +314,12 @@ void svan_timer_load(SvanCore *core, SvanTimer *timer, SvanReader *reader);
 
 /* ---- functions ---- */
 
-/* What those below the device ask of the function that they are in. */
+/* What rooms below device/ have device/ do with a function. */
 typedef struct SvanFnOps {
     void (*fatal)(SvanFn *fn);  /* fn->fatal has just been set: stop everything */
 } SvanFnOps;
 
-/* What a function counts; svan_stats() tells others. */
+/* The counters of a function; svan_stats() shows them outside of the core. */
 typedef struct SvanFnStats {
 #define SVAN_STAT_U64(name) uint64_t name;
     SVAN_STATS(SVAN_STAT_U64)
@@ -313,9 +327,8 @@ typedef struct SvanFnStats {
 } SvanFnStats;
 
 /*
- * A part of a function belongs to the room of that name, and is opaque elsewhere.
- * Memory, queues, paging and queue pairs are there while the function is enabled;
- * they are NULL while it is not.
+ * Each part of a function belongs to one room, and is opaque elsewhere. The parts
+ * memory, queues, paging and qps are NULL while the function is not enabled.
  */
 struct SvanFn {
     SvanCore *core;
@@ -333,10 +346,10 @@ struct SvanFn {
     struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
     SvanMiss miss;
-    /* of the doorbells; NULL until it was enabled once, then until svan_destroy() */
+    /* NULL until the function is enabled for the first time; freed by svan_destroy() */
     _Atomic(struct SvanDbTable *) db_table;
-    SvanFnStats *stats;         /* the PF's always, of others while they are enabled */
-    /* counted by other threads, added to stats when they are read */
+    SvanFnStats *stats;         /* NULL: a VF that is not enabled */
+    /* counted by the threads that ring; svan_stats() adds them to stats */
     _Atomic uint64_t doorbells, doorbells_refused, doorbells_bad_access;
 };
 
@@ -350,16 +363,16 @@ struct SvanCore {
     struct SvanIngress *ingress;        /* net */
     struct SvanSwitch *sw;
     struct SvanDoorbells *doorbells;    /* queue */
-    SvanTurn turn;              /* who is looked at first */
+    SvanTurn turn;              /* the source that the next run looks at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     SvanLink work[SVAN_TURN_COUNT];     /* functions */
-    uint32_t ready;             /* bit n: source n has work, */
-    uint32_t held;              /* and may not do it, since it is set aside */
+    uint32_t ready;             /* bit n: source n has work */
+    uint32_t held;              /* bit n: source n is set aside, and has no steps */
     bool retried;               /* the last run was of a step that had missed */
-    SvanLink blocked;           /* SvanWork, in the order of being refused */
-    SvanLink missed, aside;     /* SvanMiss: run again next; when it is resolved */
+    SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
+    SvanLink missed, aside;     /* SvanMiss: run again next; after svan_resolved() */
     SvanMiss rx_miss;
-    uint16_t missed_memory;     /* the function that an address was missed of last */
+    uint16_t missed_memory;     /* the function whose bus address missed last */
     SvanTimer **heap;
     uint32_t heap_len, heap_reserved, heap_capacity;
     uint64_t timer_order;
@@ -376,7 +389,7 @@ static inline uint64_t svan_now(SvanCore *core)
     return core->ops.now(core->opaque);
 }
 
-/* For the next run, polling, timers and what is set aside not counted. */
+/* Is there work for the next run? Polling, timers and what is aside do not count. */
 bool svan_has_work(SvanCore *core);
 
 static inline void svan_kick(SvanCore *core)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Octet streams of the device's state: little-endian, errors are sticky.
+ * Octet streams of saved state: little-endian, errors are sticky.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ void svan_put_u64(SvanWriter *writer, uint64_t value)
 void svan_get_bytes(SvanReader *reader, void *bytes, size_t len)
 {
     if (!len) {
-        return;                 /* there may be nothing to read to */
+        return;                 /* bytes may be NULL */
     }
     if (reader->failed || len > reader->len - reader->pos) {
         reader->failed = true;

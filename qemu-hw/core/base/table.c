@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Object tables. Free indices are searched from behind the last one given out,
- * so that an index rests as long as possible; its variant changes each time it
- * is given back, so that an old number of the object is refused. A table grows by
- * doubling, as far as the highest index that it has given out needs.
+ * Object tables. The search for a free index begins behind the last one given out, so
+ * that an index rests as long as possible before it is used again. Its variant changes
+ * each time it is given back, so that the old object's number is refused. A table grows
+ * by doubling, as far as the highest index that it has given out needs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +60,8 @@ bool svan_table_grow(SvanTable *table, uint32_t want)
 }
 
 /*
- * The variants of an index are given out one after the other, so the one behind
- * the furthest of all is free at every index.
+ * Each index gives out its variants one after the other, beginning with table->variant.
+ * So the one behind the furthest that any index has given out is unused at all of them.
  */
 uint8_t svan_table_next_variant(const SvanTable *table)
 {
@@ -125,7 +125,7 @@ static uint32_t qn_at(const SvanTable *table, uint32_t index)
     return (uint32_t)table->variants[index] << SVAN_QN_INDEX_SHIFT | index;
 }
 
-/* The highest number is the one that multicast packets are for (9.2.6). */
+/* The highest number is never given out: multicast packets carry it (IBTA 9.2.6). */
 bool svan_qn_insert(SvanTable *table, void *object, uint32_t want,
                     uint32_t *qn)
 {

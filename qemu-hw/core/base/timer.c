@@ -138,7 +138,7 @@ bool svan_timer_fire_due(SvanCore *core)
         return false;
     }
     now = svan_now(core);
-    /* A timer that is set again meanwhile waits for the next look. */
+    /* At most as many as ran before: one that is set again waits for the next call. */
     for (uint32_t n = core->heap_len; n && svan_timer_next(core) <= now; n--) {
         SvanTimer *timer = core->heap[0];
 

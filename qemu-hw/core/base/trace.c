@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What every part says of its function: trace events, the fatal state, and the
+ * What any room may say or ask of a function: trace events, the fatal state, and the
  * state of the port.
  */
 #include "base/base.h"

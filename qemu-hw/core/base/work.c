@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What has work, what waits for the wire, and what has missed.
+ * Objects and functions that have work, wait for the wire, or have missed.
  */
 #include "base/base.h"
 
@@ -18,7 +18,7 @@ void svan_work_stop(SvanWork *work)
     svan_list_remove(&work->blocked);
 }
 
-/* A link that is in a list by itself joins no other. */
+/* A link that is in a list of its own is not appended to another list. */
 static void fn_suspend(SvanFn *fn)
 {
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {

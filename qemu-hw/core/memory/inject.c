@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults that the host injects, for tests: pages that are there are met as if
- * they were not, for a time and with an outcome of the host's choice. Each page
- * is met so once by an injection.
+ * Faults that the host injects, for tests: accesses meet pages that are present as if
+ * they were absent, for a time and with an outcome of the host's choice. An injection
+ * applies to each page once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 typedef struct Injection {
     SvanInjection what;
     uint64_t rng;
-    uint32_t left;              /* faults that it may still make */
+    uint32_t left;              /* faults that may still be injected */
     uint64_t *met;              /* open-addressed: page number + 1, 0 = free */
     uint32_t num_met;
 } Injection;
@@ -26,7 +26,7 @@ struct SvanInjections {
     Injection items[MAX_INJECTIONS];
 };
 
-/* xorshift64*, seeded with anything but zero */
+/* xorshift64*; the seed must not be zero */
 static uint64_t next_random(uint64_t *state)
 {
     *state ^= *state >> 12;
@@ -77,7 +77,7 @@ void svan_inject_nothing(SvanCore *core, uint16_t id)
     fn->injections = NULL;
 }
 
-/* false: the page was met before, or the set is full */
+/* false: an access met the page before, or the set is full. */
 static bool meets_first(Injection *item, uint64_t page)
 {
     uint32_t at = (page * 0x9e3779b97f4a7c15ull) >> 48;

@@ -26,7 +26,7 @@ static bool fits_table(uint64_t va, uint64_t length, uint8_t page_shift,
     return pages <= 1ull << (levels * SVAN_MTT_INDEX_BITS);
 }
 
-/* The feature that a kind of key needs; 0: none. */
+/* The capability that a kind of key needs; 0: none. */
 static const uint64_t kind_features[] = {
     [SVAN_KEY_ONDEMAND] = SVAN_CAP_ONDEMAND_KEYS,
     [SVAN_KEY_PROCESS]  = SVAN_CAP_PROCESS_KEYS,
@@ -42,7 +42,7 @@ static uint32_t check_kind(const SvanFn *fn,
     if (kind_features[cmd->kind] & ~fn->features) {
         return REFUSE(NOT_SUPPORTED, kind);
     }
-    /* Rings do not wait for pages. */
+    /* INTERNAL keys are for rings, which cannot wait for absent pages. */
     if ((cmd->flags & ~KEY_FLAGS) ||
         ((cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
          svan_key_is_pageable(cmd->kind))) {
@@ -51,7 +51,7 @@ static uint32_t check_kind(const SvanFn *fn,
     return SVAN_CMD_OK;
 }
 
-/* Addresses are a process's, and the table is that of its context. */
+/* The addresses are those of a process, whose context leads to the page table. */
 static uint32_t check_process(const SvanFn *fn,
                               const struct svan_cmd_create_key *cmd)
 {
@@ -99,7 +99,7 @@ static uint32_t check_table(const struct svan_cmd_create_key *cmd)
         return table & ~SVAN_MTT_ADDR_MASK ? REFUSE(BAD_PARAM, table) :
                                              SVAN_CMD_OK;
     }
-    /* The region: its first page is aligned as a leaf is, and it ends. */
+    /* `table` is the region itself: aligned to the page size, and it does not wrap. */
     start = table + (va & ((1ull << cmd->page_shift) - 1));
     if ((table & ((1ull << cmd->page_shift) - 1)) || start < table ||
         (length && start + (length - 1) < start)) {
@@ -121,7 +121,7 @@ static uint32_t check_key(const SvanFn *fn,
     if (le32toh(cmd->access) & ~SVAN_ACCESS_MASK) {
         return REFUSE(BAD_PARAM, access);
     }
-    /* Their queues are aligned by the addresses that they are given. */
+    /* The alignment of a ring is checked by its address in the key. */
     if ((cmd->flags & SVAN_CMD_KEY_INTERNAL) &&
         (le32toh(cmd->access) & SVAN_ACCESS_ZERO_BASED)) {
         return REFUSE(BAD_PARAM, access);
@@ -163,7 +163,7 @@ static SvanKey *key_alloc(SvanFn *fn, const struct svan_cmd_create_key *cmd)
     return key;
 }
 
-/* In the table, under a number of its own or the one asked for. */
+/* Insert under the number `id`; SVAN_NONE: under one that the table chooses. */
 static bool key_insert(SvanKey *key, uint32_t id)
 {
     SvanTable *table = &key->fn->memory->keys;
@@ -234,8 +234,8 @@ static uint32_t check_modify(const SvanKey *key,
 }
 
 /*
- * Rights and domain are compared at each access: what is under way finds the new
- * ones when it touches memory next.
+ * Each access checks rights and protection domain, so the new ones also concern
+ * messages that are under way, from their next access on.
  */
 uint32_t svan_key_modify(SvanKey *key, const struct svan_cmd_modify_key *cmd)
 {

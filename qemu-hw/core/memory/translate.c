@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From (key, virtual address) to host memory: the checks, the TLB, and a walker
- * for each kind of key (PRM "Translation"). Everything that moves data comes
- * through here.
+ * for each kind of key (PRM "Translation"). All data is moved through here.
  */
 #include <stdlib.h>
 
@@ -22,7 +21,7 @@ static SvanStep map_failed(SvanFn *fn, SvanDma dma)
         fn->core->missed_memory = fn->id;
         return SVAN_STEP_MISS;
     }
-    /* The DMA test does without all that a disabled function does not have. */
+    /* The DMA test also runs on a VF that is disabled, which has no counters. */
     if (fn->stats) {
         fn->stats->dma_errors++;
     }
@@ -53,7 +52,7 @@ void svan_stored(SvanFn *fn, const SvanMem *mem)
     core->ops.written(core->opaque, fn->id, mem->bus, mem->host, mem->len);
 }
 
-/* As much of len as lies in the page of bus. */
+/* Map as much of len as lies in the page of bus. */
 static inline SvanStep map_run(SvanFn *fn, uint64_t bus, uint32_t len,
                                bool for_write, SvanMem *mem,
                                uint32_t *syndrome)
@@ -78,7 +77,7 @@ static SvanStep read_entry(SvanFn *fn, uint64_t table, uint64_t index,
                                  sizeof(*entry), false, &mem);
 
     if (step == SVAN_STEP_DONE) {
-        /* The driver may be writing it: read once, whole. */
+        /* The driver may change the entry meanwhile: it is read once, as 64 bits. */
         *entry = le64toh(__atomic_load_n((uint64_t *)mem.host,
                                          __ATOMIC_ACQUIRE));
     } else if (step == SVAN_STEP_ERROR) {
@@ -108,7 +107,7 @@ void svan_page_miss_estimate(SvanFn *fn, uint64_t word, uint8_t source)
     absent->source = absent->fault_class || absent->time_ns ? source : 0;
 }
 
-/* The entry does not let the access through: it is absent, or not writable. */
+/* The entry does not allow the access: absent, or not writable. FAULT or ERROR. */
 static SvanStep table_refuses(const SvanWalk *walk, uint64_t entry,
                               uint8_t level, uint32_t *syndrome)
 {
@@ -161,8 +160,8 @@ static SvanStep walk_table(const SvanWalk *walk, SvanLeaf *leaf,
 }
 
 /*
- * By kind of key. PHYS keys, and those without a table, are direct: they never
- * come to a walker.
+ * By kind of key. PHYS keys, and keys without a table, are direct: no walker is called
+ * for them.
  */
 static SvanWalker *const walkers[] = {
     [SVAN_KEY_PHYS]     = walk_table,
@@ -179,7 +178,7 @@ void svan_tlb_flush(SvanFn *fn)
     fn->memory->tlb_generation++;
 }
 
-/* No entry carries the new serial. */
+/* No TLB entry carries the new serial, so all of the key's are lost. */
 void svan_tlb_flush_key(SvanKey *key)
 {
     key->serial = ++key->fn->memory->key_serial;
@@ -206,8 +205,8 @@ static inline SvanTlbEntry *tlb_entry(SvanFn *fn, uint64_t serial,
 }
 
 /*
- * Of the entries that serve the access; 0: it has to walk. All keys of a process
- * share its entries.
+ * The serial of the TLB entries that may serve the access; 0: there are none. All keys
+ * of a process share the entries of the process.
  */
 static inline uint64_t tlb_serial(const SvanWalk *walk)
 {
@@ -223,8 +222,9 @@ static inline uint64_t tlb_serial(const SvanWalk *walk)
 }
 
 /*
- * What was loaded for reads does not serve a write: rights may have grown since,
- * which nobody tells the TLB, and a page table's leaf is to become dirty.
+ * An entry that is not WRITABLE does not serve a store, which walks instead: rights
+ * may have been added since, which needs no invalidation, and the walk sets the dirty
+ * bit in the leaf of a page table.
  */
 static inline bool tlb_find(const SvanWalk *walk, uint64_t *bus)
 {
@@ -258,7 +258,7 @@ void svan_tlb_fini(SvanMemory *memory)
     }
 }
 
-/* Without memory there is one entry, which costs walks. */
+/* Without memory the TLB keeps its single entry, at the cost of more walks. */
 static __attribute__((noinline)) void tlb_make(SvanMemory *memory)
 {
     SvanTlbEntry *tlb = calloc(memory->tlb_max, sizeof(tlb[0]));
@@ -316,7 +316,7 @@ void svan_invalidate_key(SvanFn *fn, uint32_t id, uint64_t addr, uint64_t len)
 
     fn->stats->invalidations++;
     if (!key) {
-        return;                         /* it was destroyed meanwhile */
+        return;                         /* the key was destroyed meanwhile */
     }
     if (len && last >= addr) {
         first = addr >> key->page_shift;
@@ -356,7 +356,7 @@ static inline SvanStep key_map(const SvanWalk *walk, SvanMem *mem,
 
 /* ---- the checks ---- */
 
-/* The function's own addresses: privileged queues, local access. */
+/* SVAN_KEY_LOCAL_DMA, bus addresses: for local accesses of privileged queues alone. */
 static uint32_t check_local_dma(const SvanAccess *access)
 {
     if (!access->user || !access->user->local_dma ||
@@ -367,7 +367,7 @@ static uint32_t check_local_dma(const SvanAccess *access)
            SVAN_SYN_KEY_BOUNDS : SVAN_SYN_NONE;
 }
 
-/* Of keys whose pages may be absent, which are never internal. */
+/* For keys whose pages may be absent. They are never INTERNAL, so there is a user. */
 static uint32_t check_pageable(const SvanAccess *access, const SvanKey *key)
 {
     if (!access->user->can_wait) {
@@ -377,7 +377,7 @@ static uint32_t check_pageable(const SvanAccess *access, const SvanKey *key)
            SVAN_SYN_KEY_OWNER : SVAN_SYN_NONE;
 }
 
-/* *va: of the first octet as the table knows it */
+/* Sets *va: the address in the key's table. Returns the syndrome. */
 static inline uint32_t check_key(const SvanAccess *access, const SvanKey *key,
                                  uint64_t *va)
 {
@@ -415,7 +415,7 @@ refuse(const SvanAccess *access, uint32_t syndrome)
     return SVAN_STEP_ERROR;
 }
 
-/* What an access asks to store: everything but reads and remote reads. */
+/* All rights but local read (0) and remote read are rights to store. */
 static inline bool is_write(uint8_t access)
 {
     return access & ~SVAN_ACCESS_REMOTE_READ;

@@ -3,11 +3,11 @@
  * Processes: the table of their contexts, and the walk of a page table that CPUs
  * walk and change at the same time (PRM "Process contexts").
  *
- * An entry is read once, whole, and what it says holds until the epoch ends: the
- * kernel clears an entry, then invalidates, and that waits for the epoch. It
- * leaves the invalidation out when the context's `cached` is 0, so the word is set
- * before the first entry is read, and cleared only when nothing is held any more,
- * under the engine lock.
+ * An entry is read once, as 64 bits, and what it says holds until the epoch ends: the
+ * kernel clears an entry, then invalidates, and the invalidation waits for the end of
+ * the epoch. The kernel leaves the invalidation out when the context's `cached` is 0.
+ * So the device sets that word before it reads the first entry, and clears it under
+ * the engine lock, when the TLB holds nothing of the process any more.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +19,11 @@
 
 #define PTE_INDEX_BITS  9
 #define PTE_ENTRIES     512
-#define PTE_PAT_LARGE   0x1000ull       /* of large leaves */
+#define PTE_PAT_LARGE   0x1000ull       /* the PAT bit of large leaves */
 #define MAX_LARGE_LEVEL 3
-#define MAX_TRIES       8               /* in one step */
+#define MAX_TRIES       8               /* walks in one step */
 
-/* A context as it was read, once. */
+/* A copy of a process context: each field was read once. */
 typedef struct Context {
     uint64_t root;
     uint64_t location_table;
@@ -110,11 +110,11 @@ static void cached_set(SvanFn *fn, const SvanMem *mem, uint32_t value)
     __atomic_store_n((uint32_t *)&context->cached, htole32(value),
                      __ATOMIC_RELAXED);
     svan_stored(fn, &stored);
-    /* Pairs with the kernel's between its entries and its look at the word. */
+    /* Pairs with the kernel's fence between storing an entry and loading `cached`. */
     atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* Levels of the page table, 0: not a context for the key (any more). */
+/* Levels of the page table; 0: the context is not, or no longer, that of the key. */
 static uint8_t context_levels(const SvanKey *key,
                               const struct svan_process_context *context)
 {
@@ -151,7 +151,10 @@ static SvanStep context_read(const SvanKey *key, Context *context,
         return context_refused(syndrome);
     }
     cached_set(key->fn, &mem, 1);
-    /* Once more: who took it back before that need not know of this walk. */
+    /*
+     * The flags are read again: a kernel that cleared them before it could see `cached`
+     * need not know of this walk.
+     */
     context->levels = context_levels(key, from);
     context->root = load64(&from->root);
     context->location_table = load64(&from->location_table);
@@ -187,7 +190,7 @@ static bool entry_is_leaf(const Entry *entry)
     return entry->level == 1 || (entry->value & SVAN_PTE_LARGE);
 }
 
-/* What CPUs take for reserved. At level 1 LARGE is PAT, and nothing is. */
+/* Does the CPU take a set bit for reserved? At level 1 LARGE is PAT: nothing is. */
 static bool entry_is_reserved(const Entry *entry)
 {
     uint64_t misaligned = (level_size(entry->level) - 1) & SVAN_PTE_ADDR_MASK &
@@ -206,8 +209,8 @@ static uint32_t entry_check(const Entry *entry)
 }
 
 /*
- * As CPUs do, in the entry that was read and in no other. false: it has changed
- * meanwhile.
+ * Set bits as CPUs do: by compare-and-swap, so that only the entry that was read gets
+ * them. false: it has changed since.
  */
 static bool entry_mark(SvanFn *fn, Entry *entry, uint64_t bits)
 {
@@ -228,7 +231,7 @@ static bool entry_mark(SvanFn *fn, Entry *entry, uint64_t bits)
 
 /* ---- absent pages ---- */
 
-/* The word of the location table, if there is one. MISS or DONE. */
+/* *word: that of the location table, 0: it says nothing. DONE or MISS. */
 static SvanStep location_read(SvanFn *fn, const Context *context,
                               uint32_t location, uint64_t *word)
 {
@@ -279,7 +282,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     if (walk->write && !writable) {
         return svan_page_miss(walk, entry->value, entry->level, true);
     }
-    /* Before the data is: the kernel must not take the page for a clean one. */
+    /* DIRTY comes before the data: the kernel must not take the page for clean. */
     if (!entry_mark(fn, entry, SVAN_PTE_ACCESSED |
                                (walk->write ? SVAN_PTE_DIRTY : 0))) {
         return SVAN_STEP_AGAIN;
@@ -293,7 +296,7 @@ static SvanStep leaf_found(const SvanWalk *walk, Entry *entry, bool writable,
     return SVAN_STEP_DONE;
 }
 
-/* From the root. AGAIN: somebody else has changed an entry. */
+/* Walk from the root. AGAIN: a CPU has changed an entry meanwhile. */
 static SvanStep walk_once(const SvanWalk *walk, const Context *context,
                           SvanLeaf *leaf, uint32_t *syndrome)
 {
@@ -327,7 +330,7 @@ static SvanStep walk_once(const SvanWalk *walk, const Context *context,
     }
 }
 
-/* What the TLB gets to hold now is of this context. */
+/* Give the process a serial for TLB entries, unless it has one of this generation. */
 static void context_open(const SvanKey *key, const Context *context)
 {
     SvanContext *open = &key->fn->memory->contexts[key->pasid];
@@ -372,15 +375,15 @@ static void context_flush(SvanFn *fn, uint32_t pasid)
     SvanMem mem;
 
     fn->memory->contexts[pasid].serial = 0;
-    /* Left as it is, it costs the kernel invalidations, nothing else. */
+    /* If `cached` cannot be cleared, the kernel makes needless invalidations. */
     if (context_map(fn, pasid, &mem) == SVAN_STEP_DONE) {
         cached_set(fn, &mem, 0);
     }
 }
 
 /*
- * What was filled from a larger leaf cannot be found by the one page of it that
- * is named.
+ * Everything of the process is dropped if a larger leaf was loaded: it has filled TLB
+ * entries of many 4 KiB pages, while the invalidation may name only one of them.
  */
 void svan_context_drop(SvanFn *fn, uint32_t pasid, uint64_t first,
                        uint64_t count)

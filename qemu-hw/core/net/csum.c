@@ -23,7 +23,7 @@ static uint8_t check_l4(const uint8_t *ip, bool ipv4, uint8_t proto,
     }
     if (proto == IPPROTO_UDP &&
         ((!l4[6] && !l4[7]) || (uint32_t)(l4[4] << 8 | l4[5]) != len)) {
-        return 0;                       /* sent without one, or over another length */
+        return 0;                       /* no checksum, or one for another length */
     }
     return svan_csum_fold(svan_csum_add(pseudo_header(ip, ipv4, proto, len),
                                         l4, len)) ? 0 : SVAN_CQE_CSUM_L4_OK;

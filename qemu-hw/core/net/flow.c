@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is about to leave a function is shown to whoever watches over flows, whose
- * verdict is carried out here (PRM "Between functions").
+ * Each unit that is about to leave a function is shown to the watcher of flows, if
+ * there is one, and the verdict is carried out (PRM "Between functions").
  */
 #include <string.h>
 
@@ -31,7 +31,7 @@ void svan_egress_stop(SvanEgress *egress)
     svan_timer_cancel(egress->work->fn->core, &egress->later);
 }
 
-/* More than one thing of a sender may wait: it comes back for the earliest. */
+/* A sender may have several units that wait: its timer is that of the earliest. */
 static SvanStep wait_until(SvanEgress *egress, uint64_t when)
 {
     SvanFn *fn = egress->work->fn;
@@ -52,7 +52,7 @@ static bool is_markable(uint8_t ecn)
     return (ecn & ECN_MASK) != ECN_NONE && (ecn & ECN_MASK) != ECN_CE;
 }
 
-/* Where the IP header begins, 0: there is none. */
+/* Where the header behind Ethernet and its tags begins, 0: nowhere. *type: its type. */
 static uint32_t ip_offset(const SvanFrame *frame, uint32_t *type)
 {
     uint32_t offset = ETH_HLEN;
@@ -71,7 +71,7 @@ static uint32_t ip_offset(const SvanFrame *frame, uint32_t *type)
     return offset;
 }
 
-/* The header checksum is carried on, right or wrong (RFC 1624). */
+/* The header checksum is updated (RFC 1624), not computed: a wrong one stays wrong. */
 static void mark_ipv4(uint8_t *ip)
 {
     uint32_t old = ip[0] << 8 | ip[1], sum;
@@ -104,7 +104,10 @@ static bool mark_frame(SvanFrame *frame)
     return false;
 }
 
-/* A packet that cannot leave at once is made anew, without the mark; a frame is not. */
+/*
+ * A packet that cannot leave at once is built anew later, without the mark; so its mark
+ * is counted when it has left. A frame keeps its mark.
+ */
 static void mark(SvanEgress *egress, const SvanFlowUnit *unit)
 {
     if (unit->frame) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Frames, which of them a function wants, and where they go (PRM "Ethernet").
+ * Frames, which of them a function receives, and where they go (PRM "Ethernet").
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/stations.h"
 
-#define MCAST_OCTET     1               /* of the first octet of an address */
+#define MCAST_OCTET     1               /* group bit of an address's first octet */
 
 SvanFrame *svan_frame_alloc(uint32_t capacity)
 {
@@ -49,7 +49,7 @@ static void each_address(SvanFn *fn,
 
     change(fn->core->sw, &key, fn->id);
     for (uint32_t i = 0; i < filter->num_mcast; i++) {
-        /* A list of groups is no way to more addresses of one's own. */
+        /* The list gives a function no further unicast addresses. */
         if (filter->mcast[i][0] & MCAST_OCTET) {
             key = svan_station_mac(filter->mcast[i]);
             change(fn->core->sw, &key, fn->id);
@@ -98,7 +98,7 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
     return true;
 }
 
-/* Is it another function that has this address for its own? */
+/* Does a function other than id have the address? */
 static bool has_other(const SvanFnSet *owners, uint16_t id)
 {
     SvanFnSet others = *owners;

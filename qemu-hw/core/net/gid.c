@@ -8,7 +8,7 @@
 #include "net/wire_ip.h"
 
 #define SPORT_FIRST     0xc000u         /* annex A17: flow entropy */
-#define MCAST_OCTET     1               /* of the first octet of an address */
+#define MCAST_OCTET     1               /* group bit of an address's first octet */
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
@@ -69,7 +69,7 @@ static SvanStationKey key_of(const SvanGid *gid)
                             gid->smac);
 }
 
-/* It stays the function's address while another entry says so. */
+/* The address stays the function's while another entry of its table holds it. */
 static void forget(SvanFn *fn, SvanGid *gid)
 {
     SvanStationKey key = key_of(gid);

@@ -34,7 +34,7 @@ static uint32_t mask_headers(uint8_t *l3)
 
 /*
  * ICRC of the octets [l3_offset, len) of a frame: from the IP header to the
- * last one before the ICRC. The caller has checked that the headers are there.
+ * last octet before the ICRC. The caller has checked that the headers are there.
  * The value goes to the wire in little-endian order.
  */
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len)

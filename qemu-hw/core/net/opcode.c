@@ -48,7 +48,7 @@ const SvanOpInfo svan_ops[256] = {
     OP(RC, FETCH_ADD)           = { REQUEST, ATOMIC, ONLY, .atomic_eth = true },
     OP(RC, SEND_LAST_INV)       = { SEND, LAST, .ieth = true },
     OP(RC, SEND_ONLY_INV)       = { SEND, ONLY, .ieth = true },
-    /* reserved: requests that the queue pair refuses (table 58) */
+    /* Reserved opcodes are requests that the queue pair refuses (table 58). */
     [SVAN_OP_FETCH_ADD + 1]     = { REQUEST, ONLY, DATA },
     [SVAN_OP_SEND_ONLY_INV + 1 ... SVAN_BTH_OP_MASK] = { REQUEST, ONLY, DATA },
 

@@ -10,7 +10,7 @@
 
 #define MIN_LOG_BUCKETS 4
 
-/* Where the pointer to the station is, or would be. */
+/* The link that points to the station of the address, or is to point to a new one. */
 static SvanStation **find(const SvanSwitch *sw, const SvanStationKey *key)
 {
     SvanStation **link = svan_station_bucket(sw, key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who has an address: sets of functions by MAC, and by GID with VLAN and MAC. What a
- * search costs grows neither with the functions nor with the addresses.
+ * Which functions have an address: sets of functions by MAC, and by GID with VLAN and
+ * MAC. The cost of a search grows neither with the functions nor with the addresses.
  */
 #ifndef SVAN_NET_STATIONS_H
 #define SVAN_NET_STATIONS_H
@@ -10,7 +10,7 @@
 
 #include "net/switch.h"
 
-/* Functions by number. */
+/* A set of functions, by number. */
 typedef struct SvanFnSet {
     uint64_t bits[2];
 } SvanFnSet;
@@ -38,7 +38,7 @@ static inline bool svan_fn_set_is_empty(const SvanFnSet *set)
     return !(set->bits[0] | set->bits[1]);
 }
 
-/* The lowest member that is not below first, SVAN_NONE: there is none. */
+/* The lowest member from first on; SVAN_NONE: there is none. */
 static inline uint32_t svan_fn_set_next(const SvanFnSet *set, uint32_t first)
 {
     for (uint32_t word = first / 64; word < 2; word++) {
@@ -54,7 +54,7 @@ static inline uint32_t svan_fn_set_next(const SvanFnSet *set, uint32_t first)
     return SVAN_NONE;
 }
 
-/* An address, packed: GID (zero in a MAC alone), MAC, VLAN. */
+/* An address, packed: GID (zero for a MAC address alone), MAC, VLAN. */
 typedef struct SvanStationKey {
     uint64_t words[3];
 } SvanStationKey;
@@ -74,7 +74,7 @@ static inline SvanStationKey svan_station_gid(const uint8_t *gid,
     return key;
 }
 
-/* 0xffff is no VLAN: a packet to no GID does not reach it. */
+/* No packet has VLAN 0xffff, so one whose destination GID is zero does not match. */
 static inline SvanStationKey svan_station_mac(const uint8_t *mac)
 {
     static const uint8_t none[16];
@@ -83,7 +83,7 @@ static inline SvanStationKey svan_station_mac(const uint8_t *mac)
 }
 
 typedef struct SvanStation {
-    struct SvanStation *next;   /* of the bucket, or of those in reserve */
+    struct SvanStation *next;   /* in its bucket, or in the reserve */
     SvanStationKey key;
     SvanFnSet fns;              /* not empty */
 } SvanStation;
@@ -92,12 +92,12 @@ struct SvanSwitch {
     SvanStation **buckets;      /* a power of two, not fewer than stations */
     uint32_t log_buckets, num_stations, num_reserve;
     /*
-     * Guests choose the addresses, and do not know these: so they cannot choose
-     * addresses that meet in a bucket.
+     * Factors of the hash, which guests do not know: so they cannot choose addresses
+     * that meet in one bucket.
      */
     uint64_t factors[3];
     SvanStation *reserve;
-    /* functions that receive frames, and those that want more than their own */
+    /* functions that receive frames; those of them with ALLMULTI, with PROMISC */
     SvanFnSet receiving, allmulti, promisc;
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
@@ -123,7 +123,7 @@ static inline bool svan_station_is(const SvanStation *station,
              (station->key.words[2] ^ key->words[2]));
 }
 
-/* Those who have the address, NULL: nobody. */
+/* The functions that have the address; NULL: none. */
 static inline const SvanFnSet *svan_stations_find(const SvanSwitch *sw,
                                                   const SvanStationKey *key)
 {
@@ -135,25 +135,25 @@ static inline const SvanFnSet *svan_stations_find(const SvanSwitch *sw,
     return station ? &station->fns : NULL;
 }
 
-/* Make room for so many more addresses; false: no memory. */
+/* Make room for `count` more addresses; false: no memory. */
 bool svan_stations_reserve(SvanSwitch *sw, uint32_t count);
-/* Nothing, if the function has it already. Room was made before. */
+/* Does nothing if the function has the address already. Room was reserved before. */
 void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id);
-/* Nothing, if the function does not have it. */
+/* Does nothing if the function does not have the address. */
 void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
                          uint16_t id);
 
-/* Where a frame goes: not where it comes from. */
+/* Where a frame goes, which is never where it has come from. */
 typedef struct SvanRoute {
-    SvanFnSet fns;              /* that want it */
-    bool port;                  /* for frames of functions */
+    SvanFnSet fns;              /* the functions that receive it */
+    bool port;                  /* to the port too; counts if a function has sent it */
 } SvanRoute;
 
 SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame);
 
 /*
- * Ask who watches; there is somebody. The unit may have been marked. false: it does
- * not go, and *step says what becomes of it: LATER, or DONE, as it was dropped.
+ * Ask sw->flow, which is not NULL, for its verdict, and carry it out; that may mark the
+ * unit. false: the unit does not leave. Then *step is LATER, or DONE if it was dropped.
  */
 bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
                       SvanStep *step);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where packets go: out of the port, to a function of this device, to the RoCE
- * engine or to the Ethernet function (PRM "Steering").
+ * Where packets and frames go: to the port or to functions of this device, and there to
+ * RoCE queue pairs or to the Ethernet queue pair (PRM "Steering").
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
-#define MAX_WAITING             16      /* frames of a function for others */
+#define MAX_WAITING             16      /* frames that one function has queued */
 
 /* ---- the receive queue ---- */
 
@@ -22,7 +22,7 @@ bool svan_rx_room(const SvanCore *core)
     return core->ingress->frames < max;
 }
 
-/* A function that floods another one takes no room of the port or of a third. */
+/* A function that floods another one takes no room from the port or from a third. */
 static bool has_room(const SvanCore *core, uint16_t from)
 {
     return from == SVAN_FROM_PORT ? svan_rx_room(core) :
@@ -115,7 +115,7 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     if (pkt->opcode == SVAN_OP_CNP) {
         svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_FILTERED);
-        return SVAN_STEP_DONE;          /* nobody slows down for it yet */
+        return SVAN_STEP_DONE;          /* there is no congestion control */
     }
     return fn->net->receiver->packet(fn, pkt);
 }
@@ -134,9 +134,9 @@ static bool is_forged(SvanCore *core, const SvanFrame *frame,
 }
 
 /*
- * A function sends what it likes as frames, but a RoCE packet to the queue pairs of
- * another only from its own GID. It may have been reset since it sent the frame: then it
- * has no GID, and no counters either.
+ * A function may send any frame, but a RoCE packet reaches queue pairs of another
+ * function only from the sender's own GID. A sender that was reset after it sent the
+ * frame has no GID; and if it is a VF that is not enabled again, no counters either.
  */
 static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
 {
@@ -146,7 +146,7 @@ static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
                                                       &uncounted, SVAN_DROP_SOURCE);
 }
 
-/* DONE: consumed; *mine false: not for the engine */
+/* *mine: it is a RoCE packet, for a function of this device that has not sent it. */
 static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 {
     SvanAddr addr;
@@ -178,7 +178,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     return SVAN_STEP_DONE;
 }
 
-/* One function a step, each of those that want the frame. */
+/* Hand the frame to one function that wants it. DONE: no other one is left. */
 static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
 {
     SvanIngress *ingress = core->ingress;
@@ -242,7 +242,7 @@ static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
     return step;
 }
 
-/* The frame is the caller's still, if it is BLOCKED. */
+/* BLOCKED: the frame stays the caller's. */
 static SvanStep port_out(SvanCore *core, SvanFrame *frame)
 {
     uint32_t len = frame->len;
@@ -275,7 +275,7 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     return step;
 }
 
-/* May it leave? false: *step is what becomes of it. */
+/* May the packet or the frame leave? false: *step says what becomes of it. */
 static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
                              SvanStep *step)
 {
@@ -328,7 +328,7 @@ SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
     return SVAN_STEP_DONE;
 }
 
-/* Whom it is for; a RoCE packet is for the function that has its GID. */
+/* Where a frame goes. A RoCE packet goes only to the function that has its GID. */
 static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
 {
     SvanRoute route = { .port = false };
@@ -345,7 +345,7 @@ static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
     return route;
 }
 
-/* Takes the frame; false: dropped. */
+/* Takes the frame; false: it was dropped. */
 static bool frame_to_functions(SvanFn *fn, SvanFrame *frame)
 {
     uint32_t len = frame->len;
@@ -361,7 +361,7 @@ static bool frame_to_functions(SvanFn *fn, SvanFrame *frame)
     return true;
 }
 
-/* As frame_out: the frame is the caller's still, if it is BLOCKED. */
+/* Takes the frame, unless it is BLOCKED. */
 static SvanStep frame_to_port(SvanFn *fn, SvanFrame *frame, bool *sent)
 {
     SvanStep step = SVAN_STEP_DONE;
@@ -388,7 +388,7 @@ static SvanStep forward(SvanFn *fn, SvanFrame *frame, bool *sent)
         step = frame_to_port(fn, frame, sent);
     }
     if (step == SVAN_STEP_BLOCKED) {
-        svan_frame_free(local);         /* all or nothing: it comes again */
+        svan_frame_free(local);         /* all or nothing: the caller sends it again */
     } else if (local) {
         local->from = fn->id;
         *sent |= frame_to_functions(fn, local);

@@ -24,7 +24,7 @@ typedef struct SvanAv {
     uint8_t sgid_index;
 } SvanAv;
 
-typedef struct SvanAddr {       /* who speaks to whom */
+typedef struct SvanAddr {       /* sender and receiver of a packet */
     uint8_t smac[6], dmac[6];
     uint8_t sgid[16], dgid[16]; /* IPv4: v4-mapped */
     uint16_t vlan;              /* TCI */
@@ -44,7 +44,7 @@ typedef struct SvanGid {
     uint8_t smac[6];
 } SvanGid;
 
-/* A decoded RoCE packet; which headers count is told by the opcode. */
+/* A decoded RoCE packet. The opcode says which extended headers' fields are valid. */
 typedef struct SvanPkt {
     SvanAddr addr;
     uint8_t opcode;             /* enum svan_bth_opcode */
@@ -63,15 +63,15 @@ typedef struct SvanPkt {
     uint32_t qkey, sqpn;        /* DETH */
     uint32_t payload_len;       /* without padding */
     uint32_t num_runs;
-    SvanMem runs[SVAN_MAX_PKT_RUNS];    /* payload by reference, this step */
+    SvanMem runs[SVAN_MAX_PKT_RUNS];    /* payload by reference, until the step ends */
 } SvanPkt;
 
 /* What a message does. */
 typedef enum SvanVerb {
-    SVAN_VERB_NONE,             /* acknowledgements, and what is reserved */
+    SVAN_VERB_NONE,             /* acknowledgements, and reserved opcodes */
     SVAN_VERB_SEND,
     SVAN_VERB_WRITE,
-    SVAN_VERB_READ,             /* the last two have responses of their own */
+    SVAN_VERB_READ,             /* READs and atomics have responses of their own */
     SVAN_VERB_ATOMIC,
     SVAN_VERBS
 } SvanVerb;
@@ -97,7 +97,7 @@ static inline const SvanOpInfo *svan_op_info(uint8_t opcode)
 
 extern const uint8_t svan_op_parts[SVAN_VERBS][8];
 
-/* SVAN_OP_*, without its class, of a part of a message; READ: of its response. */
+/* SVAN_OP_*, without the transport, of a packet of a message; READ: of a response. */
 static inline uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool imm)
 {
     return svan_op_parts[verb][first * SVAN_PART_FIRST + last * SVAN_PART_LAST +
@@ -105,9 +105,9 @@ static inline uint8_t svan_op_part(SvanVerb verb, bool first, bool last, bool im
 }
 
 /*
- * Octets after decoding and before encoding, without Ethernet FCS.
- * svan_pkt_encode(): a new frame, ICRC included; NULL without memory.
- * svan_pkt_decode(): pkt->runs points into the frame. OK, or why not.
+ * Packets to frames, without Ethernet FCS, and back. svan_pkt_encode() returns a new
+ * frame, ICRC included; NULL without memory. After svan_pkt_decode() pkt->runs points
+ * into the frame.
  */
 typedef enum SvanDecode {
     SVAN_DECODE_OK,
@@ -118,22 +118,22 @@ typedef enum SvanDecode {
 
 SvanFrame *svan_pkt_encode(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
-/* The same for SvanConfig.no_icrc: zero in its place, any value accepted. */
+/* The same for SvanConfig.no_icrc: zero is sent in place of it, any value accepted. */
 SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
-/* The addresses alone; false: not a whole UDP datagram for RoCE's port. */
+/* Decode the addresses alone; false: not a whole UDP datagram for RoCE's port. */
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
 
-/* The function that owns this destination, NULL: none of this device. */
+/* The function that has the destination in its GID table; NULL: none of this device. */
 SvanFn *svan_gid_owner(SvanCore *core, const SvanAddr *addr);
-/* 0: none; a tag without one (802.1Q: priority-tagged) is as good as none. */
+/* The VLAN ID. 0: there is no tag, or one that carries a priority only (802.1Q). */
 static inline uint16_t svan_vlan_id(bool has_vlan, uint16_t vlan)
 {
     return has_vlan ? vlan & 0xfff : 0;
 }
 
-/* The destination is this entry of a GID table: address, VLAN and MAC. */
+/* Is the destination that of this GID table entry, by GID, VLAN and MAC? */
 static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
 {
     return gid->valid &&
@@ -143,22 +143,22 @@ static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
            !memcmp(gid->smac, addr->dmac, 6);
 }
 /*
- * Fill addr from an address vector and the source GID that it names; entropy tells
- * flows apart, if the vector does not say the UDP source port. false: the GID is
- * gone, or of another version of IP than the destination.
+ * Fill addr from an address vector and the source GID that it names. If the vector has
+ * no UDP source port, that is derived from entropy, which differs between flows. false:
+ * the source GID is gone, or of another version of IP than the destination.
  */
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
-/* Something that sends, on its way out; part of what has the work. */
+/* The sending side of an object that has work; part of that object. */
 typedef struct SvanEgress {
     SvanWork *work;
-    SvanTimer later;            /* runs while a verdict makes it wait */
-    bool marked;                /* the packet that is on its way; counted when it has left */
+    SvanTimer later;            /* runs while a verdict makes the sender wait */
+    bool marked;                /* the packet being sent is; counted when it has left */
 } SvanEgress;
 
-/* The timer is one of those that were reserved. */
+/* The caller has reserved the timer: svan_timer_reserve(). */
 void svan_egress_init(SvanEgress *egress, SvanWork *work);
-void svan_egress_stop(SvanEgress *egress);      /* it waits no more */
+void svan_egress_stop(SvanEgress *egress);      /* it does not wait any more */
 
 static inline bool svan_egress_waits(const SvanEgress *egress)
 {
@@ -166,45 +166,46 @@ static inline bool svan_egress_waits(const SvanEgress *egress)
 }
 
 /*
- * The one way out for RoCE: to a function of this device by reference, else
- * encoded to the port. All but the address is filled in; that comes from av, so that
- * nobody speaks for another, and entropy (svan_gid_address()). DONE, AGAIN (receiver
- * made progress: same packet again), MISS, BLOCKED, LATER (same packet again, and
- * nothing of its flow before it). A packet that nobody takes, or whose source GID is
- * gone, is DONE, as on a wire.
+ * Send a RoCE packet: to a function of this device by reference, else encoded to the
+ * port. The caller fills in all but pkt->addr, which is made from av and entropy
+ * (svan_gid_address()), so that no function sends from another's GID. DONE, AGAIN (the
+ * receiver has executed a part: send the same packet again), MISS, BLOCKED, LATER (send
+ * the same packet again, and nothing of its flow before it). A packet that is lost,
+ * because nobody takes it or its source GID is gone, is DONE, as on a wire.
  */
 SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt);
 /*
- * That for frames: takes the frame, unless it is BLOCKED or LATER. *sent: it has left the
- * function; else it was dropped. What is for functions of this device waits in the
- * receive queue.
+ * Send an Ethernet frame. DONE: the frame is not the caller's any more; *sent says
+ * whether it has left the function or was dropped. BLOCKED, LATER: it stays the
+ * caller's, to be sent again. Frames for functions of this device wait in the receive
+ * queue.
  */
 SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent);
-/* Counted and traced; reason: enum SvanDrop. Always DONE. */
+/* Count and trace a drop; reason: enum SvanDrop. Always DONE. Nothing is freed. */
 SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
                        uint32_t reason);
 SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
                          uint32_t reason);
 
 /*
- * Where the switch leaves what is for a function. DONE: consumed, or dropped and
- * counted. AGAIN, MISS: the same again in another step.
+ * How the switch hands a function what it receives. DONE: it was consumed, or dropped
+ * and counted. AGAIN, MISS: it is handed over again in another step.
  */
 typedef struct SvanReceiver {
     SvanStep (*packet)(SvanFn *fn, const SvanPkt *pkt);
-    /* One page a step; *offset is the caller's, 0 at first. */
+    /* At most one page a step; *offset, 0 at first, is kept for the next step. */
     SvanStep (*frame)(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 } SvanReceiver;
 
-extern const SvanReceiver svan_qp_receiver;         /* receive.c */
-/* One step of the receive queue. IDLE when empty. */
+extern const SvanReceiver svan_qp_receiver;         /* transport/receive.c */
+/* One step of the receive queue. IDLE: the queue is empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);
-/* To the end of it; false: no room for one from there, it stays the caller's. */
+/* Append. false: no room for frames of its sender; the frame stays the caller's. */
 bool svan_rx_put(SvanCore *core, SvanFrame *frame);
 
-/* SVAN_TRACE_PKT_DROP, SVAN_TRACE_FRAME_DROP: reason */
+/* The reason that SVAN_TRACE_PKT_DROP and SVAN_TRACE_FRAME_DROP give. */
 typedef enum SvanDrop {
     SVAN_DROP_NO_QP = 1,
     SVAN_DROP_WRONG_PEER,
@@ -224,32 +225,32 @@ typedef enum SvanDrop {
 /* ---- flows ---- */
 
 /*
- * What is about to leave a function, for the port or for functions of this device,
- * itself included.
+ * A packet or frame that is about to leave a function, for the port or for functions of
+ * this device, the sender included.
  */
 typedef struct SvanFlowUnit {
     SvanFn *fn;                 /* the sender */
-    SvanPkt *pkt;               /* complete; NULL: a frame */
-    SvanFrame *frame;           /* NULL: a packet */
+    SvanPkt *pkt;               /* complete; NULL: the unit is a frame */
+    SvanFrame *frame;           /* NULL: the unit is a packet */
 } SvanFlowUnit;
 
 typedef enum SvanVerdict {
     SVAN_VERDICT_SEND,
-    SVAN_VERDICT_LATER,         /* the sender waits until *when, if that is to come */
-    SVAN_VERDICT_MARK,          /* send; congestion experienced, if it can say so */
-    SVAN_VERDICT_DROP,          /* as on a wire */
+    SVAN_VERDICT_LATER,         /* wait until *when (ns); send, if that is past */
+    SVAN_VERDICT_MARK,          /* send with ECN CE, if the unit is ECN-capable */
+    SVAN_VERDICT_DROP,          /* lose it, as on a wire */
 } SvanVerdict;
 
 typedef struct SvanFlowOps {
     /*
-     * Called for each unit, and again for one that could not leave at once. Only
-     * looks at it.
+     * Called for each unit, and again for one that could not leave at once. It does
+     * not change the unit.
      */
     SvanVerdict (*verdict)(void *arg, const SvanFlowUnit *unit,
                            uint64_t *when);
 } SvanFlowOps;
 
-/* ops NULL, as it is at first: everything is sent. ops stay the caller's. */
+/* ops NULL, as at first: everything is sent. *ops has to stay valid while it is set. */
 void svan_flow_watch(SvanCore *core, const SvanFlowOps *ops, void *arg);
 
 /* ---- Ethernet ---- */
@@ -260,13 +261,13 @@ typedef struct SvanEthFilter {
     uint8_t flags;
     uint32_t max_frame;
     uint32_t num_mcast;
-    /* a function's has room for SVAN_MAX_MCAST, and is NULL while that is disabled */
+    /* in SvanNet: room for SVAN_MAX_MCAST; NULL while the function is disabled */
     uint8_t (*mcast)[6];
 } SvanEthFilter;
 
-/* A copy of all of the filter, which is as the commands allow. false: no memory. */
+/* Copy the filter, which the command has checked, and apply it. false: no memory. */
 bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
-/* Nothing is received any more; the rest of the filter stays. */
+/* Receive nothing any more; all of the filter but qpn stays. */
 void svan_filter_off(SvanFn *fn);
 
 #define SVAN_ETH_HLEN           14u
@@ -276,7 +277,7 @@ SvanFrame *svan_frame_copy(const SvanFrame *frame);     /* NULL: no memory */
 
 /* SVAN_CQE_CSUM_* of a received frame */
 uint8_t svan_frame_csum(const SvanFrame *frame);
-/* The field holds the pseudo header's sum: complete it. false: out of bounds. */
+/* Complete the checksum: its field holds the pseudo header's. false: out of bounds. */
 bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 
 /* ---- the part of a function, and of the core ---- */
@@ -284,7 +285,7 @@ bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 typedef struct SvanNet {
     const SvanReceiver *receiver;
     bool port_enabled;          /* SVAN_CMD_SET_PORT */
-    SvanGid *gids;              /* SVAN_MAX_GID; NULL while it is disabled */
+    SvanGid *gids;              /* SVAN_MAX_GID; NULL: the function is disabled */
     uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
 } SvanNet;
@@ -292,19 +293,19 @@ typedef struct SvanNet {
 /* Frames from the port and from functions, which wait for their receivers. */
 typedef struct SvanIngress {
     SvanFrame *head, **tail;
-    uint32_t frames;            /* from the port */
-    uint32_t offset;            /* progress of the frame at the head */
-    uint32_t fn;                /* function that receives it now */
-    uint32_t qpn;               /* its QP that has begun to, 0: none */
+    uint32_t frames;            /* that came from the port */
+    uint32_t offset;            /* octets of the head that fn has received */
+    uint32_t fn;                /* functions below it are done with the head */
+    uint32_t qpn;               /* QP of fn that has begun to receive it; 0: none */
 } SvanIngress;
 
-/* The checks are those of the commands. */
+/* All that the commands check is checked here. SVAN_CMD_OK, or the refusal. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
 void svan_gids_clear(SvanFn *fn);
 
-/* Where the functions of a core meet, and the port; opaque elsewhere. */
+/* The switch between the functions of a core and the port; opaque outside of net/. */
 SvanSwitch *svan_switch_new(void);              /* NULL: no memory */
-void svan_switch_free(SvanSwitch *sw);          /* functions are gone */
+void svan_switch_free(SvanSwitch *sw);          /* after all functions */
 
 #endif /* SVAN_NET_SWITCH_H */

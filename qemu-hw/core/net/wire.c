@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * RoCEv2 packets to octets and back (PRM "Wire format"; IBTA volume 1, chapter
- * 9 and annex A17). A frame that was decoded encodes to the same octets.
+ * 9 and annex A17). A frame of this encoder, decoded, encodes to the same octets.
  */
 #include <string.h>
 
@@ -216,8 +216,8 @@ SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt)
 /* ---- decoding ---- */
 
 /*
- * IPv4 without options or fragments, or IPv6 without extensions. A v4-mapped
- * address is none of IPv6 (RFC 4291, 2.5.5.2): as a GID it means one of IPv4.
+ * IPv4 without options or fragments, or IPv6 without extensions. A v4-mapped address
+ * in an IPv6 header is refused (RFC 4291, 2.5.5.2): as a GID it means IPv4.
  */
 static bool decode_ip(const uint8_t *ip, uint32_t room, SvanAddr *addr,
                       uint32_t *l4, uint32_t *end)
@@ -252,7 +252,7 @@ static bool decode_ip(const uint8_t *ip, uint32_t room, SvanAddr *addr,
     return *end <= room && *end >= *l4 + UDP_HLEN;
 }
 
-/* Ethernet, IP and UDP. *l3 and *bth: offsets; *end: of the UDP datagram. */
+/* Ethernet, IP and UDP. *l3 and *bth: offsets; *end: where the UDP datagram ends. */
 static bool decode_l2l4(const SvanFrame *frame, SvanAddr *addr, uint32_t *l3,
                         uint32_t *bth, uint32_t *end)
 {
@@ -350,7 +350,7 @@ static const uint8_t *decode_ext(const uint8_t *p, SvanPkt *pkt,
     return p;
 }
 
-/* What the ICRC leaves out, and the length that IP and UDP both tell. */
+/* The IPv4 header checksum, which the ICRC leaves out, and the length of IP and UDP. */
 static bool headers_agree(const uint8_t *ip, bool ipv4, uint32_t l4_len)
 {
     uint32_t l4 = ipv4 ? IPV4_HLEN : IPV6_HLEN;

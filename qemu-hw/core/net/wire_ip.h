@@ -23,8 +23,8 @@
 #define IPV4_FRAGMENT_MASK      0x3fff  /* more fragments, offset */
 
 /*
- * Internet checksum (RFC 1071) in big-endian words; `sum` carries over from
- * piece to piece, each of even length but the last.
+ * Internet checksum (RFC 1071) of big-endian words. `sum` is passed on from piece to
+ * piece; all pieces but the last have an even length.
  */
 static inline uint64_t svan_csum_add(uint64_t sum, const uint8_t *p,
                                      uint32_t len)

@@ -50,7 +50,7 @@ static uint32_t check_cq(const SvanFn *fn, const struct svan_cmd_create_cq *cmd)
         return REFUSE(BAD_PARAM, log_size);
     }
     if (eqn == 0) {
-        return REFUSE(BAD_PARAM, eqn);  /* for asynchronous events alone */
+        return REFUSE(BAD_PARAM, eqn);  /* EQ 0 is for asynchronous events */
     }
     if (eqn >= SVAN_MAX_EQS || !fn->queues->eqs[eqn]) {
         return REFUSE(BAD_RESOURCE, eqn);
@@ -166,7 +166,7 @@ SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn)
 
 /* ---- completions ---- */
 
-/* The CQ is lost to its owner; no second event. */
+/* Put the CQ into error. It sends one event, however often this happens. */
 static SvanStep cq_error(SvanCq *cq, uint32_t syndrome)
 {
     if (!cq->error) {
@@ -182,7 +182,7 @@ static bool cq_is_full(const SvanCq *cq)
     return cq->pi - cq->ci >= 1u << cq->log_size;
 }
 
-/* Read the host's consumer index; only when the last one leaves no room. */
+/* Read the record's consumer index, since the last one leaves no room. */
 static SvanStep cq_read_ci(SvanCq *cq)
 {
     uint32_t syndrome;
@@ -231,7 +231,7 @@ static bool event_is_due(const SvanCq *cq)
            cq->moderate_done >= cq->moderate_count;
 }
 
-/* A completion that was asked for: now, or with others. */
+/* The CQ is armed for a completion that came: send the event, or moderate it. */
 static void cq_notify(SvanCq *cq)
 {
     SvanCore *core = cq->fn->core;
@@ -290,8 +290,8 @@ void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe)
 }
 
 /*
- * An entry at or after ci that stands there already makes the event come at
- * once, and moderation is for those who have not looked yet: not for it.
+ * If an entry at or after ci stands in the ring already, the event comes at once: the
+ * host polled before the entry was there. Only later entries are moderated.
  */
 void svan_cq_arm(SvanCq *cq, uint32_t ci, bool solicited)
 {

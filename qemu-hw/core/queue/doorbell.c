@@ -3,7 +3,7 @@
  * Doorbells (PRM "Doorbells").
  *
  * svan_doorbell() runs in any thread, without the engine lock, beside the engine
- * and beside itself. What it touches:
+ * and beside itself. The thread that runs it is called the ringer. It touches:
  *
  *   core->fns and fn->uar_count are set by svan_create() and change no more until
  *   svan_destroy(). The parts of a function come and go with CONTROL.ENABLE and
@@ -44,11 +44,11 @@
 
 #include "queue/queue.h"
 
-#define COLLECT_BATCH   64      /* slots taken in one run */
+#define COLLECT_BATCH   64      /* slots collected in one run */
 
 /* ---- where slots are ---- */
 
-/* The chunks double, but for the first two, which are of one size. */
+/* Chunks double in size, but the first two are of one size. */
 static inline uint32_t db_chunk(uint32_t index)
 {
     return 32 - SVAN_DB_FIRST_LOG -
@@ -65,7 +65,7 @@ static inline uint32_t db_chunk_size(uint32_t chunk)
     return 1u << (chunk ? chunk + SVAN_DB_FIRST_LOG - 1 : SVAN_DB_FIRST_LOG);
 }
 
-/* In any thread. NULL: no queue has had the index, or one near it. */
+/* Runs in any thread. NULL: no queue has had the index, or one of the same chunk. */
 static inline SvanDbSlot *db_slot(SvanFn *fn, SvanDbKind kind, uint32_t index)
 {
     uint32_t chunk = db_chunk(index);
@@ -235,7 +235,7 @@ static void db_take(SvanCore *core, SvanDbSlot *slot)
 
     atomic_exchange_explicit(&slot->queued, 0, memory_order_acq_rel);
     for (uint32_t i = 0; i < 2; i++) {
-        /* Mostly one is there: look before the costly exchange. */
+        /* Mostly one of the two is set: look before the costly exchange. */
         words[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
         if (words[i]) {
             words[i] = atomic_exchange_explicit(&slot->word[i], 0,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Event queues (PRM "Queues"). While the ring is full completion events wait in
- * the list of their CQs, asynchronous events in that of their sources.
+ * Event queues (PRM "Queues"). While the ring is full, CQs with a completion event wait
+ * in one list of the EQ, and sources of asynchronous events in another.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,7 @@ void svan_eq_destroy(SvanEq *eq)
 
 /* ---- events come ---- */
 
-/* Of a function that is out of service only EQ 0 goes on, if it can. */
+/* While a function is out of service only EQ 0 goes on; after EQ_DMA no EQ does. */
 static bool eq_is_dead(const SvanEq *eq)
 {
     uint32_t fatal = eq->fn->fatal;
@@ -139,7 +139,7 @@ static bool eq_has_room(const SvanEq *eq)
     return eq->pi - eq->ci < 1u << eq->log_size;
 }
 
-/* Of one source in the order in which its states bring them about. */
+/* A source's next event, in the order in which its states bring events about. */
 static uint8_t first_type(const SvanEvents *events)
 {
     static const uint8_t order[] = {
@@ -241,7 +241,7 @@ static void eq_interrupt(SvanEq *eq)
     }
 }
 
-/* Once for each time that the host lets the ring run full. */
+/* eq_overruns is raised once for each time that the host lets the ring run full. */
 static void count_stall(SvanEq *eq, bool written)
 {
     bool stalled = eq_has_events(eq) && !eq_has_room(eq);
@@ -250,7 +250,7 @@ static void count_stall(SvanEq *eq, bool written)
     eq->stalled = stalled;
 }
 
-/* The EQ at the head writes what it can; those without room wait for the host. */
+/* The EQ at the head writes what it can. Without room it waits for its doorbell. */
 SvanStep svan_eq_step(SvanFn *fn)
 {
     SvanLink *eqs = &fn->work[SVAN_TURN_EQ].objects;
@@ -287,7 +287,7 @@ void svan_eq_doorbell(SvanEq *eq, uint32_t value)
     uint32_t ci = eq->pi - ((eq->pi - value) & SVAN_EQ_DB_CI_MASK);
 
     if (eq->pi - ci > 1u << eq->log_size) {
-        return;                         /* not an index this EQ ever had */
+        return;                         /* the EQ cannot have this index */
     }
     eq->ci = ci;
     if (eq_has_events(eq) && eq_has_room(eq)) {

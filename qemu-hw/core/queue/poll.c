@@ -3,15 +3,15 @@
  * The POLLING flag of doorbell records (PRM "Doorbells"). While it is set the host
  * need not ring.
  *
- * The flag is set as long as the send queue is among those to be polled, or parked: it
- * is not looked at here while its owner is ready, and reads the record by itself, or
- * waits for room on the wire. It may be set a bit longer. See poll_disarm() for how it
- * is cleared. RESET leaves it as it is: a queue that enters RTS or the error state is
- * polled, until the flag is known to be clear.
+ * The flag is set while the send queue is polled or parked, and may be set a bit
+ * longer. A parked queue is not polled, because its work is ready and reads the record
+ * by itself, or waits for room on the wire. poll_disarm() clears the flag. RESET leaves
+ * it as it is; so a queue that enters RTS or the error state is polled until the flag
+ * is known to be clear.
  */
 #include "queue/queue.h"
 
-#define POLL_BATCH      8       /* records looked at in one run */
+#define POLL_BATCH      8       /* records polled in one step */
 #define CLOCK_LOOK      8       /* looks at a record for one at the clock */
 
 static SvanStep record_map(const SvanSq *sq, bool for_write, SvanMem *mem)
@@ -57,9 +57,10 @@ void svan_poll_park(SvanSq *sq)
 }
 
 /*
- * No fence: a host that does not see the flag yet rings, which does no harm.
- * Without memory the flag stays clear, and the host rings. Polling looks at
- * sends alone: in the error state receives have to be rung as well.
+ * Setting the flag needs no fence: a host that does not see it yet rings, which does no
+ * harm. If the record is not at hand the flag stays clear, and the host rings. In the
+ * error state the flag stays clear, too: receives have to be rung there, and polling
+ * looks at sends alone.
  */
 void svan_poll_arm(SvanSq *sq)
 {
@@ -72,7 +73,7 @@ void svan_poll_arm(SvanSq *sq)
     }
 }
 
-/* The record cannot be read: leave it to the transport to find that out. */
+/* The record is unreachable. The transport finds that out in its next step. */
 static SvanStep poll_lost(SvanSq *sq)
 {
     svan_poll_end(sq);
@@ -80,7 +81,7 @@ static SvanStep poll_lost(SvanSq *sq)
     return SVAN_STEP_DONE;
 }
 
-/* In the error state receives are flushed as they are posted, too. */
+/* Has the record's sq_pi changed? Then the queue's work is ready. */
 static bool poll_has_news(SvanSq *sq, const SvanMem *record)
 {
     const struct svan_qp_dbr *dbr = (const struct svan_qp_dbr *)record->host;
@@ -96,10 +97,10 @@ static bool poll_has_news(SvanSq *sq, const SvanMem *record)
 }
 
 /*
- * Go to sleep on this queue. The store of the flag and the load of the index
- * behind it are two sides of a square whose other two are the host's: it stores
- * the index, MFENCE, loads the flag. With a full fence on each side at least one
- * of the two loads sees the other side's store: the host rings, or we go on.
+ * Stop polling the queue. The device stores the flag and then loads the index; the
+ * host stores the index, executes an MFENCE, and loads the flag. With a full fence on
+ * each side at least one of the two loads sees the other side's store: the host rings,
+ * or the device goes on.
  */
 static SvanStep poll_disarm(SvanSq *sq)
 {
@@ -112,13 +113,13 @@ static SvanStep poll_disarm(SvanSq *sq)
     poll_flag(sq, &mem, 0);
     atomic_thread_fence(memory_order_seq_cst);
     if (!poll_has_news(sq, &mem) && sq->flushing) {
-        svan_work_ready(sq->work);           /* to flush receives */
+        svan_work_ready(sq->work);           /* to flush posted receives */
     }
     svan_poll_end(sq);
     return SVAN_STEP_DONE;
 }
 
-/* While there is other work, which the clock would delay, it is looked at seldom. */
+/* While there is other work, which reading the clock would delay, it is read seldom. */
 static bool skip_clock(SvanSq *sq)
 {
     return sq->work->fn->core->ready != 1u << SVAN_TURN_POLL &&

@@ -26,14 +26,14 @@ static SvanStep record_read(SvanKey *key, uint64_t va, uint32_t *index,
     return step;
 }
 
-/* The first entry in use, and how many there are. */
+/* A ring: the first entry that is not completed, and the number of entries. */
 typedef struct Window {
     uint32_t ci, size;
 } Window;
 
 /*
- * An index behind the accepted one is a doorbell that came late, or a record
- * that its host does not use: nothing new. One that is too far ahead is nonsense.
+ * An index before the accepted one is that of a doorbell that came late, or of a record
+ * that is not in use, and is ignored. false: the index is more than a ring ahead.
  */
 static bool producer_advance(SvanProducer *producer, const Window *window,
                              uint32_t index)
@@ -48,7 +48,7 @@ static bool producer_advance(SvanProducer *producer, const Window *window,
     return true;
 }
 
-/* Each published index is looked at once, so that nonsense is reported once. */
+/* Each published index is looked at once, so that a bad one is reported once. */
 static SvanStep producer_read(SvanProducer *producer, const Window *window,
                               uint32_t record, uint32_t *syndrome)
 {
@@ -62,7 +62,7 @@ static SvanStep producer_read(SvanProducer *producer, const Window *window,
         producer->rung = false;
         good &= producer_advance(producer, window, producer->rung_pi);
     }
-    /* The second only if ci is not the transport's own any more. */
+    /* ci can be ahead of pi only after a saved state was loaded that is not true. */
     if (!good || producer->pi - window->ci > window->size) {
         *syndrome = SVAN_SYN_INDEX;
         return SVAN_STEP_ERROR;

@@ -13,15 +13,15 @@ typedef struct SvanEq SvanEq;
 /* ---- event and completion queues ---- */
 
 /*
- * Asynchronous events of an object, or of the function, that wait for room on
- * EQ 0: those of one type are one event.
+ * Asynchronous events of an object, or of the function, that wait for room on EQ 0.
+ * Several of one type become one event.
  */
 typedef struct SvanEvents {
     SvanFn *fn;
     uint32_t qn;                /* of the object; 0: the function's own */
-    SvanLink link;              /* SvanEq.sources of EQ 0, while there are some */
+    SvanLink link;              /* SvanEq.sources of EQ 0, while types is not 0 */
     uint64_t types;             /* bit n: enum svan_event n */
-    uint32_t syndrome;          /* of its error */
+    uint32_t syndrome;          /* data of its error events */
 } SvanEvents;
 
 struct SvanEq {
@@ -31,15 +31,15 @@ struct SvanEq {
     uint16_t vector;
     uint8_t log_size;
     bool armed;
-    bool stalled;               /* events wait for room, which was counted */
+    bool stalled;               /* events wait for room; eq_overruns has counted it */
     uint32_t pi, ci;
     SvanLink link;              /* fn->work[SVAN_TURN_EQ] while events wait */
     SvanLink cqs;               /* CQs whose completion event waits */
     SvanLink sources;           /* EQ 0: SvanEvents that wait */
-    uint32_t refs;              /* CQs */
+    uint32_t refs;              /* CQs that use it */
 };
 
-/* Which types an object of each kind may have. */
+/* The event types that objects of each kind may have. */
 #define SVAN_EVENTS_BIT(name)   (1ull << SVAN_EVENT_##name)
 #define SVAN_EVENTS_FN          (SVAN_EVENTS_BIT(CMD) | \
                                  SVAN_EVENTS_BIT(PORT) | \
@@ -53,27 +53,30 @@ struct SvanEq {
                                  SVAN_EVENTS_BIT(QP_COMM_EST) | \
                                  SVAN_EVENTS_BIT(QP_SQ_DRAINED))
 
-/* enum svan_event, one that the object may have; lost without EQ 0. */
+/*
+ * Report an event of a type that the object may have; without EQ 0 it is lost. data is
+ * the syndrome of an error, and ignored for other types.
+ */
 void svan_event(SvanEvents *events, uint8_t type, uint32_t data);
-/* Those of an object that goes, or begins anew, are not written any more. */
+/* Drop the events that wait: their object is destroyed or reset. */
 void svan_events_drop(SvanEvents *events);
-/* From a stream of state. false: there is no EQ 0, or it has some already. */
+/* Restore events from saved state. false: no EQ 0, or the object has events already. */
 bool svan_events_load(SvanEvents *events, uint64_t types, uint32_t syndrome);
 uint32_t svan_eq_create(SvanFn *fn, const struct svan_cmd_create_eq *cmd);
 void svan_eq_destroy(SvanEq *eq);                   /* refs is 0 */
-/* SVAN_REG_EQ_DB: the consumer index, 24 bits, and ARM */
+/* A write of value to the EQ's SVAN_REG_EQ_DB: 24 bits of consumer index, and ARM. */
 void svan_eq_doorbell(SvanEq *eq, uint32_t value);
 void svan_eq_schedule(SvanEq *eq);
-/* Of the EQ whose turn it is. */
+/* One step of the function's EQ whose turn it is; there is one. */
 SvanStep svan_eq_step(SvanFn *fn);
 
 typedef struct SvanDbSlot SvanDbSlot;
 
-/* What a doorbell slot rings, of a number. */
+/* The part of a queue that its doorbell slot leads to. */
 typedef struct SvanDbTarget {
     uint32_t qn;
-    SvanDbSlot *slot;           /* while it is open */
-    /* word: SVAN_DB_WORD_*; index: as it was rung */
+    SvanDbSlot *slot;           /* from svan_db_open() on */
+    /* called in the engine; word: SVAN_DB_WORD_*; index: as rung */
     void (*rung)(struct SvanDbTarget *target, uint32_t word, uint32_t index);
 } SvanDbTarget;
 
@@ -96,28 +99,29 @@ struct SvanCq {
     bool armed, armed_solicited;
     bool event_pending;         /* on eq->cqs */
     uint32_t pi;
-    uint32_t ci;                /* last one read from the record */
+    uint32_t ci;                /* as last read from the record */
     uint32_t solicited_pi;      /* behind the last solicited or error entry */
     uint16_t moderate_count, moderate_us;
-    uint32_t moderate_done;     /* completions since the last event */
+    uint32_t moderate_done;     /* completions while armed, since the last event */
     SvanTimer moderate_timer;
     SvanLink link;              /* eq->cqs */
     SvanEvents events;
-    uint32_t refs;              /* queue pairs */
+    uint32_t refs;              /* queue pairs that use it */
 };
 
 uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
                         uint32_t id, SvanCq **out);
 void svan_cq_destroy(SvanCq *cq);                   /* refs is 0 */
 SvanCq *svan_cq_get(SvanFn *fn, uint32_t cqn);
+/* Arm for the next completion, or the next solicited one, at or after index ci. */
 void svan_cq_arm(SvanCq *cq, uint32_t ci, bool solicited);
-/* MODERATE_CQ; an event that waits already goes by the new values. */
+/* MODERATE_CQ; the new values also concern an event that waits already. */
 void svan_cq_moderate(SvanCq *cq, uint16_t count, uint16_t period_us);
 
 /*
- * A slot of a CQ, obtained before a step commits. There is one at a time: a
- * step that writes two entries to a CQ commits the first before it reserves
- * the second.
+ * A slot of a CQ, which a step reserves before it changes anything. A CQ has one such
+ * slot at a time: a step that writes two entries to it commits the first before it
+ * reserves the second.
  */
 typedef struct SvanCqSlot {
     SvanCq *cq;
@@ -125,28 +129,28 @@ typedef struct SvanCqSlot {
 } SvanCqSlot;
 
 /*
- * DONE; MISS; ERROR when the CQ is overrun or unreachable (then it is in error,
- * the event is sent, and the caller takes its QP to the error state).
+ * DONE, MISS, or ERROR: the CQ is overrun or its ring unreachable. Then the CQ is in
+ * error, its event is sent, and the caller takes its QP to the error state.
  */
 SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot);
-/* cqe->owner: flags without PHASE. Writes, arms, schedules the event. */
+/* Write the entry, and send the event if the CQ is armed. cqe->owner: without PHASE. */
 void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
 
 /* ---- work queues ---- */
 
-/* What a host and its peers publish of a queue: by record, and by doorbell. */
+/* Producer indices of a queue: as published by doorbell record, and by doorbell. */
 typedef struct SvanProducer {
-    uint32_t pi;                /* accepted */
+    uint32_t pi;                /* the index that the device goes by */
     uint32_t seen;              /* the record's value that was looked at last */
-    uint32_t rung_pi;           /* last one from the doorbell */
-    bool rung;                  /* it has not been looked at yet */
+    uint32_t rung_pi;           /* the doorbell's last value */
+    bool rung;                  /* rung_pi has not been looked at yet */
 } SvanProducer;
 
-/* Whoever owns it: entries are given out and completed in their order. */
+/* A receive queue. Its entries are given out and completed in their order. */
 typedef struct SvanRq {
     SvanKey *ring_key;
     uint64_t va;
-    uint64_t pi_va;             /* of the producer index in the record */
+    uint64_t pi_va;             /* of the record's producer index */
     uint8_t log_size;
     uint8_t log_stride;         /* 0: there is no receive queue */
     uint32_t ci;                /* oldest entry that is not completed */
@@ -156,30 +160,30 @@ typedef struct SvanRq {
 typedef struct SvanSq {
     SvanKey *ring_key;
     uint64_t va;
-    uint64_t dbr_va;            /* of the record */
+    uint64_t dbr_va;            /* of the doorbell record */
     uint32_t qpn;
     uint8_t log_bbs;
     uint8_t type;               /* enum svan_qp_type: which opcodes there are */
     bool signal_all;            /* every WQE is signaled */
-    bool flushing;              /* receives are posted as well to be flushed */
+    bool flushing;              /* error state: posted receives are flushed, too */
     SvanProducer producer;
-    SvanWork *work;             /* of whoever takes the WQEs */
+    SvanWork *work;             /* of the object that executes the WQEs */
 
     SvanLink poll_link;         /* fn->work[SVAN_TURN_POLL]: POLLING is set */
-    bool poll_parked;           /* POLLING is set; ready or blocked: not looked at */
+    bool poll_parked;           /* POLLING is set, but work is ready or blocked */
     uint8_t clock_skipped;      /* looks at the record, while there was other work */
-    uint64_t last_active;       /* ns, for the poll list; 0 = since now */
-    uint32_t pi_polled;         /* last one that the poll list has seen there */
+    uint64_t last_active;       /* ns; 0: the next look at the clock sets it */
+    uint32_t pi_polled;         /* the record's sq_pi as last read */
 } SvanSq;
 
 /*
- * Read the producer index: the later of record and doorbell, checked against
- * ci (the first block or entry not yet given back) and the ring. DONE, MISS,
- * ERROR. They store to the queue's producer.
+ * Update the queue's producer.pi: to the later of record and doorbell, checked against
+ * the ring's size and ci, the first block or entry that is not completed. DONE, MISS or
+ * ERROR.
  */
 SvanStep svan_sq_producer(SvanSq *sq, uint32_t ci, uint32_t *syndrome);
 SvanStep svan_rq_producer(SvanRq *rq, uint32_t *syndrome);
-/* As after creation: RESET. POLLING is left as it is. */
+/* RESET: indices are as after creation. The POLLING flag is left as it is. */
 void svan_sq_forget(SvanSq *sq);
 void svan_rq_forget(SvanRq *rq);
 
@@ -197,7 +201,7 @@ typedef struct SvanWqe {
     uint8_t num_bbs;
     uint8_t num_sge;
     uint32_t index;             /* of the first block */
-    uint32_t length;            /* bytes of all entries, or inline */
+    uint32_t length;            /* octets of all entries, or inline */
     uint32_t rkey;
     uint64_t remote;
     __be32 imm;
@@ -216,13 +220,13 @@ typedef struct SvanRwqe {
     SvanSge sge[SVAN_MAX_SGE];
 } SvanRwqe;
 
-/* What a WQE of each opcode may be, and the message that it is sent as. */
+/* What is allowed in a WQE of each opcode, and the message that it becomes. */
 typedef struct SvanWqeInfo {
     uint16_t types;             /* bit n: SvanSq.type n; 0: there is no such WQE */
     uint8_t flags;              /* accepted SVAN_WQE_* */
     uint8_t max_sge;
     uint8_t verb;               /* SvanVerb */
-    uint8_t request;            /* SVAN_OP_*, of READs and atomics: one packet */
+    uint8_t request;            /* SVAN_OP_* of the request packet: READs, atomics */
     bool imm;
 } SvanWqeInfo;
 
@@ -234,10 +238,10 @@ static inline const SvanWqeInfo *svan_wqe_info(uint8_t opcode)
 }
 
 /*
- * Fetch and decode. ERROR: *status (enum svan_cqe_status), *syndrome; wqe->index,
- * opcode, flags and num_bbs (1 if not to be trusted) are set all the same.
- * Form is checked (opcode known to the QP's type, sizes, lengths, alignment),
- * keys are not.
+ * Fetch and decode the WQE at index. DONE, MISS, or ERROR with *status (enum
+ * svan_cqe_status) and *syndrome; then wqe->index, opcode, flags and num_bbs (1 if it
+ * is not to be trusted) are set all the same. The form is checked (opcodes of the QP's
+ * type, sizes, lengths), keys are not.
  */
 SvanStep svan_wqe_fetch(const SvanSq *sq, uint32_t index, SvanWqe *wqe,
                         uint8_t *status, uint32_t *syndrome);
@@ -246,25 +250,26 @@ SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
 
 /* ---- the entries of a receive queue, one after the other ---- */
 
-/* Is there one? DONE, MISS, ERROR; IDLE: none. The record is read when all are used. */
+/* Is there an entry? DONE, MISS, ERROR; IDLE: no. Reads the record if all are used. */
 SvanStep svan_rq_find(SvanRq *rq, uint32_t *syndrome);
-/* The oldest, decoded. ERROR: it is at fault (*status), or the queue is (SUCCESS). */
+/* Decode the oldest entry. ERROR: it is bad (*status), or the queue is (SUCCESS). */
 SvanStep svan_rq_fetch(SvanRq *rq, SvanRwqe *rwqe, uint8_t *status,
                        uint32_t *syndrome);
-/* The oldest is used up, and cqe, all but wqe_index, says so; slot NULL: nobody is told. */
+/* Complete the oldest entry by cqe, whose wqe_index is set here; slot NULL: no CQE. */
 void svan_rq_complete(SvanRq *rq, SvanCqSlot *slot, struct svan_cqe *cqe);
 
 /*
- * Runs of a message's bytes [offset, offset + len) over entries, with the local
- * right `access` checked; at most max. DONE, or as svan_access(). So much is wanted
- * from offset on that an absent page is asked for with those behind it: `wanted`.
+ * svan_gather() finds the runs of memory, at most SVAN_MAX_PKT_RUNS, of the octets
+ * [offset, offset + len) of a message, over its entries, and checks the local right
+ * `access`. DONE, or as svan_access(). If a page is absent, the page miss also covers
+ * what lies behind it of the `wanted` octets from offset on, within the entry and key.
  */
 typedef struct SvanGather {
     const SvanUser *user;
     const SvanSge *sge;
     uint32_t num_sge;
     uint8_t access;             /* 0 or SVAN_ACCESS_LOCAL_WRITE */
-    uint32_t wanted;            /* octets; less than len: len */
+    uint32_t wanted;            /* octets; at least len are taken as wanted */
 } SvanGather;
 
 SvanStep svan_gather(const SvanGather *gather, uint32_t offset, uint32_t len,
@@ -276,26 +281,26 @@ void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
 /* ---- doorbells and the POLLING flag ---- */
 
 /*
- * Doorbell slot of a QP or CQ index, there until svan_destroy() once its index was
- * used. Lock-free: svan_doorbell() checks owner (the UAR page, 0 = nobody; slot 0 of
- * UAR 0 is stored as UAR + 1), stores the value, and pushes the slot on
- * SvanDoorbells.rung if it is not on it yet.
+ * Doorbell slot of a QP or CQ index. It exists from the first use of the index, or of
+ * one near it, until svan_destroy(). svan_doorbell() takes no lock: it compares owner
+ * (UAR page and number of the queue) with what was rung, stores the value, and pushes
+ * the slot on SvanDoorbells.rung if it is not there yet. See doorbell.c.
  */
 #define SVAN_DB_RUNG            0x80000000ull   /* the word holds a value */
 
 struct SvanDbSlot {
     _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
-    /* value | SVAN_DB_RUNG; of a CQ: arm for any, arm for solicited ones */
+    /* by SVAN_DB_WORD_*: index and number as rung, SVAN_DB_RUNG; 0: nothing was rung */
     _Atomic uint64_t word[2];
     _Atomic uint32_t queued;
-    SvanDbTarget *target;       /* the engine's; NULL: nobody */
-    struct SvanDbSlot *next;    /* owned by who set queued, then by the engine */
+    SvanDbTarget *target;       /* for the engine alone; NULL: no queue */
+    struct SvanDbSlot *next;    /* of the ringer that set queued, then the engine's */
     uint16_t fn;
 } __attribute__((aligned(64)));
 
 /*
- * The slots of a function come in chunks: the first has those of 8 indices, each
- * other one as many as all before it together.
+ * The slots of a function come in chunks: the first chunk has the slots of 8 indices,
+ * each later one as many as all before it together.
  */
 #define SVAN_DB_FIRST_LOG       3
 #define SVAN_DB_CHUNKS          (SVAN_QN_INDEX_SHIFT - SVAN_DB_FIRST_LOG + 1)
@@ -310,51 +315,51 @@ typedef struct SvanDbTable {
     _Atomic(SvanDbSlot *) chunks[SVAN_DB_KINDS][SVAN_DB_CHUNKS];
 } SvanDbTable;
 
-/* There is one when it is true; false: no memory. */
+/* Make the function's table, unless it has one. false: no memory. */
 bool svan_db_table_make(SvanFn *fn);
-/* Nobody rings any more: svan_destroy() alone may do this. */
+/* Only for svan_destroy(), when no thread rings any more. */
 void svan_db_table_free(SvanFn *fn);
-/* target->qn is rung on UAR page `uar` from now on. false: no memory. */
+/* Accept doorbells for target->qn on UAR page `uar`. false: no memory. */
 bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
                   SvanDbTarget *target);
 void svan_db_close(SvanDbTarget *target);
 /* Drop what was rung and not collected yet. */
 void svan_db_forget(SvanDbTarget *target);
-/* Take some of the rung slots; their number. */
+/* Collect a batch of the slots that were rung, and call their targets. The number. */
 uint32_t svan_db_take(SvanCore *core);
-/* The record's POLLING flag may be set: watch it until it is cleared. */
+/* The record's POLLING flag may be set: poll the record until the flag is cleared. */
 void svan_poll_begin(SvanSq *sq);
 static inline bool svan_poll_is_armed(const SvanSq *sq)
 {
     return sq->poll_link.next || sq->poll_parked;
 }
 
-/* Set the flag if possible; the queue's owner is ready. */
+/* Set the flag if the record is at hand; the queue's work is ready. */
 void svan_poll_arm(SvanSq *sq);
-/* Do not look any more; the flag is left as it is. */
+/* Do not poll the record any more; the flag is left as it is. */
 void svan_poll_end(SvanSq *sq);
-/* Its owner is ready, or waits for the wire: the same, for a while. */
+/* The same for as long as the queue's work is ready or waits for the wire. */
 void svan_poll_park(SvanSq *sq);
-/* Look at some of a function's records. IDLE: nothing has changed. */
+/* Poll a batch of the function's records. IDLE: none has changed. */
 SvanStep svan_poll_step(SvanFn *fn);
 
 /* ---- the part of a function, and of the core ---- */
 
 typedef struct SvanUar {
     uint32_t owner;             /* SVAN_NONE = free */
-    uint32_t process;           /* of the owner; 0: charged alone */
+    uint32_t process;           /* of the owner; 0: the owner is charged alone */
     uint32_t refs;              /* queues that are rung there */
 } SvanUar;
 
 typedef struct SvanQueues {
     SvanEq *eqs[SVAN_MAX_EQS];
-    SvanEvents events;          /* of no queue */
-    SvanUar *uars;              /* the pages behind them are free */
+    SvanEvents events;          /* of the function itself */
+    SvanUar *uars;              /* num_uars; the pages behind these are free */
     uint32_t num_uars;
     SvanTable cqs;
 } SvanQueues;
 
-/* NULL: nobody has it. */
+/* NULL: the page has no owner. */
 static inline SvanUar *svan_uar_get(const SvanFn *fn, uint32_t uar)
 {
     const SvanQueues *queues = fn->queues;
@@ -363,14 +368,18 @@ static inline SvanUar *svan_uar_get(const SvanFn *fn, uint32_t uar)
            &queues->uars[uar] : NULL;
 }
 
-/* A page that is free; NULL: there is none, or no memory. */
+/* Give page `uar` to an owner. NULL: it is not free, does not exist, or no memory. */
 SvanUar *svan_uar_take(SvanFn *fn, uint32_t uar, uint32_t owner,
                        uint32_t process);
 
 typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
-    SvanDbSlot *taken;          /* the rest of what was taken */
+    SvanDbSlot *taken;          /* slots of rung that are not collected yet */
     uint64_t poll_ns;           /* how long an idle queue is polled; 0: never */
+    bool poll_parked;           /* POLLING is set, but work is ready or blocked */
+    uint8_t clock_skipped;      /* looks at the record, while there was other work */
+    uint64_t last_active;       /* ns; 0: the next look at the clock sets it */
+    uint32_t pi_polled;         /* the record's sq_pi as last read */
 } SvanDoorbells;
 
 static inline bool svan_db_is_rung(const SvanCore *core)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Receive queues: their entries, one after the other (PRM "Queues").
+ * Receive queues, whose entries are used one after the other (PRM "Queues").
  */
 #include "queue/queue.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UAR pages: who has them. The array grows by doubling, up to the page that was
- * given out last.
+ * UAR pages and their owners. The array grows by doubling, as far as the highest page
+ * that was given out needs.
  */
 #include <stdlib.h>
 

@@ -106,7 +106,7 @@ static void decode_inline(const union svan_wqebb *bbs, SvanWqe *wqe)
     memcpy(wqe->data + head, &bbs[1], wqe->length - head);
 }
 
-/* 0, or the syndrome */
+/* Returns the syndrome. */
 static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
 {
     const struct svan_wqe_head *head = &bbs[0].head;
@@ -281,8 +281,9 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 }
 
 /*
- * An entry's page is absent: what else is wanted of the entry, behind `end`, and
- * as far as the key goes, since nobody has looked at that part of the entry.
+ * A page of an entry is absent. `looked_at` octets of the wanted ones lie before the
+ * address `end`. The page miss is extended behind `end` by the rest, as far as that
+ * lies in the entry; and in the key, against which this part has not been checked.
  */
 static void want_behind(const SvanGather *gather, const SvanSge *sge,
                         uint64_t end, uint32_t looked_at)
