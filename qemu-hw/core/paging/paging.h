@@ -41,7 +41,7 @@ typedef struct SvanEstimate {
     uint64_t at;                /* ns, VM clock */
 } SvanEstimate;
 
-/* The page that a transfer waits for, the right that it needs, and the table's estimate. */
+/* The page that a transfer waits for, and what the table has told of it. */
 typedef struct SvanWanted {
     uint32_t key, pasid;
     uint32_t generation;        /* of the process context */
