@@ -2,10 +2,10 @@
  * Svan RDMA NIC: guest memory as the functions of a device see it
  *
  * RAM that a function reaches without an IOMMU stands in the function's own
- * view. Translations of an IOMMU stand in a cache: what is not in it is a miss,
- * which is translated outside of the epoch under the BQL, and dropped again when
- * the IOMMU says so. Whoever drops something holds the engine lock, so the open
- * epoch is over when the dropping returns.
+ * view. Translations of an IOMMU stand in a cache. An address that is not in it
+ * is a miss; it is translated outside of the epoch, under the BQL, and its
+ * translation is dropped when the IOMMU says so. Whoever drops something holds
+ * the engine lock, so no epoch that has used it is open any more afterwards.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -19,7 +19,7 @@ typedef struct SvanMemory {
     void *opaque;
     SvanView system;                /* where an IOMMU's translations end */
     QLIST_HEAD(, SvanBus) buses;    /* changes under BQL and engine lock */
-    bool refusals;                  /* some bus may have refusals; engine lock */
+    bool refusals;                  /* a bus may have refusals; engine lock */
 } SvanMemory;
 
 /* The bus addresses of a function. */
@@ -31,7 +31,7 @@ typedef struct SvanBus {
     QLIST_HEAD(, SvanIommu) iommus; /* changes under BQL and engine lock */
     GHashTable *iotlb;              /* bus page -> system page | SVAN_IOTLB_* */
     bool refusals;                  /* iotlb has SVAN_IOTLB_NO_*; engine lock */
-    bool missed;                    /* the next two tell the first miss; atomic */
+    bool missed;                    /* the next two are a miss; atomic */
     bool miss_write;
     hwaddr miss_addr;
     QLIST_ENTRY(SvanBus) link;

@@ -28,7 +28,7 @@ typedef struct SvanNic {
     SvanPort port;
     /* by number, NULL where there is none; changes under BQL and engine lock */
     SvanFunction *functions[SVAN_NIC_FUNCTIONS];
-    DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* with vectors to raise; atomic */
+    DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* with vectors raised; atomic */
     bool aside;                     /* the core has set something aside; atomic */
 } SvanNic;
 

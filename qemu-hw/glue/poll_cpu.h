@@ -12,8 +12,8 @@ typedef struct SvanPollCpu {
     unsigned cpus;                  /* host CPUs that QEMU may use */
     bool running;                   /* the iothread runs the engine */
     bool allowed;                   /* to poll */
-    int64_t allowed_since;          /* this and all below in ns of get_clock() */
-    int64_t differs_since;          /* what is seen differs from allowed; 0: no */
+    int64_t allowed_since;          /* this and all below: get_clock(), ns */
+    int64_t differs_since;          /* what is seen differs from allowed; or 0 */
     int64_t last_look;              /* while the iothread polls, else 0 */
     int64_t penalty, penalty_end;   /* the next one's length; end of the last */
 } SvanPollCpu;

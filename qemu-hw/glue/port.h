@@ -26,7 +26,7 @@ typedef struct SvanPort {
     SvanFrameQueue rx, tx;
     bool rx_full;                   /* the netdev was told to wait; by lock */
     bool tx_full;                   /* the core was told to wait; by lock */
-    bool tx_ready;                  /* the core is to be told to go on; atomic */
+    bool tx_ready;                  /* the core has to be told to go on; atomic */
     bool rx_ready;                  /* the netdev is to be told so; atomic */
     unsigned rx_lost;               /* frames for the core to count; atomic */
     bool tx_waiting;                /* the netdev has no room; BQL */
@@ -34,7 +34,7 @@ typedef struct SvanPort {
 
 void svan_port_init(SvanPort *port, SvanEngine *engine,
                     void (*link_changed)(void *opaque, bool up), void *opaque);
-/* The netdev has been left before, by svan_port_close(). */
+/* The netdev, if it was joined, has been left by svan_port_close(). */
 void svan_port_fini(SvanPort *port);
 /* Join the netdev that conf names; type is the device's. */
 void svan_port_open(SvanPort *port, NICConf *conf, const char *type);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who has the next step.
+ * The scheduler: which object has the next step.
  */
 #include "device/device.h"
 

@@ -203,7 +203,7 @@ typedef struct SvanRcPatience {
     uint64_t met;               /* ns: when the page was met */
     uint64_t seen;              /* ns: when the request came last */
     uint32_t psn;               /* of the packet that waits, or waited last */
-    uint64_t timeout;           /* ns: shortest ACK timeout shown for it; UINT64_MAX */
+    uint64_t timeout;           /* ns: shortest ACK timeout seen; UINT64_MAX: none */
     uint32_t naks;              /* RNR NAKs since the page was met */
     bool told;                  /* it was told to wait, and is not back yet */
     bool returned;              /* it is back after it was told to wait */

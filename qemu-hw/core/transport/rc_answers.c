@@ -81,7 +81,7 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     return step;
 }
 
-/* The memory has gone since the request was accepted. */
+/* The READ's memory was accessible when the request came, and is not any more. */
 static SvanStep read_failed(SvanQp *qp, const SvanRcOwed *owed,
                             uint32_t syndrome)
 {

@@ -153,7 +153,7 @@ static bool acknowledge(SvanQp *qp, uint32_t seq)
     return false;
 }
 
-/* 9.7.5.2.8 */
+/* An RNR NAK makes the requester wait (9.7.5.2.8). */
 static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -211,7 +211,7 @@ static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
     }
 }
 
-/* table 44 */
+/* What a NAK means is told by its code (table 44). */
 static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     switch (pkt->syndrome & SVAN_AETH_VALUE_MASK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What arrives for a function finds its queue pair (IBTA volume 1, 9.6.1).
+ * Packets that arrive for a function find their queue pair (IBTA volume 1, 9.6.1).
  */
 #include <string.h>
 

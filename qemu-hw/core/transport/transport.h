@@ -10,7 +10,7 @@
 typedef struct SvanQp SvanQp;
 typedef struct SvanRcShared SvanRcShared;
 
-/* What a kind of QP does. */
+/* The operations of a transport. */
 typedef struct SvanTransport {
     const char *name;
     /* Private state in qp->priv. false: no memory. */
