@@ -2,13 +2,14 @@
 /*
  * The Svan device core: a NIC as a pure library.
  *
- * The core starts no thread, reads no clock and holds no global. It sees the
- * world through SvanOps. Everything but svan_doorbell() is called under the
- * engine lock, which belongs to the caller ("glue"): one call of svan_run() is
- * one epoch and moves at most one page. Doorbells may be published by any
- * thread at any time between svan_create() and svan_destroy().
+ * The core starts no thread, reads no clock and has no global variable. It sees
+ * the world through SvanOps. Everything but svan_doorbell() is called under the
+ * engine lock, which belongs to the caller, the glue. One call of svan_run() is one
+ * epoch and moves at most one page. Any thread may call svan_doorbell() at any time
+ * between svan_create() and svan_destroy().
  *
- * Same inputs (ops answers included), same outputs, to the byte.
+ * The core is deterministic: the same calls, with the same results of the
+ * operations, give the same output to the octet.
  */
 #ifndef SVAN_CORE_H
 #define SVAN_CORE_H
@@ -20,38 +21,39 @@
 #include <svan/cmd.h>
 #include <svan/faults.h>
 
-/* Of the device, whatever those of host and guest are. */
+/* The device's page size, in octets, whatever the page sizes of host and guest. */
 #define SVAN_PAGE_SIZE          4096u
 
 typedef struct SvanCore SvanCore;
 
-/* A frame without FCS. Whoever holds the pointer owns it. */
+/* An Ethernet frame without FCS. Whoever holds the pointer owns it. */
 typedef struct SvanFrame {
     struct SvanFrame *next;     /* for the owner's queue */
-    uint32_t len;               /* bytes used of data */
-    uint32_t capacity;
-    uint16_t from;              /* the core's: function that sent it, or the port */
+    uint32_t len;               /* octets of data in use */
+    uint32_t capacity;          /* octets of data */
+    uint16_t from;              /* set by the core: the sending function, or the port */
     _Alignas(8) uint8_t data[];
 } SvanFrame;
 
+/* NULL: no memory. */
 SvanFrame *svan_frame_alloc(uint32_t capacity);
 void svan_frame_free(SvanFrame *frame);
 
 typedef enum SvanDma {
     SVAN_DMA_OK,
     /*
-     * The bus address is not translated yet. The core unwinds the step without
-     * side effect and svan_run() answers SVAN_RUN_MISS; the glue, which has
-     * noted the address, translates it outside the epoch and runs again. The
-     * same step is the first to run then, unless it is set aside. An address
-     * that translates to nothing has to answer ERROR until svan_awaits() is
+     * The translation of the bus address is not at hand. The core unwinds the step
+     * without side effect and svan_run() returns SVAN_RUN_MISS. The glue has noted
+     * the address, translates it outside the epoch and runs again. The same step is
+     * the first to run then, unless it is set aside. Once an address has turned out
+     * to translate to nothing, map() must answer ERROR for it until svan_awaits() is
      * false for its function.
      */
     SVAN_DMA_MISS,
     SVAN_DMA_ERROR,             /* no RAM there, or not permitted */
 } SvanDma;
 
-/* ---- trace events: name, meaning of id, a, b, c ---- */
+/* ---- trace events: the name, then what id, a, b and c mean ---- */
 
 #define SVAN_TRACE_EVENTS(X) \
     X(RESET,        "fn",   "generation", "-", "-") \
@@ -88,7 +90,7 @@ typedef enum SvanTraceEvent {
     SVAN_TRACE_COUNT
 } SvanTraceEvent;
 
-/* What happened; the arguments are named in the table. */
+/* One event; SVAN_TRACE_EVENTS says what its arguments mean. */
 typedef struct SvanTrace {
     uint16_t event;             /* SvanTraceEvent */
     uint16_t fn;
@@ -97,25 +99,27 @@ typedef struct SvanTrace {
 } SvanTrace;
 
 /*
- * The world. opaque is svan_create()'s; fn is the function (0 = PF). No op may
- * call back into the core, block, or take QEMU's big lock.
+ * What the core asks of the world. opaque is svan_create()'s; fn is the number of a
+ * function (0 = PF). No operation may call back into the core, block, or take QEMU's
+ * big lock.
  */
 typedef struct SvanOps {
     /*
-     * Host pointer to len bytes at bus address addr, all within one 4096-byte
-     * page; for_write says that the core may store. Valid until svan_run()
-     * (or the entry point that led here) returns.
+     * Store to *host a host pointer to the len octets at bus address addr, which lie
+     * within one page of SVAN_PAGE_SIZE. for_write: the core may store there. The
+     * pointer is valid until svan_run(), or the other entry point that led here,
+     * returns.
      */
     SvanDma (*map)(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
                    bool for_write, void **host);
     /* The core has stored to these bytes of a for_write mapping. */
     void (*written)(void *opaque, uint16_t fn, uint64_t addr, void *host,
                     uint32_t len);
-    /* Raise MSI-X vector of fn, soon; repeated calls may merge. */
+    /* Raise this MSI-X vector of fn, soon; repeated calls may be merged into one. */
     void (*irq)(void *opaque, uint16_t fn, uint16_t vector);
     /*
-     * Send a frame through the port. true: the op owns the frame. false: no
-     * room; the core keeps it and tries again after svan_tx_ready().
+     * Send a frame through the port. true: the frame is the glue's. false: there is no
+     * room; the frame stays the core's, which tries again after svan_tx_ready().
      */
     bool (*frame_out)(void *opaque, SvanFrame *frame);
     uint64_t (*now)(void *opaque);              /* ns, VM clock, monotonic */
@@ -126,11 +130,11 @@ typedef struct SvanOps {
      * engine lock or, from svan_doorbell(), in the ringing thread without it.
      */
     void (*kick)(void *opaque);
-    /* May be NULL. Doorbells are told in the thread that rings. */
+    /* May be NULL. DOORBELL is told in the ringing thread, without the engine lock. */
     void (*trace)(void *opaque, const SvanTrace *trace);
 } SvanOps;
 
-/* The policy of faults that counts where nobody says otherwise. */
+/* The fault policy of queue pairs for which neither host nor driver sets another. */
 #define SVAN_DEFAULT_HOLD_US            1000
 #define SVAN_DEFAULT_DIVERT_US          4000
 #define SVAN_DEFAULT_DROP_US            8000
@@ -146,16 +150,16 @@ typedef struct SvanConfig {
     uint16_t num_vfs;           /* 0..SVAN_MAX_VFS */
     uint32_t link_mbps;         /* shown in SVAN_REG_PORT */
     uint64_t features_off;      /* SVAN_CAP_* to switch off */
-    uint32_t off_reason;        /* enum svan_cap_off for what is off by the machine */
-    bool true_atomics;          /* guest LOCK operations are atomic on the host */
+    uint32_t off_reason;        /* enum svan_cap_off, by the machine; 0: none */
+    bool true_atomics;          /* the guest's LOCK operations are atomic on the host */
     uint32_t max_qp;            /* per function; 0 = default, else a power of two */
     uint32_t max_cq;
     uint32_t max_key;
     uint64_t poll_ns;           /* how long an idle QP's record is polled; 0 = never */
-    uint32_t max_rx_frames;     /* bound of the receive queue; 0 = default */
-    /* bytes that a function may hold packets in; 0 = default */
+    uint32_t max_rx_frames;     /* frames in the receive queue; 0 = default */
+    /* octets of each function's fault buffer; 0 = default */
     uint32_t fault_buffer;
-    /* of new queue pairs until the driver says otherwise; sources 0 = default */
+    /* each function's, until its driver sets another; sources 0 = the default policy */
     struct svan_fault_policy policy;
     /*
      * Packets carry zero in place of their ICRC, and what arrives is not
@@ -165,17 +169,17 @@ typedef struct SvanConfig {
     bool no_icrc;
 } SvanConfig;
 
-/* NULL without memory. ops and config are copied. */
+/* NULL: config is out of range, or there is no memory. ops and config are copied. */
 SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
                       void *opaque);
 void svan_destroy(SvanCore *core);
 
-/* Function level reset: everything of fn is gone when it returns. */
+/* Function level reset: every object of fn is gone when it returns. */
 void svan_reset(SvanCore *core, uint16_t fn);
 
 /*
- * Register access (include/svan/regs.h), BAR 0 offsets below
- * SVAN_REG_END, size 4 or 8, aligned; anything else reads 0 and is ignored.
+ * Register access (include/svan/regs.h): offset in BAR 0, below SVAN_REG_END, size 4
+ * or 8, aligned. A read of anything else returns 0, and a store to it is ignored.
  */
 uint64_t svan_reg_read(SvanCore *core, uint16_t fn, uint32_t offset,
                        unsigned size);
@@ -183,56 +187,58 @@ void svan_reg_write(SvanCore *core, uint16_t fn, uint32_t offset,
                     uint64_t value, unsigned size);
 
 /*
- * A store to the UAR BAR of fn. Any thread, no lock: one atomic publish, then
- * ops->kick(). size other than 8 or an unaligned offset is counted, ignored.
+ * A store to the UAR BAR of fn. Any thread may call this without a lock: it publishes
+ * the value atomically, then calls ops->kick(). A store whose size is not 8, or whose
+ * offset is not aligned, is counted and ignored.
  */
 void svan_doorbell(SvanCore *core, uint16_t fn, uint32_t offset,
                    uint64_t value, unsigned size);
 
 /*
- * A frame from the port. Takes the frame; false (and the frame stays the
- * caller's) when the receive queue is full: offer it again after some
- * svan_run(), which calls no op for this.
+ * A frame from the port. true: the core owns the frame. false: the receive queue is
+ * full and the frame stays the caller's, who offers it again after a later svan_run();
+ * no operation tells when there is room.
  */
 bool svan_frame_in(SvanCore *core, SvanFrame *frame);
+/* The receive queue has room for another frame from the port. */
 bool svan_rx_room(const SvanCore *core);
-/* So many frames from the port were lost before they could be offered. */
+/* Count frames from the port that were lost before they could be offered. */
 void svan_rx_lost(SvanCore *core, uint32_t count);
-/* frame_out has room again. */
+/* ops->frame_out() has room again. */
 void svan_tx_ready(SvanCore *core);
 void svan_set_link(SvanCore *core, bool up);
 
 /*
- * Drop cached translations of fn that overlap [addr, addr + len) of its bus
- * addresses (vIOMMU unmap, memory topology change). len 0: all.
+ * Bus addresses [addr, addr + len) of fn lead elsewhere from here on, after a vIOMMU
+ * unmap or a change of the memory topology: drop what is cached of them. len 0: all.
  */
 void svan_invalidate_bus(SvanCore *core, uint16_t fn, uint64_t addr,
                          uint64_t len);
 
 /*
- * Tests: RC transfers meet pages of [first, last] (addresses as in the key's
- * table) as if they were absent, each page once.
+ * For tests: transfers of queue pairs that can wait for pages meet those of
+ * [first, last] (addresses as in the key's table) as if they were absent, each once.
  */
 typedef struct SvanInjection {
-    uint32_t key;               /* 0: of any */
+    uint32_t key;               /* 0: any */
     uint64_t first, last;
-    uint32_t count;             /* faults; 0: no limit */
-    uint32_t chance_ppm;        /* of each page, drawn from seed */
+    uint32_t count;             /* pages that are met so; 0: no limit */
+    uint32_t chance_ppm;        /* of each page, drawn from seed; at most 1000000 */
     uint64_t seed;
     uint8_t fault_class;        /* enum svan_fault_class */
-    uint64_t estimate_ns;       /* what the device is told; 0: nothing */
-    uint64_t delay_ns;          /* what it takes, VM clock */
-    bool failure;               /* then the page never comes */
+    uint64_t estimate_ns;       /* the estimate that the device finds; 0: none */
+    uint64_t delay_ns;          /* until the page comes, VM clock */
+    bool failure;               /* after the delay the page fails instead */
 } SvanInjection;
 
-/* false: not sane, too many, no memory, or there is no such function. */
+/* false: out of range, too many injections, no memory, or no such function. */
 bool svan_inject(SvanCore *core, uint16_t fn, const SvanInjection *what);
-/* Whatever was injected and has not been met; what was goes on. */
+/* Take all injections back. A page that was met by one still takes its delay. */
 void svan_inject_nothing(SvanCore *core, uint16_t fn);
 
 typedef enum SvanRun {
     SVAN_RUN_IDLE,              /* nothing to do before the deadline */
-    SVAN_RUN_MORE,
+    SVAN_RUN_MORE,              /* call again */
     SVAN_RUN_MISS,              /* see SVAN_DMA_MISS; or all work is set aside */
     SVAN_RUN_POLL,              /* nothing to do but to poll doorbell records */
 } SvanRun;
@@ -241,17 +247,17 @@ typedef enum SvanRun {
 SvanRun svan_run(SvanCore *core);
 
 /*
- * After SVAN_RUN_MISS: the function whose step has missed is to have no steps before
- * svan_resolved(), while others go on. false: nobody has anything to do but what has
- * missed, so all of that is run again next, as without this call.
+ * After SVAN_RUN_MISS: set the function whose step has missed aside, so that it has no
+ * steps before svan_resolved() while others go on. false: there is no work but that of
+ * steps that have missed, so all of those are run again next, as without this call.
  */
 bool svan_set_aside(SvanCore *core);
 /*
- * What was missed is translated: what was set aside is run again, first of all, but
- * in every second run only while others have work.
+ * The addresses that were missed are translated: steps that were set aside are run
+ * again, before all others, but only in every second run while others have work.
  */
 void svan_resolved(SvanCore *core);
-/* Some step that missed an address of fn has not been run again yet, or in vain. */
+/* A step that missed an address of fn has not been run again, or has missed again. */
 bool svan_awaits(const SvanCore *core, uint16_t fn);
 
 /* What a function has counted since its reset, and what it has in use. */
@@ -259,23 +265,26 @@ typedef struct SvanStats {
 #define SVAN_STAT_U64(name) uint64_t name;
     SVAN_STATS(SVAN_STAT_U64)
 #undef SVAN_STAT_U64
-    uint32_t held_bytes;        /* of the fault buffer */
-    uint32_t open_requests;     /* page requests that are not answered */
-    bool spares_lent;           /* some spare page holds data */
+    uint32_t held_bytes;        /* octets of the fault buffer in use */
+    uint32_t open_requests;     /* page requests that are not answered for good */
+    bool spares_lent;           /* a spare page holds data */
 } SvanStats;
 
-/* All zero where there is no such function. */
+/* Store the counters of fn; all are zero if there is no such function. */
 void svan_stats(SvanCore *core, uint16_t fn, SvanStats *stats);
 
-/* Change how long idle QPs are polled; 0 disarms them as svan_run() goes on. */
+/*
+ * Change for how long the records of idle QPs are polled. 0: later runs clear their
+ * POLLING flags.
+ */
 void svan_set_poll(SvanCore *core, uint64_t poll_ns);
 
 /*
- * The whole state as a versioned stream of octets. svan_save() returns a
- * malloc()ed buffer, NULL without memory; a frame being offered is not part of
- * it. svan_load() expects a core fresh from svan_create() with an equal config;
- * it returns false and leaves a reset core when the stream is not to be
- * trusted. The stream may be hostile.
+ * The whole state as a versioned stream of octets. svan_save() returns a malloc()ed
+ * buffer of *len octets that is the caller's to free(), or NULL without memory; a frame
+ * that is being offered is not part of it. svan_load() expects a core fresh from
+ * svan_create() with an equal config. The stream may be hostile: if it is not valid,
+ * svan_load() returns false and leaves all functions reset.
  */
 void *svan_save(SvanCore *core, size_t *len);
 bool svan_load(SvanCore *core, const void *stream, size_t len);

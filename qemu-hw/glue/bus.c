@@ -2,10 +2,10 @@
  * Svan RDMA NIC: guest memory as the functions of a device see it
  *
  * RAM that a function reaches without an IOMMU stands in the function's own
- * view. Translations of an IOMMU stand in a cache: what is not in it is a miss,
- * which is translated outside of the epoch under the BQL, and dropped again when
- * the IOMMU says so. Whoever drops something holds the engine lock, so the open
- * epoch is over when the dropping returns.
+ * view. Translations of an IOMMU stand in a cache. An address that is not in it
+ * is a miss; it is translated outside of the epoch, under the BQL, and its
+ * translation is dropped when the IOMMU says so. Whoever drops something holds
+ * the engine lock, so no epoch that has used it is open any more afterwards.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -137,7 +137,7 @@ static void svan_iommu_add(SvanBus *bus, MemoryRegionSection *section)
                             mr, MEMTXATTRS_UNSPECIFIED));
     if (memory_region_register_iommu_notifier(section->mr, &iommu->notifier,
                                               &err)) {
-        /* What nobody would tell us to drop is never cached. */
+        /* Nobody would tell us when to drop a translation, so we cache none. */
         warn_reportf_err(err, "svan: no DMA behind this IOMMU: ");
         g_free(iommu);
         return;
@@ -272,7 +272,10 @@ static SvanDma svan_bus_search(SvanBus *bus, hwaddr addr, uint32_t len,
         return SVAN_DMA_ERROR;
     }
     if (!(entry & (for_write ? SVAN_IOTLB_WRITE : SVAN_IOTLB_READ))) {
-        /* Steps may miss one after another: none of them waits for ever. */
+        /*
+         * The first miss stays until it is resolved, so no step waits for
+         * ever.
+         */
         if (!qatomic_read(&bus->missed)) {
             bus->miss_addr = addr;
             bus->miss_write = for_write;
@@ -320,7 +323,7 @@ SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,
     return result;
 }
 
-/* Tell the dirty log and translated code of it, as address_space_write() does. */
+/* Report a store to dirty log and TBs, as address_space_write() does. */
 void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
 {
     SvanRegion *region;
@@ -331,7 +334,7 @@ void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
     }
 }
 
-/* What to keep of a page of which the IOMMU has told something more. */
+/* The entry of a page with what the IOMMU has just told about it. */
 static uint64_t svan_iotlb_update(uint64_t entry, IOMMUTLBEntry *found,
                                   hwaddr addr, bool is_write)
 {

@@ -19,19 +19,19 @@ typedef struct SvanMemory {
     void *opaque;
     SvanView system;                /* where an IOMMU's translations end */
     QLIST_HEAD(, SvanBus) buses;    /* changes under BQL and engine lock */
-    bool refusals;                  /* a bus remembers some, perhaps; engine lock */
+    bool refusals;                  /* a bus may have refusals; engine lock */
 } SvanMemory;
 
-/* A function's bus addresses. */
+/* The bus addresses of a function. */
 typedef struct SvanBus {
     SvanMemory *memory;
     uint16_t fn;
-    SvanView direct;                /* RAM that no IOMMU hides */
+    SvanView direct;                /* RAM that is reached without an IOMMU */
     MemoryListener listener;        /* for IOMMUs */
     QLIST_HEAD(, SvanIommu) iommus; /* changes under BQL and engine lock */
     GHashTable *iotlb;              /* bus page -> system page | SVAN_IOTLB_* */
-    bool refusals;                  /* iotlb has some; engine lock */
-    bool missed;                    /* the next two say what came first; atomic */
+    bool refusals;                  /* iotlb has SVAN_IOTLB_NO_*; engine lock */
+    bool missed;                    /* the next two are a miss; atomic */
     bool miss_write;
     hwaddr miss_addr;
     QLIST_ENTRY(SvanBus) link;
@@ -42,17 +42,18 @@ void svan_memory_init(SvanMemory *memory, SvanEngine *engine,
                                          uint64_t addr, uint64_t len),
                       void *opaque);
 void svan_memory_fini(SvanMemory *memory);
-/* Translate what was missed; false: nothing. BQL held, engine lock not. */
+/* Translate what was missed. false: nothing was. BQL held, engine lock not. */
 bool svan_memory_resolve(SvanMemory *memory);
 /*
- * After each step that does not miss: addresses that an IOMMU has refused are
- * looked up again from here on, but for those of functions that are awaited: a step
- * that missed has not been run again yet. opaque is the memory's. Engine lock held.
+ * To be called after each step that does not miss: from here on the IOMMU is
+ * asked again for addresses that it has refused. Refusals of a function are
+ * kept while it is awaited, which means that a step that missed an address of
+ * it has not been run again yet. opaque is the memory's. Engine lock held.
  */
 void svan_memory_forget_refusals(SvanMemory *memory,
                                  bool (*awaited)(void *opaque, uint16_t fn));
 
-/* as is what the function's bus master accesses go to. */
+/* as: the address space that the function's bus master accesses go to. */
 void svan_bus_init(SvanBus *bus, SvanMemory *memory, uint16_t fn,
                    AddressSpace *as);
 void svan_bus_fini(SvanBus *bus);

@@ -9,7 +9,7 @@
 #include "core_trace.h"
 #include "trace.h"
 
-/* What of a trace an event of trace-events takes. */
+/* Which fields of a trace an event takes as arguments; see trace-events. */
 #define A           (t->fn, t->a)
 #define A_B         (t->fn, t->a, t->b)
 #define ID_A        (t->fn, t->id, t->a)

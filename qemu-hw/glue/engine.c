@@ -26,7 +26,7 @@
 #include "trace.h"
 
 #define SVAN_SPINS          500     /* before a waiter for the lock sleeps */
-/* After that time others that share the iothread have a turn. */
+/* After that many ns others that share the iothread have a turn. */
 #define SVAN_IOTHREAD_NS    200000
 #define SVAN_CHAIN_MAX      8       /* engines in a chain */
 /* Epochs between two looks at the clock and at what needs the BQL. */
@@ -106,8 +106,8 @@ void svan_engine_schedule_bql(SvanEngine *e)
 }
 
 /*
- * The guest chooses where its interrupts go: perhaps to the device's own BARs,
- * and so to here again. Then it is the main loop's turn.
+ * The work raises interrupts, and the guest may direct them to the device's own
+ * BARs, which leads here again. Then the rest is left to the main loop.
  */
 void svan_engine_bql_work(SvanEngine *e)
 {
@@ -130,7 +130,7 @@ static void svan_engine_bql_bh(void *opaque)
     SvanEngine *e = opaque;
 
     qatomic_set(&e->bql_scheduled, false);
-    /* Whoever found it set has set bql_wanted, or has missed, before. */
+    /* Whoever found bql_scheduled set has set bql_wanted, or missed, before. */
     smp_mb();
     if (!e->stopped && e->ops->resolve(e->opaque)) {
         svan_engine_kick(e);
@@ -142,7 +142,7 @@ static void svan_engine_bql_bh(void *opaque)
 
 /*
  * Become the runner, if nobody is. When it returns true the engine lock is held.
- * Without wait a lock that somebody else has is no reason to wait for it.
+ * wait: wait for the lock if somebody else holds it.
  */
 static bool svan_engine_engage(SvanEngine *e, bool wait)
 {
@@ -611,7 +611,7 @@ void svan_engine_stop(SvanEngine *e)
      */
     qatomic_set(&e->closed, true);
 
-    /* The runner may be waiting for the BQL, so it is let go of. */
+    /* The runner may be waiting for the BQL, so we let go of that meanwhile. */
     qemu_cond_init(&nobody);
     while (qatomic_read(&e->running)) {
         qemu_cond_timedwait_bql(&nobody, 1);

@@ -27,7 +27,7 @@
 typedef struct SvanEngineOps {
     /* One epoch. Engine lock held. */
     SvanRun (*epoch)(void *opaque);
-    /* Idle queues are to be polled for so long. Engine lock held. */
+    /* Idle queues are to be polled for ns; 0: never. Engine lock held. */
     void (*set_poll)(void *opaque, uint64_t ns);
     /*
      * Translate the addresses that epochs have missed; false: there are none.
@@ -35,7 +35,7 @@ typedef struct SvanEngineOps {
      */
     bool (*resolve)(void *opaque);
     /*
-     * Whatever svan_engine_want_bql() was called for. BQL held, engine lock
+     * Do what svan_engine_want_bql() was called for. BQL held, engine lock
      * not.
      */
     void (*bql_work)(void *opaque);
@@ -44,7 +44,7 @@ typedef struct SvanEngineOps {
 typedef struct SvanEngineConfig {
     IOThread *iothread;             /* NULL: one of its own */
     const char *mode;               /* "inline" ...; NULL: "auto" */
-    uint32_t poll_ns;
+    uint32_t poll_ns;               /* how long to poll idle queues; 0: never */
     uint32_t quantum_ns;            /* how long a vCPU's thread may run it */
 } SvanEngineConfig;
 
@@ -60,7 +60,7 @@ typedef struct SvanEngine {
     bool kicked;                    /* there is work; atomic */
     bool scheduled;                 /* run_bh is on its way; atomic */
     bool closed;                    /* run_bh is not scheduled any more; atomic */
-    bool quiet;                     /* nothing of it is left in ctx; atomic */
+    bool quiet;                     /* the engine has left ctx; atomic */
     bool run_inline;                /* vCPU threads may run a quantum */
     bool adaptive;                  /* poll while a host CPU is free */
     bool polling;                   /* what the core was told last; lock */
@@ -103,13 +103,15 @@ void svan_engine_deadline(SvanEngine *e, uint64_t when);
 uint64_t svan_engine_poll_ns(SvanEngine *e);
 
 /*
- * A vCPU's MMIO handler may run the engine, without the BQL, until enter()'s
- * true is answered by leave(). BQL held before and after.
+ * A vCPU's MMIO handler may run the engine. If svan_engine_enter() returns
+ * true, the handler holds the engine lock and has to call svan_engine_leave(),
+ * which runs the engine without the BQL and then lets go of the engine lock.
+ * BQL held before and after either call.
  */
 bool svan_engine_enter(SvanEngine *e, MemTxAttrs attrs);
 void svan_engine_leave(SvanEngine *e);
 
-/* Something needs the BQL: ops->bql_work is called between two quanta. */
+/* Something needs the BQL: ops->bql_work is to be called between two quanta. */
 static inline void svan_engine_want_bql(SvanEngine *e)
 {
     qatomic_set(&e->bql_wanted, true);
@@ -117,7 +119,7 @@ static inline void svan_engine_want_bql(SvanEngine *e)
 
 /* If something needs the BQL, have it done by the main loop. Any thread. */
 void svan_engine_schedule_bql(SvanEngine *e);
-/* The same at once. BQL held, engine lock not. */
+/* If something needs the BQL, do it at once. BQL held, engine lock not. */
 void svan_engine_bql_work(SvanEngine *e);
 
 #endif /* HW_SVAN_ENGINE_H */

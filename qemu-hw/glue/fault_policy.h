@@ -34,7 +34,7 @@ typedef struct SvanFaultProperties {
                       SVAN_ESTIMATE_MASK), \
     DEFINE_PROP_UINT32("fault-buffer", _state, _field.buffer, 0)
 
-/* Fill in config's part of it; false: the properties make no sense. */
+/* Set in config what the properties ask for. false: they make no sense. */
 bool svan_configure_faults(const SvanFaultProperties *properties,
                            SvanConfig *config, Error **errp);
 

@@ -46,12 +46,13 @@ typedef struct SvanFunctionConfig {
 bool svan_function_init(SvanFunction *f, PCIDevice *pci,
                         const SvanFunctionConfig *config, Error **errp);
 void svan_function_fini(SvanFunction *f);
-/* The PCI device is being reset: by function level reset, not with others. */
+/* During a reset: is it a function level reset, of this function alone? */
 bool svan_function_in_flr(const SvanFunction *f);
 
 /* Raise a vector with the next svan_function_raise_irqs(). Any thread. */
 void svan_function_irq(SvanFunction *f, uint16_t vector);
 void svan_function_raise_irqs(SvanFunction *f);     /* BQL held */
+/* Vectors that were not raised yet are dropped. */
 void svan_function_forget_irqs(SvanFunction *f);
 
 #endif /* HW_SVAN_FUNCTION_H */

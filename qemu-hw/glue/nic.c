@@ -101,8 +101,8 @@ static bool svan_nic_awaits(void *opaque, uint16_t fn)
 }
 
 /*
- * One function's miss does not hold up the others: while they have work, the main
- * loop translates.
+ * A function's miss does not hold up the others: while they have work, the
+ * address is translated together with what else needs the BQL.
  */
 static SvanRun svan_nic_epoch(void *opaque)
 {
@@ -203,7 +203,8 @@ static void svan_nic_link_changed(void *opaque, bool up)
 /*
  * The stores may let go of the BQL while they run the engine. All that is used
  * afterwards lives as long as the device, which svan_engine_leave() holds.
- * Without a core the device is being unplugged: a vCPU has not seen it yet.
+ * There is no core while the device is being unplugged, but a vCPU that has
+ * not seen that yet may still access it.
  */
 
 static uint64_t svan_nic_reg_read(SvanFunction *f, hwaddr offset, unsigned size)
@@ -220,7 +221,10 @@ static uint64_t svan_nic_reg_read(SvanFunction *f, hwaddr offset, unsigned size)
     return value;
 }
 
-/* A store to one of these makes work that somebody waits for, as a doorbell. */
+/*
+ * A store to one of these makes work that the guest waits for, as a doorbell
+ * does.
+ */
 static bool svan_reg_is_doorbell(hwaddr offset)
 {
     return offset == SVAN_REG_PRR_DB || offset == SVAN_REG_CMDQ_DB;
@@ -323,7 +327,7 @@ bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp)
     svan_engine_lock(&nic->engine);
     ok = stream && svan_load(nic->core, stream, len);
     svan_engine_unlock(&nic->engine);
-    /* Queue pairs that were blocked go on, since the port is empty here. */
+    /* Queue pairs that waited for the port go on, since it has room here. */
     svan_port_new_core(&nic->port);
     if (!ok) {
         error_setg(errp, "svan: the saved state is of another version of the "

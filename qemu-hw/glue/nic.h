@@ -28,18 +28,18 @@ typedef struct SvanNic {
     SvanPort port;
     /* by number, NULL where there is none; changes under BQL and engine lock */
     SvanFunction *functions[SVAN_NIC_FUNCTIONS];
-    DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* functions with some; atomic */
+    DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* with vectors raised; atomic */
     bool aside;                     /* the core has set something aside; atomic */
 } SvanNic;
 
 /* dev is what the NIC is part of. Functions and the port's netdev come later. */
 bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
                    Error **errp);
-/* Nobody runs the core any more. May let go of the BQL. */
+/* Stop the engine: nobody runs the core any more. May let go of the BQL. */
 void svan_nic_stop(SvanNic *nic);
 void svan_nic_fini(SvanNic *nic);
 
-/* A function in pci, and its part in the NIC. */
+/* Make a function of pci, and join it to the NIC. */
 bool svan_nic_add_function(SvanNic *nic, SvanFunction *f, PCIDevice *pci,
                            uint16_t id, Error **errp);
 void svan_nic_remove_function(SvanNic *nic, SvanFunction *f);
@@ -49,16 +49,16 @@ void svan_nic_open_port(SvanNic *nic, NICConf *conf, const char *type);
 void svan_nic_close_port(SvanNic *nic);
 
 /*
- * Nothing of a function is left but its place in the NIC. What it has sent is
- * the port's, and leaves the device.
+ * Reset a function: nothing of it is left but its place in the NIC. Frames
+ * that it has sent are the port's, and leave the device.
  */
 void svan_nic_reset_function(SvanNic *nic, SvanFunction *f);
-/* The same for all functions, and nothing waits at the port any more. */
+/* Reset all functions, and drop the frames that wait at the port. */
 void svan_nic_reset(SvanNic *nic);
 
-/* The core's state, malloc()ed; NULL without memory. */
+/* The core's state, which the caller has to free(). NULL: no memory. */
 void *svan_nic_save(SvanNic *nic, size_t *len);
-/* A new core with that state. The VM is stopped. */
+/* Replace the core by a new one with that state. The VM is stopped. */
 bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp);
 
 #endif /* HW_SVAN_NIC_H */

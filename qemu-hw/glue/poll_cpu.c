@@ -4,10 +4,10 @@
  * A poller that takes the CPU of a vCPU delays the very thing it waits for
  * (Documentation/decisions, "engine thread"). So the iothread polls only as
  * long as there are more host CPUs than busy vCPUs and other engines. Short
- * changes do not count: a vCPU that wakes for a timer interrupt is no load.
- * An iothread that has to stop polling, or notices that its CPU was taken by
- * something that is not ours, does not poll for a while, and for longer if that
- * happens again soon.
+ * changes do not count: a vCPU that wakes for a timer interrupt is no load. An
+ * iothread that has to stop polling, or notices that another thread of the
+ * host took its CPU, does not poll for a while, and for longer if that happens
+ * again soon.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

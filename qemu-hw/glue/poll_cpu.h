@@ -9,13 +9,13 @@
 #define HW_SVAN_POLL_CPU_H
 
 typedef struct SvanPollCpu {
-    unsigned cpus;                  /* of the host, that QEMU may use */
+    unsigned cpus;                  /* host CPUs that QEMU may use */
     bool running;                   /* the iothread runs the engine */
     bool allowed;                   /* to poll */
-    int64_t allowed_since;
-    int64_t differs_since;          /* what is seen differs from allowed; 0 */
+    int64_t allowed_since;          /* this and all below: get_clock(), ns */
+    int64_t differs_since;          /* what is seen differs from allowed; or 0 */
     int64_t last_look;              /* while the iothread polls, else 0 */
-    int64_t penalty, penalty_end;
+    int64_t penalty, penalty_end;   /* the next one's length; end of the last */
 } SvanPollCpu;
 
 void svan_poll_cpu_init(SvanPollCpu *poll);

@@ -75,7 +75,10 @@ static bool svan_port_can_receive(NetClientState *nc)
     SvanPort *port = qemu_get_nic_opaque(nc);
 
     QEMU_LOCK_GUARD(&port->lock);
-    /* Whoever was refused waits for the flush, whoever asks in between. */
+    /*
+     * A netdev that was refused waits for a flush, so it is refused until
+     * then.
+     */
     port->rx_full |= port->rx.len >= SVAN_PORT_RX_QUEUE;
     return !port->rx_full;
 }
@@ -204,7 +207,7 @@ void svan_port_flush(SvanPort *port)
            qatomic_read(&port->tx.len)) {
         SvanFrame *frame = svan_port_next_out(port);
 
-        /* At 0 the netdev keeps a copy, and calls when it has sent it. */
+        /* On 0 the netdev keeps a copy, and calls svan_port_sent() later. */
         port->tx_waiting = !qemu_send_packet_async(nc, frame->data, frame->len,
                                                    svan_port_sent);
         svan_frame_free(frame);

@@ -26,15 +26,15 @@ typedef struct SvanPort {
     SvanFrameQueue rx, tx;
     bool rx_full;                   /* the netdev was told to wait; by lock */
     bool tx_full;                   /* the core was told to wait; by lock */
-    bool tx_ready;                  /* the core may go on, tell it; atomic */
-    bool rx_ready;                  /* so may the netdev; atomic */
+    bool tx_ready;                  /* the core has to be told to go on; atomic */
+    bool rx_ready;                  /* the netdev is to be told so; atomic */
     unsigned rx_lost;               /* frames for the core to count; atomic */
     bool tx_waiting;                /* the netdev has no room; BQL */
 } SvanPort;
 
 void svan_port_init(SvanPort *port, SvanEngine *engine,
                     void (*link_changed)(void *opaque, bool up), void *opaque);
-/* The netdev is gone before, by svan_port_close(). */
+/* The netdev, if it was joined, has been left by svan_port_close(). */
 void svan_port_fini(SvanPort *port);
 /* Join the netdev that conf names; type is the device's. */
 void svan_port_open(SvanPort *port, NICConf *conf, const char *type);
@@ -43,7 +43,7 @@ bool svan_port_link_is_up(SvanPort *port);
 
 /* Drop what is queued, as the whole device is reset. BQL held. */
 void svan_port_drop(SvanPort *port);
-/* The core is another, with frames that perhaps wait for svan_tx_ready(). */
+/* The core was replaced; frames of the new one may wait for svan_tx_ready(). */
 void svan_port_new_core(SvanPort *port);
 /* As SvanOps.frame_out. */
 bool svan_port_frame_out(SvanPort *port, SvanFrame *frame);

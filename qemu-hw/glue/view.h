@@ -28,13 +28,16 @@ typedef struct SvanView {
     GArray *next;                   /* the same while it is built; BQL */
     GArray *dead;                   /* MemoryRegion * to let go; BQL */
     unsigned hint;                  /* region of the last hit; engine lock */
-    bool differs;                   /* next from regions; BQL */
+    bool differs;                   /* next differs from regions; BQL */
 } SvanView;
 
 void svan_view_init(SvanView *view, SvanEngine *engine, AddressSpace *as,
                     void (*changed)(SvanView *view));
 void svan_view_fini(SvanView *view);
-/* As svan_view_find(), where it was not found the last time. */
+/*
+ * svan_view_find() where the region of the last hit does not cover the
+ * address.
+ */
 SvanRegion *svan_view_search(SvanView *view, hwaddr addr, uint32_t len);
 
 static inline SvanRegion *svan_view_region(SvanView *view, unsigned i)

@@ -23,7 +23,9 @@ SvanStep svan_cmd_destroy_prq(SvanCmdCtx *ctx)
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 
-/* Of a queue pair, or of the function for QPN 0; NULL: no such queue pair. */
+/*
+ * The policy of a queue pair, or of the function for QPN 0. NULL: no such queue pair.
+ */
 static struct svan_fault_policy *policy_of(SvanCmdCtx *ctx, SvanQp **qp)
 {
     uint32_t qpn = le32toh(ctx->cmd->fault_policy.qpn);

@@ -11,7 +11,7 @@
 #define ETH_FLAGS       (SVAN_CMD_ETH_PROMISC | SVAN_CMD_ETH_ALLMULTI)
 #define MIN_MAX_FRAME   64u
 #define MCAST_STRIDE    8u
-#define MCAST_OCTET     1               /* of the first octet of an address */
+#define MCAST_OCTET     1               /* bit of a multicast address's first octet */
 
 /* ---- queue pairs ---- */
 

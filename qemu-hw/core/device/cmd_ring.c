@@ -116,7 +116,7 @@ static void resp_write(const SvanFn *fn, const SvanMem *mem,
     memcpy(mem->host, resp, head);
     memcpy(mem->host + tail, resp->payload, sizeof(*resp) - tail);
     memcpy(&last, &resp->syndrome, sizeof(last));
-    /* phase is in this word; pairs with the driver's dma_rmb() */
+    /* This word has the phase. The release pairs with the driver's dma_rmb(). */
     __atomic_store_n((uint64_t *)(mem->host + head), last, __ATOMIC_RELEASE);
 }
 

@@ -10,7 +10,7 @@
 
 /* ---- commands ---- */
 
-/* What a handler works on: a copy of the command, and the response to be. */
+/* What a handler works on: a copy of the command, and the response that it fills in. */
 typedef struct SvanCmdCtx {
     SvanFn *fn;
     const struct svan_cmd *cmd;
@@ -20,7 +20,9 @@ typedef struct SvanCmdCtx {
 /* DONE: resp is complete; MISS: nothing has changed. */
 typedef SvanStep SvanCmdHandler(SvanCmdCtx *ctx);
 
-/* Fill the response: SVAN_CMD_OK or a refusal. Always DONE. */
+/*
+ * Fill in status and syndrome of the response: SVAN_CMD_OK or a refusal. Always DONE.
+ */
 SvanStep svan_cmd_answer(SvanCmdCtx *ctx, uint32_t refusal);
 
 SvanCmdHandler svan_cmd_query_caps, svan_cmd_query_stats;
@@ -40,37 +42,41 @@ SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
 SvanCmdHandler svan_cmd_set_context_table;
 
+/* CONTROL.ENABLE: latch the registers of the command queue. */
 void svan_cmdq_start(SvanFn *fn);
+/* Commands that were not executed yet are dropped. */
 void svan_cmdq_stop(SvanFn *fn);
 void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
+/* Execute one command, or the DMA test. DONE, MISS. */
 SvanStep svan_cmd_step(SvanFn *fn);
-/* The registers make sense for enum svan_test_dma op. */
+/* Do the registers make sense for this operation (SVAN_TEST_DMA_*)? */
 bool svan_test_dma_is_sane(const SvanFn *fn, uint32_t op);
-/* SVAN_REG_TEST_DMA_CTRL: the step that does it. DONE or MISS. */
+/* Execute the DMA test that SVAN_REG_TEST_DMA_CTRL has started. DONE, MISS. */
 SvanStep svan_test_dma_step(SvanFn *fn);
 
+/* SVAN_CMD_OK or a refusal. */
 uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd);
 
-/* Nothing is set aside, and what has missed is to be run again all the same. */
+/* No function is set aside any more, and steps that missed are to be run again. */
 void svan_misses_resume(SvanCore *core);
 
 /* ---- the parts of a function ---- */
 
 /*
- * What it has beside its registers while it is enabled. false: no memory, and
- * nothing has changed.
+ * Make what a function has only while it is enabled. false: no memory, and nothing has
+ * changed.
  */
 bool svan_parts_make(SvanFn *fn);
-/* The counters, if there are none yet. false: no memory. */
+/* Make the counters, if there are none yet. false: no memory. */
 bool svan_fn_stats_make(SvanFn *fn);
-/* There may be none. Their objects are gone. */
+/* Free the parts, if there are any. Their objects have been destroyed before. */
 void svan_parts_free(SvanFn *fn);
 
 typedef struct SvanRegs {
     SvanFn *fn;
     bool enabled;               /* the other parts are there */
     uint8_t mac[6];
-    uint8_t variant;            /* of the first numbers of the next life */
+    uint8_t variant;            /* of the first numbers when it is enabled next */
     uint32_t off_reason;
     /* as written; regs.c */
     uint64_t cmdq_base, cmdr_base;
@@ -86,7 +92,7 @@ typedef struct SvanRegs {
         uint64_t ring, resp;
         uint32_t log_size, pi, ci;
     } cmdq;
-    SvanLink cmd_link;          /* fn->work[SVAN_TURN_CMD]: or the DMA test */
+    SvanLink cmd_link;          /* fn->work[SVAN_TURN_CMD]: commands, or the DMA test */
 } SvanRegs;
 
 #endif /* SVAN_DEVICE_H */

@@ -33,12 +33,12 @@ static void fn_free(SvanFn *fn)
 }
 
 /*
- * What this device can do today, and why not more: the reason is that of the
- * machine, if it has one, else that of its owner.
+ * Set the features, and the reason why some of `shared` are off: the machine's, if
+ * there is one, else that a property of the device has switched them off.
  */
 static void fn_set_features(SvanFn *fn, const SvanConfig *config)
 {
-    /* what needs the CPUs' view of memory, or their atomic operations */
+    /* features that need the CPUs' page tables, or atomicity with the CPUs */
     uint64_t shared = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
     uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_ATOMIC |
                    SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PAGE_REQUESTS |
@@ -161,8 +161,8 @@ static void fn_clear_stats(SvanFn *fn)
 }
 
 /*
- * Doorbells that are still on their way carry numbers of queues that are gone.
- * So that they stay so, the next tables begin with other variants.
+ * A doorbell that is still on its way may carry the number of a queue that is gone. So
+ * that no new queue gets that number, the next tables begin with other variants.
  */
 void svan_reset(SvanCore *core, uint16_t id)
 {
@@ -178,7 +178,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     fn_clear_registers(fn);
     fn_clear_stats(fn);
     if (core->ingress->fn == id) {
-        core->ingress->offset = 0;      /* its half of a frame is gone */
+        core->ingress->offset = 0;      /* what it received of a frame is gone */
         core->ingress->qpn = 0;
     }
     fn->generation++;
@@ -218,12 +218,14 @@ static void fn_is_fatal(SvanFn *fn)
         return;
     }
     if (code == SVAN_FATAL_EQ_DMA) {
-        /* The event cannot be written, but somebody may look at STATUS. */
+        /*
+         * The event cannot be written, but an interrupt makes the driver read STATUS.
+         */
         core->ops.irq(core->opaque, fn->id, eq->vector);
         return;
     }
     svan_event(&fn->queues->events, SVAN_EVENT_FATAL, code);
-    svan_eq_schedule(eq);               /* for the events before it */
+    svan_eq_schedule(eq);               /* to write the events before it */
 }
 
 static const SvanFnOps fn_ops = {
@@ -375,9 +377,9 @@ void svan_set_link(SvanCore *core, bool up)
 }
 
 /*
- * The core keeps nothing by bus address: each step maps anew, and the TLB holds
- * what tables say, which live and die with their keys. When the whole view of
- * memory changes the tables are read again too.
+ * The core caches nothing by bus address: each step maps anew, and the TLB holds what
+ * the tables of keys say, until the keys go. Only when all bus addresses lead
+ * elsewhere the tables are read again.
  */
 void svan_invalidate_bus(SvanCore *core, uint16_t id, uint64_t addr,
                          uint64_t len)

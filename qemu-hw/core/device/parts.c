@@ -95,7 +95,7 @@ static uint8_t furthest(uint8_t from, uint8_t a, uint8_t b)
     return (uint8_t)(a - from) > (uint8_t)(b - from) ? a : b;
 }
 
-/* None of the old numbers is valid in the next life. */
+/* Choose the variant of the next tables, in which no present number is valid. */
 static void keep_variant(SvanFn *fn)
 {
     uint8_t from = fn->regs->variant, to;

@@ -19,7 +19,7 @@ typedef struct Reg {
     size_t field;               /* in SvanRegs, uint32_t or, if wide, uint64_t */
     uint64_t mask;              /* bits of it that can be written */
     bool wide, high;
-    bool needs_parts;           /* writes do nothing while it is disabled */
+    bool needs_parts;           /* writes do nothing while the function is disabled */
 } Reg;
 
 #define REG_ROWS        (0x100 / 4)
@@ -301,7 +301,7 @@ static bool access_is_sane(uint32_t offset, unsigned size)
            offset < SVAN_REG_END;
 }
 
-/* All ones would say that the function is gone. */
+/* All ones would tell the driver that the device was unplugged. */
 static uint64_t never_gone(uint64_t value, unsigned size)
 {
     return value == (size == 8 ? UINT64_MAX : UINT32_MAX) ? value - 1 : value;
@@ -367,7 +367,9 @@ void svan_reg_write(SvanCore *core, uint16_t id, uint32_t offset,
     } else if (pasid < SVAN_PASID_COUNT && size == 8) {
         svan_invalidate_context(fn, pasid, value);
     }
-    /* Whatever it has made of work, an event among others: nobody may be running. */
+    /*
+     * The store may have made work, an event for instance, while nobody runs the core.
+     */
     if (svan_has_work(core)) {
         svan_kick(core);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who has the next step.
+ * The scheduler: which object has the next step.
  */
 #include "device/device.h"
 
@@ -8,7 +8,7 @@
 
 /* ---- queue pairs ---- */
 
-/* The function's next QP. IDLE: it had nothing to do. */
+/* One step of the function's next QP. IDLE: the QP had nothing to do. */
 static SvanStep qp_turn(SvanFn *fn)
 {
     SvanLink *qps = &fn->work[SVAN_TURN_QP].objects;
@@ -49,7 +49,7 @@ typedef struct Source {
     SvanStep (*step_of_all)(SvanCore *core);        /* not divided among functions */
 } Source;
 
-/* Frames come in their order, whosever they are. */
+/* Frames are received in the order of arrival, whichever functions they are for. */
 static const Source sources[SVAN_TURN_COUNT] = {
     [SVAN_TURN_CMD]   = { .step = svan_cmd_step },
     [SVAN_TURN_EQ]    = { .step = svan_eq_step },
@@ -59,7 +59,7 @@ static const Source sources[SVAN_TURN_COUNT] = {
     [SVAN_TURN_POLL]  = { .step = svan_poll_step },
 };
 
-/* What they have to do is to look whether there is work. */
+/* The source that only looks for work, in doorbell records. */
 #define POLLING         (1u << SVAN_TURN_POLL)
 
 static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
@@ -70,7 +70,7 @@ static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
     return SVAN_STEP_MISS;
 }
 
-/* The function goes behind the others, unless the step has to be run again. */
+/* One step of a source. Its function goes behind the others, unless the step missed. */
 static inline SvanStep take_turn(SvanCore *core, SvanTurn turn)
 {
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
@@ -115,15 +115,17 @@ static SvanMiss *first_miss(const SvanCore *core)
 }
 
 /*
- * A step that others went on beside leaves them every second run: however often it
- * misses again, and whoever misses beside it.
+ * A step that was set aside gets at most every second run while others have work, so
+ * that it does not hold them up, however often it misses again.
  */
 static bool may_retry(const SvanCore *core)
 {
     return !first_miss(core)->aside || !core->retried || !ready_sources(core);
 }
 
-/* Beside the turns of the sources. IDLE: what it was about has gone in the meantime. */
+/*
+ * Run the first step that missed again, out of turn. IDLE: its work is gone meanwhile.
+ */
 static SvanStep retry(SvanCore *core)
 {
     SvanMiss *miss = first_miss(core);
@@ -141,7 +143,7 @@ static SvanStep retry(SvanCore *core)
     return take_turn(core, turn);
 }
 
-/* false: there was nothing aside. */
+/* Make all steps that are set aside run again. false: there were none. */
 static bool take_back(SvanCore *core)
 {
     if (svan_list_empty(&core->aside)) {
@@ -156,7 +158,7 @@ static bool take_back(SvanCore *core)
     return true;
 }
 
-/* Its caller knows of the miss: nobody is kicked, who would only miss again. */
+/* The caller knows of the miss. It is not kicked, since the step would miss again. */
 bool svan_set_aside(SvanCore *core)
 {
     SvanMiss *miss = first_miss(core);
@@ -206,8 +208,8 @@ bool svan_awaits(const SvanCore *core, uint16_t fn)
 /* ---- a run ---- */
 
 /*
- * A timer that moves away leaves the deadline where it was: waking once for
- * nothing is cheaper than telling the glue with each acknowledgement.
+ * When the next timer moves to a later time the glue is not told: to wake once for
+ * nothing is cheaper than to tell the glue with each acknowledgement.
  */
 static void tell_deadline(SvanCore *core)
 {
@@ -222,7 +224,7 @@ static void tell_deadline(SvanCore *core)
     }
 }
 
-/* From the one on whose turn it is, which may be one behind the last. */
+/* The first of the ready sources from core->turn on; turn may lie behind the last. */
 static inline SvanTurn next_source(const SvanCore *core, uint32_t ready)
 {
     uint32_t later = ready >> core->turn << core->turn;
@@ -275,6 +277,6 @@ SvanRun svan_run(SvanCore *core)
     if (!(core->ready & POLLING)) {
         return SVAN_RUN_IDLE;
     }
-    /* Without a window what is left to do is to clear flags. */
+    /* Without a time to poll for, all that is left to do is to clear POLLING flags. */
     return core->doorbells->poll_ns ? SVAN_RUN_POLL : SVAN_RUN_MORE;
 }

@@ -92,7 +92,7 @@ static bool load_device(SvanCore *core, SvanReader *reader)
 
 /* ---- lists of queue pairs, whose order is state ---- */
 
-/* Those in turn of a source, or those that wait for the wire. */
+/* The queue pairs that are in turn at a source, or those that wait for the wire. */
 typedef struct QpList {
     SvanTurn turn;              /* SVAN_TURN_COUNT: core->blocked */
     size_t link;                /* in SvanQp */
@@ -156,7 +156,9 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
         if (!qp || fn->fatal) {
             return false;
         }
-        /* nothing, if it stands there already: what it waited for is gone */
+        /*
+         * A QP that has been scheduled since it was loaded stands in the list already.
+         */
         link = (SvanLink *)((char *)qp + list->link);
         if (list->turn < SVAN_TURN_COUNT) {
             svan_turn_join(fn, list->turn, link);
@@ -218,7 +220,7 @@ typedef struct Section {
 typedef struct FnSection {
     uint32_t id;
     uint32_t version;
-    bool always;                /* of a disabled function, too */
+    bool always;                /* a disabled function has it, too */
     void (*save)(SvanFn *fn, SvanWriter *writer);
     bool (*load)(SvanFn *fn, SvanReader *reader);
 } FnSection;
@@ -265,7 +267,7 @@ static void section_end(SvanWriter *writer, size_t start)
     }
 }
 
-/* The section's own reader; false: not the one that comes here. */
+/* Begin to read a section, by a reader of its own. false: another one stands here. */
 static bool section_open(SvanReader *reader, uint32_t id, uint32_t version,
                          SvanReader *section)
 {
@@ -330,9 +332,9 @@ void *svan_save(SvanCore *core, size_t *len)
 {
     SvanWriter writer = { 0 };
 
-    svan_misses_resume(core);   /* whoever loads it finds out what misses there */
+    svan_misses_resume(core);   /* what misses after the load is found out there */
     while (svan_db_collect(core)) {
-        /* what was rung is state of the queues now */
+        /* What was rung becomes state of the queues. */
     }
     save_header(core, &writer);
     for (uint32_t f = 0; f < core->num_fns; f++) {
@@ -406,7 +408,7 @@ static void reset_all(SvanCore *core)
         svan_reset(core, f);
     }
     while (svan_db_collect(core)) {
-        /* nobody's: a queue that is loaded may have the number that was rung */
+        /* Drop what was rung: a queue that is loaded may have one of these numbers. */
     }
 }
 

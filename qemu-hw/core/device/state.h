@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sections of the state stream that belong to a function; state_fn.c and
- * state_queue.c. A loader finds the function as after a reset, and what the
- * sections before it have created.
+ * Sections of the state stream that belong to a function (state_fn.c, state_queue.c).
+ * A loader finds the function as after a reset, and what the sections before it have
+ * created.
  */
 #ifndef SVAN_STATE_H
 #define SVAN_STATE_H
@@ -35,7 +35,7 @@ bool svan_load_stats(SvanFn *fn, SvanReader *reader);
  * has all of these types, or there is no such queue.
  */
 SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn);
-/* From a stream of state. false: they are not those of what the types say. */
+/* Load events that wait. false: no object has all of these types, or it has events. */
 bool svan_events_restore(SvanFn *fn, uint32_t qn, uint64_t types,
                          uint32_t syndrome);
 

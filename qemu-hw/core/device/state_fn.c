@@ -55,7 +55,7 @@ static bool load_cmdq(SvanFn *fn, SvanReader *reader)
         (fn->regs->cmdq.pi != fn->regs->cmdq.ci && (!fn->regs->enabled || fn->fatal))) {
         return false;
     }
-    /* An unusable ring is known by the fatal state it has led to. */
+    /* An unusable ring makes its function fatal, so that of a fatal one is not checked. */
     return fn->fatal ||
            (is_ring(fn->regs->cmdq.ring, fn->regs->cmdq.log_size, SVAN_CMD_SIZE) &&
             is_ring(fn->regs->cmdq.resp, fn->regs->cmdq.log_size, SVAN_CMD_RESP_SIZE));
@@ -291,7 +291,7 @@ void svan_save_net(SvanFn *fn, SvanWriter *writer)
     svan_put_bytes(writer, eth->mcast, eth->num_mcast * sizeof(eth->mcast[0]));
 }
 
-/* Its queue pair may have left RTS since the filter was set. */
+/* The filter's queue pair may have left RTS since the filter was set. */
 static bool load_filter(SvanFn *fn, SvanReader *reader)
 {
     uint8_t mcast[SVAN_MAX_MCAST][6];

@@ -86,7 +86,7 @@ static void save_cq(const SvanCq *cq, SvanWriter *writer)
     svan_timer_save(&cq->moderate_timer, writer);
 }
 
-/* Which CQs' events wait, in their order, by EQ. */
+/* The CQs whose events wait, in their order, one EQ after the other. */
 static void save_waiting(const SvanFn *fn, SvanWriter *writer)
 {
     for (uint32_t i = 0; i < SVAN_MAX_EQS; i++) {
@@ -169,7 +169,7 @@ bool svan_load_cqs(SvanFn *fn, SvanReader *reader)
 
 static void save_creation(const SvanQp *qp, SvanWriter *writer)
 {
-    /* The offsets count from where the lowest of the three lies. */
+    /* The offsets count from the lowest address of the two rings and the record. */
     uint64_t base = qp->sq.va < qp->rq.va ? qp->sq.va : qp->rq.va;
     struct svan_cmd_create_qp cmd = {
         .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->sq.log_bbs,
@@ -227,7 +227,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     qp->transport->save(qp, writer);
 }
 
-/* Whose asynchronous events wait, in their order. */
+/* The objects whose asynchronous events wait, in their order. */
 static void save_sources(const SvanFn *fn, SvanWriter *writer)
 {
     const SvanEq *eq = fn->queues->eqs[0];
@@ -288,7 +288,7 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     qp->rq.producer.rung = svan_get_u8(reader);
     qp->sq.poll_parked = svan_get_u8(reader);
     if (svan_get_u8(reader)) {
-        svan_qp_schedule(qp);           /* whoever watches is asked again */
+        svan_qp_schedule(qp);           /* the verdict on its flow is asked for again */
     }
     qp->sq.last_active = svan_get_u64(reader);
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));

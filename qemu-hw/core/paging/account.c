@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who is charged for what waits for pages: a process, whatever number of verbs
- * contexts it has opened, or a verbs context whose process the driver does not
- * tell. Queue pairs have their account as long as they live, and a page request
- * until it is answered.
+ * Accounts: what waits for pages is charged to a process, however many verbs contexts
+ * it has opened, or to a verbs context if the driver has not named its process. A queue
+ * pair holds a reference to its account as long as it lives, a page request until it is
+ * answered for good.
  */
 #include <stdlib.h>
 
 #include "paging/paging.h"
 
-#define OF_PROCESS      (1ull << 32)
+#define OF_PROCESS      (1ull << 32)    /* tells a process's id from an owner's */
 
 uint64_t svan_account_id(const SvanFn *fn, uint32_t uar)
 {

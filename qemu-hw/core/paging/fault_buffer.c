@@ -13,9 +13,9 @@ struct SvanSpares {
     uint32_t free;
     struct {
         uint64_t bus;
-        SvanAccount *account;   /* who has it, while refs is not 0 */
-        uint32_t used;          /* octets, from the start on */
-        uint32_t refs;          /* packets that are in it */
+        SvanAccount *account;   /* whose packets it holds, while refs is not 0 */
+        uint32_t used;          /* octets in use, from the start of the page */
+        uint32_t refs;          /* packets in it */
     } pages[];
 };
 
@@ -72,7 +72,7 @@ SvanHeld *svan_hold(const SvanWaiter *waiter, const SvanPkt *pkt)
     return held;
 }
 
-/* A page with room for len octets: the last one used, or an empty one. */
+/* A spare page with room for len octets: the waiter's last one, or an empty one. */
 static uint32_t find_spare(const SvanWaiter *waiter, uint32_t page, uint32_t len,
                            bool may_take)
 {
@@ -96,7 +96,10 @@ static uint32_t find_spare(const SvanWaiter *waiter, uint32_t page, uint32_t len
     return SVAN_NONE;
 }
 
-/* So that a page does not hold any number of small packets. */
+/*
+ * Octets of a spare page that a payload takes: they are rounded up, so that the number
+ * of packets in a page is bounded.
+ */
 static uint32_t room_of(uint32_t len)
 {
     return (len + SVAN_HELD_OVERHEAD - 1) / SVAN_HELD_OVERHEAD *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packets of a queue pair that wait for a page, in their order, and where each of
- * them is: in the fault buffer or in a spare page (PRM "Faults"). What they ask for,
- * and when their turn comes, is the transport's business.
+ * The packets of a queue pair that are kept for a page, in their order, each of them in
+ * the fault buffer or in a spare page (PRM "Faults"). The transport knows what they ask
+ * for, and when to execute them.
  */
 #include "paging/paging.h"
 
@@ -69,7 +69,7 @@ void svan_kept_drop_rest(SvanKept *kept)
 
 /* ---- keeping ---- */
 
-/* DONE; IDLE: no room */
+/* DONE; IDLE: there is no room. */
 static SvanStep keep_in_buffer(SvanKept *kept, const SvanPkt *pkt,
                                SvanHeld **held)
 {
@@ -99,7 +99,7 @@ static bool by_estimate(const SvanKept *kept)
     return kept->policy->mode == SVAN_FAULT_MODE_AUTO;
 }
 
-/* As long as half of the fault buffer is left to those who wait briefly. */
+/* Half of the fault buffer is left to packets that wait briefly. */
 bool svan_kept_may_be_long(const SvanKept *kept)
 {
     const SvanFn *fn = fn_of(kept);
@@ -108,9 +108,10 @@ bool svan_kept_may_be_long(const SvanKept *kept)
 }
 
 /*
- * What carries no payload takes no spare page, but a little of the buffer; what
- * finds no room in the buffer takes a spare page, if it may. With AUTO a packet
- * behind an RNR NAK waits long.
+ * A packet without payload takes no spare page, but SVAN_HELD_OVERHEAD of the fault
+ * buffer. With AUTO, a packet that finds no room in the buffer takes a spare page, and
+ * one whose sender is told to wait by an RNR NAK takes none of the half of the buffer
+ * that is left to short waits.
  */
 static SvanStep keep_somewhere(SvanKept *kept, const SvanPkt *pkt, uint8_t mode,
                                SvanHeld **held)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults and who waits for them (PRM "Faults"): one for each page that somebody
- * waits for. What is asked of the driver, and heard of it, is in prq.c.
+ * Page requests, and the transfers that wait for them (PRM "Faults"). prq.c writes the
+ * requests to the driver and reads its responses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +22,15 @@ static bool is_process(const SvanWanted *wanted)
     return wanted->flags & SVAN_PAGE_REQ_PROCESS;
 }
 
-/* Addresses mean the same in all keys of a process. */
+/* All process keys of a process share one address space; each other key has its own. */
 static uint32_t space_of(const SvanWanted *wanted)
 {
     return is_process(wanted) ? wanted->pasid : wanted->key;
 }
 
 /*
- * A PASID is given to one process after the other: by the generation the device
- * knows which of them is meant.
+ * A PASID is given to one process after another; the generation of the process context
+ * tells them apart.
  */
 static bool same_page(const SvanWanted *a, const SvanWanted *b)
 {
@@ -45,19 +45,19 @@ static bool is_write(const SvanWanted *wanted)
     return wanted->flags & SVAN_PAGE_REQ_WRITE;
 }
 
-/* What makes one page come for `asked` is enough for `wanted`, too. */
+/* A page that comes for `asked` serves `wanted`, too. */
 static bool promises(const SvanWanted *asked, const SvanWanted *wanted)
 {
     return same_page(asked, wanted) && (is_write(asked) || !is_write(wanted));
 }
 
-/* If `asked` can never be had, neither can `wanted`. */
+/* If the driver answers FAILED for `asked`, `wanted` has failed, too. */
 static bool fails_with(const SvanWanted *asked, const SvanWanted *wanted)
 {
     return asked->key == wanted->key && (is_write(wanted) || !is_write(asked));
 }
 
-/* A time that cannot be told is as late as can be. */
+/* The time ns from now; UINT64_MAX if it would overflow. */
 static uint64_t later(SvanFn *fn, uint64_t ns)
 {
     uint64_t now = svan_now(fn->core);
@@ -103,7 +103,7 @@ static void set_wanted(SvanWanted *wanted, SvanFn *fn, bool remote)
     set_estimate(&wanted->table, fn, absent->fault_class, absent->time_ns);
 }
 
-/* ---- faults ---- */
+/* ---- page requests ---- */
 
 static SvanPageRequest **chain_of(SvanPrq *prq, const SvanWanted *wanted)
 {
@@ -144,7 +144,7 @@ static void charge(SvanPageRequest *fault, SvanAccount *account)
     account->requests++;
 }
 
-/* All but who waits; it is queued to be asked for. */
+/* Take a free page request for the wait, and queue it; the wait joins it afterwards. */
 static SvanPageRequest *fault_begin(const SvanPageWait *wait)
 {
     SvanFn *fn = wait->waiter->work->fn;
@@ -176,7 +176,7 @@ static SvanPageRequest *fault_begin(const SvanPageWait *wait)
     return fault;
 }
 
-/* Of the lists that waits are in. */
+/* The wait of a link in SvanPageRequest.waits or SvanAccount.waits. */
 static SvanPageWait *wait_of(SvanLink *link)
 {
     return svan_container(link, SvanMet, link)->wait;
@@ -195,12 +195,12 @@ bool svan_page_wait_is_told(const SvanPageWait *wait)
     return wait->met && wait->met->fault && wait->met->fault->answer.answered;
 }
 
-/* ---- shares: an account's own queue, and whose turn it is ---- */
+/* ---- shares: the queue of an account, and the turns of accounts ---- */
 
 /*
- * The more an account has, the more it leaves to the others. A quarter of the
- * queue is for those who have none, so that many accounts that take all they can
- * get leave one to the next; one alone gets half.
+ * May the account have another page request? The more it has, the more it must leave
+ * free for others. A quarter of all is left to accounts that have none, however many
+ * accounts take all that they may; one account alone has at most half of all.
  */
 static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
 {
@@ -231,7 +231,7 @@ static void enqueue(SvanPrq *prq, SvanPageWait *wait)
     svan_list_append(&prq->turns, &account->turn);
 }
 
-/* A wait of the account may have left its queue. */
+/* A wait of the account may have left its queue: without waits it takes no turns. */
 static void check_turn(SvanAccount *account)
 {
     if (svan_list_empty(&account->waits)) {
@@ -239,7 +239,7 @@ static void check_turn(SvanAccount *account)
     }
 }
 
-/* It goes behind the others. */
+/* Give the account's oldest wait a page request; the account goes behind the others. */
 static void serve(SvanPrq *prq, SvanAccount *account)
 {
     SvanPageWait *wait = wait_of(account->waits.next);
@@ -256,7 +256,10 @@ static void serve(SvanPrq *prq, SvanAccount *account)
     }
 }
 
-/* In turn, as far as the shares go. Out of service nobody is asked any more. */
+/*
+ * Give free page requests to accounts that wait for one, in turn, as their shares
+ * allow. When the function is out of service the driver is not asked any more.
+ */
 static void serve_waiting(SvanPrq *prq)
 {
     SvanLink *link = prq->turns.next;
@@ -331,7 +334,7 @@ void svan_page_request_pending(SvanPageRequest *fault, uint8_t fault_class, uint
 
 /* ---- waits ---- */
 
-/* Two pages, as a packet may cross from one to the other. */
+/* Two pages are remembered, as a packet may cross from one to another. */
 bool svan_page_wait_is_again(const SvanPageWait *wait)
 {
     uint64_t page = wait->waiter->work->fn->memory->miss.va & ~(uint64_t)SVAN_PAGE_MASK;
@@ -340,9 +343,10 @@ bool svan_page_wait_is_again(const SvanPageWait *wait)
 }
 
 /*
- * Of two pages in turn, one comes and goes at most so often. A transfer of many
- * pieces, whose pages come and go in any order, meets each of them once: at most
- * as many as a packet has, and this many are no progress.
+ * Absent pages that a transfer may meet before an access of it succeeds.
+ * SVAN_PAGE_ATTEMPT_MAX bounds one page, or two in turn, that come and go; this bounds
+ * more than two. A packet has far fewer pages than this, so a transfer that meets each
+ * of them once does not reach it.
  */
 #define MAX_ROUNDS      4096u
 
@@ -374,7 +378,7 @@ static void wait_begins(SvanPageWait *wait, bool remote)
     fn->stats->page_faults++;
 }
 
-/* One that is being waited for goes on, as if it was the first. */
+/* A wait that is PENDING goes on, as if its page was the first that it has met. */
 void svan_page_wait_drop(SvanPageWait *wait)
 {
     SvanMet *met = wait->met;
@@ -435,14 +439,17 @@ void svan_page_wait(SvanPageWait *wait, bool remote)
     }
 }
 
-/* It is of no use to anybody, and nobody has been asked for it. */
+/* No wait needs the page request, and the driver has not been asked for it. */
 static bool is_idle(const SvanPageRequest *fault)
 {
     return (!fault->asked || fault->wanted.injected) &&
            svan_list_empty(&fault->waits);
 }
 
-/* A request that nobody waits for any more is not made; if it was, it ends. */
+/*
+ * A page request that has lost its last wait is dropped if it was not written yet. Once
+ * written it stays in use until the driver answers it.
+ */
 void svan_page_wait_leave(SvanPageWait *wait)
 {
     SvanMet *met = wait->met;

@@ -35,7 +35,7 @@ uint64_t svan_policy_time_left(const struct svan_fault_policy *policy,
     return estimate->at > now ? estimate->at - now : 0;
 }
 
-/* The first whose limit covers the time, if the transport can do it. */
+/* The first mode that is offered and whose limit covers the time, else RNR. */
 static uint8_t by_time(const SvanChoice *choice, uint64_t us)
 {
     const struct svan_fault_policy *policy = choice->policy;
@@ -79,7 +79,7 @@ static void limit_to(__le32 *value, __le32 limit)
     }
 }
 
-/* A bound of 0 is none. */
+/* bound_us of 0 means no bound, so any other one is lower. */
 void svan_policy_limit(struct svan_fault_policy *policy,
                        const struct svan_fault_policy *limit)
 {

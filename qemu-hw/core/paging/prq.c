@@ -132,7 +132,7 @@ void svan_prq_doorbell(SvanFn *fn, uint32_t value)
     ci = prq->pi - ((prq->pi - value) & SVAN_PRQ_DB_CI_MASK);
     if (prq->pi - ci > prq->pi - prq->ci) {
         fn->stats->page_responses_bad++;
-        return;                         /* it goes backwards */
+        return;                         /* the index goes backwards, or beyond pi */
     }
     prq->ci = ci;
     prq->armed |= !!(value & SVAN_PRQ_DB_ARM);
@@ -172,7 +172,7 @@ static void write_request(const SvanPageRequest *fault, uint8_t phase, uint8_t *
 
     memcpy(host, &request, last);
     memcpy(&word, (uint8_t *)&request + last, sizeof(word));
-    /* owner is in this word; pairs with the driver's dma_rmb() */
+    /* This word has the owner octet. The release pairs with the driver's dma_rmb(). */
     __atomic_store_n((uint64_t *)(host + last), word, __ATOMIC_RELEASE);
 }
 
@@ -238,7 +238,10 @@ static SvanStep hear(SvanPrq *prq)
     return step;
 }
 
-/* Answers come first: they may make requests unnecessary, never the reverse. */
+/*
+ * Responses are read before requests are written, since a response may make a request
+ * unnecessary.
+ */
 static SvanStep prq_step(SvanPrq *prq)
 {
     SvanStep step = SVAN_STEP_DONE;
@@ -276,8 +279,9 @@ SvanStep svan_prq_step(SvanFn *fn)
 /* ---- state ---- */
 
 /*
- * Who waited looks again after the load. What has been asked for is answered
- * still, so it is kept; what has not is asked for again.
+ * Page requests that were written will still be answered, so they are saved, but not
+ * their waits: whoever waited tries again after the load, and asks for the page again
+ * if its request had not been written.
  */
 static void save_fault(const SvanPageRequest *fault, SvanWriter *writer)
 {

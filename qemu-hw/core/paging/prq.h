@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside paging: what page_request.c, which knows who waits, and prq.c, which speaks to
- * the driver, share.
+ * What page_request.c, which knows who waits, and prq.c, which speaks to the driver,
+ * share. Only these two files of paging include it.
  */
 #ifndef SVAN_CORE_PRQ_H
 #define SVAN_CORE_PRQ_H
@@ -9,7 +9,7 @@
 #include "paging/paging.h"
 
 #define SVAN_PRQ_HASH           256u    /* power of two */
-#define SVAN_TOKEN_SHIFT        16      /* variant << 16 | index */
+#define SVAN_TOKEN_SHIFT        16      /* a token is count << 16 | index */
 
 struct SvanPageRequest {
     SvanFn *fn;
@@ -18,13 +18,13 @@ struct SvanPageRequest {
     uint8_t attempt;
     bool used;
     bool asked;                 /* the request has been written */
-    bool orphan;                /* its key is gone: nobody joins any more */
-    SvanWanted wanted;          /* by the first who waited */
-    SvanAccount *account;       /* of the first; it holds a reference */
+    bool orphan;                /* its key is gone: no wait joins it any more */
+    SvanWanted wanted;          /* of the first wait */
+    SvanAccount *account;       /* of the first wait; the request holds a reference */
     SvanTimer timer;            /* ends an injected one */
-    SvanEstimate answer;
-    SvanLink link;              /* prq->queue, until it is asked */
-    SvanLink waits;
+    SvanEstimate answer;        /* of the last PENDING */
+    SvanLink link;              /* prq->queue, until it has been written */
+    SvanLink waits;             /* SvanMet.link */
     SvanPageRequest *next;            /* in its hash chain, or among the free ones */
 };
 
@@ -32,12 +32,12 @@ struct SvanPrq {
     SvanFn *fn;
     uint64_t requests, responses;       /* bus addresses */
     uint8_t log_size;
-    bool armed;
-    uint32_t pi, ci;
-    uint32_t resp_pi, resp_ci;
+    bool armed;                 /* send an event when there are requests */
+    uint32_t pi, ci;            /* of the request ring */
+    uint32_t resp_pi, resp_ci;  /* of the response ring */
     SvanLink link;              /* fn->work[SVAN_TURN_FAULT] */
-    SvanLink queue;             /* faults to be asked for */
-    SvanLink turns;             /* accounts with waits, who is next first */
+    SvanLink queue;             /* page requests to be written */
+    SvanLink turns;             /* accounts with waits; the first is served next */
     SvanPageRequest *free;
     uint32_t num_free;
     SvanPageRequest *hash[SVAN_PRQ_HASH];
@@ -46,22 +46,26 @@ struct SvanPrq {
 
 /* ---- page_request.c ---- */
 
-/* The queue's memory is zero but for fn and its size. */
+/* Begin; the queue's memory is zero but for what svan_prq_create() has set. */
 void svan_page_requests_init(SvanPrq *prq);
-void svan_page_requests_fini(SvanPrq *prq);            /* every wait has failed */
-/* Asked for, and not answered; NULL: none. */
+void svan_page_requests_fini(SvanPrq *prq);            /* every wait has FAILED */
+/* The page request that was written with this token, and still waits; NULL: none. */
 SvanPageRequest *svan_page_request_by_token(SvanPrq *prq, uint32_t token);
 void svan_page_request_pending(SvanPageRequest *fault, uint8_t fault_class,
                         uint64_t time_ns);
-/* FAILED fails those who wanted what was asked; the others look again. */
+/*
+ * The driver's final answer: the waits are OVER or FAILED. A FAILED answer fails only
+ * waits that need what was asked for; the others are OVER.
+ */
 void svan_page_request_ends(SvanPageRequest *fault, SvanWaitState how);
 /*
- * The fault of a token that was asked for before the load; its other fields are
- * the caller's to set before svan_page_request_restored(). NULL: there is no such token.
- * svan_page_requests_collect(): those that are free, after the last of them.
+ * Load a page request that was written before the state was saved. The caller sets its
+ * fields between the two calls; the second takes over the caller's reference to the
+ * account. NULL: the token is out of range, or in use.
  */
 SvanPageRequest *svan_page_request_restore(SvanPrq *prq, uint32_t token);
 void svan_page_request_restored(SvanPageRequest *fault, SvanAccount *account);
+/* Build the list of free page requests, after all have been loaded. */
 void svan_page_requests_collect(SvanPrq *prq);
 
 static inline uint32_t svan_prq_size(const SvanPrq *prq)

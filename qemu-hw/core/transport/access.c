@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What queue pairs of any kind use of remote memory, and of packets.
+ * Access to remote memory, and packets, for queue pairs of all kinds.
  */
 #include <string.h>
 
@@ -27,8 +27,9 @@ SvanStep svan_qp_remote(SvanAccess *access, uint32_t len, SvanMem *runs,
 }
 
 /*
- * The addresses are filled in as it is sent, the runs by who has a payload. To copy
- * zeroes is twice as fast as memset(), which compilers make a string operation of.
+ * Zeroes for a new packet. They are copied to what lies between the addresses, which
+ * svan_pkt_send() fills in, and the runs of the payload. A copy is twice as fast as
+ * memset(), which compilers turn into a string operation.
  */
 static const SvanPkt nothing;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packets become a message: which may come next, where their payload goes, and the
- * receive WQE that the message takes. A packet that is not taken changes nothing.
+ * Packets become a message: where their payload goes, and the receive WQE that the
+ * message takes. A packet that is not taken changes nothing.
  */
 #include "transport/message.h"
 
@@ -22,7 +22,7 @@ static SvanStep receive_fails(SvanObstacle *obstacle, SvanObstacleKind kind,
 
 /* ---- receive WQEs ---- */
 
-/* status: of the one that could not be fetched; SUCCESS: of the queue */
+/* status: of the WQE that could not be fetched; SUCCESS: the queue is at fault */
 static SvanStep no_receive(SvanStep step, uint8_t status, uint32_t syndrome,
                            SvanObstacle *obstacle)
 {
@@ -57,7 +57,7 @@ static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     return no_receive(step, status, syndrome, obstacle);
 }
 
-/* What the end of a message takes: a slot for its completion. */
+/* Reserve a slot for the completion of a message. */
 static SvanStep reserve(SvanQp *qp, SvanCqSlot *slot, SvanObstacle *obstacle)
 {
     SvanStep step = svan_cq_reserve(qp->recv_cq, slot);
@@ -90,7 +90,7 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
 
 /* ---- progress ---- */
 
-/* Of a part that is in its place. */
+/* The payload of a packet is in its place. */
 static void goes_on(SvanAssembly *assembly, const SvanPkt *pkt)
 {
     assembly->message = svan_op_info(pkt->opcode)->verb;
@@ -125,7 +125,7 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     }
     gather.sge = rwqe->sge;
     gather.num_sge = rwqe->num_sge;
-    /* how long it is nobody says before its end: as much again, at a guess */
+    /* The length of a SEND is not known before its end: guess that it is half over. */
     gather.wanted = last ? 0 : assembly->offset + 2 * pkt->payload_len;
     step = svan_gather(&gather, assembly->offset, pkt->payload_len, runs,
                        &num_runs, &syndrome);
@@ -151,7 +151,7 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
 
 /* ---- RDMA WRITE ---- */
 
-/* 9.7.4.1.5: against the length that was announced */
+/* 9.7.4.1.5: does the packet fit what is left of the length in the RETH? */
 static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Ethernet function: queue pairs of type SVAN_QPT_ETH (PRM "Ethernet").
- * A frame moves one page a step. These queues do not flush on error: their
- * driver destroys them.
+ * Ethernet: queue pairs of type SVAN_QPT_ETH (PRM "Ethernet"). A frame moves one page a
+ * step. These queue pairs do not flush on error: their driver destroys them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +13,10 @@
 typedef struct SvanEth {
     uint32_t sq_ci;
     SvanFrame *tx;              /* being gathered, or waiting for the wire */
-    uint32_t tx_done;           /* bytes of it */
-    bool tx_sent;               /* gone; wqe waits for its completion */
+    uint32_t tx_done;           /* octets of tx that are gathered */
+    bool tx_sent;               /* the frame has left; wqe waits for its completion */
     SvanWqe wqe;                /* of tx */
-    bool rx_active;             /* rwqe is for the frame of core->ingress->qpn */
+    bool rx_active;             /* rwqe is for the frame that is being received */
     SvanRwqe rwqe;
 } SvanEth;
 
@@ -151,7 +150,7 @@ static bool tx_finish_frame(SvanEth *eth)
         !svan_frame_complete_csum(frame, &eth->wqe.eth)) {
         return false;
     }
-    eth->wqe.flags &= ~SVAN_WQE_ETH_CSUM;       /* once, if we come again */
+    eth->wqe.flags &= ~SVAN_WQE_ETH_CSUM;       /* once, if the step is run again */
     if (frame->len < MIN_FRAME) {
         memset(frame->data + frame->len, 0, MIN_FRAME - frame->len);
         frame->len = MIN_FRAME;
@@ -159,7 +158,7 @@ static bool tx_finish_frame(SvanEth *eth)
     return true;
 }
 
-/* The whole frame is there: on its way, then the completion. */
+/* Send the frame, which is gathered. Another step completes the WQE. */
 static SvanStep tx_send(SvanQp *qp)
 {
     SvanEth *eth = qp->priv;
@@ -214,7 +213,7 @@ static SvanStep eth_step(SvanQp *qp)
 
 /* ---- receive ---- */
 
-/* A receive buffer for the frame. AGAIN: eth->rwqe is it. */
+/* Find a receive WQE for the frame. AGAIN: it is in eth->rwqe. */
 static SvanStep rx_begin(SvanQp *qp, const SvanFrame *frame)
 {
     SvanEth *eth = qp->priv;
@@ -317,7 +316,7 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
                           SVAN_DROP_TOO_LONG);
     }
     if (!eth->rx_active || fn->core->ingress->qpn != qp->qpn) {
-        /* Else it is no more the queue pair, or the life of it, that began. */
+        /* Else another queue pair, or this one before a reset, has received a part. */
         return !*offset ? rx_begin(qp, frame) :
                svan_frame_drop(fn, frame, &fn->stats->eth_rx_no_buffer,
                           SVAN_DROP_NO_BUFFER);
@@ -362,7 +361,7 @@ static uint32_t eth_sq_ci(const SvanQp *qp)
     return ((const SvanEth *)qp->priv)->sq_ci;
 }
 
-/* A frame that is under way begins anew after loading, but not one sent. */
+/* A frame that has not left yet is begun anew after the load. */
 static void eth_save(const SvanQp *qp, SvanWriter *writer)
 {
     const SvanEth *eth = qp->priv;

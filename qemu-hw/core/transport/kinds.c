@@ -59,7 +59,7 @@ static const SvanQpWays uc_ways = {
     [SVAN_QPS_ERR] = { TO_RESET_OR_ERR },
 };
 
-/* Of datagrams; init is what they need to be begun with. */
+/* Transitions of datagram QPs; init: the attributes that RESET to INIT requires. */
 #define DATAGRAM_WAYS(init) { \
     [SVAN_QPS_RESET] = { TO_RESET_OR_ERR, \
         [SVAN_QPS_INIT] = { true, init, 0 } }, \

@@ -3,7 +3,7 @@
  * Messages and the packets that they are cut into, the same for all kinds of queue
  * pairs that have messages: segment.c makes packets of a WQE, assembly.c makes a
  * message of packets. Nothing here counts packets, answers them or sends them
- * again: that is what the kinds differ in.
+ * again, since the kinds differ in that.
  */
 #ifndef SVAN_MESSAGE_H
 #define SVAN_MESSAGE_H
@@ -18,18 +18,20 @@ static inline uint32_t svan_qp_mtu(const SvanQp *qp)
 /* ---- access.c ---- */
 
 /*
- * Runs of remote memory, len bytes of it. All of the access must be permitted, which is
- * of len bytes or more, and goes on behind them. DONE, MISS, FAULT, ERROR.
+ * Find the runs of the first len octets of an access to remote memory. The whole
+ * access, of access->len >= len octets, must be permitted. Afterwards *access is what
+ * lies behind the runs. DONE, or as svan_access().
  */
 SvanStep svan_qp_remote(SvanAccess *access, uint32_t len, SvanMem *runs,
                         uint32_t *num_runs, uint32_t *syndrome);
 
 /*
- * All but the payload, the extended headers and the addresses; op without its class.
- * The destination is the peer, or left to the caller when each WQE has its own.
+ * Fill in a packet but for the payload, the extended headers and the addresses. op is
+ * a SVAN_OP_* without its class. The destination QPN is the peer's; where each WQE has
+ * its own, the caller sets it.
  */
 void svan_qp_packet(SvanQp *qp, SvanPkt *pkt, uint8_t op, uint32_t psn);
-/* To the peer, as svan_pkt_send(). */
+/* Send a packet to the peer; the results are those of svan_pkt_send(). */
 SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt);
 
 /* ---- segment.c: a WQE becomes packets ---- */
@@ -41,8 +43,9 @@ typedef struct SvanSegment {
 } SvanSegment;
 
 /*
- * The packet n of a message of so many octets. Each field is stored by itself, since
- * a copy of the whole would have to wait for its parts.
+ * Packet n, from 0 on, of a message of `length` octets. The fields are stored one by
+ * one, since a copy of the whole struct would have to wait for the stores to its
+ * fields.
  */
 static inline void svan_segment(const SvanQp *qp, uint32_t length, uint32_t n,
                                 SvanSegment *seg)
@@ -55,7 +58,7 @@ static inline void svan_segment(const SvanQp *qp, uint32_t length, uint32_t n,
     seg->length = seg->last ? left : svan_qp_mtu(qp);
 }
 
-/* Without its class; wqe_opcode: of one that has a message. */
+/* The packet's opcode, without its class. The WQE's opcode is one with a message. */
 static inline uint8_t svan_segment_op(uint8_t wqe_opcode, const SvanSegment *seg)
 {
     const SvanWqeInfo *info = svan_wqe_info(wqe_opcode);
@@ -65,8 +68,8 @@ static inline uint8_t svan_segment_op(uint8_t wqe_opcode, const SvanSegment *seg
 }
 
 /*
- * Extended headers, length and solicited event; pkt->opcode is there. A READ asks for
- * what is still missing.
+ * Fill in the extended headers, the payload's length and the solicited event bit.
+ * pkt->opcode is set already. A READ asks for the message from seg->offset on.
  */
 static inline void svan_segment_headers(const SvanWqe *wqe,
                                         const SvanSegment *seg, SvanPkt *pkt)
@@ -94,7 +97,7 @@ static inline void svan_segment_headers(const SvanWqe *wqe,
     }
 }
 
-/* Runs of the payload. DONE, or as svan_gather(). */
+/* Find the runs of the payload. DONE, or as svan_gather(). */
 SvanStep svan_segment_payload(const SvanUser *user, SvanWqe *wqe,
                               const SvanSegment *seg, SvanPkt *pkt,
                               uint32_t *syndrome);
@@ -103,43 +106,43 @@ SvanStep svan_segment_payload(const SvanUser *user, SvanWqe *wqe,
 
 typedef struct SvanAssembly SvanAssembly;
 
-/* A decoded receive WQE. Several queue pairs may take turns with one. */
+/* Memory for a decoded receive WQE. Several queue pairs may use it in turn. */
 typedef struct SvanReceive {
-    const SvanAssembly *of;     /* NULL: nobody's */
-    uint32_t index;             /* in its queue */
+    const SvanAssembly *of;     /* whose WQE is in it; NULL: nobody's */
+    uint32_t index;             /* of the WQE in its queue */
     SvanRwqe rwqe;
 } SvanReceive;
 
 struct SvanAssembly {
     SvanRq *rq;                 /* where receive WQEs come from */
-    SvanReceive *receive;       /* the oldest of rq, while it is this one's */
+    SvanReceive *receive;       /* has the oldest of rq if `of` is this assembly */
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
-    uint32_t offset;            /* bytes of the message that are in place */
+    uint32_t offset;            /* octets of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */
     uint64_t va;
     uint32_t rkey;
 };
 
-/* Why a packet is not taken; what that means to its sender the kinds know. */
+/* Why a packet is not taken. The kind of queue pair decides what its sender is told. */
 typedef enum SvanObstacleKind {
-    SVAN_OBSTACLE_INVALID,      /* it does not come next, or is none to be made */
-    SVAN_OBSTACLE_ACCESS,       /* the remote memory is not its sender's */
+    SVAN_OBSTACLE_INVALID,      /* wrong length, or such requests are not permitted */
+    SVAN_OBSTACLE_ACCESS,       /* its sender may not access the remote memory */
     SVAN_OBSTACLE_NO_RECEIVE,   /* there is no receive WQE */
-    SVAN_OBSTACLE_TOO_LONG,     /* for the receive WQE, whose status it is */
-    SVAN_OBSTACLE_RECEIVE,      /* the receive WQE is at fault: status */
-    SVAN_OBSTACLE_QUEUE,        /* a queue here is, and no receive WQE can tell */
+    SVAN_OBSTACLE_TOO_LONG,     /* for the receive WQE, which completes with `status` */
+    SVAN_OBSTACLE_RECEIVE,      /* the receive WQE is wrong; it has `status`, too */
+    SVAN_OBSTACLE_QUEUE,        /* a local queue is wrong; no receive WQE can say so */
     SVAN_OBSTACLES
 } SvanObstacleKind;
 
 typedef struct SvanObstacle {
     SvanObstacleKind kind;
-    uint8_t status;             /* enum svan_cqe_status, of the receive WQE */
+    uint8_t status;             /* TOO_LONG, RECEIVE: enum svan_cqe_status */
     uint32_t syndrome;
 } SvanObstacle;
 
 /*
- * Any request may come next that table 38 lets continue the message, but for those
- * that are reserved, or that the device does not have.
+ * May the packet come next? Table 38 says which opcodes may follow which. Opcodes that
+ * are reserved, or that the device does not support, may never come.
  */
 static inline bool svan_assembly_continues(const SvanAssembly *assembly,
                                            const SvanPkt *pkt)
@@ -150,7 +153,10 @@ static inline bool svan_assembly_continues(const SvanAssembly *assembly,
            assembly->message == (info->first ? SVAN_VERB_NONE : info->verb);
 }
 
-/* 9.7.4.1.5: FIRST and MIDDLE are full, LAST has something, none is more */
+/*
+ * Has the payload a length that its opcode may have? By 9.7.4.1.5 FIRST and MIDDLE are
+ * as long as the MTU, LAST is not empty, and no packet is longer than the MTU.
+ */
 static inline bool svan_assembly_fits(const SvanQp *qp, const SvanPkt *pkt)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
@@ -163,9 +169,10 @@ static inline bool svan_assembly_fits(const SvanQp *qp, const SvanPkt *pkt)
 }
 
 /*
- * A part of a SEND or a WRITE goes to its place; with the last the receive WQE is
- * completed, if the message takes one. DONE; MISS; FAULT: a page is absent, nothing
- * has been changed; ERROR: an obstacle.
+ * Store a packet of a SEND or WRITE to its place in memory. The last packet completes
+ * the receive WQE, if the message takes one. DONE; AGAIN, MISS, FAULT as
+ * svan_access(), and nothing has changed; ERROR: *obstacle says why, and nothing has
+ * changed.
  */
 SvanStep svan_assemble(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt,
                        SvanObstacle *obstacle);

@@ -85,7 +85,7 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     return SVAN_CMD_OK;
 }
 
-/* A piece of the ring buffer; access is what the device does there. */
+/* Check a piece of the ring buffer, to which the device needs this right. */
 static uint32_t piece_syndrome(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
                                uint32_t offset, uint32_t len, uint8_t right)
 {
@@ -156,7 +156,7 @@ static void set_rings(SvanQp *qp, const struct svan_cmd_create_qp *cmd)
     };
 }
 
-/* One in RESET has no work: what rings it belongs to its life before. */
+/* A QP in RESET has no work: a doorbell that arrives then is from before the reset. */
 static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
 {
     SvanQp *qp = svan_container(target, SvanQp, db);
@@ -326,12 +326,12 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome)
     }
     if ((state == SVAN_QPS_RTS && old == SVAN_QPS_RTR) ||
         state == SVAN_QPS_ERR) {
-        /* The flag may be left over from before RESET, or from a parked QP. */
+        /* POLLING may be left over from before RESET, or from a parked QP. */
         svan_poll_begin(&qp->sq);
     }
     svan_trace(qp->fn, SVAN_TRACE_QP_STATE, qp->qpn, old, state, syndrome);
     if (state == SVAN_QPS_ERR) {
-        svan_list_remove(&qp->work.blocked);    /* to flush needs no wire */
+        svan_list_remove(&qp->work.blocked);    /* flushing needs no wire */
         svan_egress_stop(&qp->egress);
     }
     qp->transport->enter(qp, old);
@@ -375,7 +375,7 @@ static uint32_t check_transition(const SvanQp *qp,
     return SVAN_CMD_OK;
 }
 
-/* One row for each attribute of one octet or 24 bits: its range. */
+/* The range of an attribute that is a number. */
 typedef struct AttrRange {
     uint32_t bit;
     uint32_t min, max;
@@ -496,7 +496,7 @@ uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     return refusal;
 }
 
-/* What the transitions to its state have required, as far as it is alive. */
+/* The transitions to RESET and ERR require nothing, so nothing can be missing there. */
 bool svan_qp_has_attrs(const SvanQp *qp)
 {
     const SvanQpWays *ways = qp->kind->ways;

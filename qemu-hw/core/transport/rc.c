@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reliable connection: life cycle of an RC queue pair, its step, and its
- * access to memory.
+ * Reliable connection: the life cycle of an RC queue pair, and its step.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ typedef SvanStep (*SvanRcUnit)(SvanQp *qp, SvanRcBudget *budget);
 
 #define MAX_UNITS       3
 
-/* What a QP does in each state, in this order; enum svan_qp_state */
+/* What a QP's step does in each state (enum svan_qp_state), in this order. */
 static const SvanRcUnit units[][MAX_UNITS] = {
     [SVAN_QPS_RESET] = { NULL },
     [SVAN_QPS_INIT]  = { NULL },
@@ -40,8 +39,9 @@ static const SvanRcUnit units[][MAX_UNITS] = {
 };
 
 /*
- * Until the unit has nothing more to do or the budget is used up. A unit may
- * change the QP's state: then the others are not what is to be done any more.
+ * Run a unit until it has nothing more to do or the budget is used up. A unit may
+ * change the QP's state; the step ends then, since other units belong to the new
+ * state.
  */
 static inline SvanStep run_unit(SvanQp *qp, SvanRcUnit unit,
                                 SvanRcBudget *budget, bool *progress)
@@ -59,12 +59,12 @@ static inline SvanStep run_unit(SvanQp *qp, SvanRcUnit unit,
             budget->units--;
         }
     }
-    /* What a verdict makes one unit wait for is no reason to stop the others. */
+    /* A unit that waits because of a verdict on its flow does not stop the others. */
     return step == SVAN_STEP_IDLE || step == SVAN_STEP_LATER ? SVAN_STEP_DONE :
                                                                step;
 }
 
-/* 10.3.1.5: nothing that was begun is left */
+/* The send queue is drained when no WQE that was begun is left (10.3.1.5). */
 static void check_drained(SvanQp *qp)
 {
     const SvanRc *rc = qp->priv;
@@ -94,7 +94,7 @@ static SvanStep rc_step(SvanQp *qp)
         return step;
     }
     for (uint32_t i = 0; i < MAX_UNITS && qp->state == state; i++) {
-        /* units 1 and 2 take turns at being the first */
+        /* Units 1 and 2 take turns at being run first. */
         SvanRcUnit unit = units[state][i && turn && state != SVAN_QPS_ERR ?
                                        3 - i : i];
 
@@ -130,7 +130,7 @@ static void fire_rnr(SvanTimer *timer)
     svan_qp_schedule(rc->qp);
 }
 
-/* It waits for nothing, neither time nor page. */
+/* End all waits, for times and for pages. */
 static void stop_waiting(SvanRc *rc)
 {
     svan_page_wait_leave(&rc->req.wait);
@@ -144,7 +144,7 @@ static void stop_waiting(SvanRc *rc)
     rc->req.rnr_fired = false;
 }
 
-/* As after creation; the timers do not run. */
+/* Begin as after creation. No timer runs. */
 static void forget(SvanRc *rc)
 {
     svan_rc_release(rc->qp);
@@ -163,7 +163,7 @@ static void forget(SvanRc *rc)
     svan_timer_init(&rc->req.rnr_timer, fire_rnr);
 }
 
-#define RC_TIMERS       4       /* ACK, RNR, bounds of two kinds of waiting */
+#define RC_TIMERS       4       /* ACK, RNR, and the bounds of two SvanRcPatience */
 
 static bool rc_create(SvanQp *qp)
 {
@@ -206,7 +206,7 @@ static void enter_rtr(SvanRc *rc)
     rc->resp.epsn = rc->qp->rq_psn & SVAN_PSN_MASK;
 }
 
-/* What is copied of the attributes, or timed by them, as they change in SQD. */
+/* Take over attributes that are copied, or that set a timer; they may change in SQD. */
 static void take_attributes(SvanRc *rc)
 {
     SvanRcRequester *req = &rc->req;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RC responder, the sending half: responses in the order of their PSNs, then
- * the NAK, then one ACK for everything (9.7.5.1.2). Served by the QP's step.
- * While a response waits for its page, what lies before it is acknowledged, and
- * its requester is told to wait.
+ * RC responder, the sending half: the QP's step sends responses in the order of their
+ * PSNs, then the NAK, then one ACK for everything (9.7.5.1.2). While a response
+ * waits for its page, what lies before it is acknowledged, and its requester is told to
+ * wait.
  */
 #include <string.h>
 
@@ -81,7 +81,7 @@ static SvanStep send_atomic(SvanQp *qp, const SvanRcOwed *owed)
     return step;
 }
 
-/* The memory has gone since the request was accepted. */
+/* The READ's memory was accessible when the request came, and is not any more. */
 static SvanStep read_failed(SvanQp *qp, const SvanRcOwed *owed,
                             uint32_t syndrome)
 {
@@ -110,7 +110,7 @@ static void read_sent(SvanRcResponder *resp, uint32_t payload, bool last)
     SvanRcOwed *owed = &resp->owed[0];
 
     svan_page_wait_forget(&resp->read_wait);
-    resp->early_ack = false;            /* this acknowledges it */
+    resp->early_ack = false;            /* the response acknowledges that */
     if (last) {
         svan_rc_owed_drop(resp);
         return;
@@ -161,7 +161,7 @@ static SvanStep send_read(SvanQp *qp, SvanRcBudget *budget,
 
 /* ---- a response that waits for its page ---- */
 
-/* false: it still waits */
+/* The oldest answer waits for a page. false: the page has not come yet. */
 static bool page_has_come(SvanQp *qp)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -179,7 +179,10 @@ static bool page_has_come(SvanQp *qp)
     return true;
 }
 
-/* Where an earlier PSN is asked for, be it of another answer, its pages come first. */
+/*
+ * If the oldest answer begins elsewhere than before, the wait for a page ends: the
+ * pages that are needed first come first.
+ */
 void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -195,7 +198,7 @@ void svan_rc_asked_again(SvanQp *qp, uint32_t old_psn)
     svan_rc_patience_end(&resp->patience);
 }
 
-/* Is it behind the oldest answer, and that answer's page awaited? */
+/* Does the PSN lie behind the oldest answer, which waits for a page? */
 static bool is_kept_back(const SvanRcResponder *resp, uint32_t psn)
 {
     return resp->read_wait.state == SVAN_WAIT_PENDING && resp->num_owed &&
@@ -213,7 +216,7 @@ static void drop_waiting(SvanQp *qp)
     svan_qp_schedule(qp);
 }
 
-/* Since a new request came, or the duplicate met its page. */
+/* ns since a new request came or the duplicate met its page, whichever was later. */
 static uint64_t ns_since_news(const SvanRcResponder *resp, uint64_t now)
 {
     return now - (resp->heard_ns > resp->patience.met ? resp->heard_ns :
@@ -221,9 +224,10 @@ static uint64_t ns_since_news(const SvanRcResponder *resp, uint64_t now)
 }
 
 /*
- * A requester that goes back, but not as far as to a duplicate, has had that answer:
- * it does not keep back what is said of later ones. What comes soon after a new request
- * may have been copied on the way, or overtaken, and says nothing of the requester.
+ * A requester that sends again from a PSN behind a duplicate has received the answer to
+ * it. So an answer to a duplicate that waits for a page is dropped then, and does not
+ * keep back later ones. A copy that comes soon after a new request says nothing about
+ * the requester: the network may have made it, or delivered it late.
  */
 void svan_rc_request_heard(SvanQp *qp, uint32_t psn)
 {
@@ -247,8 +251,8 @@ void svan_rc_request_heard(SvanQp *qp, uint32_t psn)
 
 /*
  * Is the requester to be told to wait, and how long? A page that is gone again is
- * waited for in silence until the bound, so that it does not cost a retry each time;
- * who was told already is told again only if the page is known not to be near.
+ * waited for in silence until the bound, so that it does not cost a retry each time.
+ * A requester that was told already is told again only if the page is known to be far.
  */
 static bool is_to_be_told(SvanQp *qp, uint64_t *ns)
 {
@@ -277,7 +281,7 @@ static SvanStep tell(SvanQp *qp, uint64_t ns)
         svan_trace(qp->fn, SVAN_TRACE_NAK, qp->qpn, aeth, resp->owed[0].psn, 0);
         qp->fn->stats->fault_rnr += !resp->patience.naks;
         qp->fn->stats->rnr_nak_sent++;
-        resp->early_ack = false;        /* the NAK acknowledges it, too */
+        resp->early_ack = false;        /* the NAK acknowledges that, too */
         svan_rc_patience_told(&resp->patience);
     }
     return step;

@@ -25,8 +25,8 @@ static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
 }
 
 /*
- * Send again from una, if the retry count allows. Everything behind what was
- * lost goes again, so where packets are lost fewer are sent ahead.
+ * Send again from una, if the retry count allows. Everything behind a lost packet is
+ * sent again, so fewer packets may be unacknowledged where packets are lost.
  */
 static void retry(SvanQp *qp, SvanRcRetry reason)
 {
@@ -62,7 +62,10 @@ static void ack_timeout(SvanQp *qp)
     retry(qp, SVAN_RC_RETRY_TIMEOUT);
 }
 
-/* The page that a response was for: ask for the response again, or give up. */
+/*
+ * If the page that a response was for has come, ask for the response again; if it never
+ * will, fail the WQE.
+ */
 static void page_has_come(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -100,15 +103,15 @@ void svan_rc_timeouts(SvanQp *qp)
 /* ---- responses ---- */
 
 /*
- * It has gone back, and has sent nothing since: what comes is about what was sent
- * before, and no reason to count another retry.
+ * The requester has gone back and has sent nothing since. What arrives is about packets
+ * that were sent before, and no reason to count another retry.
  */
 static bool is_to_send_again(const SvanRcRequester *req)
 {
     return req->nxt == req->una;
 }
 
-/* false: it was told before, at the same una */
+/* false: the same was heard before, since una moved last. */
 static bool is_news(SvanRcRequester *req, uint8_t what)
 {
     bool news = !(req->heard & what);
@@ -118,8 +121,8 @@ static bool is_news(SvanRcRequester *req, uint8_t what)
 }
 
 /*
- * A response came for something later than una, which is still without its
- * own: that one was lost (9.7.6.1.2). Those that follow say nothing new.
+ * A response came for a later request than the one at una, which needs a response of
+ * its own: that response was lost (9.7.6.1.2). Those that follow say nothing new.
  */
 static void implied_nak(SvanQp *qp)
 {
@@ -135,8 +138,8 @@ static void implied_nak(SvanQp *qp)
 }
 
 /*
- * Everything before seq is acknowledged. false: not so, a response is missing
- * and has been asked for again.
+ * The peer acknowledges everything before seq. false: a response before seq is missing,
+ * and is asked for again.
  */
 static bool acknowledge(SvanQp *qp, uint32_t seq)
 {
@@ -150,7 +153,7 @@ static bool acknowledge(SvanQp *qp, uint32_t seq)
     return false;
 }
 
-/* 9.7.5.2.8 */
+/* An RNR NAK makes the requester wait (9.7.5.2.8). */
 static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -185,11 +188,12 @@ static void remote_error(SvanQp *qp, uint8_t status)
 }
 
 /*
- * Who was told to wait goes on before the time only when it is called back
- * (PRM "Reliable connections"), which is no retry: a responder may NAK what lies
- * behind the request that it was not ready for. One NAK is sent for a gap, so the
- * same again was duplicated on its way, and costs no retry; unless there is no
- * timeout to find out that what was sent again is lost as well.
+ * A requester that waits after an RNR NAK goes on before the time only for a call-back
+ * (PRM "Reliable connections"), which counts as no retry. Another sequence NAK does not
+ * end the wait: a responder may NAK what lies behind the request that it was not ready
+ * for. A responder sends one NAK for a gap, so a second one was duplicated by the
+ * network and causes no retry. It does cause one if there is no ACK timeout, since
+ * nothing else would tell that what was sent again is lost as well.
  */
 static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -207,7 +211,7 @@ static void rx_sequence_nak(SvanQp *qp, const SvanPkt *pkt)
     }
 }
 
-/* table 44 */
+/* What a NAK means is told by its code (table 44). */
 static void rx_nak(SvanQp *qp, const SvanPkt *pkt)
 {
     switch (pkt->syndrome & SVAN_AETH_VALUE_MASK) {
@@ -260,8 +264,9 @@ typedef struct Placement {
 } Placement;
 
 /*
- * Where the targets that were looked at are gone when the response comes, fewer
- * are looked at the next time, one page at least: so each time some of it is placed.
+ * If a target that was made present is gone when its response comes, half as much is
+ * made present the next time, but at least a page; so some of the READ is placed each
+ * time. If the target had not been made present, a former limit is doubled.
  */
 static void learn_what_stays(SvanRcRequester *req, const Placement *at)
 {
@@ -298,7 +303,9 @@ static SvanStep place(SvanQp *qp, const Placement *at)
                            &syndrome);
     }
     if (step == SVAN_STEP_FAULT) {
-        /* dropped: it will be asked for again, but the peer does answer */
+        /*
+         * The response is dropped. The peer does answer, so retries are counted anew.
+         */
         req->retries = qp->retry_cnt;
         req->heard &= ~SVAN_RC_HEARD_IMPLIED;
         learn_what_stays(req, at);
@@ -327,9 +334,10 @@ static SvanStep bad_response(SvanQp *qp, uint8_t status)
 }
 
 /*
- * Table 37: the response at una begins where a request for it began, goes on
- * anywhere behind the READ's start, and ends at its end. A lost part is asked for
- * again from una on; what the earlier request brings may still arrive.
+ * Table 37: a FIRST or ONLY response comes where a request for it began, a MIDDLE or
+ * LAST one anywhere behind the READ's start, and a LAST or ONLY one at its end. A lost
+ * part is asked for again from una on; what the earlier request brings may still
+ * arrive.
  */
 static bool read_opcode_ok(const SvanRcRequester *req, const SvanRcWqe *wqe,
                            const SvanOpInfo *info)
@@ -394,7 +402,7 @@ static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt, uint32_t seq)
                                             rx_read_response(qp, pkt);
 }
 
-/* 9.7.6.1.1: only what answers packets that were sent and not acknowledged */
+/* 9.7.6.1.1: a response counts if its packet was sent and is not acknowledged yet. */
 SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
@@ -472,7 +480,7 @@ static void retire(SvanQp *qp)
     }
 }
 
-/* One has not succeeded: what follows is flushed, whatever it met (10.8.5). */
+/* A WQE has not succeeded: those behind it are flushed, whatever they met (10.8.5). */
 static void forget_failures(SvanRcRequester *req)
 {
     for (uint32_t pos = req->head; pos != req->tail; pos++) {
@@ -535,7 +543,10 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
 
 /* ---- flushing, 10.3.1 and 10.8.5 ---- */
 
-/* What was taken: completed, if it was done before the error; else flushed. */
+/*
+ * Complete the oldest WQE of the window: as it would have been, if it was acknowledged
+ * or failed before the error; else as flushed.
+ */
 static SvanStep flush_taken(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;

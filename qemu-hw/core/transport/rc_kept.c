@@ -16,7 +16,7 @@ void svan_rc_kept_drop(SvanQp *qp)
     suspension_of(qp)->kept_answers = 0;
 }
 
-/* It may have come again, and been kept or executed. */
+/* What was dropped may have come again, and been executed. */
 bool svan_rc_is_missing(SvanQp *qp)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
@@ -26,7 +26,6 @@ bool svan_rc_is_missing(SvanQp *qp)
            svan_rc_psn_sub(susp->dropped_end, epsn) <= SVAN_RC_PSN_HALF;
 }
 
-/* Something before `end` will not come by itself. */
 void svan_rc_now_missing(SvanQp *qp, uint32_t end)
 {
     uint32_t epsn = ((SvanRc *)qp->priv)->resp.epsn;
@@ -40,8 +39,9 @@ void svan_rc_now_missing(SvanQp *qp, uint32_t end)
 }
 
 /*
- * What is dropped behind an RNR NAK comes again by itself; unless that has not
- * left yet, and never will when a kept packet is executed before it.
+ * A packet that is dropped after an RNR NAK has left comes again by itself. A NAK that
+ * is still pending does not count: it never leaves if a kept packet is executed
+ * before.
  */
 void svan_rc_discard(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -71,9 +71,9 @@ static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
 }
 
 /*
- * What is refused when its turn comes is not kept for that: a request that is too
- * long, or one more than may be outstanding. Nor is what leaves no PSNs for those
- * of the past.
+ * A request is not kept if it would be refused when its turn comes, because it is too
+ * long or one more than may be outstanding; nor if it reaches so far ahead that its
+ * PSNs would be taken for those of duplicates.
  */
 static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -91,7 +91,6 @@ static bool is_worth_keeping(SvanQp *qp, const SvanPkt *pkt)
     return psns_of(qp, pkt) <= SVAN_RC_PSN_HALF - ahead;
 }
 
-/* DONE, MISS; IDLE: there is no room, or no sense in it */
 SvanStep svan_rc_keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -109,7 +108,6 @@ SvanStep svan_rc_keep(SvanQp *qp, const SvanPkt *pkt, uint8_t mode)
     return step;
 }
 
-/* Of what is kept, all but the packet that met the page. */
 void svan_rc_kept_drop_rest(SvanQp *qp)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -120,7 +118,6 @@ void svan_rc_kept_drop_rest(SvanQp *qp)
     susp->kept_answers = has_answer(svan_held_opcode(first));
 }
 
-/* The oldest kept packet has been executed. */
 void svan_rc_kept_drop_first(SvanQp *qp)
 {
     SvanSuspension *susp = suspension_of(qp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RC responder: a requester that waits for a page here must hear of it before its
- * retries are used up (PRM "Faults"). Its ACK timeout cannot be seen, but its
+ * RC responder: a remote requester that waits for a page here must be told so before
+ * its retries are used up (PRM "Faults"). Its ACK timeout cannot be seen, but its
  * requests that come again can. An RNR NAK makes it wait without a timeout.
  */
 #include <string.h>
@@ -26,8 +26,9 @@ void svan_rc_patience_init(SvanRcPatience *patience, SvanQp *qp)
 }
 
 /*
- * Who has shown an ACK timeout is not let run into it a second time. It may be shorter
- * than shown, as what is sent again may be lost as well.
+ * A requester that has shown its ACK timeout is told to wait before it times out again.
+ * The bound is only a fourth of what it has shown, since the timeout may be shorter:
+ * some copies of the request may have been lost.
  */
 static void start_bound(SvanRcPatience *patience)
 {
@@ -91,7 +92,7 @@ void svan_rc_patience_heard(SvanRcPatience *patience)
     if (patience->told) {
         patience->told = false;
         patience->returned = true;
-        start_bound(patience);          /* its ACK timeout counts from now on */
+        start_bound(patience);          /* its ACK timeout begins anew */
     } else if (since >= SVAN_RC_LEAST_TIMEOUT_NS) {
         patience->timed_out = true;
         patience->timeout = since < patience->timeout ? since :
@@ -120,10 +121,10 @@ bool svan_rc_is_far(const SvanQp *qp, const SvanEstimate *estimate)
 }
 
 /*
- * An estimate that was wrong already is no help: the page takes as long again as
- * it has taken. Who comes back for the first time is given the benefit of doubt;
- * who has timed out is not, as that may have been the last of its retries.
- * A policy without a bound goes by estimates alone.
+ * A page that takes longer than estimated is expected to take as long again as it has
+ * taken so far; but for a requester that is back for the first time, the estimate alone
+ * counts. One that has timed out is told to wait in any case, as that may have been the
+ * last of its retries. Under a policy without a bound estimates alone count.
  */
 bool svan_rc_patience_is_out(const SvanRcPatience *patience,
                              const SvanEstimate *estimate, uint64_t *ns)
@@ -141,7 +142,7 @@ bool svan_rc_patience_is_out(const SvanRcPatience *patience,
     return patience->over || patience->timed_out || *ns > limit;
 }
 
-/* The one whose time covers ns, at least the QP's own; 9.7.5.2.8 */
+/* The code of the shortest time that covers ns and the QP's own time (9.7.5.2.8). */
 uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns)
 {
     uint64_t least = svan_rc_rnr_ns(qp->min_rnr_timer);

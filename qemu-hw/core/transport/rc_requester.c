@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * RC requester: takes WQEs from the send queue into the window and sends their
- * packets, again from wherever the completer has set `nxt` back to (9.7.2,
- * 9.7.3).
+ * RC requester: it takes WQEs from the send queue into the window and sends their
+ * packets. They are sent again from wherever the completer has set `nxt` back to
+ * (9.7.2, 9.7.3).
  */
 #include <string.h>
 
@@ -44,8 +44,8 @@ static SvanStep push_bad(SvanQp *qp, const SvanWqe *wqe, uint8_t status,
 }
 
 /*
- * The targets of a response must be ours before anything is sent; sources are
- * looked at as they are sent.
+ * Before a request is sent, the QP must have the right to store the response to all of
+ * its targets. The memory that packets are sent from is checked as they are sent.
  */
 static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
                               uint32_t *syndrome)
@@ -65,7 +65,7 @@ static SvanStep check_targets(SvanQp *qp, const SvanWqe *wqe,
     return SVAN_STEP_DONE;
 }
 
-/* May it be begun now? 9.7.3 (limit of READs and atomics), 10.8.3.3 (fence) */
+/* May the WQE be begun yet? 9.7.3 (limit of READs and atomics), 10.8.3.3 (fence) */
 static bool may_begin(const SvanQp *qp, const SvanWqe *wqe)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
@@ -117,7 +117,7 @@ static SvanStep see_producer(SvanQp *qp)
     return req->next_index == qp->sq.producer.pi ? SVAN_STEP_IDLE : SVAN_STEP_DONE;
 }
 
-/* One that is full is narrower than it may be, or an ACK will make room. */
+/* A full window is widened; if it has its full size, a completion will make room. */
 static bool has_room(SvanQp *qp)
 {
     const SvanRcRequester *req = &((const SvanRc *)qp->priv)->req;
@@ -168,10 +168,10 @@ static SvanStep take(SvanQp *qp)
 /* The packet at nxt. */
 typedef struct Outgoing {
     SvanSegment seg;
-    uint32_t psns;              /* it takes */
+    uint32_t psns;              /* how many it takes */
 } Outgoing;
 
-/* Of a READ or an atomic there is one, which has no payload, for all that is missing. */
+/* A READ or an atomic is one packet without payload, for all that is still missing. */
 static void packet_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq,
                       Outgoing *out)
 {
@@ -189,7 +189,7 @@ static void packet_at(const SvanQp *qp, const SvanRcWqe *wqe, uint32_t seq,
 }
 
 /*
- * How far ahead of una a packet may be. The responder paces what it answers
+ * Is the packet as near to una as it has to be? The responder paces what it answers
  * with data, so READs and atomics are bounded by the PSN space alone (9.7.2).
  */
 static bool in_window(const SvanRcRequester *req, const SvanRcWqe *wqe,
@@ -202,7 +202,9 @@ static bool in_window(const SvanRcRequester *req, const SvanRcWqe *wqe,
            req->nxt - req->una + out->psns <= limit;
 }
 
-/* 9.7.5.1: at the end of a message, every so many packets, or when stuck */
+/*
+ * 9.7.5.1: at the end of a message, every so many packets, and when the window is full
+ */
 static bool wants_ack(const SvanRcRequester *req, const Outgoing *out)
 {
     uint32_t next = req->nxt + out->psns;
@@ -214,8 +216,9 @@ static bool wants_ack(const SvanRcRequester *req, const Outgoing *out)
 #define TOUCHED_A_STEP  (16 * SVAN_PAGE_SIZE)
 
 /*
- * What is looked at before a request leaves; the rest may have to come twice. As
- * much again as has come, so that a long READ is asked for a few times only.
+ * How far the targets of a READ are made present before its request leaves. A response
+ * that is for a page behind that may be dropped, and asked for again. The limit grows
+ * with what has come, so that a long READ is asked for a few times only.
  */
 static uint32_t touch_end(const SvanQp *qp, const SvanSegment *seg)
 {
@@ -232,9 +235,9 @@ static uint32_t touch_end(const SvanQp *qp, const SvanSegment *seg)
 }
 
 /*
- * Pages of the targets are made present before the request leaves, since a
- * response that finds none is dropped. AGAIN: in the next step; FAULT; MISS;
- * ERROR.
+ * Pages of the targets are made present before the request leaves, since a response
+ * that meets an absent page is dropped. DONE; AGAIN: to be continued in the next step;
+ * FAULT; MISS; ERROR.
  */
 static SvanStep touch_targets(SvanQp *qp, const SvanSegment *seg,
                               uint32_t *syndrome)
@@ -272,7 +275,7 @@ static SvanStep touch_targets(SvanQp *qp, const SvanSegment *seg,
     return SVAN_STEP_DONE;
 }
 
-/* All memory that the packet, or the response to it, is from or for. */
+/* Reach the memory that the packet is sent from, or that its response is stored to. */
 static SvanStep reach_memory(SvanQp *qp, const SvanSegment *seg, SvanPkt *pkt,
                              uint32_t *syndrome)
 {

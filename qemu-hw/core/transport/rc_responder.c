@@ -23,7 +23,7 @@ void svan_rc_record_nak(SvanQp *qp, const SvanRcNak *nak)
     svan_qp_schedule(qp);
 }
 
-/* A request that takes the QP to the error state, tables 44 and 58. */
+/* Refuse a request, which takes the QP to the error state (tables 44 and 58). */
 static SvanStep refuse(SvanQp *qp, uint8_t code, uint8_t event,
                        uint32_t syndrome)
 {
@@ -67,7 +67,7 @@ static SvanStep refuse_receive(SvanQp *qp, uint8_t code, uint8_t recv_status,
     return SVAN_STEP_DONE;
 }
 
-/* The queues of this end are at fault, and no receive WQE can tell. */
+/* A local queue is at fault, and no receive WQE can say so. */
 static SvanStep refuse_local(SvanQp *qp, uint32_t syndrome)
 {
     return refuse(qp, SVAN_NAK_REMOTE_OPERATIONAL, SVAN_EVENT_QP_FATAL,
@@ -97,8 +97,8 @@ SvanStep svan_rc_refuse_page(SvanQp *qp, uint8_t opcode)
 /* ---- progress ---- */
 
 /*
- * A packet of the expected PSN was executed. With a response of its own there
- * is no need of an ACK, for what came before it neither.
+ * A request of the expected PSN was executed. If it has a response of its own, no ACK
+ * is due, as the response acknowledges the request and all before it.
  */
 static void executed(SvanQp *qp, const SvanPkt *pkt, uint32_t psns,
                      bool response)
@@ -130,7 +130,7 @@ static void message_done(SvanRcResponder *resp)
 
 /* ---- SEND and RDMA WRITE ---- */
 
-/* Tables 44 and 58: what the requester is told of it. */
+/* Tell the requester of an obstacle, by tables 44 and 58. */
 static SvanStep refuse_for(SvanQp *qp, const SvanObstacle *obstacle)
 {
     switch (obstacle->kind) {
@@ -173,7 +173,7 @@ static SvanStep rx_data(SvanQp *qp, const SvanPkt *pkt)
     }
 }
 
-/* Memory that cannot be accessed now, or not at all. */
+/* The memory of a request cannot be accessed in this step, or not at all. */
 static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
                                uint32_t syndrome)
 {
@@ -189,13 +189,13 @@ static SvanStep remote_refused(SvanQp *qp, const SvanPkt *pkt, SvanStep step,
 
 /* ---- READ and atomics: what is owed ---- */
 
-/* How long ago; all that is owed lies before the expected PSN. */
+/* How far the PSN lies before the expected one, as all that is owed does. */
 static uint32_t age(const SvanRcResponder *resp, uint32_t psn)
 {
     return svan_rc_psn_sub(resp->epsn, psn);
 }
 
-/* The PSN behind the last packet of an answer: same end, same answer. */
+/* The PSN behind the last packet of an answer. No two answers have the same. */
 static uint32_t owed_end(const SvanQp *qp, const SvanRcOwed *owed)
 {
     uint32_t packets = owed->atomic ? 1 : svan_rc_packets(qp, owed->length);
@@ -204,9 +204,9 @@ static uint32_t owed_end(const SvanQp *qp, const SvanRcOwed *owed)
 }
 
 /*
- * An answer takes its place by PSN. When it is owed already it begins anew
- * where it is asked from: what came before has arrived (9.7.5.1.3). Duplicates
- * beyond what may be outstanding are of no use, and forgotten.
+ * Put an answer among those owed, in the order of PSNs. If it is owed already it begins
+ * anew at the PSN that is asked for, since what lies before that has arrived
+ * (9.7.5.1.3). Duplicates beyond the number that may be outstanding are dropped.
  */
 static void owe(SvanQp *qp, const SvanRcOwed *owed)
 {
@@ -215,7 +215,7 @@ static void owe(SvanQp *qp, const SvanRcOwed *owed)
     uint32_t first;
 
     if (!svan_rc_owed_room(resp)) {
-        return;                 /* a duplicate; it will be asked for again */
+        return;                 /* only a duplicate, which will be asked for again */
     }
     first = resp->owed[0].psn;
     while (i < resp->num_owed &&
@@ -267,7 +267,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
         return refuse_invalid(qp, SVAN_SYN_OPCODE);
     }
     if (access.len) {
-        /* of an absent page is better known now than when it is its turn */
+        /* An absent page is better met now than when the response is to be sent. */
         SvanMem first;
         SvanStep step = svan_access(&access, &first, &syndrome);
 
@@ -286,7 +286,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
     return SVAN_STEP_DONE;
 }
 
-/* The guest's CPUs may do the same to this word with LOCK instructions. */
+/* Atomic with the guest's CPUs, which may use LOCK instructions on the same word. */
 static uint64_t execute_atomic(void *host, const SvanPkt *pkt)
 {
     uint64_t *word = host;
@@ -311,7 +311,7 @@ static uint64_t execute_atomic(void *host, const SvanPkt *pkt)
 #endif
 }
 
-/* Its PSN may be that of one before the PSNs wrapped. */
+/* An older atomic may have had the same PSN before PSNs wrapped: it is forgotten. */
 static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
 {
     for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
@@ -323,7 +323,7 @@ static void remember_atomic(SvanRcResponder *resp, const SvanRcOwed *owed)
     resp->next_atomic = (resp->next_atomic + 1) % SVAN_MAX_RD_ATOMIC;
 }
 
-/* 9.4.5: a word of 8 bytes, aligned */
+/* 9.4.5: an atomic is done on an aligned word of 8 octets. */
 static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -369,8 +369,8 @@ static SvanStep rx_atomic(SvanQp *qp, const SvanPkt *pkt)
 /* ---- duplicates, 9.7.5.1.3 ---- */
 
 /*
- * Executed again if it is wholly in the past and still permitted; a stale one
- * is no reason to break the connection.
+ * A duplicate READ is executed again if all of it lies in the past and it is still
+ * permitted. Otherwise it is ignored, and no reason to break the connection.
  */
 static void read_again(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -429,7 +429,7 @@ static SvanStep rx_duplicate(SvanQp *qp, const SvanPkt *pkt)
     return SVAN_STEP_DONE;
 }
 
-/* One NAK for each gap; behind an RNR NAK a gap is what is to be expected. */
+/* One NAK is sent for each gap. After an RNR NAK a gap is expected, and not counted. */
 static SvanStep rx_out_of_sequence(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -474,7 +474,9 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
     const SvanSuspension *suspension = &((SvanRc *)qp->priv)->suspension;
     uint32_t ahead = svan_rc_psn_sub(pkt->psn, resp->epsn);
 
-    /* What is owed is answered before the NAK, so it may be asked for again. */
+    /*
+     * Answers that are owed leave before the fatal NAK, so duplicates are still taken.
+     */
     if (resp->dead && !(resp->num_owed && ahead >= SVAN_RC_PSN_HALF)) {
         svan_trace(qp->fn, SVAN_TRACE_PKT_DROP, qp->qpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_WRONG_STATE);

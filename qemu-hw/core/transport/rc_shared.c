@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory of RC queue pairs that comes with use: what the queue pairs of a function
- * share, and what one has while it is busy.
+ * Memory that an RC queue pair has only when it needs it: what the queue pairs of a
+ * function share, and what each of them allocates.
  */
 #include <stdlib.h>
 #include <string.h>

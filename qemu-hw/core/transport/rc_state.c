@@ -58,7 +58,7 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
     wqe->status = svan_get_u8(reader);
     wqe->syndrome = svan_get_u32(reader);
     wqe->packets = svan_get_u32(reader);
-    wqe->asked = svan_get_u32(reader);          /* from seq, which is not known yet */
+    wqe->asked = svan_get_u32(reader);          /* from seq on, which is set later */
     if (wqe->length > SVAN_MAX_MSG || wqe->num_bbs < 1 ||
         wqe->num_bbs > SVAN_WQE_MAX_BBS ||
         wqe->status > SVAN_CQE_GENERAL_ERR) {
@@ -89,7 +89,7 @@ static bool widen_empty(SvanQp *qp)
     return done;
 }
 
-/* The window from position 0 on: blocks and sequence numbers without gaps. */
+/* Load the window from position 0 on; blocks and sequence numbers have no gaps. */
 static bool load_window(SvanQp *qp, SvanReader *reader)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -123,7 +123,7 @@ static bool load_window(SvanQp *qp, SvanReader *reader)
     return true;
 }
 
-/* seq lies in the WQE at pos, or at the window's end */
+/* Does seq lie in the WQE at pos, or at the window's end if pos is its tail? */
 static bool lies_in(const SvanRcRequester *req, uint32_t seq, uint32_t pos)
 {
     const SvanRcWqe *wqe = &req->window[pos & req->window_mask];
@@ -139,7 +139,7 @@ static bool sequence_ok(const SvanQp *qp, const SvanRcRequester *req)
     bool off = qp->state != SVAN_QPS_RTS && qp->state != SVAN_QPS_SQD;
 
     if (off) {
-        /* A window that was not begun anew would be taken for one. */
+        /* Before RTS the window must be empty, since RTS does not clear it. */
         return req->state == SVAN_RC_REQ_OFF &&
                (qp->state == SVAN_QPS_ERR || !req->tail);
     }
@@ -352,7 +352,10 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
         !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
-    /* What is new behind it, and what goes back, the next requests tell. */
+    /*
+     * This is not saved: it begins at the oldest PSN that is owed, and requests move
+     * it.
+     */
     resp->heard = resp->num_owed ? resp->owed[0].psn : resp->epsn;
     return load_atomics(reader, resp) && assembly_ok(assembly);
 }
@@ -360,8 +363,8 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
 /* ---- waits for pages ---- */
 
 /*
- * What was kept is dropped, and asked for again after the load; so is a
- * response that met an absent page.
+ * Kept packets are not saved, but asked for again after the load; so is a response
+ * that met an absent page.
  */
 static void save_waits(const SvanRc *rc, SvanWriter *writer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * RC responder at an absent page (PRM "Faults"): nothing of the request has been
- * executed; the mode says what becomes of it and of what follows. Held packets
+ * executed; the mode says what becomes of it and of what follows. Kept packets
  * are executed, in their order, when the page has come; whatever was dropped
  * is asked for by a sequence NAK, or comes back after the RNR NAK's time.
  */
@@ -31,7 +31,7 @@ static void trace_fault(const SvanQp *qp, const SvanPkt *pkt)
                qp->fn->memory->miss.va);
 }
 
-/* PENDING: for the next page. */
+/* how: the outcome; PENDING: the suspension goes on with another page. */
 static void trace_end(const SvanQp *qp, SvanWaitState how)
 {
     const SvanSuspension *susp = &((const SvanRc *)qp->priv)->suspension;
@@ -43,8 +43,8 @@ static void trace_end(const SvanQp *qp, SvanWaitState how)
 /* ---- choosing ---- */
 
 /*
- * A sequence NAK takes one of the requester's retries, of which we do not know
- * the number: only one until something of it is executed.
+ * A sequence NAK takes one of the requester's retries, whose number is not known here.
+ * So only one is sent until another packet of the requester was executed.
  */
 static bool may_call_back(const SvanSuspension *susp)
 {
@@ -83,9 +83,9 @@ static bool by_estimate(const SvanQp *qp)
 /* ---- RNR NAK ---- */
 
 /*
- * The packet that met the page stays, with AUTO, and nothing behind it: when it
- * is executed its ACK calls the requester back before the time is over. MISS or
- * DONE.
+ * With AUTO the packet that met the page stays kept behind an RNR NAK, and no other:
+ * when it is executed, its ACK ends the requester's wait before the time is over.
+ * DONE, MISS.
  */
 static SvanStep keep_first(SvanQp *qp)
 {
@@ -125,7 +125,7 @@ static void send_rnr(SvanQp *qp, uint64_t ns)
 
 /* ---- what events do ---- */
 
-/* Of all that is kept; unless an RNR NAK leaves, it does not come by itself. */
+/* Drop all that is kept; unless an RNR NAK leaves, it does not come again by itself. */
 static SvanStep let_go(SvanQp *qp)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -148,8 +148,8 @@ static SvanStep send_away(SvanQp *qp)
 }
 
 /*
- * What was executed since the last ACK, be it in the middle of a message, gives
- * the requester its retries back for this page.
+ * Acknowledge what was executed since the last ACK, even in the middle of a message:
+ * the ACK gives the requester its retries back for this page.
  */
 static SvanStep begin(SvanQp *qp)
 {
@@ -194,7 +194,7 @@ static SvanStep end(SvanQp *qp)
 #define CHOOSE_DROP             ON(DROP) = TO(DROPPING, let_go)
 #define TELL                    ON(RNR) = TO(TOLD, send_away)
 #define TELL_AGAIN              ON(RNR) = TO(TOLD_AGAIN, send_away)
-/* The page awaited comes, or nothing more does. */
+/* How the wait for a page may end. */
 #define AWAITED(retry) \
     ON(CAME) = TO(retry, NULL), ON(FAILED) = TO(NONE, end), \
     ON(STOP) = TO(NONE, end)
@@ -253,7 +253,7 @@ static void now_by_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     trace_mode(qp, mode, ns);
 }
 
-/* The mode is known, the packets that are kept stay as they are. MISS or DONE */
+/* Enter the mode that was chosen. DONE, MISS. */
 static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
 {
     static const SvanSuspensionEvent events[] = {
@@ -279,7 +279,9 @@ static SvanStep enter_mode(SvanQp *qp, uint8_t mode, uint64_t ns)
     return step;
 }
 
-/* There is no room for the packet: the next best mode, which needs none. */
+/*
+ * There is no room for the packet: with AUTO it is handled in a mode that needs none.
+ */
 static uint8_t without_room(SvanQp *qp, uint8_t mode)
 {
     if (!by_estimate(qp)) {
@@ -289,14 +291,14 @@ static uint8_t without_room(SvanQp *qp, uint8_t mode)
                                               SVAN_FAULT_MODE_RNR;
 }
 
-/* RNR keeps what comes back, and with AUTO the first as well. */
+/* Does the mode keep the packet that meets the page? RNR does so with AUTO only. */
 static bool keeps_first(const SvanQp *qp, uint8_t mode)
 {
     return mode == SVAN_FAULT_MODE_HOLD || mode == SVAN_FAULT_MODE_DIVERT ||
            (mode == SVAN_FAULT_MODE_RNR && by_estimate(qp));
 }
 
-/* The packet waits for the page that it has just met; before that is known: held. */
+/* The packet waits for the page that it has just met; packets are held at first. */
 static void wait_for_page(SvanQp *qp, const SvanPkt *pkt)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -308,7 +310,10 @@ static void wait_for_page(SvanQp *qp, const SvanPkt *pkt)
     svan_rc_patience_begin(&susp->patience, pkt->psn);
 }
 
-/* A kept packet has met the next absent page, or one again: it stays at the head. */
+/*
+ * A kept packet, which stays at the head, has met another absent page, or the same one
+ * again.
+ */
 static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
 {
     bool again = svan_page_wait_is_again(&suspension_of(qp)->wait);
@@ -320,18 +325,18 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
     return SVAN_STEP_AGAIN;
 }
 
-/* The packet that meets a page, as it is handled at once. */
+/* How the packet that meets an absent page is handled at once. */
 typedef struct FirstPacket {
-    bool again;                 /* a page that was waited for before */
-    bool decided;               /* mode counts */
+    bool again;                 /* the page was waited for before */
+    bool decided;               /* `mode` is the one to be entered */
     uint8_t mode;
-    SvanStep kept;              /* DONE; IDLE: it is not */
+    SvanStep kept;              /* DONE: it is kept; IDLE: it is not; MISS */
 } FirstPacket;
 
 /*
- * A page that came and was gone again when the requester was back is held for:
- * by any other mode it might be missed for ever, and cost a retry each time. MISS
- * or DONE.
+ * If the page came and was gone again when the requester was back, the packet is held:
+ * in any other mode it might come too late for ever, and cost a retry each time. DONE,
+ * MISS.
  */
 static SvanStep take_first(SvanQp *qp, const SvanPkt *pkt,
                            const SvanEstimate *estimate, FirstPacket *first)
@@ -354,7 +359,7 @@ static SvanStep take_first(SvanQp *qp, const SvanPkt *pkt,
         return SVAN_STEP_MISS;
     }
     if (first->mode == SVAN_FAULT_MODE_RNR) {
-        return SVAN_STEP_DONE;          /* whether its packet is kept or not */
+        return SVAN_STEP_DONE;          /* whether the packet is kept or not */
     }
     if (first->kept == SVAN_STEP_DONE) {
         if (susp->kept.spare != SVAN_NONE) {
@@ -395,7 +400,7 @@ SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
         svan_rc_discard(qp, pkt);
     }
     wait_for_page(qp, pkt);
-    /* what may miss is done in a step of its own: this packet has been taken */
+    /* This packet has been taken: what may miss is left to a step of its own. */
     later = !first.decided ||
             (first.mode == SVAN_FAULT_MODE_RNR && susp->kept.first);
     susp->wait.news = later || svan_page_wait_is_told(&susp->wait);
@@ -412,10 +417,11 @@ SvanStep svan_suspension_begin(SvanQp *qp, const SvanPkt *pkt)
 }
 
 /*
- * A request that comes meanwhile. What is a duplicate of a kept one is nothing
- * new, but after an RNR NAK it is the requester's next try; what lies behind a
- * gap is dropped. The next in order is kept, unless it was on its way when the
- * RNR NAK left: then it comes again.
+ * A request arrives during a suspension. A duplicate of a kept packet is dropped, but
+ * after an RNR NAK it shows that the requester is back. A packet behind a gap is
+ * dropped. The next packet in order is kept, unless others are kept and the requester
+ * was told to wait: then the packet was on its way when the RNR NAK left, and comes
+ * again.
  */
 SvanStep svan_suspension_rx(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -459,8 +465,9 @@ static void suspension_ends(SvanQp *qp, SvanSuspensionEvent event, SvanWaitState
 }
 
 /*
- * The requester may know of no timeout: it is told. Where it was called back
- * already it gets the shortest RNR NAK, which takes none of its retries.
+ * The requester may have no ACK timeout, so a sequence NAK asks it to send again. If it
+ * was called back before, and nothing was executed since, it gets the shortest RNR NAK
+ * instead, which takes an RNR retry and none of the others.
  */
 void svan_suspension_call_back(SvanQp *qp)
 {
@@ -479,8 +486,9 @@ void svan_suspension_call_back(SvanQp *qp)
 }
 
 /*
- * Everything kept is executed: ask for what is missing, if no NAK is owed. With
- * AUTO that ends the wait of an RNR NAK, too, if nothing was executed that does.
+ * Everything kept is executed: ask for what is missing, if no NAK is pending. With AUTO
+ * the requester is also called back if it still waits after an RNR NAK, since no packet
+ * was executed whose ACK would end that wait.
  */
 static void resume(SvanQp *qp)
 {
@@ -494,7 +502,7 @@ static void resume(SvanQp *qp)
     }
 }
 
-/* One kept packet, or the end. */
+/* Execute one kept packet, or end the suspension. */
 static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
@@ -522,14 +530,14 @@ static SvanStep replay(SvanQp *qp, SvanRcBudget *budget)
         return susp->wait.state == SVAN_WAIT_OVER ? step : SVAN_STEP_IDLE;
     }
     if (resp->epsn == epsn) {
-        /* not executed: neither is what follows it */
+        /* The packet was not executed, so neither is what follows it. */
         if (step == SVAN_STEP_ERROR) {
             svan_rc_now_missing(qp, susp->kept_end);
         }
         svan_rc_kept_drop(qp);
         return SVAN_STEP_DONE;
     }
-    /* the requester waits for the end of its RNR time, or for this */
+    /* An ACK ends the requester's wait after an RNR NAK. */
     resp->ack_due |= susp->patience.told && !resp->num_owed;
     susp->patience.told = false;
     svan_rc_kept_drop_first(qp);
@@ -542,7 +550,7 @@ static bool was_told(const SvanSuspension *susp)
            susp->state == SVAN_SUSPENSION_TOLD_AGAIN;
 }
 
-/* An RNR NAK, if the page is not about to come; MISS or DONE. */
+/* Send an RNR NAK, if the page is not about to come. DONE, MISS. */
 static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -562,9 +570,9 @@ static SvanStep answer_requester(SvanQp *qp, const SvanEstimate *estimate)
 }
 
 /*
- * A requester that has been told to wait once is told again if it is back and the
- * page is known not to be near, whatever the mode: a further NAK takes a further
- * retry. One whose page was gone again has paid already: it is held for until the
+ * Is the mode to be entered? A requester that was told to wait is told so again only if
+ * it is back and the page is known to be far, since a further NAK takes a further
+ * retry. One whose page was gone again has paid already: its packet is held until the
  * bound.
  */
 static bool is_to_enter(SvanQp *qp, uint8_t mode, const SvanEstimate *estimate)
@@ -585,7 +593,7 @@ static bool is_to_enter(SvanQp *qp, uint8_t mode, const SvanEstimate *estimate)
     }
 }
 
-/* The page is still awaited: is there a better mode now? */
+/* The page is still awaited: does what has happened since call for another mode? */
 static SvanStep reconsider(SvanQp *qp)
 {
     SvanSuspension *susp = suspension_of(qp);
@@ -622,7 +630,7 @@ static SvanStep give_up(SvanQp *qp)
     return svan_rc_refuse_page(qp, opcode);
 }
 
-/* The page has come, and what is kept is executed. */
+/* Has the page come, so that kept packets are being executed? */
 static bool is_replaying(const SvanSuspension *susp)
 {
     return susp->state == SVAN_SUSPENSION_RETRYING ||

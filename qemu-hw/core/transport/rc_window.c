@@ -34,7 +34,7 @@ bool svan_rc_end_rnr_wait(SvanQp *qp)
     return true;
 }
 
-/* una may have moved: sending never stays behind it, and it ends a retry. */
+/* una may have moved: nxt is never behind it, and retries are counted anew. */
 static void moved(SvanQp *qp, uint32_t old_una)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
@@ -52,7 +52,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
             req->window_packets = SVAN_RC_MAX_UNACKED;
         }
         req->progress++;
-        /* nothing else than what it waits for can be acknowledged meanwhile */
+        /* Only what the requester waits to send again can have been acknowledged. */
         svan_rc_end_rnr_wait(qp);
         req->heard = 0;
         req->retries = qp->retry_cnt;
@@ -148,8 +148,9 @@ uint64_t svan_rc_rnr_ns(uint8_t code)
 }
 
 /*
- * The timer is left alone while packets come and go; what it finds when it
- * fires decides. So a timeout takes one to two periods (9.7.6.1.3: up to four).
+ * A timer that runs is not set anew by each packet; when it fires, there was progress
+ * since it was started or there was none. So a timeout takes one to two periods
+ * (9.7.6.1.3 allows four).
  */
 void svan_rc_start_ack_timer(SvanQp *qp)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What arrives for a function finds its queue pair (IBTA volume 1, 9.6.1).
+ * Packets that arrive for a function find their queue pair (IBTA volume 1, 9.6.1).
  */
 #include <string.h>
 
 #include "transport/transport.h"
 
 /*
- * A connected QP takes packets of its peer only. Their source MAC is not looked
- * at: the last router's need not be the first one on the way back.
+ * A connected QP takes packets of its peer only. Their source MAC is not looked at: the
+ * router that delivers them need not be the one that packets to the peer are sent to.
  */
 static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
 {

@@ -10,7 +10,7 @@
 typedef struct SvanQp SvanQp;
 typedef struct SvanRcShared SvanRcShared;
 
-/* What a kind of QP does. */
+/* The operations of a transport. */
 typedef struct SvanTransport {
     const char *name;
     /* Private state in qp->priv. false: no memory. */
@@ -18,14 +18,14 @@ typedef struct SvanTransport {
     void (*destroy)(SvanQp *qp);
     /* qp->state has just changed from old; attributes are already in place. */
     void (*enter)(SvanQp *qp, uint8_t old);
-    /* One epoch of work. IDLE: leave the run list. */
+    /* One step. IDLE: the QP has no work, and gets no step until it is ready again. */
     SvanStep (*step)(SvanQp *qp);
     /*
-     * A packet for the QP, NULL for those that take none. DONE: consumed (or
-     * dropped, counted). AGAIN, MISS: same packet again in another step.
+     * Receive a packet for the QP; NULL: the transport takes none. DONE: it was
+     * consumed, or dropped and counted. AGAIN, MISS: it comes again in another step.
      */
     SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
-    /* QUERY_QP: sq_ci. */
+    /* The oldest block of the send queue in use, for QUERY_QP. */
     uint32_t (*sq_ci)(const SvanQp *qp);
     void (*save)(const SvanQp *qp, SvanWriter *writer);
     bool (*load)(SvanQp *qp, SvanReader *reader);
@@ -42,10 +42,10 @@ struct SvanQp {
     uint8_t state;              /* enum svan_qp_state */
     const struct SvanQpKind *kind;
     const SvanTransport *transport;     /* the kind's */
-    void *priv;                 /* transport's */
+    void *priv;                 /* the transport's */
     SvanUser user;
     uint32_t uar;
-    SvanWaiter waiter;          /* for pages */
+    SvanWaiter waiter;          /* for absent pages */
     SvanCq *send_cq, *recv_cq;
     SvanSq sq;
     SvanRq rq;
@@ -67,15 +67,17 @@ struct SvanQp {
     SvanEvents events;
 };
 
+/* svan_qp_create() and svan_qp_modify() return SVAN_CMD_OK or a refusal (base.h). */
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
                         uint32_t id, SvanQp **out);
 void svan_qp_destroy(SvanQp *qp);
 uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
-/* The attributes of a mask, without a change of state. */
+/* Set the attributes that cmd->mask names, without a change of state. */
 uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
-/* Has it got what its state needs? */
+/* Have all attributes been set that the QP's state needs? */
 bool svan_qp_has_attrs(const SvanQp *qp);
+/* NULL: there is no queue pair of this number. */
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 
 static inline void svan_qp_schedule(SvanQp *qp)
@@ -84,9 +86,9 @@ static inline void svan_qp_schedule(SvanQp *qp)
 }
 
 /*
- * To SVAN_QPS_ERR (or SQE), with trace, event (0 = none) and
- * transport->enter(). set_state() calls enter() also when the state stays the
- * same and only attributes have changed.
+ * svan_qp_error() takes the QP to SVAN_QPS_ERR and sends an event (enum svan_event; 0:
+ * none); it does nothing if the QP is in that state already. svan_qp_set_state() calls
+ * transport->enter() even if the state stays the same and only attributes have changed.
  */
 void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
 void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
@@ -94,8 +96,9 @@ void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
 extern const SvanReceiver svan_qp_receiver;         /* receive.c */
 
 /*
- * Hand a frame to the Ethernet function, one page a step; *offset is the
- * caller's, 0 at first. DONE: delivered or dropped, counted.
+ * Deliver a frame to the Ethernet queue pair of fn, one page a step. *offset is kept by
+ * the caller, and 0 at first. DONE: the frame was delivered, or dropped and counted.
+ * AGAIN, MISS: it comes again in another step.
  */
 SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 
@@ -103,7 +106,7 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 
 #define SVAN_QP_STATES          (SVAN_QPS_ERR + 1)
 
-/* One way from a state to another: which attributes it needs, and allows. */
+/* A transition between two states, and the attributes that it requires and allows. */
 typedef struct SvanQpWay {
     bool legal;
     uint32_t required, optional;        /* SVAN_QP_ATTR_* */
@@ -114,29 +117,29 @@ typedef SvanQpWay SvanQpWays[SVAN_QP_STATES][SVAN_QP_STATES];   /* from, to */
 /* Where the address of a packet that is sent comes from. */
 typedef enum SvanQpAddressing {
     SVAN_ADDRESS_OF_FRAME,      /* the host writes it into the frame */
-    SVAN_ADDRESS_OF_PEER,       /* given once, on the way to RTR */
+    SVAN_ADDRESS_OF_PEER,       /* an attribute, which is set on the way to RTR */
     SVAN_ADDRESS_OF_WQE,        /* each WQE has one */
 } SvanQpAddressing;
 
-/* Whose packets are taken. */
+/* Whose packets a queue pair takes. */
 typedef enum SvanQpSenders {
     SVAN_TAKES_NO_PACKETS,
-    SVAN_TAKES_PEERS,
-    SVAN_TAKES_KEYS,            /* of who knows the Q_Key */
+    SVAN_TAKES_PEERS,           /* its peer's alone */
+    SVAN_TAKES_KEYS,            /* those of any sender that knows the Q_Key */
 } SvanQpSenders;
 
 /* What the completion of a receive WQE says. */
 typedef enum SvanQpCompletion {
     SVAN_COMPLETES_FRAME,       /* its length and checksums */
-    SVAN_COMPLETES_MESSAGE,     /* of the peer, with its immediate data */
-    SVAN_COMPLETES_DATAGRAM,    /* the same, of whom the packet names */
+    SVAN_COMPLETES_MESSAGE,     /* a message of the peer, with its immediate data */
+    SVAN_COMPLETES_DATAGRAM,    /* the same, but the packet names the sender */
 } SvanQpCompletion;
 
-/* By enum svan_qp_type; without a feature: there is no such kind. */
+/* What differs between types of queue pairs. */
 typedef struct SvanQpKind {
-    const SvanTransport *transport;     /* NULL: not yet */
-    uint64_t feature;           /* SVAN_CAP_*, that it needs */
-    bool needs_pd;              /* else PD 0 is none */
+    const SvanTransport *transport;     /* NULL: the device does not support it */
+    uint64_t feature;           /* SVAN_CAP_* that it needs; 0: there is no such kind */
+    bool needs_pd;              /* false: PD 0 means none */
     bool can_wait;              /* for absent pages */
     const SvanQpWays *ways;
     uint8_t bth_class;          /* SVAN_BTH_*, of its packets */
@@ -147,6 +150,7 @@ typedef struct SvanQpKind {
 
 #define SVAN_QP_KINDS           (SVAN_QPT_ETH + 1)
 
+/* By enum svan_qp_type. */
 extern const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS];
 
 /* ---- the part of a function ---- */
@@ -159,6 +163,6 @@ typedef struct SvanQps {
 
 /* NULL: no memory. */
 SvanRcShared *svan_rc_shared_make(void);
-void svan_rc_shared_free(SvanRcShared *shared);     /* there is no RC queue pair */
+void svan_rc_shared_free(SvanRcShared *shared);     /* no RC queue pair is left */
 
 #endif /* SVAN_TRANSPORT_H */
