@@ -33,7 +33,8 @@
 #:                 (half an hour; build/experiments/faults/report.html)
 #:   make experiment-neighbours
 #:                 the rate of a process beside one whose faults nobody serves
-#:   make lint     checkpatch, sparse, shellcheck, licences, the manual's tables
+#:   make lint     checkpatch, sparse, shellcheck, licences, sizes of files and
+#:                 functions, the core's rooms, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
 #:   make build    QEMU, modules, provider and guest image, without running them
 #:   make debug-kernel
