@@ -550,6 +550,20 @@ void *quiet_main(void *arg)
 
 #define HELD	6
 
+static bool child_sees(const struct torture *t, const struct slot *slot)
+{
+	size_t at;
+
+	for (at = 0; at < slot->mem.length; at++)
+		if (slot->mem.map[at] != slot->shadow[at]) {
+			fprintf(stderr, "# the child sees 0x%02x instead of 0x%02x, octet 0x%zx of slot %zu\n",
+				slot->mem.map[at], slot->shadow[at], at,
+				(size_t)(slot - t->slots));
+			return false;
+		}
+	return true;
+}
+
 static void child_main(struct torture *t, struct slot **held, unsigned int n)
 {
 	unsigned int i;
@@ -558,8 +572,7 @@ static void child_main(struct torture *t, struct slot **held, unsigned int n)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	usleep(3000);
 	for (i = 0; i < n; i++)
-		if (memcmp(held[i]->mem.map, held[i]->shadow,
-			   held[i]->mem.length))
+		if (!child_sees(t, held[i]))
 			_exit(10 + (held[i] - t->slots));
 	for (i = 0; i < n; i++) {
 		mprotect(held[i]->mem.map, held[i]->mem.length,
