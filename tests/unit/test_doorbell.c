@@ -456,11 +456,9 @@ static void the_error_state_is_not_polled(void **state)
     assert_int_equal(flag(bench), 0);
 }
 
-/* Who waits for the wire waits no longer: what is left is to flush. */
-static void an_error_while_blocked(void **state)
+/* It was polled before. */
+static void wait_for_the_wire(Bench *bench)
 {
-    Bench *bench = *state;
-
     svan_set_poll(bench->fake->core, POLL_NS);
     host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
     fake_run(bench->fake);
@@ -468,6 +466,15 @@ static void an_error_while_blocked(void **state)
     bench->mock->answers = 1;
     svan_qp_schedule(bench->core);
     fake_run(bench->fake);
+    assert_true(bench->core->sq.poll_parked);
+}
+
+/* Who waits for the wire waits no longer: what is left is to flush. */
+static void an_error_while_blocked(void **state)
+{
+    Bench *bench = *state;
+
+    wait_for_the_wire(bench);
     assert_non_null(bench->core->work.blocked.next);
     svan_qp_error(bench->core, 0, 0);
     assert_null(bench->core->work.blocked.next);
@@ -506,13 +513,7 @@ static void a_blocked_queue_is_not_polled(void **state)
     Bench *bench = *state;
     SvanSq *sq = &bench->core->sq;
 
-    svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
-    fake_run(bench->fake);
-    bench->mock->answer = SVAN_STEP_BLOCKED;
-    bench->mock->answers = 1;
-    svan_qp_schedule(bench->core);
-    fake_run(bench->fake);
+    wait_for_the_wire(bench);
     bench->mock->answer = SVAN_STEP_IDLE;
     bench->mock->answers = 1;
     svan_qp_schedule(bench->core);
