@@ -303,10 +303,15 @@ static bool act_remove(struct torture *t, struct slot *slot, struct rng *rng)
 	return true;
 }
 
-/* Whoever writes it next has to write all of it, and then it stays. */
+/*
+ * Whoever writes it next has to write all of it, and then it stays. Linux 6.12 itself
+ * can lose the data of a child that shares the pages, so a slot is left alone while
+ * such a child lives (Documentation/decisions/0006-torture-and-madv-free.rst).
+ */
 static bool act_free(struct slot *slot, struct rng *rng)
 {
 	if (slot->mem.kind != MEM_ANON || slot->served ||
+	    atomic_load(&slot->children) ||
 	    madvise(slot->mem.map, slot->mem.length, MADV_FREE))
 		return false;
 	slot->undefined = true;
@@ -588,7 +593,7 @@ static void fork_once(struct torture *t, struct rng *rng)
 {
 	struct slot *held[HELD];
 	unsigned int n = 0, i;
-	int status;
+	int status = 0;
 	pid_t pid;
 
 	for (i = 0; i < HELD; i++) {
@@ -601,14 +606,19 @@ static void fork_once(struct torture *t, struct rng *rng)
 		else
 			n++;
 	}
+	for (i = 0; i < n; i++)
+		atomic_fetch_add(&held[i]->children, 1);
 	pid = fork();
 	if (!pid)
 		child_main(t, held, n);
 	for (i = 0; i < n; i++)
 		slot_release(t, held[i], false);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	for (i = 0; i < n; i++)
+		atomic_fetch_sub(&held[i]->children, 1);
 	if (pid < 0)
 		return;
-	waitpid(pid, &status, 0);
 	if (status) {
 		complain("the child's status is 0x%x%s", status,
 			 WIFEXITED(status) ? ": slot + 10" : "");

@@ -33,6 +33,7 @@ struct slot {
 	bool served;		/* by the userfaultfd */
 	bool undefined;		/* MADV_FREE: until all of it was written */
 	struct ibv_mr *mr[NODES];
+	atomic_uint children;	/* of fork() that live and may share its pages */
 	/* torture.lock */
 	unsigned int readers;
 	bool writer;
