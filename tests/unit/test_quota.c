@@ -479,11 +479,18 @@ static void a_crowd_keeps_its_windows(void **state)
         assert_true(svan_rc_widen(qps[i]));
     }
     memory_is_back();
+    assert_int_equal(shared->some.num_used, CROWD);
+    assert_true(svan_rc_widen(qps[0]));
+    assert_false(svan_rc_widen(qps[0]));
+    assert_int_equal(shared->some.num_used, CROWD - 1);
+    assert_int_equal(shared->full.num_used, 1);
     for (uint32_t i = 0; i < CROWD; i++) {
         svan_rc_narrow(qps[i]);
     }
-    assert_int_equal(shared->num_used, 0);
-    assert_int_equal(shared->num_spare, SVAN_RC_SPARE_WINDOWS);
+    assert_int_equal(shared->some.num_used, 0);
+    assert_int_equal(shared->some.num_spare, SVAN_RC_SPARE_WINDOWS);
+    assert_int_equal(shared->full.num_used, 0);
+    assert_int_equal(shared->full.num_spare, 1);
 }
 
 int main(void)

@@ -178,6 +178,7 @@ static bool rc_create(SvanQp *qp)
     }
     rc->qp = qp;
     rc->req.window = rc->req.few;
+    rc->req.window_mask = SVAN_RC_FEW - 1;
     qp->priv = rc;
     svan_rc_share(qp);
     forget(rc);

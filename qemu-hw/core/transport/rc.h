@@ -24,8 +24,10 @@
 
 #include "transport/message.h"
 
-#define SVAN_RC_WINDOW          128u    /* WQEs of a full-sized window; power of two */
-#define SVAN_RC_FEW             2u      /* WQEs for which every window has room */
+/* sizes of a window, in WQEs; powers of two */
+#define SVAN_RC_WINDOW          128u    /* of full size */
+#define SVAN_RC_SOME            16u     /* while no more are under way */
+#define SVAN_RC_FEW             2u      /* for which every queue pair has room */
 #define SVAN_RC_MAX_UNACKED     512u    /* packets; far below 2^23 (9.7.2) */
 #define SVAN_RC_MIN_UNACKED     16u     /* packets, however many retries there were */
 #define SVAN_RC_ACK_EVERY       32u     /* packets between requests for an ACK */
@@ -58,11 +60,17 @@ typedef struct SvanRcWqe {
     uint32_t syndrome;
 } SvanRcWqe;
 
-/* A window of full size; `next` links those that no queue pair uses. */
+/* A window that is allocated: an array, of which this is the first WQE. */
 typedef union SvanRcWindow {
-    SvanRcWqe wqes[SVAN_RC_WINDOW];
-    union SvanRcWindow *next;
+    SvanRcWqe first;
+    union SvanRcWindow *next;   /* of those that no queue pair uses */
 } SvanRcWindow;
+
+/* The windows of one size. */
+typedef struct SvanRcWindows {
+    SvanRcWindow *spare;        /* that no queue pair uses */
+    uint32_t num_spare, num_used;
+} SvanRcWindows;
 
 /*
  * The RC queue pairs of a function share memory for decoded WQEs, so that an idle
@@ -74,9 +82,11 @@ typedef union SvanRcWindow {
  */
 #define SVAN_RC_SHARED          8u      /* of each kind; power of two */
 /*
- * How many windows are kept that no queue pair uses: SVAN_RC_SPARE_WINDOWS, and
- * SVAN_RC_SPARES_OF_ONE for each window in use. Where many queue pairs take and return
- * windows by turns, a malloc() each time would cost a third of the message rate.
+ * How many windows of a size are kept that no queue pair uses: SVAN_RC_SPARE_WINDOWS,
+ * and SVAN_RC_SPARES_OF_ONE for each window in use. Where many queue pairs take and
+ * return windows by turns, a malloc() each time would cost a third of the message rate.
+ * And were all windows of full size, each would lie in a page of its own: with some
+ * thousand queue pairs the processor's TLB would not hold them.
  */
 #define SVAN_RC_SPARES_OF_ONE   8u
 #define SVAN_RC_SPARE_WINDOWS   16u
@@ -91,8 +101,7 @@ struct SvanRcShared {
     SvanRcCache out[SVAN_RC_SHARED];    /* WQE at `send`, or the next to be taken */
     SvanRcCache in[SVAN_RC_SHARED];     /* WQE at `acked`, for its response */
     SvanReceive receive[SVAN_RC_SHARED];
-    SvanRcWindow *spare;                /* windows that no queue pair uses */
-    uint32_t num_spare, num_used;
+    SvanRcWindows some, full;           /* windows of these sizes */
 };
 
 typedef enum SvanRcReqState {
@@ -124,14 +133,17 @@ typedef enum SvanRcRetry {      /* SVAN_TRACE_RETRY: reason */
  * Positions in the window run freely too: head <= acked <= send <= tail.
  */
 typedef struct SvanRcRequester {
+    /* What each packet needs comes first, so that it lies in few cache lines. */
     SvanRcReqState state;
+    uint8_t retries, rnr_retries;       /* left */
+    uint8_t heard;              /* SVAN_RC_HEARD_* */
+    bool ack_fired, rnr_fired;
     /*
-     * An array of window_mask + 1 WQEs: `few`, or a window of full size while more
-     * are under way. Without memory for that, WQEs are taken SVAN_RC_FEW at a time.
+     * An array of window_mask + 1 WQEs: `few`, or a larger window while more are under
+     * way. Without memory for that, the QP takes as many as it has room for.
      */
-    SvanRcWqe *window;
     uint32_t window_mask;
-    SvanRcWqe few[SVAN_RC_FEW];
+    SvanRcWqe *window;
     uint32_t head;              /* oldest WQE that is not completed */
     uint32_t acked;             /* oldest WQE that is not acknowledged */
     uint32_t send;              /* WQE that nxt lies in */
@@ -145,19 +157,19 @@ typedef struct SvanRcRequester {
     uint32_t sq_ci;             /* oldest block of the ring in use */
     uint32_t next_index;        /* block of the ring to be fetched next */
     uint32_t rd_atomics;        /* READs and atomics not acknowledged */
-    uint8_t retries, rnr_retries;       /* left */
-    uint8_t heard;              /* SVAN_RC_HEARD_* */
-    bool ack_fired, rnr_fired;
     uint32_t progress;          /* +1 whenever una or nxt is moved otherwise
                                  * than by sending */
-    uint32_t timer_progress;    /* `progress` when ack_timer was started */
-    SvanTimer ack_timer, rnr_timer;
     uint32_t touched;           /* up to here the targets at nxt are present, octets */
     uint32_t touched_pos;       /* position of the WQE that was sent last, */
     uint32_t touched_end;       /* and `touched` when it was sent */
+    SvanPageWait wait;          /* for a page to send from, or of a target */
+    SvanPageWait in_wait;       /* for a page that a response is to be stored to */
+    SvanTimer ack_timer;
+
+    uint32_t timer_progress;    /* `progress` when ack_timer was started */
     uint32_t touch_limit;       /* octets, as more do not stay present; 0: no limit */
-    SvanPageWait wait;         /* for a page to send from, or of a target */
-    SvanPageWait in_wait;      /* for a page that a response is to be stored to */
+    SvanTimer rnr_timer;
+    SvanRcWqe few[SVAN_RC_FEW];
 } SvanRcRequester;
 
 /* ---- responder ---- */
@@ -213,24 +225,26 @@ typedef struct SvanRcPatience {
 } SvanRcPatience;
 
 typedef struct SvanRcResponder {
+    /* What each packet needs comes first, as in the requester. */
+    SvanPageWait read_wait;     /* for a page of owed[0] */
     uint32_t epsn;              /* expected PSN */
     uint32_t heard;             /* PSN of the last request that came; not saved */
-    uint64_t heard_ns;          /* when a later one came while a duplicate waited */
     uint32_t msn;
+    uint32_t num_owed, num_new;         /* all of owed; those that are no duplicates */
     bool established;           /* the event was sent, or need not be */
     bool quiet;                 /* a NAK was recorded: a gap is not NAKed again */
     bool dead;                  /* a fatal NAK is recorded */
     bool ack_due;
     bool unsaid;                /* executed requests lack an ACK; not saved */
     bool early_ack;             /* what lies before owed[0] lacks an ACK; not saved */
-    SvanAssembly assembly;
     SvanRcNak nak;              /* recorded last */
-    uint32_t num_owed, num_new;         /* all of owed; those that are no duplicates */
+    SvanAssembly assembly;
+
+    uint64_t heard_ns;          /* when a later one came while a duplicate waited */
     SvanRcOwed *owed;           /* in the order of PSNs; room for owed_room */
     uint32_t owed_room;
     uint32_t next_atomic;
     SvanRcAtomic *atomics;      /* SVAN_MAX_RD_ATOMIC; NULL: there was none yet */
-    SvanPageWait read_wait;    /* for a page of owed[0] */
     SvanRcPatience patience;    /* while owed[0] waits */
 } SvanRcResponder;
 
@@ -354,9 +368,9 @@ static inline bool svan_rc_afford(SvanRcBudget *budget, uint32_t bytes)
 void svan_rc_share(SvanQp *qp);
 /* The shared entries hold no WQE of the queue pair any more. */
 void svan_rc_forget_decoded(const SvanQp *qp);
-/* Take a window of full size. false: the QP has one, or there is no memory. */
+/* Take a window of the next size. false: it has full size, or there is no memory. */
 bool svan_rc_widen(SvanQp *qp);
-/* Return the window of full size, if the QP has one; no WQE is in it. */
+/* Return the window, if it is larger than `few`; no WQE is in it. */
 void svan_rc_narrow(SvanQp *qp);
 /* Make room for one more answer; for the record of atomics. false: no memory. */
 bool svan_rc_owed_room(SvanRcResponder *resp);

@@ -13,21 +13,29 @@ SvanRcShared *svan_rc_shared_make(void)
     return calloc(1, sizeof(SvanRcShared));
 }
 
-static SvanRcWindow *window_take(SvanRcShared *shared)
+static SvanRcWindow *spare_take(SvanRcWindows *windows)
 {
-    SvanRcWindow *window = shared->spare;
+    SvanRcWindow *window = windows->spare;
 
     if (window) {
-        shared->spare = window->next;
-        shared->num_spare--;
+        windows->spare = window->next;
+        windows->num_spare--;
     }
     return window;
 }
 
+static void spares_free(SvanRcWindows *windows, uint32_t kept)
+{
+    while (windows->num_spare > kept) {
+        free(spare_take(windows));
+    }
+}
+
 void svan_rc_shared_free(SvanRcShared *shared)
 {
-    while (shared && shared->spare) {
-        free(window_take(shared));
+    if (shared) {
+        spares_free(&shared->some, 0);
+        spares_free(&shared->full, 0);
     }
     free(shared);
 }
@@ -61,49 +69,69 @@ void svan_rc_forget_decoded(const SvanQp *qp)
 
 /* ---- the window ---- */
 
+/* Those that the window of this size is one of; NULL: it is `few`. */
+static SvanRcWindows *windows_of(const SvanQp *qp, uint32_t size)
+{
+    SvanRcShared *shared = qp->fn->qps->rc;
+
+    if (size == SVAN_RC_FEW) {
+        return NULL;
+    }
+    return size == SVAN_RC_SOME ? &shared->some : &shared->full;
+}
+
+static void window_return(const SvanQp *qp, SvanRcWqe *wqes, uint32_t size)
+{
+    SvanRcWindows *windows = windows_of(qp, size);
+    SvanRcWindow *window;
+
+    if (!windows) {
+        return;
+    }
+    window = svan_container(wqes, SvanRcWindow, first);
+    window->next = windows->spare;
+    windows->spare = window;
+    windows->num_spare++;
+    windows->num_used--;
+    spares_free(windows, SVAN_RC_SPARE_WINDOWS +
+                         SVAN_RC_SPARES_OF_ONE * windows->num_used);
+}
+
 bool svan_rc_widen(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanRcShared *shared = qp->fn->qps->rc;
+    uint32_t old = req->window_mask + 1;
+    uint32_t size = old == SVAN_RC_FEW ? SVAN_RC_SOME : SVAN_RC_WINDOW;
+    SvanRcWindows *windows = windows_of(qp, size);
     SvanRcWindow *window;
+    SvanRcWqe *wqes;
 
-    if (req->window != req->few) {
+    if (old == SVAN_RC_WINDOW) {
         return false;
     }
-    window = window_take(shared);
+    window = spare_take(windows);
     if (!window) {
-        window = malloc(sizeof(*window));
+        window = malloc(size * sizeof(window->first));
     }
     if (!window) {
         return false;
     }
-    shared->num_used++;
+    windows->num_used++;
+    wqes = &window->first;
     for (uint32_t pos = req->head; pos != req->tail; pos++) {
-        window->wqes[pos % SVAN_RC_WINDOW] = *svan_rc_wqe(req, pos);
+        wqes[pos % size] = *svan_rc_wqe(req, pos);
     }
-    req->window = window->wqes;
-    req->window_mask = SVAN_RC_WINDOW - 1;
+    window_return(qp, req->window, old);
+    req->window = wqes;
+    req->window_mask = size - 1;
     return true;
 }
 
 void svan_rc_narrow(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    SvanRcShared *shared = qp->fn->qps->rc;
-    SvanRcWindow *window;
 
-    if (req->window == req->few) {
-        return;
-    }
-    window = svan_container(req->window, SvanRcWindow, wqes[0]);
-    window->next = shared->spare;
-    shared->spare = window;
-    shared->num_spare++;
-    shared->num_used--;
-    while (shared->num_spare > SVAN_RC_SPARE_WINDOWS +
-                               SVAN_RC_SPARES_OF_ONE * shared->num_used) {
-        free(window_take(shared));
-    }
+    window_return(qp, req->window, req->window_mask + 1);
     req->window = req->few;
     req->window_mask = SVAN_RC_FEW - 1;
 }

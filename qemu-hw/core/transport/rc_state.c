@@ -77,14 +77,17 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
            svan_wqe_info(wqe->opcode)->verb != SVAN_VERB_NONE;
 }
 
+/* Make room for the WQEs up to `tail`, of which none is loaded yet. */
 static bool widen_empty(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     uint32_t tail = req->tail;
-    bool done;
+    bool done = true;
 
     req->tail = 0;
-    done = svan_rc_widen(qp);
+    while (done && tail > req->window_mask + 1) {
+        done = svan_rc_widen(qp);
+    }
     req->tail = tail;
     return done;
 }
@@ -102,7 +105,7 @@ static bool load_window(SvanQp *qp, SvanReader *reader)
         req->send > req->tail) {
         return false;
     }
-    if (req->tail > SVAN_RC_FEW && !widen_empty(qp)) {
+    if (!widen_empty(qp)) {
         return false;
     }
     for (uint32_t pos = 0; pos < req->tail; pos++) {

@@ -35,36 +35,37 @@ extern const SvanTransport svan_rc_transport;       /* rc.c */
 extern const SvanTransport svan_eth_transport;      /* eth.c */
 
 struct SvanQp {
+    /* What each packet needs comes first, so that it lies in few cache lines. */
     SvanFn *fn;
     uint32_t qpn;
     uint8_t type;               /* enum svan_qp_type */
     uint8_t flags;              /* SVAN_CMD_QP_* */
     uint8_t state;              /* enum svan_qp_state */
+    bool sq_draining;           /* SQD: set on entry, cleared by the transport */
     const struct SvanQpKind *kind;
     const SvanTransport *transport;     /* the kind's */
     void *priv;                 /* the transport's */
+    SvanWork work;
     SvanUser user;
-    uint32_t uar;
-    SvanWaiter waiter;          /* for absent pages */
-    SvanCq *send_cq, *recv_cq;
+    SvanEgress egress;
     SvanSq sq;
-    SvanRq rq;
-    SvanDbTarget db;
-    bool sq_draining;           /* SQD: set on entry, cleared by the transport */
+    SvanCq *send_cq, *recv_cq;
 
     /* attributes, host order, validated */
-    uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
+    SvanAv av;
+    uint32_t dest_qpn, rq_psn, sq_psn, qkey;
+    uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t pkey_index, port;
     bool sqd_notify;
     struct svan_fault_policy policy;    /* checked */
-    uint32_t dest_qpn, rq_psn, sq_psn, qkey;
-    SvanAv av;
 
-    SvanWork work;
-    SvanEgress egress;
+    SvanRq rq;
+    SvanDbTarget db;
+    SvanWaiter waiter;          /* for absent pages */
     SvanEvents events;
+    uint32_t uar;
 };
 
 /* svan_qp_create() and svan_qp_modify() return SVAN_CMD_OK or a refusal (base.h). */
