@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "svandv.h"
+#include <infiniband/svandv.h>
 
 #include "common.h"
 

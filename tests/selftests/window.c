@@ -3,13 +3,14 @@
  * Doorbell pages of single QPs: work that is prepared by one and submitted by another,
  * here by a store of the CPU, and the windows that are exported of such pages.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
-#include "svandv.h"
+#include <infiniband/svandv.h>
 
 #include "common.h"
 
