@@ -151,6 +151,9 @@ struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx);
 int svan_dealloc_pd(struct ibv_pd *ibpd);
 struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 			   uint64_t hca_va, int access);
+struct ibv_mr *svan_reg_dmabuf_mr(struct ibv_pd *ibpd, uint64_t offset,
+				  size_t length, uint64_t iova, int fd,
+				  int access);
 int svan_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *ibpd,
 		  void *addr, size_t length, int access);
 int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,

@@ -381,6 +381,7 @@ int svan_mtt_layout_init(struct svan_mtt_layout *layout, u64 va, u64 length,
 u32 svan_mtt_parent(const struct svan_mtt_layout *layout, u32 table, u32 *slot);
 int svan_mtt_create(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 		    struct ib_umem *umem, u64 va);
+void svan_mtt_revoke(struct svan_ib_dev *dev, struct svan_mtt *mtt);
 void svan_mtt_destroy(struct svan_ib_dev *dev, struct svan_mtt *mtt);
 
 /* ring.c */
@@ -394,6 +395,10 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,
 				  struct ib_udata *udata);
+struct ib_mr *svan_ib_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset,
+					 u64 length, u64 virt, int fd,
+					 int ib_access,
+					 struct uverbs_attr_bundle *attrs);
 struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				    u64 length, u64 virt, int ib_access,
 				    struct ib_pd *new_pd,

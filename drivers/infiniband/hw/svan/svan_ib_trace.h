@@ -147,7 +147,7 @@ TRACE_EVENT(svan_ib_mr_reg,
 		  __entry->page_shift, __entry->levels, __entry->err)
 );
 
-TRACE_EVENT(svan_ib_mr_dereg,
+DECLARE_EVENT_CLASS(svan_ib_key,
 	TP_PROTO(const struct ib_device *ibdev, u32 key),
 	TP_ARGS(ibdev, key),
 	TP_STRUCT__entry(
@@ -159,6 +159,16 @@ TRACE_EVENT(svan_ib_mr_dereg,
 		__entry->key = key;
 	),
 	TP_printk("%s key=%#x", __get_str(name), __entry->key)
+);
+
+DEFINE_EVENT(svan_ib_key, svan_ib_mr_dereg,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key)
+);
+
+DEFINE_EVENT(svan_ib_key, svan_ib_mr_revoke,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key)
 );
 
 DECLARE_EVENT_CLASS(svan_ib_cq,
