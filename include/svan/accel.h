@@ -16,8 +16,8 @@
 #define SVAN_ACCEL_DB_SHIFT		12
 #define SVAN_ACCEL_MSIX_TABLE_OFFSET	0x8000	/* in BAR 0 */
 #define SVAN_ACCEL_MSIX_PBA_OFFSET	0xc000	/* in BAR 0 */
-#define SVAN_ACCEL_MSIX_COUNT		65	/* 0: faults; 1 + n: context n */
-#define SVAN_ACCEL_CONTEXTS		64
+#define SVAN_ACCEL_MSIX_COUNT		33	/* 0: faults; 1 + n: context n */
+#define SVAN_ACCEL_CONTEXTS		32
 #define SVAN_ACCEL_QUEUES		4	/* of each context */
 
 /* identification and control */
