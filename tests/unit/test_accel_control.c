@@ -83,7 +83,7 @@ static void a_reset_forgets_an_open_store(void **state)
 {
     AccelFake *fake = *state;
     struct svan_accel_cmd cmd = cmd_write(WINDOW_VA, 4, 1);
-    AccelStore store;
+    AccelStore store, next;
 
     fake->hold_stores = true;
     accel_fake_do(fake, 0, 0, &cmd);
@@ -91,13 +91,14 @@ static void a_reset_forgets_an_open_store(void **state)
     accel_fake_write(fake, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_CONTROL), 0);
     accel_fake_queue(fake, 0, 0);
     accel_fake_do(fake, 0, 0, &cmd);
-    /* that of the queue's next life is still wanted */
+    /* that of the queue's next life is still to come, or open */
+    accel_store_end(fake->accel, &store, true);
+    assert_true(accel_store_next(fake->accel, &next));
     accel_store_end(fake->accel, &store, true);
     accel_fake_run(fake);
     assert_int_equal(accel_fake_head(fake, 0, 0), 0);
-    assert_true(accel_store_next(fake->accel, &store));
     accel_reset(fake->accel);
-    accel_store_end(fake->accel, &store, false);
+    accel_store_end(fake->accel, &next, false);
     accel_fake_run(fake);
     assert_int_equal(accel_counted(fake).stores_refused, 0);
     assert_int_equal(accel_fake_state(fake, 0, 0), SVAN_ACCEL_QUEUE_OFF);
@@ -249,7 +250,7 @@ static void the_head_stays_while_a_loop_runs(void **state)
     assert_int_equal(accel_fake_head(fake, 0, 0), 5);
 }
 
-static uint32_t status_of(const struct svan_accel_cmd *cmds, uint32_t count)
+static struct svan_accel_record record_of(const struct svan_accel_cmd *cmds, uint32_t count)
 {
     AccelFake *fake = accel_fake_create(0);
     struct svan_accel_record record;
@@ -260,7 +261,31 @@ static uint32_t status_of(const struct svan_accel_cmd *cmds, uint32_t count)
     accel_fake_run(fake);
     record = accel_record(fake, 0, 0);
     accel_fake_destroy(fake);
-    return record.status;
+    return record;
+}
+
+static uint32_t status_of(const struct svan_accel_cmd *cmds, uint32_t count)
+{
+    return record_of(cmds, count).status;
+}
+
+/* The span gets a loop while it is executed. */
+static void a_loop_that_comes_later_is_refused(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmds[] = {
+        cmd_plain(SVAN_ACCEL_NOP), cmd_plain(SVAN_ACCEL_NOP),
+        cmd_copy(accel_fake_slot(fake, 0, 0, 1), STAGING, 64), cmd_loop(3, 5),
+    };
+    struct svan_accel_cmd loop = cmd_loop(1, 2);
+
+    loop.tag = LE32(31);
+    accel_fake_set(fake, STAGING, &loop, sizeof(loop));
+    post_all(fake, cmds, SIZE(cmds));
+    accel_fake_run(fake);
+    assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_BAD_PARAM);
+    assert_int_equal(accel_record(fake, 0, 0).tag, 31);
+    assert_int_equal(accel_record(fake, 0, 0).head, 0);
 }
 
 static void bad_loops_are_refused(void **state)
@@ -275,8 +300,8 @@ static void bad_loops_are_refused(void **state)
     AccelFake *fake = *state;
     struct svan_accel_cmd nop = cmd_plain(SVAN_ACCEL_NOP), loop = cmd_loop(40, 2);
 
-    nested[3].flags = SVAN_ACCEL_CMD_RECORD;
     assert_int_equal(status_of(nested, SIZE(nested)), SVAN_ACCEL_BAD_PARAM);
+    assert_int_equal(record_of(nested, SIZE(nested)).head, 3);
     assert_int_equal(status_of(beside, SIZE(beside)), SVAN_ACCEL_OK);
     assert_int_equal(status_of(early, SIZE(early)), SVAN_ACCEL_BAD_PARAM);
     /* 64 commands are posted behind the loop: its span has been overwritten */
@@ -426,6 +451,7 @@ int main(void)
         ACCEL_TEST(form_a_a_hundred_thousand_times),
         ACCEL_TEST(the_head_stays_while_a_loop_runs),
         ACCEL_TEST(bad_loops_are_refused),
+        ACCEL_TEST(a_loop_that_comes_later_is_refused),
         cmocka_unit_test(every_field_is_checked),
         ACCEL_TEST(hostile_commands_hurt_nobody),
     };

@@ -72,6 +72,9 @@ static void survives(uint64_t reorder, uint32_t every, uint32_t *crc)
             accel_fake_stores(fake);
         }
     }
+    /* long commands have gone on from where they were */
+    assert_int_equal(accel_fake_head(fake, 2, 0), 1);
+    assert_int_equal(accel_fake_head(fake, 2, 3), 2);
     accel_fake_advance(fake, 1000000);
     work_is_done(fake);
     *crc = accel_fake_get64(fake, COUNT + 0x2000);
