@@ -46,17 +46,17 @@
 #define     SVAN_ACCEL_CTX_ENABLE	0x1
 #define   SVAN_ACCEL_CTX_STATE		0x10	/* RO: enum svan_accel_ctx_state */
 #define   SVAN_ACCEL_CTX_FAULT		0x14	/* RO: enum svan_accel_status */
-#define   SVAN_ACCEL_CTX_FAULT_QUEUE	0x18	/* RO */
+#define   SVAN_ACCEL_CTX_FAULT_QUEUE	0x18	/* RO; SVAN_ACCEL_QUEUES: none */
 #define   SVAN_ACCEL_CTX_FAULT_ADDR	0x20	/* RO (64): address in the context */
-#define   SVAN_ACCEL_CTX_INVALIDATE	0x28	/* WO (64): see svan_accel_invalidate() */
+#define   SVAN_ACCEL_CTX_INVALIDATE	0x28	/* WO (64), as one: svan_accel_invalidate() */
 #define     SVAN_ACCEL_INV_ADDR_MASK	0xfffffffffffff000ull
 #define     SVAN_ACCEL_INV_LOG_MASK	0x000000000000003full	/* log2 of 4 KiB pages */
 #define     SVAN_ACCEL_INV_ALL		0x000000000000003full
 
 /* queue q of context n */
 #define SVAN_ACCEL_REG_QUEUE(n, q, reg)	(0x4000 + 0x80 * (n) + 0x20 * (q) + (reg))
-#define   SVAN_ACCEL_QUEUE_BASE		0x00	/* RW (64): address in the context */
-#define   SVAN_ACCEL_QUEUE_RECORD	0x08	/* RW (64): address in the context; 0: none */
+#define   SVAN_ACCEL_QUEUE_BASE		0x00	/* RW (64): in the context, aligned to 64 */
+#define   SVAN_ACCEL_QUEUE_RECORD	0x08	/* RW (64): the same, to 16; 0: none */
 #define   SVAN_ACCEL_QUEUE_LOG_SIZE	0x10	/* RW: commands, 0..16 */
 #define   SVAN_ACCEL_QUEUE_CONTROL	0x14	/* RW */
 #define     SVAN_ACCEL_QUEUE_ENABLE	0x1
@@ -132,7 +132,7 @@ enum svan_accel_opcode {
 
 /* flags of a command */
 #define SVAN_ACCEL_CMD_RECORD		0x01	/* write the queue's record after it */
-#define SVAN_ACCEL_CMD_INDIRECT		0x02	/* `value` is where the value lies, le64 */
+#define SVAN_ACCEL_CMD_INDIRECT		0x02	/* `value` is where it lies: le64, aligned */
 #define SVAN_ACCEL_CMD_CONTINUE		0x04	/* WAIT: go on however it ends */
 #define SVAN_ACCEL_CMD_BIG_ENDIAN	0x08	/* PATCH: store it so */
 #define SVAN_ACCEL_CMD_FLAGS		0x0f
@@ -216,7 +216,8 @@ struct svan_accel_copy_wqe {
 
 /*
  * Of the `width` octets at dst, replace the bits of mask by those of (the value at src +
- * add) << shift, shifted right if shift is negative.
+ * add) << shift, shifted right if shift is negative. dst and src are aligned to their
+ * widths.
  */
 struct svan_accel_patch {
 	__le64	dst;
@@ -228,7 +229,10 @@ struct svan_accel_patch {
 	__u8	reserved[6];
 };
 
-/* Execute the `span` commands before this one until they were executed `count` times. */
+/*
+ * Execute the `span` commands before this one until they were executed `count` times. The
+ * ring must still hold them: their entries are free when the head is past the loop.
+ */
 struct svan_accel_loop {
 	__le32	span;			/* 1..ring size - 1; no loop lies in it */
 	__le32	count;			/* > 0, the time before this command included */
@@ -263,7 +267,7 @@ SVAN_ASSERT_SIZE(struct svan_accel_cmd, 64);
 SVAN_ASSERT_SIZE(struct svan_accel_wait, 56);
 SVAN_ASSERT_OFFSET(struct svan_accel_cmd, octets, 8);
 
-/* What COMPLETE stores. */
+/* What COMPLETE stores; time_ns last, with release order. */
 struct svan_accel_completion {
 	__le32	tag;
 	__le32	status;			/* of the last WAIT: enum svan_accel_status */

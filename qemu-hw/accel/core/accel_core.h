@@ -43,6 +43,7 @@ typedef struct AccelStore {
     uint8_t width;              /* 4 or 8 octets */
     uint16_t ctx;
     uint32_t queue;             /* of the context */
+    uint64_t serial;            /* the core's: which store this is */
 } AccelStore;
 
 #define ACCEL_TRACE_EVENTS(X) \
