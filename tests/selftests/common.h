@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct svandv_uar;
+
 #define WAIT_MS		20000	/* for a completion, if nothing else is said */
 
 #define ACCESS_ALL	(IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | \
@@ -103,6 +105,7 @@ struct ep_opts {
 	bool extended;		/* ibv_wr_*() and ibv_start_poll() */
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;	/* use this one */
+	struct svandv_uar *uar;	/* doorbells in this page */
 };
 
 extern const struct ep_opts ep_defaults;

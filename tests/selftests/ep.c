@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <infiniband/svandv.h>
+
 #include "common.h"
 
 const struct ep_opts ep_defaults = {
@@ -76,12 +78,14 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 		.comp_mask = IBV_QP_INIT_ATTR_PD,
 		.pd = ep->pd,
 	};
+	const struct svandv_qp_init_attr svan_attr = { .uar = opts->uar };
 
 	if (opts->extended) {
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 		attr.send_ops_flags = SEND_OPS;
 	}
-	ep->qp = ibv_create_qp_ex(ep->node->ctx, &attr);
+	ep->qp = opts->uar ? svandv_create_qp(ep->node->ctx, &attr, &svan_attr) :
+			     ibv_create_qp_ex(ep->node->ctx, &attr);
 	if (!ep->qp) {
 		complain("cannot create a QP: %m");
 		return -errno;

@@ -723,6 +723,32 @@ TEST_F_TIMEOUT(hostile, create_qp, LIMIT)
 	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
 	ureq.buf_va = UINT64_MAX & ~4095ull;
 	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
+	ureq = good;
+	ureq.flags = SVAN_UREQ_QP_OWN_UAR << 1;
+	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
+	ureq.flags = 0;
+	ureq.uar_page = 1;
+	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
+}
+
+/* The doorbell page of a QP is an object of its own context, or there is no QP. */
+TEST_F_TIMEOUT(hostile, pages_of_others, LIMIT)
+{
+	struct svan_ureq_create_qp ureq = {
+		.buf_va = (uintptr_t)self->raw.mem,
+		.buf_length = 12288,
+		.rq_offset = 4096,
+		.dbr_offset = 8192,
+		.log_sq_bbs = 6,
+		.log_rq_size = 6,
+		.log_rq_stride = 6,
+		.flags = SVAN_UREQ_QP_OWN_UAR,
+	};
+
+	for (ureq.uar_page = 0; ureq.uar_page < 5000; ureq.uar_page++)
+		ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
+	ureq.uar_page = UINT32_MAX;
+	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
 }
 
 /* Commands that end too early. */

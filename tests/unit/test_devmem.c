@@ -76,6 +76,7 @@ static void without_the_feature_there_are_none(void **state)
     Bench *bench = *state;
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_KEY);
 
+    bench->user.fn->features &= ~SVAN_CAP_DEVMEM_KEYS;
     cmd.create_key = key_of(bench, bench->pages, 0);
     assert_int_equal(host_cmd(bench->host, &cmd, NULL), SVAN_CMD_NOT_SUPPORTED);
 }
@@ -85,7 +86,6 @@ static void a_table_of_any_level(void **state)
 {
     Bench *bench = *state;
 
-    bench->user.fn->features |= SVAN_CAP_DEVMEM_KEYS;
     for (uint8_t level = 1; level <= SVAN_MTT_MAX_LEVELS; level++) {
         struct svan_cmd_create_key key =
             key_of(bench, host_mtt(bench->host, bench->pages, PAGES - 1, level,
@@ -95,12 +95,33 @@ static void a_table_of_any_level(void **state)
     }
 }
 
+/*
+ * The driver makes all entries absent and invalidates the key. Nothing that the device
+ * has cached serves an access afterwards.
+ */
+static void memory_that_is_revoked(void **state)
+{
+    Bench *bench = *state;
+    uint64_t table = host_mtt(bench->host, bench->pages, PAGES, 1, 12, true);
+    struct svan_cmd_create_key key = key_of(bench, table, 1);
+    uint32_t id = host_key(bench->host, &key);
+    SvanCore *core = bench->host->fake->core;
+
+    check_pages(bench, id, PAGES);
+    memset(fake_ram(bench->host->fake, table), 0, PAGES * sizeof(uint64_t));
+    check_pages(bench, id, PAGES);              /* cached */
+    svan_reg_write(core, 0, SVAN_REG_INV_TARGET, id, 4);
+    svan_reg_write(core, 0, SVAN_REG_INV_ADDR, 0, 8);
+    svan_reg_write(core, 0, SVAN_REG_INV_LENGTH, 0, 8);
+    svan_reg_write(core, 0, SVAN_REG_INV_GO, SVAN_INV_KEY, 4);
+    check_pages(bench, id, 0);
+}
+
 static void one_piece_without_a_table(void **state)
 {
     Bench *bench = *state;
     struct svan_cmd_create_key key = key_of(bench, bench->pages, 0);
 
-    bench->user.fn->features |= SVAN_CAP_DEVMEM_KEYS;
     check_pages(bench, host_key(bench->host, &key), PAGES);
 }
 
@@ -110,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_the_feature_there_are_none),
         TEST(a_table_of_any_level),
+        TEST(memory_that_is_revoked),
         TEST(one_piece_without_a_table),
     };
 

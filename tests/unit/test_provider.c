@@ -208,6 +208,42 @@ static void send_queue(void **state)
     assert_false(svan_sq_has_room(&model.sq, BBS + 1, 0));
 }
 
+/* What is prepared is there until it is complete, or all of it is taken back. */
+static void prepared_work(void **state)
+{
+    static struct svan_sq_slot slots[BBS];
+    struct svan_sq sq = {
+        .ring.mask = BBS - 1, .slots = slots, .max_wr = MAX_WR,
+        .pi = 0xfffffffe, .ci = 0xfffffffe,
+        .posted = 0xffffffff, .completed = 0xffffffff,
+    };
+
+    assert_false(svan_sq_has_prepared(&sq));
+    svan_sq_record(&sq, sq.pi, sq.pi + 2, sq.posted + 1, 1);
+    svan_sq_prepare(&sq, sq.pi + 2, sq.posted + 1);
+    svan_sq_record(&sq, sq.pi, sq.pi + 1, sq.posted + 1, 2);
+    svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
+    assert_true(svan_sq_has_prepared(&sq));
+    assert_int_equal(svan_sq_complete(&sq, 0xfffffffe), 1);
+    assert_true(svan_sq_has_prepared(&sq));
+    assert_int_equal(svan_sq_complete(&sq, 0), 2);
+    assert_false(svan_sq_has_prepared(&sq));
+
+    svan_sq_prepare(&sq, sq.pi + 3, sq.posted + 1);
+    svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
+    svan_sq_cancel(&sq);
+    assert_false(svan_sq_has_prepared(&sq));
+    assert_int_equal(sq.pi, 1);
+    assert_int_equal(sq.posted, 1);
+    svan_sq_cancel(&sq);
+    assert_int_equal(sq.pi, 1);
+
+    svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
+    svan_sq_reset_consumer(&sq);
+    svan_sq_reset_producer(&sq);
+    assert_false(svan_sq_has_prepared(&sq));
+}
+
 static void receive_queue(void **state)
 {
     uint64_t wr_ids[16];
@@ -542,6 +578,7 @@ int main(void)
         cmocka_unit_test(qp_sizes_at_the_edge),
         cmocka_unit_test(cq_sizes),
         cmocka_unit_test(send_queue),
+        cmocka_unit_test(prepared_work),
         cmocka_unit_test(receive_queue),
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),

@@ -29,7 +29,7 @@ PINGPONG = ((64, 1000), (4 * KIB, 1000), (64 * KIB, 300), (MIB, 30))
 
 # What `make compare` measures on two commits: tool, on demand or pinned, sizes.
 COMPARED = (
-    ("ib_write_bw", False, (64, 4 * KIB, MIB)),
+    ("ib_write_bw", False, (64, 4 * KIB, 64 * KIB, MIB)),
     ("ib_read_bw", False, (4 * KIB, MIB)),
     ("ib_send_bw", False, (4 * KIB, MIB)),
     ("ib_write_lat", False, (2,)),

@@ -49,6 +49,9 @@ struct svan_uresp_create_cq {
 	__u32 reserved;
 };
 
+/* the doorbells of the QP are in the page uar_page, an object of its own */
+#define SVAN_UREQ_QP_OWN_UAR	0x1
+
 /* One buffer holds SQ, RQ and doorbell record of a QP. */
 struct svan_ureq_create_qp {
 	__aligned_u64 buf_va;
@@ -60,6 +63,8 @@ struct svan_ureq_create_qp {
 	__u8 log_rq_size;
 	__u8 log_rq_stride;		/* 0: no receive queue */
 	__u8 reserved;
+	__u32 flags;			/* SVAN_UREQ_QP_* */
+	__u32 uar_page;			/* without OWN_UAR: zero */
 };
 
 struct svan_uresp_create_qp {

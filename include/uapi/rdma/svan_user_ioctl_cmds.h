@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR Linux-OpenIB) */
 /*
- * Methods of svan_ib.ko on standard verbs objects, called through the ioctl
- * interface of ib_uverbs.
+ * Methods and objects of svan_ib.ko, called through the ioctl interface of ib_uverbs.
  */
 #ifndef SVAN_USER_IOCTL_CMDS_H
 #define SVAN_USER_IOCTL_CMDS_H
@@ -36,6 +35,36 @@ struct svan_ib_fault_policy {
 	__u32 unknown_us;
 	__u32 hold_bytes;
 	__u32 divert_pages;
+};
+
+enum svan_ib_objects {
+	SVAN_IB_OBJECT_UAR = (1U << UVERBS_ID_NS_SHIFT),
+};
+
+/*
+ * A UAR page for the doorbells of one QP, so that they can be handed to another
+ * peripheral. It is mapped as the page of the verbs context is. Its dma-buf can be
+ * attached by the driver of an accelerator alone, and cannot be mapped by mmap().
+ */
+enum svan_ib_uar_methods {
+	SVAN_IB_METHOD_UAR_ALLOC = (1U << UVERBS_ID_NS_SHIFT),
+	SVAN_IB_METHOD_UAR_DESTROY,
+	SVAN_IB_METHOD_UAR_EXPORT_DMABUF,
+};
+
+enum svan_ib_uar_alloc_attrs {
+	SVAN_IB_ATTR_UAR_ALLOC_HANDLE = (1U << UVERBS_ID_NS_SHIFT),
+	SVAN_IB_ATTR_UAR_ALLOC_PAGE,		/* __u32, for svan_ureq_create_qp */
+	SVAN_IB_ATTR_UAR_ALLOC_OFFSET,		/* __u64, for mmap() */
+};
+
+enum svan_ib_uar_destroy_attrs {
+	SVAN_IB_ATTR_UAR_DESTROY_HANDLE = (1U << UVERBS_ID_NS_SHIFT),
+};
+
+enum svan_ib_uar_export_dmabuf_attrs {
+	SVAN_IB_ATTR_UAR_EXPORT_HANDLE = (1U << UVERBS_ID_NS_SHIFT),
+	SVAN_IB_ATTR_UAR_EXPORT_FD,		/* __s32 */
 };
 
 #endif /* SVAN_USER_IOCTL_CMDS_H */

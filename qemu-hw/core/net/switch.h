@@ -198,7 +198,6 @@ typedef struct SvanReceiver {
     SvanStep (*frame)(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
 } SvanReceiver;
 
-extern const SvanReceiver svan_qp_receiver;         /* transport/receive.c */
 /* One step of the receive queue. IDLE: the queue is empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);

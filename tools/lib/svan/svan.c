@@ -37,6 +37,7 @@ static const struct verbs_context_ops svan_context_ops = {
 	.query_device_ex = svan_query_device_ex,
 	.query_port = svan_query_port,
 	.query_qp = svan_query_qp,
+	.reg_dmabuf_mr = svan_reg_dmabuf_mr,
 	.reg_mr = svan_reg_mr,
 	.req_notify_cq = svan_req_notify_cq,
 	.rereg_mr = svan_rereg_mr,

@@ -29,6 +29,7 @@
 #include "svan_qp_table.h"
 #include "svan_queue.h"
 #include "svan_trace.h"
+#include "svandv.h"
 
 struct svan_device {
 	struct verbs_device vdev;
@@ -70,6 +71,7 @@ struct svan_qp {
 	bool signal_all;
 	uint8_t *sq_db;
 	uint8_t *rq_db;
+	struct svandv_uar *uar;		/* of the doorbells; NULL: the context's */
 	struct svan_qp_dbr *dbr;
 
 	pthread_spinlock_t sq_lock;
@@ -149,6 +151,9 @@ struct ibv_pd *svan_alloc_pd(struct ibv_context *ibctx);
 int svan_dealloc_pd(struct ibv_pd *ibpd);
 struct ibv_mr *svan_reg_mr(struct ibv_pd *ibpd, void *addr, size_t length,
 			   uint64_t hca_va, int access);
+struct ibv_mr *svan_reg_dmabuf_mr(struct ibv_pd *ibpd, uint64_t offset,
+				  size_t length, uint64_t iova, int fd,
+				  int access);
 int svan_rereg_mr(struct verbs_mr *vmr, int flags, struct ibv_pd *ibpd,
 		  void *addr, size_t length, int access);
 int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,
@@ -178,7 +183,15 @@ int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
 		  struct ibv_qp_init_attr *init_attr);
 int svan_destroy_qp(struct ibv_qp *ibqp);
 
+struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
+			    struct ibv_qp_init_attr_ex *attr,
+			    struct svandv_uar *uar);
+
 /* svan_post.c */
+/* In place of ibv_wr_complete(): do not submit. *@end: behind what is prepared. */
+int svan_prepare_sends(struct svan_qp *qp, uint32_t *end);
+/* The prepared work that is not complete will never be submitted. */
+int svan_cancel_sends(struct svan_qp *qp);
 int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr);
 int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,

@@ -182,6 +182,8 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 	posted = qp->sq.posted;
 	if (unlikely(!qp->sq_ready))
 		ret = EINVAL;
+	else if (unlikely(svan_sq_has_prepared(&qp->sq)))
+		ret = EBUSY;
 
 	while (wr && !ret) {
 		ret = svan_build_wr(qp, wr, &end, posted);
@@ -283,10 +285,38 @@ static int svan_wr_complete(struct ibv_qp_ex *ibqp)
 	struct svan_qp *qp = to_svan_qp_ex(ibqp);
 	int ret = qp->build.error;
 
+	if (likely(!ret) && unlikely(svan_sq_has_prepared(&qp->sq)))
+		ret = EBUSY;
 	if (likely(!ret && qp->build.end != qp->sq.pi))
 		svan_commit_sends(qp, qp->build.end, qp->build.posted);
 	pthread_spin_unlock(&qp->sq_lock);
 	return ret;
+}
+
+int svan_prepare_sends(struct svan_qp *qp, uint32_t *end)
+{
+	int ret = qp->build.error;
+
+	if (!ret && !qp->uar)
+		ret = EINVAL;
+	if (!ret && qp->build.end != qp->sq.pi) {
+		svan_sq_prepare(&qp->sq, qp->build.end, qp->build.posted);
+		/* Whoever is told of the trigger finds the WQEs in memory. */
+		udma_to_device_barrier();
+	}
+	*end = qp->sq.pi;
+	pthread_spin_unlock(&qp->sq_lock);
+	return ret;
+}
+
+int svan_cancel_sends(struct svan_qp *qp)
+{
+	if (!qp->uar)
+		return EINVAL;
+	pthread_spin_lock(&qp->sq_lock);
+	svan_sq_cancel(&qp->sq);
+	pthread_spin_unlock(&qp->sq_lock);
+	return 0;
 }
 
 static void svan_wr_abort(struct ibv_qp_ex *ibqp)

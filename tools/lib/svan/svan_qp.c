@@ -177,6 +177,8 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 		.log_sq_bbs = layout->log_sq_bbs,
 		.log_rq_size = layout->log_rq_size,
 		.log_rq_stride = layout->log_rq_stride,
+		.flags = qp->uar ? SVAN_UREQ_QP_OWN_UAR : 0,
+		.uar_page = qp->uar ? qp->uar->page_id : 0,
 	};
 	int ret;
 
@@ -195,11 +197,15 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 }
 
 static void svan_init_qp(struct svan_qp *qp, struct svan_context *ctx,
-			 const struct ibv_qp_init_attr_ex *attr)
+			 const struct ibv_qp_init_attr_ex *attr,
+			 struct svandv_uar *uar)
 {
+	uint8_t *doorbells = uar ? uar->base_addr : ctx->uar;
+
 	qp->signal_all = attr->sq_sig_all;
-	qp->sq_db = ctx->uar + SVAN_UAR_SQ_DB;
-	qp->rq_db = ctx->uar + SVAN_UAR_RQ_DB;
+	qp->uar = uar;
+	qp->sq_db = doorbells + SVAN_UAR_SQ_DB;
+	qp->rq_db = doorbells + SVAN_UAR_RQ_DB;
 	pthread_spin_init(&qp->sq_lock, PTHREAD_PROCESS_PRIVATE);
 	pthread_spin_init(&qp->rq_lock, PTHREAD_PROCESS_PRIVATE);
 }
@@ -246,8 +252,9 @@ err_destroy:
 	return ret;
 }
 
-struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
-				 struct ibv_qp_init_attr_ex *attr)
+struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
+			    struct ibv_qp_init_attr_ex *attr,
+			    struct svandv_uar *uar)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
 	struct svan_qp_layout layout;
@@ -269,7 +276,7 @@ struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
 	ret = svan_alloc_queues(qp, &layout);
 	if (ret)
 		goto err_free;
-	svan_init_qp(qp, ctx, attr);
+	svan_init_qp(qp, ctx, attr, uar);
 	ret = svan_setup_qp(qp, ibctx, attr, &layout);
 	if (ret)
 		goto err_fini;
@@ -285,6 +292,12 @@ err_free:
 err:
 	errno = ret;
 	return NULL;
+}
+
+struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
+				 struct ibv_qp_init_attr_ex *attr)
+{
+	return svan_make_qp(ibctx, attr, NULL);
 }
 
 struct ibv_qp *svan_create_qp(struct ibv_pd *ibpd,

@@ -243,6 +243,12 @@ struct svan_sq {
 	struct svan_sq_slot *slots;
 	uint32_t pi;		/* blocks */
 	uint32_t posted;	/* work requests */
+	/* What is prepared begins there; another peripheral submits it. */
+	struct {
+		bool any;
+		uint32_t pi;
+		uint32_t posted;
+	} prepared;
 	uint32_t ci;		/* blocks given back; atomic, see above */
 	uint32_t completed;	/* work requests given back; atomic */
 	uint32_t max_wr;
@@ -293,11 +299,46 @@ static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 	return wr_id;
 }
 
+/*
+ * Is prepared work not complete yet? As long as this is so nothing can be posted behind
+ * it, because an index submits all that lies before it.
+ */
+static inline bool svan_sq_has_prepared(struct svan_sq *sq)
+{
+	if (sq->prepared.any && svan_load_index(&sq->ci) == sq->pi)
+		sq->prepared.any = false;
+	return sq->prepared.any;
+}
+
+/* Blocks before @end, and work requests before @posted, are prepared. */
+static inline void svan_sq_prepare(struct svan_sq *sq, uint32_t end,
+				   uint32_t posted)
+{
+	if (!svan_sq_has_prepared(sq)) {
+		sq->prepared.any = true;
+		sq->prepared.pi = sq->pi;
+		sq->prepared.posted = sq->posted;
+	}
+	sq->pi = end;
+	sq->posted = posted;
+}
+
+/* Take back all that is prepared; nobody has submitted any of it. */
+static inline void svan_sq_cancel(struct svan_sq *sq)
+{
+	if (svan_sq_has_prepared(sq)) {
+		sq->pi = sq->prepared.pi;
+		sq->posted = sq->prepared.posted;
+		sq->prepared.any = false;
+	}
+}
+
 /* When a queue begins anew, the owner of each side resets that side. */
 static inline void svan_sq_reset_producer(struct svan_sq *sq)
 {
 	sq->pi = 0;
 	sq->posted = 0;
+	sq->prepared.any = false;
 }
 
 static inline void svan_sq_reset_consumer(struct svan_sq *sq)

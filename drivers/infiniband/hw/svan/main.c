@@ -52,6 +52,7 @@ static const struct ib_device_ops svan_ib_ops = {
 	.query_port = svan_ib_query_port,
 	.query_qp = svan_ib_query_qp,
 	.reg_user_mr = svan_ib_reg_user_mr,
+	.reg_user_mr_dmabuf = svan_ib_reg_user_mr_dmabuf,
 	.req_notify_cq = svan_ib_req_notify_cq,
 	.rereg_user_mr = svan_ib_rereg_user_mr,
 

@@ -3,6 +3,7 @@
 
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <rdma/uverbs_ioctl.h>
 
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
@@ -222,6 +223,83 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 }
 
 /*
+ * The exporter takes the memory back, or the region goes. On return the device does not
+ * access the memory any more; the keys stay the region's, and lead nowhere.
+ */
+static void svan_mr_revoke(void *priv)
+{
+	struct svan_ib_mr *mr = priv;
+	struct svan_ib_dev *dev = to_svan_ib_dev(mr->ibmr.pd->device);
+
+	svan_mtt_revoke(dev, &mr->mtt);
+	svan_inval_key(dev->sdev, mr->ibmr.lkey, 0, 0);
+	trace_svan_ib_mr_revoke(&dev->ibdev, mr->ibmr.lkey);
+}
+
+/* Called with the reservation lock of the dma-buf, as svan_mr_revoke() is. */
+static int svan_mr_attach(struct svan_ib_dev *dev, struct svan_ib_mr *mr,
+			  struct ib_umem_dmabuf *memory)
+{
+	int err;
+
+	err = svan_mtt_create(dev, &mr->mtt, &memory->umem, mr->ibmr.iova);
+	if (err)
+		return err;
+	err = svan_mr_create_key(dev, mr, SVAN_KEY_DEVMEM);
+	if (err) {
+		svan_mtt_destroy(dev, &mr->mtt);
+		return err;
+	}
+	mr->umem = &memory->umem;
+	ib_umem_dmabuf_set_revoke_locked(memory, svan_mr_revoke, mr);
+	return 0;
+}
+
+/* Register memory of another device. It stays where it is until it is revoked. */
+struct ib_mr *svan_ib_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset,
+					 u64 length, u64 virt, int fd,
+					 int ib_access,
+					 struct uverbs_attr_bundle *attrs)
+{
+	struct svan_ib_dev *dev = to_svan_ib_dev(ibpd->device);
+	struct ib_umem_dmabuf *memory;
+	struct svan_ib_mr *mr;
+	u64 end;
+	int err;
+
+	if (!(le64_to_cpu(dev->caps->features) & SVAN_CAP_DEVMEM_KEYS) ||
+	    ib_access & IB_ACCESS_ON_DEMAND)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!length || length > le64_to_cpu(dev->caps->max_key_length) ||
+	    check_add_overflow(virt, length, &end))
+		return ERR_PTR(-EINVAL);
+
+	mr = svan_mr_alloc(ibpd, virt, length, ib_access);
+	if (IS_ERR(mr))
+		return ERR_CAST(mr);
+	mr->owner = svan_ib_udata_ucontext(&attrs->driver_udata)->owner;
+	memory = ib_umem_dmabuf_get_pinned_revocable_and_lock(&dev->ibdev,
+							      offset, length,
+							      fd, ib_access);
+	if (IS_ERR(memory)) {
+		err = PTR_ERR(memory);
+		goto free_mr;
+	}
+	err = svan_mr_attach(dev, mr, memory);
+	ib_umem_dmabuf_revoke_unlock(memory);
+	trace_svan_ib_mr_reg(&dev->ibdev, mr, err);
+	if (err) {
+		ib_umem_release(&memory->umem);
+		goto free_mr;
+	}
+	return &mr->ibmr;
+
+free_mr:
+	kfree(mr);
+	return ERR_PTR(err);
+}
+
+/*
  * Can a region keep its memory and its keys when it is registered again? Memory that
  * was pinned read-only has to be pinned again before it can be written.
  */
@@ -332,8 +410,9 @@ int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	}
 	/* On return the device does not access the pages any more. */
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ibmr->lkey);
-	svan_mtt_destroy(dev, &mr->mtt);
+	/* This revokes the memory of another device, which needs the table. */
 	ib_umem_release(mr->umem);
+	svan_mtt_destroy(dev, &mr->mtt);
 	kfree(mr);
 	return 0;
 }

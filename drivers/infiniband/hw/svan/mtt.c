@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Translation tables of pinned keys: the radix tree of svan/keys.h over the pages of
- * a umem. They do not change while the device reads them.
+ * Translation tables of pinned keys, and of keys to the memory of other devices: the
+ * radix tree of svan/keys.h over the pages of a umem. While the device reads them they
+ * do not change, but that the memory of another device may be revoked.
  */
 
 #include <kunit/visibility.h>
@@ -161,8 +162,20 @@ static int svan_mtt_set_single(struct svan_mtt *mtt, struct ib_umem *umem)
 	return -EINVAL;
 }
 
+/*
+ * Addresses of a key without a table cannot be taken away from the device, so memory
+ * that may be revoked has a table for a single page, too.
+ */
+static void svan_mtt_want_table(struct svan_mtt_layout *layout)
+{
+	if (!layout->levels) {
+		layout->levels = 1;
+		layout->num_tables = 1;
+	}
+}
+
 /**
- * svan_mtt_create - build the translation table of a pinned key
+ * svan_mtt_create - build the translation table of a key
  * @dev: the device
  * @mtt: the translation table
  * @umem: the memory
@@ -188,6 +201,8 @@ int svan_mtt_create(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 				   ilog2(page_size));
 	if (err)
 		return err;
+	if (umem->is_dmabuf)
+		svan_mtt_want_table(&mtt->layout);
 	if (!mtt->layout.levels)
 		return svan_mtt_set_single(mtt, umem);
 
@@ -200,6 +215,34 @@ int svan_mtt_create(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 	if (err)
 		svan_mtt_free_tables(mtt);
 	return err;
+}
+
+/**
+ * svan_mtt_revoke - make all pages of a table absent
+ * @dev: the device
+ * @mtt: the translation table, which has levels
+ *
+ * The caller then has the device drop what it has cached of the key.
+ */
+void svan_mtt_revoke(struct svan_ib_dev *dev, struct svan_mtt *mtt)
+{
+	u64 i;
+
+	for (i = 0; i < mtt->layout.pages; i++) {
+		struct svan_mtt_table *table =
+			&mtt->tables[i / SVAN_MTT_TABLE_ENTRIES];
+		u32 slot = i % SVAN_MTT_TABLE_ENTRIES;
+
+		WRITE_ONCE(table->entries[slot], 0);
+		if (slot == SVAN_MTT_TABLE_ENTRIES - 1 ||
+		    i == mtt->layout.pages - 1) {
+			dma_sync_single_for_device(svan_ib_dma_device(dev),
+						   table->dma,
+						   SVAN_MTT_TABLE_SIZE,
+						   DMA_TO_DEVICE);
+			cond_resched();
+		}
+	}
 }
 
 void svan_mtt_destroy(struct svan_ib_dev *dev, struct svan_mtt *mtt)

@@ -20,6 +20,22 @@ static void svan_qp_event(struct svan_qp_handler *handler, u8 event)
 		qp->ibqp.event_handler(&ib_event, qp->ibqp.qp_context);
 }
 
+/* The page of the QP's doorbells: an object of its own, or that of the context. */
+static int svan_qp_choose_uar(struct svan_ib_qp *qp,
+			      struct svan_ib_ucontext *uctx,
+			      const struct svan_ureq_create_qp *ureq,
+			      struct svan_cmd *cmd)
+{
+	cmd->create_qp.uar = cpu_to_le32(uctx->uar);
+	if (!(ureq->flags & SVAN_UREQ_QP_OWN_UAR))
+		return 0;
+	qp->uar = svan_ib_uar_get(uctx, ureq->uar_page);
+	if (!qp->uar)
+		return -EINVAL;
+	cmd->create_qp.uar = cpu_to_le32(ureq->uar_page);
+	return 0;
+}
+
 static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			     struct ib_udata *udata, struct svan_cmd *cmd)
 {
@@ -37,12 +53,17 @@ static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	qp->log_sq_bbs = ureq.log_sq_bbs;
 	qp->log_rq_size = ureq.log_rq_size;
 	qp->log_rq_stride = ureq.log_rq_stride;
-	cmd->create_qp.uar = cpu_to_le32(uctx->uar);
 	cmd->create_qp.sq_offset = cpu_to_le32(ureq.sq_offset);
 	cmd->create_qp.rq_offset = cpu_to_le32(ureq.rq_offset);
 	cmd->create_qp.dbr_offset = cpu_to_le32(ureq.dbr_offset);
-	return svan_ring_pin(dev, &qp->ring, ureq.buf_va, ureq.buf_length,
-			     uctx->owner);
+	err = svan_qp_choose_uar(qp, uctx, &ureq, cmd);
+	if (err)
+		return err;
+	err = svan_ring_pin(dev, &qp->ring, ureq.buf_va, ureq.buf_length,
+			    uctx->owner);
+	if (err)
+		svan_ib_uar_put(qp->uar);
+	return err;
 }
 
 static int svan_qp_kernel_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
@@ -82,6 +103,7 @@ static void svan_qp_free_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {
 	svan_ring_free(dev, &qp->ring);
 	svan_ib_free_kernel_queues(qp);
+	svan_ib_uar_put(qp->uar);
 }
 
 static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,

@@ -53,6 +53,7 @@ struct svan_odp;
 struct svan_prq;
 struct svan_server;
 struct svan_spare;
+struct svan_ib_uar;
 
 #define SVAN_IB_PORT	1	/* number of the only port */
 
@@ -138,10 +139,12 @@ struct svan_ib_dev {
 	struct dentry *debugfs;
 };
 
-/* A UAR page in the mmap space of a verbs context; freed with the last mapping. */
+/* A UAR page in the mmap space of a verbs context; given back with the last mapping. */
 struct svan_ib_mmap_entry {
 	struct rdma_user_mmap_entry rdma;
+	struct svan_ib_dev *dev;
 	phys_addr_t phys;
+	u32 page;
 };
 
 /**
@@ -150,6 +153,8 @@ struct svan_ib_mmap_entry {
  * @uar_entry: entry of the UAR page in the mmap space
  * @owner: id of this context in svan_ib_dev.owners
  * @uar: number of the UAR page
+ * @uars: pages that are objects of their own, struct svan_ib_uar by number
+ * @num_uars: number of such objects
  * @mm: mm of the process that opened the context, held by mm_count; process keys
  *	are of this process only
  * @context_lock: protects the fields below
@@ -161,6 +166,8 @@ struct svan_ib_ucontext {
 	struct svan_ib_mmap_entry *uar_entry;
 	u32 owner;
 	u32 uar;
+	struct xarray uars;
+	atomic_t num_uars;
 	struct mm_struct *mm;
 	struct mutex context_lock;	/* protects the fields below */
 	struct svan_context *context;
@@ -265,6 +272,7 @@ struct svan_ib_qp {
 	struct mutex mutex;		/* protects state and av */
 	enum ib_qp_state state;
 	struct svan_av av;		/* address vector as it was last set */
+	struct svan_ib_uar *uar;	/* its own page, or NULL */
 	struct ib_qp_cap cap;
 	u8 log_sq_bbs;
 	u8 log_rq_size;
@@ -333,6 +341,9 @@ int svan_ib_del_gid(const struct ib_gid_attr *attr, void **context);
 
 /* ucontext.c */
 struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata);
+struct svan_ib_mmap_entry *svan_ib_alloc_uar(struct svan_ib_dev *dev,
+					     struct svan_ib_ucontext *uctx,
+					     u32 *page);
 int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 			   struct ib_udata *udata);
 void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext);
@@ -341,6 +352,10 @@ int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma);
 void svan_ib_mmap_free(struct rdma_user_mmap_entry *entry);
 int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 int svan_ib_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+
+/* uar.c */
+struct svan_ib_uar *svan_ib_uar_get(struct svan_ib_ucontext *uctx, u32 page);
+void svan_ib_uar_put(struct svan_ib_uar *uar);
 
 /* check.c: checks of what users send; conversion of values of verbs and device */
 int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata);
@@ -366,6 +381,7 @@ int svan_mtt_layout_init(struct svan_mtt_layout *layout, u64 va, u64 length,
 u32 svan_mtt_parent(const struct svan_mtt_layout *layout, u32 table, u32 *slot);
 int svan_mtt_create(struct svan_ib_dev *dev, struct svan_mtt *mtt,
 		    struct ib_umem *umem, u64 va);
+void svan_mtt_revoke(struct svan_ib_dev *dev, struct svan_mtt *mtt);
 void svan_mtt_destroy(struct svan_ib_dev *dev, struct svan_mtt *mtt);
 
 /* ring.c */
@@ -379,6 +395,10 @@ struct ib_mr *svan_ib_get_dma_mr(struct ib_pd *ibpd, int ib_access);
 struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 				  u64 virt, int ib_access,
 				  struct ib_udata *udata);
+struct ib_mr *svan_ib_reg_user_mr_dmabuf(struct ib_pd *ibpd, u64 offset,
+					 u64 length, u64 virt, int fd,
+					 int ib_access,
+					 struct uverbs_attr_bundle *attrs);
 struct ib_mr *svan_ib_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start,
 				    u64 length, u64 virt, int ib_access,
 				    struct ib_pd *new_pd,

@@ -62,6 +62,25 @@ DECLARE_EVENT_CLASS(svan_ib_ucontext,
 		  __entry->uar)
 );
 
+TRACE_EVENT(svan_ib_uar,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 page, bool create),
+	TP_ARGS(ibdev, owner, page, create),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, owner)
+		__field(u32, page)
+		__field(bool, create)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->owner = owner;
+		__entry->page = page;
+		__entry->create = create;
+	),
+	TP_printk("%s owner=%u uar=%u %s", __get_str(name), __entry->owner,
+		  __entry->page, __entry->create ? "created" : "destroyed")
+);
+
 DEFINE_EVENT(svan_ib_ucontext, svan_ib_ucontext_alloc,
 	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 uar),
 	TP_ARGS(ibdev, owner, uar)
@@ -128,7 +147,7 @@ TRACE_EVENT(svan_ib_mr_reg,
 		  __entry->page_shift, __entry->levels, __entry->err)
 );
 
-TRACE_EVENT(svan_ib_mr_dereg,
+DECLARE_EVENT_CLASS(svan_ib_key,
 	TP_PROTO(const struct ib_device *ibdev, u32 key),
 	TP_ARGS(ibdev, key),
 	TP_STRUCT__entry(
@@ -140,6 +159,16 @@ TRACE_EVENT(svan_ib_mr_dereg,
 		__entry->key = key;
 	),
 	TP_printk("%s key=%#x", __get_str(name), __entry->key)
+);
+
+DEFINE_EVENT(svan_ib_key, svan_ib_mr_dereg,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key)
+);
+
+DEFINE_EVENT(svan_ib_key, svan_ib_mr_revoke,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key)
 );
 
 DECLARE_EVENT_CLASS(svan_ib_cq,

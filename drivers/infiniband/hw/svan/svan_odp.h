@@ -456,6 +456,7 @@ void svan_spare_exit(struct svan_ib_dev *dev);
 /* ---- fault policy of a QP: policy.c ---- */
 
 extern const struct uapi_definition svan_ib_uapi_defs[];
+extern const struct uapi_definition svan_ib_uar_defs[];
 
 /* ---- debugfs.c ---- */
 

@@ -9,29 +9,19 @@
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
 
-static struct svan_ib_mmap_entry *
-svan_ib_insert_uar(struct svan_ib_ucontext *uctx, phys_addr_t phys)
-{
-	struct svan_ib_mmap_entry *entry;
-	int err;
-
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
-	if (!entry)
-		return ERR_PTR(-ENOMEM);
-
-	entry->phys = phys;
-	err = rdma_user_mmap_entry_insert(&uctx->ibucontext, &entry->rdma,
-					  PAGE_SIZE);
-	if (err) {
-		kfree(entry);
-		return ERR_PTR(err);
-	}
-	return entry;
-}
-
-/* Get a UAR page for the doorbells of the context, and its offset for mmap(). */
-static int svan_ib_get_uar(struct svan_ib_dev *dev,
-			   struct svan_ib_ucontext *uctx)
+/**
+ * svan_ib_alloc_uar - get a UAR page, and a place for it in the mmap space
+ * @dev: the device
+ * @uctx: the verbs context, whose @owner is set
+ * @page: its number is stored there
+ *
+ * rdma_user_mmap_entry_remove() gives the page back, after its last mapping is gone.
+ *
+ * Return: the entry of the mmap space, or an error pointer.
+ */
+struct svan_ib_mmap_entry *svan_ib_alloc_uar(struct svan_ib_dev *dev,
+					     struct svan_ib_ucontext *uctx,
+					     u32 *page)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_ALLOC_UAR),
@@ -39,31 +29,30 @@ static int svan_ib_get_uar(struct svan_ib_dev *dev,
 		/* The contexts of a process share one quota in the device. */
 		.alloc_uar.process = cpu_to_le32(task_tgid_nr(current)),
 	};
+	struct svan_ib_mmap_entry *entry;
 	int err;
 
-	err = svan_cmd_create_object(dev->sdev, &cmd, &uctx->uar);
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	err = svan_cmd_create_object(dev->sdev, &cmd, page);
 	if (err)
-		return err;
+		goto free_entry;
 
-	uctx->uar_entry = svan_ib_insert_uar(uctx, svan_uar_phys(dev->sdev,
-								 uctx->uar));
-	if (IS_ERR(uctx->uar_entry)) {
-		svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, uctx->uar);
-		return PTR_ERR(uctx->uar_entry);
-	}
-	return 0;
-}
+	entry->dev = dev;
+	entry->page = *page;
+	entry->phys = svan_uar_phys(dev->sdev, *page);
+	err = rdma_user_mmap_entry_insert(&uctx->ibucontext, &entry->rdma,
+					  PAGE_SIZE);
+	if (err)
+		goto free_page;
+	return entry;
 
-/*
- * No mapping of the page is left when its context is freed: either the file is closed,
- * or ib_uverbs has replaced the mappings. So the user cannot reach the page when the
- * device gives it to another context.
- */
-static void svan_ib_put_uar(struct svan_ib_dev *dev,
-			    struct svan_ib_ucontext *uctx)
-{
-	rdma_user_mmap_entry_remove(&uctx->uar_entry->rdma);
-	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, uctx->uar);
+free_page:
+	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, *page);
+free_entry:
+	kfree(entry);
+	return ERR_PTR(err);
 }
 
 static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
@@ -110,23 +99,26 @@ int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 		return owner;
 	uctx->owner = owner;
 
-	err = svan_ib_get_uar(dev, uctx);
-	if (err)
+	uctx->uar_entry = svan_ib_alloc_uar(dev, uctx, &uctx->uar);
+	if (IS_ERR(uctx->uar_entry)) {
+		err = PTR_ERR(uctx->uar_entry);
 		goto free_owner;
+	}
 
 	svan_ib_fill_ucontext_resp(dev, uctx, &uresp);
 	err = svan_ib_write_uresp(udata, &uresp, sizeof(uresp));
 	if (err)
-		goto put_uar;
+		goto remove_entry;
 
+	xa_init(&uctx->uars);
 	mutex_init(&uctx->context_lock);
 	uctx->mm = current->mm;
 	mmgrab(uctx->mm);
 	trace_svan_ib_ucontext_alloc(&dev->ibdev, uctx->owner, uctx->uar);
 	return 0;
 
-put_uar:
-	svan_ib_put_uar(dev, uctx);
+remove_entry:
+	rdma_user_mmap_entry_remove(&uctx->uar_entry->rdma);
 free_owner:
 	ida_free(&dev->owners, uctx->owner);
 	return err;
@@ -144,7 +136,9 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 		svan_server_put(uctx->server);
 	mmdrop(uctx->mm);
 	mutex_destroy(&uctx->context_lock);
-	svan_ib_put_uar(dev, uctx);
+	WARN_ON(!xa_empty(&uctx->uars));
+	xa_destroy(&uctx->uars);
+	rdma_user_mmap_entry_remove(&uctx->uar_entry->rdma);
 	ida_free(&dev->owners, uctx->owner);
 }
 
@@ -185,9 +179,19 @@ int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
 	return err;
 }
 
-void svan_ib_mmap_free(struct rdma_user_mmap_entry *entry)
+/*
+ * No mapping of the page is left: they have been removed, or their file is closed, or
+ * ib_uverbs has replaced them. So the user cannot reach the page when the device gives
+ * it to another context.
+ */
+void svan_ib_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
 {
-	kfree(container_of(entry, struct svan_ib_mmap_entry, rdma));
+	struct svan_ib_mmap_entry *entry =
+		container_of(rdma_entry, struct svan_ib_mmap_entry, rdma);
+
+	svan_cmd_destroy_object(entry->dev->sdev, SVAN_CMD_FREE_UAR,
+				entry->page);
+	kfree(entry);
 }
 
 int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
