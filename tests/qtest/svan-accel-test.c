@@ -164,8 +164,12 @@ static void accel_execute(AccelTest *a, unsigned ctx,
     copy.flags |= SVAN_ACCEL_CMD_RECORD;
     accel_post(a, ctx, &copy);
     accel_ring(a, ctx);
-    accel_await(a, SVAN_ACCEL_REG_QUEUE(ctx, 0, SVAN_ACCEL_QUEUE_HEAD), done);
     accel_await(a, SVAN_ACCEL_REG_QUEUE(ctx, 0, SVAN_ACCEL_QUEUE_STATE), state);
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(ctx, 0, SVAN_ACCEL_QUEUE_HEAD), done);
+    nic_await_memory(a->nic, at + offsetof(struct svan_accel_record, tag),
+                     0xace00000 | a->pi[ctx]);
+    nic_await_memory(a->nic, at + offsetof(struct svan_accel_record, head),
+                     done);
     qtest_memread(a->qts, at, &record, sizeof(record));
     g_assert_cmpuint(svan_le32_to_cpu(record.status), ==, status);
     g_assert_cmpuint(svan_le32_to_cpu(record.state), ==, state);
@@ -419,12 +423,12 @@ static void test_flr(void)
 
 static void test_unplug(void)
 {
-    Nic *nic = nic_start("-device pcie-root-port,id=port,addr=6 ");
+    Nic *nic = nic_start("-device pcie-root-port,id=behind,addr=6 ");
     QTestState *qts = nic->qts;
 
     qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': "
                              "{ 'driver': 'svan-accel', 'id': 'late',"
-                             "  'bus': 'port' } }");
+                             "  'bus': 'behind' } }");
     qtest_qmp_assert_success(qts, "{ 'execute': 'device_del', 'arguments': "
                              "{ 'id': 'late' } }");
     qtest_system_reset_nowait(qts);

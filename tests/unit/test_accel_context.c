@@ -17,7 +17,8 @@ static void registers_tell_the_device(void **state)
     uint32_t generation = accel_fake_read(fake, SVAN_ACCEL_REG_GENERATION);
 
     assert_int_equal(accel_fake_read(fake, SVAN_ACCEL_REG_MAGIC), SVAN_ACCEL_MAGIC);
-    assert_int_equal(accel_fake_read(fake, SVAN_ACCEL_REG_CONTEXTS), 64);
+    assert_int_equal(accel_fake_read(fake, SVAN_ACCEL_REG_CONTEXTS),
+                     SVAN_ACCEL_CONTEXTS);
     assert_int_equal(accel_fake_read(fake, SVAN_ACCEL_REG_QUEUES), 4);
     assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_MEM_SIZE, 8), LOCAL_SIZE);
     assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_CLOCK, 8), fake->now);
@@ -292,7 +293,7 @@ static void bad_doorbells_are_counted(void **state)
     accel_doorbell(fake->accel, 4, 1, 8);
     accel_doorbell(fake->accel, 8, 1, 8);               /* not enabled */
     accel_doorbell(fake->accel, 32, 1, 8);
-    accel_doorbell(fake->accel, 64 << SVAN_ACCEL_DB_SHIFT, 1, 8);
+    accel_doorbell(fake->accel, SVAN_ACCEL_CONTEXTS << SVAN_ACCEL_DB_SHIFT, 1, 8);
     accel_fake_run(fake);
     assert_int_equal(accel_counted(fake).doorbells_refused, 6);
     assert_int_equal(accel_counted(fake).doorbells, 0);

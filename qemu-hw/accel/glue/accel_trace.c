@@ -7,7 +7,7 @@
 #include "qemu/osdep.h"
 #include "trace/control.h"
 #include "accel_trace.h"
-#include "trace.h"
+#include "../../glue/trace.h"
 
 /* Which fields of a trace an event takes as arguments; see trace-events. */
 #define A           (t->ctx, t->a)

@@ -21,7 +21,7 @@
 #include "../../glue/function.h"
 #include "../core/accel_core.h"
 #include "accel_trace.h"
-#include "trace.h"
+#include "../../glue/trace.h"
 
 #define TYPE_SVAN_ACCEL "svan-accel"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanAccelState, SVAN_ACCEL)
