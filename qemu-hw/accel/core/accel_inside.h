@@ -27,6 +27,7 @@
 #define ACCEL_FIRST_LOOK_NS     1000u   /* after the first look of a WAIT */
 #define ACCEL_LAST_LOOK_NS      4000000u
 #define ACCEL_NO_TIME           UINT64_MAX
+#define ACCEL_ALL_CONTEXTS      (UINT64_MAX >> (64 - SVAN_ACCEL_CONTEXTS))  /* a bit each */
 
 typedef enum AccelStep {
     ACCEL_STEP_DONE,            /* what was asked for is there; the command has ended */

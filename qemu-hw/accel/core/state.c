@@ -372,7 +372,7 @@ bool accel_load(Accel *accel, const void *stream, size_t len)
         return false;
     }
     /* What was rung before the state was saved, and what is at hand. */
-    atomic_store_explicit(&accel->rung, UINT64_MAX, memory_order_release);
+    atomic_store_explicit(&accel->rung, ACCEL_ALL_CONTEXTS, memory_order_release);
     accel->ops.kick(accel->opaque);
     return true;
 }
