@@ -17,7 +17,9 @@ top  := ..
 core := $(top)/qemu-hw/core
 out  := $(top)/build/tests
 
-core_sources := $(wildcard $(core)/*/*.c)
+accel := $(top)/qemu-hw/accel/core
+
+core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c)
 lib_sources  := $(wildcard lib/*.c)
 core_libs    := -ldeflate
 
@@ -34,7 +36,7 @@ link_fuzz   := -fsanitize=fuzzer
 
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \
-          -I$(top)/include -I$(core) -Ilib -MMD -MP
+          -I$(top)/include -I$(core) -I$(accel) -Ilib -MMD -MP
 
 # A failure found later should not be a hang or a silent one.
 export ASAN_OPTIONS := abort_on_error=0:detect_leaks=1:allocator_may_return_null=1
@@ -43,10 +45,15 @@ export TSAN_OPTIONS := halt_on_error=1
 
 # $(call objects,VARIANT,SOURCES)
 objects = $(patsubst $(core)/%.c,$(out)/$(1)/core/%.o,$(filter $(core)/%,$(2))) \
-          $(patsubst %.c,$(out)/$(1)/%.o,$(filter-out $(core)/%,$(2)))
+          $(patsubst $(accel)/%.c,$(out)/$(1)/accel/%.o,$(filter $(accel)/%,$(2))) \
+          $(patsubst %.c,$(out)/$(1)/%.o,$(filter-out $(core)/% $(accel)/%,$(2)))
 
 define variant
 $(out)/$(1)/core/%.o: $(core)/%.c
+	@mkdir -p $$(@D)
+	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+
+$(out)/$(1)/accel/%.o: $(accel)/%.c
 	@mkdir -p $$(@D)
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
@@ -55,7 +62,7 @@ $(out)/$(1)/%.o: %.c
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/libcore.a: $(call objects,$(1),$(core_sources) $(lib_sources))
-	@rm -f $$@ && ar rcs $$@ $$^
+	@rm -f $$@ && ar rcsP $$@ $$^
 
 -include $(patsubst %.o,%.d,$(call objects,$(1),$(core_sources) $(lib_sources)))
 endef

@@ -237,9 +237,10 @@ static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
 /* ---- chains ---- */
 
 /*
- * A frame for another device of this QEMU is work for its engine. A thread that
- * runs engines anyway, a vCPU's or an iothread's, runs that one, too, as soon as
- * it has sent all its frames.
+ * A frame for another device of this QEMU, or a store to its doorbells, is work
+ * for its engine. A thread that runs engines anyway, a vCPU's or an iothread's,
+ * runs that one, too, as soon as it has done what its own device needs the BQL
+ * for.
  */
 
 typedef struct SvanChain {
@@ -247,7 +248,7 @@ typedef struct SvanChain {
     unsigned len;
 } SvanChain;
 
-/* What this thread runs next, while it sends frames; else NULL. */
+/* What this thread runs next, while it does what needs the BQL; else NULL. */
 static __thread SvanChain *svan_chain;
 
 static bool svan_chain_add(SvanChain *chain, SvanEngine *e)

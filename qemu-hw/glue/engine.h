@@ -93,8 +93,9 @@ void svan_engine_unlock(SvanEngine *e);
 /* There is work for the core. Any thread. */
 void svan_engine_kick(SvanEngine *e);
 /*
- * A frame has come. If the thread that sends it runs engines, this one is run
- * there, after the sender's.
+ * There is work that perhaps another device has made: it has sent a frame, or
+ * stored to a doorbell. If the thread runs that device's engine, it runs this
+ * one, too, afterwards.
  */
 void svan_engine_kick_later(SvanEngine *e);
 /* Kick at this time of the VM's clock; UINT64_MAX: not at all. */

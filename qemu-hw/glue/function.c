@@ -56,7 +56,8 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
 {
     SvanFunction *f = opaque;
 
-    trace_svan_uar_write(f->id, offset, size, value);
+    trace_svan_uar_write(f->id, offset, size, value,
+                         attrs.unspecified ? 0 : attrs.requester_id);
     f->ops->doorbell(f, offset, value, size, attrs);
     return MEMTX_OK;
 }

@@ -77,7 +77,8 @@ static void svan_op_kick(void *opaque)
 {
     SvanNic *nic = opaque;
 
-    svan_engine_kick(&nic->engine);
+    /* A doorbell may be another device's, whose thread runs engines. */
+    svan_engine_kick_later(&nic->engine);
 }
 
 static const SvanOps svan_core_ops = {

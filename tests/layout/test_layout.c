@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <svan/accel.h>
 #include <svan/caps.h>
 #include <svan/cmd.h>
 #include <svan/faults.h>
@@ -73,6 +74,15 @@ static void ends(void)
     TIGHT(svan_bth, psn);
     TIGHT(svan_reth, length);
     TIGHT(svan_atomic_eth, compare);
+    TIGHT(svan_accel_reduce, reserved);
+    TIGHT(svan_accel_checksum, reserved);
+    TIGHT(svan_accel_wait, status);
+    TIGHT(svan_accel_copy_wqe, log_ring);
+    TIGHT(svan_accel_patch, reserved);
+    TIGHT(svan_accel_loop, count);
+    TIGHT(svan_accel_cmd, octets);
+    TIGHT(svan_accel_completion, time_ns);
+    TIGHT(svan_accel_record, head);
 }
 
 /* Offsets that no header asserts, written down once more. */
@@ -108,6 +118,13 @@ static void offsets(void)
     AT(svan_cmd, eth_filter.max_frame, 28);
     AT(svan_cmd, create_prq.log_size, 32);
     AT(svan_cmd, fault_policy.policy, 24);
+    AT(svan_accel_cmd, tag, 4);
+    AT(svan_accel_cmd, wait.errors, 32);
+    AT(svan_accel_cmd, wait.status, 56);
+    AT(svan_accel_cmd, patch.src_width, 40);
+    AT(svan_accel_cmd, reduce.op, 40);
+    AT(svan_accel_cmd, checksum.seed, 32);
+    AT(svan_accel_cmd, copy_wqe.blocks, 32);
     AT(svan_cmd, spare_pages.count, 24);
     AT(svan_cmd, context_table.count, 24);
     AT(svan_cmd_resp, status, 4);
@@ -206,6 +223,9 @@ static void words(void)
     check(svan_inv_context(0x7f0000123fffull, 2) == 0x7f0000123002ull &&
           svan_inv_context(0, SVAN_INV_CONTEXT_ALL) == 0x3f,
           "invalidations of a context");
+    check(svan_accel_invalidate(0x7f0000123fffull, 2) == 0x7f0000123002ull &&
+          svan_accel_invalidate(~0ull, 64) == SVAN_ACCEL_INV_ADDR_MASK,
+          "invalidations of a context of the accelerator");
 }
 
 int main(void)

@@ -15,6 +15,9 @@ libs_quota := $(foreach f,calloc malloc realloc aligned_alloc,-Wl,--wrap=$(f))
 libs_icrc             := -lpcap
 cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'
 
+# Doorbells are rung from several threads.
+libs_accel_context := -lpthread
+
 # The states of a suspension are held against their picture.
 cflags_unit/test_suspension := -DMANUAL='"$(abspath ../Documentation/prm/faults.rst)"'
 

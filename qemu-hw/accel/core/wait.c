@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * WAIT. A queue whose value has not come sleeps, and takes no steps before somebody says
+ * that its page was stored to, or before its next look, or its limit. Looks come at
+ * multiples of the gap between them, so that those of all patient waiters fall
+ * together and cost one wake-up.
+ */
+#include "accel_inside.h"
+
+/* ---- the pages of those that sleep ---- */
+
+static uint16_t *bucket(Accel *accel, uint64_t key)
+{
+    return &accel->watched[(key * 0x9e3779b97f4a7c15ull) >> 56];
+}
+
+static_assert(ACCEL_WATCH_BUCKETS == 1u << (64 - 56), "the hash has 8 bits");
+
+static void watch(AccelQueue *queue, int by)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (queue->watched[i]) {
+            *bucket(queue->ctx->accel, queue->watched[i]) += by;
+        }
+    }
+}
+
+void accel_wait_join(AccelQueue *queue)
+{
+    Accel *accel = queue->ctx->accel;
+    uint64_t next = queue->look_at < queue->limit ? queue->look_at : queue->limit;
+
+    svan_list_append(&accel->waiting, &queue->waiting);
+    watch(queue, 1);
+    if (next < accel->next_look) {
+        accel->next_look = next;
+    }
+}
+
+void accel_wait_leave(AccelQueue *queue)
+{
+    if (queue->waiting.next) {
+        svan_list_remove(&queue->waiting);
+        watch(queue, -1);
+    }
+    queue->watched[0] = 0;
+    queue->watched[1] = 0;
+    queue->look = false;
+}
+
+static void wake(AccelQueue *queue)
+{
+    queue->look = true;
+    accel_ctx_ready(queue->ctx);
+}
+
+void accel_wake_page(Accel *accel, uint64_t key)
+{
+    if (!*bucket(accel, key)) {
+        return;
+    }
+    for (SvanLink *link = accel->waiting.next; link != &accel->waiting; link = link->next) {
+        AccelQueue *queue = svan_container(link, AccelQueue, waiting);
+
+        if (!queue->look && (queue->watched[0] == key || queue->watched[1] == key)) {
+            accel->stats.wakes++;
+            wake(queue);
+        }
+    }
+}
+
+void accel_wake_due(Accel *accel, uint64_t now)
+{
+    if (now < accel->next_look) {
+        return;
+    }
+    accel->next_look = ACCEL_NO_TIME;
+    for (SvanLink *link = accel->waiting.next; link != &accel->waiting; link = link->next) {
+        AccelQueue *queue = svan_container(link, AccelQueue, waiting);
+        uint64_t next = queue->look_at < queue->limit ? queue->look_at : queue->limit;
+
+        if (queue->look) {
+            continue;
+        }
+        if (next <= now) {
+            wake(queue);
+        } else if (next < accel->next_look) {
+            accel->next_look = next;
+        }
+    }
+}
+
+void accel_wake_all(Accel *accel)
+{
+    for (SvanLink *link = accel->waiting.next; link != &accel->waiting; link = link->next) {
+        wake(svan_container(link, AccelQueue, waiting));
+    }
+}
+
+void accel_touched(Accel *accel, AccelSpace space, uint64_t addr)
+{
+    accel_wake_page(accel, accel_page_key(space, addr));
+}
+
+/* ---- the command ---- */
+
+static uint64_t load(const AccelMem *mem)
+{
+    return mem->len == 4 ? le32toh(__atomic_load_n((uint32_t *)mem->host, __ATOMIC_ACQUIRE)) :
+                           le64toh(__atomic_load_n((uint64_t *)mem->host, __ATOMIC_ACQUIRE));
+}
+
+static bool has_come(const AccelQueue *queue, uint64_t seen)
+{
+    uint64_t value = queue->value;
+
+    seen &= svan_le64_to_cpu(queue->cmd.wait.mask);
+    switch (queue->cmd.condition) {
+    case SVAN_ACCEL_EQUAL:
+        return seen == value;
+    case SVAN_ACCEL_AT_LEAST:
+        return seen >= value;
+    default:
+        return queue->cmd.width == 4 ? (int32_t)(uint32_t)(seen - value) >= 0 :
+                                       (int64_t)(seen - value) >= 0;
+    }
+}
+
+static void sleep_on(AccelQueue *queue, const AccelMem *mem, const AccelMem *errors,
+                     uint64_t now, uint64_t limit)
+{
+    bool first = queue->state != SVAN_ACCEL_QUEUE_WAITING;
+    uint32_t gap = first ? ACCEL_FIRST_LOOK_NS : 2 * queue->gap;
+
+    accel_wait_leave(queue);
+    queue->state = SVAN_ACCEL_QUEUE_WAITING;
+    queue->gap = gap < ACCEL_LAST_LOOK_NS ? gap : ACCEL_LAST_LOOK_NS;
+    queue->look_at = accel_later(now - now % queue->gap, queue->gap);
+    queue->limit = limit;
+    queue->watched[0] = accel_page_key(mem->space, mem->addr);
+    queue->watched[1] = errors->len ? accel_page_key(errors->space, errors->addr) : 0;
+    accel_wait_join(queue);
+}
+
+static AccelStep wait_ends(AccelQueue *queue, uint8_t status, uint64_t seen)
+{
+    Accel *accel = queue->ctx->accel;
+    uint64_t at = svan_le64_to_cpu(queue->cmd.wait.status);
+    __le32 word = svan_cpu_to_le32(status);
+    AccelMem mem;
+
+    if (at) {
+        AccelStep step = accel_map(queue->ctx, ACCEL_WRITE, at, sizeof(word), &mem);
+
+        if (step != ACCEL_STEP_DONE) {
+            return step;
+        }
+    }
+    accel_wait_leave(queue);
+    queue->state = SVAN_ACCEL_QUEUE_RUNNING;
+    queue->wait_status = status;
+    accel->stats.waits++;
+    accel->stats.timeouts += status == SVAN_ACCEL_TIMEOUT;
+    accel_trace(queue->ctx, ACCEL_TRACE_WAIT_END, queue->number,
+                svan_le64_to_cpu(queue->cmd.wait.addr), seen, status);
+    if (at) {
+        accel_put(queue->ctx, &mem, &word);
+    }
+    return status == SVAN_ACCEL_OK || (queue->cmd.flags & SVAN_ACCEL_CMD_CONTINUE) ?
+           ACCEL_STEP_DONE : accel_stop(queue, status);
+}
+
+AccelStep accel_cmd_wait(AccelQueue *queue)
+{
+    const struct svan_accel_wait *wait = &queue->cmd.wait;
+    uint64_t limit_ns = svan_le64_to_cpu(wait->limit_ns);
+    uint64_t now = accel_now(queue->ctx->accel), limit = queue->limit, seen;
+    AccelMem mem, errors = { .len = 0 };
+    AccelStep step = accel_map(queue->ctx, ACCEL_READ, svan_le64_to_cpu(wait->addr),
+                               queue->cmd.width, &mem);
+
+    if (step == ACCEL_STEP_DONE && wait->errors) {
+        step = accel_map(queue->ctx, ACCEL_READ, svan_le64_to_cpu(wait->errors), 8, &errors);
+    }
+    if (step != ACCEL_STEP_DONE) {
+        return step;
+    }
+    if (queue->state != SVAN_ACCEL_QUEUE_WAITING) {
+        limit = limit_ns ? accel_later(now, limit_ns) : ACCEL_NO_TIME;
+    }
+    queue->ctx->accel->stats.looks++;
+    seen = load(&mem);
+    if (has_come(queue, seen)) {
+        return wait_ends(queue, SVAN_ACCEL_OK, seen);
+    }
+    if (errors.len && load(&errors) != svan_le64_to_cpu(wait->error_value)) {
+        return wait_ends(queue, SVAN_ACCEL_ERROR_COUNT, seen);
+    }
+    if (now >= limit) {
+        return wait_ends(queue, SVAN_ACCEL_TIMEOUT, seen);
+    }
+    sleep_on(queue, &mem, &errors, now, limit);
+    return ACCEL_STEP_BLOCKED;
+}
