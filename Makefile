@@ -45,6 +45,7 @@
 #:   VMS=2              two guests wired to each other; PEER='...' runs in the second
 #:   PACKAGES='a b'     more Debian packages in the guest
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
+#:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN
 #:

@@ -13,11 +13,14 @@ out=$tree/.out
 
 # Folders of the kernel that only real hardware needs.
 prune=(sound net/{bluetooth,mac80211,wireless,nfc,can,ceph}
-       drivers/{accessibility,ata,auxdisplay,bluetooth,comedi,firewire,gpu,hid,hwmon,iio}
+       drivers/{accessibility,ata,auxdisplay,bluetooth,comedi,firewire,hid,hwmon,iio}
        drivers/{input,isdn,leds,media,memstick,mfd,mmc,mtd,parport,pcmcia,platform,power}
        drivers/{staging,thunderbolt,usb,w1}
        drivers/net/{can,dsa,fddi,hamradio,phy,plip,ppp,usb,wireless,wwan}
        drivers/scsi/{aic7xxx,bfa,fnic,lpfc,megaraid,mpt3sas,qla2xxx,qla4xxx,qedf,qedi})
+
+# Of the graphics drivers, what the accelerator's driver is built upon.
+keep_gpu=(drm drm_kms_helper drm_shmem_helper)
 
 # What mounting the root takes.
 root_modules=(virtio_blk crc32c_generic ext4 overlay)
@@ -36,11 +39,18 @@ unpack_kernel() {
 	"$PYTHON" "$SVAN_TOP/tools/guest/unpack-kernel" \
 		"$tmp/boot/vmlinuz-$GUEST_RELEASE" "$out/vmlinux"
 	rm -rf "$tmp"
-	(cd "$modules/kernel" && rm -rf "${prune[@]}")
+	(cd "$modules/kernel" && rm -rf "${prune[@]}" && prune_gpu)
 	find "$modules" -name '*.ko.xz' -print0 | xargs -0 -r -P "$SVAN_JOBS" -n 64 xz -d
 	find "$modules" -name '*.ko' -print0 |
 		xargs -0 -r "$PYTHON" "$SVAN_TOP/tools/guest/unsign-modules"
 	chroot "$tree" depmod "$GUEST_RELEASE"
+}
+
+prune_gpu() {
+	local kept=() name
+	for name in "${keep_gpu[@]}"; do kept+=(! -name "$name.ko*"); done
+	find drivers/gpu -type f "${kept[@]}" -delete
+	find drivers/gpu -type d -empty -delete
 }
 
 # modules_of NAME...: their files and those they depend on, in the order of loading.

@@ -71,6 +71,7 @@ class Settings:
         self.peer = setting("PEER", "")
         self.share = setting("SHARE", "")
         self.svan = setting("SVAN", "1") != "0"
+        self.peerdev = self.svan and setting("PEERDEV", "0") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
         self.peer_wait = float(setting("PEER_WAIT", "30"))
@@ -159,7 +160,7 @@ class Guest:
             line += ["-fsdev", "local,id=share,security_model=none,multidevs=remap,path="
                      + os.path.abspath(self.settings.share).replace(",", ",,"),
                      "-device", "virtio-9p-pci,fsdev=share,mount_tag=share,addr=4"]
-        return line + self.wire_args() + shlex.split(setting("QEMU_ARGS", ""))
+        return line + self.wire_args() + self.peerdev_args() + shlex.split(setting("QEMU_ARGS", ""))
 
     def wire_args(self):
         """The Svan devices, and the wire between them."""
@@ -178,6 +179,13 @@ class Guest:
                      "-device", device % (number, MAC % number, 0x10 + number - 1)]
         return line
 
+    def peerdev_args(self):
+        """The accelerator, away from the slots of the Svan devices."""
+        if not self.settings.peerdev:
+            return []
+        extra = setting("PEERDEV_ARGS", "")
+        return ["-device", "svan-accel,addr=0x18" + ("," + extra if extra else "")]
+
     def append(self):
         """The kernel's command line: every oops ends the guest, every NMI too."""
         return " ".join(["console=ttyS0 quiet loglevel=5 panic=-1 oops=panic unknown_nmi_panic=1",
@@ -189,6 +197,7 @@ class Guest:
         """Assignments for init."""
         values = {"SVAN_SIDE": self.side, "SVAN_VMS": self.settings.vms,
                   "SVAN": int(self.settings.svan), "SHARE": int(bool(self.settings.share)),
+                  "SVAN_PEERDEV": int(self.settings.peerdev),
                   "SVAN_NO_RDMA": setting("SVAN_NO_RDMA", "")}
         if self.interactive():
             size = shutil.get_terminal_size((80, 24))
