@@ -299,30 +299,49 @@ static void bad_doorbells_are_counted(void **state)
     assert_int_equal(accel_fake_head(fake, 0, 0), 0);
 }
 
-typedef struct Ringer {
-    AccelFake *fake;
-    uint32_t first;
-    uint32_t lost;              /* indices that were replaced by an earlier one */
-    _Atomic uint32_t *head;     /* of the queue, told by the thread of the engine */
-} Ringer;
-
 #define RINGERS         3u
 #define RINGS           30000u
 #define RINGS_LIMIT_S   60
 
+typedef struct Ringer {
+    AccelFake *fake;
+    _Atomic uint32_t *next;     /* the last index that somebody rings */
+    _Atomic uint32_t *head;     /* of the queue, told by the thread of the engine */
+    uint32_t rings;
+    uint32_t lost;              /* indices that were replaced by an earlier one */
+} Ringer;
+
+/* Each rings the next index until it comes to the end. */
 static void *rings(void *arg)
 {
     Ringer *ringer = arg;
     AccelQueue *queue = &ringer->fake->accel->ctxs[0].queues[0];
+    uint32_t i;
 
-    for (uint32_t i = ringer->first; i <= RINGS; i += RINGERS) {
-        ring(ringer->fake, i);
-        ringer->lost += (uint32_t)atomic_load(&queue->rung) < i;
-        while (atomic_load(ringer->head) + 32 < i) {
+    while ((i = atomic_fetch_add(ringer->next, 1) + 1) <= ringer->rings) {
+        while (ringer->head && atomic_load(ringer->head) + 48 < i) {
             /* the ring has no room: the engine is at it */
         }
+        ring(ringer->fake, i);
+        ringer->lost += (uint32_t)atomic_load(&queue->rung) < i;
     }
     return NULL;
+}
+
+static void start_ringers(Ringer *ringers, pthread_t *threads, Ringer ringer)
+{
+    for (uint32_t i = 0; i < RINGERS; i++) {
+        ringers[i] = ringer;
+        assert_int_equal(pthread_create(&threads[i], NULL, rings, &ringers[i]), 0);
+    }
+}
+
+static void join_ringers(Ringer *ringers, pthread_t *threads)
+{
+    for (uint32_t i = 0; i < RINGERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(ringers[i].lost, 0);
+    }
 }
 
 /* No index is lost, whoever rings last: without it the head does not come to the end. */
@@ -331,25 +350,32 @@ static void threads_ring_one_queue(void **state)
     AccelFake *fake = *state;
     Ringer ringers[RINGERS];
     pthread_t threads[RINGERS];
-    _Atomic uint32_t head = 0;
+    _Atomic uint32_t head = 0, next = 0;
     time_t end = time(NULL) + RINGS_LIMIT_S;
 
-    for (uint32_t i = 0; i < RINGERS; i++) {
-        ringers[i] = (Ringer) { .fake = fake, .first = i + 1, .head = &head };
-        assert_int_equal(pthread_create(&threads[i], NULL, rings, &ringers[i]), 0);
-    }
+    start_ringers(ringers, threads, (Ringer) { fake, &next, &head, RINGS, 0 });
     while (head < RINGS && accel_fake_state(fake, 0, 0) == SVAN_ACCEL_QUEUE_RUNNING &&
            time(NULL) < end) {
         accel_run(fake->accel);
         head = accel_fake_head(fake, 0, 0);
     }
     head = RINGS;
-    for (uint32_t i = 0; i < RINGERS; i++) {
-        pthread_join(threads[i], NULL);
-        assert_int_equal(ringers[i].lost, 0);
-    }
+    join_ringers(ringers, threads);
     assert_int_equal(accel_fake_head(fake, 0, 0), RINGS);
     assert_int_equal(accel_counted(fake).doorbells, RINGS);
+}
+
+/* The threads do nothing but ring, so they meet often. */
+static void an_index_never_goes_back(void **state)
+{
+    AccelFake *fake = *state;
+    Ringer ringers[RINGERS];
+    pthread_t threads[RINGERS];
+    _Atomic uint32_t next = 0;
+
+    start_ringers(ringers, threads, (Ringer) { fake, &next, NULL, 50 * RINGS, 0 });
+    join_ringers(ringers, threads);
+    assert_int_equal((uint32_t)fake->accel->ctxs[0].queues[0].rung, 50 * RINGS);
 }
 
 int main(void)
@@ -367,6 +393,7 @@ int main(void)
         ACCEL_TEST(the_later_index_counts),
         ACCEL_TEST(bad_doorbells_are_counted),
         ACCEL_TEST(threads_ring_one_queue),
+        ACCEL_TEST(an_index_never_goes_back),
     };
 
     return cmocka_run_group_tests_name("accel_context", tests, NULL, NULL);
