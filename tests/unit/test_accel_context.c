@@ -3,6 +3,9 @@
  * Registers, contexts, translation, windows and doorbells.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "accel.h"
@@ -300,28 +303,31 @@ static void bad_doorbells_are_counted(void **state)
     assert_int_equal(accel_fake_head(fake, 0, 0), 0);
 }
 
-typedef struct Ringer {
-    AccelFake *fake;
-    uint32_t first;
-    uint32_t lost;              /* indices that were replaced by an earlier one */
-    _Atomic uint32_t *head;     /* of the queue, told by the thread of the engine */
-} Ringer;
-
 #define RINGERS         3u
 #define RINGS           30000u
 #define RINGS_LIMIT_S   60
+#define INTERRUPTIONS   3000u
 
+typedef struct Ringer {
+    AccelFake *fake;
+    _Atomic uint32_t *next;     /* the last index that somebody rings */
+    _Atomic uint32_t *head;     /* of the queue, told by the thread of the engine */
+    uint32_t lost;              /* indices that were replaced by an earlier one */
+} Ringer;
+
+/* Each rings the next index until it comes to the end. */
 static void *rings(void *arg)
 {
     Ringer *ringer = arg;
     AccelQueue *queue = &ringer->fake->accel->ctxs[0].queues[0];
+    uint32_t i;
 
-    for (uint32_t i = ringer->first; i <= RINGS; i += RINGERS) {
+    while ((i = atomic_fetch_add(ringer->next, 1) + 1) <= RINGS) {
+        while (atomic_load(ringer->head) + 48 < i) {
+            sched_yield();              /* the ring has no room: the engine is at it */
+        }
         ring(ringer->fake, i);
         ringer->lost += (uint32_t)atomic_load(&queue->rung) < i;
-        while (atomic_load(ringer->head) + 32 < i) {
-            /* the ring has no room: the engine is at it */
-        }
     }
     return NULL;
 }
@@ -332,11 +338,11 @@ static void threads_ring_one_queue(void **state)
     AccelFake *fake = *state;
     Ringer ringers[RINGERS];
     pthread_t threads[RINGERS];
-    _Atomic uint32_t head = 0;
+    _Atomic uint32_t head = 0, next = 0;
     time_t end = time(NULL) + RINGS_LIMIT_S;
 
     for (uint32_t i = 0; i < RINGERS; i++) {
-        ringers[i] = (Ringer) { .fake = fake, .first = i + 1, .head = &head };
+        ringers[i] = (Ringer) { fake, &next, &head, 0 };
         assert_int_equal(pthread_create(&threads[i], NULL, rings, &ringers[i]), 0);
     }
     while (head < RINGS && accel_fake_state(fake, 0, 0) == SVAN_ACCEL_QUEUE_RUNNING &&
@@ -351,6 +357,44 @@ static void threads_ring_one_queue(void **state)
     }
     assert_int_equal(accel_fake_head(fake, 0, 0), RINGS);
     assert_int_equal(accel_counted(fake).doorbells, RINGS);
+}
+
+static AccelFake *interrupted;
+static _Atomic uint32_t next_index, interruptions;
+
+static void ring_next(int signal)
+{
+    ring(interrupted, atomic_fetch_add(&next_index, 1) + 1);
+    interruptions += signal != 0;
+}
+
+/*
+ * Somebody rings while another one is in the middle of it, at any instruction: after each
+ * of both all that was rung is there.
+ */
+static void an_index_never_goes_back(void **state)
+{
+    const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+    struct sigaction action = { .sa_handler = ring_next }, before;
+    time_t end = time(NULL) + RINGS_LIMIT_S;
+    uint32_t lost = 0;
+
+    interrupted = *state;
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (interruptions < INTERRUPTIONS && time(NULL) < end) {
+        for (uint32_t i = 0; i < 1000; i++) {
+            uint32_t rung;
+
+            ring_next(0);
+            rung = next_index;
+            lost += (uint32_t)interrupted->accel->ctxs[0].queues[0].rung < rung;
+        }
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    assert_int_equal(interruptions < INTERRUPTIONS, 0);
+    assert_int_equal(lost, 0);
 }
 
 int main(void)
@@ -368,6 +412,7 @@ int main(void)
         ACCEL_TEST(the_later_index_counts),
         ACCEL_TEST(bad_doorbells_are_counted),
         ACCEL_TEST(threads_ring_one_queue),
+        ACCEL_TEST(an_index_never_goes_back),
     };
 
     return cmocka_run_group_tests_name("accel_context", tests, NULL, NULL);

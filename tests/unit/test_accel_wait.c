@@ -257,6 +257,31 @@ static void a_wait_may_miss_anywhere(void **state)
     assert_int_equal(accel_counted(fake).waits, 1);
 }
 
+/* The page that is waited for moves, or goes away: the next look is at once. */
+static void an_invalidation_makes_it_look(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = full_wait(7, 0);
+    uint64_t other = accel_fake_bus(fake, HOST_VA + 0x9000);
+
+    begin(fake, &cmd);
+    accel_fake_advance(fake, 20000000);
+    accel_fake_entry(fake, 0, VALUE, other | SVAN_ACCEL_PTE_PRESENT);
+    accel_fake_write64(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_INVALIDATE), VALUE & ~4095ull);
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_state(fake, 0, 0), SVAN_ACCEL_QUEUE_WAITING);
+    accel_fake_set64(fake, HOST_VA + 0x9040, 7);
+    accel_touched(fake->accel, ACCEL_HOST, other);
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_get64(fake, STATUS), SVAN_ACCEL_OK);
+    accel_fake_set64(fake, HOST_VA + 0x9040, 0);
+    begin(fake, &cmd);
+    accel_fake_entry(fake, 0, VALUE, 0);
+    accel_invalidate_bus(fake->accel, 0, 0);
+    accel_fake_run(fake);
+    assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_NOT_MAPPED);
+}
+
 /* A waiter that is gone is looked for no more. */
 static void a_disabled_waiter_is_forgotten(void **state)
 {
@@ -287,6 +312,7 @@ int main(void)
         ACCEL_TEST(looks_back_off),
         ACCEL_TEST(many_waiters_share_their_wake_ups),
         ACCEL_TEST(a_wait_may_miss_anywhere),
+        ACCEL_TEST(an_invalidation_makes_it_look),
         ACCEL_TEST(a_disabled_waiter_is_forgotten),
     };
 

@@ -99,8 +99,8 @@ void accel_invalidate_bus(Accel *accel, uint64_t addr, uint64_t len)
 {
     for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
         accel_flush_ctx(&accel->ctxs[i]);
+        accel_wake_ctx(&accel->ctxs[i]);
     }
-    accel_wake_all(accel);
 }
 
 void accel_stats(const Accel *accel, AccelStats *stats)

@@ -137,9 +137,11 @@ typedef enum AccelRun {
 AccelRun accel_run(Accel *accel);
 
 /*
- * The next store through a window; false: there is none. Its address was translated by
- * this call, so it is good until the engine lock is let go of and a register is written
- * or the device reset. The queue does not go on before accel_store_end().
+ * The next store through a window; false: there is none for the time being. Its address
+ * was translated by this call, so it is good until the engine lock is let go of and a
+ * register is written or the device reset. The queue does not go on before
+ * accel_store_end(). If the translation was not at hand, the queue's step runs again, and
+ * store_wanted() follows.
  */
 bool accel_store_next(Accel *accel, AccelStore *store);
 /* The store was made; false: nothing answered. Ignored if the queue was reset meanwhile. */

@@ -297,7 +297,7 @@ void accel_wait_join(AccelQueue *queue);
 void accel_wait_leave(AccelQueue *queue);
 void accel_wake_page(Accel *accel, uint64_t key);
 void accel_wake_due(Accel *accel, uint64_t now);
-void accel_wake_all(Accel *accel);
+void accel_wake_ctx(AccelCtx *ctx);
 
 /* ---- queue.c ---- */
 

@@ -77,7 +77,8 @@ AccelStep accel_cmd_patch(AccelQueue *queue)
 
 /*
  * The span is executed again if the ring still holds it all and no loop lies in it. A
- * loop that was met in the span lies at loop_end - 1.
+ * loop that was met in the span lies at loop_end - 1; so does the one that runs, if this
+ * one has come into its span since.
  */
 AccelStep accel_cmd_loop(AccelQueue *queue)
 {
@@ -85,7 +86,7 @@ AccelStep accel_cmd_loop(AccelQueue *queue)
     uint32_t span = svan_le32_to_cpu(loop->span);
     uint64_t start = queue->index - span;
 
-    if (queue->loop_left || span >= accel_queue_size(queue) || span > queue->index ||
+    if (span >= accel_queue_size(queue) || span > queue->index ||
         queue->producer - start > accel_queue_size(queue) || start < queue->loop_end) {
         return accel_stop(queue, SVAN_ACCEL_BAD_PARAM);
     }

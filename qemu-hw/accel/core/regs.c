@@ -239,6 +239,7 @@ static void ctx_write(AccelCtx *ctx, uint32_t reg, uint64_t value)
         break;
     case SVAN_ACCEL_CTX_INVALIDATE:
         accel_flush_range(ctx, value);
+        accel_wake_ctx(ctx);
         break;
     }
 }

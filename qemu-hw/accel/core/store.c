@@ -267,8 +267,8 @@ void accel_forget_store(AccelQueue *queue)
 }
 
 /*
- * The window may have gone since the step that found it. If its translation is not at
- * hand, or leads to memory by now, the queue runs the step again.
+ * The window may have gone since the step that found it: then, and if its translation is
+ * not at hand, the queue runs the step again.
  */
 static bool store_translate(AccelQueue *queue, AccelStore *store)
 {
@@ -280,10 +280,6 @@ static bool store_translate(AccelQueue *queue, AccelStore *store)
                                      svan_le64_to_cpu(cmd->write.addr), &mem);
 
     accel_forget_store(queue);
-    if (step == ACCEL_STEP_FAULT) {
-        accel_ctx_fault(ctx, queue->number);
-        return false;
-    }
     if (step != ACCEL_STEP_DONE || !mem.window) {
         accel_ctx_ready(ctx);
         return false;

@@ -90,10 +90,13 @@ void accel_wake_due(Accel *accel, uint64_t now)
     }
 }
 
-void accel_wake_all(Accel *accel)
+/* What they wait for may lie elsewhere from here on, or nowhere. */
+void accel_wake_ctx(AccelCtx *ctx)
 {
-    for (SvanLink *link = accel->waiting.next; link != &accel->waiting; link = link->next) {
-        wake(svan_container(link, AccelQueue, waiting));
+    for (uint32_t i = 0; i < SVAN_ACCEL_QUEUES; i++) {
+        if (ctx->queues[i].state == SVAN_ACCEL_QUEUE_WAITING) {
+            wake(&ctx->queues[i]);
+        }
     }
 }
 
