@@ -22,7 +22,7 @@ static int svan_accel_ctx_enable(struct svan_accel_ctx *ctx)
 
 	lockdep_assert_held(&ctx->lock);
 	if (READ_ONCE(dev->down))
-		return -EAGAIN;
+		return -EBUSY;
 	spin_lock_irq(&slot->lock);
 	slot->told = false;
 	spin_unlock_irq(&slot->lock);

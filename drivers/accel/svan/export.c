@@ -45,7 +45,7 @@ static int svan_accel_export_check(struct dma_buf_attachment *attach)
 	dma_resv_assert_held(attach->dmabuf->resv);
 	if (drm_dev_is_unplugged(&dev->drm))
 		return -ENODEV;
-	return READ_ONCE(dev->down) ? -EAGAIN : 0;
+	return READ_ONCE(dev->down) ? -EBUSY : 0;
 }
 
 static int svan_accel_export_pin(struct dma_buf_attachment *attach)

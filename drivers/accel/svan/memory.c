@@ -69,7 +69,7 @@ static int svan_accel_memory_clear(struct svan_accel_dev *dev, struct svan_accel
 	u64 done, size = bo->gem.size;
 
 	if (READ_ONCE(dev->down))
-		return -EAGAIN;
+		return -EBUSY;
 	for (done = 0; done < size; done += SZ_1M) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -78,7 +78,7 @@ static int svan_accel_memory_clear(struct svan_accel_dev *dev, struct svan_accel
 	}
 	/* The stores may be write-combined, and the device must not overtake them. */
 	wmb();
-	return READ_ONCE(dev->down) || READ_ONCE(dev->resets) != resets ? -EAGAIN : 0;
+	return READ_ONCE(dev->down) || READ_ONCE(dev->resets) != resets ? -EBUSY : 0;
 }
 
 /* ---- buffers of local memory ---- */

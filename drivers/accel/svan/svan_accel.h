@@ -111,7 +111,8 @@ struct svan_accel_counts {
  * @memory_used: octets of it that are in buffers
  * @exports_lock: protects @exports
  * @exports: buffers with a dma-buf
- * @down: the device is being reset, or did not come back; contexts cannot be enabled
+ * @down: the device is being reset, or did not come back. What needs it fails with -EBUSY
+ *	(not -EAGAIN, upon which libdrm calls again at once).
  * @resets: number of resets so far; it changes after @down was set
  * @counts: for debugfs
  */
