@@ -407,16 +407,16 @@ TEST_F_TIMEOUT(accel_ends, unbind_with_a_dma_buf, LIMIT)
 
 struct pinning {
 	struct accel accel;
-	struct stuck stuck;
+	struct unserved unserved;
 };
 
-static void *pin_stuck(void *arg)
+static void *pin_unserved(void *arg)
 {
 	struct pinning *pinning = arg;
 	uint64_t va;
 
-	accel_map_user(&pinning->accel, pinning->stuck.map, pinning->stuck.length, false,
-		       &va);
+	accel_map_user(&pinning->accel, pinning->unserved.map,
+		       pinning->unserved.length, false, &va);
 	return NULL;
 }
 
@@ -425,9 +425,10 @@ static void pins_for_ever(void *arg, int fd)
 	struct pinning pinning;
 	pthread_t thread;
 
-	if (stuck_map(&pinning.stuck, 8 * ACCEL_PAGE) || accel_open(&pinning.accel) ||
-	    pthread_create(&thread, NULL, pin_stuck, &pinning) ||
-	    stuck_await(&pinning.stuck))
+	if (unserved_map_all(&pinning.unserved, 8 * ACCEL_PAGE) ||
+	    accel_open(&pinning.accel) ||
+	    pthread_create(&thread, NULL, pin_unserved, &pinning) ||
+	    unserved_await(&pinning.unserved) < 0)
 		return;
 	child_say(fd);
 	for (;;)
