@@ -142,7 +142,7 @@ void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
 typedef struct SvanProducer {
     uint32_t pi;                /* the index that the device goes by */
     uint32_t seen;              /* the record's value that was looked at last */
-    uint32_t rung_pi;           /* the doorbell's last value */
+    uint32_t rung_pi;           /* the latest index of doorbells since the last look */
     bool rung;                  /* rung_pi has not been looked at yet */
 } SvanProducer;
 
@@ -283,14 +283,20 @@ void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
 /*
  * Doorbell slot of a QP or CQ index. It exists from the first use of the index, or of
  * one near it, until svan_destroy(). svan_doorbell() takes no lock: it compares owner
- * (UAR page and number of the queue) with what was rung, stores the value, and pushes
- * the slot on SvanDoorbells.rung if it is not there yet. See doorbell.c.
+ * (UAR page and number of the queue) with what was rung, stores the value unless a later
+ * index stands there, and pushes the slot on SvanDoorbells.rung if it is not there yet.
+ * See doorbell.c.
  */
-#define SVAN_DB_RUNG            0x80000000ull   /* the word holds a value */
+#define SVAN_DB_RUNG            0x80000000u     /* the word holds a value */
+#define SVAN_DB_LIFE            0x01000000u     /* + this: the next life of the queue */
+#define SVAN_DB_LIFE_MASK       0x7f000000u
 
 struct SvanDbSlot {
-    _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
-    /* by SVAN_DB_WORD_*: index and number as rung, SVAN_DB_RUNG; 0: nothing was rung */
+    _Atomic uint64_t owner;     /* (uar + 1) << 32 | life | qn, 0 = free */
+    /*
+     * By SVAN_DB_WORD_*: index as rung << 32 | SVAN_DB_RUNG | life and number of the
+     * owner that it was rung for; 0: nothing was rung.
+     */
     _Atomic uint64_t word[2];
     _Atomic uint32_t queued;
     SvanDbTarget *target;       /* for the engine alone; NULL: no queue */
@@ -323,7 +329,7 @@ void svan_db_table_free(SvanFn *fn);
 bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
                   SvanDbTarget *target);
 void svan_db_close(SvanDbTarget *target);
-/* Drop what was rung and not collected yet. */
+/* Drop what was rung and not collected yet: a new life of the queue begins. */
 void svan_db_forget(SvanDbTarget *target);
 /* Collect a batch of the slots that were rung, and call their targets. The number. */
 uint32_t svan_db_take(SvanCore *core);

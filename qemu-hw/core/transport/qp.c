@@ -156,7 +156,11 @@ static void set_rings(SvanQp *qp, const struct svan_cmd_create_qp *cmd)
     };
 }
 
-/* A QP in RESET has no work: a doorbell that arrives then is from before the reset. */
+/*
+ * A QP in RESET has no work: a doorbell that arrives then is from before the reset. Of
+ * several that arrive before the QP looks the latest index counts, in whatever order
+ * they were stored.
+ */
 static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
 {
     SvanQp *qp = svan_container(target, SvanQp, db);
@@ -164,7 +168,9 @@ static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
                                                        &qp->rq.producer;
 
     if (qp->state != SVAN_QPS_RESET) {
-        producer->rung_pi = index;
+        if (!producer->rung || (int32_t)(index - producer->rung_pi) > 0) {
+            producer->rung_pi = index;
+        }
         producer->rung = true;
         svan_qp_schedule(qp);
     }
