@@ -20,6 +20,7 @@
 #define SVAN_CAP_BIND			(1ull << 8)
 #define SVAN_CAP_FLUSH			(1ull << 9)
 #define SVAN_CAP_TIMESTAMP		(1ull << 10)
+#define SVAN_CAP_COMP_COUNTERS		(1ull << 11)
 #define SVAN_CAP_ONDEMAND_KEYS		(1ull << 16)
 #define SVAN_CAP_PROCESS_KEYS		(1ull << 17)
 #define SVAN_CAP_DEVMEM_KEYS		(1ull << 18)
@@ -76,7 +77,7 @@ struct svan_caps {
 	__le32	max_page_requests;	/* entries of the page request queue; 0: none */
 	__le32	max_spare_pages;
 	__le32	fault_buffer;		/* bytes, for held packets */
-	__le32	reserved;
+	__le32	max_counter;		/* completion counters; 0: none */
 };
 
 SVAN_ASSERT_SIZE(struct svan_caps, 128);

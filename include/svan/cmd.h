@@ -36,10 +36,15 @@ enum svan_cmd_opcode {
 	SVAN_CMD_RESIZE_CQ		= 0x042,	/* reserved */
 	SVAN_CMD_MODERATE_CQ		= 0x043,
 
+	SVAN_CMD_CREATE_COUNTER		= 0x048,
+	SVAN_CMD_DESTROY_COUNTER	= 0x049,
+	SVAN_CMD_MODIFY_COUNTER		= 0x04a,
+
 	SVAN_CMD_CREATE_QP		= 0x050,
 	SVAN_CMD_DESTROY_QP		= 0x051,
 	SVAN_CMD_MODIFY_QP		= 0x052,
 	SVAN_CMD_QUERY_QP		= 0x053,
+	SVAN_CMD_ATTACH_COUNTER		= 0x054,
 
 	SVAN_CMD_SET_GID		= 0x060,
 	SVAN_CMD_CLEAR_GID		= 0x061,
@@ -103,7 +108,7 @@ struct svan_cmd_create_eq {
 	__u8	reserved;
 };
 
-/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/QP, QUERY_KEY/QP, CLEAR_GID */
+/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP, CLEAR_GID */
 struct svan_cmd_object {
 	__le32	id;			/* key: the whole 32-bit key */
 	__le32	reserved;
@@ -151,6 +156,9 @@ struct svan_cmd_modify_key {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_modify_key, 16);
 
+/* entries that were not consumed are overwritten; needs SVAN_CAP_COMP_COUNTERS */
+#define SVAN_CMD_CQ_IGNORE_OVERRUN	0x01
+
 /* The CQEs begin at ring_va; the doorbell record stands behind them. */
 struct svan_cmd_create_cq {
 	__le64	ring_va;		/* 64-byte aligned */
@@ -159,7 +167,8 @@ struct svan_cmd_create_cq {
 	__le32	eqn;
 	__le32	uar;
 	__u8	log_size;		/* 0..SVAN_CQ_MAX_LOG_SIZE */
-	__u8	reserved[7];
+	__u8	flags;			/* SVAN_CMD_CQ_* */
+	__u8	reserved[6];
 };
 
 SVAN_ASSERT_SIZE(struct svan_cmd_create_cq, 32);
@@ -169,6 +178,54 @@ struct svan_cmd_moderate_cq {
 	__le16	count;			/* an event after so many completions, 0/1: each */
 	__le16	period_us;		/* or so long after the first; 0: no moderation */
 };
+
+/*
+ * A completion counter: a count of successes and a count of errors, each a
+ * little-endian number of 64 bits that the device stores when it changes.
+ */
+struct svan_cmd_create_counter {
+	__le64	success_va;		/* 8-byte aligned */
+	__le64	error_va;		/* 8-byte aligned */
+	__le32	success_key;		/* INTERNAL key that covers success_va */
+	__le32	error_key;		/* INTERNAL key that covers error_va */
+	__le64	success;		/* the counts that it begins with; */
+	__le64	error;			/* both are stored */
+	__le32	owner;			/* verbs context, as in ALLOC_UAR */
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_counter, 48);
+SVAN_ASSERT_OFFSET(struct svan_cmd_create_counter, success, 24);
+
+/* svan_cmd_modify_counter.mask: which counts change, and how */
+#define SVAN_MODIFY_COUNTER_SUCCESS	0x01
+#define SVAN_MODIFY_COUNTER_ERROR	0x02
+#define SVAN_MODIFY_COUNTER_ADD		0x04	/* they grow by the values given */
+#define SVAN_MODIFY_COUNTER_MASK	0x07
+
+struct svan_cmd_modify_counter {
+	__le32	counter;
+	__le32	mask;			/* SVAN_MODIFY_COUNTER_* */
+	__le64	success;
+	__le64	error;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_modify_counter, 24);
+
+/* svan_cmd_attach_counter.sides: whose completions are counted */
+#define SVAN_ATTACH_COUNTER_SEND	0x01
+#define SVAN_ATTACH_COUNTER_RECV	0x02
+#define SVAN_ATTACH_COUNTER_MASK	0x03
+
+/* For as long as the queue pair exists; it is in RESET or INIT. */
+struct svan_cmd_attach_counter {
+	__le32	qpn;
+	__le32	counter;
+	__le32	sides;			/* SVAN_ATTACH_COUNTER_* */
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_attach_counter, 16);
 
 enum svan_qp_type {
 	SVAN_QPT_RC			= 1,
@@ -180,6 +237,11 @@ enum svan_qp_type {
 
 #define SVAN_CMD_QP_PRIVILEGED	0x01	/* may use SVAN_KEY_LOCAL_DMA */
 #define SVAN_CMD_QP_SIGNAL_ALL	0x02	/* every WQE is signaled */
+/*
+ * A successful receive that a counter counts writes no CQE; needs
+ * SVAN_CAP_COMP_COUNTERS
+ */
+#define SVAN_CMD_QP_RECV_NO_CQE	0x04
 
 /* Rings and record, at their offsets from ring_va, lie in the INTERNAL key ring_key. */
 struct svan_cmd_create_qp {
@@ -378,6 +440,9 @@ struct svan_cmd {
 		struct svan_cmd_modify_key	modify_key;
 		struct svan_cmd_create_cq	create_cq;
 		struct svan_cmd_moderate_cq	moderate_cq;
+		struct svan_cmd_create_counter	create_counter;
+		struct svan_cmd_modify_counter	modify_counter;
+		struct svan_cmd_attach_counter	attach_counter;
 		struct svan_cmd_create_qp	create_qp;
 		struct svan_cmd_modify_qp	modify_qp;
 		struct svan_cmd_set_gid		set_gid;
@@ -402,7 +467,7 @@ SVAN_ASSERT_SIZE(struct svan_cmd_eth_mcast, 16);
 SVAN_ASSERT_SIZE(struct svan_cmd_port, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd, SVAN_CMD_SIZE);
 
-/* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/QP */
+/* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/COUNTER/QP */
 struct svan_cmd_id_resp {
 	__le32	id;
 	__le32	reserved;

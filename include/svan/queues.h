@@ -283,6 +283,7 @@ enum svan_syndrome {
 	SVAN_SYN_BAD_RESPONSE		= 0x23,
 	SVAN_SYN_CQ_OVERRUN		= 0x24,
 	SVAN_SYN_RECV_TOO_SMALL		= 0x25,
+	SVAN_SYN_COUNTER		= 0x26,	/* completion counter not reachable */
 };
 
 /*

@@ -69,6 +69,7 @@ typedef enum SvanDma {
     X(NAK,          "qpn",  "syndrome", "psn", "-") \
     X(RETRY,        "qpn",  "psn", "reason", "left") \
     X(CQE,          "cqn",  "qpn", "wqe_index", "status") \
+    X(COUNTER,      "counter", "error", "value", "-") \
     X(EQE,          "eqn",  "type", "qn", "data") \
     X(QP_STATE,     "qpn",  "old", "new", "syndrome") \
     X(ACCESS_ERROR, "key",  "va", "length", "syndrome") \

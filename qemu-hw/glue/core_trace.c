@@ -30,6 +30,7 @@
     X(NAK,            nak,            ID_A_B) \
     X(RETRY,          retry,          ID_A_B_C) \
     X(CQE,            cqe,            ID_A_B_C) \
+    X(COUNTER,        counter,        ID_A_B) \
     X(EQE,            eqe,            ID_A_B_C) \
     X(QP_STATE,       qp_state,       ID_A_B_C) \
     X(ACCESS_ERROR,   access_error,   ID_A_B_C) \

@@ -51,6 +51,9 @@ static void ends(void)
     TIGHT(svan_cmd_create_key, reserved);
     TIGHT(svan_cmd_create_cq, reserved);
     TIGHT(svan_cmd_moderate_cq, period_us);
+    TIGHT(svan_cmd_create_counter, reserved);
+    TIGHT(svan_cmd_modify_counter, error);
+    TIGHT(svan_cmd_attach_counter, reserved);
     TIGHT(svan_cmd_create_qp, reserved1);
     TIGHT(svan_qp_attr, qkey);
     TIGHT(svan_cmd_modify_qp, av);
@@ -66,7 +69,7 @@ static void ends(void)
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
     TIGHT(svan_stats, flow_drops);
-    TIGHT(svan_caps, reserved);
+    TIGHT(svan_caps, max_counter);
     TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);
     TIGHT(svan_page_response, time_ns);
@@ -108,6 +111,11 @@ static void offsets(void)
     AT(svan_cmd, create_key.table, 48);
     AT(svan_cmd, create_cq.uar, 36);
     AT(svan_cmd, create_cq.log_size, 40);
+    AT(svan_cmd, create_cq.flags, 41);
+    AT(svan_cmd, create_counter.success_key, 32);
+    AT(svan_cmd, create_counter.owner, 56);
+    AT(svan_cmd, modify_counter.success, 24);
+    AT(svan_cmd, attach_counter.sides, 24);
     AT(svan_cmd, create_qp.pd, 24);
     AT(svan_cmd, create_qp.ring_key, 48);
     AT(svan_cmd, create_qp.srq, 64);
@@ -136,6 +144,7 @@ static void offsets(void)
     AT(svan_caps, clock_khz, 96);
     AT(svan_caps, max_pasid, 108);
     AT(svan_caps, fault_buffer, 120);
+    AT(svan_caps, max_counter, 124);
     AT(svan_process_context, generation, 12);
     AT(svan_process_context, location_entries, 24);
     AT(svan_page_request, entry, 8);

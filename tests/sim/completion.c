@@ -27,6 +27,51 @@ bad_cqe(const End *end, const struct svan_cqe *cqe, const char *why)
                svan_le32_to_cpu(cqe->byte_len), why);
 }
 
+/* ---- counters ---- */
+
+void end_count(End *end)
+{
+    Host *host = end->qp->host;
+    HostRing memory = host->new_ring(host, 2 * sizeof(end->counts[0]));
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_COUNTER);
+    uint32_t id;
+
+    cmd.create_counter.success_va = svan_cpu_to_le64(memory.va);
+    cmd.create_counter.error_va = svan_cpu_to_le64(memory.va + 8);
+    cmd.create_counter.success_key = svan_cpu_to_le32(memory.key);
+    cmd.create_counter.error_key = svan_cpu_to_le32(memory.key);
+    id = host_must(host, &cmd);
+    cmd = host_cmd_init(SVAN_CMD_ATTACH_COUNTER);
+    cmd.attach_counter.qpn = svan_cpu_to_le32(end->qp->qpn);
+    cmd.attach_counter.counter = svan_cpu_to_le32(id);
+    cmd.attach_counter.sides = svan_cpu_to_le32(SVAN_ATTACH_COUNTER_SEND);
+    host_must(host, &cmd);
+    end->counts = fake_ram(host->fake, memory.bus);
+}
+
+/*
+ * What a CQE tells is counted, whatever is lost, missed or restored; and nothing is
+ * counted twice. What is not signaled, or not polled yet, may be counted.
+ */
+static void check_counts(const End *end, const struct svan_cqe *cqe)
+{
+    uint64_t successes, errors;
+
+    if (!end->counts) {
+        return;
+    }
+    successes = svan_le64_to_cpu(end->counts[0]);
+    errors = svan_le64_to_cpu(end->counts[1]);
+    if (successes < end->told[0] || errors < end->told[1]) {
+        bad_cqe(end, cqe, "it is not counted");
+    }
+    if (successes + errors > end->posted) {
+        bad_cqe(end, cqe, "more is counted than was posted");
+    }
+}
+
+/* ---- the send queue ---- */
+
 static void succeed(End *end, const struct svan_cqe *cqe)
 {
     Traffic *traffic = end->pair->traffic;
@@ -38,6 +83,7 @@ static void succeed(End *end, const struct svan_cqe *cqe)
     op_done(op);
     end->qp->sq_ci = op->index + op->bbs;
     end->completed++;
+    end->told[0]++;
     traffic->counts.ops++;
     traffic->counts.bytes += op->length;
     traffic->counts.atomics += op->word != NULL;
@@ -59,6 +105,7 @@ static void fail(End *end, const struct svan_cqe *cqe)
     end->peer->tolerated |= ST(WR_FLUSH_ERR) | ST(RETRY_EXC_ERR);
     end->qp->sq_ci = op->index + op->bbs;
     end->completed++;
+    end->told[1]++;
     pop_op(end);
     op->next = end->pair->failed;
     end->pair->failed = op;
@@ -86,7 +133,10 @@ static void sq_completion(End *end, const struct svan_cqe *cqe)
     } else {
         succeed(end, cqe);
     }
+    check_counts(end, cqe);
 }
+
+/* ---- the receive queue ---- */
 
 static uint8_t kind_of(const Op *message)
 {

@@ -605,6 +605,9 @@ static End *end_new(Pair *pair, uint32_t id)
     end->node = node->guest->node;
     end->qp = guest_qp_new(node->guest, send_cq, recv_cq, &attr);
     end->qp->mmio_only = rng_below(&node->rng, 4) == 0;
+    if (end->qp->qpn & 1) {
+        end_count(end);
+    }
     ops_reset(end);
     return end;
 }

@@ -127,6 +127,8 @@ struct End {
     Op *messages, **messages_tail;      /* that this end is to receive */
     Recv *recvs, **recvs_tail;
     uint32_t posted, completed, since_signaled;
+    const __le64 *counts;       /* of its sends: successes, errors; NULL: no counter */
+    uint32_t told[2];           /* the same, by CQEs */
     uint8_t denied;             /* remote rights that the peer's QP withholds */
     bool vanished;              /* in RESET: nothing completes */
     bool doomed;                /* a defect was posted: nothing more succeeds */
@@ -183,6 +185,8 @@ void pair_break(Pair *pair);
 
 /* All that a completion queue has. */
 void traffic_drain(Traffic *traffic, HostCq *cq);
+/* Have a counter count what the end sends. */
+void end_count(End *end);
 End *traffic_find_end(Traffic *traffic, const Node *node, uint32_t qpn);
 
 /* ---- op.c ---- */

@@ -202,11 +202,13 @@ static void capabilities(void **state)
                      SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
                      SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
                      SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_DEVMEM_KEYS |
+                     SVAN_CAP_COMP_COUNTERS |
                      SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM |
                      SVAN_CAP_ETH_RX_CSUM);
     assert_int_equal(le32toh(caps->off_reason), SVAN_CAP_OFF_NONE);
     assert_int_equal(le32toh(caps->max_qp), 62);
     assert_int_equal(le32toh(caps->max_cq), 63);
+    assert_int_equal(le32toh(caps->max_counter), 63);
     assert_int_equal(le32toh(caps->max_key), 255);
     assert_int_equal(le32toh(caps->max_mtu), 4096);
     assert_int_equal(le32toh(caps->max_srq), 0);

@@ -1,52 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "mock.h"
+#include "doorbell_bench.h"
 
 #define POLL_NS 2000u
-
-typedef struct Bench {
-    Host *host;
-    Fake *fake;
-    HostCq cq;
-    HostQp qp;
-    Mock *mock;
-    SvanQp *core;
-} Bench;
-
-static int setup(void **state)
-{
-    Bench *bench = calloc(1, sizeof(*bench));
-    HostQpAttr attr = { .log_sq = 4, .log_rq = 3 };
-
-    mock_reset();
-    bench->fake = fake_create(NULL);
-    bench->host = host_create(bench->fake, 0, 1);
-    bench->cq = host_cq(bench->host, 4);
-    bench->qp = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
-    bench->mock = mock_qp(&bench->qp);
-    bench->core = bench->mock->qp;
-    fake_run(bench->fake);
-    *state = bench;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    Bench *bench = *state;
-
-    fake_destroy(bench->fake);
-    host_destroy(bench->host);
-    free(bench);
-    return 0;
-}
 
 static uint32_t flag(Bench *bench)
 {
     return le32toh(host_dbr(&bench->qp)->device_flags);
-}
-
-static void publish(Bench *bench, uint32_t sq_pi)
-{
-    host_dbr(&bench->qp)->sq_pi = htole32(sq_pi);
 }
 
 static void accesses_that_are_none(void **state)
@@ -98,8 +57,8 @@ static void queues_of_others(void **state)
     assert_true(bench->mock->steps > steps);
 }
 
-/* Rung many times before the engine looks: once on the list, the last value. */
-static void the_last_value_counts(void **state)
+/* Rung many times before the engine looks: once on the list, the latest index. */
+static void the_latest_index_counts(void **state)
 {
     Bench *bench = *state;
     uint32_t kicks = bench->fake->kicks;
@@ -627,11 +586,12 @@ static void seven_queues_at_rest_beside_a_busy_one(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) \
+    cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
     const struct CMUnitTest tests[] = {
         TEST(accesses_that_are_none),
         TEST(queues_of_others),
-        TEST(the_last_value_counts),
+        TEST(the_latest_index_counts),
         TEST(a_destroyed_queue_is_silent),
         TEST(a_reset_queue_is_silent),
         TEST(a_reset_function_is_silent),

@@ -117,7 +117,7 @@ static int teardown(void **state)
 /* What a function has. */
 typedef struct Holdings {
     uint32_t eqs, uars, uar_room, pds, pd_room, keys, key_room, cqs, cq_room,
-             qps, qp_room, gids, mcast, contexts;
+             counters, counter_room, qps, qp_room, gids, mcast, contexts;
     const void *prq, *spares;
 } Holdings;
 
@@ -129,6 +129,8 @@ static Holdings holdings(Host *host)
         .pds = fn->memory->pds.used, .pd_room = fn->memory->pds.size,
         .keys = fn->memory->keys.used, .key_room = fn->memory->keys.size,
         .cqs = fn->queues->cqs.used, .cq_room = fn->queues->cqs.size,
+        .counters = fn->queues->counters.used,
+        .counter_room = fn->queues->counters.size,
         .qps = fn->qps->table.used, .qp_room = fn->qps->table.size,
         .mcast = fn->net->eth.num_mcast,
         .contexts = fn->memory->context_table.count,
@@ -193,6 +195,18 @@ static struct svan_cmd one_cq(const Bench *bench, const Host *host, uint32_t i)
     cmd.create_cq.dbr_offset = htole32(RINGS);
     cmd.create_cq.eqn = htole32(1);
     cmd.create_cq.log_size = 4;
+    return cmd;
+}
+
+static struct svan_cmd one_counter(const Bench *bench, const Host *host,
+                                   uint32_t i)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_COUNTER);
+
+    cmd.create_counter.success_va = htole64(bench->page + 3 * RINGS);
+    cmd.create_counter.error_va = htole64(bench->page + 3 * RINGS + 8);
+    cmd.create_counter.success_key = htole32(host->ring_key);
+    cmd.create_counter.error_key = htole32(host->ring_key);
     return cmd;
 }
 
@@ -284,6 +298,7 @@ static const Kind kinds[] = {
     { "PD", one_pd, 16384 - 1 - 1, SVAN_CMD_NO_RESOURCES },
     { "key", one_key, CAPACITY - 1 - 2, SVAN_CMD_NO_RESOURCES },
     { "CQ", one_cq, CAPACITY - SVAN_FIRST_CQ - 1, SVAN_CMD_NO_RESOURCES },
+    { "counter", one_counter, CAPACITY - 1, SVAN_CMD_NO_RESOURCES },
     { "QP", one_qp, CAPACITY - SVAN_FIRST_QP, SVAN_CMD_NO_RESOURCES },
     { "GID", one_gid, SVAN_MAX_GID - HOST_GIDS, SVAN_CMD_BAD_PARAM },
     { "multicast", more_mcast, SVAN_MAX_MCAST, SVAN_CMD_BAD_PARAM },
@@ -350,6 +365,7 @@ static void no_memory_is_a_status(void **state)
                 after.pd_room = before.pd_room;
                 after.key_room = before.key_room;
                 after.cq_room = before.cq_room;
+                after.counter_room = before.counter_room;
                 after.qp_room = before.qp_room;
                 assert_memory_equal(&before, &after, sizeof(before));
             }

@@ -91,6 +91,56 @@ static void transfers(Host *host)
     assert_int_equal(cq.ci, 6);
 }
 
+/* Of all that two queue pairs complete, with CQEs and without. */
+static void counters(Host *host)
+{
+    HostCq cq = host_cq(host, 5);
+    HostQpAttr silent = { .flags = SVAN_CMD_QP_RECV_NO_CQE };
+    HostQp a = host_qp(host, &cq, &cq, NULL);
+    HostQp b = host_qp(host, &cq, &cq, &silent);
+    uint64_t counts = fake_alloc(host->fake, 8192, 4096);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_COUNTER);
+    HostSend send = { .addr = counts + 64, .length = 9, .lkey = host->all_key };
+    uint32_t id;
+
+    cmd.create_counter.success_va = htole64(counts);
+    cmd.create_counter.error_va = htole64(counts + 4096);
+    cmd.create_counter.success_key = htole32(host->ring_key);
+    cmd.create_counter.error_key = htole32(host->ring_key);
+    cmd.create_counter.success = htole64(100);
+    id = host_must(host, &cmd);
+    for (uint32_t i = 0; i < 2; i++) {
+        cmd = host_cmd_init(SVAN_CMD_ATTACH_COUNTER);
+        cmd.attach_counter.qpn = htole32(i ? b.qpn : a.qpn);
+        cmd.attach_counter.counter = htole32(id);
+        cmd.attach_counter.sides = htole32(SVAN_ATTACH_COUNTER_MASK);
+        host_must(host, &cmd);
+    }
+    host_connect(&a, &b);
+    for (uint32_t i = 0; i < 6; i++) {
+        if (i < 4) {
+            host_recv(&b, counts + 4096 + 64, 9);
+        }
+        send.opcode = i < 3 ? SVAN_WQE_SEND : SVAN_WQE_NOP;
+        send.flags = i & SVAN_WQE_SIGNALED;
+        send.length = i < 3 ? 9 : 0;
+        host_send(&a, &send);
+    }
+    host_post(&a);
+    fake_run(host->fake);
+    host_modify(&b, SVAN_QPS_ERR, 0, NULL);
+    cmd = host_cmd_init(SVAN_CMD_MODIFY_COUNTER);
+    cmd.modify_counter.counter = htole32(id);
+    cmd.modify_counter.mask = htole32(SVAN_MODIFY_COUNTER_MASK);
+    cmd.modify_counter.success = cmd.modify_counter.error = htole64(1000);
+    host_must(host, &cmd);
+    assert_int_equal(*(uint64_t *)fake_ram(host->fake, counts),
+                     htole64(1109));
+    assert_int_equal(*(uint64_t *)fake_ram(host->fake, counts + 4096),
+                     htole64(1001));
+    assert_int_equal(svan_cq_get(host_fn(host), cq.cqn)->pi, 4);
+}
+
 /* The page table of a process over n pages at PROCESS_VA, and a key to it. */
 #define PROCESS_VA      0x7f0012345000ull
 
@@ -242,6 +292,11 @@ static void of_transfers(void **state)
     check_scenario(transfers);
 }
 
+static void of_counters(void **state)
+{
+    check_scenario(counters);
+}
+
 static void of_processes(void **state)
 {
     check_scenario(processes);
@@ -258,6 +313,7 @@ int main(void)
         cmocka_unit_test(of_queries),
         cmocka_unit_test(of_objects),
         cmocka_unit_test(of_transfers),
+        cmocka_unit_test(of_counters),
         cmocka_unit_test(of_processes),
         cmocka_unit_test(of_ethernet),
     };

@@ -38,6 +38,28 @@ static void set_filter(Bench *bench)
     host_must(bench->host, &cmd);
 }
 
+/* Sends of a and receives of b, by one counter. */
+static void count(Bench *bench)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_COUNTER);
+    uint64_t page = fake_alloc(bench->fake, 4096, 4096);
+    uint32_t id;
+
+    cmd.create_counter.success_va = htole64(page);
+    cmd.create_counter.error_va = htole64(page + 8);
+    cmd.create_counter.success_key = htole32(bench->host->ring_key);
+    cmd.create_counter.error_key = htole32(bench->host->ring_key);
+    id = host_must(bench->host, &cmd);
+    cmd = host_cmd_init(SVAN_CMD_ATTACH_COUNTER);
+    cmd.attach_counter.counter = htole32(id);
+    cmd.attach_counter.qpn = htole32(bench->a.qpn);
+    cmd.attach_counter.sides = htole32(SVAN_ATTACH_COUNTER_SEND);
+    host_must(bench->host, &cmd);
+    cmd.attach_counter.qpn = htole32(bench->b.qpn);
+    cmd.attach_counter.sides = htole32(SVAN_ATTACH_COUNTER_RECV);
+    host_must(bench->host, &cmd);
+}
+
 /* A device in the middle of many things. */
 static int setup(void **state)
 {
@@ -53,6 +75,7 @@ static int setup(void **state)
     bench->eth = host_qp(bench->host, &bench->cq, &bench->cq, &eth);
     bench->src = fake_alloc(bench->fake, 65536, 4096);
     bench->dst = fake_alloc(bench->fake, 65536, 4096);
+    count(bench);
     host_connect(&bench->a, &bench->b);
     host_eth_rts(&bench->eth);
     set_filter(bench);

@@ -21,6 +21,7 @@
 #define POSTS           150000u
 #define UNMAPS          100000u
 #endif
+#define ROUNDS          (RINGS / 8)
 #define RINGERS         3
 #define LIVES           40u             /* of a function */
 #define POLL_NS         300u
@@ -33,6 +34,7 @@ typedef struct Bench {
     HostQp qps[RINGERS];
     _Atomic uint32_t done[RINGERS];     /* what the engine has consumed */
     _Atomic bool stop, stuck;
+    _Atomic bool hold;                  /* the engine, which is busy elsewhere */
 } Bench;
 
 static uint64_t clock_ns(void *opaque)
@@ -84,6 +86,9 @@ static void *engine(void *arg)
         uint32_t kicks = atomic_load(&bench->fake->kicks);
         SvanRun run;
 
+        while (atomic_load(&bench->hold)) {
+            sched_yield();
+        }
         do {
             run = svan_run(bench->fake->core);
             for (uint32_t i = 0; i < RINGERS; i++) {
@@ -157,6 +162,83 @@ static void spin(uint64_t ns)
     while (clock_ns(NULL) < end) {
         /* no system call: it would miss the moment */
     }
+}
+
+/* Two who ring one queue, and are never more than a few doorbells apart. */
+typedef struct Pair {
+    Bench *bench;
+    _Atomic uint32_t next;              /* the index that was prepared last */
+    _Atomic uint32_t ringers, round, ended;
+    _Atomic bool stop;
+} Pair;
+
+#define RINGS_A_ROUND   3u
+#define STORE_NS        256u            /* a doorbell is on its way, at most */
+
+/*
+ * Takes an index and rings for it: between the two the other one may take a later one,
+ * and ring first.
+ */
+static void *one_of_two(void *arg)
+{
+    Pair *pair = arg;
+    uint32_t seed = atomic_fetch_add(&pair->ringers, 1);
+
+    for (uint32_t round = 1; round <= ROUNDS; round++) {
+        while (atomic_load(&pair->round) != round) {
+            if (atomic_load(&pair->stop)) {
+                return NULL;
+            }
+            sched_yield();
+        }
+        for (uint32_t i = 0; i < RINGS_A_ROUND; i++) {
+            uint32_t index = atomic_fetch_add(&pair->next, 1) + 1;
+
+            seed = seed * 1664525 + 1013904223;
+            spin((seed >> 8) % STORE_NS);
+            if (seed >> 30 == 0) {
+                sched_yield();          /* or it is later by a time slice */
+            }
+            host_ring(&pair->bench->qps[0], SVAN_UAR_SQ_DB, index);
+        }
+        atomic_fetch_add(&pair->ended, 1);
+    }
+    return NULL;
+}
+
+/*
+ * The CPU and a peer ring one queue, without the record. When both have rung, the
+ * engine learns of all that was prepared, whoever's store came last; whether it looks
+ * in between, or, in each second round, not before both have rung.
+ */
+static void the_latest_of_two_ringers_is_not_lost(void **state)
+{
+    Bench *bench = *state;
+    Pair pair = { .bench = bench };
+    pthread_t threads[2], runner;
+    bool good = true;
+
+    assert_int_equal(pthread_create(&runner, NULL, engine, bench), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, one_of_two, &pair),
+                         0);
+    }
+    for (uint32_t round = 1; good && round <= ROUNDS; round++) {
+        atomic_store(&bench->hold, round & 1);
+        atomic_store(&pair.round, round);
+        while (atomic_load(&pair.ended) != 2 * round) {
+            sched_yield();
+        }
+        atomic_store(&bench->hold, false);
+        good = wait_for(bench, 0, 2 * RINGS_A_ROUND * round);
+    }
+    atomic_store(&pair.stop, true);
+    for (uint32_t i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    atomic_store(&bench->stop, true);
+    pthread_join(runner, NULL);
+    assert_true(good);
 }
 
 /* Posts one at a time, about when the engine stops polling. */
@@ -504,6 +586,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(no_ring_is_lost),
+        TEST(the_latest_of_two_ringers_is_not_lost),
         TEST(nobody_sleeps_over_a_post),
         TEST(rung_while_they_die),
         TEST(rung_while_the_function_dies),

@@ -70,6 +70,8 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
     const SvanFn *fn = ctx->fn;
     bool processes = fn->features & SVAN_CAP_PROCESS_KEYS;
     bool requests = fn->features & SVAN_CAP_PAGE_REQUESTS;
+    bool counters = fn->features & SVAN_CAP_COMP_COUNTERS;
+    const SvanTable *counter_table = &fn->queues->counters;
     struct svan_caps caps = {
         .features = htole64(fn->features),
         .fw_version = htole32(SVAN_VERSION),
@@ -100,6 +102,8 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
         .max_page_requests = htole32(requests ? 1u << SVAN_PRQ_MAX_LOG_SIZE : 0),
         .max_spare_pages = htole32(requests ? SVAN_MAX_SPARES : 0),
         .fault_buffer = htole32(requests ? fn->core->config.fault_buffer : 0),
+        .max_counter = htole32(counters ? counter_table->capacity -
+                                          counter_table->first : 0),
         .max_pasid = htole32(processes ? SVAN_PASID_COUNT - 1 : 0),
     };
 

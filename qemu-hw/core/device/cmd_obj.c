@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands for EQs, UAR pages, protection domains, keys, process contexts and
- * CQs.
+ * Commands for EQs, UAR pages, protection domains, keys, process contexts, CQs and
+ * completion counters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -221,4 +221,101 @@ SvanStep svan_cmd_moderate_cq(SvanCmdCtx *ctx)
     }
     svan_cq_moderate(cq, le16toh(cmd->count), le16toh(cmd->period_us));
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+/* ---- completion counters ---- */
+
+SvanStep svan_cmd_create_counter(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_create_counter *cmd = &ctx->cmd->create_counter;
+    SvanCounterSlot slots[SVAN_COUNTS];
+    SvanCounter *counter;
+    uint32_t refusal;
+    SvanStep step = svan_counter_try(ctx->fn, cmd, slots, &refusal);
+
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    if (!refusal) {
+        refusal = svan_counter_create(ctx->fn, cmd, SVAN_NONE, &counter);
+    }
+    if (refusal) {
+        return svan_cmd_answer(ctx, refusal);
+    }
+    for (uint32_t i = 0; i < SVAN_COUNTS; i++) {
+        slots[i].counter = counter;
+        svan_counter_add(&slots[i], 0);
+    }
+    return answer_id(ctx, counter->id);
+}
+
+SvanStep svan_cmd_destroy_counter(SvanCmdCtx *ctx)
+{
+    SvanCounter *counter = svan_counter_get(ctx->fn, object_id(ctx));
+
+    if (!counter) {
+        return no_such_object(ctx);
+    }
+    if (counter->refs) {
+        return object_is_busy(ctx);
+    }
+    svan_counter_destroy(counter);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_modify_counter(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_modify_counter *cmd = &ctx->cmd->modify_counter;
+    SvanCounter *counter = svan_counter_get(ctx->fn, le32toh(cmd->counter));
+    uint64_t values[SVAN_COUNTS] = { le64toh(cmd->success), le64toh(cmd->error) };
+    uint32_t mask = le32toh(cmd->mask);
+    SvanCounterSlot slots[SVAN_COUNTS];
+    SvanStep step = SVAN_STEP_DONE;
+
+    if (!counter) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, modify_counter.counter));
+    }
+    if (mask & ~SVAN_MODIFY_COUNTER_MASK) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_PARAM, modify_counter.mask));
+    }
+    for (uint32_t i = 0; i < SVAN_COUNTS && step == SVAN_STEP_DONE; i++) {
+        if (mask & SVAN_MODIFY_COUNTER_SUCCESS << i) {
+            step = svan_counter_reserve(counter, i, &slots[i]);
+        }
+    }
+    if (step == SVAN_STEP_ERROR) {
+        return svan_cmd_answer(ctx, REFUSE(DMA_ERROR, modify_counter.counter));
+    }
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    for (uint32_t i = 0; i < SVAN_COUNTS; i++) {
+        if (!(mask & SVAN_MODIFY_COUNTER_SUCCESS << i)) {
+            continue;
+        }
+        if (mask & SVAN_MODIFY_COUNTER_ADD) {
+            svan_counter_add(&slots[i], values[i]);
+        } else {
+            svan_counter_set(&slots[i], values[i]);
+        }
+    }
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_attach_counter(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_attach_counter *cmd = &ctx->cmd->attach_counter;
+    SvanQp *qp = svan_qp_get(ctx->fn, le32toh(cmd->qpn));
+    SvanCounter *counter = svan_counter_get(ctx->fn, le32toh(cmd->counter));
+
+    if (!qp) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, attach_counter.qpn));
+    }
+    if (!counter) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, attach_counter.counter));
+    }
+    if (qp->state != SVAN_QPS_RESET && qp->state != SVAN_QPS_INIT) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_STATE, attach_counter.qpn));
+    }
+    return svan_cmd_answer(ctx, svan_qp_attach(qp, counter, le32toh(cmd->sides)));
 }

@@ -32,6 +32,8 @@ SvanCmdHandler svan_cmd_alloc_pd, svan_cmd_free_pd;
 SvanCmdHandler svan_cmd_create_key, svan_cmd_destroy_key, svan_cmd_query_key;
 SvanCmdHandler svan_cmd_modify_key;
 SvanCmdHandler svan_cmd_create_cq, svan_cmd_destroy_cq, svan_cmd_moderate_cq;
+SvanCmdHandler svan_cmd_create_counter, svan_cmd_destroy_counter;
+SvanCmdHandler svan_cmd_modify_counter, svan_cmd_attach_counter;
 SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;

@@ -9,6 +9,7 @@
 #include "device/device.h"
 
 #define PD_CAPACITY     16384u
+#define FIRST_COUNTER   1
 #define FIRST_PD        1
 #define FIRST_KEY       1
 
@@ -45,6 +46,9 @@ static bool queues_make(SvanFn *fn)
     }
     queues->events.fn = fn;
     svan_table_init(&queues->cqs, fn->core->config.max_cq, SVAN_FIRST_CQ,
+                    fn->regs->variant);
+    /* as many as CQs, which they stand beside or in place of */
+    svan_table_init(&queues->counters, fn->core->config.max_cq, FIRST_COUNTER,
                     fn->regs->variant);
     return svan_uar_take(fn, 0, 0, 0) && svan_db_table_make(fn);
 }
@@ -102,6 +106,7 @@ static void keep_variant(SvanFn *fn)
 
     to = furthest(from, svan_table_next_variant(&fn->memory->keys),
                   svan_table_next_variant(&fn->queues->cqs));
+    to = furthest(from, to, svan_table_next_variant(&fn->queues->counters));
     fn->regs->variant = furthest(from, to,
                                  svan_table_next_variant(&fn->qps->table));
 }
@@ -121,6 +126,7 @@ void svan_parts_free(SvanFn *fn)
     }
     if (fn->queues) {
         svan_table_fini(&fn->queues->cqs);
+        svan_table_fini(&fn->queues->counters);
         free(fn->queues->uars);
     }
     if (fn->qps) {

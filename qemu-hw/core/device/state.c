@@ -228,13 +228,14 @@ typedef struct FnSection {
 /* Of each function; in the order in which objects need each other. */
 static const FnSection fn_sections[] = {
     { 0x10, 2, true, svan_save_registers, svan_load_registers },
-    { 0x11, 1, false, svan_save_tables, svan_load_tables },
+    { 0x11, 2, false, svan_save_tables, svan_load_tables },
     { 0x12, 2, false, svan_save_uars, svan_load_uars },
     { 0x19, 1, false, svan_save_contexts, svan_load_contexts },
     { 0x13, 1, false, svan_save_keys, svan_load_keys },
     { 0x14, 3, false, svan_save_eqs, svan_load_eqs },
-    { 0x15, 1, false, svan_save_cqs, svan_load_cqs },
-    { 0x16, 5, false, svan_save_qps, svan_load_qps },
+    { 0x15, 2, false, svan_save_cqs, svan_load_cqs },
+    { 0x1c, 1, false, svan_save_counters, svan_load_counters },
+    { 0x16, 6, false, svan_save_qps, svan_load_qps },
     { 0x17, 2, false, svan_save_net, svan_load_net },
     { 0x18, 4, true, svan_save_stats, svan_load_stats },
     { 0x1a, 2, false, svan_save_prq, svan_load_prq },

@@ -23,6 +23,8 @@ void svan_save_eqs(SvanFn *fn, SvanWriter *writer);
 bool svan_load_eqs(SvanFn *fn, SvanReader *reader);
 void svan_save_cqs(SvanFn *fn, SvanWriter *writer);
 bool svan_load_cqs(SvanFn *fn, SvanReader *reader);
+void svan_save_counters(SvanFn *fn, SvanWriter *writer);
+bool svan_load_counters(SvanFn *fn, SvanReader *reader);
 void svan_save_qps(SvanFn *fn, SvanWriter *writer);
 bool svan_load_qps(SvanFn *fn, SvanReader *reader);
 void svan_save_net(SvanFn *fn, SvanWriter *writer);

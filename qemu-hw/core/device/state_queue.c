@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * State of event queues, completion queues and queue pairs.
+ * State of event queues, completion queues, completion counters and queue pairs.
  */
 #include <string.h>
 
@@ -70,6 +70,7 @@ static void save_cq(const SvanCq *cq, SvanWriter *writer)
         .dbr_offset = htole32(cq->dbr_va - cq->ring_va),
         .eqn = htole32(cq->eq->eqn), .uar = htole32(cq->uar),
         .log_size = cq->log_size,
+        .flags = cq->ignore_overrun ? SVAN_CMD_CQ_IGNORE_OVERRUN : 0,
     };
 
     svan_put_u32(writer, cq->cqn);
@@ -165,6 +166,53 @@ bool svan_load_cqs(SvanFn *fn, SvanReader *reader)
     return load_waiting(fn, reader);
 }
 
+/* ---- completion counters ---- */
+
+/* It is created again with the counts that it has; they stand in memory already. */
+static void save_counter(const SvanCounter *counter, SvanWriter *writer)
+{
+    const SvanCount *success = &counter->counts[SVAN_COUNT_SUCCESS];
+    const SvanCount *error = &counter->counts[SVAN_COUNT_ERROR];
+    struct svan_cmd_create_counter cmd = {
+        .success_va = htole64(success->va), .error_va = htole64(error->va),
+        .success_key = htole32(success->key->key),
+        .error_key = htole32(error->key->key),
+        .success = htole64(success->value), .error = htole64(error->value),
+        .owner = htole32(counter->owner),
+    };
+
+    svan_put_u32(writer, counter->id);
+    svan_put_bytes(writer, &cmd, sizeof(cmd));
+}
+
+void svan_save_counters(SvanFn *fn, SvanWriter *writer)
+{
+    const SvanTable *table = &fn->queues->counters;
+
+    for (uint32_t i = 0; i < table->size; i++) {
+        if (table->slots[i]) {
+            save_counter(table->slots[i], writer);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+bool svan_load_counters(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_cmd_create_counter cmd;
+    SvanCounter *counter;
+    uint32_t id;
+
+    while ((id = svan_get_u32(reader)) != 0) {
+        svan_get_bytes(reader, &cmd, sizeof(cmd));
+        if (reader->failed ||
+            svan_counter_create(fn, &cmd, id, &counter) != SVAN_CMD_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- queue pairs ---- */
 
 static void save_creation(const SvanQp *qp, SvanWriter *writer)
@@ -206,10 +254,17 @@ static void save_attrs(const SvanQp *qp, SvanWriter *writer)
     svan_put_u8(writer, qp->sq_draining);
 }
 
+static void save_counters_of(const SvanQp *qp, SvanWriter *writer)
+{
+    svan_put_u32(writer, qp->send_counter ? qp->send_counter->id : 0);
+    svan_put_u32(writer, qp->recv_counter ? qp->recv_counter->id : 0);
+}
+
 static void save_qp(const SvanQp *qp, SvanWriter *writer)
 {
     svan_put_u32(writer, qp->qpn);
     save_creation(qp, writer);
+    save_counters_of(qp, writer);
     save_attrs(qp, writer);
     svan_put_u32(writer, qp->sq.producer.pi);
     svan_put_u32(writer, qp->rq.producer.pi);
@@ -272,9 +327,20 @@ static bool load_attrs(SvanQp *qp, SvanReader *reader)
            (!qp->sq_draining || qp->state == SVAN_QPS_SQD);
 }
 
+/* Of one side; 0: it has none. */
+static bool load_counter_of(SvanQp *qp, uint32_t side, SvanReader *reader)
+{
+    uint32_t id = svan_get_u32(reader);
+    SvanCounter *counter = svan_counter_get(qp->fn, id);
+
+    return !id || (counter && svan_qp_attach(qp, counter, side) == SVAN_CMD_OK);
+}
+
 static bool load_qp(SvanQp *qp, SvanReader *reader)
 {
-    if (!load_attrs(qp, reader)) {
+    if (!load_counter_of(qp, SVAN_ATTACH_COUNTER_SEND, reader) ||
+        !load_counter_of(qp, SVAN_ATTACH_COUNTER_RECV, reader) ||
+        !load_attrs(qp, reader)) {
         return false;
     }
     qp->sq.producer.pi = svan_get_u32(reader);

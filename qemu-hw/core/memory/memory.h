@@ -34,7 +34,7 @@ typedef struct SvanKey {
     uint64_t serial;            /* of its TLB entries; never given out again */
     bool direct;                /* bus address = va + direct_offset, no walk */
     uint64_t direct_offset;
-    uint32_t refs;              /* queues whose rings it covers */
+    uint32_t refs;              /* queues and counters whose memory it covers */
 } SvanKey;
 
 /*

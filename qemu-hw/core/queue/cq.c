@@ -49,6 +49,12 @@ static uint32_t check_cq(const SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     if (cmd->log_size > SVAN_CQ_MAX_LOG_SIZE) {
         return REFUSE(BAD_PARAM, log_size);
     }
+    if (cmd->flags & ~SVAN_CMD_CQ_IGNORE_OVERRUN) {
+        return REFUSE(BAD_PARAM, flags);
+    }
+    if (cmd->flags && !(fn->features & SVAN_CAP_COMP_COUNTERS)) {
+        return REFUSE(NOT_SUPPORTED, flags);
+    }
     if (eqn == 0) {
         return REFUSE(BAD_PARAM, eqn);  /* EQ 0 is for asynchronous events */
     }
@@ -97,6 +103,7 @@ static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     cq->ring_va = le64toh(cmd->ring_va);
     cq->dbr_va = cq->ring_va + le32toh(cmd->dbr_offset);
     cq->log_size = cmd->log_size;
+    cq->ignore_overrun = cmd->flags & SVAN_CMD_CQ_IGNORE_OVERRUN;
     svan_timer_init(&cq->moderate_timer, moderate_fire);
     return cq;
 }
@@ -209,11 +216,13 @@ SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot)
     SvanStep step;
 
     if (cq->error) {
+        slot->cq = NULL;
         return SVAN_STEP_ERROR;
     }
-    if (cq_is_full(cq)) {
+    if (cq_is_full(cq) && !cq->ignore_overrun) {
         step = cq_read_ci(cq);
         if (step != SVAN_STEP_DONE) {
+            slot->cq = NULL;
             return step;
         }
     }
@@ -222,7 +231,11 @@ SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot)
                             (uint64_t)index * sizeof(struct svan_cqe),
                             sizeof(struct svan_cqe), true, &slot->mem,
                             &syndrome);
-    return step == SVAN_STEP_ERROR ? cq_error(cq, SVAN_SYN_RING) : step;
+    if (step == SVAN_STEP_ERROR) {
+        slot->cq = NULL;
+        return cq_error(cq, SVAN_SYN_RING);
+    }
+    return step;
 }
 
 static bool event_is_due(const SvanCq *cq)

@@ -18,17 +18,36 @@
  *   nothing to keep alive: a ringer may hold a slot for as long as it likes. They
  *   are bounded by max_qp and max_cq of the configuration.
  *
- *   slot->owner is written by the engine. A ringer that still sees an owner
- *   which has just gone publishes a value that carries the old number of the
- *   queue; the engine compares the number and drops it.
+ *   slot->owner is written by the engine: whose queue has the slot, and which life of
+ *   it (below). A ringer that still sees an owner which has just gone publishes a
+ *   value that carries the queue's old number and life; the engine compares both and
+ *   drops it.
  *
- *   slot->word[] and slot->queued hand a value over. The ringer stores the word,
- *   then exchanges queued with 1; the engine exchanges queued with 0, then takes
- *   the words. Both exchanges are acquire and release, so they are totally
- *   ordered and each reads what the one before wrote: either the ringer's comes
- *   first, then its store of the word is visible to the engine's loads behind
- *   the engine's exchange; or the engine's comes first, then the ringer reads 0
- *   and pushes the slot again. No value is lost in either case.
+ *   slot->word[] holds the latest index that was rung for the owner and that the
+ *   engine has not taken. Several threads and other peripherals may ring one queue, and
+ *   their stores arrive in any order. So a ringer replaces an index by compare-and-swap,
+ *   and only by a later one, modulo 2^32. It replaces whatever was rung for
+ *   another owner, but only while it sees that it rings for the present one. A ringer
+ *   that was late and still sees the old owner then cannot destroy what was rung for
+ *   the new one: if it has read the new one's word, by acquire, it also sees the new
+ *   owner, which the new one's ringer saw before its releasing compare-and-swap;
+ *   and if it read the word before, its own compare-and-swap fails. That fails only
+ *   because another ringer has stored a later value, or the engine has taken one: one of
+ *   them has made progress, so that there is no lock in it.
+ *
+ *   The life of a queue is one more at each of its transitions out of RESET, modulo 128.
+ *   What was rung before counts no more, and a larger index of the old life, stored
+ *   late, must not hide the first index of the new one.
+ *
+ *   slot->word[] and slot->queued hand a value over. The ringer stores the word, or
+ *   has read there a later one; then it exchanges queued with 1. The engine exchanges
+ *   queued with 0, then takes the words. Both exchanges are acquire and release, so they
+ *   are totally ordered and each reads what the one before wrote: either the ringer's
+ *   comes first, then the word that it has stored or read is visible to the engine's
+ *   loads behind the engine's exchange; or the engine's comes first, then the ringer
+ *   reads 0 and pushes the slot again. No value is lost in either case. A ringer that
+ *   has stored nothing exchanges queued all the same: the one whose index it has read may
+ *   not have come so far, and the host may rely on a doorbell once its store is done.
  *
  *   core->doorbells->rung is a stack of slots. Who turned queued from 0 to 1 owns
  *   slot->next until its push, whose release publishes it; the engine takes the
@@ -107,6 +126,38 @@ static void db_trace(const SvanFn *fn, uint32_t uar, uint64_t value,
                accepted);
 }
 
+static inline bool is_later(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) > 0;
+}
+
+/* Does the slot belong to this page and queue, in whatever life? */
+static inline bool is_owner(uint64_t owner, uint64_t page_and_queue)
+{
+    return (owner & ~(uint64_t)SVAN_DB_LIFE_MASK) == page_and_queue;
+}
+
+/* Does nothing if the slot has another owner in the meantime. */
+static void db_store(SvanDbSlot *slot, uint32_t n, uint64_t page_and_queue,
+                     uint32_t index)
+{
+    uint64_t word = atomic_load_explicit(&slot->word[n], memory_order_acquire);
+    uint64_t owner, mine;
+
+    do {
+        owner = atomic_load_explicit(&slot->owner, memory_order_acquire);
+        mine = (uint64_t)index << SVAN_DB_INDEX_SHIFT | SVAN_DB_RUNG |
+               (uint32_t)owner;
+        if (!is_owner(owner, page_and_queue) ||
+            ((uint32_t)word == (uint32_t)mine &&
+             !is_later(index, word >> SVAN_DB_INDEX_SHIFT))) {
+            return;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&slot->word[n], &word, mine,
+                                                    memory_order_release,
+                                                    memory_order_acquire));
+}
+
 void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
                    uint64_t value, unsigned size)
 {
@@ -128,17 +179,15 @@ void svan_doorbell(SvanCore *core, uint16_t fn_id, uint32_t offset,
         return;
     }
     slot = db_slot(fn, cq ? SVAN_DB_OF_CQ : SVAN_DB_OF_QP, index);
-    if (!slot || atomic_load_explicit(&slot->owner, memory_order_acquire) !=
-                 owner) {
+    if (!slot || !is_owner(atomic_load_explicit(&slot->owner,
+                                                memory_order_acquire), owner)) {
         db_count(&fn->doorbells_refused);
         db_trace(fn, uar, value, false);
         return;
     }
     db_count(&fn->doorbells);
     db_trace(fn, uar, value, true);
-    atomic_store_explicit(&slot->word[word],
-                          (value & ~(uint64_t)UINT32_MAX) | SVAN_DB_RUNG |
-                          (value & SVAN_DB_QN_MASK), memory_order_relaxed);
+    db_store(slot, word, owner, value >> SVAN_DB_INDEX_SHIFT);
     if (!atomic_exchange_explicit(&slot->queued, 1, memory_order_acq_rel)) {
         db_push(core, slot);
     }
@@ -216,16 +265,21 @@ void svan_db_close(SvanDbTarget *target)
 
 void svan_db_forget(SvanDbTarget *target)
 {
-    for (uint32_t i = 0; i < 2; i++) {
-        atomic_store_explicit(&target->slot->word[i], 0, memory_order_relaxed);
-    }
+    SvanDbSlot *slot = target->slot;
+    uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+    uint64_t life = (owner + SVAN_DB_LIFE) & SVAN_DB_LIFE_MASK;
+
+    atomic_store_explicit(&slot->owner,
+                          (owner & ~(uint64_t)SVAN_DB_LIFE_MASK) | life,
+                          memory_order_release);
 }
 
-/* A word may have been rung for a queue that had the slot before. */
-static bool is_for(const SvanDbTarget *target, uint64_t word)
+/* A word may have been rung for a queue that had the slot before, or in a former life. */
+static bool is_for(const SvanDbSlot *slot, uint64_t word)
 {
-    return target && (word & SVAN_DB_RUNG) &&
-           target->qn == (word & SVAN_DB_QN_MASK);
+    uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+
+    return slot->target && (uint32_t)word == ((uint32_t)owner | SVAN_DB_RUNG);
 }
 
 static void db_take(SvanCore *core, SvanDbSlot *slot)
@@ -243,7 +297,7 @@ static void db_take(SvanCore *core, SvanDbSlot *slot)
         }
     }
     for (uint32_t i = 0; i < 2 && !fn->fatal; i++) {
-        if (is_for(slot->target, words[i])) {
+        if (is_for(slot, words[i])) {
             slot->target->rung(slot->target, i,
                                words[i] >> SVAN_DB_INDEX_SHIFT);
         }

@@ -95,6 +95,7 @@ struct SvanCq {
     uint64_t ring_va;
     uint64_t dbr_va;
     uint8_t log_size;
+    bool ignore_overrun;        /* it is never full, and ci is not read */
     bool error;
     bool armed, armed_solicited;
     bool event_pending;         /* on eq->cqs */
@@ -130,11 +131,106 @@ typedef struct SvanCqSlot {
 
 /*
  * DONE, MISS, or ERROR: the CQ is overrun or its ring unreachable. Then the CQ is in
- * error, its event is sent, and the caller takes its QP to the error state.
+ * error, its event is sent, slot->cq is NULL, and the caller takes its QP to the error
+ * state.
  */
 SvanStep svan_cq_reserve(SvanCq *cq, SvanCqSlot *slot);
 /* Write the entry, and send the event if the CQ is armed. cqe->owner: without PHASE. */
 void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
+
+/* ---- completion counters ---- */
+
+typedef enum SvanCountKind {
+    SVAN_COUNT_SUCCESS,
+    SVAN_COUNT_ERROR,
+    SVAN_COUNTS
+} SvanCountKind;
+
+typedef struct SvanCount {
+    SvanKey *key;
+    uint64_t va;
+    uint64_t value;             /* as it is to stand in memory */
+} SvanCount;
+
+typedef struct SvanCounter {
+    SvanFn *fn;
+    uint32_t id;
+    uint32_t owner;             /* the verbs context: that of its queue pairs */
+    SvanCount counts[SVAN_COUNTS];
+    uint32_t refs;              /* sides of queue pairs that it counts */
+} SvanCounter;
+
+/* A count whose memory a step has found, before it changes anything. */
+typedef struct SvanCounterSlot {
+    SvanCounter *counter;
+    SvanCountKind kind;
+    SvanMem mem;                /* host NULL: it is unreachable */
+} SvanCounterSlot;
+
+/*
+ * Find the memory of the counts that the command asks for, before the counter is
+ * created. DONE, MISS, or ERROR: *refusal. The slots are not to be used; their memory is.
+ */
+SvanStep svan_counter_try(SvanFn *fn, const struct svan_cmd_create_counter *cmd,
+                          SvanCounterSlot slots[SVAN_COUNTS], uint32_t *refusal);
+/* Nothing is stored. SVAN_CMD_OK or a refusal (base.h). */
+uint32_t svan_counter_create(SvanFn *fn,
+                             const struct svan_cmd_create_counter *cmd,
+                             uint32_t id, SvanCounter **out);
+void svan_counter_destroy(SvanCounter *counter);    /* refs is 0 */
+SvanCounter *svan_counter_get(SvanFn *fn, uint32_t id);
+/*
+ * DONE, MISS, or ERROR: the memory is unreachable. After an ERROR the slot may be used
+ * all the same: then the device counts, but stores nothing until the next time.
+ */
+SvanStep svan_counter_reserve(SvanCounter *counter, SvanCountKind kind,
+                              SvanCounterSlot *slot);
+void svan_counter_set(const SvanCounterSlot *slot, uint64_t value);
+void svan_counter_add(const SvanCounterSlot *slot, uint64_t number);
+
+/* What a completion needs: a slot of a CQ, a count, or both. */
+typedef struct SvanCompletionSlot {
+    SvanCqSlot cq;              /* cq.cq NULL: no CQE is written */
+    SvanCounterSlot count;      /* count.counter NULL: nothing is counted */
+} SvanCompletionSlot;
+
+/* svan_completion_reserve() where there is a counter. cq NULL: without a CQE. */
+SvanStep svan_completion_count(SvanCompletionSlot *slot, SvanCq *cq,
+                               SvanCounter *counter, bool success);
+
+/*
+ * counter NULL: without a count; then there is a cq. DONE, MISS, or ERROR: the CQ or the
+ * counter is unreachable, or the CQ is overrun. What is left of the slot may be used
+ * then, by those who complete a work request in any case.
+ */
+static inline SvanStep svan_completion_reserve(SvanCompletionSlot *slot,
+                                               SvanCq *cq, SvanCounter *counter,
+                                               bool success)
+{
+    if (counter) {
+        return svan_completion_count(slot, cq, counter, success);
+    }
+    slot->count.counter = NULL;
+    return svan_cq_reserve(cq, &slot->cq);
+}
+
+/* Why that was an ERROR. */
+static inline uint32_t svan_completion_syndrome(const SvanCompletionSlot *slot)
+{
+    return slot->count.counter && !slot->count.mem.host ? SVAN_SYN_COUNTER :
+                                                          SVAN_SYN_CQ_OVERRUN;
+}
+
+/*
+ * Count what is completed. It comes behind the CQE: who sees the count, finds the CQE,
+ * which tells what a count of errors does not.
+ */
+static inline void svan_completion_counted(const SvanCompletionSlot *slot)
+{
+    if (slot->count.counter) {
+        svan_counter_add(&slot->count, 1);
+    }
+}
 
 /* ---- work queues ---- */
 
@@ -142,7 +238,7 @@ void svan_cq_commit(SvanCqSlot *slot, struct svan_cqe *cqe);
 typedef struct SvanProducer {
     uint32_t pi;                /* the index that the device goes by */
     uint32_t seen;              /* the record's value that was looked at last */
-    uint32_t rung_pi;           /* the doorbell's last value */
+    uint32_t rung_pi;           /* the latest index of doorbells since the last look */
     bool rung;                  /* rung_pi has not been looked at yet */
 } SvanProducer;
 
@@ -283,14 +379,20 @@ void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
 /*
  * Doorbell slot of a QP or CQ index. It exists from the first use of the index, or of
  * one near it, until svan_destroy(). svan_doorbell() takes no lock: it compares owner
- * (UAR page and number of the queue) with what was rung, stores the value, and pushes
- * the slot on SvanDoorbells.rung if it is not there yet. See doorbell.c.
+ * (UAR page and number of the queue) with what was rung, stores the value unless a later
+ * index stands there, and pushes the slot on SvanDoorbells.rung if it is not there yet.
+ * See doorbell.c.
  */
-#define SVAN_DB_RUNG            0x80000000ull   /* the word holds a value */
+#define SVAN_DB_RUNG            0x80000000u     /* the word holds a value */
+#define SVAN_DB_LIFE            0x01000000u     /* + this: the next life of the queue */
+#define SVAN_DB_LIFE_MASK       0x7f000000u
 
 struct SvanDbSlot {
-    _Atomic uint64_t owner;     /* (uar + 1) << 32 | qn, 0 = free */
-    /* by SVAN_DB_WORD_*: index and number as rung, SVAN_DB_RUNG; 0: nothing was rung */
+    _Atomic uint64_t owner;     /* (uar + 1) << 32 | life | qn, 0 = free */
+    /*
+     * By SVAN_DB_WORD_*: index as rung << 32 | SVAN_DB_RUNG | life and number of the
+     * owner that it was rung for; 0: nothing was rung.
+     */
     _Atomic uint64_t word[2];
     _Atomic uint32_t queued;
     SvanDbTarget *target;       /* for the engine alone; NULL: no queue */
@@ -323,7 +425,7 @@ void svan_db_table_free(SvanFn *fn);
 bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
                   SvanDbTarget *target);
 void svan_db_close(SvanDbTarget *target);
-/* Drop what was rung and not collected yet. */
+/* Drop what was rung and not collected yet: a new life of the queue begins. */
 void svan_db_forget(SvanDbTarget *target);
 /* Collect a batch of the slots that were rung, and call their targets. The number. */
 uint32_t svan_db_take(SvanCore *core);
@@ -357,6 +459,7 @@ typedef struct SvanQueues {
     SvanUar *uars;              /* num_uars; the pages behind these are free */
     uint32_t num_uars;
     SvanTable cqs;
+    SvanTable counters;
 } SvanQueues;
 
 /* NULL: the page has no owner. */

@@ -57,17 +57,24 @@ static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     return no_receive(step, status, syndrome, obstacle);
 }
 
-/* Reserve a slot for the completion of a message. */
-static SvanStep reserve(SvanQp *qp, SvanCqSlot *slot, SvanObstacle *obstacle)
+/* Reserve what the completion of a message needs. */
+static inline SvanStep reserve(SvanQp *qp, SvanCompletionSlot *slot,
+                               SvanObstacle *obstacle)
 {
-    SvanStep step = svan_cq_reserve(qp->recv_cq, slot);
+    SvanCq *cq = qp->recv_cq;
+    SvanStep step;
 
+    if (qp->recv_counter && (qp->flags & SVAN_CMD_QP_RECV_NO_CQE)) {
+        cq = NULL;
+    }
+    step = svan_completion_reserve(slot, cq, qp->recv_counter, true);
     return step == SVAN_STEP_ERROR ?
-           meets(obstacle, SVAN_OBSTACLE_QUEUE, SVAN_SYN_CQ_OVERRUN) : step;
+           meets(obstacle, SVAN_OBSTACLE_QUEUE,
+                 svan_completion_syndrome(slot)) : step;
 }
 
 static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
-                             const SvanPkt *pkt, SvanCqSlot *slot)
+                             const SvanPkt *pkt, SvanCompletionSlot *slot)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
     bool write = info->verb == SVAN_VERB_WRITE;
@@ -85,7 +92,8 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
     if (info->immdt) {
         cqe.imm = pkt->imm;
     }
-    svan_rq_complete(assembly->rq, slot, &cqe);
+    svan_rq_complete(assembly->rq, slot->cq.cq ? &slot->cq : NULL, &cqe);
+    svan_completion_counted(slot);
 }
 
 /* ---- progress ---- */
@@ -113,7 +121,7 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
     SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
     const SvanRwqe *rwqe = &assembly->receive->rwqe;
-    SvanCqSlot slot;
+    SvanCompletionSlot slot;
     SvanStep step = load_receive(assembly, obstacle);
 
     if (step != SVAN_STEP_DONE) {
@@ -161,7 +169,8 @@ static bool write_length_ok(const SvanPkt *pkt, uint32_t left)
 
 /* A WRITE with immediate data takes a receive WQE, of which it uses nothing. */
 static SvanStep reserve_receive(SvanQp *qp, SvanAssembly *assembly,
-                                SvanCqSlot *slot, SvanObstacle *obstacle)
+                                SvanCompletionSlot *slot,
+                                SvanObstacle *obstacle)
 {
     uint32_t syndrome = SVAN_SYN_NONE;
     SvanStep step = svan_rq_find(assembly->rq, &syndrome);
@@ -193,7 +202,7 @@ static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,
     };
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs, syndrome;
-    SvanCqSlot slot;
+    SvanCompletionSlot slot;
     SvanStep step;
 
     if (!(qp->access & SVAN_ACCESS_REMOTE_WRITE)) {

@@ -97,25 +97,25 @@ static const SvanQpWays eth_ways = {
 const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS] = {
     [SVAN_QPT_RC] = {
         .transport = &svan_rc_transport, .feature = SVAN_CAP_RC,
-        .needs_pd = true, .can_wait = true, .ways = &rc_ways,
+        .needs_pd = true, .can_wait = true, .can_count = true, .ways = &rc_ways,
         .bth_class = SVAN_BTH_RC, .addressing = SVAN_ADDRESS_OF_PEER,
         .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UC] = {
         .feature = SVAN_CAP_UC,
-        .needs_pd = true, .can_wait = true, .ways = &uc_ways,
+        .needs_pd = true, .can_wait = true, .can_count = true, .ways = &uc_ways,
         .bth_class = SVAN_BTH_UC, .addressing = SVAN_ADDRESS_OF_PEER,
         .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UD] = {
         .feature = SVAN_CAP_UD,
-        .needs_pd = true, .can_wait = true, .ways = &ud_ways,
+        .needs_pd = true, .can_wait = true, .can_count = true, .ways = &ud_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
         .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,
     },
     [SVAN_QPT_GSI] = {
         .feature = SVAN_CAP_GSI,
-        .needs_pd = true, .can_wait = true, .ways = &gsi_ways,
+        .needs_pd = true, .can_wait = true, .can_count = true, .ways = &gsi_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
         .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,
     },

@@ -9,7 +9,8 @@
 
 #include "transport/transport.h"
 
-#define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL)
+#define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL | \
+                         SVAN_CMD_QP_RECV_NO_CQE)
 #define QP_ACCESS       (SVAN_ACCESS_REMOTE_MASK | SVAN_ACCESS_LOCAL_WRITE)
 #define RING_ALIGN      64u
 #define MIN_LOG_MTU     8
@@ -69,6 +70,10 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     }
     if ((cmd->flags & SVAN_CMD_QP_PRIVILEGED) && uar->owner != 0) {
         return REFUSE(NOT_PERMITTED, flags);
+    }
+    if ((cmd->flags & SVAN_CMD_QP_RECV_NO_CQE) &&
+        !(fn->features & SVAN_CAP_COMP_COUNTERS)) {
+        return REFUSE(NOT_SUPPORTED, flags);
     }
     if (!svan_cq_get(fn, send_cq)) {
         return REFUSE(BAD_RESOURCE, send_cq);
@@ -156,7 +161,11 @@ static void set_rings(SvanQp *qp, const struct svan_cmd_create_qp *cmd)
     };
 }
 
-/* A QP in RESET has no work: a doorbell that arrives then is from before the reset. */
+/*
+ * A QP in RESET has no work: a doorbell that arrives then is from before the reset. Of
+ * several that arrive before the QP looks the latest index counts, in whatever order
+ * they were stored.
+ */
 static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
 {
     SvanQp *qp = svan_container(target, SvanQp, db);
@@ -164,7 +173,9 @@ static void qp_rung(SvanDbTarget *target, uint32_t word, uint32_t index)
                                                        &qp->rq.producer;
 
     if (qp->state != SVAN_QPS_RESET) {
-        producer->rung_pi = index;
+        if (!producer->rung || (int32_t)(index - producer->rung_pi) > 0) {
+            producer->rung_pi = index;
+        }
         producer->rung = true;
         svan_qp_schedule(qp);
     }
@@ -260,6 +271,47 @@ err_free:
     return SVAN_CMD_NO_RESOURCES;
 }
 
+#undef REFUSE
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, attach_counter.field)
+
+uint32_t svan_qp_attach(SvanQp *qp, SvanCounter *counter, uint32_t sides)
+{
+    bool send = sides & SVAN_ATTACH_COUNTER_SEND;
+    bool recv = sides & SVAN_ATTACH_COUNTER_RECV;
+
+    if (!qp->kind->can_count) {
+        return REFUSE(NOT_SUPPORTED, qpn);
+    }
+    if (counter->owner != qp->user.owner) {
+        return REFUSE(NOT_PERMITTED, counter);
+    }
+    if (!sides || (sides & ~SVAN_ATTACH_COUNTER_MASK)) {
+        return REFUSE(BAD_PARAM, sides);
+    }
+    if ((send && qp->send_counter) || (recv && qp->recv_counter)) {
+        return REFUSE(BUSY, sides);
+    }
+    if (send) {
+        qp->send_counter = counter;
+        counter->refs++;
+    }
+    if (recv) {
+        qp->recv_counter = counter;
+        counter->refs++;
+    }
+    return SVAN_CMD_OK;
+}
+
+static void detach(SvanQp *qp)
+{
+    if (qp->send_counter) {
+        qp->send_counter->refs--;
+    }
+    if (qp->recv_counter) {
+        qp->recv_counter->refs--;
+    }
+}
+
 static void qp_unlink(SvanQp *qp)
 {
     svan_work_stop(&qp->work);
@@ -280,6 +332,7 @@ void svan_qp_destroy(SvanQp *qp)
     qp_unlink(qp);
     svan_timer_unreserve(fn->core, 1);
     qp_hold(qp, -1);
+    detach(qp);
     svan_account_put(fn, qp->waiter.account);
     svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
     free(qp);

@@ -425,6 +425,7 @@ SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt)
 typedef struct Completion {
     uint32_t index, length, syndrome;
     uint8_t opcode, status;
+    bool silent;                /* counted, but not told by a CQE */
 } Completion;
 
 static void count_completion(SvanFn *fn, uint8_t status)
@@ -436,9 +437,9 @@ static void count_completion(SvanFn *fn, uint8_t status)
     }
 }
 
-static SvanStep report(SvanQp *qp, const Completion *done)
+static inline struct svan_cqe cqe_of(const SvanQp *qp, const Completion *done)
 {
-    struct svan_cqe cqe = {
+    return (struct svan_cqe) {
         .qpn = svan_cpu_to_le32(qp->qpn),
         .wqe_index = svan_cpu_to_le32(done->index),
         .byte_len = svan_cpu_to_le32(done->length),
@@ -447,9 +448,51 @@ static SvanStep report(SvanQp *qp, const Completion *done)
         .wqe_opcode = done->opcode,
         .status = done->status,
     };
-    SvanCqSlot slot;
-    SvanStep step = svan_cq_reserve(qp->send_cq, &slot);
+}
 
+/* report() where there is a counter. */
+static __attribute__((noinline)) SvanStep count_and_report(SvanQp *qp,
+                                                           const Completion *done,
+                                                           uint32_t *syndrome)
+{
+    bool success = done->status == SVAN_CQE_SUCCESS;
+    struct svan_cqe cqe = cqe_of(qp, done);
+    SvanCompletionSlot slot;
+    SvanStep step = svan_completion_reserve(&slot, done->silent ? NULL : qp->send_cq,
+                                            qp->send_counter, success);
+
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    *syndrome = svan_completion_syndrome(&slot);
+    if (step == SVAN_STEP_ERROR && success && qp->state != SVAN_QPS_ERR) {
+        return step;
+    }
+    if (slot.cq.cq) {
+        count_completion(qp->fn, done->status);
+        svan_cq_commit(&slot.cq, &cqe);
+    }
+    svan_completion_counted(&slot);
+    return step;
+}
+
+/*
+ * DONE, MISS, or ERROR: the CQ or the counter is out of order, and *syndrome says how.
+ * Then a success in a state that is not ERR has changed nothing: the WQE is completed
+ * when it is flushed. Anything else is completed as far as that is possible.
+ */
+static SvanStep report(SvanQp *qp, const Completion *done, uint32_t *syndrome)
+{
+    struct svan_cqe cqe;
+    SvanCqSlot slot;
+    SvanStep step;
+
+    if (qp->send_counter) {
+        return count_and_report(qp, done, syndrome);
+    }
+    *syndrome = SVAN_SYN_CQ_OVERRUN;
+    cqe = cqe_of(qp, done);
+    step = svan_cq_reserve(qp->send_cq, &slot);
     if (step == SVAN_STEP_DONE) {
         count_completion(qp->fn, done->status);
         svan_cq_commit(&slot, &cqe);
@@ -499,7 +542,8 @@ static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     Completion done = completion_of(wqe, wqe->status);
-    SvanStep step = report(qp, &done);
+    uint32_t syndrome;
+    SvanStep step = report(qp, &done, &syndrome);
 
     if (step == SVAN_STEP_MISS) {
         return step;
@@ -511,13 +555,48 @@ static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
     return SVAN_STEP_DONE;
 }
 
+/*
+ * Count the oldest acknowledged WQEs that are not signaled, all by one store. DONE, MISS,
+ * or ERROR: nothing is counted.
+ */
+static SvanStep count_unsignaled(SvanQp *qp)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint32_t pos = req->head;
+    SvanCounterSlot slot;
+    SvanStep step;
+
+    while (pos != req->acked && !is_signaled(qp, svan_rc_wqe(req, pos))) {
+        pos++;
+    }
+    if (pos == req->head) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_counter_reserve(qp->send_counter, SVAN_COUNT_SUCCESS, &slot);
+    if (step == SVAN_STEP_DONE) {
+        svan_counter_add(&slot, pos - req->head);
+    }
+    return step;
+}
+
 SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe;
     Completion done;
+    uint32_t syndrome;
     SvanStep step;
 
+    if (qp->send_counter) {
+        step = count_unsignaled(qp);
+        if (step == SVAN_STEP_ERROR) {
+            svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_COUNTER);
+            return SVAN_STEP_DONE;
+        }
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+    }
     while (req->head != req->acked &&
            !is_signaled(qp, svan_rc_wqe(req, req->head))) {
         retire(qp);
@@ -531,11 +610,11 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
                                                  complete_failed(qp, wqe);
     }
     done = completion_of(wqe, SVAN_CQE_SUCCESS);
-    step = report(qp, &done);
+    step = report(qp, &done, &syndrome);
     if (step == SVAN_STEP_DONE) {
         retire(qp);
     } else if (step == SVAN_STEP_ERROR) {
-        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, SVAN_SYN_CQ_OVERRUN);
+        svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
         step = SVAN_STEP_DONE;
     }
     return step;
@@ -556,8 +635,10 @@ static SvanStep flush_taken(SvanQp *qp)
                                     wqe->status ? wqe->status :
                                                   SVAN_CQE_WR_FLUSH_ERR);
 
-    if (!acked || is_signaled(qp, wqe)) {
-        SvanStep step = report(qp, &done);
+    done.silent = acked && !is_signaled(qp, wqe);
+    if (!done.silent || qp->send_counter) {
+        uint32_t syndrome;
+        SvanStep step = report(qp, &done, &syndrome);
 
         if (step == SVAN_STEP_MISS) {
             return step;
@@ -597,7 +678,7 @@ SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
     if (step != SVAN_STEP_MISS) {
         done.index = wqe->index;
         done.opcode = wqe->opcode;
-        step = report(qp, &done);
+        step = report(qp, &done, &syndrome);
     }
     if (step == SVAN_STEP_MISS) {
         return step;

@@ -502,17 +502,17 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
                                           SVAN_CQE_WR_FLUSH_ERR,
     };
     uint32_t syndrome;
-    SvanCqSlot slot;
+    SvanCompletionSlot slot;
     SvanStep step = svan_rq_find(resp->assembly.rq, &syndrome);
 
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
     }
-    step = svan_cq_reserve(qp->recv_cq, &slot);
+    step = svan_completion_reserve(&slot, qp->recv_cq, qp->recv_counter, false);
     if (step == SVAN_STEP_MISS) {
         return step;
     }
-    if (step == SVAN_STEP_DONE) {
+    if (slot.cq.cq) {
         if (resp->nak.recv_status) {
             cqe.vendor_err = svan_cpu_to_le32(resp->nak.syndrome);
             qp->fn->stats->resp_cqe_error++;
@@ -520,8 +520,8 @@ SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
             qp->fn->stats->resp_cqe_flush_error++;
         }
     }
-    svan_rq_complete(resp->assembly.rq, step == SVAN_STEP_DONE ? &slot : NULL,
-                     &cqe);
+    svan_rq_complete(resp->assembly.rq, slot.cq.cq ? &slot.cq : NULL, &cqe);
+    svan_completion_counted(&slot);
     resp->nak.recv_status = SVAN_CQE_SUCCESS;
     return SVAN_STEP_DONE;
 }

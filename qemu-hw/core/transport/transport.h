@@ -50,6 +50,7 @@ struct SvanQp {
     SvanEgress egress;
     SvanSq sq;
     SvanCq *send_cq, *recv_cq;
+    SvanCounter *send_counter, *recv_counter;   /* NULL: none */
 
     /* attributes, host order, validated */
     uint8_t access, log_mtu, max_rd_atomic, max_dest_rd_atomic;
@@ -78,6 +79,11 @@ void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
 uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 /* Have all attributes been set that the QP's state needs? */
 bool svan_qp_has_attrs(const SvanQp *qp);
+/*
+ * Have the counter count what the sides (SVAN_ATTACH_COUNTER_*) of the queue pair
+ * complete. SVAN_CMD_OK or a refusal.
+ */
+uint32_t svan_qp_attach(SvanQp *qp, SvanCounter *counter, uint32_t sides);
 /* NULL: there is no queue pair of this number. */
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 
@@ -142,6 +148,7 @@ typedef struct SvanQpKind {
     uint64_t feature;           /* SVAN_CAP_* that it needs; 0: there is no such kind */
     bool needs_pd;              /* false: PD 0 means none */
     bool can_wait;              /* for absent pages */
+    bool can_count;             /* completions, by counters */
     const SvanQpWays *ways;
     uint8_t bth_class;          /* SVAN_BTH_*, of its packets */
     SvanQpAddressing addressing;
