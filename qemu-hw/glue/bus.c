@@ -16,6 +16,7 @@
 #include "qapi/error.h"
 #include "bus.h"
 #include "trace.h"
+#include "watch.h"
 
 #define SVAN_BUS_PAGE_BITS      12
 #define SVAN_BUS_PAGE_SIZE      (1ull << SVAN_BUS_PAGE_BITS)
@@ -323,7 +324,10 @@ SvanDma svan_bus_map(SvanBus *bus, uint64_t addr, uint32_t len, bool for_write,
     return result;
 }
 
-/* Report a store to dirty log and TBs, as address_space_write() does. */
+/*
+ * Report a store to dirty log and TBs, as address_space_write() does, and to
+ * those that wait for it.
+ */
 void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
 {
     SvanRegion *region;
@@ -332,6 +336,7 @@ void svan_bus_written(SvanBus *bus, uint64_t addr, void *host, uint32_t len)
     if (svan_bus_find(bus, addr, len, true, &region, &at) == SVAN_DMA_OK) {
         address_space_cache_invalidate(&region->cache, at - region->first, len);
     }
+    svan_watch_stored(host);
 }
 
 /* The entry of a page with what the IOMMU has just told about it. */

@@ -109,6 +109,18 @@ static void op_store_wanted(void *opaque)
     ((AccelFake *)opaque)->store_wanted = true;
 }
 
+static void op_watch(void *opaque, uint32_t waiter, AccelSpace space, uint64_t addr,
+                     void *host)
+{
+    AccelFake *fake = opaque;
+
+    if (waiter >= ACCEL_WAITERS || !host == !fake->watched[waiter] ||
+        (host && memory(fake, space, addr, 1) != host)) {
+        fake_die("watch %u at %" PRIx64, waiter, addr);
+    }
+    fake->watched[waiter] = host;
+}
+
 static void op_trace(void *opaque, const AccelTrace *trace)
 {
     AccelFake *fake = opaque;
@@ -126,6 +138,7 @@ static const AccelOps ops = {
     .deadline = op_deadline,
     .kick = op_kick,
     .store_wanted = op_store_wanted,
+    .watch = op_watch,
     .trace = op_trace,
 };
 
@@ -412,6 +425,7 @@ bool accel_fake_restore(AccelFake *fake)
     bool good;
 
     accel_destroy(fake->accel);
+    memset(fake->watched, 0, sizeof(fake->watched));
     fake->accel = fake_must(accel_create(&fake->config, &ops, fake));
     good = accel_load(fake->accel, stream, len);
     free(stream);

@@ -67,6 +67,7 @@ typedef struct AccelFake {
     void (*on_store)(struct AccelFake *fake, const AccelStore *store, void *arg);
     void *on_store_arg;
 
+    void *watched[ACCEL_WAITERS];       /* what ops.watch() was told last */
     uint32_t irqs[SVAN_ACCEL_MSIX_COUNT];
     uint64_t deadline;
     uint64_t runs;

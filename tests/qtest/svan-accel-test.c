@@ -387,6 +387,33 @@ static void test_wait(void)
     accel_stop(a);
 }
 
+/*
+ * The clock stands still, so that no look is due: what wakes the wait is the
+ * store of the NIC.
+ */
+static void test_wait_for_nic(void)
+{
+    AccelTest *a = accel_start("");
+    struct svan_accel_cmd cmd = wait_for(VA_DATA, 0x5a5a5a5a5a5a5a5a, 0);
+
+    qtest_writeq(a->qts, DATA, 0);
+    accel_open(a, 0);
+    accel_post(a, 0, &cmd);
+    cmd = wait_for(VA_LOCAL, 0x5a5a5a5a5a5a5a5a, 0);
+    accel_post(a, 0, &cmd);
+    accel_ring(a, 0);
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_STATE),
+                SVAN_ACCEL_QUEUE_WAITING);
+    g_assert_true(nic_dma(a->nic, DATA + 64, 8, SVAN_TEST_DMA_FILL));
+    g_assert_true(nic_dma(a->nic, DATA, 8, SVAN_TEST_DMA_FILL));
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_HEAD), 1);
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_STATE),
+                SVAN_ACCEL_QUEUE_WAITING);
+    g_assert_true(nic_dma(a->nic, a->mem.addr + LOCAL, 8, SVAN_TEST_DMA_FILL));
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_HEAD), 2);
+    accel_stop(a);
+}
+
 static void accel_wait_begin(AccelTest *a)
 {
     struct svan_accel_cmd cmd = wait_for(VA_DATA, 42, 0);
@@ -505,6 +532,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan-accel/interrupt", test_interrupt);
     qtest_add_func("/svan-accel/fault", test_fault);
     qtest_add_func("/svan-accel/wait", test_wait);
+    qtest_add_func("/svan-accel/wait-for-nic", test_wait_for_nic);
     qtest_add_func("/svan-accel/flr", test_flr);
     qtest_add_func("/svan-accel/unplug", test_unplug);
     qtest_add_func("/svan-accel/migrate", test_migrate);

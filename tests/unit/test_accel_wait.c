@@ -57,6 +57,32 @@ static void a_touched_value_ends_it_at_once(void **state)
     assert_int_equal(accel_counted(fake).waits, 1);
 }
 
+/* The world knows which pages are slept on, as long as they are. */
+static void the_world_watches_for_those_that_sleep(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = full_wait(7, 0);
+
+    begin(fake, &cmd);
+    assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE));
+    assert_ptr_equal(fake->watched[1], accel_fake_at(fake, ERRORS));
+    accel_fake_advance(fake, 20000000);
+    assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE));
+    accel_fake_set64(fake, VALUE, 7);
+    touch(fake, VALUE);
+    accel_fake_run(fake);
+    assert_null(fake->watched[0]);
+    assert_null(fake->watched[1]);
+
+    cmd.wait.errors = 0;
+    accel_fake_set64(fake, VALUE, 0);
+    begin(fake, &cmd);
+    assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE));
+    assert_null(fake->watched[1]);
+    accel_reset(fake->accel);
+    assert_null(fake->watched[0]);
+}
+
 static void the_device_wakes_its_own(void **state)
 {
     AccelFake *fake = *state;
@@ -302,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ACCEL_TEST(a_touched_value_ends_it_at_once),
+        ACCEL_TEST(the_world_watches_for_those_that_sleep),
         ACCEL_TEST(the_device_wakes_its_own),
         ACCEL_TEST(changed_errors_end_it),
         ACCEL_TEST(a_limit_ends_it),

@@ -93,8 +93,19 @@ typedef struct AccelOps {
     void (*kick)(void *opaque);
     /* accel_store_next() has a store. Engine lock held. */
     void (*store_wanted)(void *opaque);
+    /*
+     * A WAIT sleeps on the page at addr, whose memory is at host: accel_touched() is to
+     * be called for stores of others to it. Each waiter has a number below
+     * ACCEL_WAITERS. host NULL: the waiter does not sleep any more. May be NULL: then
+     * stores of others are seen by looking alone.
+     */
+    void (*watch)(void *opaque, uint32_t waiter, AccelSpace space, uint64_t addr,
+                  void *host);
     void (*trace)(void *opaque, const AccelTrace *trace);       /* may be NULL */
 } AccelOps;
+
+/* A WAIT may sleep on two pages: that of its value, and that of a count of errors. */
+#define ACCEL_WAITERS   (2 * SVAN_ACCEL_CONTEXTS * SVAN_ACCEL_QUEUES)
 
 typedef struct AccelConfig {
     uint64_t mem_size;          /* octets of local memory, a multiple of 4096 */

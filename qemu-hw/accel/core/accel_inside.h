@@ -108,6 +108,7 @@ typedef struct AccelQueue {
     /* waits */
     SvanLink waiting;           /* accel->waiting, while the state is WAITING */
     bool look;                  /* look at the value in the next step */
+    uint8_t outside;            /* bit i: ops.watch() knows of watched[i]; not saved */
     uint8_t wait_status;        /* how the last WAIT ended */
     uint32_t gap;               /* ns between looks */
     uint64_t look_at, limit;    /* VM time, ns; ACCEL_NO_TIME: none */

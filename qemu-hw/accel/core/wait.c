@@ -25,6 +25,20 @@ static void watch(AccelQueue *queue, int by)
     }
 }
 
+/* Have the world tell of stores to the page of mem; NULL: no more. */
+static void watch_outside(AccelQueue *queue, uint32_t i, const AccelMem *mem)
+{
+    Accel *accel = queue->ctx->accel;
+    uint32_t number = queue->ctx->number * SVAN_ACCEL_QUEUES + queue->number;
+
+    if (!accel->ops.watch || (!mem && !(queue->outside & 1u << i))) {
+        return;
+    }
+    queue->outside = mem ? queue->outside | 1u << i : queue->outside & ~(1u << i);
+    accel->ops.watch(accel->opaque, 2 * number + i, mem ? mem->space : ACCEL_HOST,
+                     mem ? mem->addr : 0, mem ? mem->host : NULL);
+}
+
 void accel_wait_join(AccelQueue *queue)
 {
     Accel *accel = queue->ctx->accel;
@@ -46,6 +60,8 @@ void accel_wait_leave(AccelQueue *queue)
     queue->watched[0] = 0;
     queue->watched[1] = 0;
     queue->look = false;
+    watch_outside(queue, 0, NULL);
+    watch_outside(queue, 1, NULL);
 }
 
 static void wake(AccelQueue *queue)
@@ -143,6 +159,10 @@ static void sleep_on(AccelQueue *queue, const AccelMem *mem, const AccelMem *err
     queue->watched[0] = accel_page_key(mem->space, mem->addr);
     queue->watched[1] = errors->len ? accel_page_key(errors->space, errors->addr) : 0;
     accel_wait_join(queue);
+    watch_outside(queue, 0, mem);
+    if (errors->len) {
+        watch_outside(queue, 1, errors);
+    }
 }
 
 static AccelStep wait_ends(AccelQueue *queue, uint8_t status, uint64_t seen)

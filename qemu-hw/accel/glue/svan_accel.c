@@ -22,6 +22,7 @@
 #include "../core/accel_core.h"
 #include "accel_trace.h"
 #include "../../glue/trace.h"
+#include "../../glue/watch.h"
 
 #define TYPE_SVAN_ACCEL "svan-accel"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanAccelState, SVAN_ACCEL)
@@ -39,6 +40,15 @@ QEMU_BUILD_BUG_ON(SVAN_ACCEL_BAR_REGS != SVAN_BAR_REGS ||
                   SVAN_ACCEL_DB_SHIFT != SVAN_UAR_SHIFT ||
                   SVAN_ACCEL_MSIX_TABLE_OFFSET != SVAN_MSIX_TABLE_OFFSET ||
                   SVAN_ACCEL_MSIX_PBA_OFFSET != SVAN_MSIX_PBA_OFFSET);
+
+/* A page that a command of the core waits for. Engine lock. */
+typedef struct AccelWatch {
+    SvanWatch watch;
+    SvanAccelState *accel;
+    AccelSpace space;
+    uint64_t addr;
+    bool touched;                   /* atomic */
+} AccelWatch;
 
 struct SvanAccelState {
     PCIDevice parent_obj;
@@ -59,6 +69,8 @@ struct SvanAccelState {
     MemoryRegionCache mem_cache;    /* only to report stores */
     bool irqs;                      /* vectors were raised; atomic */
     bool stores;                    /* the core has stores; atomic */
+    AccelWatch watches[ACCEL_WAITERS];
+    bool touched;                   /* one of watches is; atomic */
 
     /* the core's state while it is migrated */
     uint8_t *stream;
@@ -97,6 +109,7 @@ static void accel_op_written(void *opaque, AccelSpace space, uint64_t addr,
         svan_bus_written(&s->function.bus, addr, host, len);
     } else {
         address_space_cache_invalidate(&s->mem_cache, addr, len);
+        svan_watch_stored(host);
     }
 }
 
@@ -136,6 +149,47 @@ static void accel_op_store_wanted(void *opaque)
     svan_engine_want_bql(&s->engine);
 }
 
+/* Another device has stored to the page. Any thread. */
+static void accel_page_stored(SvanWatch *watch)
+{
+    AccelWatch *w = container_of(watch, AccelWatch, watch);
+
+    qatomic_set(&w->touched, true);
+    qatomic_set(&w->accel->touched, true);
+    svan_engine_kick(&w->accel->engine);
+}
+
+static void accel_op_watch(void *opaque, uint32_t waiter, AccelSpace space,
+                           uint64_t addr, void *host)
+{
+    SvanAccelState *s = opaque;
+    AccelWatch *w = &s->watches[waiter];
+
+    svan_watch_end(&w->watch);
+    if (host) {
+        w->space = space;
+        w->addr = addr;
+        qatomic_set(&w->touched, false);
+        svan_watch_begin(&w->watch, host);
+    }
+}
+
+/* Tell the core of the pages that others have stored to. */
+static void accel_tell_touched(SvanAccelState *s)
+{
+    if (likely(!qatomic_read(&s->touched)) ||
+        !qatomic_xchg(&s->touched, false)) {
+        return;
+    }
+    for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
+        AccelWatch *w = &s->watches[i];
+
+        if (qatomic_xchg(&w->touched, false)) {
+            accel_touched(s->core, w->space, w->addr);
+        }
+    }
+}
+
 static const AccelOps accel_ops = {
     .map = accel_op_map,
     .written = accel_op_written,
@@ -144,6 +198,7 @@ static const AccelOps accel_ops = {
     .deadline = accel_op_deadline,
     .kick = accel_op_kick,
     .store_wanted = accel_op_store_wanted,
+    .watch = accel_op_watch,
     .trace = svan_accel_traced,
 };
 
@@ -163,8 +218,10 @@ static SvanRun accel_epoch(void *opaque)
         [ACCEL_RUN_MISS] = SVAN_RUN_MISS,
     };
     SvanAccelState *s = opaque;
-    SvanRun result = results[accel_run(s->core)];
+    SvanRun result;
 
+    accel_tell_touched(s);
+    result = results[accel_run(s->core)];
     if (result != SVAN_RUN_MISS) {
         svan_memory_forget_refusals(&s->memory, accel_awaits);
     }
@@ -329,6 +386,9 @@ static void accel_destroy_core(SvanAccelState *s)
     svan_engine_lock(&s->engine);
     core = s->core;
     s->core = NULL;
+    for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
+        svan_watch_end(&s->watches[i].watch);
+    }
     svan_engine_unlock(&s->engine);
     if (core) {
         accel_destroy(core);
@@ -362,6 +422,10 @@ static bool accel_start_engine(SvanAccelState *s, Error **errp)
         .quantum_ns = s->quantum_ns,
     };
 
+    for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
+        s->watches[i].accel = s;
+        s->watches[i].watch.stored = accel_page_stored;
+    }
     svan_engine_init(&s->engine, DEVICE(s), &accel_engine_ops, s);
     if (!svan_engine_start(&s->engine, &config, errp)) {
         svan_engine_fini(&s->engine);
