@@ -4,16 +4,19 @@
  * send queue already (form a), or the accelerator copies it there from staging (form b).
  * What is sent lies in the accelerator's memory.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <infiniband/svandv.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <svan/regs.h>
 #include <svan/wqe.h>
 
 #include "accel-lib.h"
+#include "demand.h"
 #include "kselftest_harness.h"
 
 #define SIZE		65536u
@@ -258,9 +261,78 @@ TEST_F_TIMEOUT(trigger, work_in_the_queue, LIMIT)
 }
 
 /*
+ * Several triggers in one go, in any order: the last index counts, and no work is left
+ * behind.
+ */
+TEST_F_TIMEOUT(trigger, triggers_in_one_go, LIMIT)
+{
+	static const unsigned int order[] = { 3, 7, 0, 5, 1, 6, 2, 4 };
+	struct pair *pair = &self->pair;
+	struct svandv_trigger triggers[8];
+	unsigned int round, i;
+
+	for (round = 0; round < 200; round++) {
+		for (i = 0; i < 8; i++)
+			ASSERT_EQ(0, prepare(pair, self->mr, 64,
+					     IBV_SEND_SIGNALED, &triggers[i]));
+		for (i = 0; i < 8; i++) {
+			const struct svandv_trigger *t =
+				&triggers[order[(i + round) % 8]];
+
+			accel_post(&self->queue, store(self->window + t->offset,
+						       t->value, 0));
+		}
+		accel_ring(&self->queue);
+		for (i = 0; i < 8; i++)
+			ASSERT_EQ(0, ep_expect(&pair->ep[0], 7, IBV_WC_SUCCESS));
+		ASSERT_EQ(0, accel_await(&self->queue, WAIT_MS));
+	}
+}
+
+/* The memory that is sent from is absent: the send waits for it, and then comes. */
+TEST_F_TIMEOUT(trigger, memory_that_is_absent, LIMIT)
+{
+	struct pair *pair = &self->pair;
+	struct svandv_trigger trigger;
+	struct ibv_qp_ex *qp = pair->ep[0].qpx;
+	uint64_t requests = counter_of(LOCAL, "page_requests");
+	struct ibv_mr *mr;
+	struct mem mem;
+	uint8_t octet;
+
+	ASSERT_EQ(0, mem_map(&mem, MEM_SHARED, SIZE));
+	mr = demand_reg(pair->node[0].pd, mem.map, SIZE, ACCESS_ALL);
+	ASSERT_NE(NULL, mr);
+	for (octet = 1; octet <= 20; octet++) {
+		memset(mem.map, octet, SIZE);
+		ASSERT_EQ(0, madvise(mem.map, SIZE, MADV_DONTNEED));
+		ibv_wr_start(qp);
+		qp->wr_id = 7;
+		qp->wr_flags = IBV_SEND_SIGNALED;
+		ibv_wr_rdma_write(qp, pair->in[1].mr->rkey,
+				  (uintptr_t)pair->in[1].data);
+		ibv_wr_set_sge(qp, mr->lkey, (uintptr_t)mem.map, SIZE);
+		ASSERT_EQ(0, svandv_prepare(qp, &trigger));
+		*word(&self->staging, ONE) = octet * 0x0101010101010101ull;
+		accel_post(&self->queue, store(self->window + trigger.offset,
+					       trigger.value, 0));
+		accel_post(&self->queue, await(self->in + SIZE - 8,
+					       word_va(&self->staging, ONE),
+					       WAIT_NS));
+		accel_ring(&self->queue);
+		ASSERT_EQ(0, accel_await(&self->queue, WAIT_MS));
+		ASSERT_EQ(0, ep_expect(&pair->ep[0], 7, IBV_WC_SUCCESS));
+		ASSERT_EQ(0, check_equal("sent", pair->in[1].data, mem.map, SIZE));
+	}
+	EXPECT_LE(requests + 20, counter_of(LOCAL, "page_requests"));
+	EXPECT_EQ(0, ibv_dereg_mr(mr));
+	mem_unmap(&mem);
+}
+
+/*
  * Form (b): the accelerator writes a count into its memory, copies the work request into
  * the send queue, rings, and waits until the count has come over. The CPU does nothing
- * meanwhile, and the queue is far shorter than the number of messages.
+ * meanwhile. The queue is far shorter than the number of messages, which passes 2^16.
  */
 TEST_F_TIMEOUT(trigger, work_from_staging, LIMIT)
 {
