@@ -118,6 +118,7 @@ static void keys(void **state)
         BAD(create_key.length, 0, OK),
     };
 
+    host_fn(host)->features &= ~SVAN_CAP_DEVMEM_KEYS;
     check_refusals(host, &good, bad, SIZE(bad));
 }
 
