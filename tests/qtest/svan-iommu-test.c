@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "svan/accel.h"
 #include "nic.h"
 
 /* VT-d: registers at their usual place, legacy mode, 39-bit (3-level) tables */
@@ -76,14 +77,15 @@ static void iommu_invalidate_page(Iommu *iommu, uint64_t iova)
     vtd_writeq(iommu, VTD_IOTLB, VTD_IOTLB_PAGE | (uint64_t)DOMAIN << 32);
 }
 
-static Iommu *iommu_start(void)
+static Iommu *iommu_start_with(const char *args)
 {
+    g_autofree char *all = g_strconcat(ARGS, args, NULL);
     static const unsigned shifts[] = { 30, 21 };
     Iommu *iommu = g_new0(Iommu, 1);
     unsigned devfn = QPCI_DEVFN(NIC_SLOT, 0);
 
     /* before the device, so that it finds the IOMMU in front of it */
-    iommu->nic = nic_start(ARGS);
+    iommu->nic = nic_start(all);
     iommu->root = TABLES;
     iommu->context = TABLES + 0x1000;
     qtest_memset(iommu->nic->qts, TABLES, 0, 5 * 4096);
@@ -100,6 +102,11 @@ static Iommu *iommu_start(void)
     qtest_memset(iommu->nic->qts, PAGE_A, 0x11, 4096);
     qtest_memset(iommu->nic->qts, PAGE_B, 0x22, 4096);
     return iommu;
+}
+
+static Iommu *iommu_start(void)
+{
+    return iommu_start_with("");
 }
 
 static void iommu_enable(Iommu *iommu)
@@ -272,6 +279,127 @@ static void test_downgrade(void)
     iommu_stop(iommu);
 }
 
+/* ---- stores of one device into another ---- */
+
+#define ACCEL_DEVFN     QPCI_DEVFN(6, 0)
+#define ACCEL_DOMAIN    6
+#define ACCEL_TABLE     0x2100000       /* of the context */
+#define ACCEL_RING      0x2101000
+#define VTD_FRCD_SOURCE 0x228           /* requester of the first fault */
+#define VTD_PASS        (2 << 2 | 1)    /* context entry: passed through */
+
+typedef struct Accel {
+    QPCIDevice *dev;
+    QPCIBar regs, doorbells;
+    uint32_t posted;
+} Accel;
+
+static uint32_t accel_queue(Iommu *iommu, Accel *accel, uint32_t reg)
+{
+    return qtest_readl(iommu->nic->qts,
+                       accel->regs.addr + SVAN_ACCEL_REG_QUEUE(0, 0, reg));
+}
+
+static void accel_writeq(Iommu *iommu, Accel *accel, uint32_t reg,
+                         uint64_t value)
+{
+    qtest_writeq(iommu->nic->qts, accel->regs.addr + reg, value);
+}
+
+static void accel_write(Iommu *iommu, Accel *accel, uint32_t reg,
+                        uint32_t value)
+{
+    qtest_writel(iommu->nic->qts, accel->regs.addr + reg, value);
+}
+
+/*
+ * The accelerator has a domain of its own, in which IOVA is its table, the next
+ * page its ring, and the third one a UAR page of the NIC. The NIC has none.
+ */
+static void accel_start(Iommu *iommu, Accel *accel)
+{
+    QTestState *qts = iommu->nic->qts;
+
+    accel->dev = qpci_device_find(iommu->nic->bus, ACCEL_DEVFN);
+    accel->regs = qpci_iomap(accel->dev, SVAN_ACCEL_BAR_REGS, NULL);
+    accel->doorbells = qpci_iomap(accel->dev, SVAN_ACCEL_BAR_DB, NULL);
+    qpci_device_enable(accel->dev);
+    entry_set(iommu, iommu->context, 2 * QPCI_DEVFN(NIC_SLOT, 0), VTD_PASS);
+    entry_set(iommu, iommu->context, 2 * ACCEL_DEVFN, iommu->level[0] | 1);
+    entry_set(iommu, iommu->context, 2 * ACCEL_DEVFN + 1,
+              1 | ACCEL_DOMAIN << 8);
+    iommu_map(iommu, IOVA, ACCEL_TABLE, VTD_READ | VTD_WRITE);
+    iommu_map(iommu, IOVA + 0x1000, ACCEL_RING, VTD_READ | VTD_WRITE);
+    iommu_map(iommu, IOVA + 0x2000, iommu->nic->uars.addr + SVAN_UAR_SIZE,
+              VTD_READ | VTD_WRITE);
+    qtest_memset(qts, ACCEL_TABLE, 0, 0x2000);
+    qtest_writeq(qts, ACCEL_TABLE, (IOVA + 0x1000) | SVAN_ACCEL_PTE_PRESENT);
+    qtest_writeq(qts, ACCEL_TABLE + 8, (IOVA + 0x2000) |
+                 SVAN_ACCEL_PTE_PRESENT | SVAN_ACCEL_PTE_WINDOW);
+    accel_writeq(iommu, accel, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_TABLE),
+                 IOVA);
+    accel_write(iommu, accel, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_LEVELS), 1);
+    accel_write(iommu, accel, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_CONTROL),
+                SVAN_ACCEL_CTX_ENABLE);
+    accel_write(iommu, accel,
+                SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_LOG_SIZE), 4);
+    accel_write(iommu, accel,
+                SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_CONTROL),
+                SVAN_ACCEL_QUEUE_ENABLE);
+}
+
+/* Store a doorbell into the NIC; the queue's state afterwards. */
+static uint32_t accel_store(Iommu *iommu, Accel *accel)
+{
+    const struct svan_accel_cmd cmd = {
+        .opcode = SVAN_ACCEL_WRITE, .width = 8,
+        .write = {
+            .addr = svan_cpu_to_le64(0x1000 + SVAN_UAR_SQ_DB),
+            .value = svan_cpu_to_le64(svan_db_value(5, 7)),
+        },
+    };
+    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
+    uint32_t head = accel->posted++, state;
+
+    qtest_memwrite(iommu->nic->qts, ACCEL_RING + head * sizeof(cmd), &cmd,
+                   sizeof(cmd));
+    qtest_writeq(iommu->nic->qts, accel->doorbells.addr, accel->posted);
+    do {
+        state = accel_queue(iommu, accel, SVAN_ACCEL_QUEUE_STATE);
+    } while (state == SVAN_ACCEL_QUEUE_RUNNING &&
+             accel_queue(iommu, accel, SVAN_ACCEL_QUEUE_HEAD) == head &&
+             g_get_monotonic_time() < limit);
+    return state;
+}
+
+static void test_stores_of_the_accelerator(void)
+{
+    Iommu *iommu = iommu_start_with("-device svan-accel,addr=6 ");
+    struct svan_stats before, after;
+    Accel accel = {};
+
+    accel_start(iommu, &accel);
+    iommu_enable(iommu);
+    nic_enable(iommu->nic, 4);
+    nic_stats(iommu->nic, &before);
+    g_assert_cmpuint(accel_store(iommu, &accel), ==, SVAN_ACCEL_QUEUE_RUNNING);
+    nic_stats(iommu->nic, &after);
+    g_assert_cmpuint(svan_le64_to_cpu(after.doorbells_refused), ==,
+                     svan_le64_to_cpu(before.doorbells_refused) + 1);
+
+    /* What it may not reach it does not, and the IOMMU names it. */
+    iommu_map(iommu, IOVA + 0x2000, 0, 0);
+    iommu_invalidate_all(iommu);
+    g_assert_cmpuint(accel_store(iommu, &accel), ==, SVAN_ACCEL_QUEUE_STOPPED);
+    nic_stats(iommu->nic, &before);
+    g_assert_cmpuint(svan_le64_to_cpu(before.doorbells_refused), ==,
+                     svan_le64_to_cpu(after.doorbells_refused));
+    g_assert_cmphex(qtest_readl(iommu->nic->qts, VTD_BASE + VTD_FRCD_SOURCE) &
+                    0xffff, ==, ACCEL_DEVFN);
+    g_free(accel.dev);
+    iommu_stop(iommu);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -282,5 +410,6 @@ int main(int argc, char **argv)
     qtest_add_func("/svan/iommu/invalidate-page", test_invalidate_page);
     qtest_add_func("/svan/iommu/invalidate-all", test_invalidate_all);
     qtest_add_func("/svan/iommu/downgrade", test_downgrade);
+    qtest_add_func("/svan/iommu/accelerator", test_stores_of_the_accelerator);
     return g_test_run();
 }
