@@ -70,7 +70,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile tools/peer 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <svan/regs.h>
+
 #include "accel-lib.h"
 
 #define COUNTS	"/sys/kernel/debug/accel/*/counts"
@@ -284,6 +286,87 @@ struct svan_accel_cmd accel_copy(uint64_t dst, uint64_t src, uint64_t length)
 			.dst = svan_cpu_to_le64(dst),
 			.src = svan_cpu_to_le64(src),
 			.length = svan_cpu_to_le64(length),
+		},
+	};
+}
+
+struct svan_accel_cmd accel_store(uint64_t addr, uint64_t value, uint8_t flags)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_WRITE, .width = 8, .flags = flags,
+		.write = {
+			.addr = svan_cpu_to_le64(addr),
+			.value = svan_cpu_to_le64(value),
+		},
+	};
+}
+
+struct svan_accel_cmd accel_wait(uint64_t addr, uint64_t value, uint64_t limit_ns)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_WAIT, .width = 8,
+		.flags = SVAN_ACCEL_CMD_INDIRECT,
+		.condition = SVAN_ACCEL_REACHED,
+		.wait = {
+			.addr = svan_cpu_to_le64(addr),
+			.value = svan_cpu_to_le64(value),
+			.mask = svan_cpu_to_le64(UINT64_MAX),
+			.limit_ns = svan_cpu_to_le64(limit_ns),
+		},
+	};
+}
+
+struct svan_accel_cmd accel_fence(void)
+{
+	return (struct svan_accel_cmd){ .opcode = SVAN_ACCEL_FENCE };
+}
+
+struct svan_accel_cmd accel_add(uint64_t addr, uint64_t by)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_REDUCE,
+		.reduce = {
+			.dst = svan_cpu_to_le64(addr), .a = svan_cpu_to_le64(addr),
+			.b = svan_cpu_to_le64(by), .count = svan_cpu_to_le64(1),
+			.op = SVAN_ACCEL_SUM, .type = SVAN_ACCEL_INT64,
+		},
+	};
+}
+
+struct svan_accel_cmd accel_set_index(uint64_t doorbell, uint64_t src)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_PATCH, .width = 8,
+		.patch = {
+			.dst = svan_cpu_to_le64(doorbell),
+			.src = svan_cpu_to_le64(src),
+			.mask = svan_cpu_to_le64(0xffffffffull << SVAN_DB_INDEX_SHIFT),
+			.src_width = 8, .shift = SVAN_DB_INDEX_SHIFT,
+		},
+	};
+}
+
+struct svan_accel_cmd accel_copy_wqe(uint64_t ring, uint64_t src, uint64_t index,
+				      uint32_t log_ring)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_COPY_WQE, .flags = SVAN_ACCEL_CMD_INDIRECT,
+		.copy_wqe = {
+			.ring = svan_cpu_to_le64(ring), .src = svan_cpu_to_le64(src),
+			.value = svan_cpu_to_le64(index),
+			.blocks = svan_cpu_to_le32(1),
+			.log_ring = svan_cpu_to_le32(log_ring),
+		},
+	};
+}
+
+struct svan_accel_cmd accel_loop(uint32_t span, uint32_t count)
+{
+	return (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_LOOP,
+		.loop = {
+			.span = svan_cpu_to_le32(span),
+			.count = svan_cpu_to_le32(count),
 		},
 	};
 }

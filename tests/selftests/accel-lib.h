@@ -89,6 +89,19 @@ uint32_t accel_queue_status(const struct accel_queue *queue);
 
 struct svan_accel_cmd accel_fill(uint64_t dst, uint64_t length, uint8_t octet);
 struct svan_accel_cmd accel_copy(uint64_t dst, uint64_t src, uint64_t length);
+/* Eight octets; flags: SVAN_ACCEL_CMD_INDIRECT, or 0. */
+struct svan_accel_cmd accel_store(uint64_t addr, uint64_t value, uint8_t flags);
+/* Until the value at addr reaches that at `value`. limit_ns 0: without a limit. */
+struct svan_accel_cmd accel_wait(uint64_t addr, uint64_t value, uint64_t limit_ns);
+struct svan_accel_cmd accel_fence(void);
+/* *addr += *by */
+struct svan_accel_cmd accel_add(uint64_t addr, uint64_t by);
+/* The index of the doorbell word becomes the value at src. */
+struct svan_accel_cmd accel_set_index(uint64_t doorbell, uint64_t src);
+/* One block, from src into a NIC's ring, at the index that lies at `index`. */
+struct svan_accel_cmd accel_copy_wqe(uint64_t ring, uint64_t src, uint64_t index,
+				     uint32_t log_ring);
+struct svan_accel_cmd accel_loop(uint32_t span, uint32_t count);
 
 /* An eventfd for events of a kind; or -errno. */
 int accel_event(struct accel *accel, enum drm_svan_accel_event_kind kind);

@@ -137,90 +137,6 @@ static uint64_t *word(const struct accel_buf *staging, enum word word)
 	return (uint64_t *)staging->map + word;
 }
 
-static struct svan_accel_cmd store(uint64_t addr, uint64_t value, uint8_t flags)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_WRITE, .width = 8, .flags = flags,
-		.write = {
-			.addr = svan_cpu_to_le64(addr),
-			.value = svan_cpu_to_le64(value),
-		},
-	};
-}
-
-/* Until the value at addr reaches that at `value`. */
-static struct svan_accel_cmd await(uint64_t addr, uint64_t value, uint64_t limit_ns)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_WAIT, .width = 8,
-		.flags = SVAN_ACCEL_CMD_INDIRECT,
-		.condition = SVAN_ACCEL_REACHED,
-		.wait = {
-			.addr = svan_cpu_to_le64(addr),
-			.value = svan_cpu_to_le64(value),
-			.mask = svan_cpu_to_le64(UINT64_MAX),
-			.limit_ns = svan_cpu_to_le64(limit_ns),
-		},
-	};
-}
-
-static struct svan_accel_cmd fence(void)
-{
-	return (struct svan_accel_cmd){ .opcode = SVAN_ACCEL_FENCE };
-}
-
-/* *addr += *by */
-static struct svan_accel_cmd add(uint64_t addr, uint64_t by)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_REDUCE,
-		.reduce = {
-			.dst = svan_cpu_to_le64(addr), .a = svan_cpu_to_le64(addr),
-			.b = svan_cpu_to_le64(by), .count = svan_cpu_to_le64(1),
-			.op = SVAN_ACCEL_SUM, .type = SVAN_ACCEL_INT64,
-		},
-	};
-}
-
-/* The doorbell's index becomes the value at src. */
-static struct svan_accel_cmd set_index(uint64_t doorbell, uint64_t src)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_PATCH, .width = 8,
-		.patch = {
-			.dst = svan_cpu_to_le64(doorbell),
-			.src = svan_cpu_to_le64(src),
-			.mask = svan_cpu_to_le64(0xffffffffull << SVAN_DB_INDEX_SHIFT),
-			.src_width = 8, .shift = SVAN_DB_INDEX_SHIFT,
-		},
-	};
-}
-
-static struct svan_accel_cmd copy_wqe(uint64_t ring, uint64_t src, uint64_t index,
-				      uint32_t log_ring)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_COPY_WQE, .flags = SVAN_ACCEL_CMD_INDIRECT,
-		.copy_wqe = {
-			.ring = svan_cpu_to_le64(ring), .src = svan_cpu_to_le64(src),
-			.value = svan_cpu_to_le64(index),
-			.blocks = svan_cpu_to_le32(1),
-			.log_ring = svan_cpu_to_le32(log_ring),
-		},
-	};
-}
-
-static struct svan_accel_cmd loop(uint32_t span, uint32_t count)
-{
-	return (struct svan_accel_cmd){
-		.opcode = SVAN_ACCEL_LOOP,
-		.loop = {
-			.span = svan_cpu_to_le32(span),
-			.count = svan_cpu_to_le32(count),
-		},
-	};
-}
-
 /* ---- preparing ---- */
 
 /* An RDMA WRITE from the accelerator's memory to the same place of in[1]. */
@@ -248,8 +164,8 @@ TEST_F_TIMEOUT(trigger, work_in_the_queue, LIMIT)
 		ASSERT_EQ(0, prepare(pair, self->mr, SIZE, IBV_SEND_SIGNALED,
 				     &trigger));
 		accel_post(&self->queue, accel_fill(self->local.va, SIZE, octet));
-		accel_post(&self->queue, fence());
-		accel_post(&self->queue, store(self->window + trigger.offset,
+		accel_post(&self->queue, accel_fence());
+		accel_post(&self->queue, accel_store(self->window + trigger.offset,
 					       trigger.value, 0));
 		accel_ring(&self->queue);
 		ASSERT_EQ(0, ep_expect(&pair->ep[0], 7, IBV_WC_SUCCESS));
@@ -279,7 +195,7 @@ TEST_F_TIMEOUT(trigger, triggers_in_one_go, LIMIT)
 			const struct svandv_trigger *t =
 				&triggers[order[(i + round) % 8]];
 
-			accel_post(&self->queue, store(self->window + t->offset,
+			accel_post(&self->queue, accel_store(self->window + t->offset,
 						       t->value, 0));
 		}
 		accel_ring(&self->queue);
@@ -314,9 +230,9 @@ TEST_F_TIMEOUT(trigger, memory_that_is_absent, LIMIT)
 		ibv_wr_set_sge(qp, mr->lkey, (uintptr_t)mem.map, SIZE);
 		ASSERT_EQ(0, svandv_prepare(qp, &trigger));
 		*word(&self->staging, ONE) = octet * 0x0101010101010101ull;
-		accel_post(&self->queue, store(self->window + trigger.offset,
+		accel_post(&self->queue, accel_store(self->window + trigger.offset,
 					       trigger.value, 0));
-		accel_post(&self->queue, await(self->in + SIZE - 8,
+		accel_post(&self->queue, accel_wait(self->in + SIZE - 8,
 					       word_va(&self->staging, ONE),
 					       WAIT_NS));
 		accel_ring(&self->queue);
@@ -351,16 +267,16 @@ TEST_F_TIMEOUT(trigger, work_from_staging, LIMIT)
 	*word(staging, DOORBELL) = svan_db_value(self->queues.qp_num, 0);
 	*word(staging, ONE) = 1;
 
-	accel_post(&self->queue, copy_wqe(self->sq, word_va(staging, WQE), count,
+	accel_post(&self->queue, accel_copy_wqe(self->sq, word_va(staging, WQE), count,
 					  self->queues.log_sq_blocks));
-	accel_post(&self->queue, add(count, word_va(staging, ONE)));
-	accel_post(&self->queue, set_index(word_va(staging, DOORBELL), count));
-	accel_post(&self->queue, fence());
-	accel_post(&self->queue, store(self->window + SVAN_UAR_SQ_DB,
+	accel_post(&self->queue, accel_add(count, word_va(staging, ONE)));
+	accel_post(&self->queue, accel_set_index(word_va(staging, DOORBELL), count));
+	accel_post(&self->queue, accel_fence());
+	accel_post(&self->queue, accel_store(self->window + SVAN_UAR_SQ_DB,
 				       word_va(staging, DOORBELL),
 				       SVAN_ACCEL_CMD_INDIRECT));
-	accel_post(&self->queue, await(self->in, count, WAIT_NS));
-	accel_post(&self->queue, loop(6, ROUNDS));
+	accel_post(&self->queue, accel_wait(self->in, count, WAIT_NS));
+	accel_post(&self->queue, accel_loop(6, ROUNDS));
 	start = now_ms();
 	accel_ring(&self->queue);
 	ASSERT_EQ(0, accel_await(&self->queue, 4 * WAIT_MS));
@@ -376,7 +292,7 @@ TEST_F_TIMEOUT(trigger, queue_pair_in_error, LIMIT)
 {
 	struct pair *pair = &self->pair;
 	struct accel_buf *staging = &self->staging;
-	struct svan_accel_cmd wait = await(self->in, word_va(staging, ONE), 50000000);
+	struct svan_accel_cmd wait = accel_wait(self->in, word_va(staging, ONE), 50000000);
 	struct svandv_trigger trigger;
 
 	*word(staging, ONE) = 1;
@@ -385,7 +301,7 @@ TEST_F_TIMEOUT(trigger, queue_pair_in_error, LIMIT)
 	wait.wait.status = svan_cpu_to_le64(word_va(staging, STATUS));
 	ASSERT_EQ(0, prepare(pair, self->mr, 8, IBV_SEND_SIGNALED, &trigger));
 	ASSERT_EQ(0, ep_state(&pair->ep[0], IBV_QPS_ERR));
-	accel_post(&self->queue, store(self->window + trigger.offset, trigger.value,
+	accel_post(&self->queue, accel_store(self->window + trigger.offset, trigger.value,
 				       0));
 	accel_post(&self->queue, wait);
 	accel_ring(&self->queue);
@@ -415,7 +331,7 @@ TEST_F_TIMEOUT(trigger, page_of_a_queue_that_is_gone, LIMIT)
 	ASSERT_EQ(0, pair_connect(pair, &conn_defaults));
 	ASSERT_EQ(0, prepare(pair, self->mr, 8, IBV_SEND_SIGNALED, &trigger));
 
-	accel_post(&self->queue, store(self->window + trigger.offset, trigger.value,
+	accel_post(&self->queue, accel_store(self->window + trigger.offset, trigger.value,
 				       0));
 	accel_ring(&self->queue);
 	EXPECT_EQ(-EIO, accel_await(&self->queue, WAIT_MS));

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The programs of tests/selftests and tools/experiment, built in the build root
-# against the libraries of the guest's suite: build/selftests/ and
-# build/experiment/. Their Makefiles are given
+# The programs of tests/selftests, tools/experiment and tools/peer, built in the build
+# root against the libraries of the guest's suite: build/selftests/, build/experiment/
+# and build/peer/. Their Makefiles are given
 #
 #   OUT        where programs go
 #   INCLUDE    include/ of this checkout
@@ -26,3 +26,4 @@ programs() {
 
 programs selftests tests/selftests
 programs experiment tools/experiment
+programs peer tools/peer
