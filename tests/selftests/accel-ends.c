@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -405,30 +409,47 @@ TEST_F_TIMEOUT(accel_ends, unbind_with_a_dma_buf, LIMIT)
 
 /* ---- memory that nobody serves ---- */
 
+/* A userfaultfd that nobody reads, and that stops the kernel's accesses, too. */
+static int unread_userfaultfd(void *map, size_t length)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)map, .len = length },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &reg))
+		return fd;
+	complain("a userfaultfd: %m");
+	return -1;
+}
+
 struct pinning {
 	struct accel accel;
-	struct unserved unserved;
+	void *map;
 };
 
-static void *pin_unserved(void *arg)
+static void *pin(void *arg)
 {
 	struct pinning *pinning = arg;
 	uint64_t va;
 
-	accel_map_user(&pinning->accel, pinning->unserved.map,
-		       pinning->unserved.length, false, &va);
+	accel_map_user(&pinning->accel, pinning->map, SIZE, true, &va);
 	return NULL;
 }
 
 static void pins_for_ever(void *arg, int fd)
 {
+	struct pollfd pfd = { .events = POLLIN };
 	struct pinning pinning;
 	pthread_t thread;
 
-	if (unserved_map_all(&pinning.unserved, 8 * ACCEL_PAGE) ||
-	    accel_open(&pinning.accel) ||
-	    pthread_create(&thread, NULL, pin_unserved, &pinning) ||
-	    unserved_await(&pinning.unserved) < 0)
+	pinning.map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	pfd.fd = unread_userfaultfd(pinning.map, SIZE);
+	if (pfd.fd < 0 || accel_open(&pinning.accel) ||
+	    pthread_create(&thread, NULL, pin, &pinning) || poll(&pfd, 1, WAIT_MS) != 1)
 		return;
 	child_say(fd);
 	for (;;)

@@ -25,7 +25,7 @@
 
 #define QUIET_MS	300
 
-static int unserved_map_as(struct unserved *unserved, size_t length, int flags)
+int unserved_map(struct unserved *unserved, size_t length)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
@@ -36,7 +36,8 @@ static int unserved_map_as(struct unserved *unserved, size_t length, int flags)
 	unserved->length = length;
 	unserved->map = mmap(NULL, length, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unserved->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | flags);
+	unserved->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
+					       UFFD_USER_MODE_ONLY);
 	reg.range.start = (uintptr_t)unserved->map;
 	if (unserved->map != MAP_FAILED && unserved->fd >= 0 &&
 	    !ioctl(unserved->fd, UFFDIO_API, &api) &&
@@ -44,16 +45,6 @@ static int unserved_map_as(struct unserved *unserved, size_t length, int flags)
 		return 0;
 	complain("a userfaultfd: %m");
 	return -errno;
-}
-
-int unserved_map(struct unserved *unserved, size_t length)
-{
-	return unserved_map_as(unserved, length, UFFD_USER_MODE_ONLY);
-}
-
-int unserved_map_all(struct unserved *unserved, size_t length)
-{
-	return unserved_map_as(unserved, length, 0);
 }
 
 int unserved_await(struct unserved *unserved)

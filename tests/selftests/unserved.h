@@ -24,8 +24,6 @@ struct unserved {
 };
 
 int unserved_map(struct unserved *unserved, size_t length);
-/* The same; faults of system calls wait, too, and do not fail. */
-int unserved_map_all(struct unserved *unserved, size_t length);
 /* Faults that have arrived, when none has come for a while; at least one. */
 int unserved_await(struct unserved *unserved);
 /* All of it, from now on, and whoever waits. */
