@@ -59,6 +59,41 @@ static void a_store_through_a_window_blocks(void **state)
     assert_int_equal(accel_fake_head(fake, 0, 0), 2);
 }
 
+/*
+ * Who makes the stores holds a lock that others wait for, while another thread runs the
+ * queues: a queue that wants its next store at once has that in the next turn.
+ */
+static void a_turn_of_stores_has_an_end(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = cmd_write(WINDOW_VA + 0x18, 8, 1);
+    AccelStore store;
+
+    fake->hold_stores = true;
+    accel_fake_queue(fake, 0, 1);
+    accel_fake_post(fake, 0, 0, &cmd);
+    accel_fake_do(fake, 0, 0, &cmd);
+    accel_fake_do(fake, 0, 1, &cmd);
+    fake->store_wanted = false;
+    accel_store_turn(fake->accel);
+    for (uint32_t queue = 0; queue < 2; queue++) {
+        assert_true(accel_store_next(fake->accel, &store));
+        assert_int_equal(store.queue, queue);
+        accel_store_end(fake->accel, &store, true);
+        accel_fake_run(fake);
+    }
+    assert_false(accel_store_next(fake->accel, &store));
+    assert_true(fake->store_wanted);
+
+    accel_store_turn(fake->accel);
+    assert_true(accel_store_next(fake->accel, &store));
+    assert_int_equal(store.queue, 0);
+    accel_store_end(fake->accel, &store, true);
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_head(fake, 0, 0), 2);
+    assert_int_equal(accel_fake_head(fake, 0, 1), 1);
+}
+
 static void a_refused_store_stops_the_queue(void **state)
 {
     AccelFake *fake = *state;
@@ -442,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ACCEL_TEST(stores_have_their_width),
         ACCEL_TEST(a_store_through_a_window_blocks),
+        ACCEL_TEST(a_turn_of_stores_has_an_end),
         ACCEL_TEST(a_refused_store_stops_the_queue),
         ACCEL_TEST(a_reset_forgets_an_open_store),
         ACCEL_TEST(records_say_what_is_done),

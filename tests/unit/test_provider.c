@@ -231,12 +231,26 @@ static void prepared_work(void **state)
 
     svan_sq_prepare(&sq, sq.pi + 3, sq.posted + 1);
     svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
-    svan_sq_cancel(&sq);
+    assert_true(svan_sq_cancel(&sq));
     assert_false(svan_sq_has_prepared(&sq));
     assert_int_equal(sq.pi, 1);
     assert_int_equal(sq.posted, 1);
-    svan_sq_cancel(&sq);
+    assert_true(svan_sq_cancel(&sq));
     assert_int_equal(sq.pi, 1);
+
+    /* What was submitted is not taken back, nor is what lies behind it. */
+    svan_sq_record(&sq, sq.pi, sq.pi + 1, sq.posted + 1, 3);
+    svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
+    svan_sq_record(&sq, sq.pi, sq.pi + 1, sq.posted + 1, 4);
+    svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
+    assert_int_equal(svan_sq_complete(&sq, 1), 3);
+    assert_false(svan_sq_cancel(&sq));
+    assert_true(svan_sq_has_prepared(&sq));
+    assert_int_equal(sq.pi, 3);
+    assert_int_equal(sq.posted, 3);
+    assert_int_equal(svan_sq_complete(&sq, 2), 4);
+    assert_true(svan_sq_cancel(&sq));
+    assert_int_equal(sq.pi, 3);
 
     svan_sq_prepare(&sq, sq.pi + 1, sq.posted + 1);
     svan_sq_reset_consumer(&sq);

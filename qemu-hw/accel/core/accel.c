@@ -39,6 +39,7 @@ Accel *accel_create(const AccelConfig *config, const AccelOps *ops, void *opaque
     accel->next_look = ACCEL_NO_TIME;
     accel->next_leave = ACCEL_NO_TIME;
     accel->deadline_told = ACCEL_NO_TIME;
+    accel->store_turn = UINT64_MAX;
     svan_list_init(&accel->ready);
     svan_list_init(&accel->waiting);
     svan_list_init(&accel->wanted);

@@ -148,6 +148,13 @@ typedef enum AccelRun {
 AccelRun accel_run(Accel *accel);
 
 /*
+ * From here on accel_store_next() hands out the stores that are wanted by now, and none
+ * that the queues want while these are made: there might be no end of them. For each of
+ * those store_wanted() is called.
+ */
+void accel_store_turn(Accel *accel);
+
+/*
  * The next store through a window; false: there is none for the time being. Its address
  * was translated by this call, so it is good until the engine lock is let go of and a
  * register is written or the device reset. The queue does not go on before

@@ -117,7 +117,7 @@ typedef struct AccelQueue {
     /* stores through windows */
     AccelWindowStore store;
     SvanLink wanted;
-    uint64_t store_serial;
+    uint64_t store_serial;      /* of when it was wanted, then of the store itself */
 
     bool record_due;
 
@@ -182,6 +182,7 @@ struct Accel {
     SvanLink wanted;            /* AccelQueue with a store through a window, oldest first */
     SvanLink keeping;           /* AccelCtx that keeps stores back */
     uint64_t next_look, next_leave;     /* no later than the first of them */
+    uint64_t store_turn;        /* stores wanted after this serial are of a later turn */
     uint64_t deadline_told;
     uint64_t clock_latch;
     uint16_t watched[ACCEL_WATCH_BUCKETS];      /* pages of WAITs, by hash */

@@ -255,6 +255,7 @@ AccelStep accel_want_store(AccelQueue *queue)
     Accel *accel = queue->ctx->accel;
 
     queue->store = ACCEL_STORE_WANTED;
+    queue->store_serial = ++accel->serial;
     svan_list_append(&accel->wanted, &queue->wanted);
     accel->ops.store_wanted(accel->opaque);
     return ACCEL_STEP_BLOCKED;
@@ -295,10 +296,20 @@ static bool store_translate(AccelQueue *queue, AccelStore *store)
     return true;
 }
 
+void accel_store_turn(Accel *accel)
+{
+    accel->store_turn = accel->serial;
+}
+
 bool accel_store_next(Accel *accel, AccelStore *store)
 {
     while (!svan_list_empty(&accel->wanted)) {
-        if (store_translate(svan_container(accel->wanted.next, AccelQueue, wanted), store)) {
+        AccelQueue *queue = svan_container(accel->wanted.next, AccelQueue, wanted);
+
+        if (queue->store_serial > accel->store_turn) {
+            return false;
+        }
+        if (store_translate(queue, store)) {
             return true;
         }
     }

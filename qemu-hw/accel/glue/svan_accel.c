@@ -255,12 +255,20 @@ static bool accel_store_make(SvanAccelState *s, const AccelStore *store)
  * may revoke it holds the BQL, so it stays good until the store is made. The
  * engine lock is not held meanwhile: a device may answer with an interrupt that
  * the guest has directed to this one.
+ *
+ * Another thread may run the engine meanwhile. What its queues want to store then
+ * is left to the next turn, so that others get the BQL in between.
  */
 static void accel_make_stores(SvanAccelState *s)
 {
     AccelStore store;
     bool made;
 
+    if (s->core) {
+        svan_engine_lock(&s->engine);
+        accel_store_turn(s->core);
+        svan_engine_unlock(&s->engine);
+    }
     while (s->core) {
         svan_engine_lock(&s->engine);
         made = accel_store_next(s->core, &store);

@@ -311,12 +311,14 @@ int svan_prepare_sends(struct svan_qp *qp, uint32_t *end)
 
 int svan_cancel_sends(struct svan_qp *qp)
 {
+	bool done;
+
 	if (!qp->uar)
 		return EINVAL;
 	pthread_spin_lock(&qp->sq_lock);
-	svan_sq_cancel(&qp->sq);
+	done = svan_sq_cancel(&qp->sq);
 	pthread_spin_unlock(&qp->sq_lock);
-	return 0;
+	return done ? 0 : EBUSY;
 }
 
 static void svan_wr_abort(struct ibv_qp_ex *ibqp)

@@ -323,14 +323,20 @@ static inline void svan_sq_prepare(struct svan_sq *sq, uint32_t end,
 	sq->posted = posted;
 }
 
-/* Take back all that is prepared; nobody has submitted any of it. */
-static inline void svan_sq_cancel(struct svan_sq *sq)
+/*
+ * Take back all that is prepared. Return false, and do nothing, if some of it is
+ * complete, since then it has been submitted.
+ */
+static inline bool svan_sq_cancel(struct svan_sq *sq)
 {
-	if (svan_sq_has_prepared(sq)) {
-		sq->pi = sq->prepared.pi;
-		sq->posted = sq->prepared.posted;
-		sq->prepared.any = false;
-	}
+	if (!svan_sq_has_prepared(sq))
+		return true;
+	if ((int32_t)(svan_load_index(&sq->ci) - sq->prepared.pi) > 0)
+		return false;
+	sq->pi = sq->prepared.pi;
+	sq->posted = sq->prepared.posted;
+	sq->prepared.any = false;
+	return true;
 }
 
 /* When a queue begins anew, the owner of each side resets that side. */

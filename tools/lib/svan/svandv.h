@@ -125,8 +125,8 @@ struct svandv_trigger {
 int svandv_prepare(struct ibv_qp_ex *qp, struct svandv_trigger *trigger);
 /*
  * Take back all that was prepared since prepared work was last complete. The caller
- * knows that none of its triggers was or will be stored. Return 0, or EINVAL for a QP of
- * another kind.
+ * knows that none of its triggers was or will be stored. Return 0 or an errno value: EBUSY
+ * if some of it is complete, so that nothing is taken back; EINVAL for a QP of another kind.
  */
 int svandv_cancel_prepared(struct ibv_qp *qp);
 
