@@ -186,6 +186,39 @@ static void a_kept_store_is_translated_again(void **state)
     accel_fake_destroy(fake);
 }
 
+static void a_lost_store_faults(uint64_t seed, const struct svan_accel_cmd *next)
+{
+    AccelFake *fake = accel_fake_create(seed);
+    struct svan_accel_cmd cmd = cmd_fill(DATA, 8 * 4096, 1);
+
+    accel_fake_context(fake, 0);
+    accel_fake_queue(fake, 0, 0);
+    accel_fake_do(fake, 0, 0, &cmd);
+    for (uint32_t i = 0; i < 8; i++) {
+        accel_fake_entry(fake, 0, DATA + i * 4096, 0);
+    }
+    accel_fake_write64(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_INVALIDATE),
+                       SVAN_ACCEL_INV_ALL);
+    accel_fake_do(fake, 0, 0, next);
+    accel_fake_advance(fake, 1000000);
+    assert_int_equal(accel_fake_read(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_FAULT_QUEUE)),
+                     SVAN_ACCEL_QUEUES);
+    assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_CONTEXT);
+    accel_fake_destroy(fake);
+}
+
+/* It is no command's fault, though one may have waited for it or wanted its place. */
+static void a_lost_store_is_no_queues_fault(void **state)
+{
+    struct svan_accel_cmd fence = cmd_plain(SVAN_ACCEL_FENCE);
+    struct svan_accel_cmd more = cmd_fill(LOCAL_VA, 40 * 4096, 1);
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        a_lost_store_faults(seed, &fence);
+        a_lost_store_faults(seed, &more);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +228,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_back_is_bounded),
         cmocka_unit_test(a_reset_drops_what_is_kept_back),
         cmocka_unit_test(a_kept_store_is_translated_again),
+        cmocka_unit_test(a_lost_store_is_no_queues_fault),
     };
 
     return cmocka_run_group_tests_name("accel_reorder", tests, NULL, NULL);

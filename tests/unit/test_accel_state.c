@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "accel.h"
+#include "accel_inside.h"
 
 #define DATA            (HOST_VA + 0x1000)
 #define COUNT           (HOST_VA + 0x40000)
@@ -148,6 +149,81 @@ static void a_store_survives_and_an_old_end_is_ignored(void **state)
     assert_int_equal(accel_fake_head(fake, 0, 0), 1);
 }
 
+static void saves_what_it_has_loaded(AccelFake *fake)
+{
+    size_t len, again_len;
+    void *stream = accel_save(fake->accel, &len), *again;
+
+    assert_non_null(stream);
+    assert_true(accel_fake_restore(fake));
+    again = accel_save(fake->accel, &again_len);
+    assert_non_null(again);
+    assert_int_equal(again_len, len);
+    assert_memory_equal(again, stream, len);
+    free(again);
+    free(stream);
+}
+
+/* With stores that are kept back, and when all of them have left. */
+static void what_is_loaded_is_what_is_saved(void **state)
+{
+    AccelFake *fake = accel_fake_create(3);
+    struct svan_accel_cmd cmd = cmd_fill(DATA, 8, 5);
+
+    accel_fake_context(fake, 0);
+    accel_fake_queue(fake, 0, 0);
+    accel_fake_do(fake, 0, 0, &cmd);
+    saves_what_it_has_loaded(fake);
+    accel_fake_advance(fake, 1000000);
+    assert_int_equal(accel_fake_get64(fake, DATA), 5);
+    assert_non_null(fake->accel->ctxs[0].kept);
+    saves_what_it_has_loaded(fake);
+    accel_fake_destroy(fake);
+}
+
+/*
+ * While the operand of a command is not at hand, that of the one before it is still
+ * there, and may be none for it.
+ */
+static void an_operand_to_come_survives(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd wide = cmd_write(DATA, 8, UINT64_MAX - 1);
+    struct svan_accel_cmd narrow = cmd_write(DATA + 8, 4, FLAG);
+
+    accel_fake_do(fake, 0, 0, &wide);
+    narrow.flags = SVAN_ACCEL_CMD_INDIRECT;
+    accel_fake_set64(fake, FLAG, 7);
+    accel_fake_post(fake, 0, 0, &narrow);
+    accel_fake_ring(fake, 0, 0);
+    fake->miss_permille = 1000;
+    while (accel_run(fake->accel) == ACCEL_RUN_MISS) {
+        assert_true(accel_fake_restore(fake));
+        assert_in_range(++fake->runs, 0, 1000);
+    }
+    assert_int_equal(accel_fake_head(fake, 0, 0), 2);
+    assert_int_equal(accel_fake_get64(fake, DATA + 8), 7);
+}
+
+/* A store that is kept back has a number above 0 and below the next one. */
+static void numbers_of_stores_are_checked(void **state)
+{
+    static const uint64_t bad[] = { 0, UINT64_MAX };
+    struct svan_accel_cmd cmd = cmd_fill(DATA, 8, 5);
+
+    for (uint32_t i = 0; i < SIZE(bad); i++) {
+        AccelFake *fake = accel_fake_create(3);
+
+        accel_fake_context(fake, 0);
+        accel_fake_queue(fake, 0, 0);
+        accel_fake_do(fake, 0, 0, &cmd);
+        accel_fake_advance(fake, 1000000);
+        fake->accel->ctxs[0].kept->sequence = bad[i];
+        assert_false(accel_fake_restore(fake));
+        accel_fake_destroy(fake);
+    }
+}
+
 static void is_reset(AccelFake *fake)
 {
     for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
@@ -237,6 +313,9 @@ int main(void)
         cmocka_unit_test(work_survives_being_saved),
         ACCEL_TEST(doorbells_and_registers_survive),
         ACCEL_TEST(a_store_survives_and_an_old_end_is_ignored),
+        cmocka_unit_test(what_is_loaded_is_what_is_saved),
+        ACCEL_TEST(an_operand_to_come_survives),
+        cmocka_unit_test(numbers_of_stores_are_checked),
         cmocka_unit_test(short_and_long_streams_are_refused),
         cmocka_unit_test(damaged_streams_hurt_nobody),
     };

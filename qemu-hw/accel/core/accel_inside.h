@@ -253,7 +253,7 @@ AccelStep accel_map(AccelCtx *ctx, AccelAccess access, uint64_t va, uint32_t len
 void accel_stored(AccelCtx *ctx, const AccelMem *mem);
 /* Store mem->len octets; numbers of 4 and 8 octets as one, with release order. */
 void accel_put(AccelCtx *ctx, const AccelMem *mem, const void *data);
-/* Let one of the `among` oldest kept stores leave, which one the seed says. */
+/* Let one of the `among` oldest kept stores leave, which one the seed says: AGAIN or MISS. */
 AccelStep accel_leave(AccelCtx *ctx, uint32_t among);
 /* Is it the turn of a kept store, of which there are some? */
 bool accel_leave_turn(AccelCtx *ctx);

@@ -112,7 +112,6 @@ AccelStep accel_cmd_fence(AccelQueue *queue)
 {
     AccelKept *kept = queue->ctx->kept;
     uint32_t among = 0;
-    AccelStep step;
 
     if (!kept) {
         return ACCEL_STEP_DONE;
@@ -124,11 +123,7 @@ AccelStep accel_cmd_fence(AccelQueue *queue)
            kept->stores[kept->order[among]].sequence < queue->done) {
         among++;
     }
-    if (!among) {
-        return ACCEL_STEP_DONE;
-    }
-    step = accel_leave(queue->ctx, among);
-    return step == ACCEL_STEP_DONE ? ACCEL_STEP_AGAIN : step;
+    return among ? accel_leave(queue->ctx, among) : ACCEL_STEP_DONE;
 }
 
 AccelStep accel_cmd_complete(AccelQueue *queue)

@@ -175,7 +175,7 @@ static bool good_command(const AccelQueue *queue)
     return !stopped && !(waiting && wanted) && queue->index != queue->producer &&
            !(queue->loop_left && queue->index == queue->loop_at) &&
            accel_validate(&queue->cmd) == SVAN_ACCEL_OK && good_progress(queue) &&
-           (queue->cmd.width != 4 || queue->value <= UINT32_MAX) &&
+           (!queue->resolved || queue->cmd.width != 4 || queue->value <= UINT32_MAX) &&
            (!waiting || (queue->resolved && queue->cmd.opcode == SVAN_ACCEL_WAIT)) &&
            (!wanted || (queue->resolved && queue->cmd.opcode == SVAN_ACCEL_WRITE));
 }
@@ -289,7 +289,7 @@ static bool load_kept_store(AccelKept *kept, SvanReader *reader, uint64_t *seque
 
 static bool load_kept(AccelCtx *ctx, SvanReader *reader)
 {
-    uint64_t sequence = 0, leave_at;
+    uint64_t sequence = 0;
     AccelKept *kept;
     uint8_t count;
 
@@ -304,10 +304,10 @@ static bool load_kept(AccelCtx *ctx, SvanReader *reader)
         return false;
     }
     kept->sequence = svan_get_u64(reader);
-    leave_at = svan_get_u64(reader);
+    kept->leave_at = svan_get_u64(reader);
     kept->rng = svan_get_u64(reader);
     count = svan_get_u8(reader);
-    if (count > ACCEL_KEPT_STORES) {
+    if (!kept->sequence || kept->sequence > INT64_MAX || count > ACCEL_KEPT_STORES) {
         return false;
     }
     while (kept->count < count) {
@@ -316,7 +316,7 @@ static bool load_kept(AccelCtx *ctx, SvanReader *reader)
         }
     }
     if (count) {
-        accel_kept_join(ctx, leave_at);
+        accel_kept_join(ctx, kept->leave_at);
     }
     return true;
 }

@@ -121,7 +121,10 @@ static void kept_remove(AccelCtx *ctx, uint32_t i)
     next_leaves_soon(ctx);
 }
 
-/* A store whose address leads nowhere by now is lost, and the context faults. */
+/*
+ * A store whose address leads nowhere by now is lost, and the context faults, whoever's
+ * step this is. So the step has ended, unless it has missed.
+ */
 static AccelStep kept_leaves(AccelCtx *ctx, uint32_t i)
 {
     AccelKeptStore *store = kept_at(ctx->kept, i);
@@ -136,7 +139,10 @@ static AccelStep kept_leaves(AccelCtx *ctx, uint32_t i)
         was_stored(ctx, &mem);
     }
     kept_remove(ctx, i);
-    return step;
+    if (step == ACCEL_STEP_FAULT) {
+        accel_ctx_fault(ctx, SVAN_ACCEL_QUEUES);
+    }
+    return ACCEL_STEP_AGAIN;
 }
 
 AccelStep accel_leave(AccelCtx *ctx, uint32_t among)
@@ -189,9 +195,7 @@ static AccelStep kept_reserve(AccelCtx *ctx, AccelMem *mem)
         return ACCEL_STEP_DONE;
     }
     if (kept->count == ACCEL_KEPT_STORES) {
-        AccelStep step = accel_leave(ctx, kept->count);
-
-        return step == ACCEL_STEP_DONE ? ACCEL_STEP_AGAIN : step;
+        return accel_leave(ctx, kept->count);
     }
     mem->kept = kept_at(kept, kept->count);
     mem->host = mem->kept->data;
@@ -202,13 +206,8 @@ static AccelStep page_lets_go(AccelCtx *ctx, const AccelMem *mem)
 {
     AccelKept *kept = ctx->kept;
     uint32_t i = kept ? oldest_to(kept, accel_page_key(mem->space, mem->addr)) : 0;
-    AccelStep step = ACCEL_STEP_DONE;
 
-    if (kept && i < kept->count) {
-        step = kept_leaves(ctx, i);
-        step = step == ACCEL_STEP_DONE ? ACCEL_STEP_AGAIN : step;
-    }
-    return step;
+    return kept && i < kept->count ? kept_leaves(ctx, i) : ACCEL_STEP_DONE;
 }
 
 /* ---- what steps call ---- */
