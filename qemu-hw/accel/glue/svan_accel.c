@@ -8,6 +8,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/timer.h"
 #include "qemu/units.h"
 #include "hw/pci/msix.h"
 #include "hw/qdev-properties.h"
@@ -56,6 +57,7 @@ struct SvanAccelState {
     /* properties */
     IOThread *iothread;
     char *engine_mode;
+    uint32_t poll_ns;
     uint32_t quantum_ns;
     uint64_t mem_size;
     uint64_t reorder;
@@ -71,6 +73,10 @@ struct SvanAccelState {
     bool stores;                    /* the core has stores; atomic */
     AccelWatch watches[ACCEL_WAITERS];
     bool touched;                   /* one of watches is; atomic */
+    /* engine lock */
+    unsigned waiters;               /* watches that are watching */
+    uint64_t polling_ns;            /* for how long to poll; 0: never */
+    int64_t poll_end;               /* get_clock(); 0: the next idle epoch sets it */
 
     /* the core's state while it is migrated */
     uint8_t *stream;
@@ -165,8 +171,12 @@ static void accel_op_watch(void *opaque, uint32_t waiter, AccelSpace space,
     SvanAccelState *s = opaque;
     AccelWatch *w = &s->watches[waiter];
 
-    svan_watch_end(&w->watch);
+    if (w->watch.page) {
+        svan_watch_end(&w->watch);
+        s->waiters--;
+    }
     if (host) {
+        s->waiters++;
         w->space = space;
         w->addr = addr;
         qatomic_set(&w->touched, false);
@@ -210,6 +220,24 @@ static bool accel_awaits(void *opaque, uint16_t fn)
     return false;
 }
 
+/*
+ * There is nothing to do but to wait for the stores of others. Is it worth while to
+ * poll for them? Those that are woken often answer at once.
+ */
+static bool accel_polls(SvanAccelState *s)
+{
+    int64_t now;
+
+    if (!s->polling_ns || !s->waiters) {
+        return false;
+    }
+    now = get_clock();
+    if (!s->poll_end) {
+        s->poll_end = now + s->polling_ns;
+    }
+    return now < s->poll_end;
+}
+
 static SvanRun accel_epoch(void *opaque)
 {
     static const SvanRun results[] = {
@@ -225,11 +253,19 @@ static SvanRun accel_epoch(void *opaque)
     if (result != SVAN_RUN_MISS) {
         svan_memory_forget_refusals(&s->memory, accel_awaits);
     }
+    if (result != SVAN_RUN_IDLE) {
+        s->poll_end = 0;
+    } else if (accel_polls(s)) {
+        return SVAN_RUN_POLL;
+    }
     return result;
 }
 
 static void accel_set_poll(void *opaque, uint64_t ns)
 {
+    SvanAccelState *s = opaque;
+
+    s->polling_ns = ns;
 }
 
 static bool accel_resolve(void *opaque)
@@ -382,6 +418,7 @@ static bool accel_create_core(SvanAccelState *s, Error **errp)
         return false;
     }
     svan_engine_lock(&s->engine);
+    s->polling_ns = svan_engine_poll_ns(&s->engine);
     s->core = core;
     svan_engine_unlock(&s->engine);
     return true;
@@ -397,6 +434,7 @@ static void accel_destroy_core(SvanAccelState *s)
     for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
         svan_watch_end(&s->watches[i].watch);
     }
+    s->waiters = 0;
     svan_engine_unlock(&s->engine);
     if (core) {
         accel_destroy(core);
@@ -427,6 +465,7 @@ static bool accel_start_engine(SvanAccelState *s, Error **errp)
     SvanEngineConfig config = {
         .iothread = s->iothread,
         .mode = s->engine_mode,
+        .poll_ns = s->poll_ns,
         .quantum_ns = s->quantum_ns,
     };
 
@@ -582,6 +621,7 @@ static const Property accel_properties[] = {
     DEFINE_PROP_LINK("iothread", SvanAccelState, iothread, TYPE_IOTHREAD,
                      IOThread *),
     DEFINE_PROP_STRING("engine", SvanAccelState, engine_mode),
+    DEFINE_PROP_UINT32("poll-ns", SvanAccelState, poll_ns, 20000),
     DEFINE_PROP_UINT32("quantum-ns", SvanAccelState, quantum_ns, 20000),
     DEFINE_PROP_SIZE("mem-size", SvanAccelState, mem_size, 64 * MiB),
     DEFINE_PROP_UINT64("reorder", SvanAccelState, reorder, 0),
@@ -593,7 +633,10 @@ static const struct {
     { "iothread", "ID of an iothread to run the engine; default: one of its "
       "own" },
     { "engine", "who runs the engine: inline (the vCPU that rings, then the "
-      "iothread), iothread, auto (as inline where the accelerator allows it)" },
+      "iothread), iothread, auto (as inline where the accelerator allows it, "
+      "and polling while a host CPU is free)" },
+    { "poll-ns", "how long the iothread polls for stores of other devices that "
+      "commands wait for, with engine=auto and engine=iothread; 0: never" },
     { "quantum-ns", "how long a vCPU that rings runs the engine before the "
       "iothread goes on" },
     { "mem-size", "local memory, a power of two" },
