@@ -223,6 +223,33 @@ TEST_F(window, pages_of_a_context_are_bounded)
 		EXPECT_EQ(0, svandv_free_uar(uars[i]));
 }
 
+/* A page that its owner has freed, but keeps mapped, counts until it is unmapped. */
+TEST_F(window, mapped_pages_of_a_context_are_bounded)
+{
+	struct ibv_context *ctx = self->pair.node[0].ctx;
+	void *kept[MAX_UARS];
+	struct svandv_uar *uar;
+	int i;
+
+	for (i = 0; i < MAX_UARS - 1; i++) {
+		uar = svandv_alloc_uar(ctx);
+		ASSERT_NE(NULL, uar);
+		kept[i] = uar->base_addr;
+		/* The provider unmaps something else. */
+		uar->base_addr = mmap(NULL, uar->length, PROT_NONE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, uar->base_addr);
+		EXPECT_EQ(0, svandv_free_uar(uar));
+	}
+	EXPECT_EQ(NULL, svandv_alloc_uar(ctx));
+	EXPECT_EQ(ENOSPC, errno);
+	while (i--)
+		EXPECT_EQ(0, munmap(kept[i], 4096));
+	uar = svandv_alloc_uar(ctx);
+	ASSERT_NE(NULL, uar);
+	EXPECT_EQ(0, svandv_free_uar(uar));
+}
+
 /* Nobody but the accelerator's driver gets at the page through a window. */
 TEST_F(window, a_window_is_no_memory)
 {

@@ -145,6 +145,7 @@ struct svan_ib_mmap_entry {
 	struct svan_ib_dev *dev;
 	phys_addr_t phys;
 	u32 page;
+	atomic_t *count;		/* of pages that counts this one, or NULL */
 };
 
 /**
@@ -154,7 +155,7 @@ struct svan_ib_mmap_entry {
  * @owner: id of this context in svan_ib_dev.owners
  * @uar: number of the UAR page
  * @uars: pages that are objects of their own, struct svan_ib_uar by number
- * @num_uars: number of such objects
+ * @num_uars: number of such pages, with those whose objects are gone but that are mapped
  * @mm: mm of the process that opened the context, held by mm_count; process keys
  *	are of this process only
  * @context_lock: protects the fields below

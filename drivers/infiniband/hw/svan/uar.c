@@ -343,7 +343,6 @@ static int svan_uar_cleanup(struct ib_uobject *uobject,
 		return -EBUSY;
 	svan_uar_revoke(uar);
 	trace_svan_ib_uar(&uar->dev->ibdev, uar->uctx->owner, uar->page, false);
-	atomic_dec(&uar->uctx->num_uars);
 	rdma_user_mmap_entry_remove(&uar->entry->rdma);
 	kref_put(&uar->ref, svan_uar_free);
 	return 0;
@@ -405,6 +404,8 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_UAR_ALLOC)(struct uverbs_attr_bundle *a
 		err = PTR_ERR(uar);
 		goto uncount;
 	}
+	/* The page counts until its last mapping is gone, which the context outlives. */
+	uar->entry->count = &uctx->num_uars;
 	trace_svan_ib_uar(&dev->ibdev, uctx->owner, uar->page, true);
 	uobject->object = uar;
 	/* An error from here on destroys the object by svan_uar_cleanup(). */

@@ -191,6 +191,8 @@ void svan_ib_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
 
 	svan_cmd_destroy_object(entry->dev->sdev, SVAN_CMD_FREE_UAR,
 				entry->page);
+	if (entry->count)
+		atomic_dec(entry->count);
 	kfree(entry);
 }
 
