@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -501,34 +502,118 @@ TEST_F_TIMEOUT(accel, queues_are_counted, LIMIT)
 
 /* ---- limits of the process ---- */
 
-/* An ordinary user pins no more than it may. */
-static int pin_beyond_the_limit(struct accel *accel)
+static int limit_pages(unsigned int pages)
 {
-	struct rlimit limit = { .rlim_cur = 8 * ACCEL_PAGE, .rlim_max = 8 * ACCEL_PAGE };
-	uint64_t va;
-	void *map = mmap(NULL, 9 * ACCEL_PAGE, PROT_READ | PROT_WRITE,
+	struct rlimit limit = {
+		.rlim_cur = pages * ACCEL_PAGE, .rlim_max = pages * ACCEL_PAGE,
+	};
+
+	return setrlimit(RLIMIT_MEMLOCK, &limit) || setuid(65534);
+}
+
+static void *map_pages(unsigned int pages)
+{
+	void *map = mmap(NULL, pages * ACCEL_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (map == MAP_FAILED || setrlimit(RLIMIT_MEMLOCK, &limit) || setuid(65534))
+	return map == MAP_FAILED ? NULL : map;
+}
+
+/* In a child that has not opened `old`; its status. */
+static int in_a_child(int (*body)(struct accel *old), struct accel *old)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(body(old));
+	return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+/* An ordinary user pins no more than it may. */
+static int pin_beyond_the_limit(struct accel *old)
+{
+	void *map = map_pages(9);
+	struct accel accel;
+	uint64_t va;
+
+	if (!map || accel_open(&accel) || limit_pages(8))
 		return 1;
-	if (accel_map_user(accel, map, 9 * ACCEL_PAGE, true, &va) != -ENOMEM)
+	if (accel_map_user(&accel, map, 9 * ACCEL_PAGE, true, &va) != -ENOMEM)
 		return 2;
-	if (accel_map_user(accel, map, 8 * ACCEL_PAGE, true, &va))
+	if (accel_map_user(&accel, map, 8 * ACCEL_PAGE, true, &va))
 		return 3;
-	if (accel_map_user(accel, map, ACCEL_PAGE, true, &va) != -ENOMEM)
+	if (accel_map_user(&accel, map, ACCEL_PAGE, true, &va) != -ENOMEM)
 		return 4;
 	return 0;
 }
 
 TEST_F_TIMEOUT(accel, pinned_memory_is_charged, LIMIT)
 {
-	int status = -1;
-	pid_t pid = fork();
+	EXPECT_EQ(0, in_a_child(pin_beyond_the_limit, &self->accel));
+}
 
-	if (!pid)
-		_exit(pin_beyond_the_limit(&self->accel));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
+/* Host memory of buffers is pinned as long as it is mapped. */
+static int map_beyond_the_limit(struct accel *old)
+{
+	struct drm_svan_accel_bo_create create = {
+		.size = 9 * ACCEL_PAGE, .kind = DRM_SVAN_ACCEL_BO_HOST,
+	};
+	struct drm_svan_accel_map map = { .length = 9 * ACCEL_PAGE };
+	struct accel accel;
+
+	if (accel_open(&accel) || limit_pages(8) ||
+	    accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_BO_CREATE, &create))
+		return 1;
+	map.handle = create.handle;
+	if (accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_MAP, &map) != -ENOMEM)
+		return 2;
+	map.length = 8 * ACCEL_PAGE;
+	if (accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_MAP, &map))
+		return 3;
+	if (accel_unmap(&accel, map.va) ||
+	    accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_MAP, &map))
+		return 4;
+	return 0;
+}
+
+TEST_F_TIMEOUT(accel, host_memory_is_charged, LIMIT)
+{
+	EXPECT_EQ(0, in_a_child(map_beyond_the_limit, &self->accel));
+}
+
+/* Who has inherited the file cannot pin through it: nobody would be charged any more. */
+static int pin_by_inheritance(struct accel *old)
+{
+	void *map = map_pages(1);
+	uint64_t va;
+
+	return !map || accel_map_user(old, map, ACCEL_PAGE, true, &va) != -EPERM;
+}
+
+TEST_F_TIMEOUT(accel, nobody_pins_for_another, LIMIT)
+{
+	EXPECT_EQ(0, in_a_child(pin_by_inheritance, &self->accel));
+}
+
+/* Contexts are left for others. */
+static int open_too_many(struct accel *old)
+{
+	unsigned int i, limit = old->info.user_contexts;
+	struct accel accel;
+
+	if (!limit || limit > old->info.contexts / 2 || setuid(65534))
+		return 1;
+	for (i = 0; i < limit; i++)
+		if (accel_open(&accel))
+			return 2;
+	return accel_open(&accel) != -ENOSPC;
+}
+
+TEST_F_TIMEOUT(accel, contexts_of_a_user, LIMIT)
+{
+	ASSERT_EQ(0, chmod(ACCEL_DEVICE, 0666));
+	EXPECT_EQ(0, in_a_child(open_too_many, &self->accel));
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Contexts: each open file has one, from its opening to its end. */
 #include <drm/drm_drv.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "svan_accel.h"
@@ -93,12 +96,30 @@ void svan_accel_ctx_tear_down(struct svan_accel_ctx *ctx)
 	}
 }
 
+/* One user must not take the contexts of all others. */
+static bool svan_accel_user_has_enough(struct svan_accel_ctx *ctx)
+{
+	struct svan_accel_ctx *other;
+	u32 count = 0;
+
+	lockdep_assert_held(&ctx->dev->contexts_lock);
+	if (capable(CAP_SYS_ADMIN))
+		return false;
+	list_for_each_entry(other, &ctx->dev->contexts, link)
+		count += uid_eq(other->uid, ctx->uid);
+	return count >= SVAN_ACCEL_USER_CONTEXTS;
+}
+
 static int svan_accel_ctx_get_number(struct svan_accel_ctx *ctx)
 {
 	struct svan_accel_dev *dev = ctx->dev;
 	int err = 0;
 
 	mutex_lock(&dev->contexts_lock);
+	if (svan_accel_user_has_enough(ctx)) {
+		mutex_unlock(&dev->contexts_lock);
+		return -ENOSPC;
+	}
 	ctx->number = find_first_zero_bit(dev->numbers, SVAN_ACCEL_CONTEXTS);
 	if (ctx->number == SVAN_ACCEL_CONTEXTS) {
 		err = -ENOSPC;
@@ -122,6 +143,7 @@ static void svan_accel_ctx_free(struct svan_accel_ctx *ctx)
 {
 	mtree_destroy(&ctx->mappings);
 	mutex_destroy(&ctx->lock);
+	mmdrop(ctx->mm);
 	kfree(ctx);
 }
 
@@ -172,6 +194,9 @@ int svan_accel_ctx_open(struct drm_device *drm, struct drm_file *file)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->dev = to_svan_accel_dev(drm);
+	ctx->mm = current->mm;
+	mmgrab(ctx->mm);
+	ctx->uid = current_uid();
 	mutex_init(&ctx->lock);
 	mt_init_flags(&ctx->mappings, MT_FLAGS_ALLOC_RANGE);
 	err = svan_accel_ctx_get_number(ctx);

@@ -65,11 +65,15 @@ static bool svan_accel_is_news(struct svan_accel_slot *slot)
 	u32 reg = SVAN_ACCEL_REG_CTX(slot->number, SVAN_ACCEL_CTX_STATE);
 	bool news;
 
-	if (svan_accel_read(slot->dev, reg) != SVAN_ACCEL_CTX_FAULTED)
-		return false;
+	/*
+	 * The state is read under the lock, so that a fault from before a reset of the
+	 * context is not noted as told behind it.
+	 */
 	spin_lock_irq(&slot->lock);
-	news = !slot->told;
-	slot->told = true;
+	news = !slot->told &&
+	       svan_accel_read(slot->dev, reg) == SVAN_ACCEL_CTX_FAULTED;
+	if (news)
+		slot->told = true;
 	spin_unlock_irq(&slot->lock);
 	return news;
 }

@@ -37,6 +37,7 @@ static int svan_accel_info_ioctl(struct drm_device *drm, void *data,
 		.doorbell_offset = SVAN_ACCEL_DOORBELL_OFFSET,
 		.context = ctx->number,
 		.generation = svan_accel_read(dev, SVAN_ACCEL_REG_GENERATION),
+		.user_contexts = SVAN_ACCEL_USER_CONTEXTS,
 	};
 	drm_dev_exit(idx);
 	return 0;

@@ -172,6 +172,33 @@ static int svan_accel_map_pages(struct svan_accel_mapping *mapping, struct page 
 
 /* ---- buffers ---- */
 
+/*
+ * Pages that are pinned are charged to the process that opened the context, whoever maps
+ * them, as they stay pinned while the context lives. As with ib_umem_get(), pages that are
+ * pinned twice are charged twice.
+ */
+static int svan_accel_charge(struct svan_accel_mapping *mapping)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct mm_struct *mm = mapping->ctx->mm;
+
+	if (atomic64_add_return(mapping->pages, &mm->pinned_vm) > limit &&
+	    !capable(CAP_IPC_LOCK)) {
+		atomic64_sub(mapping->pages, &mm->pinned_vm);
+		return -ENOMEM;
+	}
+	if (mapping->kind == SVAN_ACCEL_MAPS_USER)
+		atomic_long_add(mapping->pages, &mapping->ctx->dev->counts.pinned);
+	return 0;
+}
+
+static void svan_accel_uncharge(struct svan_accel_mapping *mapping)
+{
+	if (mapping->kind == SVAN_ACCEL_MAPS_USER)
+		atomic_long_sub(mapping->pages, &mapping->ctx->dev->counts.pinned);
+	atomic64_sub(mapping->pages, &mapping->ctx->mm->pinned_vm);
+}
+
 static int svan_accel_prepare_bo(struct svan_accel_mapping *mapping)
 {
 	struct drm_gem_shmem_object *shmem;
@@ -179,13 +206,22 @@ static int svan_accel_prepare_bo(struct svan_accel_mapping *mapping)
 
 	if (mapping->kind == SVAN_ACCEL_MAPS_LOCAL)
 		return 0;
+	err = svan_accel_charge(mapping);
+	if (err)
+		return err;
 	shmem = to_drm_gem_shmem_obj(mapping->gem);
 	err = drm_gem_shmem_pin(shmem);
 	if (err)
-		return err;
+		goto uncharge;
 	err = svan_accel_map_pages(mapping, shmem->pages + (mapping->offset >> PAGE_SHIFT));
 	if (err)
-		drm_gem_shmem_unpin(shmem);
+		goto unpin;
+	return 0;
+
+unpin:
+	drm_gem_shmem_unpin(shmem);
+uncharge:
+	svan_accel_uncharge(mapping);
 	return err;
 }
 
@@ -239,30 +275,6 @@ int svan_accel_map_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 }
 
 /* ---- memory of processes ---- */
-
-/* As ib_umem_get() does; the pages may be charged twice if RDMA has them, too. */
-static int svan_accel_charge(struct svan_accel_mapping *mapping)
-{
-	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	struct mm_struct *mm = current->mm;
-
-	if (atomic64_add_return(mapping->pages, &mm->pinned_vm) > limit &&
-	    !capable(CAP_IPC_LOCK)) {
-		atomic64_sub(mapping->pages, &mm->pinned_vm);
-		return -ENOMEM;
-	}
-	mmgrab(mm);
-	mapping->mm = mm;
-	atomic_long_add(mapping->pages, &mapping->ctx->dev->counts.pinned);
-	return 0;
-}
-
-static void svan_accel_uncharge(struct svan_accel_mapping *mapping)
-{
-	atomic_long_sub(mapping->pages, &mapping->ctx->dev->counts.pinned);
-	atomic64_sub(mapping->pages, &mapping->mm->pinned_vm);
-	mmdrop(mapping->mm);
-}
 
 static int svan_accel_pin(struct svan_accel_mapping *mapping, unsigned long addr,
 			  struct page **pages)
@@ -359,6 +371,7 @@ int svan_accel_map_user_ioctl(struct drm_device *drm, void *data,
 			      struct drm_file *file)
 {
 	struct drm_svan_accel_map_user *args = data;
+	struct svan_accel_ctx *ctx = file->driver_priv;
 	struct svan_accel_mapping *mapping;
 	u64 flags = 0;
 
@@ -366,10 +379,12 @@ int svan_accel_map_user_ioctl(struct drm_device *drm, void *data,
 	    !svan_accel_range_is_sane(args->addr, args->length) ||
 	    args->length >> PAGE_SHIFT > SVAN_ACCEL_MAX_USER_PAGES)
 		return -EINVAL;
+	/* Pages of another process would be charged to this one, or to nobody. */
+	if (current->mm != ctx->mm)
+		return -EPERM;
 	if (args->flags & DRM_SVAN_ACCEL_WRITE)
 		flags |= SVAN_ACCEL_PTE_WRITABLE;
-	mapping = svan_accel_mapping_alloc(file->driver_priv, SVAN_ACCEL_MAPS_USER,
-					   args->length, flags);
+	mapping = svan_accel_mapping_alloc(ctx, SVAN_ACCEL_MAPS_USER, args->length, flags);
 	if (!mapping)
 		return -ENOMEM;
 	return svan_accel_map_user(mapping, args);
@@ -380,12 +395,11 @@ int svan_accel_map_user_ioctl(struct drm_device *drm, void *data,
 static void svan_accel_release_pages(struct svan_accel_mapping *mapping)
 {
 	dma_unmap_sgtable(&mapping->ctx->dev->pdev->dev, mapping->sgt, mapping->dir, 0);
-	if (mapping->kind == SVAN_ACCEL_MAPS_USER) {
+	if (mapping->kind == SVAN_ACCEL_MAPS_USER)
 		svan_accel_unpin(mapping);
-		svan_accel_uncharge(mapping);
-	} else {
+	else
 		drm_gem_shmem_unpin(to_drm_gem_shmem_obj(mapping->gem));
-	}
+	svan_accel_uncharge(mapping);
 	sg_free_table(mapping->sgt);
 }
 

@@ -155,6 +155,8 @@ struct svan_accel_table {
  * @dev: the device
  * @link: in svan_accel_dev.contexts
  * @number: of the context
+ * @mm: mm of the process that opened it, held by mm_count; what is pinned is charged to it
+ * @uid: user that opened it
  * @lock: protects the fields below, and the registers of the context
  * @on: it is enabled in the device. If not, the device does not access its memory.
  * @queues: which queues exist
@@ -165,12 +167,17 @@ struct svan_accel_ctx {
 	struct svan_accel_dev *dev;
 	struct list_head link;
 	u32 number;
+	struct mm_struct *mm;
+	kuid_t uid;
 	struct mutex lock;		/* protects the fields below */
 	bool on;
 	DECLARE_BITMAP(queues, SVAN_ACCEL_QUEUES);
 	struct maple_tree mappings;
 	struct svan_accel_table *root;
 };
+
+/* contexts that a user without CAP_SYS_ADMIN may have */
+#define SVAN_ACCEL_USER_CONTEXTS	(SVAN_ACCEL_CONTEXTS / 4)
 
 enum svan_accel_mapping_kind {
 	SVAN_ACCEL_MAPS_LOCAL,
@@ -194,7 +201,6 @@ enum svan_accel_mapping_kind {
  *	it was revoked, under the reservation lock
  * @own_sgt: HOST, USER: what @sgt points to
  * @dir: HOST, USER: direction of the DMA mapping
- * @mm: USER: whose memory it is
  * @attach: WINDOW: the attachment to the dma-buf
  */
 struct svan_accel_mapping {
@@ -210,7 +216,6 @@ struct svan_accel_mapping {
 	struct sg_table *sgt;
 	struct sg_table own_sgt;
 	enum dma_data_direction dir;
-	struct mm_struct *mm;
 	struct dma_buf_attachment *attach;
 };
 

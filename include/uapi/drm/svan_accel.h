@@ -41,6 +41,8 @@ struct drm_svan_accel_info {
 	__u64 doorbell_offset;		/* of the page of doorbells, for mmap() */
 	__u32 context;			/* number of this context, as traces show it */
 	__u32 generation;		/* +1 for each reset of the device */
+	__u32 user_contexts;		/* of a user without CAP_SYS_ADMIN, at most */
+	__u32 pad;
 };
 
 enum drm_svan_accel_bo_kind {
@@ -75,7 +77,10 @@ struct drm_svan_accel_map {
 	__u64 va;			/* out */
 };
 
-/* Map memory of the caller; it is pinned and counts for RLIMIT_MEMLOCK. */
+/*
+ * Map memory of the caller, who is the process that opened the file (else EPERM). It is
+ * pinned, and counts for RLIMIT_MEMLOCK, as host memory that is mapped by MAP does.
+ */
 struct drm_svan_accel_map_user {
 	__u64 addr;			/* all in whole pages */
 	__u64 length;

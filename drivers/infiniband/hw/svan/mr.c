@@ -53,6 +53,7 @@ static struct svan_ib_mr *svan_mr_alloc(struct ib_pd *ibpd, u64 virt,
 		return ERR_PTR(-ENOMEM);
 
 	mr->access = access;
+	mr->ibmr.device = ibpd->device;
 	mr->ibmr.pd = ibpd;
 	mr->ibmr.iova = virt;
 	mr->ibmr.length = length;
@@ -229,7 +230,8 @@ struct ib_mr *svan_ib_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length,
 static void svan_mr_revoke(void *priv)
 {
 	struct svan_ib_mr *mr = priv;
-	struct svan_ib_dev *dev = to_svan_ib_dev(mr->ibmr.pd->device);
+	/* Not by the protection domain, which rereg_mr may change meanwhile. */
+	struct svan_ib_dev *dev = to_svan_ib_dev(mr->ibmr.device);
 
 	svan_mtt_revoke(dev, &mr->mtt);
 	svan_inval_key(dev->sdev, mr->ibmr.lkey, 0, 0);
