@@ -106,6 +106,8 @@ struct ep_opts {
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;	/* use this one */
 	struct svandv_uar *uar;	/* doorbells in this page */
+	bool recv_no_cqe;
+	bool ignore_overrun;	/* of the CQ; extended */
 };
 
 extern const struct ep_opts ep_defaults;

@@ -33,6 +33,9 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 		.channel = opts->channel,
 		.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM |
 			    IBV_WC_EX_WITH_QP_NUM,
+		.comp_mask = IBV_CQ_INIT_ATTR_MASK_FLAGS,
+		.flags = opts->ignore_overrun ?
+				 IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN : 0,
 	};
 
 	if (opts->cq) {
@@ -78,14 +81,20 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 		.comp_mask = IBV_QP_INIT_ATTR_PD,
 		.pd = ep->pd,
 	};
-	const struct svandv_qp_init_attr svan_attr = { .uar = opts->uar };
+	const struct svandv_qp_init_attr svan_attr = {
+		.comp_mask = SVANDV_QP_INIT_ATTR_CREATE_FLAGS,
+		.uar = opts->uar,
+		.create_flags = opts->recv_no_cqe ?
+					SVANDV_QP_CREATE_RECV_NO_CQE : 0,
+	};
 
 	if (opts->extended) {
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 		attr.send_ops_flags = SEND_OPS;
 	}
-	ep->qp = opts->uar ? svandv_create_qp(ep->node->ctx, &attr, &svan_attr) :
-			     ibv_create_qp_ex(ep->node->ctx, &attr);
+	ep->qp = opts->uar || opts->recv_no_cqe ?
+			 svandv_create_qp(ep->node->ctx, &attr, &svan_attr) :
+			 ibv_create_qp_ex(ep->node->ctx, &attr);
 	if (!ep->qp) {
 		complain("cannot create a QP: %m");
 		return -errno;

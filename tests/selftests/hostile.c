@@ -724,10 +724,12 @@ TEST_F_TIMEOUT(hostile, create_qp, LIMIT)
 	ureq.buf_va = UINT64_MAX & ~4095ull;
 	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
 	ureq = good;
-	ureq.flags = SVAN_UREQ_QP_OWN_UAR << 1;
+	ureq.flags = SVAN_UREQ_QP_MASK + 1;
 	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
 	ureq.flags = 0;
 	ureq.uar_page = 1;
+	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
+	ureq.flags = SVAN_UREQ_QP_RECV_NO_CQE;
 	ASSERT_EQ(0, refused_qp(&self->raw, ureq, &self->cq));
 }
 

@@ -258,6 +258,64 @@ static void prepared_work(void **state)
     assert_false(svan_sq_has_prepared(&sq));
 }
 
+/*
+ * What a counter tells of is given back without a completion. A completion that comes
+ * to light afterwards finds its slot reused, and gives nothing back a second time.
+ */
+static void retired_sends(void **state)
+{
+    struct svan_sq_slot slots[8];
+    struct svan_sq sq = {
+        .ring.mask = 7, .slots = slots, .max_wr = 8, .pi = 0xfffffffe,
+        .ci = 0xfffffffe, .posted = 0xffffffff, .completed = 0xffffffff,
+    };
+
+    for (uint32_t i = 0; i < 4; i++) {
+        svan_sq_record(&sq, sq.pi, sq.pi + 2, sq.posted + 1, 10 + i);
+        sq.pi += 2;
+        sq.posted++;
+    }
+    assert_false(svan_sq_has_room(&sq, sq.pi + 1, sq.posted));
+    assert_int_equal(svan_sq_retire(&sq, 4, sq.posted), EINVAL);
+    assert_int_equal(svan_sq_retire(&sq, 1, sq.posted), 0);
+    assert_int_equal(sq.ci, 2);
+    assert_int_equal(sq.completed, 1);
+    assert_int_equal(svan_sq_retire(&sq, 0, sq.posted), 0);
+    assert_int_equal(sq.ci, 2);
+
+    svan_sq_record(&sq, sq.pi, sq.pi + 3, sq.posted + 1, 14);
+    sq.pi += 3;
+    sq.posted++;
+    assert_int_equal(svan_sq_complete(&sq, 0xfffffffe), 0);
+    assert_int_equal(svan_sq_complete(&sq, 0), 0);
+    assert_int_equal(sq.ci, 2);
+    assert_int_equal(sq.completed, 1);
+    assert_int_equal(svan_sq_complete(&sq, 2), 12);
+    assert_int_equal(svan_sq_retire(&sq, 4, sq.posted), 0);
+    assert_int_equal(sq.ci, sq.pi);
+    assert_int_equal(sq.completed, sq.posted);
+}
+
+/* Of a counted queue nothing else gives entries back. */
+static void retired_receives(void **state)
+{
+    uint64_t wr_ids[4] = { 1, 2, 3, 4 };
+    struct svan_rq rq = {
+        .wr_ids = wr_ids, .mask = 3, .max_wr = 4, .pi = 2, .ci = 0xfffffffe,
+        .counted = true,
+    };
+
+    assert_int_equal(svan_rq_retire(&rq, 3), 4);
+    assert_false(svan_rq_has_room(&rq, rq.pi));
+    assert_int_equal(svan_rq_retire_counted(&rq, 3, rq.pi), EINVAL);
+    assert_int_equal(svan_rq_retire_counted(&rq, 1, rq.pi), 0);
+    assert_int_equal(rq.ci, 1);
+    assert_int_equal(svan_rq_retire_counted(&rq, 0xffffffff, rq.pi), 0);
+    assert_int_equal(rq.ci, 1);
+    assert_true(svan_rq_has_room(&rq, rq.pi + 2));
+    assert_false(svan_rq_has_room(&rq, rq.pi + 3));
+}
+
 static void receive_queue(void **state)
 {
     uint64_t wr_ids[16];
@@ -593,6 +651,8 @@ int main(void)
         cmocka_unit_test(cq_sizes),
         cmocka_unit_test(send_queue),
         cmocka_unit_test(prepared_work),
+        cmocka_unit_test(retired_sends),
+        cmocka_unit_test(retired_receives),
         cmocka_unit_test(receive_queue),
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),

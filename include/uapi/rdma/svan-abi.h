@@ -26,6 +26,8 @@ struct svan_uresp_alloc_ucontext {
 	__u32 max_cqe;
 	__u32 max_sge;
 	__u32 max_inline;
+	__u32 max_comp_cntr;		/* of the device; 0: none */
+	__u32 reserved;
 };
 
 struct svan_uresp_alloc_pd {
@@ -50,7 +52,10 @@ struct svan_uresp_create_cq {
 };
 
 /* the doorbells of the QP are in the page uar_page, an object of its own */
-#define SVAN_UREQ_QP_OWN_UAR	0x1
+#define SVAN_UREQ_QP_OWN_UAR		0x1
+/* receives that succeed are counted, and write no CQE (svan/queues.h) */
+#define SVAN_UREQ_QP_RECV_NO_CQE	0x2
+#define SVAN_UREQ_QP_MASK		0x3
 
 /* One buffer holds SQ, RQ and doorbell record of a QP. */
 struct svan_ureq_create_qp {

@@ -40,6 +40,7 @@ struct svan_context {
 	uint64_t features;		/* SVAN_CAP_* */
 	struct svan_qp_limits qp_limits;
 	uint32_t max_cqe;
+	uint32_t max_comp_cntr;
 	uint8_t *uar;			/* UAR page, mapped write-only */
 	size_t uar_size;
 
@@ -136,6 +137,14 @@ static inline void svan_ring(uint8_t *db, uint64_t value)
 	mmio_flush_writes();
 }
 
+/* SVANDV_QP_CREATE_* */
+static inline uint32_t
+svan_create_flags(const struct svandv_qp_init_attr *attr)
+{
+	return attr->comp_mask & SVANDV_QP_INIT_ATTR_CREATE_FLAGS ?
+		       attr->create_flags : 0;
+}
+
 bool svan_is_svan(const struct ibv_device *ibdev);
 /* A buffer for queues: zeroed, page-aligned, not inherited by a child; or NULL. */
 void *svan_alloc_buf(size_t length);
@@ -185,7 +194,7 @@ int svan_destroy_qp(struct ibv_qp *ibqp);
 
 struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 			    struct ibv_qp_init_attr_ex *attr,
-			    struct svandv_uar *uar);
+			    const struct svandv_qp_init_attr *svan_attr);
 
 /* svan_post.c */
 /* In place of ibv_wr_complete(): do not submit. *@end: behind what is prepared. */

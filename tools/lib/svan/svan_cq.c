@@ -304,7 +304,8 @@ static int svan_check_cq_attr(struct svan_context *ctx,
 	if (!check_comp_mask(attr->comp_mask, IBV_CQ_INIT_ATTR_MASK_FLAGS))
 		return EOPNOTSUPP;
 	if ((attr->comp_mask & IBV_CQ_INIT_ATTR_MASK_FLAGS) &&
-	    (attr->flags & ~IBV_CREATE_CQ_ATTR_SINGLE_THREADED))
+	    (attr->flags & ~(IBV_CREATE_CQ_ATTR_SINGLE_THREADED |
+			     IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN)))
 		return EOPNOTSUPP;
 	if (!check_comp_mask(attr->wc_flags, SVAN_WC_FLAGS)) {
 		verbs_debug(&ctx->vctx, "no such completion fields: 0x%lx\n",

@@ -177,7 +177,8 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 		.log_sq_bbs = layout->log_sq_bbs,
 		.log_rq_size = layout->log_rq_size,
 		.log_rq_stride = layout->log_rq_stride,
-		.flags = qp->uar ? SVAN_UREQ_QP_OWN_UAR : 0,
+		.flags = (qp->uar ? SVAN_UREQ_QP_OWN_UAR : 0) |
+			 (qp->rq.counted ? SVAN_UREQ_QP_RECV_NO_CQE : 0),
 		.uar_page = qp->uar ? qp->uar->page_id : 0,
 	};
 	int ret;
@@ -198,12 +199,15 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 
 static void svan_init_qp(struct svan_qp *qp, struct svan_context *ctx,
 			 const struct ibv_qp_init_attr_ex *attr,
-			 struct svandv_uar *uar)
+			 const struct svandv_qp_init_attr *svan_attr)
 {
+	struct svandv_uar *uar = svan_attr->uar;
 	uint8_t *doorbells = uar ? uar->base_addr : ctx->uar;
 
 	qp->signal_all = attr->sq_sig_all;
 	qp->uar = uar;
+	qp->rq.counted = svan_create_flags(svan_attr) &
+			 SVANDV_QP_CREATE_RECV_NO_CQE;
 	qp->sq_db = doorbells + SVAN_UAR_SQ_DB;
 	qp->rq_db = doorbells + SVAN_UAR_RQ_DB;
 	pthread_spin_init(&qp->sq_lock, PTHREAD_PROCESS_PRIVATE);
@@ -254,7 +258,7 @@ err_destroy:
 
 struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 			    struct ibv_qp_init_attr_ex *attr,
-			    struct svandv_uar *uar)
+			    const struct svandv_qp_init_attr *svan_attr)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
 	struct svan_qp_layout layout;
@@ -276,7 +280,7 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 	ret = svan_alloc_queues(qp, &layout);
 	if (ret)
 		goto err_free;
-	svan_init_qp(qp, ctx, attr, uar);
+	svan_init_qp(qp, ctx, attr, svan_attr);
 	ret = svan_setup_qp(qp, ibctx, attr, &layout);
 	if (ret)
 		goto err_fini;
@@ -297,7 +301,9 @@ err:
 struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
 				 struct ibv_qp_init_attr_ex *attr)
 {
-	return svan_make_qp(ibctx, attr, NULL);
+	const struct svandv_qp_init_attr none = {};
+
+	return svan_make_qp(ibctx, attr, &none);
 }
 
 struct ibv_qp *svan_create_qp(struct ibv_pd *ibpd,

@@ -287,16 +287,41 @@ static inline void svan_sq_record(struct svan_sq *sq, uint32_t index,
 
 /*
  * Take a completion of the WQE at @index: this WQE and all before it are done.
- * Return its wr_id.
+ * Return its wr_id; or 0 if it was given back before, since its slot may be another
+ * WQE's then.
  */
 static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 {
 	const struct svan_sq_slot *slot = &sq->slots[index & sq->ring.mask];
 	uint64_t wr_id = slot->wr_id;
 
+	if (index - sq->ci > INT32_MAX)
+		return 0;
 	svan_store_index(&sq->completed, slot->posted);
 	svan_store_index(&sq->ci, slot->end);
 	return wr_id;
+}
+
+/*
+ * Give back the first @count work requests since the queue began, of which @posted were
+ * posted; fewer than were given back before are none. Return 0, or EINVAL if @count is
+ * more than were posted. The caller has the consumer side.
+ */
+static inline int svan_sq_retire(struct svan_sq *sq, uint32_t count,
+				 uint32_t posted)
+{
+	uint32_t ci = sq->ci;
+	uint32_t completed = sq->completed;
+
+	if (count - completed > INT32_MAX)
+		return 0;
+	if (count - completed > posted - completed)
+		return EINVAL;
+	for (; completed != count; completed++)
+		ci = sq->slots[ci & sq->ring.mask].end;
+	svan_store_index(&sq->completed, completed);
+	svan_store_index(&sq->ci, ci);
+	return 0;
 }
 
 /*
@@ -363,6 +388,7 @@ struct svan_rq {
 	uint32_t pi;
 	uint32_t ci;		/* atomic, see above */
 	uint32_t max_wr;	/* 0: no receive queue */
+	bool counted;		/* successes write no CQE: svan_rq_retire_counted() */
 	uint32_t max_sge;
 };
 
@@ -378,13 +404,29 @@ static inline struct svan_rwqe *svan_rq_entry(const struct svan_rq *rq,
 					       rq->log_stride));
 }
 
-/* Receives complete in order, so the entry at @index is the oldest one. */
+/*
+ * Take the completion of the entry at @index. Receives complete in order, so it is the
+ * oldest one, unless the queue is counted: then completions give nothing back.
+ */
 static inline uint64_t svan_rq_retire(struct svan_rq *rq, uint32_t index)
 {
 	uint64_t wr_id = rq->wr_ids[index & rq->mask];
 
-	svan_store_index(&rq->ci, rq->ci + 1);
+	if (!rq->counted)
+		svan_store_index(&rq->ci, rq->ci + 1);
 	return wr_id;
+}
+
+/* As svan_sq_retire(), for a counted queue. */
+static inline int svan_rq_retire_counted(struct svan_rq *rq, uint32_t count,
+					 uint32_t posted)
+{
+	if (count - rq->ci > INT32_MAX)
+		return 0;
+	if (count - rq->ci > posted - rq->ci)
+		return EINVAL;
+	svan_store_index(&rq->ci, count);
+	return 0;
 }
 
 static inline void svan_rq_reset_producer(struct svan_rq *rq)

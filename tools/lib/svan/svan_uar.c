@@ -105,12 +105,15 @@ struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
-	if (svan_attr->comp_mask || !svan_attr->uar ||
-	    svan_attr->uar->context != context) {
+	if (!check_comp_mask(svan_attr->comp_mask,
+			     SVANDV_QP_INIT_ATTR_CREATE_FLAGS) ||
+	    svan_create_flags(svan_attr) & ~SVANDV_QP_CREATE_RECV_NO_CQE ||
+	    (!svan_attr->uar && !svan_create_flags(svan_attr)) ||
+	    (svan_attr->uar && svan_attr->uar->context != context)) {
 		errno = EINVAL;
 		return NULL;
 	}
-	return svan_make_qp(context, attr, svan_attr->uar);
+	return svan_make_qp(context, attr, svan_attr);
 }
 
 int svandv_prepare(struct ibv_qp_ex *ibqp, struct svandv_trigger *trigger)

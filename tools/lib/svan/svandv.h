@@ -88,14 +88,28 @@ int svandv_free_uar(struct svandv_uar *uar);
 /* Return a file descriptor of the window, or -1 and set errno. */
 int svandv_uar_export_dmabuf_fd(struct svandv_uar *uar);
 
+enum svandv_qp_init_attr_mask {
+	SVANDV_QP_INIT_ATTR_CREATE_FLAGS = 1 << 0,
+};
+
+enum svandv_qp_create_flags {
+	/*
+	 * Receives that succeed, and are counted, write no completion. Whatever they
+	 * write, their slots become free by svandv_retire_recvs() alone.
+	 */
+	SVANDV_QP_CREATE_RECV_NO_CQE = 1 << 0,
+};
+
 struct svandv_qp_init_attr {
-	uint64_t comp_mask;		/* 0 */
+	uint64_t comp_mask;		/* enum svandv_qp_init_attr_mask */
 	struct svandv_uar *uar;		/* no other QP's; it outlives the QP */
+	uint32_t create_flags;		/* enum svandv_qp_create_flags */
 };
 
 /*
- * Create a QP whose doorbells are in a page of its own. Return NULL and set errno on
- * error: EINVAL also for a page that another QP has.
+ * Create a QP whose doorbells are in a page of its own, or, if there are flags and no
+ * page, in that of the context. Return NULL and set errno on error: EINVAL also for a
+ * page that another QP has.
  */
 struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr,
@@ -145,6 +159,123 @@ struct svandv_queues {
 
 /* Return 0, or EOPNOTSUPP. */
 int svandv_query_queues(struct ibv_qp *qp, struct svandv_queues *queues);
+
+/* ---- completion counters (manual, "Queues") ---- */
+
+/*
+ * The calls, structures and flags have the shape of ibv_create_comp_cntr(3) and
+ * ibv_qp_attach_comp_cntr(3), which libibverbs got later.
+ */
+enum svandv_memory_location_type {
+	SVANDV_MEMORY_LOCATION_VA,
+	SVANDV_MEMORY_LOCATION_DMABUF,
+};
+
+/* Where a count lies: eight octets, aligned to eight. */
+struct svandv_memory_location {
+	uint8_t *ptr;		/* DMABUF: where it is mapped, or NULL */
+	struct {
+		uint64_t offset;
+		int32_t fd;
+		uint32_t reserved;
+	} dmabuf;
+	uint8_t type;		/* enum svandv_memory_location_type */
+	uint8_t reserved[7];
+};
+
+enum svandv_comp_cntr_init_flags {
+	SVANDV_COMP_CNTR_INIT_WITH_EXTERNAL_MEM = 1 << 0,
+};
+
+struct svandv_comp_cntr_init_attr {
+	uint32_t comp_mask;	/* 0 */
+	uint32_t flags;		/* enum svandv_comp_cntr_init_flags */
+	struct svandv_memory_location comp_cntr_ext_mem;
+	struct svandv_memory_location err_cntr_ext_mem;
+};
+
+/*
+ * The counts are little-endian. A load with acquire order that sees a count also sees the
+ * data, and the completions in the CQ, of all that it counts. A store of the user does
+ * not change them.
+ */
+struct svandv_comp_cntr {
+	struct ibv_context *context;
+	uint32_t handle;	/* of the provider */
+	uint64_t *comp_count;	/* NULL: not mapped */
+	uint64_t *err_count;
+	uint64_t comp_count_max_value;
+	uint64_t err_count_max_value;
+};
+
+struct svandv_comp_cntr_caps {
+	uint64_t max_value;
+	uint32_t max_counters;	/* of the device; a context may have 1024 */
+	uint32_t supported_qp_attach_ops;
+};
+
+/* Return 0, or EOPNOTSUPP. */
+int svandv_query_comp_cntr_caps(struct ibv_context *context,
+				struct svandv_comp_cntr_caps *caps);
+/*
+ * Both counts begin at 0. Return NULL and set errno on error: EINVAL, EFAULT for memory
+ * that cannot be written, ENOSPC if the context has as many counters as it may have,
+ * ENOMEM if the device has none left.
+ */
+struct svandv_comp_cntr *
+svandv_create_comp_cntr(struct ibv_context *context,
+			struct svandv_comp_cntr_init_attr *attr);
+/* Return 0 or an errno value: EBUSY while it is attached. */
+int svandv_destroy_comp_cntr(struct svandv_comp_cntr *counter);
+/*
+ * Return 0 or an errno value: EFAULT, and nothing has changed, if the memory has been
+ * revoked.
+ */
+int svandv_set_comp_cntr(struct svandv_comp_cntr *counter, uint64_t value);
+int svandv_set_err_comp_cntr(struct svandv_comp_cntr *counter, uint64_t value);
+int svandv_inc_comp_cntr(struct svandv_comp_cntr *counter, uint64_t amount);
+int svandv_inc_err_comp_cntr(struct svandv_comp_cntr *counter,
+			     uint64_t amount);
+
+enum svandv_comp_cntr_attach_op {
+	SVANDV_COMP_CNTR_ATTACH_OP_SEND = 1 << 0,
+	SVANDV_COMP_CNTR_ATTACH_OP_RECV = 1 << 1,
+	SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ = 1 << 2,
+	SVANDV_COMP_CNTR_ATTACH_OP_REMOTE_RDMA_READ = 1 << 3,
+	SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE = 1 << 4,
+	SVANDV_COMP_CNTR_ATTACH_OP_REMOTE_RDMA_WRITE = 1 << 5,
+};
+
+struct svandv_comp_cntr_attach_attr {
+	uint32_t comp_mask;	/* 0 */
+	uint32_t op_mask;	/* enum svandv_comp_cntr_attach_op */
+};
+
+/*
+ * Count what a QP in RESET or INIT will complete, until it is destroyed. SEND, RDMA_READ
+ * and RDMA_WRITE go together: they are all that the send queue completes, atomics
+ * included. RECV is what the receive queue completes. Return 0 or an errno value: EBUSY if
+ * a side is counted already, EOPNOTSUPP for other operations.
+ */
+int svandv_qp_attach_comp_cntr(struct ibv_qp *qp,
+			       struct svandv_comp_cntr *counter,
+			       struct svandv_comp_cntr_attach_attr *attr);
+
+/*
+ * Work requests that complete without a completion in the CQ leave their slots to these
+ * calls: the first @count that were posted since the QP was created, or last in RESET, are
+ * complete, so that their slots can be used again. For a counter that counts one side
+ * of this QP alone, since it was 0, that is the sum of both counts. A @count that is not
+ * larger than the last one does nothing.
+ *
+ * Sends that have a completion, too, can be retired by either; a completion that is polled
+ * afterwards has a wr_id of 0. svandv_retire_recvs() is for QPs with RECV_NO_CQE.
+ *
+ * Both take the lock of the CQ, as polling does. Return 0 or an errno value: EINVAL for more
+ * than was posted, or for a QP of another kind.
+ */
+int svandv_retire_sends(struct ibv_qp *qp, uint64_t count);
+int svandv_retire_recvs(struct ibv_qp *qp, uint64_t count);
 
 #ifdef __cplusplus
 }

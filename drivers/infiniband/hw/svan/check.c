@@ -117,8 +117,8 @@ int svan_ib_check_qp_ureq(const struct svan_ureq_create_qp *ureq,
 	};
 	int count = ureq->log_rq_stride ? 3 : 2;
 
-	if (ureq->reserved || ureq->flags & ~SVAN_UREQ_QP_OWN_UAR ||
-	    (!ureq->flags && ureq->uar_page))
+	if (ureq->reserved || ureq->flags & ~SVAN_UREQ_QP_MASK ||
+	    (!(ureq->flags & SVAN_UREQ_QP_OWN_UAR) && ureq->uar_page))
 		return -EINVAL;
 	if (ureq->log_sq_bbs > SVAN_SQ_MAX_LOG_BBS ||
 	    BIT(ureq->log_sq_bbs) > le32_to_cpu(caps->max_qp_wqebb))

@@ -70,6 +70,7 @@ static int svan_cq_kernel_ring(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 static int svan_cq_create_hw(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 			     u32 dbr_offset, u32 uar)
 {
+	u8 flags = cq->ignore_overrun ? SVAN_CMD_CQ_IGNORE_OVERRUN : 0;
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_CQ),
 		.create_cq = {
@@ -79,6 +80,7 @@ static int svan_cq_create_hw(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 			.eqn = cpu_to_le32(cq->eqn),
 			.uar = cpu_to_le32(uar),
 			.log_size = cq->log_size,
+			.flags = flags,
 		},
 	};
 
@@ -155,8 +157,10 @@ int svan_ib_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
 	struct svan_ib_cq *cq = to_svan_ib_cq(ibcq);
 	int err;
 
-	if (attr->flags)
+	if (attr->flags & ~IB_UVERBS_CQ_FLAGS_IGNORE_OVERRUN)
 		return -EOPNOTSUPP;
+	/* Without completion counters the device refuses such a CQ. */
+	cq->ignore_overrun = attr->flags & IB_UVERBS_CQ_FLAGS_IGNORE_OVERRUN;
 	if (!attr->cqe || attr->cqe > le32_to_cpu(dev->caps->max_cqe) ||
 	    attr->comp_vector >= ibcq->device->num_comp_vectors)
 		return -EINVAL;

@@ -130,5 +130,6 @@ ADD_UVERBS_METHODS(svan_ib_qp_methods, UVERBS_OBJECT_QP,
 const struct uapi_definition svan_ib_uapi_defs[] = {
 	UAPI_DEF_CHAIN_OBJ_TREE(UVERBS_OBJECT_QP, &svan_ib_qp_methods),
 	UAPI_DEF_CHAIN(svan_ib_uar_defs),
+	UAPI_DEF_CHAIN(svan_ib_counter_defs),
 	{}
 };

@@ -56,6 +56,8 @@ static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	cmd->create_qp.sq_offset = cpu_to_le32(ureq.sq_offset);
 	cmd->create_qp.rq_offset = cpu_to_le32(ureq.rq_offset);
 	cmd->create_qp.dbr_offset = cpu_to_le32(ureq.dbr_offset);
+	if (ureq.flags & SVAN_UREQ_QP_RECV_NO_CQE)
+		cmd->create_qp.flags |= SVAN_CMD_QP_RECV_NO_CQE;
 	err = svan_qp_choose_uar(qp, uctx, &ureq, cmd);
 	if (err)
 		return err;
@@ -245,6 +247,7 @@ int svan_ib_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	trace_svan_ib_qp_destroy(qp, 0);
 	svan_qp_withdraw(dev, qp);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_QP, ibqp->qp_num);
+	svan_ib_counters_put(qp);
 	svan_qp_free_ring(dev, qp);
 	mutex_destroy(&qp->mutex);
 	return 0;

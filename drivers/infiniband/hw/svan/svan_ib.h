@@ -53,6 +53,7 @@ struct svan_odp;
 struct svan_prq;
 struct svan_server;
 struct svan_spare;
+struct svan_ib_counter;
 struct svan_ib_uar;
 
 #define SVAN_IB_PORT	1	/* number of the only port */
@@ -156,6 +157,7 @@ struct svan_ib_mmap_entry {
  * @uar: number of the UAR page
  * @uars: pages that are objects of their own, struct svan_ib_uar by number
  * @num_uars: number of such pages, with those whose objects are gone but that are mapped
+ * @num_counters: number of completion counters
  * @mm: mm of the process that opened the context, held by mm_count; process keys
  *	are of this process only
  * @context_lock: protects the fields below
@@ -169,6 +171,7 @@ struct svan_ib_ucontext {
 	u32 uar;
 	struct xarray uars;
 	atomic_t num_uars;
+	atomic_t num_counters;
 	struct mm_struct *mm;
 	struct mutex context_lock;	/* protects the fields below */
 	struct svan_context *context;
@@ -209,8 +212,9 @@ struct svan_mtt {
 };
 
 /**
- * struct svan_ring - memory of a queue and the internal key that covers it
- * @umem: pinned pages of a queue of a user, or NULL
+ * struct svan_ring - memory of a queue or a count, and the internal key that covers it
+ * @dev: the device; of memory of another device only
+ * @umem: pinned pages of a user or of another device, or NULL
  * @mtt: translation table of @umem
  * @addr: memory of a queue of the kernel, or NULL
  * @dma: bus address of @addr
@@ -219,6 +223,7 @@ struct svan_mtt {
  * @key: the key, made with SVAN_CMD_KEY_INTERNAL
  */
 struct svan_ring {
+	struct svan_ib_dev *dev;
 	struct ib_umem *umem;
 	struct svan_mtt mtt;
 	void *addr;
@@ -245,6 +250,7 @@ struct svan_ib_cq {
 	u32 cqn;
 	u32 eqn;
 	u8 log_size;
+	bool ignore_overrun;
 
 	/* The fields below are of CQs of the kernel only. */
 	spinlock_t lock;		/* ci, and the consumer side of the QPs */
@@ -274,6 +280,7 @@ struct svan_ib_qp {
 	enum ib_qp_state state;
 	struct svan_av av;		/* address vector as it was last set */
 	struct svan_ib_uar *uar;	/* its own page, or NULL */
+	struct svan_ib_counter *counters[2];	/* of sends, of receives; or NULL */
 	struct ib_qp_cap cap;
 	u8 log_sq_bbs;
 	u8 log_rq_size;
@@ -358,6 +365,9 @@ int svan_ib_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 struct svan_ib_uar *svan_ib_uar_get(struct svan_ib_ucontext *uctx, u32 page);
 void svan_ib_uar_put(struct svan_ib_uar *uar);
 
+/* counter.c */
+void svan_ib_counters_put(struct svan_ib_qp *qp);
+
 /* check.c: checks of what users send; conversion of values of verbs and device */
 int svan_ib_read_ureq(void *ureq, size_t size, struct ib_udata *udata);
 int svan_ib_no_ureq(struct ib_udata *udata);
@@ -388,6 +398,8 @@ void svan_mtt_destroy(struct svan_ib_dev *dev, struct svan_mtt *mtt);
 /* ring.c */
 int svan_ring_pin(struct svan_ib_dev *dev, struct svan_ring *ring, u64 va,
 		  u64 length, u32 owner);
+int svan_ring_pin_dmabuf(struct svan_ib_dev *dev, struct svan_ring *ring,
+			 int fd, u64 offset, u64 length, u32 owner);
 int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length);
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring);
 

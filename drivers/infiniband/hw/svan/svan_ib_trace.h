@@ -171,6 +171,86 @@ DEFINE_EVENT(svan_ib_key, svan_ib_mr_revoke,
 	TP_ARGS(ibdev, key)
 );
 
+DEFINE_EVENT(svan_ib_key, svan_ib_ring_revoke,
+	TP_PROTO(const struct ib_device *ibdev, u32 key),
+	TP_ARGS(ibdev, key)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_counter,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 counter, int err),
+	TP_ARGS(ibdev, owner, counter, err),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, owner)
+		__field(u32, counter)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->owner = owner;
+		__entry->counter = counter;
+		__entry->err = err;
+	),
+	TP_printk("%s owner=%u counter=%#x err=%d", __get_str(name),
+		  __entry->owner, __entry->counter, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_counter, svan_ib_counter_create,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 counter, int err),
+	TP_ARGS(ibdev, owner, counter, err)
+);
+
+DEFINE_EVENT(svan_ib_counter, svan_ib_counter_destroy,
+	TP_PROTO(const struct ib_device *ibdev, u32 owner, u32 counter, int err),
+	TP_ARGS(ibdev, owner, counter, err)
+);
+
+TRACE_EVENT(svan_ib_counter_modify,
+	TP_PROTO(const struct ib_device *ibdev, u32 counter,
+		 const struct svan_ib_modify_counter *modify, int err),
+	TP_ARGS(ibdev, counter, modify, err),
+	TP_STRUCT__entry(
+		__string(name, ibdev->name)
+		__field(u32, counter)
+		__field(u32, mask)
+		__field(u64, success)
+		__field(u64, error)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->counter = counter;
+		__entry->mask = modify->mask;
+		__entry->success = modify->success;
+		__entry->error = modify->error;
+		__entry->err = err;
+	),
+	TP_printk("%s counter=%#x mask=%#x success=%llu error=%llu err=%d",
+		  __get_str(name), __entry->counter, __entry->mask,
+		  __entry->success, __entry->error, __entry->err)
+);
+
+TRACE_EVENT(svan_ib_counter_attach,
+	TP_PROTO(const struct svan_ib_qp *qp, u32 counter, u32 sides, int err),
+	TP_ARGS(qp, counter, sides, err),
+	TP_STRUCT__entry(
+		__string(name, qp->ibqp.device->name)
+		__field(u32, qpn)
+		__field(u32, counter)
+		__field(u32, sides)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = qp->ibqp.qp_num;
+		__entry->counter = counter;
+		__entry->sides = sides;
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%#x counter=%#x sides=%#x err=%d", __get_str(name),
+		  __entry->qpn, __entry->counter, __entry->sides, __entry->err)
+);
+
 DECLARE_EVENT_CLASS(svan_ib_cq,
 	TP_PROTO(const struct svan_ib_cq *cq, int err),
 	TP_ARGS(cq, err),

@@ -457,6 +457,7 @@ void svan_spare_exit(struct svan_ib_dev *dev);
 
 extern const struct uapi_definition svan_ib_uapi_defs[];
 extern const struct uapi_definition svan_ib_uar_defs[];
+extern const struct uapi_definition svan_ib_counter_defs[];
 
 /* ---- debugfs.c ---- */
 

@@ -84,6 +84,7 @@ static int caps_show(struct seq_file *s, void *unused)
 	SVAN_SHOW_CAP(s, caps, 32, max_page_requests);
 	SVAN_SHOW_CAP(s, caps, 32, max_spare_pages);
 	SVAN_SHOW_CAP(s, caps, 32, fault_buffer);
+	SVAN_SHOW_CAP(s, caps, 32, max_counter);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(caps);
