@@ -39,11 +39,12 @@ static inline struct svan_accel_cmd accel_command(uint8_t opcode, uint8_t width,
 
 /* Addresses that lead somewhere begin at these. */
 static const uint64_t accel_areas[] = {
-    HOST_VA, HOST_VA, LOCAL_VA, LOCAL_VA, WINDOW_VA, READ_VA, NOWHERE_VA,
+    HOST_VA, HOST_VA, HOST_VA, HOST_VA, HOST_VA, HOST_VA, HOST_VA, LOCAL_VA, LOCAL_VA,
+    LOCAL_VA, LOCAL_VA, LOCAL_VA, WINDOW_VA, WINDOW_VA, READ_VA, NOWHERE_VA,
 };
 
 #define ACCEL_AREAS     (sizeof(accel_areas) / sizeof(accel_areas[0]))
-#define ACCEL_AREA_MASK 0xffffu         /* of an offset: 16 pages */
+#define ACCEL_AREA_MASK 0x7fffu         /* of an offset: 8 pages */
 
 static inline uint64_t input_va(Input *input, uint32_t align)
 {

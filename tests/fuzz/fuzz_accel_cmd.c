@@ -8,6 +8,7 @@
 #include "fuzz_accel_bystander.h"
 
 #define MAX_ACTIONS     100u
+#define SEED_SIZE       800u
 #define MAX_RESETS      3u
 #define LOOP_RUNS       2000u           /* that loops get */
 #define MAX_RUNS        400000u         /* until nothing is to do */
@@ -273,11 +274,29 @@ static void ring(uint32_t queue, uint64_t index)
                    (HOSTILE << SVAN_ACCEL_DB_SHIFT) + SVAN_ACCEL_DB(queue), index, 8);
 }
 
+/* Mostly there is somebody to execute what is posted. */
+static void revive(Input *input, uint32_t queue)
+{
+    uint32_t ctx = accel_fake_read(stage.fake,
+                                   SVAN_ACCEL_REG_CTX(HOSTILE, SVAN_ACCEL_CTX_STATE));
+
+    if (input_number(input, 1) % 8 == 7) {
+        return;
+    }
+    if (ctx != SVAN_ACCEL_CTX_RUNNING) {
+        hostile_context(stage.fake->roots[HOSTILE], 3);
+    } else if (accel_fake_state(stage.fake, HOSTILE, queue) == SVAN_ACCEL_QUEUE_STOPPED ||
+               accel_fake_state(stage.fake, HOSTILE, queue) == SVAN_ACCEL_QUEUE_OFF) {
+        hostile_queue_again(queue);
+    }
+}
+
 /* A loop is short here; what commands make of it in the ring may be long. */
 static void post(Input *input, uint8_t bits)
 {
     uint32_t queue = bits >> 4 & 3;
 
+    revive(input, queue);
     for (uint32_t i = 0; i <= (bits & 0xc0) >> 6; i++) {
         struct svan_accel_cmd cmd = input_command(input);
         uint64_t at = accel_fake_slot(stage.fake, HOSTILE, queue, stage.posted[queue]++);
@@ -547,6 +566,21 @@ static void end(void)
     comes_to_rest();
     by_check();
     stage_check_memory();
+}
+
+/* Inputs of random octets do much: they are the seeds that the others come from. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+    Rng rng = rng_make(seed, 1);
+
+    if (seed % 4) {
+        return LLVMFuzzerMutate(data, size, max_size);
+    }
+    size = rng_below(&rng, max_size < SEED_SIZE ? max_size : SEED_SIZE) + 1;
+    for (size_t i = 0; i < size; i++) {
+        data[i] = rng_next(&rng);
+    }
+    return size;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
