@@ -75,6 +75,9 @@ static inline __le64 input_value(Input *input)
 {
     uint8_t value = input_number(input, 1);
 
+    if (value >= 0xf0) {
+        return svan_cpu_to_le64(UINT64_MAX);
+    }
     return svan_cpu_to_le64(value & 0x80 ? input_number(input, 8) : value);
 }
 
@@ -141,6 +144,16 @@ static inline void input_copy_wqe(Input *input, struct svan_accel_cmd *cmd)
     copy->value = input_operand(input, cmd);
 }
 
+/* Short, or longer than anybody may have to wait for. */
+static inline void input_loop(Input *input, struct svan_accel_loop *loop)
+{
+    uint8_t span = input_number(input, 1);
+    uint32_t count = input_number(input, 1);
+
+    loop->span = svan_cpu_to_le32(span % 8);
+    loop->count = svan_cpu_to_le32(span & 0x80 ? count << 16 : count);
+}
+
 static inline void input_params(Input *input, struct svan_accel_cmd *cmd)
 {
     switch (cmd->opcode) {
@@ -176,8 +189,7 @@ static inline void input_params(Input *input, struct svan_accel_cmd *cmd)
         input_patch(input, cmd);
         break;
     case SVAN_ACCEL_LOOP:
-        cmd->loop.span = svan_cpu_to_le32(input_number(input, 1) % 8);
-        cmd->loop.count = svan_cpu_to_le32(input_number(input, 1));
+        input_loop(input, &cmd->loop);
         break;
     case SVAN_ACCEL_COMPLETE:
         cmd->complete.addr = input_le64_va(input, 16);

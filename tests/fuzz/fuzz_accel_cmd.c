@@ -291,7 +291,6 @@ static void revive(Input *input, uint32_t queue)
     }
 }
 
-/* A loop is short here; what commands make of it in the ring may be long. */
 static void post(Input *input, uint8_t bits)
 {
     uint32_t queue = bits >> 4 & 3;
