@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the fuzz targets share: an input that is eaten from its front, and a
- * device with a bit of everything on it.
+ * What the fuzz targets of the NIC share: a device with a bit of everything on it.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
@@ -10,36 +9,9 @@
 #include <string.h>
 
 #include "fuzz_bystander.h"
+#include "fuzz_input.h"
 #include "page_queue.h"
 #include "page_table.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef struct Input {
-    const uint8_t *data;
-    size_t size;
-} Input;
-
-/* Zeroes behind the end. */
-static inline void input_bytes(Input *input, void *to, size_t len)
-{
-    size_t n = len < input->size ? len : input->size;
-
-    memset(to, 0, len);
-    if (n) {
-        memcpy(to, input->data, n);
-    }
-    input->data += n;
-    input->size -= n;
-}
-
-static inline uint64_t input_number(Input *input, size_t len)
-{
-    uint64_t value = 0;
-
-    input_bytes(input, &value, len);
-    return le64toh(value);
-}
 
 #define STAGE_BUFFER    16384u
 #define STAGE_PAGES     4u

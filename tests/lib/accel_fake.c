@@ -13,6 +13,7 @@
 #define LEVELS          3u
 #define MAX_RUNS        20000000u
 #define RING_VA         (HOST_VA + 0x800000ull)
+#define FIRST_NOW       1000000000u     /* ns */
 
 /* ---- operations ---- */
 
@@ -24,6 +25,15 @@ static uint8_t *memory(AccelFake *fake, AccelSpace space, uint64_t addr, uint32_
     addr -= ACCEL_FAKE_RAM;
     return addr < ACCEL_FAKE_RAM_PAGES * PAGE && len <= ACCEL_FAKE_RAM_PAGES * PAGE - addr ?
            fake->ram + addr : NULL;
+}
+
+void accel_fake_dirty(AccelFake *fake, const void *host)
+{
+    const uint8_t *at = host;
+    bool local = at >= fake->local && at < fake->local + LOCAL_SIZE;
+
+    fake->dirty[local ? ACCEL_FAKE_RAM_PAGES + (at - fake->local) / PAGE :
+                        (at - fake->ram) / PAGE] = true;
 }
 
 static bool misses(AccelFake *fake, AccelSpace space, uint64_t addr)
@@ -77,6 +87,10 @@ static void op_written(void *opaque, AccelSpace space, uint64_t addr, void *host
         fake_die("written: %u octets at %" PRIx64, len, addr);
     }
     fake->written += len;
+    accel_fake_dirty(fake, host);
+    if (fake->on_written) {
+        fake->on_written(fake, space, addr, len);
+    }
 }
 
 static void op_irq(void *opaque, uint16_t vector)
@@ -144,6 +158,14 @@ static const AccelOps ops = {
 
 /* ---- the machine ---- */
 
+/* It has told no deadline yet. */
+static void create_device(AccelFake *fake)
+{
+    fake->deadline = UINT64_MAX;
+    memset(fake->watched, 0, sizeof(fake->watched));
+    fake->accel = fake_must(accel_create(&fake->config, &ops, fake));
+}
+
 AccelFake *accel_fake_create(uint64_t reorder_seed)
 {
     AccelFake *fake = fake_must(calloc(1, sizeof(*fake)));
@@ -153,10 +175,9 @@ AccelFake *accel_fake_create(uint64_t reorder_seed)
     fake->local = fake_must(aligned_alloc(PAGE, LOCAL_SIZE));
     memset(fake->ram, 0, ACCEL_FAKE_RAM_PAGES * PAGE);
     memset(fake->local, 0, LOCAL_SIZE);
-    fake->now = 1000000000;
-    fake->deadline = UINT64_MAX;
+    fake->now = FIRST_NOW;
     fake->miss_rng = rng_make(1, 77);
-    fake->accel = fake_must(accel_create(&fake->config, &ops, fake));
+    create_device(fake);
     return fake;
 }
 
@@ -165,7 +186,56 @@ void accel_fake_destroy(AccelFake *fake)
     accel_destroy(fake->accel);
     free(fake->ram);
     free(fake->local);
+    free(fake->kept_ram);
+    free(fake->kept_local);
     free(fake);
+}
+
+void accel_fake_keep(AccelFake *fake)
+{
+    fake->kept_ram = fake_must(malloc(ACCEL_FAKE_RAM_PAGES * PAGE));
+    fake->kept_local = fake_must(malloc(LOCAL_SIZE));
+    memcpy(fake->kept_ram, fake->ram, ACCEL_FAKE_RAM_PAGES * PAGE);
+    memcpy(fake->kept_local, fake->local, LOCAL_SIZE);
+    memset(fake->dirty, 0, sizeof(fake->dirty));
+}
+
+static void memory_comes_back(AccelFake *fake)
+{
+    for (uint32_t i = 0; fake->kept_ram && i < ACCEL_FAKE_RAM_PAGES; i++) {
+        if (fake->dirty[i]) {
+            memcpy(fake->ram + i * PAGE, fake->kept_ram + i * PAGE, PAGE);
+        }
+    }
+    for (uint32_t i = 0; fake->kept_local && i < ACCEL_FAKE_LOCAL_PAGES; i++) {
+        if (fake->dirty[ACCEL_FAKE_RAM_PAGES + i]) {
+            memcpy(fake->local + i * PAGE, fake->kept_local + i * PAGE, PAGE);
+        }
+    }
+}
+
+void accel_fake_replace(AccelFake *fake, uint64_t reorder_seed)
+{
+    AccelFake before = *fake;
+
+    accel_destroy(fake->accel);
+    memory_comes_back(fake);
+    memset(fake, 0, sizeof(*fake));
+    fake->config = (AccelConfig) { .mem_size = LOCAL_SIZE, .reorder_seed = reorder_seed };
+    fake->ram = before.ram;
+    fake->local = before.local;
+    fake->kept_ram = before.kept_ram;
+    fake->kept_local = before.kept_local;
+    fake->tables = before.tables;
+    memcpy(fake->roots, before.roots, sizeof(fake->roots));
+    memcpy(fake->rings, before.rings, sizeof(fake->rings));
+    fake->on_store = before.on_store;
+    fake->on_store_arg = before.on_store_arg;
+    fake->on_trace = before.on_trace;
+    fake->on_written = before.on_written;
+    fake->now = FIRST_NOW;
+    fake->miss_rng = rng_make(1, 77);
+    create_device(fake);
 }
 
 /* Rings of the contexts follow the data, in the order of addresses. */
@@ -193,9 +263,11 @@ uint64_t accel_fake_bus(AccelFake *fake, uint64_t va)
 uint8_t *accel_fake_at(AccelFake *fake, uint64_t va)
 {
     bool local = va >= LOCAL_VA && va < LOCAL_VA + LOCAL_SIZE;
+    uint8_t *host = fake_must(memory(fake, local ? ACCEL_LOCAL : ACCEL_HOST,
+                                     accel_fake_bus(fake, va), 1));
 
-    return fake_must(memory(fake, local ? ACCEL_LOCAL : ACCEL_HOST, accel_fake_bus(fake, va),
-                            1));
+    accel_fake_dirty(fake, host);
+    return host;
 }
 
 void accel_fake_get(AccelFake *fake, uint64_t va, void *data, uint64_t len)
@@ -264,6 +336,7 @@ void accel_fake_entry(AccelFake *fake, uint32_t ctx, uint64_t va, uint64_t entry
 
         if (level == 1) {
             *at = htole64(entry);
+            accel_fake_dirty(fake, at);
             return;
         }
         if (!*at) {
@@ -425,8 +498,7 @@ bool accel_fake_restore(AccelFake *fake)
     bool good;
 
     accel_destroy(fake->accel);
-    memset(fake->watched, 0, sizeof(fake->watched));
-    fake->accel = fake_must(accel_create(&fake->config, &ops, fake));
+    create_device(fake);
     good = accel_load(fake->accel, stream, len);
     free(stream);
     return good;

@@ -41,6 +41,8 @@ typedef struct AccelFake {
     Accel *accel;
     AccelConfig config;
     uint8_t *ram, *local;
+    uint8_t *kept_ram, *kept_local;     /* as accel_fake_keep() found them */
+    bool dirty[ACCEL_FAKE_RAM_PAGES + ACCEL_FAKE_LOCAL_PAGES];  /* perhaps, since */
     uint32_t tables;            /* pages at the end of ram that are tables */
     uint64_t roots[SVAN_ACCEL_CONTEXTS];
     uint64_t rings[SVAN_ACCEL_CONTEXTS][SVAN_ACCEL_QUEUES];     /* va; host memory */
@@ -73,11 +75,18 @@ typedef struct AccelFake {
     uint64_t runs;
     _Atomic uint32_t kicks;
     void (*on_trace)(struct AccelFake *fake, const AccelTrace *trace);
+    void (*on_written)(struct AccelFake *fake, AccelSpace space, uint64_t addr, uint32_t len);
 } AccelFake;
 
 /* 0: stores are not reordered. */
 AccelFake *accel_fake_create(uint64_t reorder_seed);
 void accel_fake_destroy(AccelFake *fake);
+/* Memory as it is now comes back with each new device. */
+void accel_fake_keep(AccelFake *fake);
+/* The test has stored to the page of the host pointer by itself. */
+void accel_fake_dirty(AccelFake *fake, const void *host);
+/* Another device, which nothing has happened to; tables, rings and hooks stay. */
+void accel_fake_replace(AccelFake *fake, uint64_t reorder_seed);
 
 /* The octet at an address of the contexts; the next one on the page follows it. */
 uint8_t *accel_fake_at(AccelFake *fake, uint64_t va);

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Unit tests of the core, one program for each subject, and one for the worlds that
-# simulations stand on (tests/lib). The one of threads is built
-# with the thread sanitizer, and optimised: its races need real speed.
+# simulations stand on (tests/lib). Those of threads are built with the thread sanitizer,
+# and optimised: their races need real speed.
 
 unit_names := $(patsubst unit/test_%.c,%,$(wildcard unit/test_*.c))
-unit_asan  := $(filter-out threads,$(unit_names))
-unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(out)/tsan/unit_threads \
-              $(out)/opt/unit_threads
+unit_races := $(filter threads accel_threads,$(unit_names))
+unit_asan  := $(filter-out $(unit_races),$(unit_names))
+unit_run   := $(unit_asan:%=$(out)/asan/unit_%) $(unit_races:%=$(out)/tsan/unit_%) \
+              $(unit_races:%=$(out)/opt/unit_%)
 
 # Where memory is refused.
 libs_quota := $(foreach f,calloc malloc realloc aligned_alloc,-Wl,--wrap=$(f))
@@ -22,7 +23,7 @@ libs_accel_context := -lpthread
 cflags_unit/test_suspension := -DMANUAL='"$(abspath ../Documentation/prm/faults.rst)"'
 
 $(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka $(libs_$(n))))
-$(foreach v,tsan opt,$(call program,unit_threads,$(v),unit/test_threads.c,-lcmocka -lpthread))
+$(foreach n,$(unit_races),$(foreach v,tsan opt,$(call program,unit_$(n),$(v),unit/test_$(n).c,-lcmocka -lpthread)))
 
 unit: $(unit_run)
 	$(call run_all,$(unit_run))
