@@ -13,22 +13,13 @@
  * staging into the next block, and rings.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <infiniband/svandv.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <svan/regs.h>
-#include <svan/wqe.h>
+#include "side.h"
 
-#include "accel-lib.h"
-
-#define LOG_RING	6
-#define IOVA		0x100000ull	/* of a side's memory, for its NIC */
+#define LOG_COMMANDS	6
 #define PAST_LAST	(1u << 30)
 
 static const char usage[] =
@@ -46,247 +37,54 @@ struct options {
 };
 
 /* Words of the staging page. */
-enum { DOORBELL, ONE, EXPECTED, WQE = 8 };
+enum { ONE = SIDE_USER, EXPECTED };
 
-struct side {
-	struct node node;
-	struct ep ep;
-	struct svandv_uar *uar;
-	struct svandv_queues queues;
-	struct accel accel;
-	struct accel_queue queue;
-	struct accel_buf out, in, staging;
-	struct ibv_mr *out_mr, *in_mr;
-	uint64_t window, sq;		/* addresses in the context */
-	int event;
-};
-
-/* ---- setting up ---- */
-
-static struct ibv_mr *reg_buf(struct side *side, struct accel_buf *buf)
+static uint64_t number_va(const struct accel_buf *buf, const struct options *options)
 {
-	struct drm_prime_handle prime = {
-		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
-	struct ibv_mr *mr;
-
-	if (accel_ioctl(&side->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
-		return NULL;
-	mr = ibv_reg_dmabuf_mr(side->node.pd, 0, buf->size, IOVA, prime.fd, ACCESS_ALL);
-	if (!mr)
-		complain("registering memory of the accelerator: %m");
-	close(prime.fd);
-	return mr;
+	return buf->va + options->size - 8;
 }
 
-static int import_window(struct side *side)
+static int prepare(struct side *side, const struct side *peer,
+		   const struct options *options)
 {
-	struct drm_svan_accel_import_window import = {
-		.fd = svandv_uar_export_dmabuf_fd(side->uar),
-	};
-	int ret = accel_ioctl(&side->accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &import);
+	struct side_write message = { .length = options->size };
 
-	if (ret)
-		complain("importing the doorbells: %s", strerror(-ret));
-	close(import.fd);
-	side->window = import.va;
-	return ret;
+	*side_word(side, ONE) = 1;
+	*side_word(side, EXPECTED) = 0;
+	return side_prepare(side, peer, &message, 1, options->form);
 }
 
-static int open_qp(struct side *side, enum which which)
+/* Number the message, and submit it: the number is also the index of its block. */
+static void post_send(struct side *side, const struct options *options)
 {
-	struct ep_opts opts = ep_defaults;
-	int ret = node_open(&side->node, which);
-
-	if (ret)
-		return ret;
-	side->uar = svandv_alloc_uar(side->node.ctx);
-	if (!side->uar) {
-		complain("a page of doorbells: %m");
-		return -errno;
-	}
-	opts.extended = true;
-	opts.max_send_wr = 8;
-	opts.uar = side->uar;
-	ret = ep_create(&side->ep, &side->node, &opts);
-	return ret ?: -svandv_query_queues(side->ep.qp, &side->queues);
-}
-
-static int open_accel(struct side *side, size_t size)
-{
-	size_t pages = (size + ACCEL_PAGE - 1) / ACCEL_PAGE * ACCEL_PAGE;
-	int ret = accel_open(&side->accel);
-
-	if (ret)
-		complain("opening %s: %s; start the guest with PEERDEV=1", ACCEL_DEVICE,
-			 strerror(-ret));
-	if (!ret)
-		ret = accel_queue_create(&side->queue, &side->accel, LOG_RING);
-	if (!ret)
-		ret = accel_buf_alloc(&side->out, &side->accel, DRM_SVAN_ACCEL_BO_LOCAL,
-				      pages);
-	if (!ret)
-		ret = accel_buf_alloc(&side->in, &side->accel, DRM_SVAN_ACCEL_BO_LOCAL,
-				      pages);
-	if (!ret)
-		ret = accel_buf_alloc(&side->staging, &side->accel,
-				      DRM_SVAN_ACCEL_BO_HOST, ACCEL_PAGE);
-	if (ret)
-		return ret;
-	side->event = accel_event(&side->accel, DRM_SVAN_ACCEL_EVENT_QUEUE);
-	return side->event < 0 ? side->event : 0;
-}
-
-/* Let the NIC reach the accelerator's memory, and the accelerator the NIC's queue. */
-static int join(struct side *side)
-{
-	int ret;
-
-	side->out_mr = reg_buf(side, &side->out);
-	side->in_mr = reg_buf(side, &side->in);
-	if (!side->out_mr || !side->in_mr)
-		return -EIO;
-	ret = import_window(side);
-	if (!ret)
-		ret = accel_map_user(&side->accel, side->queues.buf,
-				     side->queues.buf_length, true, &side->sq);
-	side->sq += (uint8_t *)side->queues.sq - (uint8_t *)side->queues.buf;
-	return ret;
-}
-
-static int side_open(struct side *side, enum which which, size_t size)
-{
-	int ret = open_qp(side, which);
-
-	if (!ret)
-		ret = open_accel(side, size);
-	return ret ?: join(side);
-}
-
-static void side_close(struct side *side)
-{
-	close(side->event);
-	ep_destroy(&side->ep);
-	svandv_free_uar(side->uar);
-	ibv_dereg_mr(side->in_mr);
-	ibv_dereg_mr(side->out_mr);
-	accel_queue_destroy(&side->queue);
-	accel_buf_free(&side->staging);
-	accel_buf_free(&side->in);
-	accel_buf_free(&side->out);
-	accel_close(&side->accel);
-	node_close(&side->node);
-}
-
-/* ---- preparing ---- */
-
-static uint64_t *word(const struct side *side, unsigned int n)
-{
-	return (uint64_t *)side->staging.map + n;
-}
-
-static uint64_t word_va(const struct side *side, unsigned int n)
-{
-	return side->staging.va + 8 * n;
-}
-
-/* The work request is one block, and goes to staging or into every block of the ring. */
-static int prepare_wqe(struct side *side, const struct side *peer,
-		       const struct options *options)
-{
-	uint8_t *ring = side->queues.sq;
-	uint32_t blocks = 1u << side->queues.log_sq_blocks, i;
-	struct ibv_qp_ex *qp = side->ep.qpx;
-	struct svandv_trigger trigger;
-	int ret;
-
-	ibv_wr_start(qp);
-	qp->wr_id = 0;
-	qp->wr_flags = 0;
-	ibv_wr_rdma_write(qp, peer->in_mr->rkey, IOVA);
-	ibv_wr_set_sge(qp, side->out_mr->lkey, IOVA, options->size);
-	ret = svandv_prepare(qp, &trigger);
-	if (ret || trigger.num_blocks != 1) {
-		complain("svandv_prepare: %s", strerror(ret));
-		return -EIO;
-	}
-	memcpy(word(side, WQE), ring, SVAN_WQEBB_SIZE);
-	for (i = 0; i < blocks; i++) {
-		if (options->form == 'a')
-			memcpy(ring + i * SVAN_WQEBB_SIZE, word(side, WQE),
-			       SVAN_WQEBB_SIZE);
-		else
-			memset(ring + i * SVAN_WQEBB_SIZE, 0, SVAN_WQEBB_SIZE);
-	}
-	*word(side, DOORBELL) = svan_db_value(side->queues.qp_num, 0);
-	*word(side, ONE) = 1;
-	*word(side, EXPECTED) = 0;
-	return 0;
-}
-
-/* Number the message, and submit it. The number of commands. */
-static uint32_t post_send(struct side *side, const struct options *options)
-{
-	uint64_t number = side->out.va + options->size - 8;
-	uint32_t before = side->queue.posted;
-
-	if (options->form == 'b')
-		accel_post(&side->queue, accel_copy_wqe(side->sq, word_va(side, WQE),
-							number,
-							side->queues.log_sq_blocks));
-	accel_post(&side->queue, accel_add(number, word_va(side, ONE)));
-	accel_post(&side->queue, accel_set_index(word_va(side, DOORBELL), number));
-	accel_post(&side->queue, accel_fence());
-	accel_post(&side->queue, accel_store(side->window + SVAN_UAR_SQ_DB,
-					     word_va(side, DOORBELL),
-					     SVAN_ACCEL_CMD_INDIRECT));
-	return side->queue.posted - before;
+	side_post_submit(side, number_va(&side->out, options), side_word_va(side, ONE), 1,
+			 options->form);
 }
 
 /* Wait for the message of the next number. */
-static uint32_t post_receive(struct side *side, const struct options *options)
+static void post_receive(struct side *side, const struct options *options)
 {
-	accel_post(&side->queue, accel_add(word_va(side, EXPECTED), word_va(side, ONE)));
-	accel_post(&side->queue, accel_wait(side->in.va + options->size - 8,
-					    word_va(side, EXPECTED),
+	uint64_t expected = side_word_va(side, EXPECTED);
+
+	accel_post(&side->queue, accel_add(expected, side_word_va(side, ONE)));
+	accel_post(&side->queue, accel_wait(number_va(&side->in, options), expected,
 					    WAIT_MS * 1000000ull));
-	return 2;
-}
-
-static void post_end(struct side *side, uint32_t span, const struct options *options)
-{
-	struct svan_accel_cmd interrupt = { .opcode = SVAN_ACCEL_INTERRUPT };
-
-	accel_post(&side->queue, accel_loop(span, options->count));
-	accel_post(&side->queue, interrupt);
 }
 
 static void post_ping(struct side *side, const struct options *options)
 {
-	uint32_t span = post_send(side, options);
-
-	span += post_receive(side, options);
-	post_end(side, span, options);
+	post_send(side, options);
+	post_receive(side, options);
+	side_post_loop(side, 0, options->count);
 }
 
 static void post_pong(struct side *side, const struct options *options)
 {
-	uint32_t span = post_receive(side, options);
-
+	post_receive(side, options);
 	accel_post(&side->queue, accel_copy(side->out.va, side->in.va,
 					    options->size - 8));
-	span += 1 + post_send(side, options);
-	post_end(side, span, options);
-}
-
-/* ---- running ---- */
-
-static long slept(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_nvcsw;
+	post_send(side, options);
+	side_post_loop(side, 0, options->count);
 }
 
 static uint64_t pattern(unsigned long i)
@@ -318,63 +116,42 @@ static int check(const struct side *side, const char *name,
 
 static int run(struct side *sides, const struct options *options)
 {
+	struct side_run run;
 	unsigned long i;
-	uint64_t start, took;
-	long sleeps;
 	int ret;
 
 	for (i = 0; i < options->size / 8 - 1; i++)
 		((uint64_t *)sides[0].out.map)[i] = pattern(i);
 	post_ping(&sides[0], options);
 	post_pong(&sides[1], options);
-	accel_ring(&sides[1].queue);
-	sleeps = slept();
-	start = now_ms();
-	accel_ring(&sides[0].queue);
-	ret = accel_event_await(sides[0].event, WAIT_MS + options->count);
-	took = now_ms() - start;
-	sleeps = slept() - sleeps;
+	ret = sides_run(sides, WAIT_MS + options->count, &run);
 	if (!ret)
-		ret = accel_await(&sides[0].queue, WAIT_MS);
+		ret = check(&sides[0], "ping", options);
 	if (!ret)
-		ret = accel_await(&sides[1].queue, WAIT_MS);
-	if (ret) {
-		complain("the sides have stopped with status %u and %u",
-			 accel_queue_status(&sides[0].queue),
-			 accel_queue_status(&sides[1].queue));
-		return ret;
-	}
-	ret = check(&sides[0], "ping", options) ?: check(&sides[1], "pong", options);
+		ret = check(&sides[1], "pong", options);
 	if (ret)
 		return ret;
 	printf("form %c, %s: %lu round trips of %lu octets in %llu ms, %.2f us each; the CPU slept %ld time%s\n",
-	       options->form, device_exists(PEER) ? "over the wire" : "in loopback",
-	       options->count, options->size, (unsigned long long)took,
-	       took * 1000.0 / options->count, sleeps, sleeps == 1 ? "" : "s");
+	       options->form, sides_path(), options->count, options->size,
+	       (unsigned long long)run.ms, run.ms * 1000.0 / options->count, run.sleeps,
+	       run.sleeps == 1 ? "" : "s");
 	return 0;
 }
 
 static int pingpong(const struct options *options)
 {
 	static struct side sides[2];
-	enum which which = device_exists(PEER) ? PEER : LOCAL;
-	int ret = side_open(&sides[0], LOCAL, options->size);
+	int ret = sides_open(sides, options->size, LOG_COMMANDS);
 
 	if (!ret)
-		ret = side_open(&sides[1], which, options->size);
+		ret = prepare(&sides[0], &sides[1], options);
 	if (!ret)
-		ret = connect_eps(&sides[0].ep, &sides[1].ep, &conn_defaults);
-	if (!ret)
-		ret = prepare_wqe(&sides[0], &sides[1], options);
-	if (!ret)
-		ret = prepare_wqe(&sides[1], &sides[0], options);
+		ret = prepare(&sides[1], &sides[0], options);
 	if (!ret)
 		ret = run(sides, options);
-	if (ret)
-		return ret;	/* the process ends, and takes everything along */
-	side_close(&sides[1]);
-	side_close(&sides[0]);
-	return 0;
+	if (!ret)
+		sides_close(sides);	/* else the process ends, and takes all along */
+	return ret;
 }
 
 static bool parse(int argc, char **argv, struct options *options)
