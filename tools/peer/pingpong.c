@@ -13,14 +13,9 @@
  * staging into the next block, and rings.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "side.h"
-
-#define LOG_COMMANDS	6
-#define PAST_LAST	(1u << 30)
 
 static const char usage[] =
 	"usage: pingpong [--form a|b] [--count N] [--size OCTETS]\n"
@@ -30,58 +25,58 @@ static const char usage[] =
 	"  --size N   octets of a message, 16 to 65536, a multiple of 8; 64\n"
 	"The sides are svan_0 and svan_1, or svan_0 alone in loopback.\n";
 
-struct options {
-	char form;
-	unsigned long count;
-	unsigned long size;
-};
-
 /* Words of the staging page. */
 enum { ONE = SIDE_USER, EXPECTED };
 
-static uint64_t number_va(const struct accel_buf *buf, const struct options *options)
+/* What is sent lies at the beginning of the memory, what comes behind it. */
+static size_t in_offset(const struct side_options *options)
 {
-	return buf->va + options->size - 8;
+	return (options->size + ACCEL_PAGE - 1) / ACCEL_PAGE * ACCEL_PAGE;
 }
 
 static int prepare(struct side *side, const struct side *peer,
-		   const struct options *options)
+		   const struct side_options *options)
 {
-	struct side_write message = { .length = options->size };
+	struct side_write message = {
+		.to = in_offset(options), .length = options->size,
+	};
 
 	*side_word(side, ONE) = 1;
 	*side_word(side, EXPECTED) = 0;
 	return side_prepare(side, peer, &message, 1, options->form);
 }
 
-/* Number the message, and submit it: the number is also the index of its block. */
-static void post_send(struct side *side, const struct options *options)
+/* Number the message, and submit it. */
+static void post_send(struct side *side, const struct side_options *options)
 {
-	side_post_submit(side, number_va(&side->out, options), side_word_va(side, ONE), 1,
-			 options->form);
+	uint64_t one = side_word_va(side, ONE);
+
+	accel_post(&side->queue, accel_add(side_va(side, options->size - 8), one));
+	side_post_submit(side, 0, 1, one, options->form);
 }
 
 /* Wait for the message of the next number. */
-static void post_receive(struct side *side, const struct options *options)
+static void post_receive(struct side *side, const struct side_options *options)
 {
+	uint64_t number = side_va(side, in_offset(options) + options->size - 8);
 	uint64_t expected = side_word_va(side, EXPECTED);
 
 	accel_post(&side->queue, accel_add(expected, side_word_va(side, ONE)));
-	accel_post(&side->queue, accel_wait(number_va(&side->in, options), expected,
-					    WAIT_MS * 1000000ull));
+	accel_post(&side->queue, accel_wait(number, expected, WAIT_MS * 1000000ull));
 }
 
-static void post_ping(struct side *side, const struct options *options)
+static void post_ping(struct side *side, const struct side_options *options)
 {
 	post_send(side, options);
 	post_receive(side, options);
 	side_post_loop(side, 0, options->count);
 }
 
-static void post_pong(struct side *side, const struct options *options)
+static void post_pong(struct side *side, const struct side_options *options)
 {
 	post_receive(side, options);
-	accel_post(&side->queue, accel_copy(side->out.va, side->in.va,
+	accel_post(&side->queue, accel_copy(side_va(side, 0),
+					    side_va(side, in_offset(options)),
 					    options->size - 8));
 	post_send(side, options);
 	side_post_loop(side, 0, options->count);
@@ -93,9 +88,9 @@ static uint64_t pattern(unsigned long i)
 }
 
 static int check(const struct side *side, const char *name,
-		 const struct options *options)
+		 const struct side_options *options)
 {
-	const uint64_t *seen = (const uint64_t *)side->in.map;
+	const uint64_t *seen = side_at(side, in_offset(options));
 	unsigned long i, last = options->size / 8 - 1;
 
 	for (i = 0; i < last; i++) {
@@ -114,34 +109,37 @@ static int check(const struct side *side, const char *name,
 	return 0;
 }
 
-static int run(struct side *sides, const struct options *options)
+static int run(struct side *sides, const struct side_options *options)
 {
+	struct side *const both[] = { &sides[0], &sides[1] };
 	struct side_run run;
 	unsigned long i;
+	char what[64];
 	int ret;
 
 	for (i = 0; i < options->size / 8 - 1; i++)
-		((uint64_t *)sides[0].out.map)[i] = pattern(i);
+		((uint64_t *)side_at(&sides[0], 0))[i] = pattern(i);
 	post_ping(&sides[0], options);
 	post_pong(&sides[1], options);
-	ret = sides_run(sides, WAIT_MS + options->count, &run);
+	ret = sides_run(both, 2, WAIT_MS + options->count, &run);
 	if (!ret)
 		ret = check(&sides[0], "ping", options);
 	if (!ret)
 		ret = check(&sides[1], "pong", options);
 	if (ret)
 		return ret;
-	printf("form %c, %s: %lu round trips of %lu octets in %llu ms, %.2f us each; the CPU slept %ld time%s\n",
-	       options->form, sides_path(), options->count, options->size,
-	       (unsigned long long)run.ms, run.ms * 1000.0 / options->count, run.sleeps,
-	       run.sleeps == 1 ? "" : "s");
+	snprintf(what, sizeof(what), "round trips of %lu octets", options->size);
+	side_report(&run, options->form, options->count, what);
 	return 0;
 }
 
-static int pingpong(const struct options *options)
+static int pingpong(const struct side_options *options)
 {
+	const struct side_size size = {
+		.memory = in_offset(options) + options->size, .log_commands = 6,
+	};
 	static struct side sides[2];
-	int ret = sides_open(sides, options->size, LOG_COMMANDS);
+	int ret = sides_open(sides, &size);
 
 	if (!ret)
 		ret = prepare(&sides[0], &sides[1], options);
@@ -149,41 +147,19 @@ static int pingpong(const struct options *options)
 		ret = prepare(&sides[1], &sides[0], options);
 	if (!ret)
 		ret = run(sides, options);
-	if (!ret)
-		sides_close(sides);	/* else the process ends, and takes all along */
-	return ret;
-}
-
-static bool parse(int argc, char **argv, struct options *options)
-{
-	static const struct option known[] = {
-		{ "form", required_argument, NULL, 'f' },
-		{ "count", required_argument, NULL, 'c' },
-		{ "size", required_argument, NULL, 's' },
-		{}
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (c == 'f')
-			options->form = optarg[1] ? 0 : optarg[0];
-		else if (c == 'c')
-			options->count = strtoul(optarg, NULL, 0);
-		else if (c == 's')
-			options->size = strtoul(optarg, NULL, 0);
-		else
-			return false;
-	}
-	return optind == argc && (options->form == 'a' || options->form == 'b') &&
-	       options->count > 0 && options->count < PAST_LAST &&
-	       options->size >= 16 && options->size <= 65536 && options->size % 8 == 0;
+	if (ret)
+		return ret;	/* the process ends, and takes everything along */
+	side_close(&sides[1]);
+	side_close(&sides[0]);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .form = 'a', .count = 100000, .size = 64 };
+	struct side_options options = { .form = 'a', .count = 100000, .size = 64 };
 
-	if (!parse(argc, argv, &options)) {
+	if (!side_parse(argc, argv, &options) || options.size < 16 ||
+	    options.size > 65536 || options.size % 8) {
 		fputs(usage, stderr);
 		return 2;
 	}

@@ -12,7 +12,6 @@
  * staging, are PATCHed there, and copied into the queue.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +21,7 @@
 
 #include "side.h"
 
-#define LOG_COMMANDS	8
-#define PAST_LAST	(1u << 30)
+#define LOG_COMMANDS	10
 #define MIN_LENGTH	8u
 
 static const char usage[] =
@@ -35,30 +33,29 @@ static const char usage[] =
 	"             65536; 1024\n"
 	"The producer is at svan_0 and the consumer at svan_1, or both at svan_0 in loopback.\n";
 
-struct options {
-	char form;
-	unsigned long count;
-	unsigned long size;
-};
+/* Words of the staging page. */
+enum { ONE = SIDE_USER, TWO, CRC, TOTAL, EXPECTED };
 
-/* Words of the staging pages. */
-enum { ONE = SIDE_USER, TWO, INDEX, CRC, TOTAL, EXPECTED };
-
-/* Behind the data in both buffers of a message. */
+/* Behind the data of both sides. */
 struct header {
 	uint64_t length;
 	uint64_t number;
 };
 
-/* What the consumer answers, at the beginning of the buffers. */
+/* What the consumer answers, behind the header of both sides. */
 struct answer {
 	uint64_t crc;
 	uint64_t number;
 };
 
-static uint64_t step_offset(const struct options *options)
+static size_t answer_offset(const struct side_options *options)
 {
-	return options->size + SVAN_WQEBB_SIZE;
+	return options->size + sizeof(struct header);
+}
+
+static size_t step_offset(const struct side_options *options)
+{
+	return answer_offset(options) + sizeof(struct answer);
 }
 
 static uint64_t first_word(unsigned long i)
@@ -106,19 +103,21 @@ static struct svan_accel_cmd patch(uint64_t dst, unsigned int width, uint64_t sr
 }
 
 /* Lengths are odd multiples of MIN_LENGTH, which is in the field from the beginning. */
-static uint64_t length_mask(const struct options *options)
+static uint64_t length_mask(const struct side_options *options)
 {
 	return (options->size - 1) & ~(uint64_t)(2 * MIN_LENGTH - 1);
 }
 
-static void post_message(struct side *side, uint32_t block, const struct options *options)
+static void post_message(struct side *side, uint32_t block,
+			 const struct side_options *options)
 {
-	uint64_t data = side->out.va, crc = side_word_va(side, CRC);
+	uint64_t data = side_va(side, 0), crc = side_word_va(side, CRC);
 	uint64_t length = data + options->size + offsetof(struct header, length);
 	uint64_t number = data + options->size + offsetof(struct header, number);
+	uint64_t answer = side_va(side, answer_offset(options));
 	uint64_t wqe = side_wqe_va(side, block, 0, options->form);
 
-	accel_post(&side->queue, reduce(data, side->in.va + step_offset(options),
+	accel_post(&side->queue, reduce(data, side_va(side, step_offset(options)),
 					options->size / 8));
 	accel_post(&side->queue, checksum(crc, data, options->size));
 	accel_post(&side->queue, patch(length, 8, crc, length_mask(options)));
@@ -126,20 +125,20 @@ static void post_message(struct side *side, uint32_t block, const struct options
 		   patch(wqe + offsetof(struct svan_wqe_head, sge[0].length), 4, length,
 			 UINT32_MAX));
 	accel_post(&side->queue, accel_add(number, side_word_va(side, ONE)));
-	side_post_submit(side, side_word_va(side, INDEX), side_word_va(side, TWO), 2,
-			 options->form);
+	side_post_submit(side, 0, 2, side_word_va(side, TWO), options->form);
 	accel_post(&side->queue, accel_add(side_word_va(side, TOTAL), length));
-	accel_post(&side->queue, accel_wait(side->in.va + offsetof(struct answer, number),
+	accel_post(&side->queue, accel_wait(answer + offsetof(struct answer, number),
 					    number, WAIT_MS * 1000000ull));
 }
 
-static void post_consumer(struct side *side, const struct options *options)
+static void post_consumer(struct side *side, const struct side_options *options)
 {
-	uint64_t header = side->in.va + options->size;
-	uint64_t expected = side_word_va(side, EXPECTED);
+	uint64_t header = side_va(side, options->size);
+	uint64_t answer = side_va(side, answer_offset(options));
+	uint64_t expected = side_word_va(side, EXPECTED), one = side_word_va(side, ONE);
 	uint64_t checksum_cmd;
 
-	accel_post(&side->queue, accel_add(expected, side_word_va(side, ONE)));
+	accel_post(&side->queue, accel_add(expected, one));
 	accel_post(&side->queue, accel_wait(header + offsetof(struct header, number),
 					    expected, WAIT_MS * 1000000ull));
 	/* The command after the next one; the fence keeps it from being read too early. */
@@ -149,14 +148,14 @@ static void post_consumer(struct side *side, const struct options *options)
 		   patch(checksum_cmd + offsetof(struct svan_accel_cmd, checksum.length), 8,
 			 header + offsetof(struct header, length), UINT64_MAX));
 	accel_post(&side->queue, accel_fence());
-	accel_post(&side->queue, checksum(side->out.va, side->in.va, 0));
-	accel_post(&side->queue, accel_add(side_word_va(side, TOTAL), side->out.va));
-	side_post_submit(side, side->out.va + offsetof(struct answer, number),
-			 side_word_va(side, ONE), 1, options->form);
+	accel_post(&side->queue, checksum(answer, side_va(side, 0), 0));
+	accel_post(&side->queue, accel_add(side_word_va(side, TOTAL), answer));
+	accel_post(&side->queue, accel_add(answer + offsetof(struct answer, number), one));
+	side_post_submit(side, 0, 1, one, options->form);
 	side_post_loop(side, 0, options->count);
 }
 
-static int prepare(struct side *sides, struct options *options)
+static int prepare(struct side *sides, struct side_options *options)
 {
 	struct side *producer = &sides[0], *consumer = &sides[1];
 	struct side_write message[2] = {
@@ -164,7 +163,12 @@ static int prepare(struct side *sides, struct options *options)
 		{ .from = options->size, .to = options->size,
 		  .length = sizeof(struct header) },
 	};
-	struct side_write answer = { .length = sizeof(struct answer) };
+	struct side_write answer = {
+		.from = answer_offset(options), .to = answer_offset(options),
+		.length = sizeof(struct answer),
+	};
+	uint64_t *data = side_at(producer, 0), *step = side_at(producer, step_offset(options));
+	struct header *header = side_at(producer, options->size);
 	uint32_t messages = (1u << producer->queues.log_sq_blocks) / 2, i;
 	int ret = side_prepare(producer, consumer, message, 2, options->form);
 
@@ -176,10 +180,10 @@ static int prepare(struct side *sides, struct options *options)
 	*side_word(producer, TWO) = 2;
 	*side_word(consumer, ONE) = 1;
 	for (i = 0; i < options->size / 8; i++) {
-		((uint64_t *)producer->out.map)[i] = first_word(i);
-		((uint64_t *)(producer->in.map + step_offset(options)))[i] = step_word(i);
+		data[i] = first_word(i);
+		step[i] = step_word(i);
 	}
-	((struct header *)(producer->out.map + options->size))->length = MIN_LENGTH;
+	header->length = MIN_LENGTH;
 
 	/* Each pass of the loop goes once through the queue, whose places are known so. */
 	for (i = 0; i < messages; i++)
@@ -216,7 +220,7 @@ static uint32_t crc32c(const void *data, size_t length)
 	return ~crc;
 }
 
-static int compute(struct result *result, const struct options *options)
+static int compute(struct result *result, const struct side_options *options)
 {
 	unsigned long words = options->size / 8, n, i;
 
@@ -245,11 +249,11 @@ static int differs(const char *what, uint64_t seen, uint64_t expected)
 	return -EIO;
 }
 
-static int check(const struct side *sides, const struct options *options,
+static int check(const struct side *sides, const struct side_options *options,
 		 struct result *result)
 {
-	const uint64_t *seen = (const uint64_t *)sides[1].in.map;
-	const struct header *header = (const void *)(sides[1].in.map + options->size);
+	const uint64_t *seen = side_at(&sides[1], 0);
+	const struct header *header = side_at(&sides[1], options->size);
 	unsigned long i;
 	int ret = compute(result, options);
 
@@ -265,61 +269,41 @@ static int check(const struct side *sides, const struct options *options,
 	return ret;
 }
 
-static int run(struct options *options)
+static int run(struct side_options *options)
 {
+	const struct side_size size = {
+		.memory = step_offset(options) + options->size,
+		.log_commands = LOG_COMMANDS,
+	};
 	static struct side sides[2];
+	struct side *const both[] = { &sides[0], &sides[1] };
 	struct result result;
 	struct side_run run;
-	int ret = sides_open(sides, step_offset(options) + options->size, LOG_COMMANDS);
+	char what[64];
+	int ret = sides_open(sides, &size);
 
 	if (!ret)
 		ret = prepare(sides, options);
 	if (!ret)
-		ret = sides_run(sides, WAIT_MS + options->count, &run);
+		ret = sides_run(both, 2, WAIT_MS + options->count, &run);
 	if (!ret)
 		ret = check(sides, options, &result);
 	if (ret)
 		return ret;	/* the process ends, and takes everything along */
-	printf("form %c, %s: %lu messages of %llu octets on average in %llu ms, %.2f us each; the CPU slept %ld time%s\n",
-	       options->form, sides_path(), options->count,
-	       (unsigned long long)(result.octets / options->count),
-	       (unsigned long long)run.ms, run.ms * 1000.0 / options->count, run.sleeps,
-	       run.sleeps == 1 ? "" : "s");
-	sides_close(sides);
+	snprintf(what, sizeof(what), "messages of %llu octets on average",
+		 (unsigned long long)(result.octets / options->count));
+	side_report(&run, options->form, options->count, what);
+	side_close(&sides[1]);
+	side_close(&sides[0]);
 	return 0;
-}
-
-static bool parse(int argc, char **argv, struct options *options)
-{
-	static const struct option known[] = {
-		{ "form", required_argument, NULL, 'f' },
-		{ "count", required_argument, NULL, 'c' },
-		{ "size", required_argument, NULL, 's' },
-		{}
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (c == 'f')
-			options->form = optarg[1] ? 0 : optarg[0];
-		else if (c == 'c')
-			options->count = strtoul(optarg, NULL, 0);
-		else if (c == 's')
-			options->size = strtoul(optarg, NULL, 0);
-		else
-			return false;
-	}
-	return optind == argc && (options->form == 'a' || options->form == 'b') &&
-	       options->count > 0 && options->count < PAST_LAST &&
-	       options->size >= 32 && options->size <= 65536 &&
-	       !(options->size & (options->size - 1));
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .form = 'a', .count = 100000, .size = 1024 };
+	struct side_options options = { .form = 'a', .count = 100000, .size = 1024 };
 
-	if (!parse(argc, argv, &options)) {
+	if (!side_parse(argc, argv, &options) || options.size < 32 ||
+	    options.size > 65536 || options.size & (options.size - 1)) {
 		fputs(usage, stderr);
 		return 2;
 	}

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,20 +13,46 @@
 #include <svan/regs.h>
 #include <svan/wqe.h>
 
-static struct ibv_mr *reg_buf(struct side *side, struct accel_buf *buf)
+static int export_memory(struct side *side)
 {
 	struct drm_prime_handle prime = {
-		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
+		.handle = side->memory.handle, .flags = DRM_CLOEXEC | DRM_RDWR,
 	};
-	struct ibv_mr *mr;
+	int ret = accel_ioctl(&side->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
 
-	if (accel_ioctl(&side->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
-		return NULL;
-	mr = ibv_reg_dmabuf_mr(side->node.pd, 0, buf->size, SIDE_IOVA, prime.fd, ACCESS_ALL);
-	if (!mr)
+	return ret ? ret : prime.fd;
+}
+
+/* Let the NIC reach the memory, for data and for the counts of its sends. */
+static int share_memory(struct side *side)
+{
+	struct svandv_comp_cntr_attach_attr attach = {
+		.op_mask = SVANDV_COMP_CNTR_ATTACH_OP_SEND |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE,
+	};
+	int fd = export_memory(side);
+	struct svandv_memory_location count = {
+		.type = SVANDV_MEMORY_LOCATION_DMABUF,
+		.dmabuf = { .fd = fd, .offset = side->counts },
+	};
+	struct svandv_comp_cntr_init_attr init = {
+		.flags = SVANDV_COMP_CNTR_INIT_WITH_EXTERNAL_MEM,
+		.comp_cntr_ext_mem = count, .err_cntr_ext_mem = count,
+	};
+
+	if (fd < 0)
+		return fd;
+	init.err_cntr_ext_mem.dmabuf.offset += 8;
+	side->mr = ibv_reg_dmabuf_mr(side->node.pd, 0, side->counts, SIDE_IOVA, fd,
+				     ACCESS_ALL);
+	side->sent = svandv_create_comp_cntr(side->node.ctx, &init);
+	close(fd);
+	if (!side->mr || !side->sent) {
 		complain("registering memory of the accelerator: %m");
-	close(prime.fd);
-	return mr;
+		return -EIO;
+	}
+	return -svandv_qp_attach_comp_cntr(side->ep.qp, side->sent, &attach);
 }
 
 static int import_window(struct side *side)
@@ -54,28 +82,26 @@ static int open_qp(struct side *side, enum which which)
 		return -errno;
 	}
 	opts.extended = true;
-	opts.max_send_wr = 8;
+	opts.max_send_wr = SIDE_MAX_WRITES;
 	opts.uar = side->uar;
 	ret = ep_create(&side->ep, &side->node, &opts);
 	return ret ?: -svandv_query_queues(side->ep.qp, &side->queues);
 }
 
-static int open_accel(struct side *side, size_t size, unsigned int log_commands)
+static int open_accel(struct side *side, const struct side_size *size)
 {
-	size_t pages = (size + ACCEL_PAGE - 1) / ACCEL_PAGE * ACCEL_PAGE;
+	size_t pages = (size->memory + 2 * ACCEL_PAGE - 1) / ACCEL_PAGE;
 	int ret = accel_open(&side->accel);
 
+	side->counts = (pages - 1) * ACCEL_PAGE;
 	if (ret)
 		complain("opening %s: %s; start the guest with PEERDEV=1", ACCEL_DEVICE,
 			 strerror(-ret));
 	if (!ret)
-		ret = accel_queue_create(&side->queue, &side->accel, log_commands);
+		ret = accel_queue_create(&side->queue, &side->accel, size->log_commands);
 	if (!ret)
-		ret = accel_buf_alloc(&side->out, &side->accel, DRM_SVAN_ACCEL_BO_LOCAL,
-				      pages);
-	if (!ret)
-		ret = accel_buf_alloc(&side->in, &side->accel, DRM_SVAN_ACCEL_BO_LOCAL,
-				      pages);
+		ret = accel_buf_alloc(&side->memory, &side->accel,
+				      DRM_SVAN_ACCEL_BO_LOCAL, pages * ACCEL_PAGE);
 	if (!ret)
 		ret = accel_buf_alloc(&side->staging, &side->accel,
 				      DRM_SVAN_ACCEL_BO_HOST, ACCEL_PAGE);
@@ -85,16 +111,11 @@ static int open_accel(struct side *side, size_t size, unsigned int log_commands)
 	return side->event < 0 ? side->event : 0;
 }
 
-/* Let the NIC reach the accelerator's memory, and the accelerator the NIC's queue. */
-static int join(struct side *side)
+/* Let the accelerator reach the NIC's doorbells and the send queue. */
+static int share_queue(struct side *side)
 {
-	int ret;
+	int ret = import_window(side);
 
-	side->out_mr = reg_buf(side, &side->out);
-	side->in_mr = reg_buf(side, &side->in);
-	if (!side->out_mr || !side->in_mr)
-		return -EIO;
-	ret = import_window(side);
 	if (!ret)
 		ret = accel_map_user(&side->accel, side->queues.buf,
 				     side->queues.buf_length, true, &side->sq);
@@ -102,47 +123,48 @@ static int join(struct side *side)
 	return ret;
 }
 
-static int side_open(struct side *side, enum which which, size_t size,
-		     unsigned int log_commands)
+int side_open(struct side *side, unsigned int number, const struct side_size *size)
 {
-	int ret = open_qp(side, which);
+	int ret = open_qp(side, number % 2 && device_exists(PEER) ? PEER : LOCAL);
 
 	if (!ret)
-		ret = open_accel(side, size, log_commands);
-	return ret ?: join(side);
+		ret = open_accel(side, size);
+	if (!ret)
+		ret = share_memory(side);
+	return ret ?: share_queue(side);
 }
 
-static void side_close(struct side *side)
+void side_close(struct side *side)
 {
 	close(side->event);
 	ep_destroy(&side->ep);
+	svandv_destroy_comp_cntr(side->sent);
 	svandv_free_uar(side->uar);
-	ibv_dereg_mr(side->in_mr);
-	ibv_dereg_mr(side->out_mr);
+	ibv_dereg_mr(side->mr);
 	accel_queue_destroy(&side->queue);
 	accel_buf_free(&side->staging);
-	accel_buf_free(&side->in);
-	accel_buf_free(&side->out);
+	accel_buf_free(&side->memory);
 	accel_close(&side->accel);
 	node_close(&side->node);
 }
 
-int sides_open(struct side *sides, size_t size, unsigned int log_commands)
+int sides_open(struct side *sides, const struct side_size *size)
 {
-	enum which which = device_exists(PEER) ? PEER : LOCAL;
-	int ret = side_open(&sides[0], LOCAL, size, log_commands);
+	int ret = side_open(&sides[0], 0, size);
 
 	if (!ret)
-		ret = side_open(&sides[1], which, size, log_commands);
-	if (!ret)
-		ret = connect_eps(&sides[0].ep, &sides[1].ep, &conn_defaults);
-	return ret;
+		ret = side_open(&sides[1], 1, size);
+	return ret ?: connect_eps(&sides[0].ep, &sides[1].ep, &conn_defaults);
 }
 
-void sides_close(struct side *sides)
+void *side_at(const struct side *side, size_t offset)
 {
-	side_close(&sides[1]);
-	side_close(&sides[0]);
+	return side->memory.map + offset;
+}
+
+uint64_t side_va(const struct side *side, size_t offset)
+{
+	return side->memory.va + offset;
 }
 
 uint64_t *side_word(const struct side *side, unsigned int n)
@@ -167,8 +189,8 @@ static int prepare_writes(struct side *side, const struct side *peer,
 	for (i = 0; i < count; i++) {
 		qp->wr_id = i;
 		qp->wr_flags = 0;
-		ibv_wr_rdma_write(qp, peer->in_mr->rkey, SIDE_IOVA + writes[i].to);
-		ibv_wr_set_sge(qp, side->out_mr->lkey, SIDE_IOVA + writes[i].from,
+		ibv_wr_rdma_write(qp, peer->mr->rkey, SIDE_IOVA + writes[i].to);
+		ibv_wr_set_sge(qp, side->mr->lkey, SIDE_IOVA + writes[i].from,
 			       writes[i].length);
 	}
 	ret = svandv_prepare(qp, &trigger);
@@ -196,6 +218,7 @@ int side_prepare(struct side *side, const struct side *peer,
 		else
 			memset(ring + i, 0, message);
 	}
+	*side_word(side, SIDE_INDEX) = 0;
 	*side_word(side, SIDE_DOORBELL) = svan_db_value(side->queues.qp_num, 0);
 	return 0;
 }
@@ -207,12 +230,14 @@ uint64_t side_wqe_va(const struct side *side, uint32_t block, unsigned int n, ch
 	return side->sq + (uint64_t)(block + n) * SVAN_WQEBB_SIZE;
 }
 
-void side_post_submit(struct side *side, uint64_t index, uint64_t by,
-		      unsigned int count, char form)
+void side_post_submit(struct side *side, unsigned int first, unsigned int count,
+		      uint64_t by, char form)
 {
-	struct svan_accel_cmd copy = accel_copy_wqe(side->sq, side_word_va(side, SIDE_WQE),
-						    index, side->queues.log_sq_blocks);
+	uint64_t index = side_word_va(side, SIDE_INDEX);
 	uint64_t doorbell = side_word_va(side, SIDE_DOORBELL);
+	struct svan_accel_cmd copy = accel_copy_wqe(side->sq,
+						    side_wqe_va(side, 0, first, 'b'),
+						    index, side->queues.log_sq_blocks);
 
 	copy.copy_wqe.blocks = svan_cpu_to_le32(count);
 	if (form == 'b')
@@ -222,6 +247,16 @@ void side_post_submit(struct side *side, uint64_t index, uint64_t by,
 	accel_post(&side->queue, accel_fence());
 	accel_post(&side->queue, accel_store(side->window + SVAN_UAR_SQ_DB, doorbell,
 					     SVAN_ACCEL_CMD_INDIRECT));
+}
+
+void side_post_sent(struct side *side)
+{
+	struct svan_accel_cmd wait = accel_wait(side_va(side, side->counts),
+						side_word_va(side, SIDE_INDEX),
+						WAIT_MS * 1000000ull);
+
+	wait.wait.errors = svan_cpu_to_le64(side_va(side, side->counts + 8));
+	accel_post(&side->queue, wait);
 }
 
 void side_post_loop(struct side *side, uint32_t first, uint32_t count)
@@ -240,31 +275,60 @@ static long slept(void)
 	return usage.ru_nvcsw;
 }
 
-int sides_run(struct side *sides, unsigned int limit_ms, struct side_run *run)
+int sides_run(struct side *const *sides, unsigned int count, unsigned int limit_ms,
+	      struct side_run *run)
 {
-	uint64_t start;
-	long sleeps;
+	uint64_t start = now_ms();
+	long sleeps = slept();
+	unsigned int i;
 	int ret;
 
-	accel_ring(&sides[1].queue);
-	sleeps = slept();
-	start = now_ms();
-	accel_ring(&sides[0].queue);
-	ret = accel_event_await(sides[0].event, limit_ms);
+	for (i = count; i-- > 0;)
+		accel_ring(&sides[i]->queue);
+	ret = accel_event_await(sides[0]->event, limit_ms);
 	run->ms = now_ms() - start;
 	run->sleeps = slept() - sleeps;
-	if (!ret)
-		ret = accel_await(&sides[0].queue, WAIT_MS);
-	if (!ret)
-		ret = accel_await(&sides[1].queue, WAIT_MS);
-	if (ret)
-		complain("the sides have stopped with status %u and %u",
-			 accel_queue_status(&sides[0].queue),
-			 accel_queue_status(&sides[1].queue));
+	for (i = 0; !ret && i < count; i++)
+		ret = accel_await(&sides[i]->queue, WAIT_MS);
+	for (i = 0; ret && i < count; i++)
+		complain("side %u: status %u after %u commands", i,
+			 accel_queue_status(&sides[i]->queue),
+			 svan_le32_to_cpu(sides[i]->queue.record->head));
 	return ret;
 }
 
-const char *sides_path(void)
+void side_report(const struct side_run *run, char form, unsigned long rounds,
+		 const char *what)
 {
-	return device_exists(PEER) ? "over the wire" : "in loopback";
+	printf("form %c, %s: %lu %s in %llu ms, %.2f us each; the CPU slept %ld time%s\n",
+	       form, device_exists(PEER) ? "over the wire" : "in loopback", rounds, what,
+	       (unsigned long long)run->ms, run->ms * 1000.0 / rounds, run->sleeps,
+	       run->sleeps == 1 ? "" : "s");
+}
+
+bool side_parse(int argc, char **argv, struct side_options *options)
+{
+	static const struct option known[] = {
+		{ "form", required_argument, NULL, 'f' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "size", required_argument, NULL, 's' },
+		{ "ranks", required_argument, NULL, 'r' },
+		{}
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (c == 'f')
+			options->form = optarg[1] ? 0 : optarg[0];
+		else if (c == 'c')
+			options->count = strtoul(optarg, NULL, 0);
+		else if (c == 's')
+			options->size = strtoul(optarg, NULL, 0);
+		else if (c == 'r')
+			options->ranks = strtoul(optarg, NULL, 0);
+		else
+			return false;
+	}
+	return optind == argc && (options->form == 'a' || options->form == 'b') &&
+	       options->count > 0 && options->count < 1u << 30;
 }
