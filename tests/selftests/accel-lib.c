@@ -250,6 +250,7 @@ int accel_await(struct accel_queue *queue, unsigned int ms)
 int accel_do(struct accel_queue *queue, struct svan_accel_cmd cmd)
 {
 	accel_post(queue, cmd);
+	accel_post(queue, accel_fence());
 	accel_ring(queue);
 	return accel_await(queue, WAIT_MS);
 }

@@ -82,7 +82,7 @@ void accel_ring(struct accel_queue *queue);
  * after that many milliseconds.
  */
 int accel_await(struct accel_queue *queue, unsigned int ms);
-/* Post one command, ring, and wait. */
+/* Post one command and a FENCE, ring, and wait: what it has stored is visible. */
 int accel_do(struct accel_queue *queue, struct svan_accel_cmd cmd);
 /* Why it has stopped, or 0. */
 uint32_t accel_queue_status(const struct accel_queue *queue);

@@ -677,6 +677,7 @@ static struct svan_accel_cmd wait_for(uint64_t counts, uint64_t status,
 TEST_F_TIMEOUT(accel_counter, reached, LIMIT)
 {
 	accel_post(&self->queue, wait_for(self->va, self->staging.va, 20, WAIT_MS));
+	accel_post(&self->queue, accel_fence());
 	accel_ring(&self->queue);
 	ASSERT_EQ(0, write_some(&self->pair, 0, 19));
 	ASSERT_EQ(0, await(self->counter->comp_count, 19));
@@ -692,6 +693,7 @@ TEST_F_TIMEOUT(accel_counter, error, LIMIT)
 	struct pair *pair = &self->pair;
 
 	accel_post(&self->queue, wait_for(self->va, self->staging.va, 2, WAIT_MS));
+	accel_post(&self->queue, accel_fence());
 	accel_ring(&self->queue);
 	ASSERT_EQ(0, write_some(pair, 0, 1));
 	ASSERT_EQ(0, post_write(pair, 0, 0, pair->in[1].mr->rkey ^ 0x100));
@@ -703,6 +705,7 @@ TEST_F_TIMEOUT(accel_counter, error, LIMIT)
 TEST_F_TIMEOUT(accel_counter, limit, LIMIT)
 {
 	accel_post(&self->queue, wait_for(self->va, self->staging.va, 2, 50));
+	accel_post(&self->queue, accel_fence());
 	accel_ring(&self->queue);
 	ASSERT_EQ(0, write_some(&self->pair, 0, 1));
 	ASSERT_EQ(0, accel_await(&self->queue, WAIT_MS));

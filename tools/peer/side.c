@@ -264,6 +264,7 @@ void side_post_loop(struct side *side, uint32_t first, uint32_t count)
 	struct svan_accel_cmd interrupt = { .opcode = SVAN_ACCEL_INTERRUPT };
 
 	accel_post(&side->queue, accel_loop(side->queue.posted - first, count));
+	accel_post(&side->queue, accel_fence());
 	accel_post(&side->queue, interrupt);
 }
 

@@ -80,7 +80,10 @@ void side_post_submit(struct side *side, unsigned int first, unsigned int count,
 		      uint64_t by, char form);
 /* Post a command that waits until all sends of the side are complete. */
 void side_post_sent(struct side *side);
-/* Post a loop of what was posted since @first, and an interrupt after it. */
+/*
+ * Post a loop of what was posted since @first, and an interrupt when all that it has
+ * stored is visible.
+ */
 void side_post_loop(struct side *side, uint32_t first, uint32_t count);
 
 struct side_run {
