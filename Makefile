@@ -20,7 +20,7 @@
 #:                 ratio of each benchmark with its interval (half an hour)
 #:   make test-long
 #:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
-#:                 each over LONG_SEEDS='1 2 3 4 5'
+#:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores
 #:   make test-fresh
 #:                 make run and make test in fresh minimal chroots of Debian 12 and 13
 #:                 (hours; SUITES='trixie' FRESH='build check' for less of it)
