@@ -41,22 +41,6 @@ FIXTURE(accel_ends)
 	long contexts;			/* that are open before */
 };
 
-static int write_to(const char *folder, const char *file, const char *text)
-{
-	char path[PATH_MAX + 16];
-	int fd, ret = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, file);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
-		complain("writing %s to %s: %m", text, path);
-		ret = -errno;
-	}
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static int bind_driver(const char *device, bool bind)
 {
 	return write_to(DRIVER, bind ? "bind" : "unbind", strrchr(device, '/') + 1);

@@ -322,16 +322,21 @@ struct svan_accel_cmd accel_fence(void)
 	return (struct svan_accel_cmd){ .opcode = SVAN_ACCEL_FENCE };
 }
 
-struct svan_accel_cmd accel_add(uint64_t addr, uint64_t by)
+struct svan_accel_cmd accel_add_words(uint64_t addr, uint64_t by, uint64_t count)
 {
 	return (struct svan_accel_cmd){
 		.opcode = SVAN_ACCEL_REDUCE,
 		.reduce = {
 			.dst = svan_cpu_to_le64(addr), .a = svan_cpu_to_le64(addr),
-			.b = svan_cpu_to_le64(by), .count = svan_cpu_to_le64(1),
+			.b = svan_cpu_to_le64(by), .count = svan_cpu_to_le64(count),
 			.op = SVAN_ACCEL_SUM, .type = SVAN_ACCEL_INT64,
 		},
 	};
+}
+
+struct svan_accel_cmd accel_add(uint64_t addr, uint64_t by)
+{
+	return accel_add_words(addr, by, 1);
 }
 
 struct svan_accel_cmd accel_set_index(uint64_t doorbell, uint64_t src)

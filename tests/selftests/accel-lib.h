@@ -94,8 +94,9 @@ struct svan_accel_cmd accel_store(uint64_t addr, uint64_t value, uint8_t flags);
 /* Until the value at addr reaches that at `value`. limit_ns 0: without a limit. */
 struct svan_accel_cmd accel_wait(uint64_t addr, uint64_t value, uint64_t limit_ns);
 struct svan_accel_cmd accel_fence(void);
-/* *addr += *by */
+/* *addr += *by; of one word of eight octets, or of count of them. */
 struct svan_accel_cmd accel_add(uint64_t addr, uint64_t by);
+struct svan_accel_cmd accel_add_words(uint64_t addr, uint64_t by, uint64_t count);
 /* The index of the doorbell word becomes the value at src. */
 struct svan_accel_cmd accel_set_index(uint64_t doorbell, uint64_t src);
 /* One block, from src into a NIC's ring, at the index that lies at `index`. */

@@ -2,12 +2,15 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/udmabuf.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -484,4 +487,34 @@ int expect_async(struct node *node, enum ibv_event_type type, unsigned int ms)
 	} while (seen >= 0);
 	complain("no event '%s' came", ibv_event_type_str(type));
 	return seen;
+}
+
+int write_to(const char *folder, const char *file, const char *text)
+{
+	char path[PATH_MAX + 16];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+		complain("writing %s to %s: %m", text, path);
+		ret = -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int udmabuf_create(int memfd, size_t size)
+{
+	struct udmabuf_create create = {
+		.memfd = memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size,
+	};
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
+
+	if (dev < 0)
+		return -1;
+	fd = ioctl(dev, UDMABUF_CREATE, &create);
+	close(dev);
+	return fd;
 }

@@ -191,4 +191,10 @@ int wait_async(struct node *node, unsigned int ms);
 /* Until an event of this type comes; others are passed by. */
 int expect_async(struct node *node, enum ibv_event_type type, unsigned int ms);
 
+/* Write text to a file of sysfs, which lies in that folder. */
+int write_to(const char *folder, const char *file, const char *text);
+
+/* A dma-buf of the whole of a memfd that is sealed against shrinking; -1 and errno. */
+int udmabuf_create(int memfd, size_t size);
+
 #endif /* SVAN_SELFTEST_COMMON_H */

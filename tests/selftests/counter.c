@@ -8,10 +8,8 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <infiniband/svandv.h>
-#include <linux/udmabuf.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -95,20 +93,6 @@ static int write_some(struct pair *pair, int from, unsigned int number)
 	while (!ret && number--)
 		ret = post_write(pair, from, 0, pair->in[!from].mr->rkey);
 	return ret;
-}
-
-static int udmabuf_create(int memfd, size_t size)
-{
-	struct udmabuf_create create = {
-		.memfd = memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size,
-	};
-	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
-
-	if (dev < 0)
-		return -1;
-	fd = ioctl(dev, UDMABUF_CREATE, &create);
-	close(dev);
-	return fd;
 }
 
 /* ---- what is counted ---- */

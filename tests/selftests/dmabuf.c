@@ -3,9 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/udmabuf.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -24,20 +22,6 @@ FIXTURE(dmabuf)
 	int memfd, fd;
 	uint8_t *map;		/* of the same memory */
 };
-
-static int udmabuf_create(int memfd, size_t size)
-{
-	struct udmabuf_create create = {
-		.memfd = memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size,
-	};
-	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
-
-	if (dev < 0)
-		return -1;
-	fd = ioctl(dev, UDMABUF_CREATE, &create);
-	close(dev);
-	return fd;
-}
 
 FIXTURE_SETUP(dmabuf)
 {

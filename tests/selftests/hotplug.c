@@ -66,22 +66,6 @@ static int find_driver(char *aux, char *driver)
 	return realpath(path, driver) ? 0 : -errno;
 }
 
-static int write_to(const char *folder, const char *file, const char *text)
-{
-	char path[PATH_MAX + 16];
-	int fd, ret = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, file);
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0) {
-		complain("writing %s to %s: %m", text, path);
-		ret = -errno;
-	}
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static int bind_driver(const char *driver, const char *aux, bool bind)
 {
 	return write_to(driver, bind ? "bind" : "unbind",

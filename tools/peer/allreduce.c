@@ -94,14 +94,6 @@ static unsigned long num_words(const struct side_options *options)
 
 /* ---- preparing ---- */
 
-static struct svan_accel_cmd reduce(uint64_t dst, uint64_t by, size_t octets)
-{
-	struct svan_accel_cmd cmd = accel_add(dst, by);
-
-	cmd.reduce.count = svan_cpu_to_le64(octets / 8);
-	return cmd;
-}
-
 static void post_step(struct side *side, unsigned int rank, unsigned int step,
 		      const struct side_options *options)
 {
@@ -114,7 +106,7 @@ static void post_step(struct side *side, unsigned int rank, unsigned int step,
 					    side_va(side, number_offset(options)),
 					    WAIT_MS * 1000000ull));
 	if (step < options->ranks - 1)
-		accel_post(&side->queue, reduce(chunk, slot, options->size));
+		accel_post(&side->queue, accel_add_words(chunk, slot, options->size / 8));
 	else
 		accel_post(&side->queue, accel_copy(chunk, slot, options->size));
 }
@@ -124,9 +116,9 @@ static void post_rounds(struct side *side, unsigned int rank,
 {
 	unsigned int step;
 
-	accel_post(&side->queue, reduce(side_va(side, 0),
-					side_va(side, added_offset(options)),
-					num_words(options) * 8));
+	accel_post(&side->queue, accel_add_words(side_va(side, 0),
+						 side_va(side, added_offset(options)),
+						 num_words(options)));
 	accel_post(&side->queue, accel_add(side_va(side, number_offset(options)),
 					   side_word_va(side, ONE)));
 	for (step = 0; step < num_steps(options); step++)

@@ -70,14 +70,6 @@ static uint64_t step_word(unsigned long i)
 
 /* ---- commands ---- */
 
-static struct svan_accel_cmd reduce(uint64_t dst, uint64_t by, uint64_t count)
-{
-	struct svan_accel_cmd cmd = accel_add(dst, by);
-
-	cmd.reduce.count = svan_cpu_to_le64(count);
-	return cmd;
-}
-
 static struct svan_accel_cmd checksum(uint64_t dst, uint64_t src, uint64_t length)
 {
 	struct svan_accel_cmd cmd = { .opcode = SVAN_ACCEL_CHECKSUM };
@@ -117,8 +109,8 @@ static void post_message(struct side *side, uint32_t block,
 	uint64_t answer = side_va(side, answer_offset(options));
 	uint64_t wqe = side_wqe_va(side, block, 0, options->form);
 
-	accel_post(&side->queue, reduce(data, side_va(side, step_offset(options)),
-					options->size / 8));
+	accel_post(&side->queue, accel_add_words(data, side_va(side, step_offset(options)),
+						 options->size / 8));
 	accel_post(&side->queue, checksum(crc, data, options->size));
 	accel_post(&side->queue, patch(length, 8, crc, length_mask(options)));
 	accel_post(&side->queue,
