@@ -616,4 +616,37 @@ TEST_F_TIMEOUT(accel, contexts_of_a_user, LIMIT)
 	EXPECT_EQ(0, in_a_child(open_too_many, &self->accel));
 }
 
+/* Memory is left for others. */
+static int allocate_too_much(struct accel *old)
+{
+	struct drm_svan_accel_bo_create create = { .kind = DRM_SVAN_ACCEL_BO_LOCAL };
+	struct drm_gem_close close = {};
+	uint64_t limit = old->info.user_memory;
+	struct accel accel;
+
+	if (!limit || limit > old->info.memory_size / 2 || setuid(65534) ||
+	    accel_open(&accel))
+		return 1;
+	create.size = limit + ACCEL_PAGE;
+	if (accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_BO_CREATE, &create) != -ENOSPC)
+		return 2;
+	create.size = limit;
+	if (accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_BO_CREATE, &create))
+		return 3;
+	close.handle = create.handle;
+	create.size = ACCEL_PAGE;
+	if (accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_BO_CREATE, &create) != -ENOSPC)
+		return 4;
+	if (accel_ioctl(&accel, DRM_IOCTL_GEM_CLOSE, &close) ||
+	    accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_BO_CREATE, &create))
+		return 5;
+	return 0;
+}
+
+TEST_F_TIMEOUT(accel, memory_of_a_user, LIMIT)
+{
+	ASSERT_EQ(0, chmod(ACCEL_DEVICE, 0666));
+	EXPECT_EQ(0, in_a_child(allocate_too_much, &self->accel));
+}
+
 TEST_HARNESS_MAIN

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -246,6 +248,46 @@ TEST_F(window, mapped_pages_of_a_context_are_bounded)
 	while (i--)
 		EXPECT_EQ(0, munmap(kept[i], 4096));
 	uar = svandv_alloc_uar(ctx);
+	ASSERT_NE(NULL, uar);
+	EXPECT_EQ(0, svandv_free_uar(uar));
+}
+
+/*
+ * In verbs contexts of one ordinary user, until he gets no more though a context could
+ * have more. The process ends with all of them.
+ */
+static int take_pages(void)
+{
+	struct node node;
+	unsigned int i;
+
+	if (setuid(65534))
+		return 1;
+	for (;;) {
+		if (node_open(&node, LOCAL))
+			return 2;
+		for (i = 0; i < MAX_UARS; i++)
+			if (!svandv_alloc_uar(node.ctx))
+				return errno == ENOSPC ? 0 : 3;
+	}
+}
+
+TEST_F_TIMEOUT(window, pages_of_a_user_are_bounded, 120)
+{
+	struct svandv_uar *uar;
+	int status = -1;
+	char path[64];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/dev/infiniband/%s",
+		 self->pair.node[0].ctx->device->dev_name);
+	ASSERT_EQ(0, chmod(path, 0666));
+	pid = fork();
+	if (!pid)
+		_exit(take_pages());
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	uar = svandv_alloc_uar(self->pair.node[0].ctx);
 	ASSERT_NE(NULL, uar);
 	EXPECT_EQ(0, svandv_free_uar(uar));
 }

@@ -38,6 +38,7 @@ static int svan_accel_info_ioctl(struct drm_device *drm, void *data,
 		.context = ctx->number,
 		.generation = svan_accel_read(dev, SVAN_ACCEL_REG_GENERATION),
 		.user_contexts = SVAN_ACCEL_USER_CONTEXTS,
+		.user_memory = svan_accel_user_memory(dev),
 	};
 	drm_dev_exit(idx);
 	return 0;

@@ -9,6 +9,8 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_gem_shmem_helper.h>
 #include <drm/drm_managed.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -20,7 +22,11 @@
 
 static void svan_accel_memory_exit(struct drm_device *drm, void *unused)
 {
-	drm_mm_takedown(&to_svan_accel_dev(drm)->memory);
+	struct svan_accel_dev *dev = to_svan_accel_dev(drm);
+
+	drm_mm_takedown(&dev->memory);
+	WARN_ON(!xa_empty(&dev->user_memory));
+	xa_destroy(&dev->user_memory);
 }
 
 int svan_accel_memory_init(struct svan_accel_dev *dev)
@@ -33,16 +39,55 @@ int svan_accel_memory_init(struct svan_accel_dev *dev)
 				     "%#llx octets of local memory\n", size);
 	dev->memory_size = size;
 	drm_mm_init(&dev->memory, 0, size);
+	xa_init(&dev->user_memory);
 	/* Buffers may outlive the binding. */
 	return drmm_add_action_or_reset(&dev->drm, svan_accel_memory_exit, NULL);
 }
 
+/*
+ * A user must not take the memory of all others. What is charged is given back when the
+ * buffer is freed, whoever holds it last.
+ */
+static int svan_accel_memory_charge(struct svan_accel_dev *dev, kuid_t uid,
+				    unsigned long pages)
+{
+	unsigned long used, limit = svan_accel_user_memory(dev) >> PAGE_SHIFT;
+
+	lockdep_assert_held(&dev->memory_lock);
+	used = xa_to_value(xa_load(&dev->user_memory, __kuid_val(uid)));
+	if (pages > limit - min(used, limit) && !capable(CAP_SYS_ADMIN))
+		return -ENOSPC;
+	return xa_err(xa_store(&dev->user_memory, __kuid_val(uid),
+			       xa_mk_value(used + pages), GFP_KERNEL_ACCOUNT));
+}
+
+static void svan_accel_memory_uncharge(struct svan_accel_dev *dev, kuid_t uid,
+				       unsigned long pages)
+{
+	unsigned long used;
+
+	lockdep_assert_held(&dev->memory_lock);
+	used = xa_to_value(xa_load(&dev->user_memory, __kuid_val(uid)));
+	/* A store over an entry needs no memory. */
+	if (used > pages)
+		xa_store(&dev->user_memory, __kuid_val(uid), xa_mk_value(used - pages),
+			 GFP_KERNEL);
+	else
+		xa_erase(&dev->user_memory, __kuid_val(uid));
+}
+
 static int svan_accel_memory_take(struct svan_accel_dev *dev, struct svan_accel_bo *bo)
 {
+	unsigned long pages = bo->gem.size >> PAGE_SHIFT;
 	int err;
 
 	mutex_lock(&dev->memory_lock);
-	err = drm_mm_insert_node(&dev->memory, &bo->node, bo->gem.size);
+	err = svan_accel_memory_charge(dev, bo->uid, pages);
+	if (!err) {
+		err = drm_mm_insert_node(&dev->memory, &bo->node, bo->gem.size);
+		if (err)
+			svan_accel_memory_uncharge(dev, bo->uid, pages);
+	}
 	mutex_unlock(&dev->memory_lock);
 	if (!err)
 		atomic64_add(bo->gem.size, &dev->memory_used);
@@ -56,6 +101,7 @@ static void svan_accel_memory_put(struct svan_accel_dev *dev, struct svan_accel_
 	atomic64_sub(bo->gem.size, &dev->memory_used);
 	mutex_lock(&dev->memory_lock);
 	drm_mm_remove_node(&bo->node);
+	svan_accel_memory_uncharge(dev, bo->uid, bo->gem.size >> PAGE_SHIFT);
 	mutex_unlock(&dev->memory_lock);
 }
 
@@ -150,6 +196,7 @@ static struct drm_gem_object *svan_accel_local_create(struct svan_accel_dev *dev
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 	bo->gem.funcs = &svan_accel_bo_funcs;
+	bo->uid = current_uid();
 	INIT_LIST_HEAD(&bo->export);
 	drm_gem_private_object_init(&dev->drm, &bo->gem, size);
 

@@ -41,6 +41,8 @@
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/xarray.h>
 #include <svan/accel.h>
 
 #define SVAN_ACCEL_TABLE_ENTRIES	512
@@ -105,8 +107,9 @@ struct svan_accel_counts {
  * @contexts: struct svan_accel_ctx, all of them
  * @numbers: which numbers of contexts are taken
  * @slots: by number of the context
- * @memory_lock: protects @memory
+ * @memory_lock: protects @memory and @user_memory
  * @memory: allocator of local memory, in octets
+ * @user_memory: pages of local memory that a user has, by uid
  * @memory_size: octets of local memory
  * @memory_used: octets of it that are in buffers
  * @exports_lock: protects @exports
@@ -127,8 +130,9 @@ struct svan_accel_dev {
 	struct list_head contexts;
 	DECLARE_BITMAP(numbers, SVAN_ACCEL_CONTEXTS);
 	struct svan_accel_slot slots[SVAN_ACCEL_CONTEXTS];
-	struct mutex memory_lock;	/* protects memory */
+	struct mutex memory_lock;	/* protects memory and user_memory */
 	struct drm_mm memory;
+	struct xarray user_memory;
 	u64 memory_size;
 	atomic64_t memory_used;
 	struct mutex exports_lock;	/* protects exports */
@@ -179,6 +183,12 @@ struct svan_accel_ctx {
 /* contexts that a user without CAP_SYS_ADMIN may have */
 #define SVAN_ACCEL_USER_CONTEXTS	(SVAN_ACCEL_CONTEXTS / 4)
 
+/* octets of local memory that a user without CAP_SYS_ADMIN may have */
+static inline u64 svan_accel_user_memory(const struct svan_accel_dev *dev)
+{
+	return dev->memory_size / 2;
+}
+
 enum svan_accel_mapping_kind {
 	SVAN_ACCEL_MAPS_LOCAL,
 	SVAN_ACCEL_MAPS_HOST,
@@ -223,12 +233,14 @@ struct svan_accel_mapping {
  * struct svan_accel_bo - a buffer of local memory
  * @gem: the GEM object
  * @node: where it lies
+ * @uid: user who has created it, and is charged
  * @dmabuf: its dma-buf, or NULL; under svan_accel_dev.exports_lock
  * @export: in svan_accel_dev.exports
  */
 struct svan_accel_bo {
 	struct drm_gem_object gem;
 	struct drm_mm_node node;
+	kuid_t uid;
 	struct dma_buf *dmabuf;
 	struct list_head export;
 };

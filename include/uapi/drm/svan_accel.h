@@ -43,6 +43,7 @@ struct drm_svan_accel_info {
 	__u32 generation;		/* +1 for each reset of the device */
 	__u32 user_contexts;		/* of a user without CAP_SYS_ADMIN, at most */
 	__u32 pad;
+	__u64 user_memory;		/* octets of such a user, at most; then ENOSPC */
 };
 
 enum drm_svan_accel_bo_kind {

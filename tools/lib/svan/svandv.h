@@ -80,7 +80,7 @@ struct svandv_uar {
 
 /*
  * Return NULL and set errno on error: ENOSPC if the context has as many pages as it
- * may have (64), ENOMEM if the device has none left.
+ * may have (64), or the user half of the device's, ENOMEM if the device has none left.
  */
 struct svandv_uar *svandv_alloc_uar(struct ibv_context *context);
 /* Return 0 or an errno value: EBUSY while the page is a QP's. */

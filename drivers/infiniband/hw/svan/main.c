@@ -191,11 +191,15 @@ static void svan_ib_dealloc_driver(struct ib_device *ibdev)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
 
+	destroy_workqueue(dev->uars_wq);
 	svan_ib_exit_faults(dev);
+	WARN_ON(!xa_empty(&dev->user_uars));
 	WARN_ON(!xa_empty(&dev->kernel_qps) || !xa_empty(&dev->user_qps));
 	xa_destroy(&dev->user_qps);
 	xa_destroy(&dev->kernel_qps);
+	xa_destroy(&dev->user_uars);
 	ida_destroy(&dev->owners);
+	mutex_destroy(&dev->uars_lock);
 	mutex_destroy(&dev->port_lock);
 }
 
@@ -211,6 +215,11 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	dev = ib_alloc_device(svan_ib_dev, ibdev);
 	if (!dev)
 		return NULL;
+	dev->uars_wq = alloc_workqueue("svan_uars", WQ_UNBOUND, 0);
+	if (!dev->uars_wq) {
+		ib_dealloc_device(&dev->ibdev);
+		return NULL;
+	}
 
 	dev->sdev = sdev;
 	dev->caps = svan_caps(sdev);
@@ -218,7 +227,9 @@ static struct svan_ib_dev *svan_ib_alloc(struct svan_dev *sdev)
 	dev->netdev_nb.notifier_call = svan_ib_netdev_event;
 	dev->port_state = IB_PORT_DOWN;
 	mutex_init(&dev->port_lock);
+	mutex_init(&dev->uars_lock);
 	ida_init(&dev->owners);
+	xa_init(&dev->user_uars);
 	xa_init(&dev->kernel_qps);
 	xa_init(&dev->user_qps);
 	xa_init_flags(&dev->odps, XA_FLAGS_LOCK_BH);

@@ -100,6 +100,9 @@ struct svan_learn {
  * @sdev: the function, valid while the auxiliary device is bound
  * @caps: capabilities of the function; little-endian
  * @owners: ids of verbs contexts for SVAN_CMD_ALLOC_UAR; 0 is that of the kernel
+ * @uars_lock: protects @user_uars
+ * @user_uars: number of UAR pages that a user has, by uid
+ * @uars_wq: gives UAR pages back
  * @kernel_qps: QPs of the kernel by number, for svan_ib_poll_cq()
  * @user_qps: QPs of users by number; the entries hold no reference
  * @aux_nb: receives port and fatal events of the function
@@ -123,6 +126,9 @@ struct svan_ib_dev {
 	struct svan_dev *sdev;
 	const struct svan_caps *caps;
 	struct ida owners;
+	struct mutex uars_lock;		/* protects user_uars */
+	struct xarray user_uars;
+	struct workqueue_struct *uars_wq;
 	struct xarray kernel_qps;
 	struct xarray user_qps;
 	struct notifier_block aux_nb;
@@ -144,6 +150,8 @@ struct svan_ib_dev {
 struct svan_ib_mmap_entry {
 	struct rdma_user_mmap_entry rdma;
 	struct svan_ib_dev *dev;
+	struct work_struct free;
+	kuid_t uid;			/* user who is charged */
 	phys_addr_t phys;
 	u32 page;
 	atomic_t *count;		/* of pages that counts this one, or NULL */
@@ -352,6 +360,7 @@ struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata);
 struct svan_ib_mmap_entry *svan_ib_alloc_uar(struct svan_ib_dev *dev,
 					     struct svan_ib_ucontext *uctx,
 					     u32 *page);
+void svan_ib_flush_uars(struct svan_ib_dev *dev);
 int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 			   struct ib_udata *udata);
 void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext);

@@ -395,6 +395,7 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_UAR_ALLOC)(struct uverbs_attr_bundle *a
 		return PTR_ERR(ibucontext);
 	uctx = to_svan_ib_ucontext(ibucontext);
 	dev = to_svan_ib_dev(ibucontext->device);
+	svan_ib_flush_uars(dev);
 	if (atomic_inc_return(&uctx->num_uars) > SVAN_IB_MAX_UARS) {
 		err = -ENOSPC;
 		goto uncount;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Verbs contexts with their UAR page, and protection domains. */
 
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -8,6 +10,61 @@
 
 #include "svan_odp.h"
 #include "svan_ib_trace.h"
+
+/*
+ * A user must not take the pages of all others. One without CAP_SYS_ADMIN may have half
+ * of them.
+ */
+static int svan_uar_charge(struct svan_ib_dev *dev, kuid_t uid)
+{
+	u32 limit = le32_to_cpu(dev->caps->max_uar) / 2;
+	unsigned long count;
+	int err = -ENOSPC;
+
+	mutex_lock(&dev->uars_lock);
+	count = xa_to_value(xa_load(&dev->user_uars, __kuid_val(uid)));
+	if (count < limit || capable(CAP_SYS_ADMIN))
+		err = xa_err(xa_store(&dev->user_uars, __kuid_val(uid),
+				      xa_mk_value(count + 1), GFP_KERNEL_ACCOUNT));
+	mutex_unlock(&dev->uars_lock);
+	return err;
+}
+
+static void svan_uar_uncharge(struct svan_ib_dev *dev, kuid_t uid)
+{
+	unsigned long count;
+
+	mutex_lock(&dev->uars_lock);
+	count = xa_to_value(xa_load(&dev->user_uars, __kuid_val(uid)));
+	/* A store over an entry needs no memory. */
+	if (count > 1)
+		xa_store(&dev->user_uars, __kuid_val(uid), xa_mk_value(count - 1),
+			 GFP_KERNEL);
+	else
+		xa_erase(&dev->user_uars, __kuid_val(uid));
+	mutex_unlock(&dev->uars_lock);
+}
+
+static void svan_uar_free_work(struct work_struct *work)
+{
+	struct svan_ib_mmap_entry *entry =
+		container_of(work, struct svan_ib_mmap_entry, free);
+
+	svan_cmd_destroy_object(entry->dev->sdev, SVAN_CMD_FREE_UAR, entry->page);
+	svan_uar_uncharge(entry->dev, entry->uid);
+	if (entry->count)
+		atomic_dec(entry->count);
+	kfree(entry);
+}
+
+/**
+ * svan_ib_flush_uars - wait until the pages that were let go are free
+ * @dev: the device
+ */
+void svan_ib_flush_uars(struct svan_ib_dev *dev)
+{
+	flush_workqueue(dev->uars_wq);
+}
 
 /**
  * svan_ib_alloc_uar - get a UAR page, and a place for it in the mmap space
@@ -35,11 +92,16 @@ struct svan_ib_mmap_entry *svan_ib_alloc_uar(struct svan_ib_dev *dev,
 	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
 	if (!entry)
 		return ERR_PTR(-ENOMEM);
-	err = svan_cmd_create_object(dev->sdev, &cmd, page);
+	entry->uid = current_uid();
+	err = svan_uar_charge(dev, entry->uid);
 	if (err)
 		goto free_entry;
+	err = svan_cmd_create_object(dev->sdev, &cmd, page);
+	if (err)
+		goto uncharge;
 
 	entry->dev = dev;
+	INIT_WORK(&entry->free, svan_uar_free_work);
 	entry->page = *page;
 	entry->phys = svan_uar_phys(dev->sdev, *page);
 	err = rdma_user_mmap_entry_insert(&uctx->ibucontext, &entry->rdma,
@@ -50,6 +112,8 @@ struct svan_ib_mmap_entry *svan_ib_alloc_uar(struct svan_ib_dev *dev,
 
 free_page:
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_FREE_UAR, *page);
+uncharge:
+	svan_uar_uncharge(dev, entry->uid);
 free_entry:
 	kfree(entry);
 	return ERR_PTR(err);
@@ -100,6 +164,7 @@ int svan_ib_alloc_ucontext(struct ib_ucontext *ibucontext,
 		return owner;
 	uctx->owner = owner;
 
+	svan_ib_flush_uars(dev);
 	uctx->uar_entry = svan_ib_alloc_uar(dev, uctx, &uctx->uar);
 	if (IS_ERR(uctx->uar_entry)) {
 		err = PTR_ERR(uctx->uar_entry);
@@ -140,6 +205,7 @@ void svan_ib_dealloc_ucontext(struct ib_ucontext *ibucontext)
 	WARN_ON(!xa_empty(&uctx->uars));
 	xa_destroy(&uctx->uars);
 	rdma_user_mmap_entry_remove(&uctx->uar_entry->rdma);
+	svan_ib_flush_uars(dev);	/* what is freed counts in the context */
 	ida_free(&dev->owners, uctx->owner);
 }
 
@@ -183,18 +249,15 @@ int svan_ib_mmap(struct ib_ucontext *ibucontext, struct vm_area_struct *vma)
 /*
  * No mapping of the page is left: they have been removed, or their file is closed, or
  * ib_uverbs has replaced them. So the user cannot reach the page when the device gives
- * it to another context.
+ * it to another context. The caller may hold its mmap_lock, for which others wait who
+ * look at the process, so it does not wait for the device here.
  */
 void svan_ib_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
 {
 	struct svan_ib_mmap_entry *entry =
 		container_of(rdma_entry, struct svan_ib_mmap_entry, rdma);
 
-	svan_cmd_destroy_object(entry->dev->sdev, SVAN_CMD_FREE_UAR,
-				entry->page);
-	if (entry->count)
-		atomic_dec(entry->count);
-	kfree(entry);
+	queue_work(entry->dev->uars_wq, &entry->free);
 }
 
 int svan_ib_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
