@@ -163,6 +163,7 @@ enum svan_fatal {
 #define SVAN_DB_QN_MASK			0x0000000000ffffffull
 #define SVAN_DB_CQ_SOLICITED		0x0000000001000000ull	/* CQ_DB only */
 #define SVAN_DB_INDEX_SHIFT		32	/* producer (SQ, RQ) or consumer (CQ) */
+#define SVAN_DB_INDEX_OLD		0x40000000	/* SQ, RQ: so far behind is late, not bad */
 
 static inline __u64 svan_db_value(__u32 qn, __u32 index)
 {

@@ -172,6 +172,30 @@ static void indices_beyond_the_ring(void **state)
     assert_int_equal(bench->core->sq.producer.pi, 16);
 }
 
+/* Rung alone, over 16 blocks that are done: what is told of the index. */
+static uint32_t syndrome_of(Bench *bench, uint32_t index)
+{
+    bench->mock->syndrome = 0;
+    bench->core->sq.producer.pi = bench->mock->ci = 16;
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, index);
+    fake_run(bench->fake);
+    assert_int_equal(bench->core->sq.producer.pi, 16);
+    return bench->mock->syndrome;
+}
+
+/* Half of all indices are "behind" modulo 2^32. Not all of them are late. */
+static void indices_far_behind_are_bad(void **state)
+{
+    Bench *bench = *state;
+
+    assert_int_equal(syndrome_of(bench, 16 - 1), 0);
+    assert_int_equal(syndrome_of(bench, 16 - SVAN_DB_INDEX_OLD), 0);
+    assert_int_equal(syndrome_of(bench, 16 - SVAN_DB_INDEX_OLD - 1), SVAN_SYN_INDEX);
+    assert_int_equal(syndrome_of(bench, 16 + (1u << 31)), SVAN_SYN_INDEX);
+    assert_int_equal(syndrome_of(bench, 16 + (1u << 31) + 1000), SVAN_SYN_INDEX);
+    assert_int_equal(syndrome_of(bench, 16 + (1u << 31) - 1), SVAN_SYN_INDEX);
+}
+
 static void receive_indices(void **state)
 {
     Bench *bench = *state;
@@ -598,6 +622,7 @@ int main(void)
         TEST(the_later_of_record_and_doorbell),
         TEST(a_peer_that_never_writes_the_record),
         TEST(indices_beyond_the_ring),
+        TEST(indices_far_behind_are_bad),
         TEST(receive_indices),
         TEST(indices_wrap),
         TEST(polling_while_busy),

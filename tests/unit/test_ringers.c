@@ -189,6 +189,49 @@ static void a_late_store_of_the_queue_before(void **state)
     assert_int_equal(mock->producer, SVAN_STEP_DONE);
 }
 
+/* Whether its number comes back or not, what was rung for it does not reach the next. */
+static void what_a_queue_leaves_goes_with_it(void **state)
+{
+    Bench *bench = *state;
+    HostQp old = host_qp(bench->host, &bench->cq, &bench->cq, NULL);
+    SvanQp *qp = svan_qp_get(host_fn(bench->host), old.qpn);
+    SvanDbSlot *slot = qp->db.slot;
+
+    svan_qp_set_state(qp, SVAN_QPS_INIT, 0);
+    host_ring(&old, SVAN_UAR_SQ_DB, 12);
+    host_ring(&old, SVAN_UAR_RQ_DB, 12);
+    svan_qp_destroy(qp);
+    assert_int_equal(atomic_load(&slot->word[0]), 0);
+    assert_int_equal(atomic_load(&slot->word[1]), 0);
+}
+
+/* A number comes back after 256 queues; a ringer of the first one is late as much. */
+static void a_late_store_meets_its_number_again(void **state)
+{
+    Bench *bench = *state;
+    HostQpAttr attr = { .log_sq = 4 };
+    HostQp first = host_qp(bench->host, &bench->cq, &bench->cq, &attr), qp = first;
+    SvanQp *core = svan_qp_get(host_fn(bench->host), first.qpn);
+    uint32_t lives = 0;
+    uint64_t left;
+    Mock *mock;
+
+    svan_qp_set_state(core, SVAN_QPS_INIT, 0);
+    host_ring(&first, SVAN_UAR_SQ_DB, 12);
+    left = atomic_load(&core->db.slot->word[0]);
+    do {
+        assert_in_range(++lives, 1, 256);
+        svan_qp_destroy(svan_qp_get(host_fn(bench->host), qp.qpn));
+        host_fn(bench->host)->qps->table.next = first.qpn & SVAN_QN_INDEX_MASK;
+        qp = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+    } while (qp.qpn != first.qpn);
+    mock = mock_qp(&qp);
+    atomic_store(&mock->qp->db.slot->word[0], left);
+    host_ring(&qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(mock->qp->sq.producer.pi, 1);
+}
+
 int main(void)
 {
 #define TEST(name) \
@@ -203,6 +246,8 @@ int main(void)
         TEST(a_store_from_before_the_reset_is_late),
         TEST(a_late_store_of_the_queue_before),
         TEST(an_index_of_the_queue_before_hides_none),
+        TEST(what_a_queue_leaves_goes_with_it),
+        TEST(a_late_store_meets_its_number_again),
     };
 
     return cmocka_run_group_tests_name("ringers", tests, NULL, NULL);

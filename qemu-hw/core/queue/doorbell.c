@@ -35,9 +35,13 @@
  *   because another ringer has stored a later value, or the engine has taken one: one of
  *   them has made progress, so that there is no lock in it.
  *
- *   The life of a queue is one more at each of its transitions out of RESET, modulo 128.
- *   What was rung before counts no more, and a larger index of the old life, stored
- *   late, must not hide the first index of the new one.
+ *   The life of a slot's owner is one more at each transition of a queue out of RESET and
+ *   at the end of each queue. What was rung before counts no more, and a larger index of
+ *   an old life, stored late, must not hide the first index of the new one. A new life
+ *   begins by dropping the words of others; a ringer that was on its way stores such a
+ *   word afterwards at most. Lives are counted modulo 127, which has no divisor in common
+ *   with the 256 variants of a queue's number: when a number comes back, the life that
+ *   it had does not.
  *
  *   slot->word[] and slot->queued hand a value over. The ringer stores the word, or
  *   has read there a later one; then it exchanges queued with 1. The engine exchanges
@@ -242,6 +246,12 @@ static SvanDbSlot *db_slot_make(SvanFn *fn, SvanDbKind kind, uint32_t index)
     return db_slot(fn, kind, index);
 }
 
+static uint64_t db_life(const SvanDbSlot *slot)
+{
+    return atomic_load_explicit(&slot->owner, memory_order_relaxed) &
+           SVAN_DB_LIFE_MASK;
+}
+
 bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
                   SvanDbTarget *target)
 {
@@ -252,26 +262,10 @@ bool svan_db_open(SvanFn *fn, SvanDbKind kind, uint32_t uar,
         return false;
     }
     slot->target = target;
-    atomic_store_explicit(&slot->owner, (uar + 1ull) << 32 | target->qn,
+    atomic_store_explicit(&slot->owner,
+                          (uar + 1ull) << 32 | db_life(slot) | target->qn,
                           memory_order_release);
     return true;
-}
-
-void svan_db_close(SvanDbTarget *target)
-{
-    atomic_store_explicit(&target->slot->owner, 0, memory_order_release);
-    target->slot->target = NULL;
-}
-
-void svan_db_forget(SvanDbTarget *target)
-{
-    SvanDbSlot *slot = target->slot;
-    uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
-    uint64_t life = (owner + SVAN_DB_LIFE) & SVAN_DB_LIFE_MASK;
-
-    atomic_store_explicit(&slot->owner,
-                          (owner & ~(uint64_t)SVAN_DB_LIFE_MASK) | life,
-                          memory_order_release);
 }
 
 /* A word may have been rung for a queue that had the slot before, or in a former life. */
@@ -280,6 +274,42 @@ static bool is_for(const SvanDbSlot *slot, uint64_t word)
     uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
 
     return slot->target && (uint32_t)word == ((uint32_t)owner | SVAN_DB_RUNG);
+}
+
+/*
+ * The owner in its next life. Only words of others are dropped: ringers of the new life
+ * may be at it.
+ */
+static void db_live_on(SvanDbSlot *slot, uint64_t page_and_queue)
+{
+    uint64_t life = db_life(slot) + SVAN_DB_LIFE;
+
+    life = life == SVAN_DB_LIFE * SVAN_DB_LIVES ? 0 : life;
+    atomic_store_explicit(&slot->owner, page_and_queue | life, memory_order_release);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint64_t word = atomic_load_explicit(&slot->word[i], memory_order_acquire);
+
+        while (word && !is_for(slot, word) &&
+               !atomic_compare_exchange_weak_explicit(&slot->word[i], &word, 0,
+                                                      memory_order_acquire,
+                                                      memory_order_acquire)) {
+            /* Another ringer was late, or the first of the new life has come. */
+        }
+    }
+}
+
+void svan_db_close(SvanDbTarget *target)
+{
+    target->slot->target = NULL;
+    db_live_on(target->slot, 0);
+}
+
+void svan_db_forget(SvanDbTarget *target)
+{
+    SvanDbSlot *slot = target->slot;
+    uint64_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+
+    db_live_on(slot, owner & ~(uint64_t)SVAN_DB_LIFE_MASK);
 }
 
 static void db_take(SvanCore *core, SvanDbSlot *slot)

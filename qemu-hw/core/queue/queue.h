@@ -386,9 +386,10 @@ void svan_scatter(SvanFn *fn, const SvanMem *dst, uint32_t num_dst,
 #define SVAN_DB_RUNG            0x80000000u     /* the word holds a value */
 #define SVAN_DB_LIFE            0x01000000u     /* + this: the next life of the queue */
 #define SVAN_DB_LIFE_MASK       0x7f000000u
+#define SVAN_DB_LIVES           127u
 
 struct SvanDbSlot {
-    _Atomic uint64_t owner;     /* (uar + 1) << 32 | life | qn, 0 = free */
+    _Atomic uint64_t owner;     /* (uar + 1) << 32 | life | qn; life alone = free */
     /*
      * By SVAN_DB_WORD_*: index as rung << 32 | SVAN_DB_RUNG | life and number of the
      * owner that it was rung for; 0: nothing was rung.
