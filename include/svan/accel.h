@@ -37,6 +37,11 @@
  * through a window that began before it has ended.
  */
 #define SVAN_ACCEL_REG_DRAIN		0x030	/* RO: 0 */
+#define SVAN_ACCEL_REG_FAULTS		0x038	/* RO (64): bit n: context n is FAULTED */
+
+/* interrupts of a vector: so many at once, then one each gap */
+#define SVAN_ACCEL_IRQ_BURST		16
+#define SVAN_ACCEL_IRQ_GAP_NS		100000
 
 /* context n */
 #define SVAN_ACCEL_REG_CTX(n, reg)	(0x1000 + 0x80 * (n) + (reg))
@@ -72,6 +77,7 @@
  * kind is counted and ignored.
  */
 #define SVAN_ACCEL_DB(queue)		(8 * (queue))
+#define SVAN_ACCEL_DB_OLD		0x40000000	/* an index so far behind is late, not bad */
 
 enum svan_accel_ctx_state {
 	SVAN_ACCEL_CTX_OFF		= 0,

@@ -76,6 +76,59 @@ static void patch(Input *input, uint8_t *stream, size_t size)
     memcpy(stream + at, bytes, len < size - at ? len : size - at);
 }
 
+/*
+ * A good stream, but the indices of the queues begin elsewhere: patches of so many fields
+ * seldom fit together. The caller frees it.
+ */
+static uint8_t *moved(Good *good, uint64_t by)
+{
+    Accel *accel = good->fake->accel;
+    uint8_t *stream;
+    size_t len;
+
+    if (!accel_load(accel, good->stream, good->len)) {
+        fake_die("the good stream is not good");
+    }
+    for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS * SVAN_ACCEL_QUEUES; i++) {
+        AccelQueue *queue = &accel->ctxs[i / SVAN_ACCEL_QUEUES].queues[i % SVAN_ACCEL_QUEUES];
+
+        if (queue->state != SVAN_ACCEL_QUEUE_OFF) {
+            queue->head += by;
+            queue->index += by;
+            queue->producer += by;
+            queue->loop_at += queue->loop_left ? by : 0;
+            queue->loop_end += queue->loop_end ? by : 0;
+        }
+        if (atomic_load(&queue->rung) & ACCEL_DB_OPEN) {
+            accel_queue_open_doorbell(queue, (uint32_t)(queue->rung + by));
+        }
+    }
+    stream = accel_save(accel, &len);
+    if (!stream || len != good->len) {
+        fake_die("a stream of moved indices has another length");
+    }
+    return stream;
+}
+
+/* Shortly before the end of some range, or anywhere. */
+static uint64_t distance(Input *input)
+{
+    static const uint64_t ends[] = { UINT32_MAX, INT64_MAX, UINT64_MAX };
+    uint8_t how = input_number(input, 1);
+
+    return how % 4 == 3 ? input_number(input, 8) : ends[how % 4] - how / 4;
+}
+
+/* The queue is rung with the next index, or with another one. */
+static void ring(AccelFake *fake, uint32_t ctx, uint32_t number, uint8_t how)
+{
+    const AccelQueue *queue = &fake->accel->ctxs[ctx].queues[number];
+    uint32_t index = how & 0x80 ? how : (uint32_t)queue->producer + how % 8;
+
+    accel_doorbell(fake->accel, (ctx << SVAN_ACCEL_DB_SHIFT) + SVAN_ACCEL_DB(number), index,
+                   8);
+}
+
 /* Whatever state it is in, it is accepted, and is the same then. */
 static void reload(AccelFake *fake)
 {
@@ -105,7 +158,7 @@ static void live(AccelFake *fake, uint8_t how)
             accel_fake_step(fake);
         }
         fake->now += 1ull << (how >> 3 & 31);
-        accel_doorbell(fake->accel, (i % 3 << SVAN_ACCEL_DB_SHIFT) + i % 4 * 8, how + i, 8);
+        ring(fake, i % 3, i % 4, how + i);
         accel_touched(fake->accel, i % 2 ? ACCEL_LOCAL : ACCEL_HOST,
                       i % 2 ? accel_fake_bus(fake, LOCAL_VA + 4096) :
                               accel_fake_bus(fake, HOST_VA));
@@ -138,9 +191,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             live(good->fake, how);
         }
     } else {
-        uint8_t *stream = fake_must(malloc(good->len));
+        uint8_t *stream = moved(good, how & 4 ? distance(&input) : 0);
 
-        memcpy(stream, good->stream, good->len);
         for (uint32_t n = 0; input.size && n < 8; n++) {
             patch(&input, stream, good->len);
         }

@@ -65,7 +65,8 @@ static AccelDma op_map(void *opaque, AccelSpace space, uint64_t addr, uint32_t l
         fake_die("map of %u octets at %" PRIx64, len, addr);
     }
     fake->maps++;
-    if (misses(fake, space, addr)) {
+    if (misses(fake, space, addr) ||
+        (fake->miss_page && space == ACCEL_HOST && addr / PAGE == fake->miss_page / PAGE)) {
         return ACCEL_DMA_MISS;
     }
     if (fake->bad_page && space == ACCEL_HOST && addr / PAGE == fake->bad_page / PAGE) {
@@ -416,6 +417,7 @@ uint32_t accel_fake_head(AccelFake *fake, uint32_t ctx, uint32_t queue)
 /* A run that misses must not have stored anything. */
 AccelRun accel_fake_step(AccelFake *fake)
 {
+    bool aside = false;
     uint64_t written;
     AccelRun result;
 
@@ -431,8 +433,17 @@ AccelRun accel_fake_step(AccelFake *fake)
         if (fake->written - written > PAGE + 16) {
             fake_die("one epoch stored %" PRIu64 " octets", fake->written - written);
         }
+        if (result == ACCEL_RUN_MISS && rng_below(&fake->miss_rng, 2)) {
+            aside |= accel_set_aside(fake->accel);
+        }
     } while (result == ACCEL_RUN_MISS);
-    fake->missed_count = 0;
+    if (aside) {
+        accel_resolved(fake->accel);
+        result = ACCEL_RUN_MORE;
+    }
+    if (!accel_awaits(fake->accel)) {
+        fake->missed_count = 0;
+    }
     return result;
 }
 

@@ -51,13 +51,15 @@ typedef struct AccelFake {
 
     /*
      * Of the pages that are mapped, so many in a thousand miss before they are mapped.
-     * A run that does not miss forgets what was translated.
+     * A run that does not miss forgets what was translated, unless steps of others are
+     * still to be run again.
      */
     uint32_t miss_permille;
     Rng miss_rng;
-    uint64_t missed[64];        /* pages translated since */
+    uint64_t missed[64 * SVAN_ACCEL_CONTEXTS];  /* pages translated since */
     uint32_t missed_count;
     uint64_t misses, maps, written;
+    uint64_t miss_page;         /* of the host, that misses each time; 0: none */
     uint64_t bad_page;          /* of the host, that answers ERROR; 0: none */
 
     /* stores through windows */
@@ -116,7 +118,10 @@ void accel_fake_ring(AccelFake *fake, uint32_t ctx, uint32_t queue);
 uint32_t accel_fake_state(AccelFake *fake, uint32_t ctx, uint32_t queue);
 uint32_t accel_fake_head(AccelFake *fake, uint32_t ctx, uint32_t queue);
 
-/* One call of accel_run(); a miss is translated, and the call repeated. */
+/*
+ * One call of accel_run(). A miss is translated, and the call repeated, or others run
+ * meanwhile.
+ */
 AccelRun accel_fake_step(AccelFake *fake);
 /* Make the stores that are wanted. */
 void accel_fake_stores(AccelFake *fake);

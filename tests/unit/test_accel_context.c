@@ -257,6 +257,89 @@ static void a_record_that_cannot_be_stored_faults(void **state)
     assert_int_equal(fake->irqs[0], 1);
 }
 
+/* One register tells which contexts have faulted, so that nobody reads those of all. */
+static void faulted_contexts_are_bits(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = cmd_fill(NOWHERE_VA, 8, 0);
+
+    assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_FAULTS, 8), 0);
+    accel_fake_do(fake, 0, 0, &cmd);
+    accel_fake_write(fake, CTX(31, CONTROL), SVAN_ACCEL_CTX_ENABLE);
+    assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_FAULTS, 8), 0x80000001);
+    accel_fake_write(fake, CTX(0, CONTROL), 0);
+    assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_FAULTS, 8), 0x80000000);
+    for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
+        accel_fake_write(fake, CTX(i, LEVELS), 0);
+        accel_fake_write(fake, CTX(i, CONTROL), SVAN_ACCEL_CTX_ENABLE);
+    }
+    assert_int_equal(accel_reg_read(fake->accel, SVAN_ACCEL_REG_FAULTS, 8), 0xffffffff);
+}
+
+/* ---- misses ---- */
+
+/* The translation of one context's page is long in coming. */
+static void a_miss_holds_up_its_context_alone(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd slow = cmd_fill(HOST_VA, 8, 1);
+    struct svan_accel_cmd other = cmd_fill(LOCAL_VA, 2 * 4096, 2);
+    uint32_t runs = 0;
+
+    accel_fake_context(fake, 1);
+    accel_fake_queue(fake, 1, 0);
+    fake->miss_page = accel_fake_bus(fake, HOST_VA);
+    accel_fake_post(fake, 0, 0, &slow);
+    accel_fake_post(fake, 1, 0, &other);
+    accel_fake_ring(fake, 0, 0);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_MISS);
+    /* nobody else has work: the engine may as well wait */
+    assert_false(accel_set_aside(fake->accel));
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_MISS);
+    accel_fake_ring(fake, 1, 0);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_MISS);
+    assert_true(accel_set_aside(fake->accel));
+    while (accel_run(fake->accel) == ACCEL_RUN_MORE) {
+        assert_in_range(++runs, 1, 10);
+    }
+    assert_int_equal(accel_fake_head(fake, 1, 0), 1);
+    assert_int_equal(accel_fake_head(fake, 0, 0), 0);
+    assert_true(accel_awaits(fake->accel));
+    /* no doorbell brings it back before */
+    accel_fake_ring(fake, 0, 0);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_IDLE);
+    fake->miss_page = 0;
+    accel_resolved(fake->accel);
+    assert_true(accel_awaits(fake->accel));
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_head(fake, 0, 0), 1);
+    assert_false(accel_awaits(fake->accel));
+}
+
+/* It may be gone when its translation comes. */
+static void what_is_set_aside_may_end(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = cmd_fill(HOST_VA, 8, 1), nop = cmd_plain(SVAN_ACCEL_NOP);
+
+    accel_fake_context(fake, 1);
+    accel_fake_queue(fake, 1, 0);
+    fake->miss_page = accel_fake_bus(fake, HOST_VA);
+    accel_fake_post(fake, 0, 0, &cmd);
+    accel_fake_ring(fake, 0, 0);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_MISS);
+    accel_fake_post(fake, 1, 0, &nop);
+    accel_fake_ring(fake, 1, 0);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_MISS);
+    assert_true(accel_set_aside(fake->accel));
+    accel_fake_write(fake, CTX(0, CONTROL), 0);
+    assert_false(accel_awaits(fake->accel));
+    accel_resolved(fake->accel);
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_head(fake, 1, 0), 1);
+    assert_int_equal(accel_run(fake->accel), ACCEL_RUN_IDLE);
+}
+
 /* ---- doorbells ---- */
 
 static void ring(AccelFake *fake, uint32_t index)
@@ -285,6 +368,42 @@ static void the_later_index_counts(void **state)
     assert_int_equal(accel_fake_state(fake, 0, 0), SVAN_ACCEL_QUEUE_STOPPED);
     assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_BAD_INDEX);
     assert_int_equal(accel_counted(fake).doorbells, 6);
+}
+
+/* A queue whose head and producer are 71, and one ring of an index. */
+static uint32_t status_of(uint32_t index)
+{
+    AccelFake *fake = accel_fake_create(0);
+    uint32_t status;
+
+    accel_fake_context(fake, 0);
+    accel_fake_queue(fake, 0, 0);
+    ring(fake, 64);
+    accel_fake_run(fake);
+    ring(fake, 71);
+    accel_fake_run(fake);
+    ring(fake, index);
+    /* what is rung behind a bad index does not hide it */
+    ring(fake, 72);
+    ring(fake, 70);
+    accel_fake_run(fake);
+    status = accel_record(fake, 0, 0).status;
+    assert_int_equal(accel_fake_head(fake, 0, 0), status ? 71 : 72);
+    accel_fake_destroy(fake);
+    return status;
+}
+
+/* Half of all indices are "behind" modulo 2^32. Not all of them are late. */
+static void indices_far_behind_are_bad(void **state)
+{
+    assert_int_equal(status_of(70), SVAN_ACCEL_OK);
+    assert_int_equal(status_of(71 - SVAN_ACCEL_DB_OLD), SVAN_ACCEL_OK);
+    assert_int_equal(status_of(71 - SVAN_ACCEL_DB_OLD - 1), SVAN_ACCEL_BAD_INDEX);
+    assert_int_equal(status_of(71 + (1u << 31)), SVAN_ACCEL_BAD_INDEX);
+    assert_int_equal(status_of(71 + (1u << 31) + 1000), SVAN_ACCEL_BAD_INDEX);
+    assert_int_equal(status_of(71 + (1u << 31) - 1), SVAN_ACCEL_BAD_INDEX);
+    assert_int_equal(status_of(71 + (1u << 16) + 1), SVAN_ACCEL_BAD_INDEX);
+    assert_int_equal(status_of(71 + 65), SVAN_ACCEL_BAD_INDEX);
 }
 
 static void bad_doorbells_are_counted(void **state)
@@ -409,7 +528,11 @@ int main(void)
         ACCEL_TEST(a_revoked_window_is_not_stored_to),
         ACCEL_TEST(a_store_may_miss_where_it_is_made),
         ACCEL_TEST(a_record_that_cannot_be_stored_faults),
+        ACCEL_TEST(faulted_contexts_are_bits),
+        ACCEL_TEST(a_miss_holds_up_its_context_alone),
+        ACCEL_TEST(what_is_set_aside_may_end),
         ACCEL_TEST(the_later_index_counts),
+        cmocka_unit_test(indices_far_behind_are_bad),
         ACCEL_TEST(bad_doorbells_are_counted),
         ACCEL_TEST(threads_ring_one_queue),
         ACCEL_TEST(an_index_never_goes_back),

@@ -175,6 +175,69 @@ static void completions_and_interrupts(void **state)
     assert_int_equal(fake->irqs[1], 1);
 }
 
+/* A loop of interrupts as fast as the device can, while the clock goes on. */
+static uint32_t interrupts_of_a_loop(AccelFake *fake, uint32_t count, uint64_t step_ns)
+{
+    struct svan_accel_cmd cmd = cmd_plain(SVAN_ACCEL_INTERRUPT), loop = cmd_loop(1, count);
+
+    accel_fake_post(fake, 0, 0, &cmd);
+    accel_fake_post(fake, 0, 0, &loop);
+    accel_fake_ring(fake, 0, 0);
+    while (accel_fake_step(fake) == ACCEL_RUN_MORE) {
+        fake->now += step_ns;
+    }
+    return fake->irqs[1];
+}
+
+static void interrupts_in_a_loop_are_few(void **state)
+{
+    AccelFake *fake = *state;
+    uint64_t begin = fake->now;
+    uint32_t seen = interrupts_of_a_loop(fake, 10000, 100), allowed;
+
+    allowed = SVAN_ACCEL_IRQ_BURST + (fake->now - begin) / SVAN_ACCEL_IRQ_GAP_NS;
+    assert_in_range(seen, allowed - 1, allowed);
+    /* the last of them comes, and then no more */
+    accel_fake_advance(fake, SVAN_ACCEL_IRQ_GAP_NS);
+    assert_int_equal(fake->irqs[1], seen + 1);
+    accel_fake_advance(fake, 100 * SVAN_ACCEL_IRQ_GAP_NS);
+    assert_int_equal(fake->irqs[1], seen + 1);
+    assert_true(fake->deadline == UINT64_MAX);
+    /* after a rest a whole burst is allowed again, to each context its own */
+    interrupts_of_a_loop(fake, 100, 0);
+    assert_int_equal(fake->irqs[1], seen + 1 + SVAN_ACCEL_IRQ_BURST);
+    assert_int_equal(fake->irqs[0] + fake->irqs[2], 0);
+}
+
+/* What was held back does not come in the next life of the context. */
+static void a_context_that_ends_takes_its_interrupts_along(void **state)
+{
+    AccelFake *fake = *state;
+
+    assert_int_equal(interrupts_of_a_loop(fake, 100, 0), SVAN_ACCEL_IRQ_BURST);
+    accel_fake_write(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_CONTROL), 0);
+    accel_fake_context(fake, 0);
+    accel_fake_advance(fake, 10 * SVAN_ACCEL_IRQ_GAP_NS);
+    assert_int_equal(fake->irqs[1], SVAN_ACCEL_IRQ_BURST);
+}
+
+/* Faults have their bound, too; outside of a run somebody is told that one is due. */
+static void faults_over_and_over_interrupt_seldom(void **state)
+{
+    AccelFake *fake = *state;
+    uint32_t kicks = fake->kicks;
+
+    for (uint32_t i = 0; i < 100; i++) {
+        accel_fake_write(fake, SVAN_ACCEL_REG_CTX(7, SVAN_ACCEL_CTX_CONTROL), 0);
+        accel_fake_write(fake, SVAN_ACCEL_REG_CTX(7, SVAN_ACCEL_CTX_CONTROL),
+                         SVAN_ACCEL_CTX_ENABLE);
+    }
+    assert_int_equal(fake->irqs[0], SVAN_ACCEL_IRQ_BURST);
+    assert_true(fake->kicks > kicks);
+    accel_fake_advance(fake, SVAN_ACCEL_IRQ_GAP_NS);
+    assert_int_equal(fake->irqs[0], SVAN_ACCEL_IRQ_BURST + 1);
+}
+
 /* ---- loops ---- */
 
 static void post_all(AccelFake *fake, const struct svan_accel_cmd *cmds, uint32_t count)
@@ -482,6 +545,9 @@ int main(void)
         ACCEL_TEST(a_reset_forgets_an_open_store),
         ACCEL_TEST(records_say_what_is_done),
         ACCEL_TEST(completions_and_interrupts),
+        ACCEL_TEST(interrupts_in_a_loop_are_few),
+        ACCEL_TEST(a_context_that_ends_takes_its_interrupts_along),
+        ACCEL_TEST(faults_over_and_over_interrupt_seldom),
         ACCEL_TEST(form_b_a_hundred_thousand_times),
         ACCEL_TEST(form_b_with_misses),
         ACCEL_TEST(form_a_a_hundred_thousand_times),

@@ -205,23 +205,109 @@ static void an_operand_to_come_survives(void **state)
     assert_int_equal(accel_fake_get64(fake, DATA + 8), 7);
 }
 
-/* A store that is kept back has a number above 0 and below the next one. */
-static void numbers_of_stores_are_checked(void **state)
+/* The numbers of stores that are kept back are not saved, so nobody can give bad ones. */
+static void numbers_of_stores_begin_anew(void **state)
 {
-    static const uint64_t bad[] = { 0, UINT64_MAX };
+    AccelFake *fake = accel_fake_create(3);
     struct svan_accel_cmd cmd = cmd_fill(DATA, 8, 5);
+    AccelKept *kept;
 
-    for (uint32_t i = 0; i < SIZE(bad); i++) {
-        AccelFake *fake = accel_fake_create(3);
+    accel_fake_context(fake, 0);
+    accel_fake_queue(fake, 0, 0);
+    accel_fake_do(fake, 0, 0, &cmd);
+    kept = fake->accel->ctxs[0].kept;
+    assert_int_equal(kept->count, 1);
+    kept->sequence = INT64_MAX;
+    kept->stores[kept->order[0]].sequence = INT64_MAX - 1;
+    saves_what_it_has_loaded(fake);
+    kept = fake->accel->ctxs[0].kept;
+    assert_int_equal(kept->sequence, 2);
+    assert_int_equal(kept->stores[kept->order[0]].sequence, 1);
+    accel_fake_do(fake, 0, 0, &cmd);
+    saves_what_it_has_loaded(fake);
+    accel_fake_destroy(fake);
+}
+
+/* Saved between the stores that it waits for, and with some that came behind it. */
+static void a_fence_survives(void **state)
+{
+    for (uint32_t after = 0; after < 12; after++) {
+        AccelFake *fake = accel_fake_create(3 + after);
+        struct svan_accel_cmd fence = cmd_plain(SVAN_ACCEL_FENCE), cmd;
 
         accel_fake_context(fake, 0);
         accel_fake_queue(fake, 0, 0);
-        accel_fake_do(fake, 0, 0, &cmd);
-        accel_fake_advance(fake, 1000000);
-        fake->accel->ctxs[0].kept->sequence = bad[i];
-        assert_false(accel_fake_restore(fake));
+        accel_fake_queue(fake, 0, 1);
+        /* as after many stores, which are not counted any more after the load */
+        accel_kept_make(&fake->accel->ctxs[0])->sequence = 1ull << 40;
+        for (uint32_t i = 0; i < 8; i++) {
+            cmd = cmd_fill(DATA + i * 4096, 8, 5);
+            accel_fake_post(fake, 0, 0, &cmd);
+            cmd = cmd_fill(DATA + (8 + i) * 4096, 8, 5);
+            accel_fake_post(fake, 0, 1, &cmd);
+        }
+        fence.flags = SVAN_ACCEL_CMD_RECORD;
+        accel_fake_post(fake, 0, 0, &fence);
+        accel_fake_ring(fake, 0, 0);
+        accel_fake_ring(fake, 0, 1);
+        for (uint32_t i = 0; i < 8 + after; i++) {
+            accel_fake_step(fake);
+        }
+        for (uint32_t i = 0; accel_fake_head(fake, 0, 0) < 9; i++) {
+            assert_in_range(i, 0, 1000);
+            saves_what_it_has_loaded(fake);
+            accel_fake_step(fake);
+        }
+        for (uint32_t i = 0; i < 8; i++) {
+            assert_int_equal(accel_fake_get64(fake, DATA + i * 4096), 5);
+        }
         accel_fake_destroy(fake);
     }
+}
+
+/* Wherever the indices of a state begin, what has run since is accepted as well. */
+static void indices_begin_anywhere(void **state)
+{
+    static const uint64_t first[] = {
+        0, UINT32_MAX, 1ull << 32, INT64_MAX - 1, INT64_MAX, 1ull << 63, UINT64_MAX,
+    };
+    struct svan_accel_cmd nop = cmd_plain(SVAN_ACCEL_NOP);
+
+    for (uint32_t i = 0; i < SIZE(first); i++) {
+        AccelFake *fake = accel_fake_create(0);
+        AccelQueue *queue = &fake->accel->ctxs[0].queues[0];
+
+        accel_fake_context(fake, 0);
+        accel_fake_queue(fake, 0, 0);
+        queue->head = queue->index = queue->producer = first[i];
+        accel_queue_open_doorbell(queue, (uint32_t)first[i]);
+        fake->posted[0][0] = first[i];
+        if (accel_fake_restore(fake)) {
+            accel_fake_post(fake, 0, 0, &nop);
+            accel_fake_do(fake, 0, 0, &nop);
+            assert_int_equal(accel_fake_head(fake, 0, 0), (uint32_t)(first[i] + 2));
+            saves_what_it_has_loaded(fake);
+        }
+        accel_fake_destroy(fake);
+    }
+}
+
+/* Neither the bad index nor the interrupt that is still to come is lost. */
+static void what_is_still_to_be_told_survives(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = cmd_plain(SVAN_ACCEL_INTERRUPT);
+
+    for (uint32_t i = 0; i <= SVAN_ACCEL_IRQ_BURST; i++) {
+        accel_fake_do(fake, 0, 0, &cmd);
+    }
+    assert_int_equal(fake->irqs[1], SVAN_ACCEL_IRQ_BURST);
+    accel_doorbell(fake->accel, SVAN_ACCEL_DB(0), 1u << 31, 8);
+    accel_fake_ring(fake, 0, 0);
+    saves_what_it_has_loaded(fake);
+    accel_fake_run(fake);
+    assert_true(fake->irqs[1] > SVAN_ACCEL_IRQ_BURST);
+    assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_BAD_INDEX);
 }
 
 static void is_reset(AccelFake *fake)
@@ -315,7 +401,10 @@ int main(void)
         ACCEL_TEST(a_store_survives_and_an_old_end_is_ignored),
         cmocka_unit_test(what_is_loaded_is_what_is_saved),
         ACCEL_TEST(an_operand_to_come_survives),
-        cmocka_unit_test(numbers_of_stores_are_checked),
+        cmocka_unit_test(numbers_of_stores_begin_anew),
+        cmocka_unit_test(a_fence_survives),
+        cmocka_unit_test(indices_begin_anywhere),
+        ACCEL_TEST(what_is_still_to_be_told_survives),
         cmocka_unit_test(short_and_long_streams_are_refused),
         cmocka_unit_test(damaged_streams_hurt_nobody),
     };

@@ -38,9 +38,11 @@ Accel *accel_create(const AccelConfig *config, const AccelOps *ops, void *opaque
     accel->config = *config;
     accel->next_look = ACCEL_NO_TIME;
     accel->next_leave = ACCEL_NO_TIME;
+    accel->next_irq = ACCEL_NO_TIME;
     accel->deadline_told = ACCEL_NO_TIME;
     accel->store_turn = UINT64_MAX;
     svan_list_init(&accel->ready);
+    svan_list_init(&accel->aside);
     svan_list_init(&accel->waiting);
     svan_list_init(&accel->wanted);
     svan_list_init(&accel->keeping);
@@ -87,6 +89,7 @@ void accel_reset(Accel *accel)
     }
     accel->next_look = ACCEL_NO_TIME;
     accel->next_leave = ACCEL_NO_TIME;
+    accel_irq_forget(accel, 0);
     accel->clock_latch = 0;
     accel->generation++;
     accel_trace(&accel->ctxs[0], ACCEL_TRACE_RESET, 0, accel->generation, 0, 0);

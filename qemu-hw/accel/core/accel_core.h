@@ -30,7 +30,7 @@ typedef enum AccelDma {
     /*
      * The translation of the bus address is not at hand. The step is unwound without
      * side effect and accel_run() returns ACCEL_RUN_MISS; the same step is the first
-     * to run next.
+     * to run next, unless its context is set aside.
      */
     ACCEL_DMA_MISS,
     ACCEL_DMA_ERROR,            /* nothing there, or not permitted */
@@ -119,7 +119,8 @@ typedef struct AccelConfig {
 /* What the device has counted since it was created. */
 #define ACCEL_STATS(X) \
     X(commands) X(octets) X(stores) X(stores_refused) X(waits) X(looks) X(wakes) \
-    X(timeouts) X(faults) X(doorbells) X(doorbells_refused) X(dma_errors)
+    X(timeouts) X(faults) X(doorbells) X(doorbells_refused) X(dma_errors) \
+    X(interrupts) X(interrupts_merged)
 
 typedef struct AccelStats {
 #define ACCEL_STAT_U64(name) uint64_t name;
@@ -146,6 +147,16 @@ typedef enum AccelRun {
 } AccelRun;
 
 AccelRun accel_run(Accel *accel);
+
+/*
+ * To be called after ACCEL_RUN_MISS: the context whose step has missed does not run before
+ * accel_resolved(), and the others go on. false: no other is ready, so nothing has changed.
+ */
+bool accel_set_aside(Accel *accel);
+/* What was missed is at hand: the contexts that were set aside are the first to run. */
+void accel_resolved(Accel *accel);
+/* Has a step missed that will be run again, and was not yet? */
+bool accel_awaits(const Accel *accel);
 
 /*
  * From here on accel_store_next() hands out the stores that are wanted by now, and none

@@ -84,9 +84,9 @@ typedef struct AccelQueue {
     uint32_t tag;
 
     /*
-     * Free-running, and never wrapping here: the commands below head are done; index is
-     * the command at hand, which is beyond head only in a loop; those from producer on
-     * are not there yet.
+     * Free-running: the commands below head are done; index is the command at hand, which
+     * is beyond head only in a loop; those from producer on are not there yet. From 0 they
+     * do not wrap here, but a saved state may begin anywhere.
      */
     uint64_t head, index, producer;
 
@@ -121,9 +121,12 @@ typedef struct AccelQueue {
 
     bool record_due;
 
-    /* DB_OPEN and the latest producer index; any thread */
+    /* ACCEL_DB_* and the latest producer index; any thread */
     _Atomic uint64_t rung;
 } AccelQueue;
+
+#define ACCEL_DB_OPEN           (1ull << 63)    /* the queue takes doorbells */
+#define ACCEL_DB_BAD            (1ull << 62)    /* one of them had a bad index */
 
 /* A store to memory that is kept back, and where it goes. */
 typedef struct AccelKeptStore {
@@ -151,7 +154,7 @@ typedef struct AccelKept {
 struct AccelCtx {
     Accel *accel;
     uint32_t number;
-    SvanLink ready;             /* accel->ready */
+    SvanLink ready;             /* accel->ready, or accel->aside */
     SvanLink keeping;           /* accel->keeping */
 
     uint64_t reg_table;
@@ -178,10 +181,13 @@ struct Accel {
     uint64_t serial;            /* the last one given to a context's entries or a store */
     bool running;               /* in accel_run() */
     SvanLink ready;             /* AccelCtx with work, the next to run first */
+    SvanLink aside;             /* AccelCtx whose step has missed, while others run */
     SvanLink waiting;           /* AccelQueue in a WAIT */
     SvanLink wanted;            /* AccelQueue with a store through a window, oldest first */
     SvanLink keeping;           /* AccelCtx that keeps stores back */
-    uint64_t next_look, next_leave;     /* no later than the first of them */
+    uint64_t next_look, next_leave, next_irq;   /* no later than the first of them */
+    uint64_t irqs_due;          /* bit n: vector n is to be raised when it may be */
+    uint64_t irq_full[SVAN_ACCEL_MSIX_COUNT];   /* see irq.c */
     uint64_t store_turn;        /* stores wanted after this serial are of a later turn */
     uint64_t deadline_told;
     uint64_t clock_latch;
@@ -259,6 +265,8 @@ AccelStep accel_leave(AccelCtx *ctx, uint32_t among);
 bool accel_leave_turn(AccelCtx *ctx);
 void accel_leave_due(Accel *accel, uint64_t now);
 void accel_drop_kept(AccelCtx *ctx);
+/* How many of the oldest kept stores are below the sequence. */
+uint32_t accel_kept_before(const AccelKept *kept, uint64_t sequence);
 /* The stores that the context keeps back, for the first time perhaps; NULL: no memory. */
 AccelKept *accel_kept_make(AccelCtx *ctx);
 void accel_kept_join(AccelCtx *ctx, uint64_t leave_at);
@@ -315,7 +323,18 @@ void accel_queue_disable(AccelQueue *queue);
 void accel_queue_stop(AccelQueue *queue, uint8_t status);
 /* The command at hand has ended well. */
 void accel_queue_command_end(AccelQueue *queue);
-void accel_queue_open_doorbell(AccelQueue *queue, uint32_t index);
+/* rung: a producer index, perhaps with ACCEL_DB_BAD */
+void accel_queue_open_doorbell(AccelQueue *queue, uint64_t rung);
+
+/* ---- irq.c ---- */
+
+/* Raise the vector: at once, or as soon as it may be. */
+void accel_irq(Accel *accel, uint16_t vector);
+void accel_irqs_due(Accel *accel, uint64_t now);
+/* Do not raise what is due. */
+void accel_irq_forget(Accel *accel, uint16_t vector);
+/* Those that are due when a state is loaded. false: there is no such vector. */
+bool accel_irqs_load(Accel *accel, uint64_t due);
 
 /* ---- regs.c ---- */
 

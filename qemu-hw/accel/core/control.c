@@ -111,7 +111,7 @@ AccelStep accel_cmd_loop(AccelQueue *queue)
 AccelStep accel_cmd_fence(AccelQueue *queue)
 {
     AccelKept *kept = queue->ctx->kept;
-    uint32_t among = 0;
+    uint32_t among;
 
     if (!kept) {
         return ACCEL_STEP_DONE;
@@ -119,10 +119,7 @@ AccelStep accel_cmd_fence(AccelQueue *queue)
     if (!queue->done) {
         queue->done = kept->sequence;
     }
-    while (among < kept->count &&
-           kept->stores[kept->order[among]].sequence < queue->done) {
-        among++;
-    }
+    among = accel_kept_before(kept, queue->done);
     return among ? accel_leave(queue->ctx, among) : ACCEL_STEP_DONE;
 }
 
@@ -146,8 +143,6 @@ AccelStep accel_cmd_complete(AccelQueue *queue)
 
 AccelStep accel_cmd_interrupt(AccelQueue *queue)
 {
-    Accel *accel = queue->ctx->accel;
-
-    accel->ops.irq(accel->opaque, 1 + queue->ctx->number);
+    accel_irq(queue->ctx->accel, 1 + queue->ctx->number);
     return ACCEL_STEP_DONE;
 }

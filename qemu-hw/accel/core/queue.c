@@ -3,32 +3,47 @@
  * Queues: doorbells, turns, the fetching of commands, and how commands and queues end.
  *
  * accel_doorbell() runs in any thread, without the engine lock, beside the engine and
- * beside itself. It touches queue->rung, which holds DB_OPEN while the queue takes
+ * beside itself. It touches queue->rung, which holds ACCEL_DB_OPEN while the queue takes
  * doorbells, and accel->rung. It first moves the index in queue->rung on, by a
- * compare-and-swap that only ever replaces an index by a later one, then sets the
- * context's bit in accel->rung; the engine exchanges accel->rung with 0, then reads the
+ * compare-and-swap that only ever replaces an index by a later one, or notes that one was
+ * bad, and then sets the context's bit in accel->rung; the engine exchanges accel->rung with 0, then reads the
  * indices. Both touch accel->rung with acquire and release order, so either the engine
  * sees the new index, or the ringer finds the bit clear, sets it and kicks.
  */
 #include "accel_inside.h"
 
-#define DB_OPEN         (1ull << 63)
-
 /* ---- doorbells ---- */
+
+/*
+ * What is rung is at most a ring ahead of what was rung before. An index that is not, and
+ * not a late one either, is bad whatever is rung afterwards: the queue will stop, so that
+ * what it hides is not missed.
+ */
+static uint64_t merge(uint64_t rung, uint32_t index)
+{
+    uint32_t ahead = index - (uint32_t)rung;
+
+    if ((rung & ACCEL_DB_BAD) || 0 - ahead <= SVAN_ACCEL_DB_OLD) {
+        return rung;
+    }
+    return ahead <= 1u << SVAN_ACCEL_QUEUE_MAX_LOG_SIZE ? ACCEL_DB_OPEN | index :
+                                                          rung | ACCEL_DB_BAD;
+}
 
 /* Is the later index there? false: the queue takes no doorbells. */
 static bool publish(AccelQueue *queue, uint32_t index)
 {
-    uint64_t old = atomic_load_explicit(&queue->rung, memory_order_acquire);
+    uint64_t old = atomic_load_explicit(&queue->rung, memory_order_acquire), merged;
 
     do {
-        if (!(old & DB_OPEN)) {
+        if (!(old & ACCEL_DB_OPEN)) {
             return false;
         }
-        if ((int32_t)(index - (uint32_t)old) <= 0) {
+        merged = merge(old, index);
+        if (merged == old) {
             return true;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&queue->rung, &old, DB_OPEN | index,
+    } while (!atomic_compare_exchange_weak_explicit(&queue->rung, &old, merged,
                                                     memory_order_acq_rel,
                                                     memory_order_acquire));
     return true;
@@ -58,9 +73,9 @@ void accel_doorbell(Accel *accel, uint32_t offset, uint64_t value, unsigned size
     }
 }
 
-void accel_queue_open_doorbell(AccelQueue *queue, uint32_t index)
+void accel_queue_open_doorbell(AccelQueue *queue, uint64_t rung)
 {
-    atomic_store_explicit(&queue->rung, DB_OPEN | index, memory_order_release);
+    atomic_store_explicit(&queue->rung, ACCEL_DB_OPEN | rung, memory_order_release);
 }
 
 static void close_doorbell(AccelQueue *queue)
@@ -73,10 +88,11 @@ static void take_doorbell(AccelQueue *queue)
     uint64_t rung = atomic_load_explicit(&queue->rung, memory_order_acquire);
     uint32_t ahead = (uint32_t)rung - (uint32_t)queue->producer;
 
-    if (!(rung & DB_OPEN) || (int32_t)ahead <= 0) {
+    if (!(rung & ACCEL_DB_OPEN) || (!ahead && !(rung & ACCEL_DB_BAD))) {
         return;
     }
-    if (queue->producer + ahead - queue->head > accel_queue_size(queue)) {
+    if ((rung & ACCEL_DB_BAD) ||
+        queue->producer + ahead - queue->head > accel_queue_size(queue)) {
         accel_queue_stop(queue, SVAN_ACCEL_BAD_INDEX);
         return;
     }
@@ -143,9 +159,7 @@ void accel_queue_enable(AccelQueue *queue)
 
 static void queue_irq(const AccelQueue *queue)
 {
-    Accel *accel = queue->ctx->accel;
-
-    accel->ops.irq(accel->opaque, 1 + queue->ctx->number);
+    accel_irq(queue->ctx->accel, 1 + queue->ctx->number);
 }
 
 /* The context's vector is raised behind the record, or at once if there is none. */
@@ -406,6 +420,39 @@ static bool take_turn(AccelCtx *ctx, uint32_t turn)
     return step != ACCEL_STEP_MISS;
 }
 
+/* ---- steps that have missed ---- */
+
+bool accel_set_aside(Accel *accel)
+{
+    AccelCtx *ctx = svan_container(accel->ready.next, AccelCtx, ready);
+
+    if (svan_list_empty(&accel->ready) || accel->ready.next == accel->ready.prev) {
+        return false;
+    }
+    svan_list_remove(&ctx->ready);
+    svan_list_append(&accel->aside, &ctx->ready);
+    return true;
+}
+
+void accel_resolved(Accel *accel)
+{
+    while (!svan_list_empty(&accel->aside)) {
+        svan_list_first(&accel->ready, accel->aside.prev);
+    }
+}
+
+bool accel_awaits(const Accel *accel)
+{
+    for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
+        if (may_retry(&accel->ctxs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- runs ---- */
+
 static AccelRun run(Accel *accel)
 {
     AccelCtx *ctx;
@@ -431,6 +478,14 @@ static AccelRun run(Accel *accel)
     return svan_list_empty(&accel->ready) ? ACCEL_RUN_IDLE : ACCEL_RUN_MORE;
 }
 
+static uint64_t next_time(const Accel *accel)
+{
+    uint64_t when = accel->next_look < accel->next_leave ? accel->next_look :
+                                                           accel->next_leave;
+
+    return when < accel->next_irq ? when : accel->next_irq;
+}
+
 AccelRun accel_run(Accel *accel)
 {
     AccelRun result;
@@ -438,15 +493,16 @@ AccelRun accel_run(Accel *accel)
 
     accel->running = true;
     take_doorbells(accel);
-    if (accel->next_look != ACCEL_NO_TIME || accel->next_leave != ACCEL_NO_TIME) {
+    if (next_time(accel) != ACCEL_NO_TIME) {
         uint64_t now = accel_now(accel);
 
         accel_wake_due(accel, now);
         accel_leave_due(accel, now);
+        accel_irqs_due(accel, now);
     }
     result = run(accel);
     accel->running = false;
-    when = accel->next_look < accel->next_leave ? accel->next_look : accel->next_leave;
+    when = next_time(accel);
     if (when != accel->deadline_told) {
         accel->deadline_told = when;
         accel->ops.deadline(accel->opaque, when);

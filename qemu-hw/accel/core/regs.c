@@ -27,8 +27,8 @@ static void raise_fault(AccelCtx *ctx, uint8_t status, uint32_t queue, uint64_t 
             accel_queue_stop(other, i == queue ? status : SVAN_ACCEL_CONTEXT);
         }
     }
-    accel->ops.irq(accel->opaque, 0);
-    accel->ops.irq(accel->opaque, 1 + ctx->number);
+    accel_irq(accel, 0);
+    accel_irq(accel, 1 + ctx->number);
 }
 
 void accel_ctx_fault(AccelCtx *ctx, uint32_t queue)
@@ -69,6 +69,7 @@ void accel_ctx_disable(AccelCtx *ctx)
     ctx->levels = 0;
     ctx->missed = ACCEL_TURN_NONE;
     svan_list_remove(&ctx->ready);
+    accel_irq_forget(ctx->accel, 1 + ctx->number);
 }
 
 /* ---- reading ---- */
@@ -115,6 +116,16 @@ static uint64_t queue_read(const AccelQueue *queue, uint32_t reg)
     }
 }
 
+static uint64_t faults(const Accel *accel)
+{
+    uint64_t bits = 0;
+
+    for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
+        bits |= (uint64_t)(accel->ctxs[i].state == SVAN_ACCEL_CTX_FAULTED) << i;
+    }
+    return bits;
+}
+
 static uint64_t device_read(Accel *accel, uint32_t offset)
 {
     switch (offset) {
@@ -132,6 +143,8 @@ static uint64_t device_read(Accel *accel, uint32_t offset)
         return accel->generation;
     case SVAN_ACCEL_REG_CLOCK:
         return accel_now(accel);
+    case SVAN_ACCEL_REG_FAULTS:
+        return faults(accel);
     default:
         return 0;
     }
@@ -182,7 +195,8 @@ static bool is_wide(Accel *accel, uint32_t offset)
         return reg == SVAN_ACCEL_CTX_TABLE || reg == SVAN_ACCEL_CTX_FAULT_ADDR ||
                reg == SVAN_ACCEL_CTX_INVALIDATE;
     }
-    return offset == SVAN_ACCEL_REG_MEM_SIZE || offset == SVAN_ACCEL_REG_CLOCK;
+    return offset == SVAN_ACCEL_REG_MEM_SIZE || offset == SVAN_ACCEL_REG_CLOCK ||
+           offset == SVAN_ACCEL_REG_FAULTS;
 }
 
 static bool access_is_sane(uint32_t offset, unsigned size)

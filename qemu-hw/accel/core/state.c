@@ -9,9 +9,23 @@
 #include "accel_inside.h"
 
 #define STATE_MAGIC     0x53434341u     /* "ACCS" */
-#define STATE_VERSION   1u
+#define STATE_VERSION   2u
 
 /* ---- saving ---- */
+
+/*
+ * What the command has done. A FENCE counts by the sequence of kept stores, which begins
+ * anew with the load.
+ */
+static uint64_t progress(const AccelQueue *queue)
+{
+    const AccelKept *kept = queue->ctx->kept;
+
+    if (!queue->have || queue->cmd.opcode != SVAN_ACCEL_FENCE || !queue->done) {
+        return queue->done;
+    }
+    return 1 + (kept ? accel_kept_before(kept, queue->done) : 0);
+}
 
 static void save_command(const AccelQueue *queue, SvanWriter *writer)
 {
@@ -19,7 +33,7 @@ static void save_command(const AccelQueue *queue, SvanWriter *writer)
     svan_put_u8(writer, queue->resolved);
     svan_put_bytes(writer, &queue->cmd, sizeof(queue->cmd));
     svan_put_u64(writer, queue->value);
-    svan_put_u64(writer, queue->done);
+    svan_put_u64(writer, progress(queue));
     svan_put_u32(writer, queue->crc);
     svan_put_u32(writer, queue->loop_left);
     svan_put_u64(writer, queue->loop_at);
@@ -45,7 +59,8 @@ static void save_queue(const AccelQueue *queue, SvanWriter *writer)
     svan_put_u64(writer, queue->head);
     svan_put_u64(writer, queue->index);
     svan_put_u64(writer, queue->producer);
-    svan_put_u32(writer, (uint32_t)atomic_load_explicit(&queue->rung, memory_order_acquire));
+    svan_put_u64(writer, atomic_load_explicit(&queue->rung, memory_order_acquire) &
+                         ~ACCEL_DB_OPEN);
     svan_put_u8(writer, queue->record_due);
     save_command(queue, writer);
     svan_put_u8(writer, queue->store != ACCEL_STORE_NONE);
@@ -64,7 +79,6 @@ static void save_kept(const AccelKept *kept, SvanWriter *writer)
     if (!kept) {
         return;
     }
-    svan_put_u64(writer, kept->sequence);
     svan_put_u64(writer, kept->leave_at);
     svan_put_u64(writer, kept->rng);
     svan_put_u8(writer, kept->count);
@@ -73,7 +87,6 @@ static void save_kept(const AccelKept *kept, SvanWriter *writer)
 
         svan_put_u64(writer, store->va);
         svan_put_u64(writer, store->page);
-        svan_put_u64(writer, store->sequence);
         svan_put_u32(writer, store->len);
         svan_put_bytes(writer, store->data, store->len);
     }
@@ -105,6 +118,7 @@ void *accel_save(Accel *accel, size_t *len)
     svan_put_u64(&writer, accel->config.mem_size);
     svan_put_u32(&writer, accel->generation);
     svan_put_u64(&writer, accel->clock_latch);
+    svan_put_u64(&writer, accel->irqs_due);
     for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
         save_ctx(&accel->ctxs[i], &writer);
     }
@@ -128,21 +142,26 @@ static bool get_bool(SvanReader *reader)
     return value;
 }
 
+/*
+ * Only distances count, because a bound on the indices themselves would be passed by the
+ * next command of a queue that is loaded close to it.
+ */
 static bool good_indices(const AccelQueue *queue)
 {
+    uint64_t index = queue->index - queue->head, posted = queue->producer - queue->head;
+    uint64_t loop_at = queue->loop_at - queue->head;
+
     if (queue->log_size > SVAN_ACCEL_QUEUE_MAX_LOG_SIZE || queue->base % 64 ||
-        queue->record % sizeof(struct svan_accel_record) || queue->head > queue->index ||
-        queue->index > queue->producer || queue->producer > INT64_MAX ||
-        queue->producer - queue->head > accel_queue_size(queue)) {
+        queue->record % sizeof(struct svan_accel_record) || index > posted ||
+        posted > accel_queue_size(queue)) {
         return false;
     }
     if (queue->state == SVAN_ACCEL_QUEUE_STOPPED) {
         return !queue->loop_left;
     }
-    return queue->loop_left ? queue->loop_at >= queue->index && queue->head < queue->loop_at &&
-                              queue->loop_at < queue->producer &&
+    return queue->loop_left ? loop_at && loop_at >= index && loop_at < posted &&
                               queue->loop_end == queue->loop_at + 1 :
-                              queue->head == queue->index;
+                              !index;
 }
 
 static bool good_progress(const AccelQueue *queue)
@@ -151,7 +170,7 @@ static bool good_progress(const AccelQueue *queue)
 
     switch (cmd->opcode) {
     case SVAN_ACCEL_FENCE:
-        return true;
+        return queue->done <= ACCEL_KEPT_STORES + 1;
     case SVAN_ACCEL_REDUCE:
         return queue->done <= accel_cmd_length(cmd) &&
                queue->done % accel_type_size(cmd->reduce.type) == 0;
@@ -215,7 +234,7 @@ static void load_command(AccelQueue *queue, SvanReader *reader)
 }
 
 /* Lists, doorbell and deadlines, once the queue has been found good. */
-static void queue_joins(AccelQueue *queue, uint32_t rung)
+static void queue_joins(AccelQueue *queue, uint64_t rung)
 {
     Accel *accel = queue->ctx->accel;
 
@@ -233,7 +252,7 @@ static void queue_joins(AccelQueue *queue, uint32_t rung)
 
 static bool load_queue(AccelQueue *queue, SvanReader *reader)
 {
-    uint32_t rung;
+    uint64_t rung;
 
     queue->reg_base = svan_get_u64(reader);
     queue->reg_record = svan_get_u64(reader);
@@ -250,7 +269,7 @@ static bool load_queue(AccelQueue *queue, SvanReader *reader)
     queue->head = svan_get_u64(reader);
     queue->index = svan_get_u64(reader);
     queue->producer = svan_get_u64(reader);
-    rung = svan_get_u32(reader);
+    rung = svan_get_u64(reader);
     queue->record_due = get_bool(reader);
     load_command(queue, reader);
     queue->store = get_bool(reader) ? ACCEL_STORE_WANTED : ACCEL_STORE_NONE;
@@ -261,7 +280,7 @@ static bool load_queue(AccelQueue *queue, SvanReader *reader)
     queue->limit = svan_get_u64(reader);
     queue->watched[0] = svan_get_u64(reader);
     queue->watched[1] = svan_get_u64(reader);
-    if (reader->failed || !good_queue(queue)) {
+    if (reader->failed || !good_queue(queue) || (rung & ~(ACCEL_DB_BAD | UINT32_MAX))) {
         queue->store = ACCEL_STORE_NONE;
         return false;
     }
@@ -269,27 +288,24 @@ static bool load_queue(AccelQueue *queue, SvanReader *reader)
     return true;
 }
 
-static bool load_kept_store(AccelKept *kept, SvanReader *reader, uint64_t *sequence)
+static bool load_kept_store(AccelKept *kept, SvanReader *reader)
 {
     AccelKeptStore *store = &kept->stores[kept->count];
 
     store->va = svan_get_u64(reader);
     store->page = svan_get_u64(reader);
-    store->sequence = svan_get_u64(reader);
+    store->sequence = kept->sequence++;
     store->len = svan_get_u32(reader);
-    if (!store->len || store->len > ACCEL_PAGE - store->va % ACCEL_PAGE ||
-        store->sequence <= *sequence || store->sequence >= kept->sequence) {
+    if (!store->len || store->len > ACCEL_PAGE - store->va % ACCEL_PAGE) {
         return false;
     }
     svan_get_bytes(reader, store->data, store->len);
-    *sequence = store->sequence;
     kept->count++;
     return !reader->failed;
 }
 
 static bool load_kept(AccelCtx *ctx, SvanReader *reader)
 {
-    uint64_t sequence = 0;
     AccelKept *kept;
     uint8_t count;
 
@@ -303,15 +319,14 @@ static bool load_kept(AccelCtx *ctx, SvanReader *reader)
     if (!kept) {
         return false;
     }
-    kept->sequence = svan_get_u64(reader);
     kept->leave_at = svan_get_u64(reader);
     kept->rng = svan_get_u64(reader);
     count = svan_get_u8(reader);
-    if (!kept->sequence || kept->sequence > INT64_MAX || count > ACCEL_KEPT_STORES) {
+    if (count > ACCEL_KEPT_STORES) {
         return false;
     }
     while (kept->count < count) {
-        if (!load_kept_store(kept, reader, &sequence)) {
+        if (!load_kept_store(kept, reader)) {
             return false;
         }
     }
@@ -354,6 +369,9 @@ static bool load(Accel *accel, SvanReader *reader)
     }
     accel->generation = svan_get_u32(reader);
     accel->clock_latch = svan_get_u64(reader);
+    if (!accel_irqs_load(accel, svan_get_u64(reader))) {
+        return false;
+    }
     for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
         if (!load_ctx(&accel->ctxs[i], reader)) {
             return false;

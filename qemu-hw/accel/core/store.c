@@ -110,6 +110,16 @@ static uint32_t oldest_to(AccelKept *kept, uint64_t page)
     return i;
 }
 
+uint32_t accel_kept_before(const AccelKept *kept, uint64_t sequence)
+{
+    uint32_t i = 0;
+
+    while (i < kept->count && kept->stores[kept->order[i]].sequence < sequence) {
+        i++;
+    }
+    return i;
+}
+
 static void kept_remove(AccelCtx *ctx, uint32_t i)
 {
     AccelKept *kept = ctx->kept;
