@@ -77,7 +77,7 @@
  * kind is counted and ignored.
  */
 #define SVAN_ACCEL_DB(queue)		(8 * (queue))
-#define SVAN_ACCEL_DB_OLD		0x40000000	/* an index so far behind is late, not bad */
+#define SVAN_ACCEL_DB_OLD		0x40000000	/* so far behind is late, not bad */
 
 enum svan_accel_ctx_state {
 	SVAN_ACCEL_CTX_OFF		= 0,

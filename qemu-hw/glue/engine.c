@@ -98,6 +98,9 @@ static void svan_engine_bql_later(SvanEngine *e)
     }
 }
 
+/* Whether this thread is in ops->bql_work: what it accesses, a device accesses. */
+static __thread unsigned svan_bql_depth;
+
 void svan_engine_schedule_bql(SvanEngine *e)
 {
     if (svan_engine_bql_wanted(e)) {
@@ -119,9 +122,12 @@ void svan_engine_bql_work(SvanEngine *e)
         return;
     }
     e->bql_busy = true;
+    svan_bql_depth++;
+    qatomic_set(&e->bql_soon, false);
     qatomic_set(&e->bql_wanted, false);
-    smp_mb();       /* whatever is asked for after this sets it again */
+    smp_mb();       /* whatever is asked for after this sets them again */
     e->ops->bql_work(e->opaque);
+    svan_bql_depth--;
     e->bql_busy = false;
 }
 
@@ -135,6 +141,7 @@ static void svan_engine_bql_bh(void *opaque)
     if (!e->stopped && e->ops->resolve(e->opaque)) {
         svan_engine_kick(e);
     }
+    e->bql_main_loop += svan_engine_bql_wanted(e);
     svan_engine_bql_work(e);
 }
 
@@ -193,12 +200,30 @@ static void svan_engine_adapt(SvanEngine *e, int64_t now, bool polling)
 }
 
 /*
+ * Is it time for what needs the BQL, though there are more epochs? They have had as
+ * much time as it took the last time. Where the runner may not wait, the main loop
+ * does it.
+ */
+static bool svan_engine_bql_due(SvanEngine *e, bool may_wait)
+{
+    if (likely(!qatomic_read(&e->bql_soon))) {
+        return false;
+    }
+    if (!may_wait) {
+        svan_engine_bql_later(e);
+        return false;
+    }
+    return get_clock() >= e->bql_next;
+}
+
+/*
  * Run epochs until there is nothing to do, until one misses, or until the time
  * is over. The engine lock is held before and after, but not all the time.
  */
 static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
                                    bool poll)
 {
+    bool may_wait = !poll || e->iothread_is_own;
     SvanRun result = SVAN_RUN_IDLE;
     unsigned epochs = 0;
 
@@ -218,8 +243,13 @@ static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
             (result == SVAN_RUN_IDLE || !poll || svan_engine_bql_wanted(e))) {
             break;
         }
+        if (svan_engine_bql_due(e, may_wait)) {
+            break;
+        }
         if (epochs % SVAN_EPOCHS_PER_LOOK == 0) {
-            svan_engine_schedule_bql(e);
+            if (!may_wait || !qatomic_read(&e->bql_soon)) {
+                svan_engine_schedule_bql(e);
+            }
             now = get_clock();
             if (now > end) {
                 break;
@@ -326,6 +356,8 @@ static void svan_engine_bql_chain(SvanEngine *e)
  */
 static void svan_engine_between(SvanEngine *e, SvanRun result)
 {
+    int64_t begin = get_clock(), end;
+
     qemu_mutex_unlock(&e->lock);
     bql_lock();
     if (!e->stopped) {
@@ -336,6 +368,8 @@ static void svan_engine_between(SvanEngine *e, SvanRun result)
     }
     bql_unlock();
     qemu_mutex_lock(&e->lock);
+    end = get_clock();
+    e->bql_next = end + (end - begin);
 }
 
 /* ---- the runners ---- */
@@ -362,8 +396,9 @@ static void svan_engine_bh(void *opaque)
     do {
         result = svan_engine_quantum(e, now, end, true);
         if (result == SVAN_RUN_MISS ||
-            (result != SVAN_RUN_MORE && svan_engine_bql_wanted(e))) {
-            /* There is no other work that waiting for the BQL would delay. */
+            (svan_engine_bql_wanted(e) &&
+             (result != SVAN_RUN_MORE || qatomic_read(&e->bql_soon)))) {
+            /* No other work is delayed, or by no more than it has had. */
             if (!wait) {
                 svan_engine_bql_later(e);
                 break;
@@ -382,12 +417,14 @@ static void svan_engine_bh(void *opaque)
  * The handler of a store is entered with the BQL, which is let go of while the
  * engine runs. That is sound only where nobody further up the stack relies on
  * it: in a vCPU's thread that executes the guest's own store. It is not where a
- * device passes a store on, which attrs tell, nor in the main loop.
+ * device passes a store on, nor in the main loop. A device tells its requester id,
+ * but that of one behind a bridge whose bus has the number 0 may be 0, as the CPU's
+ * attributes say: so devices of this kind are recognized by what their thread is at.
  */
-static bool svan_store_is_cpus(MemTxAttrs attrs)
+bool svan_store_is_cpus(MemTxAttrs attrs)
 {
     return !attrs.unspecified && !attrs.requester_id && !attrs.debug &&
-           current_cpu && qemu_in_vcpu_thread();
+           !svan_bql_depth && current_cpu && qemu_in_vcpu_thread();
 }
 
 bool svan_engine_enter(SvanEngine *e, MemTxAttrs attrs)

@@ -76,6 +76,9 @@ typedef struct SvanEngine {
     VMChangeStateEntry *vm_state;
     QEMUBH *bql_bh;                 /* in the main loop */
     bool bql_wanted;                /* ops->bql_work has to be called; atomic */
+    bool bql_soon;                  /* ... also while there are epochs; atomic */
+    int64_t bql_next;               /* get_clock(); not sooner than that; lock */
+    uint64_t bql_main_loop;         /* times the main loop had to do it; BQL */
     bool bql_scheduled;             /* bql_bh is on its way; atomic */
     bool bql_busy;                  /* in ops->bql_work; BQL */
 } SvanEngine;
@@ -110,12 +113,24 @@ uint64_t svan_engine_poll_ns(SvanEngine *e);
  * BQL held before and after either call.
  */
 bool svan_engine_enter(SvanEngine *e, MemTxAttrs attrs);
+/* Is a store with these attributes the guest's own, by this thread's CPU? */
+bool svan_store_is_cpus(MemTxAttrs attrs);
 void svan_engine_leave(SvanEngine *e);
 
 /* Something needs the BQL: ops->bql_work is to be called between two quanta. */
 static inline void svan_engine_want_bql(SvanEngine *e)
 {
     qatomic_set(&e->bql_wanted, true);
+}
+
+/*
+ * The same, but work that others have for the engine does not delay it, if the thread
+ * may wait for the BQL. It takes no more than half of the thread's time.
+ */
+static inline void svan_engine_want_bql_soon(SvanEngine *e)
+{
+    svan_engine_want_bql(e);
+    qatomic_set(&e->bql_soon, true);
 }
 
 /* If something needs the BQL, have it done by the main loop. Any thread. */

@@ -57,7 +57,8 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
     SvanFunction *f = opaque;
 
     trace_svan_uar_write(f->id, offset, size, value,
-                         attrs.unspecified ? 0 : attrs.requester_id);
+                         attrs.unspecified ? 0 : attrs.requester_id,
+                         svan_store_is_cpus(attrs));
     f->ops->doorbell(f, offset, value, size, attrs);
     return MEMTX_OK;
 }

@@ -292,6 +292,56 @@ static void test_store_into_nic(void)
     accel_stop(a);
 }
 
+static uint64_t accel_count(AccelTest *a, const char *name)
+{
+    QDict *answer = qtest_qmp(a->qts, "{ 'execute': 'qom-get', 'arguments': "
+                              "{ 'path': '/machine/peripheral/accel',"
+                              "  'property': 'stats' } }");
+    QDict *stats = qdict_get_qdict(answer, "return");
+    uint64_t value;
+
+    g_assert_nonnull(stats);
+    value = qdict_get_int(stats, name);
+    qobject_unref(answer);
+    return value;
+}
+
+/*
+ * A context that never rests leaves the stores of another one to nobody, and the
+ * guards of neither device drop one, while the NIC stores to the accelerator, too.
+ */
+static void test_busy_neighbour(void)
+{
+    AccelTest *a = accel_start("");
+    struct svan_accel_cmd busy = fill(VA_LOCAL, 64, 0), cmd;
+    struct svan_accel_cmd loop = { .opcode = SVAN_ACCEL_LOOP };
+
+    accel_open(a, 0);
+    accel_open(a, 1);
+    loop.loop.span = svan_cpu_to_le32(1);
+    loop.loop.count = svan_cpu_to_le32(UINT32_MAX);
+    accel_post(a, 0, &busy);
+    accel_post(a, 0, &loop);
+    accel_ring(a, 0);
+    cmd = store(VA_WINDOW + SVAN_UAR_SQ_DB, svan_db_value(5, 7));
+    loop.loop.count = svan_cpu_to_le32(1000);
+    accel_post(a, 1, &cmd);
+    accel_post(a, 1, &loop);
+    accel_ring(a, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        g_assert_true(nic_dma(a->nic, a->mem.addr + 0x8000, 64,
+                              SVAN_TEST_DMA_FILL));
+    }
+    accel_await(a, SVAN_ACCEL_REG_QUEUE(1, 0, SVAN_ACCEL_QUEUE_HEAD), 2);
+    g_assert_cmpuint(accel_read(a, SVAN_ACCEL_REG_QUEUE(
+                         0, 0, SVAN_ACCEL_QUEUE_HEAD)), ==, 0);
+    g_assert_cmpuint(accel_count(a, "stores"), ==, 1000);
+    g_assert_cmpuint(accel_count(a, "stores_refused"), ==, 0);
+    g_assert_cmpuint(accel_count(a, "stores_dropped"), ==, 0);
+    g_assert_cmpuint(accel_count(a, "bql_main_loop"), ==, 0);
+    accel_stop(a);
+}
+
 /* The window is the accelerator's own doorbell page. */
 static void test_store_into_itself(void)
 {
@@ -528,6 +578,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan-accel/pci", test_pci);
     qtest_add_func("/svan-accel/memory", test_memory);
     qtest_add_func("/svan-accel/store-into-nic", test_store_into_nic);
+    qtest_add_func("/svan-accel/busy-neighbour", test_busy_neighbour);
     qtest_add_func("/svan-accel/store-into-itself", test_store_into_itself);
     qtest_add_func("/svan-accel/interrupt", test_interrupt);
     qtest_add_func("/svan-accel/fault", test_fault);

@@ -78,14 +78,18 @@ static bool svan_accel_is_news(struct svan_accel_slot *slot)
 	return news;
 }
 
-/* In a thread, as it reads a register of each context. */
+/*
+ * In a thread, as it reads a register of each context that is in a fault of which the user
+ * has not been told. The device bounds how often it interrupts.
+ */
 static irqreturn_t svan_accel_fault_irq(int irq, void *data)
 {
 	struct svan_accel_dev *dev = data;
+	u64 faults = svan_accel_read64(dev, SVAN_ACCEL_REG_FAULTS);
 	u32 i;
 
 	for (i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
-		if (svan_accel_is_news(&dev->slots[i]))
+		if (faults >> i & 1 && svan_accel_is_news(&dev->slots[i]))
 			svan_accel_event_signal(&dev->slots[i],
 						DRM_SVAN_ACCEL_EVENT_FAULT);
 	}

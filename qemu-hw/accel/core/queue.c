@@ -4,11 +4,11 @@
  *
  * accel_doorbell() runs in any thread, without the engine lock, beside the engine and
  * beside itself. It touches queue->rung, which holds ACCEL_DB_OPEN while the queue takes
- * doorbells, and accel->rung. It first moves the index in queue->rung on, by a
- * compare-and-swap that only ever replaces an index by a later one, or notes that one was
- * bad, and then sets the context's bit in accel->rung; the engine exchanges accel->rung with 0, then reads the
- * indices. Both touch accel->rung with acquire and release order, so either the engine
- * sees the new index, or the ringer finds the bit clear, sets it and kicks.
+ * doorbells, and accel->rung. It first moves the index in queue->rung on, by a compare-
+ * and-swap that only ever replaces an index by a later one, or notes that one was bad, and
+ * then sets the context's bit in accel->rung; the engine exchanges accel->rung with 0,
+ * then reads the indices. Both touch accel->rung with acquire and release order, so either
+ * the engine sees the new index, or the ringer finds the bit clear, sets it and kicks.
  */
 #include "accel_inside.h"
 

@@ -15,6 +15,7 @@
 #include "hw/resettable.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
+#include "qapi/visitor.h"
 #include "svan/accel.h"
 #include "svan/regs.h"
 #include "../../glue/bus.h"
@@ -71,6 +72,8 @@ struct SvanAccelState {
     MemoryRegionCache mem_cache;    /* only to report stores */
     bool irqs;                      /* vectors were raised; atomic */
     bool stores;                    /* the core has stores; atomic */
+    bool aside;                     /* the core has set contexts aside; atomic */
+    uint64_t stores_dropped;        /* by a reentrancy guard; BQL */
     AccelWatch watches[ACCEL_WAITERS];
     bool touched;                   /* one of watches is; atomic */
     /* engine lock */
@@ -125,7 +128,7 @@ static void accel_op_irq(void *opaque, uint16_t vector)
 
     svan_function_irq(&s->function, vector);
     qatomic_set(&s->irqs, true);
-    svan_engine_want_bql(&s->engine);
+    svan_engine_want_bql_soon(&s->engine);
 }
 
 static uint64_t accel_op_now(void *opaque)
@@ -152,7 +155,7 @@ static void accel_op_store_wanted(void *opaque)
     SvanAccelState *s = opaque;
 
     qatomic_set(&s->stores, true);
-    svan_engine_want_bql(&s->engine);
+    svan_engine_want_bql_soon(&s->engine);
 }
 
 /* Another device has stored to the page. Any thread. */
@@ -214,10 +217,11 @@ static const AccelOps accel_ops = {
 
 /* ---- what the engine calls ---- */
 
-/* No step is set aside: one that missed is the first to run again. */
-static bool accel_awaits(void *opaque, uint16_t fn)
+static bool accel_steps_await(void *opaque, uint16_t fn)
 {
-    return false;
+    SvanAccelState *s = opaque;
+
+    return accel_awaits(s->core);
 }
 
 /*
@@ -251,7 +255,11 @@ static SvanRun accel_epoch(void *opaque)
     accel_tell_touched(s);
     result = results[accel_run(s->core)];
     if (result != SVAN_RUN_MISS) {
-        svan_memory_forget_refusals(&s->memory, accel_awaits);
+        svan_memory_forget_refusals(&s->memory, accel_steps_await);
+    } else if (accel_set_aside(s->core)) {
+        qatomic_set(&s->aside, true);
+        svan_engine_want_bql_soon(&s->engine);
+        result = SVAN_RUN_MORE;
     }
     if (result != SVAN_RUN_IDLE) {
         s->poll_end = 0;
@@ -271,18 +279,29 @@ static void accel_set_poll(void *opaque, uint64_t ns)
 static bool accel_resolve(void *opaque)
 {
     SvanAccelState *s = opaque;
+    bool any = svan_memory_resolve(&s->memory);
 
-    return svan_memory_resolve(&s->memory);
+    if (s->core && qatomic_xchg(&s->aside, false)) {
+        svan_engine_lock(&s->engine);
+        accel_resolved(s->core);
+        svan_engine_unlock(&s->engine);
+        any = true;
+    }
+    return any;
 }
 
 static bool accel_store_make(SvanAccelState *s, const AccelStore *store)
 {
     MemTxAttrs attrs = { .requester_id = pci_requester_id(PCI_DEVICE(s)) };
+    MemTxResult result;
     uint8_t octets[8];
 
     stq_le_p(octets, store->value);
-    return address_space_write(s->function.bus.direct.as, store->bus, attrs,
-                               octets, store->width) == MEMTX_OK;
+    result = address_space_write(s->function.bus.direct.as, store->bus, attrs,
+                                 octets, store->width);
+    /* Something is there, but its guard against reentrance lets nobody in. */
+    s->stores_dropped += !!(result & MEMTX_ACCESS_ERROR);
+    return result == MEMTX_OK;
 }
 
 /*
@@ -325,6 +344,9 @@ static void accel_bql_work(void *opaque)
 {
     SvanAccelState *s = opaque;
 
+    if (qatomic_read(&s->aside) && accel_resolve(s)) {
+        svan_engine_kick(&s->engine);
+    }
     if (qatomic_xchg(&s->stores, false)) {
         accel_make_stores(s);
         svan_engine_kick(&s->engine);
@@ -627,6 +649,48 @@ static const Property accel_properties[] = {
     DEFINE_PROP_UINT64("reorder", SvanAccelState, reorder, 0),
 };
 
+typedef struct AccelCount {
+    const char *name;
+    uint64_t value;
+} AccelCount;
+
+static bool accel_visit_counts(Visitor *v, AccelCount *counts, size_t n,
+                               Error **errp)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!visit_type_uint64(v, counts[i].name, &counts[i].value, errp)) {
+            return false;
+        }
+    }
+    return visit_check_struct(v, errp);
+}
+
+/* What the core has counted, and what the glue has; the main loop holds the BQL. */
+static void accel_get_stats(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
+{
+    SvanAccelState *s = SVAN_ACCEL(obj);
+    AccelStats stats = {};
+
+    if (s->core) {
+        svan_engine_lock(&s->engine);
+        accel_stats(s->core, &stats);
+        svan_engine_unlock(&s->engine);
+    }
+    if (visit_start_struct(v, name, NULL, 0, errp)) {
+        AccelCount counts[] = {
+#define ACCEL_COUNT(field) { #field, stats.field },
+            ACCEL_STATS(ACCEL_COUNT)
+#undef ACCEL_COUNT
+            { "stores_dropped", s->stores_dropped },
+            { "bql_main_loop", s->engine.bql_main_loop },
+        };
+
+        accel_visit_counts(v, counts, ARRAY_SIZE(counts), errp);
+        visit_end_struct(v, NULL);
+    }
+}
+
 static const struct {
     const char *name, *text;
 } accel_property_help[] = {
@@ -642,6 +706,7 @@ static const struct {
     { "mem-size", "local memory, a power of two" },
     { "reorder", "a seed: stores that no FENCE orders leave in an order drawn "
       "from it; 0: in the order of commands" },
+    { "stats", "what the device has counted since it was created (read only)" },
 };
 
 static void accel_class_init(ObjectClass *klass, void *data)
@@ -660,6 +725,8 @@ static void accel_class_init(ObjectClass *klass, void *data)
     dc->desc = "Svan accelerator";
     dc->vmsd = &accel_vmstate;
     device_class_set_props(dc, accel_properties);
+    object_class_property_add(klass, "stats", "SvanAccelStats", accel_get_stats,
+                              NULL, NULL, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(accel_property_help); i++) {
         object_class_property_set_description(klass,
                                               accel_property_help[i].name,
