@@ -161,16 +161,22 @@ enum svan_accel_condition {
 	SVAN_ACCEL_REACHED		= 2,	/* (signed)(seen - value) >= 0, of `width` */
 };
 
+/*
+ * Parameters of commands. Each struct has all 56 octets, `unused` is zero: an initializer
+ * of a union's member says nothing of octets that are not the member's.
+ */
 struct svan_accel_fill {
 	__le64	dst;
 	__le64	length;			/* octets */
 	__le64	value;			/* repeated; its lowest octet comes first */
+	__u8	unused[32];
 };
 
 struct svan_accel_copy {
 	__le64	dst;
 	__le64	src;			/* the two do not overlap */
 	__le64	length;			/* octets */
+	__u8	unused[32];
 };
 
 /* dst[i] = a[i] op b[i]; dst may be a or b. Elements are aligned to their size. */
@@ -182,6 +188,7 @@ struct svan_accel_reduce {
 	__u8	op;			/* enum svan_accel_reduce_op */
 	__u8	type;			/* enum svan_accel_type */
 	__u8	reserved[6];
+	__u8	unused[16];
 };
 
 struct svan_accel_checksum {
@@ -190,6 +197,7 @@ struct svan_accel_checksum {
 	__le64	dst;			/* the CRC is stored there, le32 */
 	__le32	seed;			/* CRC of what comes before; 0: nothing */
 	__le32	reserved;
+	__u8	unused[24];
 };
 
 /*
@@ -209,6 +217,7 @@ struct svan_accel_wait {
 struct svan_accel_write {
 	__le64	addr;			/* aligned to `width`; memory, or a window */
 	__le64	value;
+	__u8	unused[40];
 };
 
 /* Copy blocks of 64 octets into a ring, from its block `value` on. */
@@ -218,6 +227,7 @@ struct svan_accel_copy_wqe {
 	__le64	value;			/* index, free-running */
 	__le32	blocks;			/* 1..16 */
 	__le32	log_ring;		/* blocks of the ring, 0..24 */
+	__u8	unused[24];
 };
 
 /*
@@ -233,6 +243,7 @@ struct svan_accel_patch {
 	__u8	src_width;		/* 1, 2, 4, 8 */
 	__s8	shift;			/* -63..63 */
 	__u8	reserved[6];
+	__u8	unused[16];
 };
 
 /*
@@ -242,10 +253,12 @@ struct svan_accel_patch {
 struct svan_accel_loop {
 	__le32	span;			/* 1..ring size - 1; no loop lies in it */
 	__le32	count;			/* > 0, the time before this command included */
+	__u8	unused[48];
 };
 
 struct svan_accel_complete {
 	__le64	addr;			/* of a struct svan_accel_completion, aligned */
+	__u8	unused[48];
 };
 
 struct svan_accel_cmd {
@@ -271,6 +284,15 @@ struct svan_accel_cmd {
 
 SVAN_ASSERT_SIZE(struct svan_accel_cmd, 64);
 SVAN_ASSERT_SIZE(struct svan_accel_wait, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_fill, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_copy, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_reduce, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_checksum, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_write, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_copy_wqe, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_patch, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_loop, 56);
+SVAN_ASSERT_SIZE(struct svan_accel_complete, 56);
 SVAN_ASSERT_OFFSET(struct svan_accel_cmd, octets, 8);
 
 /* What COMPLETE stores; time_ns last, with release order. */

@@ -77,12 +77,12 @@ static void ends(void)
     TIGHT(svan_bth, psn);
     TIGHT(svan_reth, length);
     TIGHT(svan_atomic_eth, compare);
-    TIGHT(svan_accel_reduce, reserved);
-    TIGHT(svan_accel_checksum, reserved);
+    TIGHT(svan_accel_reduce, unused);
+    TIGHT(svan_accel_checksum, unused);
     TIGHT(svan_accel_wait, status);
-    TIGHT(svan_accel_copy_wqe, log_ring);
-    TIGHT(svan_accel_patch, reserved);
-    TIGHT(svan_accel_loop, count);
+    TIGHT(svan_accel_copy_wqe, unused);
+    TIGHT(svan_accel_patch, unused);
+    TIGHT(svan_accel_loop, unused);
     TIGHT(svan_accel_cmd, octets);
     TIGHT(svan_accel_completion, time_ns);
     TIGHT(svan_accel_record, head);

@@ -5,6 +5,7 @@
 #include "accel_inside.h"
 
 #define WIDTH(n)        (1u << (n))
+#define UNTIL_UNUSED(name) offsetof(struct svan_accel_##name, unused)
 #define ANY_WIDTH       (WIDTH(1) | WIDTH(2) | WIDTH(4) | WIDTH(8))
 
 static const struct {
@@ -13,23 +14,23 @@ static const struct {
     uint16_t widths;            /* that it may have; 0: `width` is zero */
 } kinds[] = {
     [SVAN_ACCEL_NOP]        = { 0, 0, 0 },
-    [SVAN_ACCEL_FILL]       = { sizeof(struct svan_accel_fill),
+    [SVAN_ACCEL_FILL]       = { UNTIL_UNUSED(fill),
                                 SVAN_ACCEL_CMD_INDIRECT, 0 },
-    [SVAN_ACCEL_COPY]       = { sizeof(struct svan_accel_copy), 0, 0 },
-    [SVAN_ACCEL_REDUCE]     = { sizeof(struct svan_accel_reduce), 0, 0 },
-    [SVAN_ACCEL_CHECKSUM]   = { sizeof(struct svan_accel_checksum), 0, 0 },
+    [SVAN_ACCEL_COPY]       = { UNTIL_UNUSED(copy), 0, 0 },
+    [SVAN_ACCEL_REDUCE]     = { UNTIL_UNUSED(reduce), 0, 0 },
+    [SVAN_ACCEL_CHECKSUM]   = { UNTIL_UNUSED(checksum), 0, 0 },
     [SVAN_ACCEL_WAIT]       = { sizeof(struct svan_accel_wait),
                                 SVAN_ACCEL_CMD_INDIRECT | SVAN_ACCEL_CMD_CONTINUE,
                                 WIDTH(4) | WIDTH(8) },
-    [SVAN_ACCEL_WRITE]      = { sizeof(struct svan_accel_write),
+    [SVAN_ACCEL_WRITE]      = { UNTIL_UNUSED(write),
                                 SVAN_ACCEL_CMD_INDIRECT, WIDTH(4) | WIDTH(8) },
-    [SVAN_ACCEL_COPY_WQE]   = { sizeof(struct svan_accel_copy_wqe),
+    [SVAN_ACCEL_COPY_WQE]   = { UNTIL_UNUSED(copy_wqe),
                                 SVAN_ACCEL_CMD_INDIRECT, 0 },
-    [SVAN_ACCEL_PATCH]      = { sizeof(struct svan_accel_patch),
+    [SVAN_ACCEL_PATCH]      = { UNTIL_UNUSED(patch),
                                 SVAN_ACCEL_CMD_BIG_ENDIAN, ANY_WIDTH },
-    [SVAN_ACCEL_LOOP]       = { sizeof(struct svan_accel_loop), 0, 0 },
+    [SVAN_ACCEL_LOOP]       = { UNTIL_UNUSED(loop), 0, 0 },
     [SVAN_ACCEL_FENCE]      = { 0, 0, 0 },
-    [SVAN_ACCEL_COMPLETE]   = { sizeof(struct svan_accel_complete), 0, 0 },
+    [SVAN_ACCEL_COMPLETE]   = { UNTIL_UNUSED(complete), 0, 0 },
     [SVAN_ACCEL_INTERRUPT]  = { 0, 0, 0 },
 };
 
