@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <infiniband/svandv.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -139,6 +140,33 @@ void accel_buf_free(struct accel_buf *buf)
 	buf->va = 0;
 	buf->map = NULL;
 	buf->handle = 0;
+}
+
+int accel_buf_export(const struct accel_buf *buf)
+{
+	struct drm_prime_handle prime = {
+		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
+	};
+	int ret = accel_ioctl(buf->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
+
+	if (ret)
+		complain("exporting a buffer: %s", strerror(-ret));
+	return ret ? ret : prime.fd;
+}
+
+int accel_import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *va)
+{
+	struct drm_svan_accel_import_window import = {
+		.fd = svandv_uar_export_dmabuf_fd(uar),
+	};
+	int ret = accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &import);
+
+	if (ret)
+		complain("importing a window: %s", strerror(-ret));
+	if (import.fd >= 0)
+		close(import.fd);
+	*va = import.va;
+	return ret;
 }
 
 int accel_map_user(struct accel *accel, void *addr, size_t length, bool write,

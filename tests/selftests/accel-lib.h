@@ -56,6 +56,11 @@ int accel_buf_alloc(struct accel_buf *buf, struct accel *accel,
 		    enum drm_svan_accel_bo_kind kind, size_t size);
 void accel_buf_free(struct accel_buf *buf);
 
+/* A dma-buf of it; or -errno. */
+int accel_buf_export(const struct accel_buf *buf);
+/* Where the context stores to ring the doorbells of the page. */
+int accel_import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *va);
+
 int accel_map_user(struct accel *accel, void *addr, size_t length, bool write,
 		   uint64_t *va);
 int accel_unmap(struct accel *accel, uint64_t va);

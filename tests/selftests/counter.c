@@ -570,22 +570,20 @@ FIXTURE_VARIANT_ADD(accel_counter, local)
 /* A counter whose counts are the first words of the buffer. */
 static counter_t *make_local(struct ibv_context *ctx, struct accel_buf *local)
 {
-	struct drm_prime_handle prime = {
-		.handle = local->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
+	int fd = accel_buf_export(local);
 	struct svandv_comp_cntr_init_attr attr = {
 		.flags = SVANDV_COMP_CNTR_INIT_WITH_EXTERNAL_MEM,
+		.comp_cntr_ext_mem = in_dmabuf(fd, 0),
+		.err_cntr_ext_mem = in_dmabuf(fd, 8),
 	};
 	counter_t *counter;
 
-	if (accel_ioctl(local->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
+	if (fd < 0)
 		return NULL;
-	attr.comp_cntr_ext_mem = in_dmabuf(prime.fd, 0);
 	attr.comp_cntr_ext_mem.ptr = local->map;
-	attr.err_cntr_ext_mem = in_dmabuf(prime.fd, 8);
 	attr.err_cntr_ext_mem.ptr = local->map + 8;
 	counter = svandv_create_comp_cntr(ctx, &attr);
-	close(prime.fd);
+	close(fd);
 	return counter;
 }
 

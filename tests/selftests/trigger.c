@@ -43,34 +43,18 @@ FIXTURE(trigger)
 	uint64_t in;
 };
 
-static struct ibv_mr *reg_local(struct accel_buf *local, struct ibv_pd *pd)
+static struct ibv_mr *reg_local(const struct accel_buf *local, struct ibv_pd *pd)
 {
-	struct drm_prime_handle prime = {
-		.handle = local->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
+	int fd = accel_buf_export(local);
 	struct ibv_mr *mr;
 
-	if (accel_ioctl(local->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
+	if (fd < 0)
 		return NULL;
-	mr = ibv_reg_dmabuf_mr(pd, 0, local->size, IOVA, prime.fd, ACCESS_ALL);
+	mr = ibv_reg_dmabuf_mr(pd, 0, local->size, IOVA, fd, ACCESS_ALL);
 	if (!mr)
 		complain("registering the accelerator's memory: %m");
-	close(prime.fd);
+	close(fd);
 	return mr;
-}
-
-static int import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *va)
-{
-	struct drm_svan_accel_import_window import = {
-		.fd = svandv_uar_export_dmabuf_fd(uar),
-	};
-	int ret = accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &import);
-
-	if (ret)
-		complain("importing a window: %d", ret);
-	close(import.fd);
-	*va = import.va;
-	return ret;
 }
 
 FIXTURE_SETUP(trigger)
@@ -99,7 +83,7 @@ FIXTURE_SETUP(trigger)
 				     DRM_SVAN_ACCEL_BO_HOST, ACCEL_PAGE));
 	self->mr = reg_local(&self->local, pair->node[0].pd);
 	ASSERT_NE(NULL, self->mr);
-	ASSERT_EQ(0, import_window(&self->accel, self->uar, &self->window));
+	ASSERT_EQ(0, accel_import_window(&self->accel, self->uar, &self->window));
 	ASSERT_EQ(0, accel_map_user(&self->accel, self->queues.buf,
 				    self->queues.buf_length, true, &self->sq));
 	self->sq += (uint8_t *)self->queues.sq - (uint8_t *)self->queues.buf;

@@ -316,6 +316,36 @@ static void retired_receives(void **state)
     assert_false(svan_rq_has_room(&rq, rq.pi + 3));
 }
 
+static void prepared_receives(void **state)
+{
+    struct svan_rq rq = {
+        .mask = 7, .max_wr = 8, .pi = 0xfffffffe, .ci = 0xfffffffe,
+        .counted = true,
+    };
+
+    assert_false(svan_rq_has_prepared(&rq));
+    svan_rq_prepare(&rq, rq.pi + 1);
+    svan_rq_prepare(&rq, rq.pi + 2);
+    assert_int_equal(rq.pi, 1);
+    assert_int_equal(svan_rq_retire_counted(&rq, 0, rq.pi), 0);
+    assert_true(svan_rq_has_prepared(&rq));
+    assert_false(svan_rq_cancel(&rq));
+    assert_int_equal(svan_rq_retire_counted(&rq, 1, rq.pi), 0);
+    assert_false(svan_rq_has_prepared(&rq));
+
+    svan_rq_prepare(&rq, rq.pi + 8);
+    assert_false(svan_rq_has_room(&rq, rq.pi));
+    svan_rq_prepare(&rq, rq.pi);
+    assert_true(svan_rq_cancel(&rq));
+    assert_int_equal(rq.pi, 1);
+    assert_true(svan_rq_cancel(&rq));
+
+    svan_rq_prepare(&rq, rq.pi + 1);
+    svan_rq_reset_consumer(&rq);
+    svan_rq_reset_producer(&rq);
+    assert_false(svan_rq_has_prepared(&rq));
+}
+
 static void receive_queue(void **state)
 {
     uint64_t wr_ids[16];
@@ -653,6 +683,7 @@ int main(void)
         cmocka_unit_test(prepared_work),
         cmocka_unit_test(retired_sends),
         cmocka_unit_test(retired_receives),
+        cmocka_unit_test(prepared_receives),
         cmocka_unit_test(receive_queue),
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),

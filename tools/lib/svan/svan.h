@@ -201,6 +201,11 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 int svan_prepare_sends(struct svan_qp *qp, uint32_t *end);
 /* The prepared work that is not complete will never be submitted. */
 int svan_cancel_sends(struct svan_qp *qp);
+/* As svan_post_recv(), but do not submit; all of them or, on an error, none. */
+int svan_prepare_recvs(struct svan_qp *qp, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr, uint32_t *first,
+		       uint32_t *end);
+int svan_cancel_recvs(struct svan_qp *qp);
 int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		   struct ibv_send_wr **bad_wr);
 int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,

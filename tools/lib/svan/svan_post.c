@@ -226,30 +226,42 @@ static int svan_build_recv(struct svan_rq *rq, const struct ibv_recv_wr *wr,
 	return 0;
 }
 
+/* Write the entries of @wr at *@pi and move *@pi behind them. rq_lock is held. */
+static int svan_build_recvs(struct svan_qp *qp, struct ibv_recv_wr *wr,
+			    struct ibv_recv_wr **bad_wr, uint32_t *pi)
+{
+	int ret = qp->rq_ready ? 0 : EINVAL;
+
+	*pi = qp->rq.pi;
+	while (wr && !ret) {
+		ret = svan_build_recv(&qp->rq, wr, *pi);
+		if (ret)
+			break;
+		rdma_tracepoint(rdma_core_svan, post_recv,
+				qp->vqp.qp.context->device->name, qp->qpn,
+				wr->wr_id, *pi, wr->num_sge);
+		++*pi;
+		wr = wr->next;
+	}
+	if (ret)
+		*bad_wr = wr;
+	return ret;
+}
+
 int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		   struct ibv_recv_wr **bad_wr)
 {
 	struct svan_qp *qp = to_svan_qp(ibqp);
 	uint32_t pi;
-	int ret = 0;
+	int ret;
 
 	pthread_spin_lock(&qp->rq_lock);
-	pi = qp->rq.pi;
-	if (unlikely(!qp->rq_ready))
-		ret = EINVAL;
-
-	while (wr && !ret) {
-		ret = svan_build_recv(&qp->rq, wr, pi);
-		if (ret)
-			break;
-		rdma_tracepoint(rdma_core_svan, post_recv,
-				ibqp->context->device->name, qp->qpn,
-				wr->wr_id, pi, wr->num_sge);
-		pi++;
-		wr = wr->next;
-	}
-	if (ret)
+	if (unlikely(svan_rq_has_prepared(&qp->rq))) {
+		pthread_spin_unlock(&qp->rq_lock);
 		*bad_wr = wr;
+		return EBUSY;
+	}
+	ret = svan_build_recvs(qp, wr, bad_wr, &pi);
 	if (pi != qp->rq.pi) {
 		qp->rq.pi = pi;
 		udma_to_device_barrier();
@@ -258,6 +270,39 @@ int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 	}
 	pthread_spin_unlock(&qp->rq_lock);
 	return ret;
+}
+
+int svan_prepare_recvs(struct svan_qp *qp, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr, uint32_t *first,
+		       uint32_t *end)
+{
+	int ret = EINVAL;
+
+	*bad_wr = wr;
+	if (!qp->uar)
+		return ret;
+	pthread_spin_lock(&qp->rq_lock);
+	*first = qp->rq.pi;
+	ret = svan_build_recvs(qp, wr, bad_wr, end);
+	if (!ret && *end != *first) {
+		svan_rq_prepare(&qp->rq, *end);
+		/* Whoever is told of the trigger finds the entries in memory. */
+		udma_to_device_barrier();
+	}
+	pthread_spin_unlock(&qp->rq_lock);
+	return ret;
+}
+
+int svan_cancel_recvs(struct svan_qp *qp)
+{
+	bool done;
+
+	if (!qp->uar)
+		return EINVAL;
+	pthread_spin_lock(&qp->rq_lock);
+	done = svan_rq_cancel(&qp->rq);
+	pthread_spin_unlock(&qp->rq_lock);
+	return done ? 0 : EBUSY;
 }
 
 /* ---- ibv_wr_*(): errors are kept until ibv_wr_complete() ---- */

@@ -387,6 +387,11 @@ struct svan_rq {
 	uint32_t log_stride;
 	uint32_t pi;
 	uint32_t ci;		/* atomic, see above */
+	/* What is prepared begins there; another peripheral submits it. */
+	struct {
+		bool any;
+		uint32_t pi;
+	} prepared;
 	uint32_t max_wr;	/* 0: no receive queue */
 	bool counted;		/* successes write no CQE: svan_rq_retire_counted() */
 	uint32_t max_sge;
@@ -429,9 +434,40 @@ static inline int svan_rq_retire_counted(struct svan_rq *rq, uint32_t count,
 	return 0;
 }
 
+/* As for sends: nothing can be posted behind what is prepared and not complete. */
+static inline bool svan_rq_has_prepared(struct svan_rq *rq)
+{
+	if (rq->prepared.any && svan_load_index(&rq->ci) == rq->pi)
+		rq->prepared.any = false;
+	return rq->prepared.any;
+}
+
+/* The entries before @pi are prepared. */
+static inline void svan_rq_prepare(struct svan_rq *rq, uint32_t pi)
+{
+	if (!svan_rq_has_prepared(rq)) {
+		rq->prepared.any = true;
+		rq->prepared.pi = rq->pi;
+	}
+	rq->pi = pi;
+}
+
+/* As svan_sq_cancel(). */
+static inline bool svan_rq_cancel(struct svan_rq *rq)
+{
+	if (!svan_rq_has_prepared(rq))
+		return true;
+	if ((int32_t)(svan_load_index(&rq->ci) - rq->prepared.pi) > 0)
+		return false;
+	rq->pi = rq->prepared.pi;
+	rq->prepared.any = false;
+	return true;
+}
+
 static inline void svan_rq_reset_producer(struct svan_rq *rq)
 {
 	rq->pi = 0;
+	rq->prepared.any = false;
 }
 
 static inline void svan_rq_reset_consumer(struct svan_rq *rq)

@@ -146,6 +146,39 @@ int svandv_cancel_prepared(struct ibv_qp *ibqp)
 	return svan_cancel_sends(to_svan_qp(ibqp));
 }
 
+int svandv_prepare_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
+			struct ibv_recv_wr **bad_wr,
+			struct svandv_trigger *trigger)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+	uint32_t first, end;
+	int ret;
+
+	if (!svan_is_svan(ibqp->context->device)) {
+		*bad_wr = wr;
+		return EOPNOTSUPP;
+	}
+	ret = svan_prepare_recvs(qp, wr, bad_wr, &first, &end);
+	if (ret)
+		return ret;
+	*trigger = (struct svandv_trigger){
+		.window = qp->uar,
+		.offset = SVAN_UAR_RQ_DB,
+		.width = sizeof(uint64_t),
+		.value = svan_db_value(qp->qpn, end),
+		.first_block = first,
+		.num_blocks = end - first,
+	};
+	return 0;
+}
+
+int svandv_cancel_prepared_recv(struct ibv_qp *ibqp)
+{
+	if (!svan_is_svan(ibqp->context->device))
+		return EOPNOTSUPP;
+	return svan_cancel_recvs(to_svan_qp(ibqp));
+}
+
 int svandv_query_queues(struct ibv_qp *ibqp, struct svandv_queues *queues)
 {
 	struct svan_qp *qp = to_svan_qp(ibqp);

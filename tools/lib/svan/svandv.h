@@ -121,8 +121,9 @@ struct svandv_trigger {
 	uint32_t offset;		/* octets */
 	uint32_t width;			/* octets */
 	uint64_t value;			/* in the order of the host */
-	uint32_t first_block;		/* of the send queue, free-running */
-	uint32_t num_blocks;		/* of 64 octets */
+	/* blocks of 64 octets of the send queue, or entries of the receive queue */
+	uint32_t first_block;		/* free-running */
+	uint32_t num_blocks;
 };
 
 /*
@@ -143,6 +144,21 @@ int svandv_prepare(struct ibv_qp_ex *qp, struct svandv_trigger *trigger);
  * if some of it is complete, so that nothing is taken back; EINVAL for a QP of another kind.
  */
 int svandv_cancel_prepared(struct ibv_qp *qp);
+
+/*
+ * Receives that another peripheral submits: as ibv_post_recv(), but the receives lie in
+ * the receive queue, and the device uses them when the trigger is stored. A later trigger
+ * of the same queue submits earlier ones, too. Until all prepared receives are
+ * complete, ibv_post_recv() returns EBUSY. The QP is one of svandv_create_qp(), and not in RESET.
+ *
+ * Return 0, or an errno value as ibv_post_recv(); then *@bad_wr is the cause, and none is
+ * prepared. EINVAL for a QP of another kind.
+ */
+int svandv_prepare_recv(struct ibv_qp *qp, struct ibv_recv_wr *wr,
+			struct ibv_recv_wr **bad_wr,
+			struct svandv_trigger *trigger);
+/* As svandv_cancel_prepared(), of receives. */
+int svandv_cancel_prepared_recv(struct ibv_qp *qp);
 
 /* Where the queues of a QP lie, for a peripheral that reads or writes them. */
 struct svandv_queues {
