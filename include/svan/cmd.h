@@ -242,8 +242,14 @@ enum svan_qp_type {
  * SVAN_CAP_COMP_COUNTERS
  */
 #define SVAN_CMD_QP_RECV_NO_CQE	0x04
+#define SVAN_CMD_QP_RQ_APART	0x08	/* the receive queue is not in ring_key */
+#define SVAN_CMD_QP_DBR_APART	0x10	/* the record is not in ring_key */
 
-/* Rings and record, at their offsets from ring_va, lie in the INTERNAL key ring_key. */
+/*
+ * Rings and record, at their offsets from ring_va, lie in the INTERNAL key ring_key. With
+ * RQ_APART and DBR_APART they lie in keys of their own, at their offsets from rq_va
+ * and dbr_va.
+ */
 struct svan_cmd_create_qp {
 	__u8	type;			/* enum svan_qp_type */
 	__u8	flags;			/* SVAN_CMD_QP_* */
@@ -261,10 +267,14 @@ struct svan_cmd_create_qp {
 	__le32	rq_offset;		/* 64-byte aligned */
 	__le32	dbr_offset;		/* 64-byte aligned */
 	__le32	srq;			/* reserved */
-	__u8	reserved1[12];
+	__le32	rq_key;			/* RQ_APART: INTERNAL key */
+	__le32	dbr_key;		/* DBR_APART: INTERNAL key */
+	__le32	reserved1;
+	__le64	rq_va;			/* RQ_APART: 64-byte aligned */
+	__le64	dbr_va;			/* DBR_APART: 64-byte aligned */
 };
 
-SVAN_ASSERT_SIZE(struct svan_cmd_create_qp, 64);
+SVAN_ASSERT_SIZE(struct svan_cmd_create_qp, 80);
 SVAN_ASSERT_OFFSET(struct svan_cmd_create_qp, ring_va, 24);
 
 enum svan_qp_state {

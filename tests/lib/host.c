@@ -338,14 +338,42 @@ void host_cq_arm(HostCq *cq, bool solicited)
 
 /* ---- queue pairs ---- */
 
+/* Put the queues into memory: of one ring, or of three. */
+static void place_queues(HostQp *qp, bool apart, struct svan_cmd_create_qp *cmd)
+{
+    Host *host = qp->host;
+    uint32_t sq_size = SVAN_WQEBB_SIZE << qp->log_sq;
+    uint32_t rq_size = 1u << (qp->log_rq + qp->log_stride);
+    uint32_t dbr_size = sizeof(struct svan_qp_dbr);
+    HostRing ring = new_ring(host, apart ? sq_size : sq_size + rq_size + dbr_size);
+
+    cmd->ring_va = htole64(ring.va);
+    cmd->ring_key = htole32(ring.key);
+    qp->sq_bus = ring.bus;
+    if (apart) {
+        HostRing rq = new_ring(host, rq_size), dbr = new_ring(host, dbr_size);
+
+        cmd->flags |= SVAN_CMD_QP_RQ_APART | SVAN_CMD_QP_DBR_APART;
+        cmd->rq_va = htole64(rq.va);
+        cmd->rq_key = htole32(rq.key);
+        cmd->dbr_va = htole64(dbr.va);
+        cmd->dbr_key = htole32(dbr.key);
+        qp->rq_bus = rq.bus;
+        qp->dbr = dbr.bus;
+        return;
+    }
+    cmd->rq_offset = htole32(sq_size);
+    cmd->dbr_offset = htole32(sq_size + rq_size);
+    qp->rq_bus = qp->sq_bus + sq_size;
+    qp->dbr = qp->rq_bus + rq_size;
+}
+
 HostQp host_qp(Host *host, HostCq *send_cq, HostCq *recv_cq,
                const HostQpAttr *attr)
 {
     static const HostQpAttr none;
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_QP);
     HostQp qp = { .host = host, .send_cq = send_cq, .recv_cq = recv_cq };
-    uint32_t sq_size, rq_size;
-    HostRing ring;
 
     attr = attr ? attr : &none;
     qp.log_sq = attr->log_sq ? attr->log_sq : 6;
@@ -353,16 +381,11 @@ HostQp host_qp(Host *host, HostCq *send_cq, HostCq *recv_cq,
     qp.uar = attr->uar;
     qp.log_rq = attr->log_rq ? attr->log_rq : 4;
     qp.log_stride = svan_rwqe_log_stride(attr->max_sge ? attr->max_sge : 2);
-    sq_size = SVAN_WQEBB_SIZE << qp.log_sq;
-    rq_size = 1u << (qp.log_rq + qp.log_stride);
-    ring = new_ring(host, sq_size + rq_size + sizeof(struct svan_qp_dbr));
-    qp.sq_bus = ring.bus;
-    qp.rq_bus = qp.sq_bus + sq_size;
-    qp.dbr = qp.rq_bus + rq_size;
+    cmd.create_qp.flags = attr->flags;
+    place_queues(&qp, attr->apart, &cmd.create_qp);
     qp.sq.bbs = fake_ram(host->fake, qp.sq_bus);
     qp.sq.mask = (1u << qp.log_sq) - 1;
     cmd.create_qp.type = qp.type;
-    cmd.create_qp.flags = attr->flags;
     cmd.create_qp.log_sq_bbs = qp.log_sq;
     cmd.create_qp.log_rq_size = qp.log_rq;
     cmd.create_qp.log_rq_stride = qp.log_stride;
@@ -370,10 +393,6 @@ HostQp host_qp(Host *host, HostCq *send_cq, HostCq *recv_cq,
     cmd.create_qp.send_cq = htole32(send_cq->cqn);
     cmd.create_qp.recv_cq = htole32(recv_cq->cqn);
     cmd.create_qp.uar = htole32(qp.uar);
-    cmd.create_qp.ring_va = htole64(ring.va);
-    cmd.create_qp.ring_key = htole32(ring.key);
-    cmd.create_qp.rq_offset = htole32(sq_size);
-    cmd.create_qp.dbr_offset = htole32(sq_size + rq_size);
     qp.qpn = host_must(host, &cmd);
     return qp;
 }

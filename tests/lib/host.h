@@ -126,6 +126,7 @@ typedef struct HostQp {
 typedef struct HostQpAttr {     /* zero: 64 blocks, 16 entries of 2, RC, UAR 0 */
     uint8_t type, flags;
     uint8_t log_sq, log_rq, max_sge;
+    bool apart;                 /* both queues and the record in rings of their own */
     uint32_t uar;
 } HostQpAttr;
 

@@ -52,7 +52,7 @@ static void queue_pairs(void **state)
         BAD(create_qp.type, SVAN_QPT_UC, NOT_SUPPORTED),
         BAD(create_qp.type, SVAN_QPT_UD, NOT_SUPPORTED),
         BAD(create_qp.type, SVAN_QPT_GSI, NOT_SUPPORTED),
-        BAD(create_qp.flags, 8, BAD_PARAM),
+        BAD(create_qp.flags, 0x20, BAD_PARAM),
         BAD(create_qp.log_sq_bbs, SVAN_SQ_MAX_LOG_BBS + 1, BAD_PARAM),
         BAD(create_qp.log_sq_bbs, 255, BAD_PARAM),
         BAD(create_qp.log_rq_size, SVAN_RQ_MAX_LOG_SIZE + 1, BAD_PARAM),

@@ -17,11 +17,21 @@
 
 SvanStep svan_cmd_create_qp(SvanCmdCtx *ctx)
 {
+    const struct svan_cmd_create_qp *cmd = &ctx->cmd->create_qp;
     uint32_t refusal;
+    SvanMem record;
     SvanQp *qp;
+    SvanStep step = svan_qp_map_record(ctx->fn, cmd, &record, &refusal);
 
-    refusal = svan_qp_create(ctx->fn, &ctx->cmd->create_qp, SVAN_NONE, &qp);
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
     if (!refusal) {
+        refusal = svan_qp_create(ctx->fn, cmd, SVAN_NONE, &qp);
+    }
+    if (!refusal) {
+        memset(record.host, 0, record.len);
+        svan_stored(ctx->fn, &record);
         ctx->resp->id.id = htole32(qp->qpn);
     }
     return svan_cmd_answer(ctx, refusal);

@@ -190,10 +190,18 @@ SvanStep svan_cmd_set_context_table(SvanCmdCtx *ctx)
 
 SvanStep svan_cmd_create_cq(SvanCmdCtx *ctx)
 {
+    const struct svan_cmd_create_cq *cmd = &ctx->cmd->create_cq;
     uint32_t refusal;
     SvanCq *cq;
+    SvanStep step = svan_cq_clear(ctx->fn, cmd, &ctx->fn->regs->cmdq.cleared,
+                                  &refusal);
 
-    refusal = svan_cq_create(ctx->fn, &ctx->cmd->create_cq, SVAN_NONE, &cq);
+    if (step == SVAN_STEP_MISS || step == SVAN_STEP_AGAIN) {
+        return step;
+    }
+    if (!refusal) {
+        refusal = svan_cq_create(ctx->fn, cmd, SVAN_NONE, &cq);
+    }
     return refusal ? svan_cmd_answer(ctx, refusal) : answer_id(ctx, cq->cqn);
 }
 

@@ -82,6 +82,7 @@ void svan_cmdq_start(SvanFn *fn)
     fn->regs->cmdq.resp = fn->regs->cmdr_base;
     fn->regs->cmdq.log_size = fn->regs->cmdq_log_size;
     fn->regs->cmdq.pi = fn->regs->cmdq.ci = 0;
+    fn->regs->cmdq.cleared = 0;
     if (fn->regs->cmdq.ring + last * SVAN_CMD_SIZE < fn->regs->cmdq.ring ||
         fn->regs->cmdq.resp + last * SVAN_CMD_RESP_SIZE < fn->regs->cmdq.resp) {
         svan_fatal(fn, SVAN_FATAL_CMDQ_DMA);
@@ -128,6 +129,7 @@ static void cmd_done(SvanFn *fn, const struct svan_cmd *cmd,
                      const struct svan_cmd_resp *resp)
 {
     fn->regs->cmdq.ci++;
+    fn->regs->cmdq.cleared = 0;
     fn->stats->commands++;
     fn->stats->commands_failed += resp->status != SVAN_CMD_OK;
     svan_trace(fn, SVAN_TRACE_CMD, le16toh(cmd->hdr.opcode),

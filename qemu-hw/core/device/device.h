@@ -17,7 +17,7 @@ typedef struct SvanCmdCtx {
     struct svan_cmd_resp *resp;
 } SvanCmdCtx;
 
-/* DONE: resp is complete; MISS: nothing has changed. */
+/* DONE: resp is complete; MISS, or AGAIN: it is called again with the same command. */
 typedef SvanStep SvanCmdHandler(SvanCmdCtx *ctx);
 
 /*
@@ -49,7 +49,7 @@ void svan_cmdq_start(SvanFn *fn);
 /* Commands that were not executed yet are dropped. */
 void svan_cmdq_stop(SvanFn *fn);
 void svan_cmdq_doorbell(SvanFn *fn, uint32_t pi);
-/* Execute one command, or the DMA test. DONE, MISS. */
+/* Execute one command, or a part of it, or the DMA test. DONE, AGAIN, MISS. */
 SvanStep svan_cmd_step(SvanFn *fn);
 /* Do the registers make sense for this operation (SVAN_TEST_DMA_*)? */
 bool svan_test_dma_is_sane(const SvanFn *fn, uint32_t op);
@@ -93,6 +93,7 @@ typedef struct SvanRegs {
     struct {
         uint64_t ring, resp;
         uint32_t log_size, pi, ci;
+        uint64_t cleared;       /* octets of the ring that CREATE_CQ is clearing */
     } cmdq;
     SvanLink cmd_link;          /* fn->work[SVAN_TURN_CMD]: commands, or the DMA test */
 } SvanRegs;

@@ -217,21 +217,18 @@ bool svan_load_counters(SvanFn *fn, SvanReader *reader)
 
 static void save_creation(const SvanQp *qp, SvanWriter *writer)
 {
-    /* The offsets count from the lowest address of the two rings and the record. */
-    uint64_t base = qp->sq.va < qp->rq.va ? qp->sq.va : qp->rq.va;
     struct svan_cmd_create_qp cmd = {
-        .type = qp->type, .flags = qp->flags, .log_sq_bbs = qp->sq.log_bbs,
+        .type = qp->type, .log_sq_bbs = qp->sq.log_bbs,
+        .flags = qp->flags | SVAN_CMD_QP_RQ_APART | SVAN_CMD_QP_DBR_APART,
         .log_rq_size = qp->rq.log_size, .log_rq_stride = qp->rq.log_stride,
         .pd = htole32(qp->user.pd), .send_cq = htole32(qp->send_cq->cqn),
         .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->uar),
-        .ring_key = htole32(qp->sq.ring_key->key),
+        .ring_key = htole32(qp->sq.ring_key->key), .ring_va = htole64(qp->sq.va),
+        .rq_key = htole32(qp->rq.ring_key->key), .rq_va = htole64(qp->rq.va),
+        .dbr_key = htole32(qp->sq.dbr_key->key),
+        .dbr_va = htole64(qp->sq.dbr_va),
     };
 
-    base = qp->sq.dbr_va < base ? qp->sq.dbr_va : base;
-    cmd.ring_va = htole64(base);
-    cmd.sq_offset = htole32(qp->sq.va - base);
-    cmd.rq_offset = htole32(qp->rq.va - base);
-    cmd.dbr_offset = htole32(qp->sq.dbr_va - base);
     svan_put_bytes(writer, &cmd, sizeof(cmd));
 }
 

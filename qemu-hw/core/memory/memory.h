@@ -99,6 +99,11 @@ SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
  */
 SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
                           bool for_write, SvanMem *mem, uint32_t *syndrome);
+/*
+ * Clear the next part of [va, va + len), from octet *done on and within one page. DONE, or
+ * AGAIN, MISS, ERROR.
+ */
+SvanStep svan_ring_clear(SvanKey *key, uint64_t va, uint64_t len, uint64_t *done);
 void svan_tlb_flush_key(SvanKey *key);
 void svan_tlb_flush(SvanFn *fn);
 /* SVAN_REG_INV_GO: drop what overlaps [addr, addr + len) of a key; len 0: all of it. */

@@ -4,6 +4,7 @@
  * for each kind of key (PRM "Translation"). All data is moved through here.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "memory/walk.h"
 
@@ -492,4 +493,26 @@ SvanStep svan_ring_access(SvanKey *key, uint64_t va, uint32_t len,
         return refuse(&access, *syndrome);
     }
     return step;
+}
+
+SvanStep svan_ring_clear(SvanKey *key, uint64_t va, uint64_t len, uint64_t *done)
+{
+    uint64_t left = *done < len ? len - *done : 0;
+    uint64_t room = SVAN_PAGE_SIZE - ((va + *done) & SVAN_PAGE_MASK);
+    uint32_t count = left < room ? left : room;
+    uint32_t syndrome;
+    SvanStep step;
+    SvanMem mem;
+
+    if (!left) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_ring_access(key, va + *done, count, true, &mem, &syndrome);
+    if (step != SVAN_STEP_DONE) {
+        return step;
+    }
+    memset(mem.host, 0, count);
+    svan_stored(key->fn, &mem);
+    *done += count;
+    return *done == len ? SVAN_STEP_DONE : SVAN_STEP_AGAIN;
 }

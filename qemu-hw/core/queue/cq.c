@@ -108,6 +108,28 @@ static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
     return cq;
 }
 
+SvanStep svan_cq_clear(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
+                       uint64_t *done, uint32_t *refusal)
+{
+    uint64_t size = (uint64_t)sizeof(struct svan_cqe) << cmd->log_size;
+    uint64_t va = le64toh(cmd->ring_va), of_record = 0;
+    SvanStep step;
+    SvanKey *key;
+
+    *refusal = check_cq(fn, cmd);
+    if (*refusal) {
+        return SVAN_STEP_ERROR;
+    }
+    key = svan_key_get(fn, le32toh(cmd->ring_key));
+    step = svan_ring_clear(key, va + le32toh(cmd->dbr_offset),
+                           sizeof(struct svan_cq_dbr), &of_record);
+    if (step == SVAN_STEP_DONE) {
+        step = svan_ring_clear(key, va, size, done);
+    }
+    *refusal = step == SVAN_STEP_ERROR ? REFUSE(DMA_ERROR, ring_va) : SVAN_CMD_OK;
+    return step;
+}
+
 uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
                         uint32_t id, SvanCq **out)
 {

@@ -18,7 +18,7 @@ static SvanStep record_map(const SvanSq *sq, bool for_write, SvanMem *mem)
 {
     uint32_t syndrome;
 
-    return svan_ring_access(sq->ring_key, sq->dbr_va,
+    return svan_ring_access(sq->dbr_key, sq->dbr_va,
                             sizeof(struct svan_qp_dbr), for_write, mem,
                             &syndrome);
 }

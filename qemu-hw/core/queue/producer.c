@@ -76,7 +76,7 @@ SvanStep svan_sq_producer(SvanSq *sq, uint32_t ci, uint32_t *syndrome)
 {
     Window window = { .ci = ci, .size = 1u << sq->log_bbs };
     uint64_t va = sq->dbr_va + offsetof(struct svan_qp_dbr, sq_pi);
-    SvanStep step = record_read(sq->ring_key, va, &sq->pi_polled, syndrome);
+    SvanStep step = record_read(sq->dbr_key, va, &sq->pi_polled, syndrome);
 
     return step == SVAN_STEP_DONE ?
            producer_read(&sq->producer, &window, sq->pi_polled, syndrome) :
@@ -92,7 +92,7 @@ SvanStep svan_rq_producer(SvanRq *rq, uint32_t *syndrome)
     if (!rq->log_stride) {
         return SVAN_STEP_DONE;          /* there is no receive queue */
     }
-    step = record_read(rq->ring_key, rq->pi_va, &record, syndrome);
+    step = record_read(rq->dbr_key, rq->pi_va, &record, syndrome);
     return step == SVAN_STEP_DONE ?
            producer_read(&rq->producer, &window, record, syndrome) : step;
 }

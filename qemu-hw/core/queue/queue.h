@@ -110,6 +110,12 @@ struct SvanCq {
     uint32_t refs;              /* queue pairs that use it */
 };
 
+/*
+ * Clear the record, and the next part of the ring, from octet *done on, before the CQ is
+ * created. DONE, AGAIN, MISS, or ERROR: *refusal.
+ */
+SvanStep svan_cq_clear(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
+                       uint64_t *done, uint32_t *refusal);
 uint32_t svan_cq_create(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
                         uint32_t id, SvanCq **out);
 void svan_cq_destroy(SvanCq *cq);                   /* refs is 0 */
@@ -245,6 +251,7 @@ typedef struct SvanProducer {
 /* A receive queue. Its entries are given out and completed in their order. */
 typedef struct SvanRq {
     SvanKey *ring_key;
+    SvanKey *dbr_key;           /* of the doorbell record */
     uint64_t va;
     uint64_t pi_va;             /* of the record's producer index */
     uint8_t log_size;
@@ -255,6 +262,7 @@ typedef struct SvanRq {
 
 typedef struct SvanSq {
     SvanKey *ring_key;
+    SvanKey *dbr_key;           /* of the doorbell record */
     uint64_t va;
     uint64_t dbr_va;            /* of the doorbell record */
     uint32_t qpn;

@@ -10,7 +10,8 @@
 #include "transport/transport.h"
 
 #define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL | \
-                         SVAN_CMD_QP_RECV_NO_CQE)
+                         SVAN_CMD_QP_RECV_NO_CQE | SVAN_CMD_QP_RQ_APART | \
+                         SVAN_CMD_QP_DBR_APART)
 #define QP_ACCESS       (SVAN_ACCESS_REMOTE_MASK | SVAN_ACCESS_LOCAL_WRITE)
 #define RING_ALIGN      64u
 #define MIN_LOG_MTU     8
@@ -90,47 +91,102 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     return SVAN_CMD_OK;
 }
 
-/* Check a piece of the ring buffer, to which the device needs this right. */
-static uint32_t piece_syndrome(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
-                               uint32_t offset, uint32_t len, uint8_t right)
+/* The send queue, the receive queue, or the record: where the command puts it. */
+typedef struct Piece {
+    uint32_t key;
+    uint64_t base;
+    uint32_t offset;            /* from base */
+} Piece;
+
+static uint64_t piece_va(const Piece *piece)
+{
+    return piece->base + piece->offset;
+}
+
+static Piece sq_piece(const struct svan_cmd_create_qp *cmd)
+{
+    return (Piece) {
+        le32toh(cmd->ring_key), le64toh(cmd->ring_va), le32toh(cmd->sq_offset),
+    };
+}
+
+static Piece rq_piece(const struct svan_cmd_create_qp *cmd)
+{
+    bool apart = cmd->flags & SVAN_CMD_QP_RQ_APART;
+
+    return (Piece) {
+        le32toh(apart ? cmd->rq_key : cmd->ring_key),
+        le64toh(apart ? cmd->rq_va : cmd->ring_va), le32toh(cmd->rq_offset),
+    };
+}
+
+static Piece dbr_piece(const struct svan_cmd_create_qp *cmd)
+{
+    bool apart = cmd->flags & SVAN_CMD_QP_DBR_APART;
+
+    return (Piece) {
+        le32toh(apart ? cmd->dbr_key : cmd->ring_key),
+        le64toh(apart ? cmd->dbr_va : cmd->ring_va), le32toh(cmd->dbr_offset),
+    };
+}
+
+/* Which fields a refusal names. */
+typedef struct PieceRefusals {
+    uint32_t key, base, offset;
+} PieceRefusals;
+
+/* Check a piece, to which the device needs this right. */
+static uint32_t check_piece(SvanFn *fn, const Piece *piece, uint32_t len,
+                            uint8_t right, const PieceRefusals *refusals)
 {
     SvanAccess access = {
-        .fn = fn, .key = le32toh(cmd->ring_key), .len = len, .access = right,
-        .va = le64toh(cmd->ring_va) + offset,
+        .fn = fn, .key = piece->key, .len = len, .access = right,
+        .va = piece_va(piece),
     };
     uint32_t syndrome;
 
-    if (offset % RING_ALIGN || access.va < offset) {
-        return SVAN_SYN_KEY_BOUNDS;
+    if (piece->base % RING_ALIGN) {
+        return refusals->base;
     }
-    return svan_check_access(&access, &syndrome) == SVAN_STEP_DONE ?
-           SVAN_SYN_NONE : syndrome;
+    if (piece->offset % RING_ALIGN || access.va < piece->base) {
+        return refusals->offset;
+    }
+    if (svan_check_access(&access, &syndrome) == SVAN_STEP_DONE) {
+        return SVAN_CMD_OK;
+    }
+    return syndrome == SVAN_SYN_KEY_BOUNDS ? refusals->offset : refusals->key;
 }
 
 static uint32_t check_rings(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 {
-    uint32_t sq_size = SVAN_WQEBB_SIZE << cmd->log_sq_bbs;
-    uint32_t rq_size = 1u << (cmd->log_rq_size + cmd->log_rq_stride);
-    uint32_t syndrome;
+    bool rq_apart = cmd->flags & SVAN_CMD_QP_RQ_APART;
+    bool dbr_apart = cmd->flags & SVAN_CMD_QP_DBR_APART;
+    const PieceRefusals of_sq = {
+        REFUSE(BAD_RESOURCE, ring_key), REFUSE(BAD_PARAM, ring_va),
+        REFUSE(BAD_PARAM, sq_offset),
+    };
+    const PieceRefusals of_rq = {
+        rq_apart ? REFUSE(BAD_RESOURCE, rq_key) : of_sq.key,
+        rq_apart ? REFUSE(BAD_PARAM, rq_va) : of_sq.base,
+        REFUSE(BAD_PARAM, rq_offset),
+    };
+    const PieceRefusals of_dbr = {
+        dbr_apart ? REFUSE(BAD_RESOURCE, dbr_key) : of_sq.key,
+        dbr_apart ? REFUSE(BAD_PARAM, dbr_va) : of_sq.base,
+        REFUSE(BAD_PARAM, dbr_offset),
+    };
+    Piece sq = sq_piece(cmd), rq = rq_piece(cmd), dbr = dbr_piece(cmd);
+    uint32_t refusal = check_piece(fn, &dbr, sizeof(struct svan_qp_dbr),
+                                   SVAN_ACCESS_LOCAL_WRITE, &of_dbr);
 
-    if (le64toh(cmd->ring_va) % RING_ALIGN) {
-        return REFUSE(BAD_PARAM, ring_va);
+    if (!refusal) {
+        refusal = check_piece(fn, &sq, SVAN_WQEBB_SIZE << cmd->log_sq_bbs, 0, &of_sq);
     }
-    syndrome = piece_syndrome(fn, cmd, le32toh(cmd->dbr_offset),
-                              sizeof(struct svan_qp_dbr),
-                              SVAN_ACCESS_LOCAL_WRITE);
-    if (syndrome != SVAN_SYN_NONE) {
-        return syndrome == SVAN_SYN_KEY_BOUNDS ?
-               REFUSE(BAD_PARAM, dbr_offset) : REFUSE(BAD_RESOURCE, ring_key);
+    if (!refusal && cmd->log_rq_stride) {
+        refusal = check_piece(fn, &rq, 1u << (cmd->log_rq_size + cmd->log_rq_stride),
+                              0, &of_rq);
     }
-    if (piece_syndrome(fn, cmd, le32toh(cmd->sq_offset), sq_size, 0)) {
-        return REFUSE(BAD_PARAM, sq_offset);
-    }
-    if (cmd->log_rq_stride &&
-        piece_syndrome(fn, cmd, le32toh(cmd->rq_offset), rq_size, 0)) {
-        return REFUSE(BAD_PARAM, rq_offset);
-    }
-    return SVAN_CMD_OK;
+    return refusal;
 }
 
 static uint32_t check_qp(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
@@ -144,21 +200,25 @@ static uint32_t check_qp(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 
 static void set_rings(SvanQp *qp, const struct svan_cmd_create_qp *cmd)
 {
-    SvanKey *key = svan_key_get(qp->fn, le32toh(cmd->ring_key));
-    uint64_t ring_va = le64toh(cmd->ring_va);
-    uint64_t dbr_va = ring_va + le32toh(cmd->dbr_offset);
+    Piece sq = sq_piece(cmd), rq = rq_piece(cmd), dbr = dbr_piece(cmd);
+    SvanKey *dbr_key = svan_key_get(qp->fn, dbr.key);
 
     qp->sq = (SvanSq) {
-        .ring_key = key, .va = ring_va + le32toh(cmd->sq_offset),
-        .dbr_va = dbr_va, .log_bbs = cmd->log_sq_bbs, .type = cmd->type,
+        .ring_key = svan_key_get(qp->fn, sq.key), .va = piece_va(&sq),
+        .dbr_key = dbr_key, .dbr_va = piece_va(&dbr),
+        .log_bbs = cmd->log_sq_bbs, .type = cmd->type,
         .signal_all = cmd->flags & SVAN_CMD_QP_SIGNAL_ALL, .work = &qp->work,
     };
     qp->rq = (SvanRq) {
-        .ring_key = key, .log_size = cmd->log_rq_size,
-        .va = ring_va + (cmd->log_rq_stride ? le32toh(cmd->rq_offset) : 0),
-        .pi_va = dbr_va + offsetof(struct svan_qp_dbr, rq_pi),
+        .ring_key = qp->sq.ring_key, .va = qp->sq.va, .log_size = cmd->log_rq_size,
+        .dbr_key = dbr_key,
+        .pi_va = qp->sq.dbr_va + offsetof(struct svan_qp_dbr, rq_pi),
         .log_stride = cmd->log_rq_stride,
     };
+    if (cmd->log_rq_stride) {
+        qp->rq.ring_key = svan_key_get(qp->fn, rq.key);
+        qp->rq.va = piece_va(&rq);
+    }
 }
 
 /*
@@ -219,7 +279,26 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     qp->send_cq->refs += refs;
     qp->recv_cq->refs += refs;
     qp->sq.ring_key->refs += refs;
+    qp->sq.dbr_key->refs += refs;
+    qp->rq.ring_key->refs += refs;
     svan_uar_get(qp->fn, qp->uar)->refs += refs;
+}
+
+SvanStep svan_qp_map_record(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                            SvanMem *record, uint32_t *refusal)
+{
+    Piece dbr = dbr_piece(cmd);
+    uint32_t syndrome;
+    SvanStep step;
+
+    *refusal = check_qp(fn, cmd);
+    if (*refusal) {
+        return SVAN_STEP_ERROR;
+    }
+    step = svan_ring_access(svan_key_get(fn, dbr.key), piece_va(&dbr),
+                            sizeof(struct svan_qp_dbr), true, record, &syndrome);
+    *refusal = step == SVAN_STEP_ERROR ? REFUSE(DMA_ERROR, dbr_offset) : SVAN_CMD_OK;
+    return step;
 }
 
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,

@@ -69,6 +69,12 @@ struct SvanQp {
     uint32_t uar;
 };
 
+/*
+ * Find the doorbell record that the command names, before the queue pair is created.
+ * DONE, MISS, or ERROR: *refusal.
+ */
+SvanStep svan_qp_map_record(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
+                            SvanMem *record, uint32_t *refusal);
 /* svan_qp_create() and svan_qp_modify() return SVAN_CMD_OK or a refusal (base.h). */
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
                         uint32_t id, SvanQp **out);
