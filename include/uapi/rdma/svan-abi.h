@@ -35,15 +35,37 @@ struct svan_uresp_alloc_pd {
 	__u32 reserved;
 };
 
+enum svan_ib_buffer_type {
+	SVAN_IB_BUFFER_TYPE_DMABUF,	/* its exporter may revoke it */
+	SVAN_IB_BUFFER_TYPE_VA,		/* of the caller */
+};
+
+/*
+ * Where a queue lies instead of in the provider's buffer. Layout and types are those of
+ * struct ib_uverbs_buffer_desc, which ib_uverbs got later, with attributes of the
+ * commands that create queues. addr is a multiple of 64. length 0: the queue is in
+ * the provider's buffer, and all else is zero.
+ */
+struct svan_ib_buffer_desc {
+	__u32 type;			/* enum svan_ib_buffer_type */
+	__s32 fd;			/* DMABUF, else 0 */
+	__u32 flags;			/* none are known */
+	__u32 optional_flags;		/* those that are not known are ignored */
+	__aligned_u64 addr;		/* or offset in the dma-buf */
+	__aligned_u64 length;
+};
+
 /*
  * One buffer holds the CQEs and, at dbr_offset, the doorbell record. The
- * provider allocates it, page-aligned, and keeps it until the CQ is gone.
+ * provider allocates it, page-aligned, and keeps it until the CQ is gone; or it is
+ * where buf says, and buf_va and buf_length are zero.
  */
 struct svan_ureq_create_cq {
 	__aligned_u64 buf_va;
 	__aligned_u64 buf_length;
 	__u32 dbr_offset;
 	__u32 log_size;
+	struct svan_ib_buffer_desc buf;
 };
 
 struct svan_uresp_create_cq {
@@ -57,7 +79,10 @@ struct svan_uresp_create_cq {
 #define SVAN_UREQ_QP_RECV_NO_CQE	0x2
 #define SVAN_UREQ_QP_MASK		0x3
 
-/* One buffer holds SQ, RQ and doorbell record of a QP. */
+/*
+ * One buffer holds SQ, RQ and doorbell record of a QP, but for those that have a place
+ * of their own, whose offset is zero. If all have, buf_va and buf_length are zero.
+ */
 struct svan_ureq_create_qp {
 	__aligned_u64 buf_va;
 	__aligned_u64 buf_length;
@@ -70,6 +95,9 @@ struct svan_ureq_create_qp {
 	__u8 reserved;
 	__u32 flags;			/* SVAN_UREQ_QP_* */
 	__u32 uar_page;			/* without OWN_UAR: zero */
+	struct svan_ib_buffer_desc sq_buf;
+	struct svan_ib_buffer_desc rq_buf;
+	struct svan_ib_buffer_desc dbr_buf;
 };
 
 struct svan_uresp_create_qp {

@@ -73,6 +73,20 @@ static bool svan_ib_buffer_ok(u64 va, u64 length)
 	       !check_add_overflow(va, length, &end);
 }
 
+/* Memory of a queue that is not in the provider's buffer: @size octets are needed. */
+static bool svan_ib_desc_ok(const struct svan_ib_buffer_desc *desc, u64 size)
+{
+	u64 end;
+
+	if (!desc->length)
+		return !desc->type && !desc->fd && !desc->flags && !desc->addr;
+	return (desc->type == SVAN_IB_BUFFER_TYPE_DMABUF ||
+		(desc->type == SVAN_IB_BUFFER_TYPE_VA && !desc->fd)) &&
+	       !desc->flags && !(desc->addr % SVAN_WQEBB_SIZE) &&
+	       desc->length >= size &&
+	       !check_add_overflow(desc->addr, desc->length, &end);
+}
+
 int svan_ib_check_cq_ureq(const struct svan_ureq_create_cq *ureq,
 			  const struct svan_caps *caps, u32 cqe)
 {
@@ -80,16 +94,20 @@ int svan_ib_check_cq_ureq(const struct svan_ureq_create_cq *ureq,
 		{ .offset = 0 },
 		{ .offset = ureq->dbr_offset, .size = sizeof(struct svan_cq_dbr) },
 	};
+	u64 length = ureq->buf.length ?: ureq->buf_length;
 
 	if (ureq->log_size > SVAN_CQ_MAX_LOG_SIZE ||
 	    BIT(ureq->log_size) > le32_to_cpu(caps->max_cqe) ||
 	    BIT(ureq->log_size) < cqe)
 		return -EINVAL;
-	if (!svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length))
+	if (!svan_ib_desc_ok(&ureq->buf, 0))
+		return -EINVAL;
+	if (ureq->buf.length ? ureq->buf_va || ureq->buf_length :
+			       !svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length))
 		return -EINVAL;
 
 	parts[0].size = sizeof(struct svan_cqe) << ureq->log_size;
-	if (!svan_ib_parts_ok(parts, ARRAY_SIZE(parts), ureq->buf_length))
+	if (!svan_ib_parts_ok(parts, ARRAY_SIZE(parts), length))
 		return -EINVAL;
 	return 0;
 }
@@ -107,30 +125,51 @@ static bool svan_ib_rq_ok(const struct svan_ureq_create_qp *ureq,
 	       BIT(ureq->log_rq_size) <= le32_to_cpu(caps->max_qp_rwqe);
 }
 
+/* The parts of the provider's buffer, and those that have a place of their own. */
+static bool svan_ib_qp_memory_ok(const struct svan_ureq_create_qp *ureq)
+{
+	const struct {
+		const struct svan_ib_buffer_desc *desc;
+		u32 offset;
+		u64 size;
+	} all[] = {
+		{ &ureq->sq_buf, ureq->sq_offset,
+		  (u64)SVAN_WQEBB_SIZE << ureq->log_sq_bbs },
+		{ &ureq->dbr_buf, ureq->dbr_offset, sizeof(struct svan_qp_dbr) },
+		{ &ureq->rq_buf, ureq->rq_offset, ureq->log_rq_stride ?
+		  1ull << (ureq->log_rq_stride + ureq->log_rq_size) : 0 },
+	};
+	struct svan_ib_part parts[ARRAY_SIZE(all)];
+	int i, count = 0;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!svan_ib_desc_ok(all[i].desc, all[i].size))
+			return false;
+		if (!all[i].size && all[i].desc->length)
+			return false;
+		if (all[i].desc->length && all[i].offset)
+			return false;
+		if (!all[i].size || all[i].desc->length)
+			continue;
+		parts[count].offset = all[i].offset;
+		parts[count++].size = all[i].size;
+	}
+	if (!count)
+		return !ureq->buf_va && !ureq->buf_length;
+	return svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length) &&
+	       svan_ib_parts_ok(parts, count, ureq->buf_length);
+}
+
 int svan_ib_check_qp_ureq(const struct svan_ureq_create_qp *ureq,
 			  const struct svan_caps *caps)
 {
-	struct svan_ib_part parts[] = {
-		{ .offset = ureq->sq_offset },
-		{ .offset = ureq->dbr_offset, .size = sizeof(struct svan_qp_dbr) },
-		{ .offset = ureq->rq_offset },
-	};
-	int count = ureq->log_rq_stride ? 3 : 2;
-
 	if (ureq->reserved || ureq->flags & ~SVAN_UREQ_QP_MASK ||
 	    (!(ureq->flags & SVAN_UREQ_QP_OWN_UAR) && ureq->uar_page))
 		return -EINVAL;
 	if (ureq->log_sq_bbs > SVAN_SQ_MAX_LOG_BBS ||
 	    BIT(ureq->log_sq_bbs) > le32_to_cpu(caps->max_qp_wqebb))
 		return -EINVAL;
-	if (!svan_ib_rq_ok(ureq, caps))
-		return -EINVAL;
-	if (!svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length))
-		return -EINVAL;
-
-	parts[0].size = (u64)SVAN_WQEBB_SIZE << ureq->log_sq_bbs;
-	parts[2].size = 1ull << (ureq->log_rq_stride + ureq->log_rq_size);
-	if (!svan_ib_parts_ok(parts, count, ureq->buf_length))
+	if (!svan_ib_rq_ok(ureq, caps) || !svan_ib_qp_memory_ok(ureq))
 		return -EINVAL;
 	return 0;
 }

@@ -45,6 +45,9 @@ static int svan_cq_user_ring(struct svan_ib_dev *dev, struct svan_ib_cq *cq,
 
 	cq->log_size = ureq.log_size;
 	*dbr_offset = ureq.dbr_offset;
+	if (ureq.buf.length)
+		return svan_ring_pin_desc(dev, &cq->ring, &ureq.buf,
+					  uctx->owner);
 	return svan_ring_pin(dev, &cq->ring, ureq.buf_va, ureq.buf_length,
 			     uctx->owner);
 }

@@ -36,6 +36,64 @@ static int svan_qp_choose_uar(struct svan_ib_qp *qp,
 	return 0;
 }
 
+/* The memory in which a part lies. */
+static struct svan_ring *svan_qp_ring_of(struct svan_ib_qp *qp,
+					 enum svan_ib_qp_part part)
+{
+	return qp->apart_mask & BIT(part) ? &qp->apart[part] : &qp->ring;
+}
+
+static void svan_qp_free_apart(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
+{
+	int i;
+
+	for (i = 0; i < SVAN_IB_QP_PARTS; i++)
+		if (qp->apart_mask & BIT(i))
+			svan_ring_free(dev, &qp->apart[i]);
+	qp->apart_mask = 0;
+}
+
+static int svan_qp_pin_apart(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+			     const struct svan_ureq_create_qp *ureq, u32 owner)
+{
+	const struct svan_ib_buffer_desc *descs[SVAN_IB_QP_PARTS] = {
+		[SVAN_IB_QP_SQ] = &ureq->sq_buf,
+		[SVAN_IB_QP_RQ] = &ureq->rq_buf,
+		[SVAN_IB_QP_DBR] = &ureq->dbr_buf,
+	};
+	int i, err;
+
+	for (i = 0; i < SVAN_IB_QP_PARTS; i++) {
+		if (!descs[i]->length)
+			continue;
+		err = svan_ring_pin_desc(dev, &qp->apart[i], descs[i], owner);
+		if (err) {
+			svan_qp_free_apart(dev, qp);
+			return err;
+		}
+		qp->apart_mask |= BIT(i);
+	}
+	return 0;
+}
+
+static int svan_qp_pin(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
+		       const struct svan_ureq_create_qp *ureq, u32 owner)
+{
+	int err;
+
+	err = svan_qp_pin_apart(dev, qp, ureq, owner);
+	if (err || !ureq->buf_length)
+		return err;
+	err = svan_ring_pin(dev, &qp->ring, ureq->buf_va, ureq->buf_length,
+			    owner);
+	if (err) {
+		/* What could not be pinned is not freed. */
+		qp->ring.umem = NULL;
+		svan_qp_free_apart(dev, qp);
+	}
+	return err;
+}
+
 static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			     struct ib_udata *udata, struct svan_cmd *cmd)
 {
@@ -61,8 +119,7 @@ static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	err = svan_qp_choose_uar(qp, uctx, &ureq, cmd);
 	if (err)
 		return err;
-	err = svan_ring_pin(dev, &qp->ring, ureq.buf_va, ureq.buf_length,
-			    uctx->owner);
+	err = svan_qp_pin(dev, qp, &ureq, uctx->owner);
 	if (err)
 		svan_ib_uar_put(qp->uar);
 	return err;
@@ -103,9 +160,32 @@ static int svan_qp_kernel_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 
 static void svan_qp_free_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp)
 {
-	svan_ring_free(dev, &qp->ring);
+	if (qp->ring.umem || qp->ring.addr)
+		svan_ring_free(dev, &qp->ring);
+	svan_qp_free_apart(dev, qp);
 	svan_ib_free_kernel_queues(qp);
 	svan_ib_uar_put(qp->uar);
+}
+
+static void svan_qp_fill_rings(struct svan_ib_qp *qp,
+			       struct svan_cmd_create_qp *create)
+{
+	const struct svan_ring *sq = svan_qp_ring_of(qp, SVAN_IB_QP_SQ);
+	const struct svan_ring *rq = svan_qp_ring_of(qp, SVAN_IB_QP_RQ);
+	const struct svan_ring *dbr = svan_qp_ring_of(qp, SVAN_IB_QP_DBR);
+
+	create->ring_va = cpu_to_le64(sq->va);
+	create->ring_key = cpu_to_le32(sq->key);
+	if (qp->log_rq_stride && rq != sq) {
+		create->flags |= SVAN_CMD_QP_RQ_APART;
+		create->rq_va = cpu_to_le64(rq->va);
+		create->rq_key = cpu_to_le32(rq->key);
+	}
+	if (dbr != sq) {
+		create->flags |= SVAN_CMD_QP_DBR_APART;
+		create->dbr_va = cpu_to_le64(dbr->va);
+		create->dbr_key = cpu_to_le32(dbr->key);
+	}
 }
 
 static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
@@ -122,8 +202,7 @@ static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	cmd->create_qp.pd = cpu_to_le32(to_svan_ib_pd(qp->ibqp.pd)->pdn);
 	cmd->create_qp.send_cq = cpu_to_le32(to_svan_ib_cq(attr->send_cq)->cqn);
 	cmd->create_qp.recv_cq = cpu_to_le32(to_svan_ib_cq(attr->recv_cq)->cqn);
-	cmd->create_qp.ring_va = cpu_to_le64(qp->ring.va);
-	cmd->create_qp.ring_key = cpu_to_le32(qp->ring.key);
+	svan_qp_fill_rings(qp, &cmd->create_qp);
 	return svan_cmd_create_object(dev->sdev, cmd, &qp->ibqp.qp_num);
 }
 

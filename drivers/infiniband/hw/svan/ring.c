@@ -141,6 +141,24 @@ int svan_ring_pin_dmabuf(struct svan_ib_dev *dev, struct svan_ring *ring,
 	return err;
 }
 
+/**
+ * svan_ring_pin_desc - use memory that a user has described for a queue
+ * @dev: the device
+ * @ring: the memory
+ * @desc: where it lies; it was checked
+ * @owner: id of the verbs context
+ *
+ * Return: 0 or an error.
+ */
+int svan_ring_pin_desc(struct svan_ib_dev *dev, struct svan_ring *ring,
+		       const struct svan_ib_buffer_desc *desc, u32 owner)
+{
+	if (desc->type == SVAN_IB_BUFFER_TYPE_VA)
+		return svan_ring_pin(dev, ring, desc->addr, desc->length, owner);
+	return svan_ring_pin_dmabuf(dev, ring, desc->fd, desc->addr,
+				    desc->length, owner);
+}
+
 /* Allocate zeroed memory for a queue of the kernel. It is contiguous: no table. */
 int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 {

@@ -280,10 +280,20 @@ struct svan_ib_wq {
 	u32 max_sge;
 };
 
+/* Parts of a QP of a user that may have memory of their own. */
+enum svan_ib_qp_part {
+	SVAN_IB_QP_SQ,
+	SVAN_IB_QP_RQ,
+	SVAN_IB_QP_DBR,
+	SVAN_IB_QP_PARTS,
+};
+
 struct svan_ib_qp {
 	struct ib_qp ibqp;
 	struct svan_qp_handler handler;
-	struct svan_ring ring;
+	struct svan_ring ring;		/* of the parts that are not apart, if any */
+	struct svan_ring apart[SVAN_IB_QP_PARTS];
+	u8 apart_mask;			/* which of them are in use */
 	struct mutex mutex;		/* protects state and av */
 	enum ib_qp_state state;
 	struct svan_av av;		/* address vector as it was last set */
@@ -409,6 +419,8 @@ int svan_ring_pin(struct svan_ib_dev *dev, struct svan_ring *ring, u64 va,
 		  u64 length, u32 owner);
 int svan_ring_pin_dmabuf(struct svan_ib_dev *dev, struct svan_ring *ring,
 			 int fd, u64 offset, u64 length, u32 owner);
+int svan_ring_pin_desc(struct svan_ib_dev *dev, struct svan_ring *ring,
+		       const struct svan_ib_buffer_desc *desc, u32 owner);
 int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length);
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring);
 
