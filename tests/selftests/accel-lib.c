@@ -479,3 +479,39 @@ int accel_count_await(const char *name, long value, unsigned int ms)
 	}
 	return 0;
 }
+
+/* ---- the driver ---- */
+
+static char bound[32];		/* PCI address of the accelerator */
+
+static int write_driver(const char *file)
+{
+	char path[64];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/svan_accel/%s", file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, bound, strlen(bound)) < 0) {
+		complain("%s: %m", path);
+		ret = -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int accel_unbind(void)
+{
+	glob_t found;
+
+	if (glob("/sys/bus/pci/drivers/svan_accel/0*", 0, NULL, &found))
+		return -ENOENT;
+	snprintf(bound, sizeof(bound), "%s", strrchr(found.gl_pathv[0], '/') + 1);
+	globfree(&found);
+	return write_driver("unbind");
+}
+
+int accel_rebind(void)
+{
+	return write_driver("bind");
+}

@@ -119,4 +119,8 @@ long accel_count(const char *name);
 /* Until it has this value. */
 int accel_count_await(const char *name, long value, unsigned int ms);
 
+/* Take the device from its driver, which revokes its memory; and give it back. */
+int accel_unbind(void);
+int accel_rebind(void);
+
 #endif /* SVAN_SELFTEST_ACCEL_LIB_H */

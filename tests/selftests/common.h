@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct svandv_memory_location;
 struct svandv_uar;
 
 #define WAIT_MS		20000	/* for a completion, if nothing else is said */
@@ -108,6 +109,8 @@ struct ep_opts {
 	struct svandv_uar *uar;	/* doorbells in this page */
 	bool recv_no_cqe;
 	bool ignore_overrun;	/* of the CQ; extended */
+	/* where parts of the QP, or the CQ, lie; NULL: in the provider's memory */
+	const struct svandv_memory_location *sq_mem, *rq_mem, *dbr_mem, *cq_mem;
 };
 
 extern const struct ep_opts ep_defaults;

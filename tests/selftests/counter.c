@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <infiniband/svandv.h>
 #include <signal.h>
 #include <string.h>
@@ -695,39 +694,17 @@ TEST_F_TIMEOUT(accel_counter, limit, LIMIT)
 	EXPECT_EQ(1, load(self->counter->comp_count));
 }
 
-/* The accelerator's driver: its device, taken from it or given back. */
-static int bind_accel(const char *device, bool bind)
-{
-	char path[64];
-	int fd, ret = 0;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/svan_accel/%s",
-		 bind ? "bind" : "unbind");
-	fd = open(path, O_WRONLY);
-	if (fd < 0 || write(fd, device, strlen(device)) < 0) {
-		complain("%s: %m", path);
-		ret = -errno;
-	}
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 /* The memory of the counts goes: the next completion is the queue pair's last. */
 TEST_F_TIMEOUT(accel_counter, revoked, LIMIT)
 {
 	struct pair *pair = &self->pair;
-	glob_t found;
-	const char *device;
 	int status;
 
 	if (!variant->local)
 		SKIP(return, "memory of the host is not revoked");
-	ASSERT_EQ(0, glob("/sys/bus/pci/drivers/svan_accel/0*", 0, NULL, &found));
-	device = strrchr(found.gl_pathv[0], '/') + 1;
 	ASSERT_EQ(0, write_some(pair, 0, 1));
 	ASSERT_EQ(0, await(self->counter->comp_count, 1));
-	status = bind_accel(device, false);
+	status = accel_unbind();
 	self->revoked = !status;
 	if (!status) {
 		EXPECT_EQ(EFAULT, svandv_set_comp_cntr(self->counter, 1));
@@ -736,10 +713,9 @@ TEST_F_TIMEOUT(accel_counter, revoked, LIMIT)
 					  WAIT_MS));
 		EXPECT_EQ(IBV_QPS_ERR, ep_query_state(&pair->ep[0]));
 		EXPECT_EQ(0, let_go(self));
-		status = bind_accel(device, true);
+		status = accel_rebind();
 	}
 	EXPECT_EQ(0, status);
-	globfree(&found);
 }
 
 TEST_HARNESS_MAIN

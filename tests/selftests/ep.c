@@ -43,7 +43,16 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 		return 0;
 	}
 	ep->own_cq = true;
-	if (opts->extended) {
+	if (opts->cq_mem) {
+		const struct svandv_cq_init_attr svan_attr = {
+			.flags = SVANDV_CQ_INIT_FLAGS_EXT_MEM,
+			.ext_mem = *opts->cq_mem,
+			.ext_mem_length = UINT64_MAX,
+		};
+
+		ep->cqx = svandv_create_cq(ep->node->ctx, &attr, &svan_attr);
+		ep->cq = ep->cqx ? ibv_cq_ex_to_cq(ep->cqx) : NULL;
+	} else if (opts->extended) {
 		ep->cqx = ibv_create_cq_ex(ep->node->ctx, &attr);
 		ep->cq = ep->cqx ? ibv_cq_ex_to_cq(ep->cqx) : NULL;
 	} else {
@@ -64,6 +73,22 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 			 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
 			 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
 
+static void add_memory(struct svandv_qp_init_attr *attr, const struct ep_opts *opts)
+{
+	if (opts->sq_mem) {
+		attr->comp_mask |= SVANDV_QP_INIT_ATTR_SQ_MEM;
+		attr->sq_mem = *opts->sq_mem;
+	}
+	if (opts->rq_mem) {
+		attr->comp_mask |= SVANDV_QP_INIT_ATTR_RQ_MEM;
+		attr->rq_mem = *opts->rq_mem;
+	}
+	if (opts->dbr_mem) {
+		attr->comp_mask |= SVANDV_QP_INIT_ATTR_DBR_MEM;
+		attr->dbr_mem = *opts->dbr_mem;
+	}
+}
+
 static int create_qp(struct ep *ep, const struct ep_opts *opts)
 {
 	struct ibv_qp_init_attr_ex attr = {
@@ -81,7 +106,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 		.comp_mask = IBV_QP_INIT_ATTR_PD,
 		.pd = ep->pd,
 	};
-	const struct svandv_qp_init_attr svan_attr = {
+	struct svandv_qp_init_attr svan_attr = {
 		.comp_mask = SVANDV_QP_INIT_ATTR_CREATE_FLAGS,
 		.uar = opts->uar,
 		.create_flags = opts->recv_no_cqe ?
@@ -92,7 +117,9 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
 		attr.send_ops_flags = SEND_OPS;
 	}
-	ep->qp = opts->uar || opts->recv_no_cqe ?
+	add_memory(&svan_attr, opts);
+	ep->qp = opts->uar || opts->recv_no_cqe || opts->sq_mem ||
+				 opts->rq_mem || opts->dbr_mem ?
 			 svandv_create_qp(ep->node->ctx, &attr, &svan_attr) :
 			 ibv_create_qp_ex(ep->node->ctx, &attr);
 	if (!ep->qp) {

@@ -60,8 +60,9 @@ struct svan_cq {
 	struct svan_cq_ring ring;
 	struct svan_qp *last_qp;	/* QP of the entry taken last, or NULL */
 	struct svan_cqe *cqe;		/* entry that read_*() functions read */
-	void *buf;
+	void *buf;			/* NULL: memory of the user */
 	size_t buf_length;
+	bool foreign;			/* that of another device */
 };
 
 struct svan_qp {
@@ -90,7 +91,10 @@ struct svan_qp {
 	struct svan_rq rq;
 
 	struct svan_qp_cap cap;
-	void *buf;
+	struct svandv_memory_location sq_mem;
+	struct svandv_memory_location rq_mem;
+	struct svandv_memory_location dbr_mem;
+	void *buf;			/* NULL: all of that is the user's */
 	size_t buf_length;
 };
 
@@ -145,6 +149,11 @@ svan_create_flags(const struct svandv_qp_init_attr *attr)
 		       attr->create_flags : 0;
 }
 
+struct svan_ib_buffer_desc;
+
+/* Describe memory of the user to the kernel. Return 0 or EINVAL. */
+int svan_describe(const struct svandv_memory_location *memory, uint64_t length,
+		  struct svan_ib_buffer_desc *desc);
 bool svan_is_svan(const struct ibv_device *ibdev);
 /* A buffer for queues: zeroed, page-aligned, not inherited by a child; or NULL. */
 void *svan_alloc_buf(size_t length);
@@ -178,6 +187,10 @@ int svan_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr);
 int svan_destroy_cq(struct ibv_cq *ibcq);
 int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc);
 int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only);
+/* @memory: of the user, large enough; NULL: the provider's. */
+struct ibv_cq_ex *svan_make_cq_ex(struct ibv_context *ibctx,
+				  struct ibv_cq_init_attr_ex *attr,
+				  const struct svandv_memory_location *memory);
 /* Remove the entries of @qpn. The caller holds the lock of the CQ. */
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
 

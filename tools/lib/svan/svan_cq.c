@@ -2,7 +2,9 @@
 /* Completion queues: creation, both ways of polling, arming, moderation. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <ccan/array_size.h>
 #include <util/compiler.h>
@@ -146,6 +148,8 @@ int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
 	uint32_t first;
 	int n;
 
+	if (unlikely(!cq->ring.cqes))
+		return -EOPNOTSUPP;
 	svan_cq_lock(&cq->lock);
 	first = cq->ring.ci;
 	for (n = 0; n < count; n++) {
@@ -179,6 +183,8 @@ static int svan_start_poll(struct ibv_cq_ex *ibcq,
 
 	if (unlikely(attr->comp_mask))
 		return EINVAL;
+	if (unlikely(!cq->ring.cqes))
+		return EOPNOTSUPP;
 
 	svan_cq_lock(&cq->lock);
 	first = cq->ring.ci;
@@ -281,6 +287,8 @@ int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
 	struct svan_cq *cq = to_svan_cq(ibcq);
 	uint64_t value;
 
+	if (!cq->ring.cqes)
+		return EOPNOTSUPP;
 	value = svan_db_value(cq->cqn, svan_load_index(&cq->ring.ci));
 	if (solicited_only)
 		value |= SVAN_DB_CQ_SOLICITED;
@@ -292,7 +300,8 @@ int svan_req_notify_cq(struct ibv_cq *ibcq, int solicited_only)
 
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn)
 {
-	svan_cq_clean(&cq->ring, qpn);
+	if (cq->ring.cqes)
+		svan_cq_clean(&cq->ring, qpn);
 	cq->last_qp = NULL;
 }
 
@@ -322,21 +331,39 @@ static bool svan_is_single_threaded(const struct ibv_cq_init_attr_ex *attr)
 }
 
 static int svan_alloc_cq_buf(struct svan_cq *cq,
-			     const struct svan_cq_layout *layout)
+			     const struct svan_cq_layout *layout,
+			     const struct svandv_memory_location *memory)
 {
-	cq->buf = svan_alloc_buf(layout->length);
-	if (!cq->buf)
-		return ENOMEM;
-	cq->buf_length = layout->length;
-	cq->ring.cqes = cq->buf;
-	cq->ring.dbr = cq->buf + layout->dbr_offset;
+	uint8_t *ring;
+
+	if (memory) {
+		cq->foreign = memory->type == SVANDV_MEMORY_LOCATION_DMABUF;
+		ring = memory->ptr;
+	} else {
+		cq->buf = svan_alloc_buf(layout->length);
+		if (!cq->buf)
+			return ENOMEM;
+		cq->buf_length = layout->length;
+		ring = cq->buf;
+	}
+	if (ring) {
+		cq->ring.cqes = (void *)ring;
+		cq->ring.dbr = (void *)(ring + layout->dbr_offset);
+	}
 	cq->ring.log_size = layout->log_size;
 	return 0;
 }
 
+static void svan_free_cq_buf(struct svan_cq *cq)
+{
+	if (cq->buf)
+		svan_free_buf(cq->buf, cq->buf_length);
+}
+
 static int svan_exec_create_cq(struct svan_cq *cq, struct ibv_context *ibctx,
 			       struct ibv_cq_init_attr_ex *attr,
-			       const struct svan_cq_layout *layout)
+			       const struct svan_cq_layout *layout,
+			       const struct svandv_memory_location *memory)
 {
 	struct svan_create_cq_ex_resp resp = {};
 	struct svan_create_cq_ex cmd = {
@@ -347,9 +374,19 @@ static int svan_exec_create_cq(struct svan_cq *cq, struct ibv_context *ibctx,
 	};
 	int ret;
 
+	if (memory) {
+		ret = svan_describe(memory, layout->dbr_offset +
+				    sizeof(struct svan_cq_dbr), &cmd.buf);
+		if (ret)
+			return ret;
+	}
 	ret = ibv_cmd_create_cq_ex(ibctx, attr, &cq->vcq, &cmd.ibv_cmd,
 				   sizeof(cmd), &resp.ibv_resp, sizeof(resp),
 				   0);
+	if (ret && memory)
+		verbs_err(&to_svan_ctx(ibctx)->vctx,
+			  "no CQ in the memory that was given (dma-buf %d, offset 0x%" PRIx64 "): %s\n",
+			  cmd.buf.fd, (uint64_t)cmd.buf.addr, strerror(ret));
 	if (ret)
 		return ret;
 	cq->cqn = resp.cqn;
@@ -359,7 +396,8 @@ static int svan_exec_create_cq(struct svan_cq *cq, struct ibv_context *ibctx,
 }
 
 static struct svan_cq *svan_new_cq(struct ibv_context *ibctx,
-				   struct ibv_cq_init_attr_ex *attr)
+				   struct ibv_cq_init_attr_ex *attr,
+				   const struct svandv_memory_location *memory)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
 	struct svan_cq_layout layout;
@@ -378,18 +416,18 @@ static struct svan_cq *svan_new_cq(struct ibv_context *ibctx,
 		ret = ENOMEM;
 		goto err;
 	}
-	ret = svan_alloc_cq_buf(cq, &layout);
+	ret = svan_alloc_cq_buf(cq, &layout, memory);
 	if (ret)
 		goto err_free;
 	svan_cq_lock_init(&cq->lock, svan_is_single_threaded(attr));
-	ret = svan_exec_create_cq(cq, ibctx, attr, &layout);
+	ret = svan_exec_create_cq(cq, ibctx, attr, &layout, memory);
 	if (ret)
 		goto err_free_buf;
 	return cq;
 
 err_free_buf:
 	svan_cq_lock_destroy(&cq->lock);
-	svan_free_buf(cq->buf, cq->buf_length);
+	svan_free_cq_buf(cq);
 err_free:
 	free(cq);
 err:
@@ -405,20 +443,27 @@ struct ibv_cq *svan_create_cq(struct ibv_context *ibctx, int cqe,
 		.channel = channel,
 		.comp_vector = vector,
 	};
-	struct svan_cq *cq = svan_new_cq(ibctx, &attr);
+	struct svan_cq *cq = svan_new_cq(ibctx, &attr, NULL);
 
 	return cq ? &cq->vcq.cq : NULL;
 }
 
-struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
-				    struct ibv_cq_init_attr_ex *attr)
+struct ibv_cq_ex *svan_make_cq_ex(struct ibv_context *ibctx,
+				  struct ibv_cq_init_attr_ex *attr,
+				  const struct svandv_memory_location *memory)
 {
-	struct svan_cq *cq = svan_new_cq(ibctx, attr);
+	struct svan_cq *cq = svan_new_cq(ibctx, attr, memory);
 
 	if (!cq)
 		return NULL;
 	svan_set_poll_ops(&cq->vcq.cq_ex);
 	return &cq->vcq.cq_ex;
+}
+
+struct ibv_cq_ex *svan_create_cq_ex(struct ibv_context *ibctx,
+				    struct ibv_cq_init_attr_ex *attr)
+{
+	return svan_make_cq_ex(ibctx, attr, NULL);
 }
 
 int svan_modify_cq(struct ibv_cq *ibcq, struct ibv_modify_cq_attr *attr)
@@ -437,7 +482,7 @@ int svan_destroy_cq(struct ibv_cq *ibcq)
 	if (ret)
 		return ret;
 	svan_cq_lock_destroy(&cq->lock);
-	svan_free_buf(cq->buf, cq->buf_length);
+	svan_free_cq_buf(cq);
 	free(cq);
 	return 0;
 }

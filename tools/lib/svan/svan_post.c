@@ -47,13 +47,19 @@ static inline uint8_t svan_wr_flags(const struct svan_qp *qp,
 			      send_flags & IBV_SEND_FENCE);
 }
 
+/* Why nothing can be posted: by the state, or because the queue is not mapped. */
+static int svan_unready(const void *queue)
+{
+	return queue ? EINVAL : EOPNOTSUPP;
+}
+
 /* Give the device the WQEs before block @end. sq_lock is held. */
 static void svan_commit_sends(struct svan_qp *qp, uint32_t end, uint32_t posted)
 {
 	qp->sq.pi = end;
 	qp->sq.posted = posted;
 	udma_to_device_barrier();
-	if (svan_dbr_publish(qp->dbr, &qp->dbr->sq_pi, end))
+	if (!qp->dbr || svan_dbr_publish(qp->dbr, &qp->dbr->sq_pi, end))
 		svan_ring(qp->sq_db, svan_db_value(qp->qpn, end));
 }
 
@@ -181,7 +187,7 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 	end = qp->sq.pi;
 	posted = qp->sq.posted;
 	if (unlikely(!qp->sq_ready))
-		ret = EINVAL;
+		ret = svan_unready(qp->sq.ring.bbs);
 	else if (unlikely(svan_sq_has_prepared(&qp->sq)))
 		ret = EBUSY;
 
@@ -230,7 +236,7 @@ static int svan_build_recv(struct svan_rq *rq, const struct ibv_recv_wr *wr,
 static int svan_build_recvs(struct svan_qp *qp, struct ibv_recv_wr *wr,
 			    struct ibv_recv_wr **bad_wr, uint32_t *pi)
 {
-	int ret = qp->rq_ready ? 0 : EINVAL;
+	int ret = qp->rq_ready ? 0 : svan_unready(qp->rq.buf);
 
 	*pi = qp->rq.pi;
 	while (wr && !ret) {
@@ -265,7 +271,7 @@ int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 	if (pi != qp->rq.pi) {
 		qp->rq.pi = pi;
 		udma_to_device_barrier();
-		if (svan_dbr_publish(qp->dbr, &qp->dbr->rq_pi, pi))
+		if (!qp->dbr || svan_dbr_publish(qp->dbr, &qp->dbr->rq_pi, pi))
 			svan_ring(qp->rq_db, svan_db_value(qp->qpn, pi));
 	}
 	pthread_spin_unlock(&qp->rq_lock);
@@ -322,7 +328,7 @@ static void svan_wr_start(struct ibv_qp_ex *ibqp)
 	qp->build.head = NULL;
 	qp->build.end = qp->sq.pi;
 	qp->build.posted = qp->sq.posted;
-	qp->build.error = qp->sq_ready ? 0 : EINVAL;
+	qp->build.error = qp->sq_ready ? 0 : svan_unready(qp->sq.ring.bbs);
 }
 
 static int svan_wr_complete(struct ibv_qp_ex *ibqp)

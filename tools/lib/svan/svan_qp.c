@@ -25,19 +25,27 @@ static int svan_store_qp(struct svan_context *ctx, struct svan_qp *qp)
 	return ret;
 }
 
-/* Remove the entries of a QP from its CQs. The device writes no more of them. */
-static void svan_clean_cqs(struct svan_qp *qp)
+/*
+ * Remove the entries of a QP from its CQs. The device writes no more of them. If @gone,
+ * CQs in memory of another device are left alone, since it may be revoked, and then an
+ * access to it kills: pollers skip entries of QPs that are gone.
+ */
+static void svan_clean_cqs(struct svan_qp *qp, bool gone)
 {
 	struct svan_cq *send_cq = to_svan_cq(qp->vqp.qp.send_cq);
 	struct svan_cq *recv_cq = to_svan_cq(qp->vqp.qp.recv_cq);
 
 	svan_cq_lock(&send_cq->lock);
-	svan_clean_cq(send_cq, qp->qpn);
+	if (!gone || !send_cq->foreign)
+		svan_clean_cq(send_cq, qp->qpn);
+	send_cq->last_qp = NULL;
 	svan_sq_reset_consumer(&qp->sq);
 	svan_cq_unlock(&send_cq->lock);
 
 	svan_cq_lock(&recv_cq->lock);
-	svan_clean_cq(recv_cq, qp->qpn);
+	if (!gone || !recv_cq->foreign)
+		svan_clean_cq(recv_cq, qp->qpn);
+	recv_cq->last_qp = NULL;
 	svan_rq_reset_consumer(&qp->rq);
 	svan_cq_unlock(&recv_cq->lock);
 }
@@ -52,7 +60,7 @@ static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 	pthread_mutex_lock(&ctx->qp_table_mutex);
 	svan_qp_table_remove(&ctx->qp_table, qp->qpn, qp);
 	pthread_mutex_unlock(&ctx->qp_table_mutex);
-	svan_clean_cqs(qp);
+	svan_clean_cqs(qp, true);
 }
 
 /* ---- creation ---- */
@@ -117,16 +125,58 @@ static void svan_get_cap(const struct svan_qp *qp, struct ibv_qp_cap *cap)
 	cap->max_inline_data = qp->cap.max_inline;
 }
 
+/* SVAN_APART_*: what the user gives memory for. */
+static uint32_t svan_apart(const struct svandv_qp_init_attr *attr)
+{
+	uint64_t mask = attr->comp_mask;
+
+	return (mask & SVANDV_QP_INIT_ATTR_SQ_MEM ? SVAN_APART_SQ : 0) |
+	       (mask & SVANDV_QP_INIT_ATTR_RQ_MEM ? SVAN_APART_RQ : 0) |
+	       (mask & SVANDV_QP_INIT_ATTR_DBR_MEM ? SVAN_APART_DBR : 0);
+}
+
+/* Where a part lies: in the user's memory, or at @offset of the provider's. */
+static struct svandv_memory_location
+svan_part(const struct svan_qp *qp, const struct svandv_memory_location *memory,
+	  bool apart, uint32_t offset)
+{
+	if (apart)
+		return *memory;
+	return (struct svandv_memory_location){
+		.type = SVANDV_MEMORY_LOCATION_VA,
+		.ptr = (uint8_t *)qp->buf + offset,
+	};
+}
+
+static void svan_place_queues(struct svan_qp *qp,
+			      const struct svan_qp_layout *layout,
+			      const struct svandv_qp_init_attr *attr)
+{
+	uint32_t apart = svan_apart(attr);
+
+	qp->sq_mem = svan_part(qp, &attr->sq_mem, apart & SVAN_APART_SQ,
+			       layout->sq_offset);
+	qp->rq_mem = svan_part(qp, &attr->rq_mem, apart & SVAN_APART_RQ,
+			       layout->rq_offset);
+	qp->dbr_mem = svan_part(qp, &attr->dbr_mem, apart & SVAN_APART_DBR,
+				layout->dbr_offset);
+	qp->sq.ring.bbs = (void *)qp->sq_mem.ptr;
+	qp->rq.buf = qp->rq_mem.ptr;	/* unused without entries */
+	qp->dbr = (void *)qp->dbr_mem.ptr;
+}
+
 static int svan_alloc_queues(struct svan_qp *qp,
 			     const struct svan_qp_layout *layout)
 {
 	uint32_t bbs = 1u << layout->log_sq_bbs;
 	uint32_t entries = 1u << layout->log_rq_size;
 
-	qp->buf = svan_alloc_buf(layout->length);
-	if (!qp->buf)
-		return ENOMEM;
-	qp->buf_length = layout->length;
+	if (layout->length) {
+		qp->buf = svan_alloc_buf(layout->length);
+		if (!qp->buf)
+			return ENOMEM;
+		qp->buf_length = layout->length;
+	}
 	qp->sq.slots = calloc(bbs, sizeof(*qp->sq.slots));
 	if (!qp->sq.slots)
 		goto err_buf;
@@ -135,13 +185,10 @@ static int svan_alloc_queues(struct svan_qp *qp,
 		goto err_slots;
 
 	qp->cap = layout->cap;
-	qp->dbr = qp->buf + layout->dbr_offset;
-	qp->sq.ring.bbs = qp->buf + layout->sq_offset;
 	qp->sq.ring.mask = bbs - 1;
 	qp->sq.max_wr = layout->cap.max_send_wr;
 	qp->sq.max_sge = layout->cap.max_send_sge;
 	qp->sq.max_inline = layout->cap.max_inline;
-	qp->rq.buf = qp->buf + layout->rq_offset;	/* unused without entries */
 	qp->rq.mask = entries - 1;
 	qp->rq.log_stride = layout->log_rq_stride;
 	qp->rq.max_wr = layout->cap.max_recv_wr;
@@ -151,7 +198,8 @@ static int svan_alloc_queues(struct svan_qp *qp,
 err_slots:
 	free(qp->sq.slots);
 err_buf:
-	svan_free_buf(qp->buf, qp->buf_length);
+	if (qp->buf)
+		svan_free_buf(qp->buf, qp->buf_length);
 	return ENOMEM;
 }
 
@@ -159,12 +207,40 @@ static void svan_free_queues(struct svan_qp *qp)
 {
 	free(qp->rq.wr_ids);
 	free(qp->sq.slots);
-	svan_free_buf(qp->buf, qp->buf_length);
+	if (qp->buf)
+		svan_free_buf(qp->buf, qp->buf_length);
+}
+
+/* Describe what the user gives memory for. */
+static int svan_describe_parts(const struct svan_qp *qp, uint32_t apart,
+			       const struct svan_qp_layout *layout,
+			       struct svan_create_qp *cmd)
+{
+	int ret = 0;
+
+	if (apart & SVAN_APART_SQ)
+		ret = svan_describe(&qp->sq_mem, svan_sq_bytes(layout),
+				    &cmd->sq_buf);
+	if (!ret && apart & SVAN_APART_RQ)
+		ret = layout->log_rq_stride ?
+			      svan_describe(&qp->rq_mem, svan_rq_bytes(layout),
+					    &cmd->rq_buf) : EINVAL;
+	if (!ret && apart & SVAN_APART_DBR)
+		ret = svan_describe(&qp->dbr_mem, sizeof(struct svan_qp_dbr),
+				    &cmd->dbr_buf);
+	return ret;
+}
+
+static int svan_dmabuf_fd(const struct svan_ib_buffer_desc *desc)
+{
+	return desc->length && desc->type == SVAN_IB_BUFFER_TYPE_DMABUF ?
+		       desc->fd : -1;
 }
 
 static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 			       const struct ibv_qp_init_attr_ex *attr,
-			       const struct svan_qp_layout *layout)
+			       const struct svan_qp_layout *layout,
+			       uint32_t apart)
 {
 	struct ibv_qp_init_attr_ex core_attr = *attr;
 	struct svan_create_qp_resp resp = {};
@@ -181,12 +257,19 @@ static int svan_exec_create_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 			 (qp->rq.counted ? SVAN_UREQ_QP_RECV_NO_CQE : 0),
 		.uar_page = qp->uar ? qp->uar->page_id : 0,
 	};
-	int ret;
+	int ret = svan_describe_parts(qp, apart, layout, &cmd);
 
+	if (ret)
+		return ret;
 	/* No flag is set, and this command does not know the bit. */
 	core_attr.comp_mask &= ~IBV_QP_INIT_ATTR_CREATE_FLAGS;
 	ret = ibv_cmd_create_qp_ex(ibctx, &qp->vqp, &core_attr, &cmd.ibv_cmd,
 				   sizeof(cmd), &resp.ibv_resp, sizeof(resp));
+	if (ret && apart)
+		verbs_err(&to_svan_ctx(ibctx)->vctx,
+			  "no QP in the memory that was given (dma-buf, or -1: send queue %d, receive queue %d, record %d): %s\n",
+			  svan_dmabuf_fd(&cmd.sq_buf), svan_dmabuf_fd(&cmd.rq_buf),
+			  svan_dmabuf_fd(&cmd.dbr_buf), strerror(ret));
 	if (ret)
 		return ret;
 	qp->qpn = resp.drv_payload.qpn;
@@ -235,12 +318,12 @@ static int svan_enable_wr_ops(struct svan_qp *qp,
 
 static int svan_setup_qp(struct svan_qp *qp, struct ibv_context *ibctx,
 			 const struct ibv_qp_init_attr_ex *attr,
-			 const struct svan_qp_layout *layout)
+			 const struct svan_qp_layout *layout, uint32_t apart)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
 	int ret;
 
-	ret = svan_exec_create_qp(qp, ibctx, attr, layout);
+	ret = svan_exec_create_qp(qp, ibctx, attr, layout, apart);
 	if (ret)
 		return ret;
 	ret = svan_enable_wr_ops(qp, attr);
@@ -271,6 +354,7 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 	ret = svan_choose_layout(ctx, &attr->cap, &layout);
 	if (ret)
 		goto err;
+	svan_qp_layout_apart(&layout, svan_apart(svan_attr));
 
 	qp = calloc(1, sizeof(*qp));
 	if (!qp) {
@@ -280,8 +364,9 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 	ret = svan_alloc_queues(qp, &layout);
 	if (ret)
 		goto err_free;
+	svan_place_queues(qp, &layout, svan_attr);
 	svan_init_qp(qp, ctx, attr, svan_attr);
-	ret = svan_setup_qp(qp, ibctx, attr, &layout);
+	ret = svan_setup_qp(qp, ibctx, attr, &layout, svan_apart(svan_attr));
 	if (ret)
 		goto err_fini;
 
@@ -349,11 +434,11 @@ static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
 {
 	pthread_spin_lock(&qp->sq_lock);
 	qp->sq_ready = state != IBV_QPS_RESET && state != IBV_QPS_INIT &&
-		       state != IBV_QPS_RTR;
+		       state != IBV_QPS_RTR && qp->sq.ring.bbs;
 	pthread_spin_unlock(&qp->sq_lock);
 
 	pthread_spin_lock(&qp->rq_lock);
-	qp->rq_ready = state != IBV_QPS_RESET;
+	qp->rq_ready = state != IBV_QPS_RESET && qp->rq.buf;
 	pthread_spin_unlock(&qp->rq_lock);
 }
 
@@ -363,16 +448,18 @@ static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
  */
 static void svan_reset_queues(struct svan_qp *qp)
 {
-	svan_clean_cqs(qp);
+	svan_clean_cqs(qp, false);
 
 	pthread_spin_lock(&qp->sq_lock);
 	svan_sq_reset_producer(&qp->sq);
-	svan_store_le32(&qp->dbr->sq_pi, 0);
+	if (qp->dbr)
+		svan_store_le32(&qp->dbr->sq_pi, 0);
 	pthread_spin_unlock(&qp->sq_lock);
 
 	pthread_spin_lock(&qp->rq_lock);
 	svan_rq_reset_producer(&qp->rq);
-	svan_store_le32(&qp->dbr->rq_pi, 0);
+	if (qp->dbr)
+		svan_store_le32(&qp->dbr->rq_pi, 0);
 	pthread_spin_unlock(&qp->rq_lock);
 }
 

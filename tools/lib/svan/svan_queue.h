@@ -142,12 +142,50 @@ static inline int svan_rq_layout(const struct svan_qp_cap *want,
 	return 0;
 }
 
+/* Parts of a QP that have memory of their own. */
+#define SVAN_APART_SQ	1u
+#define SVAN_APART_RQ	2u
+#define SVAN_APART_DBR	4u
+
+static inline size_t svan_sq_bytes(const struct svan_qp_layout *layout)
+{
+	return (size_t)SVAN_WQEBB_SIZE << layout->log_sq_bbs;
+}
+
+static inline size_t svan_rq_bytes(const struct svan_qp_layout *layout)
+{
+	return layout->log_rq_stride ? (size_t)1 << (layout->log_rq_size +
+						     layout->log_rq_stride) : 0;
+}
+
+/* Leave these parts out of the buffer. If none is left, there is no buffer: length 0. */
+static inline void svan_qp_layout_apart(struct svan_qp_layout *layout,
+					uint32_t apart)
+{
+	size_t end = 0;
+
+	layout->sq_offset = 0;
+	layout->rq_offset = 0;
+	layout->dbr_offset = 0;
+	if (!(apart & SVAN_APART_SQ))
+		end += svan_sq_bytes(layout);
+	if (!(apart & SVAN_APART_RQ) && layout->log_rq_stride) {
+		layout->rq_offset = end;
+		end += svan_rq_bytes(layout);
+	}
+	end = svan_align(end, SVAN_WQEBB_SIZE);
+	if (!(apart & SVAN_APART_DBR)) {
+		layout->dbr_offset = end;
+		end += sizeof(struct svan_qp_dbr);
+	}
+	layout->length = svan_align(end, SVAN_RING_ALIGN);
+}
+
 /* Return 0, or EINVAL if the device allows no queues of these sizes. */
 static inline int svan_qp_layout(const struct svan_qp_cap *want,
 				 const struct svan_qp_limits *limits,
 				 struct svan_qp_layout *layout)
 {
-	size_t end;
 	int ret;
 
 	ret = svan_sq_layout(want, limits, layout);
@@ -157,18 +195,7 @@ static inline int svan_qp_layout(const struct svan_qp_cap *want,
 	if (ret)
 		return ret;
 
-	layout->sq_offset = 0;
-	end = (size_t)SVAN_WQEBB_SIZE << layout->log_sq_bbs;
-	layout->rq_offset = 0;
-	if (layout->log_rq_stride) {
-		layout->rq_offset = end;
-		end += (size_t)1 << (layout->log_rq_size +
-				     layout->log_rq_stride);
-	}
-	end = svan_align(end, SVAN_WQEBB_SIZE);
-	layout->dbr_offset = end;
-	end += sizeof(struct svan_qp_dbr);
-	layout->length = svan_align(end, SVAN_RING_ALIGN);
+	svan_qp_layout_apart(layout, 0);
 	return 0;
 }
 

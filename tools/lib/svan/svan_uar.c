@@ -106,9 +106,13 @@ struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 		return NULL;
 	}
 	if (!check_comp_mask(svan_attr->comp_mask,
-			     SVANDV_QP_INIT_ATTR_CREATE_FLAGS) ||
+			     SVANDV_QP_INIT_ATTR_CREATE_FLAGS |
+			     SVANDV_QP_INIT_ATTR_SQ_MEM |
+			     SVANDV_QP_INIT_ATTR_RQ_MEM |
+			     SVANDV_QP_INIT_ATTR_DBR_MEM) ||
 	    svan_create_flags(svan_attr) & ~SVANDV_QP_CREATE_RECV_NO_CQE ||
-	    (!svan_attr->uar && !svan_create_flags(svan_attr)) ||
+	    (!svan_attr->uar && !svan_create_flags(svan_attr) &&
+	     !(svan_attr->comp_mask & ~SVANDV_QP_INIT_ATTR_CREATE_FLAGS)) ||
 	    (svan_attr->uar && svan_attr->uar->context != context)) {
 		errno = EINVAL;
 		return NULL;
@@ -195,6 +199,9 @@ int svandv_query_queues(struct ibv_qp *ibqp, struct svandv_queues *queues)
 		.dbr = qp->dbr,
 		.buf = qp->buf,
 		.buf_length = qp->buf_length,
+		.sq_mem = qp->sq_mem,
+		.rq_mem = qp->rq_mem,
+		.dbr_mem = qp->dbr_mem,
 	};
 	return 0;
 }

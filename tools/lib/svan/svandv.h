@@ -63,6 +63,28 @@ int svandv_set_fault_policy(struct ibv_qp *qp,
 int svandv_query_fault_policy(struct ibv_qp *qp,
 			      struct svandv_fault_policy *policy);
 
+/* ---- where queues and counts lie ---- */
+
+enum svandv_memory_location_type {
+	SVANDV_MEMORY_LOCATION_VA,
+	SVANDV_MEMORY_LOCATION_DMABUF,
+};
+
+/*
+ * Memory of the process, or of another device. The shape is that of struct
+ * ibv_memory_location, which libibverbs got later.
+ */
+struct svandv_memory_location {
+	uint8_t *ptr;		/* DMABUF: where it is mapped, or NULL */
+	struct {
+		uint64_t offset;
+		int32_t fd;
+		uint32_t reserved;
+	} dmabuf;
+	uint8_t type;		/* enum svandv_memory_location_type */
+	uint8_t reserved[7];
+};
+
 /* ---- doorbells that another peripheral rings (manual, "Doorbells") ---- */
 
 /*
@@ -90,6 +112,9 @@ int svandv_uar_export_dmabuf_fd(struct svandv_uar *uar);
 
 enum svandv_qp_init_attr_mask {
 	SVANDV_QP_INIT_ATTR_CREATE_FLAGS = 1 << 0,
+	SVANDV_QP_INIT_ATTR_SQ_MEM = 1 << 1,
+	SVANDV_QP_INIT_ATTR_RQ_MEM = 1 << 2,
+	SVANDV_QP_INIT_ATTR_DBR_MEM = 1 << 3,
 };
 
 enum svandv_qp_create_flags {
@@ -104,12 +129,38 @@ struct svandv_qp_init_attr {
 	uint64_t comp_mask;		/* enum svandv_qp_init_attr_mask */
 	struct svandv_uar *uar;		/* no other QP's; it outlives the QP */
 	uint32_t create_flags;		/* enum svandv_qp_create_flags */
+	struct svandv_memory_location sq_mem;	/* of the send queue */
+	struct svandv_memory_location rq_mem;	/* of the receive queue */
+	struct svandv_memory_location dbr_mem;	/* of the doorbell record */
 };
 
+/* Octets that the parts of a QP take, each from a multiple of 64 on. */
+struct svandv_qp_sizes {
+	uint64_t sq;
+	uint64_t rq;			/* 0: no receive queue */
+	uint64_t dbr;
+};
+
+/* Return 0 or an errno value: EINVAL for more than the device allows. */
+int svandv_query_qp_sizes(struct ibv_context *context,
+			  const struct ibv_qp_cap *cap,
+			  struct svandv_qp_sizes *sizes);
+
 /*
- * Create a QP whose doorbells are in a page of its own, or, if there are flags and no
- * page, in that of the context. Return NULL and set errno on error: EINVAL also for a
- * page that another QP has.
+ * Create a QP whose doorbells are in a page of its own, or, without a page, in that of
+ * the context. What has no memory of its own lies in the provider's. What stands in the
+ * memory does not matter: the device initialises the record, and reads of the queues only
+ * what was posted. The memory belongs to the QP until that is destroyed.
+ *
+ * Without a ptr of the send (receive) queue, posting and preparing sends (receives) returns
+ * EOPNOTSUPP; without one of the record, posting rings the doorbell alone.
+ *
+ * Memory is taken as it is asked for, or the call fails; there is no other memory in its
+ * place. Return NULL and set errno on error: EINVAL also for a page that another QP has,
+ * for memory that is not aligned to 64 octets or ends too early; EBADF, EINVAL for what is
+ * no dma-buf; EFAULT for an address that cannot be written; EOPNOTSUPP if the device, or
+ * the exporter of the dma-buf, does not share its memory; ENODEV if the exporter's
+ * device is gone, EBUSY while it is being reset.
  */
 struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr,
@@ -169,12 +220,58 @@ struct svandv_queues {
 	uint32_t log_rq_entries;
 	uint32_t log_rq_stride;		/* octets; 0: there is no receive queue */
 	void *dbr;			/* doorbell record, 64 octets */
-	void *buf;			/* page-aligned; it holds all of these */
-	size_t buf_length;
+	void *buf;			/* page-aligned; it holds what has no memory */
+	size_t buf_length;		/* of its own; 0: there is none */
+	/* as they were given, or VA with a ptr into buf; pointers above are the ptrs */
+	struct svandv_memory_location sq_mem;
+	struct svandv_memory_location rq_mem;
+	struct svandv_memory_location dbr_mem;
 };
 
 /* Return 0, or EOPNOTSUPP. */
 int svandv_query_queues(struct ibv_qp *qp, struct svandv_queues *queues);
+
+/* ---- CQs in memory of the user ---- */
+
+enum svandv_cq_init_flags {
+	SVANDV_CQ_INIT_FLAGS_EXT_MEM = 1 << 0,
+};
+
+/* The shape is that of struct efadv_cq_init_attr. */
+struct svandv_cq_init_attr {
+	uint64_t comp_mask;		/* 0 */
+	uint64_t flags;			/* enum svandv_cq_init_flags */
+	/* EXT_MEM: entries, and behind the last one the record, which has the
+	 * consumer index; from a multiple of 64 on
+	 */
+	struct svandv_memory_location ext_mem;
+	uint64_t ext_mem_length;	/* octets; svandv_query_cq_length() or more */
+};
+
+/* Octets of a CQ of so many entries. Return 0 or EINVAL. */
+int svandv_query_cq_length(struct ibv_context *context, uint32_t cqe,
+			   uint64_t *length);
+/*
+ * As ibv_create_cq_ex(). The device initialises the memory, so that it has no valid entry,
+ * whatever stood there. Without a ptr, ibv_poll_cq() returns -EOPNOTSUPP, and
+ * ibv_start_poll() and ibv_req_notify_cq() return EOPNOTSUPP. Errors are those of
+ * svandv_create_qp().
+ */
+struct ibv_cq_ex *svandv_create_cq(struct ibv_context *context,
+				   struct ibv_cq_init_attr_ex *attr,
+				   const struct svandv_cq_init_attr *svan_attr);
+
+struct svandv_cq_attr {
+	uint32_t cq_num;
+	uint32_t num_entries;
+	uint32_t entry_size;		/* octets */
+	void *buffer;			/* NULL: not mapped */
+	void *dbr;			/* record, 64 octets */
+	uint64_t dbr_offset;		/* from the first entry */
+};
+
+/* Return 0, or EOPNOTSUPP. */
+int svandv_query_cq(struct ibv_cq *cq, struct svandv_cq_attr *attr);
 
 /* ---- completion counters (manual, "Queues") ---- */
 
@@ -182,23 +279,6 @@ int svandv_query_queues(struct ibv_qp *qp, struct svandv_queues *queues);
  * The calls, structures and flags have the shape of ibv_create_comp_cntr(3) and
  * ibv_qp_attach_comp_cntr(3), which libibverbs got later.
  */
-enum svandv_memory_location_type {
-	SVANDV_MEMORY_LOCATION_VA,
-	SVANDV_MEMORY_LOCATION_DMABUF,
-};
-
-/* Where a count lies: eight octets, aligned to eight. */
-struct svandv_memory_location {
-	uint8_t *ptr;		/* DMABUF: where it is mapped, or NULL */
-	struct {
-		uint64_t offset;
-		int32_t fd;
-		uint32_t reserved;
-	} dmabuf;
-	uint8_t type;		/* enum svandv_memory_location_type */
-	uint8_t reserved[7];
-};
-
 enum svandv_comp_cntr_init_flags {
 	SVANDV_COMP_CNTR_INIT_WITH_EXTERNAL_MEM = 1 << 0,
 };
@@ -206,6 +286,7 @@ enum svandv_comp_cntr_init_flags {
 struct svandv_comp_cntr_init_attr {
 	uint32_t comp_mask;	/* 0 */
 	uint32_t flags;		/* enum svandv_comp_cntr_init_flags */
+	/* eight octets each, aligned to eight */
 	struct svandv_memory_location comp_cntr_ext_mem;
 	struct svandv_memory_location err_cntr_ext_mem;
 };
