@@ -54,7 +54,7 @@ static void ends(void)
     TIGHT(svan_cmd_create_counter, reserved);
     TIGHT(svan_cmd_modify_counter, error);
     TIGHT(svan_cmd_attach_counter, reserved);
-    TIGHT(svan_cmd_create_qp, reserved1);
+    TIGHT(svan_cmd_create_qp, dbr_va);
     TIGHT(svan_qp_attr, qkey);
     TIGHT(svan_cmd_modify_qp, av);
     TIGHT(svan_cmd_set_gid, reserved1);

@@ -2,7 +2,6 @@
 /* Completion queues: creation, both ways of polling, arming, moderation. */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -385,8 +384,8 @@ static int svan_exec_create_cq(struct svan_cq *cq, struct ibv_context *ibctx,
 				   0);
 	if (ret && memory)
 		verbs_err(&to_svan_ctx(ibctx)->vctx,
-			  "no CQ in the memory that was given (dma-buf %d, offset 0x%" PRIx64 "): %s\n",
-			  cmd.buf.fd, (uint64_t)cmd.buf.addr, strerror(ret));
+			  "no CQ in the memory that was given (dma-buf %d): %s\n",
+			  cmd.buf.fd, strerror(ret));
 	if (ret)
 		return ret;
 	cq->cqn = resp.cqn;
