@@ -41,6 +41,8 @@ struct svan_context {
 	struct svan_qp_limits qp_limits;
 	uint32_t max_cqe;
 	uint32_t max_comp_cntr;
+	uint32_t max_uar;
+	uint32_t max_context_uar;
 	uint8_t *uar;			/* UAR page, mapped write-only */
 	size_t uar_size;
 

@@ -36,6 +36,18 @@ static int svan_exec_free_uar(struct svandv_uar *uar)
 	return execute_ioctl(uar->context, cmd);
 }
 
+int svandv_query_uar_caps(struct ibv_context *context,
+			  struct svandv_uar_caps *caps)
+{
+	if (!svan_is_svan(context->device))
+		return EOPNOTSUPP;
+	*caps = (struct svandv_uar_caps){
+		.max_uars = to_svan_ctx(context)->max_uar,
+		.max_context_uars = to_svan_ctx(context)->max_context_uar,
+	};
+	return 0;
+}
+
 struct svandv_uar *svandv_alloc_uar(struct ibv_context *context)
 {
 	struct svandv_uar *uar;

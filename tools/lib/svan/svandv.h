@@ -100,9 +100,17 @@ struct svandv_uar {
 	uint32_t handle;		/* of the provider */
 };
 
+struct svandv_uar_caps {
+	uint32_t max_uars;		/* of the device; each context takes one, too */
+	uint32_t max_context_uars;	/* of a context */
+};
+
+/* Return 0, or EOPNOTSUPP. */
+int svandv_query_uar_caps(struct ibv_context *context,
+			  struct svandv_uar_caps *caps);
 /*
  * Return NULL and set errno on error: ENOSPC if the context has as many pages as it
- * may have (64), or the user half of the device's, ENOMEM if the device has none left.
+ * may have, or the user half of the device's, ENOMEM if the device has none left.
  */
 struct svandv_uar *svandv_alloc_uar(struct ibv_context *context);
 /* Return 0 or an errno value: EBUSY while the page is a QP's. */

@@ -56,6 +56,9 @@ struct svan_spare;
 struct svan_ib_counter;
 struct svan_ib_uar;
 
+/* most UAR pages of one verbs context, beside its own */
+#define SVAN_IB_MAX_UARS	64
+
 #define SVAN_IB_PORT	1	/* number of the only port */
 
 /**

@@ -31,9 +31,6 @@
 
 MODULE_IMPORT_NS(DMA_BUF);
 
-/* most pages of one verbs context, beside its own */
-#define SVAN_IB_MAX_UARS	64
-
 /**
  * struct svan_ib_uar - a UAR page that is an object
  * @ref: of this struct; held by the object and by each window

@@ -135,6 +135,8 @@ static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
 	uresp->max_sge = le16_to_cpu(caps->max_sge);
 	uresp->max_inline = le16_to_cpu(caps->max_inline);
 	uresp->max_comp_cntr = le32_to_cpu(caps->max_counter);
+	uresp->max_uar = le32_to_cpu(caps->max_uar);
+	uresp->max_context_uar = SVAN_IB_MAX_UARS;
 }
 
 /* The verbs context of the caller, or NULL if the caller is in the kernel. */
