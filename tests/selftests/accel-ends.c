@@ -11,7 +11,6 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +29,6 @@
 #define SIZE		(256u << 10)
 #define ROUNDS		20
 #define POISON		0xa5
-#define OTHERS		(8u << 20)	/* new memory of others */
 
 #define CLASS		"/sys/class/accel/accel0/device"
 #define DRIVER		"/sys/bus/pci/drivers/svan_accel"
@@ -43,7 +41,7 @@ FIXTURE(accel_ends)
 
 static int bind_driver(const char *device, bool bind)
 {
-	return write_to(DRIVER, bind ? "bind" : "unbind", strrchr(device, '/') + 1);
+	return driver_bind(DRIVER, device, bind);
 }
 
 /* A context, a queue and a buffer: they work. */
@@ -146,80 +144,21 @@ static void poisoner(void *arg, int fd)
 		pause();
 }
 
-/*
- * Memory that is new is zeros, and stays so. It is of small pages, so that it is what
- * somebody else has just given back.
- */
-static bool new_memory_is_clean(void)
-{
-	uint8_t *map = mmap(NULL, OTHERS, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t i, looks;
-
-	if (map == MAP_FAILED || madvise(map, OTHERS, MADV_NOHUGEPAGE) ||
-	    madvise(map, OTHERS, MADV_POPULATE_WRITE))
-		return false;
-	for (looks = 0; looks < 2; looks++) {
-		for (i = 0; i < OTHERS && !*(volatile uint64_t *)(map + i); i += 8)
-			;
-		if (i < OTHERS)
-			break;
-	}
-	munmap(map, OTHERS);
-	if (looks < 2)
-		complain("octet %zu of new memory was stored to", i);
-	return looks == 2;
-}
-
-/* The kernel gives pages again first to the CPU that they were given back by. */
-static int share_a_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	return sched_setaffinity(0, sizeof(set), &set);
-}
-
-static bool has_ended(pid_t pid)
-{
-	siginfo_t info = {};
-
-	return waitid(P_PID, pid, &info, WEXITED | WNOWAIT | WNOHANG) || info.si_pid;
-}
-
 /* No store of one that is dying comes to memory that others get meanwhile. */
 TEST_F_TIMEOUT(accel_ends, killed, LIMIT)
 {
-	uint64_t deadline;
 	struct child child;
 	int i;
 
 	ASSERT_EQ(0, share_a_cpu());
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_EQ(0, child_start(&child, poisoner, NULL));
-		deadline = now_ms() + WAIT_MS;
-		ASSERT_EQ(0, kill(child.pid, SIGKILL));
-		do {
-			ASSERT_TRUE(new_memory_is_clean());
-		} while (!has_ended(child.pid) && now_ms() < deadline);
-		EXPECT_TRUE(new_memory_is_clean());
-		ASSERT_EQ(0, child_kill(&child));
+		ASSERT_EQ(0, child_kill_watching(&child));
 		ASSERT_EQ(0, accel_count_await("pinned", 0, WAIT_MS));
 	}
 }
 
 /* ---- dma-bufs ---- */
-
-static int export(struct accel_buf *buf)
-{
-	struct drm_prime_handle prime = {
-		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
-	int ret = accel_ioctl(buf->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
-
-	return ret ?: prime.fd;
-}
 
 static int import(struct accel *accel, int fd, uint32_t *handle)
 {
@@ -242,7 +181,7 @@ TEST_F_TIMEOUT(accel_ends, exported_memory, LIMIT)
 
 	ASSERT_EQ(0, accel_open(&first));
 	ASSERT_EQ(0, accel_buf_alloc(&local, &first, DRM_SVAN_ACCEL_BO_LOCAL, SIZE));
-	fd = export(&local);
+	fd = accel_buf_export(&local);
 	ASSERT_LE(0, fd);
 	memset(local.map, 0x11, SIZE);
 	accel_buf_free(&local);
@@ -277,7 +216,7 @@ TEST_F_TIMEOUT(accel_ends, no_window, LIMIT)
 	ASSERT_EQ(0, accel_open(&accel));
 	for (kind = DRM_SVAN_ACCEL_BO_LOCAL; kind <= DRM_SVAN_ACCEL_BO_HOST; kind++) {
 		ASSERT_EQ(0, accel_buf_alloc(&buf, &accel, kind, ACCEL_PAGE));
-		window.fd = export(&buf);
+		window.fd = accel_buf_export(&buf);
 		ASSERT_LE(0, window.fd);
 		EXPECT_EQ(-EINVAL, accel_ioctl(&accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW,
 					       &window));
@@ -399,7 +338,7 @@ TEST_F_TIMEOUT(accel_ends, unbind_with_a_dma_buf, LIMIT)
 
 	ASSERT_EQ(0, accel_open(&accel));
 	ASSERT_EQ(0, accel_buf_alloc(&local, &accel, DRM_SVAN_ACCEL_BO_LOCAL, SIZE));
-	fd = export(&local);
+	fd = accel_buf_export(&local);
 	ASSERT_LE(0, fd);
 	seen = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, seen);

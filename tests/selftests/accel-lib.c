@@ -190,6 +190,25 @@ int accel_unmap(struct accel *accel, uint64_t va)
 	return accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_UNMAP, &unmap);
 }
 
+int accel_buf_export(struct accel_buf *buf)
+{
+	struct drm_prime_handle prime = {
+		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
+	};
+	int ret = accel_ioctl(buf->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
+
+	return ret ?: prime.fd;
+}
+
+int accel_import_window(struct accel *accel, int fd, uint64_t *va)
+{
+	struct drm_svan_accel_import_window window = { .fd = fd };
+	int ret = accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &window);
+
+	*va = window.va;
+	return ret ?: window.size == ACCEL_PAGE ? 0 : -EINVAL;
+}
+
 /* ---- queues ---- */
 
 static size_t ring_octets(const struct accel_queue *queue)

@@ -64,6 +64,10 @@ int accel_import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *v
 int accel_map_user(struct accel *accel, void *addr, size_t length, bool write,
 		   uint64_t *va);
 int accel_unmap(struct accel *accel, uint64_t va);
+/* A dma-buf of a buffer; or -errno. */
+int accel_buf_export(struct accel_buf *buf);
+/* Doorbells of a NIC, from a dma-buf. */
+int accel_import_window(struct accel *accel, int fd, uint64_t *va);
 
 /* A queue, whose ring and record are in a buffer of host memory. */
 struct accel_queue {

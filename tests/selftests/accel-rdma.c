@@ -14,7 +14,7 @@
 #include "kselftest_harness.h"
 #include <infiniband/svandv.h>
 
-#include "accel-lib.h"
+#include "trigger-lib.h"
 
 #define LIMIT		120
 #define SIZE		65536u
@@ -30,15 +30,6 @@ FIXTURE(accel_rdma)
 	int fd;				/* window of the page */
 	uint64_t window;		/* its address in the context */
 };
-
-static int import_window(struct accel *accel, int fd, uint64_t *va)
-{
-	struct drm_svan_accel_import_window window = { .fd = fd };
-	int ret = accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &window);
-
-	*va = window.va;
-	return ret ?: window.size == ACCEL_PAGE ? 0 : -EINVAL;
-}
 
 /* Queue pairs in loopback, of which the first has a page of its own. */
 static int open_pair(struct pair *pair, struct svandv_uar **uar)
@@ -71,7 +62,7 @@ FIXTURE_SETUP(accel_rdma)
 	ASSERT_EQ(0, open_pair(&self->pair, &self->uar));
 	self->fd = svandv_uar_export_dmabuf_fd(self->uar);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, import_window(&self->accel, self->fd, &self->window));
+	ASSERT_EQ(0, accel_import_window(&self->accel, self->fd, &self->window));
 	EXPECT_EQ(1, accel_count("windows"));
 }
 
@@ -108,7 +99,7 @@ TEST_F_TIMEOUT(accel_rdma, window_is_revoked, LIMIT)
 	EXPECT_EQ(SVAN_ACCEL_NOT_MAPPED, accel_queue_status(&self->queue));
 	ASSERT_EQ(0, accel_ioctl(&self->accel, DRM_IOCTL_SVAN_ACCEL_FAULT, &fault));
 	EXPECT_EQ(self->window, fault.va);
-	EXPECT_EQ(-ENODEV, import_window(&self->accel, self->fd, &va));
+	EXPECT_EQ(-ENODEV, accel_import_window(&self->accel, self->fd, &va));
 	EXPECT_EQ(0, accel_unmap(&self->accel, self->window));
 }
 
@@ -119,7 +110,7 @@ TEST_F_TIMEOUT(accel_rdma, window_of_two_contexts, LIMIT)
 	uint64_t va;
 
 	ASSERT_EQ(0, accel_open(&other));
-	ASSERT_EQ(0, import_window(&other, self->fd, &va));
+	ASSERT_EQ(0, accel_import_window(&other, self->fd, &va));
 	EXPECT_EQ(2, accel_count("windows"));
 	accel_close(&other);
 	EXPECT_EQ(1, accel_count("windows"));
@@ -127,20 +118,6 @@ TEST_F_TIMEOUT(accel_rdma, window_of_two_contexts, LIMIT)
 }
 
 /* ---- memory ---- */
-
-static struct ibv_mr *reg_local(struct accel_buf *buf, struct ibv_pd *pd)
-{
-	struct drm_prime_handle prime = {
-		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
-	struct ibv_mr *mr;
-
-	if (accel_ioctl(buf->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
-		return NULL;
-	mr = ibv_reg_dmabuf_mr(pd, 0, buf->size, 0, prime.fd, ACCESS_ALL);
-	close(prime.fd);
-	return mr;
-}
 
 static int rdma(struct pair *pair, enum ibv_wr_opcode opcode, struct ibv_mr *mr,
 		struct ibv_wc *wc)
@@ -171,7 +148,7 @@ static int all_are(const uint8_t *octets, uint8_t octet)
 TEST_F_TIMEOUT(accel_rdma, memory_is_registered, LIMIT)
 {
 	struct pair *pair = &self->pair;
-	struct ibv_mr *mr = reg_local(&self->local, pair->node[1].pd);
+	struct ibv_mr *mr = triggered_reg(&self->local, pair->node[1].pd, 0);
 	struct ibv_wc wc;
 
 	ASSERT_NE(NULL, mr);
@@ -195,7 +172,7 @@ TEST_F_TIMEOUT(accel_rdma, memory_is_registered, LIMIT)
 TEST_F_TIMEOUT(accel_rdma, memory_is_revoked, LIMIT)
 {
 	struct pair *pair = &self->pair;
-	struct ibv_mr *mr = reg_local(&self->local, pair->node[1].pd);
+	struct ibv_mr *mr = triggered_reg(&self->local, pair->node[1].pd, 0);
 	int fd = open(RESET, O_WRONLY | O_CLOEXEC);
 	struct ibv_wc wc;
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <linux/udmabuf.h>
 #include <poll.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include "common.h"
+
+#define SOUND_SIZE	65536u
 
 void complain(const char *fmt, ...)
 {
@@ -503,6 +506,52 @@ int write_to(const char *folder, const char *file, const char *text)
 	if (fd >= 0)
 		close(fd);
 	return ret;
+}
+
+int await_sound(bool wire)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+	struct pair pair;
+	int ret;
+
+	while (!device_exists(LOCAL) || (wire && !device_exists(PEER))) {
+		if (now_ms() > deadline) {
+			complain("the device does not come back");
+			return -ENODEV;
+		}
+		usleep(10000);
+	}
+	/* GIDs are filled in by a work queue */
+	while ((ret = pair_open(&pair, wire, SOUND_SIZE)) && now_ms() < deadline)
+		usleep(50000);
+	if (ret)
+		return ret;
+	ret = pair_sound(&pair);
+	pair_close(&pair);
+	return ret;
+}
+
+int driver_bind(const char *driver, const char *device, bool bind)
+{
+	return write_to(driver, bind ? "bind" : "unbind", strrchr(device, '/') + 1);
+}
+
+int rdma_driver_find(enum which which, char *device, char *driver)
+{
+	char path[PATH_MAX + 32];
+	glob_t found;
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/device/svan.rdma.*",
+		 device_name(which));
+	if (glob(path, 0, NULL, &found)) {
+		complain("no auxiliary device %s", path);
+		return -ENOENT;
+	}
+	if (!realpath(found.gl_pathv[0], device))
+		return -errno;
+	globfree(&found);
+	snprintf(path, sizeof(path), "%s/driver", device);
+	return realpath(path, driver) ? 0 : -errno;
 }
 
 int udmabuf_create(int memfd, size_t size)

@@ -169,6 +169,8 @@ void pair_destroy(struct pair *pair);
  * before, the devices work.
  */
 int pair_sound(struct pair *pair);
+/* Until the devices are there, with their GIDs; they work. */
+int await_sound(bool wire);
 
 /* ---- work ---- */
 
@@ -196,6 +198,10 @@ int expect_async(struct node *node, enum ibv_event_type type, unsigned int ms);
 
 /* Write text to a file of sysfs, which lies in that folder. */
 int write_to(const char *folder, const char *file, const char *text);
+/* Bind a device to a driver, or unbind it; both are folders of sysfs. */
+int driver_bind(const char *driver, const char *device, bool bind);
+/* The device that svan_ib is bound to, and svan_ib; both of PATH_MAX. */
+int rdma_driver_find(enum which which, char *device, char *driver);
 
 /* A dma-buf of the whole of a memfd that is sealed against shrinking; -1 and errno. */
 int udmabuf_create(int memfd, size_t size);

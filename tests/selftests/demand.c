@@ -14,6 +14,8 @@
 
 #include "demand.h"
 
+#define ZRAM_SIZE	"268435456"
+
 /* ---- memory ---- */
 
 static int mem_open(enum mem_kind kind, size_t length)
@@ -113,6 +115,21 @@ int mem_put(struct mem *mem, size_t at, const uint8_t *data, size_t length)
 		return 0;
 	complain("pwrite of %zu: %m", length);
 	return -EIO;
+}
+
+bool swap_on(void)
+{
+	return !system("exec >/dev/null 2>&1; grep -q zram /proc/swaps && exit;"
+		       "modprobe zram num_devices=1 &&"
+		       "echo 1 >/sys/block/zram0/reset &&"
+		       "echo " ZRAM_SIZE " >/sys/block/zram0/disksize &&"
+		       "mkswap /dev/zram0 && swapon /dev/zram0");
+}
+
+void swap_off(void)
+{
+	if (system("swapoff /dev/zram0"))
+		complain("swapoff: failed");
 }
 
 /* ---- keys ---- */

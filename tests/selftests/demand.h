@@ -43,6 +43,10 @@ void mem_unmap(struct mem *mem);
 /* Puts data there; of a file without touching the mapping. */
 int mem_put(struct mem *mem, size_t at, const uint8_t *data, size_t length);
 
+/* Swap in compressed memory, 256 MiB; false: the guest has none. */
+bool swap_on(void);
+void swap_off(void);
+
 /* ---- keys ---- */
 
 /* IBV_ACCESS_ON_DEMAND is added; NULL and SIZE_MAX are everything. */

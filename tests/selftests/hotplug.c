@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,60 +47,12 @@ FIXTURE_VARIANT_ADD(hotplug, wire)
 	.wire = true,
 };
 
-static int find_driver(char *aux, char *driver)
-{
-	char path[PATH_MAX + 32];
-	glob_t found;
-
-	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/device/svan.rdma.*",
-		 device_name(LOCAL));
-	if (glob(path, 0, NULL, &found)) {
-		complain("no auxiliary device %s", path);
-		return -ENOENT;
-	}
-	if (!realpath(found.gl_pathv[0], aux))
-		return -errno;
-	globfree(&found);
-	snprintf(path, sizeof(path), "%s/driver", aux);
-	return realpath(path, driver) ? 0 : -errno;
-}
-
-static int bind_driver(const char *driver, const char *aux, bool bind)
-{
-	return write_to(driver, bind ? "bind" : "unbind",
-			strrchr(aux, '/') + 1);
-}
-
-/* The device is there, with its GIDs, and carries data. */
-static int await_sound(bool wire)
-{
-	uint64_t deadline = now_ms() + WAIT_MS;
-	struct pair pair;
-	int ret;
-
-	while (!device_exists(LOCAL) || (wire && !device_exists(PEER))) {
-		if (now_ms() > deadline) {
-			complain("the device does not come back");
-			return -ENODEV;
-		}
-		usleep(10000);
-	}
-	/* GIDs are filled in by a work queue */
-	while ((ret = pair_open(&pair, wire, AREA)) && now_ms() < deadline)
-		usleep(50000);
-	if (ret)
-		return ret;
-	ret = pair_sound(&pair);
-	pair_close(&pair);
-	return ret;
-}
-
 FIXTURE_SETUP(hotplug)
 {
 	if (variant->wire && !device_exists(PEER))
 		SKIP(return, "there is no %s", device_name(PEER));
 	ASSERT_EQ(0, await_sound(variant->wire));
-	ASSERT_EQ(0, find_driver(self->aux, self->driver));
+	ASSERT_EQ(0, rdma_driver_find(LOCAL, self->aux, self->driver));
 }
 
 FIXTURE_TEARDOWN(hotplug)
@@ -219,9 +170,9 @@ TEST_F_TIMEOUT(hotplug, unbind_in_traffic, LIMIT)
 	for (i = 0; i < ROUNDS; i++) {
 		pid = start_user(variant->wire, false);
 		ASSERT_LT(0, pid);
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, false));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, false));
 		EXPECT_EQ(0, end_of_user(pid));
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, true));
 		ASSERT_EQ(0, await_sound(variant->wire));
 	}
 }
@@ -235,11 +186,11 @@ TEST_F_TIMEOUT(hotplug, unbind_at_rest, LIMIT)
 		pids[i] = start_user(variant->wire, true);
 		ASSERT_LT(0, pids[i]);
 	}
-	ASSERT_EQ(0, bind_driver(self->driver, self->aux, false));
+	ASSERT_EQ(0, driver_bind(self->driver, self->aux, false));
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, end_of_user(pids[i]));
 	}
-	ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
+	ASSERT_EQ(0, driver_bind(self->driver, self->aux, true));
 }
 
 /* A user that was killed between the two. */
@@ -252,9 +203,9 @@ TEST_F_TIMEOUT(hotplug, unbind_from_the_dead, LIMIT)
 		pid = start_user(variant->wire, false);
 		ASSERT_LT(0, pid);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, false));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, false));
 		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, true));
 		ASSERT_EQ(0, await_sound(variant->wire));
 	}
 }
@@ -297,11 +248,11 @@ TEST_F_TIMEOUT(hotplug, unbind_beside_waits, LIMIT)
 		if (stopped)
 			ASSERT_EQ(0, kill(child.pid, SIGSTOP));
 		start = now_ms();
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, false));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, false));
 		EXPECT_GT(WAIT_MS / 4, now_ms() - start);
 		if (!stopped)
 			EXPECT_EQ(0, child_hear(child.fd));
-		ASSERT_EQ(0, bind_driver(self->driver, self->aux, true));
+		ASSERT_EQ(0, driver_bind(self->driver, self->aux, true));
 		ASSERT_EQ(0, await_sound(variant->wire));
 		EXPECT_EQ(0, child_kill(&child));
 	}

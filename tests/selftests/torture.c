@@ -25,20 +25,10 @@
 #define LIMIT		7200	/* the caller's limit comes first */
 #define SECONDS		20
 #define CGROUP		"/sys/fs/cgroup/svan-torture"
-#define ZRAM_SIZE	"268435456"
 
 static struct torture torture;
 
 /* ---- what the guest lends: swap, KSM, huge pages, a memory limit ---- */
-
-static bool swap_on(void)
-{
-	return !system("exec >/dev/null 2>&1; grep -q zram /proc/swaps && exit;"
-		       "modprobe zram num_devices=1 &&"
-		       "echo 1 >/sys/block/zram0/reset &&"
-		       "echo " ZRAM_SIZE " >/sys/block/zram0/disksize &&"
-		       "mkswap /dev/zram0 && swapon /dev/zram0");
-}
 
 static void guest_prepare(struct torture *t)
 {
@@ -58,8 +48,8 @@ static void guest_restore(struct torture *t)
 	write_file("/sys/kernel/mm/ksm/run", "0");
 	write_file("/proc/sys/vm/nr_hugepages", "0");
 	rmdir(CGROUP);
-	if (t->has_swap && system("swapoff /dev/zram0"))
-		complain("swapoff: failed");
+	if (t->has_swap)
+		swap_off();
 }
 
 static void enter_cgroup(const char *folder)

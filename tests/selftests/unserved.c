@@ -6,6 +6,7 @@
 #include <linux/fuse.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 /* ---- memory of a userfaultfd that nobody serves ---- */
 
 #define QUIET_MS	300
+#define OTHERS		(8u << 20)	/* new memory of others */
 
 int unserved_map(struct unserved *unserved, size_t length)
 {
@@ -479,6 +481,62 @@ int child_kill(struct child *child)
 	if (!ret && waitpid(child->pid, NULL, 0) != child->pid)
 		ret = -errno;
 	return ret;
+}
+
+/*
+ * Memory that is new is zeros, and stays so. It is of small pages, so that it is what
+ * somebody else has just given back.
+ */
+static bool new_memory_is_clean(void)
+{
+	uint8_t *map = mmap(NULL, OTHERS, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i, looks;
+
+	if (map == MAP_FAILED || madvise(map, OTHERS, MADV_NOHUGEPAGE) ||
+	    madvise(map, OTHERS, MADV_POPULATE_WRITE))
+		return false;
+	for (looks = 0; looks < 2; looks++) {
+		for (i = 0; i < OTHERS && !*(volatile uint64_t *)(map + i); i += 8)
+			;
+		if (i < OTHERS)
+			break;
+	}
+	munmap(map, OTHERS);
+	if (looks < 2)
+		complain("octet %zu of new memory was stored to", i);
+	return looks == 2;
+}
+
+int share_a_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {};
+
+	return waitid(P_PID, pid, &info, WEXITED | WNOWAIT | WNOHANG) || info.si_pid;
+}
+
+int child_kill_watching(struct child *child)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+	bool clean = true;
+	int ret;
+
+	kill(child->pid, SIGKILL);
+	do {
+		clean = clean && new_memory_is_clean();
+	} while (!has_ended(child->pid) && now_ms() < deadline);
+	clean = clean && new_memory_is_clean();
+	ret = child_kill(child);
+	return ret ?: clean ? 0 : -EIO;
 }
 
 int threads_of(pid_t pid, const char *name)

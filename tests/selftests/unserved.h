@@ -91,6 +91,10 @@ void child_say(int fd);
 int child_hear(int fd);
 /* Killed, if it lives; -ETIMEDOUT if it does not end promptly. */
 int child_kill(struct child *child);
+/* The same; no store comes to memory that others get meanwhile, and after. */
+int child_kill_watching(struct child *child);
+/* The kernel gives pages again first to the CPU that they were given back by. */
+int share_a_cpu(void);
 /* Threads of that name in a process. */
 int threads_of(pid_t pid, const char *name);
 

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Triggered work that ends without farewell: its process is killed at any moment, either
+ * device is taken away or reset under it. Nobody hangs, no store comes to what is somebody
+ * else's by then, and all is as before.
+ *
+ * SVAN_ALL=1 kills a hundred times.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "trigger-lib.h"
+#include "unserved.h"
+
+#define LIMIT		300
+#define KILLS_LIMIT	3000
+#define KILLS		8
+#define ALL_KILLS	100
+#define WORK_US		30000
+#define ACCEL_DRIVER	"/sys/bus/pci/drivers/svan_accel"
+#define ACCEL_FOLDER	"/sys/class/accel/accel0/device"
+
+static const char *const counts[] = {
+	"contexts", "mappings", "pinned", "tables", "windows", "memory", "exports", "pins",
+};
+
+FIXTURE(trigger_ends)
+{
+	char accel[PATH_MAX];		/* of the bus */
+	char nic[PATH_MAX];		/* the function */
+	char aux[PATH_MAX];		/* svan_ib's device of it */
+	char driver[PATH_MAX];		/* svan_ib */
+	long counts[ARRAY_SIZE(counts)];
+	char objects[512];
+	uint32_t page;
+};
+
+/* What `rdma` counts of both devices. */
+static void read_objects(char *text, size_t size)
+{
+	FILE *pipe = popen("rdma resource show | sed 's/^[0-9]*: //' | sort", "r");
+	size_t length = pipe ? fread(text, 1, size - 1, pipe) : 0;
+
+	text[length] = 0;
+	if (!pipe || pclose(pipe) || !length)
+		complain("rdma resource show: %m");
+}
+
+static int await_objects(const char *wanted)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+	char text[512];
+
+	for (;;) {
+		read_objects(text, sizeof(text));
+		if (!strcmp(text, wanted))
+			return 0;
+		if (now_ms() > deadline)
+			break;
+		usleep(50000);
+	}
+	complain("objects of the devices:\n%s# before:\n%s#", text, wanted);
+	return -EIO;
+}
+
+/* The page that the next one to ask would get. */
+static int next_page(uint32_t *page)
+{
+	struct svandv_uar *uar;
+	struct node node;
+	int ret = node_open(&node, LOCAL);
+
+	if (ret)
+		return ret;
+	uar = svandv_alloc_uar(node.ctx);
+	if (uar) {
+		*page = uar->page_id;
+		svandv_free_uar(uar);
+	}
+	node_close(&node);
+	return uar ? 0 : -errno;
+}
+
+/* Triggered work in both forms, as new. */
+static int all_is_sound(void)
+{
+	struct triggered *t = calloc(1, sizeof(*t));
+	int form, ret = 0;
+
+	for (form = 'a'; !ret && form <= 'b'; form++) {
+		ret = triggered_open(t, device_exists(PEER));
+		if (!ret)
+			ret = triggered_post_loop(t, form, 100, TRIGGER_WAIT_NS);
+		if (ret)
+			break;
+		accel_ring(&t->queue);
+		ret = accel_await(&t->queue, WAIT_MS);
+		if (!ret && *(volatile uint64_t *)t->pair.in[1].data != 100)
+			ret = -EIO;
+		if (triggered_close(t))
+			ret = -EIO;
+	}
+	free(t);
+	return ret;
+}
+
+FIXTURE_SETUP(trigger_ends)
+{
+	unsigned int i;
+
+	ACCEL_REQUIRE();
+	ASSERT_EQ(0, await_sound(device_exists(PEER)));
+	ASSERT_EQ(0, all_is_sound());
+	ASSERT_NE(NULL, realpath(ACCEL_FOLDER, self->accel));
+	ASSERT_EQ(0, rdma_driver_find(LOCAL, self->aux, self->driver));
+	snprintf(self->nic, sizeof(self->nic), "/sys/class/infiniband/%s/device",
+		 device_name(LOCAL));
+	ASSERT_NE(NULL, realpath(strdupa(self->nic), self->nic));
+	for (i = 0; i < ARRAY_SIZE(counts); i++) {
+		self->counts[i] = accel_count(counts[i]);
+		ASSERT_LE(0, self->counts[i]);
+	}
+	ASSERT_EQ(0, next_page(&self->page));
+	read_objects(self->objects, sizeof(self->objects));
+}
+
+/* Nothing is left behind. */
+FIXTURE_TEARDOWN(trigger_ends)
+{
+	uint32_t page = UINT32_MAX;
+	unsigned int i;
+
+	if (!accel_exists())
+		return;
+	EXPECT_EQ(0, await_sound(device_exists(PEER)));
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		EXPECT_EQ(0, accel_count_await(counts[i], self->counts[i], WAIT_MS));
+	EXPECT_EQ(0, await_objects(self->objects));
+	EXPECT_EQ(0, next_page(&page));
+	EXPECT_EQ(self->page, page);
+	EXPECT_EQ(0, all_is_sound());
+}
+
+/* ---- killed ---- */
+
+struct plan {
+	bool wire;
+	char form;
+	bool early;		/* killed while it sets up */
+};
+
+/* Triggered work, and writes of the NIC to the accelerator's memory, for ever. */
+static void work_for_ever(void *arg, int fd)
+{
+	static struct triggered t;
+	const struct plan *plan = arg;
+
+	if (plan->early)
+		child_say(fd);
+	if (triggered_open(&t, plan->wire) ||
+	    triggered_post_loop(&t, plan->form, UINT32_MAX, TRIGGER_WAIT_NS))
+		return;
+	accel_ring(&t.queue);
+	if (triggered_write_back(&t, WAIT_MS))
+		return;
+	if (!plan->early)
+		child_say(fd);
+	while (!triggered_write_back(&t, WAIT_MS))
+		;
+}
+
+TEST_F_TIMEOUT(trigger_ends, killed_at_any_moment, KILLS_LIMIT)
+{
+	const char *all = getenv("SVAN_ALL");
+	int rounds = all && strcmp(all, "0") ? ALL_KILLS : KILLS, i;
+	bool wire = device_exists(PEER);
+	uint64_t start, setup_us = 0;
+	unsigned int moment;
+	struct child child;
+	struct plan plan;
+	struct rng rng;
+
+	rng_init(&rng, "killed_at_any_moment");
+	ASSERT_EQ(0, share_a_cpu());
+	for (i = 0; i < rounds; i++) {
+		plan.wire = wire && rng_below(&rng, 2);
+		plan.form = rng_below(&rng, 2) ? 'b' : 'a';
+		plan.early = setup_us && !rng_below(&rng, 3);
+		start = now_ms();
+		ASSERT_EQ(0, child_start(&child, work_for_ever, &plan));
+		if (!setup_us)
+			setup_us = 1000 * (now_ms() - start + 1);
+		moment = rng_below(&rng, plan.early ? setup_us : WORK_US);
+		usleep(moment);
+		ASSERT_EQ(0, child_kill_watching(&child))
+			TH_LOG("round %d: wire %d, form %c, early %d, after %u us", i,
+			       plan.wire, plan.form, plan.early, moment);
+	}
+	printf("# %d processes were killed, of which a set-up takes %llu ms\n", rounds,
+	       (unsigned long long)setup_us / 1000);
+}
+
+/* ---- devices that go ---- */
+
+struct user {
+	bool wire;
+	char form;
+	enum triggered_end end;
+};
+
+static void bereaved(void *arg, int fd)
+{
+	static struct triggered t;
+	const struct user *user = arg;
+
+	_exit(triggered_open(&t, user->wire) ||
+	      triggered_outlive(&t, user->form, user->end, fd));
+}
+
+/* It has ended by itself, and is content. */
+static int child_end(struct child *child)
+{
+	uint64_t deadline = now_ms() + 3 * WAIT_MS;
+	int status;
+
+	while (!waitpid(child->pid, &status, WNOHANG)) {
+		if (now_ms() > deadline) {
+			complain("the user does not end");
+			child_kill(child);
+			return -ETIMEDOUT;
+		}
+		usleep(5000);
+	}
+	close(child->fd);
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+/* The i-th of four ways to work. */
+static struct user user_of(int i, enum triggered_end end)
+{
+	return (struct user){
+		.wire = i / 2 % 2 && device_exists(PEER), .form = "ab"[i % 2], .end = end,
+	};
+}
+
+/* The NIC's driver goes, or the NIC is reset, while the accelerator rings it. */
+TEST_F_TIMEOUT(trigger_ends, the_nic_goes, LIMIT)
+{
+	struct child child;
+	struct user user;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		user = user_of(i, NIC_GOES);
+		ASSERT_EQ(0, child_start(&child, bereaved, &user));
+		if (i < 4) {
+			ASSERT_EQ(0, driver_bind(self->driver, self->aux, false));
+			EXPECT_EQ(0, child_end(&child));
+			ASSERT_EQ(0, driver_bind(self->driver, self->aux, true));
+		} else {
+			ASSERT_EQ(0, write_to(self->nic, "reset", "1"));
+			EXPECT_EQ(0, child_end(&child));
+		}
+		ASSERT_EQ(0, await_sound(user.wire));
+	}
+}
+
+/* The accelerator's driver goes while the NIC writes to the accelerator's memory. */
+TEST_F_TIMEOUT(trigger_ends, the_accelerator_goes, LIMIT)
+{
+	struct child child;
+	struct user user;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		user = user_of(i, ACCEL_GOES);
+		ASSERT_EQ(0, child_start(&child, bereaved, &user));
+		ASSERT_EQ(0, driver_bind(ACCEL_DRIVER, self->accel, false));
+		EXPECT_EQ(0, child_end(&child));
+		ASSERT_EQ(0, driver_bind(ACCEL_DRIVER, self->accel, true));
+	}
+}
+
+TEST_F_TIMEOUT(trigger_ends, the_accelerator_is_reset, LIMIT)
+{
+	struct child child;
+	struct user user;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		user = user_of(i, ACCEL_RESETS);
+		ASSERT_EQ(0, child_start(&child, bereaved, &user));
+		ASSERT_EQ(0, write_to(self->accel, "reset", "1"));
+		EXPECT_EQ(0, child_end(&child));
+	}
+}
+
+TEST_HARNESS_MAIN
