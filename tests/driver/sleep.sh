@@ -59,6 +59,22 @@ users_are_told() {
 	[ $status = 0 ] && awake_again
 }
 
+# Whoever has work on the accelerator is told, and gets the context back.
+accelerator_is_told() {
+	local status=0 log user
+	log=$(mktemp)
+	modprobe svan_accel || return
+	/usr/lib/svan/selftests/trigger-user sleep b >"$log" 2>&1 &
+	user=$!
+	await 60 grep -q working "$log" && "$1" && await 60 ended $user &&
+		grep -q done "$log" || status=1
+	[ $status = 0 ] || { head "$log"; kill $user; }
+	wait $user
+	rm -f "$log"
+	rmmod svan_accel || status=1
+	[ $status = 0 ] && awake_again
+}
+
 sleep_tests() {
 	if [ ! -e $power/pm_test ]; then
 		skip_case "sleep" "this kernel does not sleep"
@@ -72,5 +88,9 @@ sleep_tests() {
 	test_case "sleep to memory under Ethernet traffic" sleeps_and_wakes sleep_memory
 	test_case "RDMA users are told of a sleep to idle" users_are_told sleep_idle
 	test_case "RDMA users are told of a sleep to memory" users_are_told sleep_memory
+	test_case "an accelerator's user is told of a sleep to idle" \
+		accelerator_is_told sleep_idle
+	test_case "an accelerator's user is told of a sleep to memory" \
+		accelerator_is_told sleep_memory
 	test_case "a sleep that is given up" sleeps_and_wakes sleep_aborted
 }
