@@ -154,21 +154,6 @@ int accel_buf_export(const struct accel_buf *buf)
 	return ret ? ret : prime.fd;
 }
 
-int accel_import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *va)
-{
-	struct drm_svan_accel_import_window import = {
-		.fd = svandv_uar_export_dmabuf_fd(uar),
-	};
-	int ret = accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_IMPORT_WINDOW, &import);
-
-	if (ret)
-		complain("importing a window: %s", strerror(-ret));
-	if (import.fd >= 0)
-		close(import.fd);
-	*va = import.va;
-	return ret;
-}
-
 int accel_map_user(struct accel *accel, void *addr, size_t length, bool write,
 		   uint64_t *va)
 {
@@ -190,16 +175,6 @@ int accel_unmap(struct accel *accel, uint64_t va)
 	return accel_ioctl(accel, DRM_IOCTL_SVAN_ACCEL_UNMAP, &unmap);
 }
 
-int accel_buf_export(struct accel_buf *buf)
-{
-	struct drm_prime_handle prime = {
-		.handle = buf->handle, .flags = DRM_CLOEXEC | DRM_RDWR,
-	};
-	int ret = accel_ioctl(buf->accel, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
-
-	return ret ?: prime.fd;
-}
-
 int accel_import_window(struct accel *accel, int fd, uint64_t *va)
 {
 	struct drm_svan_accel_import_window window = { .fd = fd };
@@ -207,6 +182,18 @@ int accel_import_window(struct accel *accel, int fd, uint64_t *va)
 
 	*va = window.va;
 	return ret ?: window.size == ACCEL_PAGE ? 0 : -EINVAL;
+}
+
+int accel_import_uar(struct accel *accel, struct svandv_uar *uar, uint64_t *va)
+{
+	int fd = svandv_uar_export_dmabuf_fd(uar);
+	int ret = accel_import_window(accel, fd, va);
+
+	if (ret)
+		complain("importing a window: %s", strerror(-ret));
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 /* ---- queues ---- */

@@ -58,16 +58,14 @@ void accel_buf_free(struct accel_buf *buf);
 
 /* A dma-buf of it; or -errno. */
 int accel_buf_export(const struct accel_buf *buf);
-/* Where the context stores to ring the doorbells of the page. */
-int accel_import_window(struct accel *accel, struct svandv_uar *uar, uint64_t *va);
 
 int accel_map_user(struct accel *accel, void *addr, size_t length, bool write,
 		   uint64_t *va);
 int accel_unmap(struct accel *accel, uint64_t va);
-/* A dma-buf of a buffer; or -errno. */
-int accel_buf_export(struct accel_buf *buf);
 /* Doorbells of a NIC, from a dma-buf. */
 int accel_import_window(struct accel *accel, int fd, uint64_t *va);
+/* The doorbells of a page. */
+int accel_import_uar(struct accel *accel, struct svandv_uar *uar, uint64_t *va);
 
 /* A queue, whose ring and record are in a buffer of host memory. */
 struct accel_queue {

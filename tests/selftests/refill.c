@@ -99,7 +99,7 @@ FIXTURE_SETUP(refill)
 		opts.uar = self->uar[i];
 		opts.recv_no_cqe = i;
 		ASSERT_EQ(0, ep_create(&pair->ep[i], &pair->node[i], &opts));
-		ASSERT_EQ(0, accel_import_window(&self->accel, self->uar[i],
+		ASSERT_EQ(0, accel_import_uar(&self->accel, self->uar[i],
 						 &self->window[i]));
 	}
 	self->received = count_receives(&pair->ep[1]);

@@ -29,17 +29,6 @@ struct ibv_mr *triggered_reg(struct accel_buf *buf, struct ibv_pd *pd, uint64_t 
 	return mr;
 }
 
-int triggered_import(struct accel *accel, struct svandv_uar *uar, uint64_t *va)
-{
-	int fd = svandv_uar_export_dmabuf_fd(uar);
-	int ret = accel_import_window(accel, fd, va);
-
-	if (ret)
-		complain("importing a window: %s", strerror(-ret));
-	close(fd);
-	return ret;
-}
-
 static int open_pair(struct triggered *t, bool wire)
 {
 	struct ep_opts opts = ep_defaults;
@@ -84,7 +73,7 @@ static int share(struct triggered *t)
 	t->mr = triggered_reg(&t->local, t->pair.node[0].pd, TRIGGER_IOVA);
 	if (!t->mr)
 		return -EIO;
-	ret = triggered_import(&t->accel, t->uar, &t->window);
+	ret = accel_import_uar(&t->accel, t->uar, &t->window);
 	if (!ret)
 		ret = accel_map_user(&t->accel, t->queues.buf, t->queues.buf_length, true,
 				     &t->sq);

@@ -72,6 +72,5 @@ int triggered_outlive(struct triggered *t, char form, enum triggered_end end, in
 
 /* The accelerator's memory as memory of the NIC. */
 struct ibv_mr *triggered_reg(struct accel_buf *buf, struct ibv_pd *pd, uint64_t iova);
-int triggered_import(struct accel *accel, struct svandv_uar *uar, uint64_t *va);
 
 #endif /* SVAN_SELFTEST_TRIGGER_LIB_H */

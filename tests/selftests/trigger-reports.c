@@ -314,7 +314,7 @@ static int set_up_and_work(struct triggered *t)
 	if (!opts.uar)
 		return -errno;
 	ret = ep_create(&eps[0], &t->pair.node[0], &opts) ?:
-	      triggered_import(&t->accel, opts.uar, &va);
+	      accel_import_uar(&t->accel, opts.uar, &va);
 	ret = ret ?: ep_create(&eps[1], &t->pair.node[1], &ep_defaults) ?:
 	      connect_eps(&eps[0], &eps[1], &conn_defaults);
 	ret = ret ?: accel_ioctl(&t->accel, DRM_IOCTL_SVAN_ACCEL_RESET_CONTEXT, &reset) ?:
