@@ -45,7 +45,8 @@
 #:   VMS=2              two guests wired to each other; PEER='...' runs in the second
 #:   PACKAGES='a b'     more Debian packages in the guest
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
-#:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0
+#:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0;
+#:                      PEERDEV_ARGS='reorder=1' gives it properties
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN
 #:
@@ -70,7 +71,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile tools/peer 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64
