@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """pyverbs.py [--update FILE] DEVICE GID EXPECTED: in a guest, rdma-core's own tests.
 
-Every file of tests runs by itself and under a time limit. What counts is the log
+Every file of tests runs by itself and under a time limit. Tests of dma-buf take the
+memory of the accelerator, by rdma-core's allocator with dmabuf_alloc.patch. What counts is the log
 of each test, not the exit status: some tests crash libibverbs after they have
 printed that they are skipped. EXPECTED says for each test whether it passes, is
 skipped, or fails for the reason given there; a test that does worse than that has
@@ -21,6 +22,11 @@ LOGS = "/mnt/share/logs"
 # Tests of other vendors' extensions, and of machines with GPUs.
 FOREIGN = re.compile(r"test_(mlx5|efa|cuda)")
 LIMIT = 120
+WITH_ADD_REF = os.path.join(os.path.dirname(os.path.abspath(__file__)), "with_add_ref.py")
+ALLOCATOR = "/usr/lib/svan/pyverbs/dmabuf_alloc.so"
+# Tests that run once more with an option, and what their names get: dma-bufs of memory
+# that is the host's, and only allocated by the accelerator.
+AGAIN = (("test_mr", "DmaBuf", "--gtt", "[gtt]"),)
 
 STARTED = re.compile(r"^(test_\w+) \((tests\.[\w.]+)\)", re.M)
 # On the line of its start, or by itself after what the test has printed.
@@ -36,15 +42,17 @@ def prepare():
     os.makedirs(LOGS, exist_ok=True)
 
 
-def run_file(name, args):
-    """The log of one file of tests, and whether its time was up."""
-    log = os.path.join(LOGS, name + ".log")
+def run_file(name, args, tests="", *options):
+    """The log of one file of tests, or of some of them, and whether its time was up."""
+    log = os.path.join(LOGS, "".join((name,) + options) + ".log")
     late = False
     with open(log, "w", encoding="utf-8") as file:
         try:
-            subprocess.run(["python3", "-B", TESTS + "/run_tests.py", "-v", "--dev", args.device,
-                            "--port", "1", "--gid", args.gid, "-k", "tests.%s." % name],
+            subprocess.run(["python3", "-B", WITH_ADD_REF, TESTS + "/run_tests.py", "-v",
+                            "--dev", args.device, "--port", "1", "--gid", args.gid,
+                            "-k", "tests.%s.%s" % (name, tests), *options],
                            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                           env=dict(os.environ, LD_PRELOAD=ALLOCATOR),
                            timeout=LIMIT, check=False)
         except subprocess.TimeoutExpired:
             late = True
@@ -124,6 +132,23 @@ def report(found, expected):
     return failed
 
 
+def run_all(args):
+    """{test: (result, reason)} of all files, and of what runs again."""
+    names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TESTS + "/test_*.py"))]
+    runs = [(name, "", "", "") for name in names if not FOREIGN.match(name)]
+    runs += AGAIN
+    found = {}
+    for name, tests, option, suffix in runs:
+        if args.only not in name:
+            continue
+        text, late = run_file(name, args, tests, *filter(None, [option]))
+        here = {test + suffix: result for test, result in results(text).items()}
+        found.update(here)
+        print("# %s: %d tests%s" % (name + suffix, len(here),
+                                    ", time limit reached" if late else ""), flush=True)
+    return found
+
+
 def main():
     """All files, then the report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -134,16 +159,7 @@ def main():
     parser.add_argument("expected")
     args = parser.parse_args()
     prepare()
-    found = {}
-    names = [os.path.basename(path)[:-3] for path in sorted(glob.glob(TESTS + "/test_*.py"))]
-    for name in names:
-        if FOREIGN.match(name) or args.only not in name:
-            continue
-        text, late = run_file(name, args)
-        here = results(text)
-        found.update(here)
-        print("# %s: %d tests%s" % (name, len(here), ", time limit reached" if late else ""),
-              flush=True)
+    found = run_all(args)
     expected = {name: row for name, row in read_expected(args.expected).items()
                 if args.only in name}
     if args.update:

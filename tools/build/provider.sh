@@ -7,7 +7,8 @@
 # from it as for any provider.
 #
 #   provider.sh   build/provider/: libsvan*.so*, svan.driver; include/ and
-#                 pkgconfig/ once there is a direct verbs library
+#                 pkgconfig/ once there is a direct verbs library. build/rdma-core:
+#                 rdma-core's source
 
 . "$(dirname "$0")/lib.sh"
 
@@ -91,6 +92,7 @@ collect() {
 
 take_lock "rdma-core-$key"
 prepare
+publish "$src" "$SVAN_BUILD/rdma-core"
 join
 configure
 step "building the provider"

@@ -8,6 +8,8 @@
 #   INCLUDE    include/ of this checkout
 #   PROVIDER   build/provider, for the direct verbs
 #   KSELFTEST  the folder of kselftest_harness.h, of the guest's kernel
+#
+# Also build/pyverbs/dmabuf_alloc.so, for rdma-core's own tests.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,6 +26,20 @@ programs() {
 	grep -E 'warning:' "$SVAN_LOGS/$1.log" >&2 || true
 }
 
+# allocator: rdma-core's own, which its tests of dma-buf take memory from, for one more
+# driver.
+allocator() {
+	local obj=$SVAN_BUILD/pyverbs-obj out=$SVAN_BUILD/pyverbs
+	mkdir -p "$obj" "$out"
+	cp "$SVAN_BUILD/rdma-core/pyverbs"/dmabuf_alloc.[ch] "$obj/"
+	logged pyverbs-patch "$SVAN_TOP/tools/build/in-root" patch -p2 -d "$obj" \
+		-i "$SVAN_TOP/tests/verbs/dmabuf_alloc.patch"
+	logged pyverbs "$SVAN_TOP/tools/build/in-root" gcc -O2 -Wall -fPIC -shared \
+		-I "$SVAN_TOP/include/uapi" -I /usr/include/drm \
+		-o "$out/dmabuf_alloc.so" "$obj/dmabuf_alloc.c"
+}
+
+allocator
 programs selftests tests/selftests
 programs experiment tools/experiment
 programs peer tools/peer
