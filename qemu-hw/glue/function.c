@@ -58,7 +58,7 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
 
     trace_svan_uar_write(f->id, offset, size, value,
                          attrs.unspecified ? 0 : attrs.requester_id,
-                         svan_store_is_cpus(attrs));
+                         svan_store_is_cpus(attrs), pci_requester_id(f->pci));
     f->ops->doorbell(f, offset, value, size, attrs);
     return MEMTX_OK;
 }
@@ -127,7 +127,7 @@ void svan_function_raise_irqs(SvanFunction *f)
         unsigned vector = ctz64(vectors);
 
         vectors &= vectors - 1;
-        trace_svan_irq(f->id, vector);
+        trace_svan_irq(f->id, vector, pci_requester_id(f->pci));
         msix_notify(f->pci, vector);
     }
 }

@@ -53,6 +53,7 @@ typedef struct AccelStore {
     X(COMMAND,      "queue", "index", "opcode", "tag") \
     X(COMMAND_END,  "queue", "index", "status", "-") \
     X(STORE,        "queue", "bus", "value", "width") \
+    X(COPY_WQE,     "queue", "ring", "index", "blocks") \
     X(WAIT_END,     "queue", "addr", "value", "status") \
     X(FAULT,        "queue", "addr", "status", "-")
 

@@ -74,10 +74,16 @@ AccelStep accel_cmd_copy_wqe(AccelQueue *queue)
     uint64_t size = 64ull << svan_le32_to_cpu(copy->log_ring);
     uint64_t at = (64 * queue->value + queue->done) % size;
     uint64_t left = accel_cmd_length(&queue->cmd) - queue->done;
+    AccelStep step = copy_chunk(queue, svan_le64_to_cpu(copy->ring) + at,
+                                svan_le64_to_cpu(copy->src) + queue->done,
+                                left < size - at ? left : size - at);
 
-    return copy_chunk(queue, svan_le64_to_cpu(copy->ring) + at,
-                      svan_le64_to_cpu(copy->src) + queue->done,
-                      left < size - at ? left : size - at);
+    if (step == ACCEL_STEP_DONE) {
+        accel_trace(queue->ctx, ACCEL_TRACE_COPY_WQE, queue->number,
+                    svan_le64_to_cpu(copy->ring), queue->value,
+                    svan_le32_to_cpu(copy->blocks));
+    }
+    return step;
 }
 
 /* ---- REDUCE ---- */

@@ -21,6 +21,7 @@
     X(COMMAND,      command,        ID_A_B_C) \
     X(COMMAND_END,  command_end,    ID_A_B) \
     X(STORE,        store,          ID_A_B_C) \
+    X(COPY_WQE,     copy_wqe,       ID_A_B_C) \
     X(WAIT_END,     wait_end,       ID_A_B_C) \
     X(FAULT,        fault,          ID_A_B)
 
