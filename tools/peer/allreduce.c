@@ -17,26 +17,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "side.h"
-
-#define MAX_RANKS	9
+#include "job.h"
 
 static const char usage[] =
-	"usage: allreduce [--form a|b] [--count N] [--ranks N] [--size OCTETS]\n"
-	"  --form a   the work requests lie in the queue (the default)\n"
-	"  --form b   the accelerator copies them from staging into the queue\n"
+	"usage: allreduce [OPTION...]\n"
+	JOB_USAGE
 	"  --count N  rounds, 25000\n"
 	"  --ranks N  2 (the default), 3, 5 or 9: a queue holds whole rounds\n"
 	"  --size N   octets of a chunk, 8 to 16384, a multiple of 8; 256\n"
+	JOB_USAGE_OTHER
 	"Ranks are at svan_0 and svan_1 in turn, or at svan_0 alone in loopback.\n";
-
-/* Words of the staging page. */
-enum { ONE = SIDE_USER, TWO };
-
-struct rank {
-	struct side side;		/* it sends to the next rank */
-	struct ep from;			/* what comes from the one before */
-};
 
 static unsigned int num_steps(const struct side_options *options)
 {
@@ -94,147 +84,107 @@ static unsigned long num_words(const struct side_options *options)
 
 /* ---- preparing ---- */
 
-static void post_step(struct side *side, unsigned int rank, unsigned int step,
-		      const struct side_options *options)
+static void post_step(struct side *side, unsigned int step)
 {
+	const struct side_options *options = side->options;
 	uint64_t slot = side_va(side, slot_offset(step, options));
-	uint64_t chunk = side_va(side, chunk_offset(come_chunk(rank, step, options),
+	uint64_t chunk = side_va(side, chunk_offset(come_chunk(side->number, step, options),
 						    options));
 
-	side_post_submit(side, 2 * step, 2, side_word_va(side, TWO), options->form);
-	accel_post(&side->queue, accel_wait(slot + options->size,
-					    side_va(side, number_offset(options)),
-					    WAIT_MS * 1000000ull));
+	side_post_submit(side, 2 * step, 2);
+	side_post_await(side, slot + options->size, side_va(side, number_offset(options)));
 	if (step < options->ranks - 1)
 		accel_post(&side->queue, accel_add_words(chunk, slot, options->size / 8));
 	else
 		accel_post(&side->queue, accel_copy(chunk, slot, options->size));
+	side_post_receive(side, step);
 }
 
-static void post_rounds(struct side *side, unsigned int rank,
-			const struct side_options *options)
+static void post_rounds(struct side *side)
 {
+	const struct side_options *options = side->options;
+	uint32_t first = side->queue.posted;
 	unsigned int step;
 
 	accel_post(&side->queue, accel_add_words(side_va(side, 0),
 						 side_va(side, added_offset(options)),
 						 num_words(options)));
-	accel_post(&side->queue, accel_add(side_va(side, number_offset(options)),
-					   side_word_va(side, ONE)));
+	accel_post(&side->queue, side_increase(side_va(side, number_offset(options)), 1));
 	for (step = 0; step < num_steps(options); step++)
-		post_step(side, rank, step, options);
+		post_step(side, step);
 	side_post_sent(side);
-	side_post_loop(side, 0, options->count);
+	side_post_loop(side, first, options->count);
 }
 
-static int prepare(struct rank *ranks, unsigned int rank,
-		   const struct side_options *options)
+/* The slots are at the same places at all ranks. */
+static int prepare_requests(struct side *side)
 {
-	struct side *side = &ranks[rank].side;
-	struct side *next = &ranks[(rank + 1) % options->ranks].side;
-	struct side_write writes[SIDE_MAX_WRITES];
-	uint64_t *vector = side_at(side, 0), *added = side_at(side, added_offset(options));
+	const struct side_options *options = side->options;
+	struct side_request requests[SIDE_MAX_SENDS];
+	const struct side_round round = { requests, 2 * num_steps(options) };
 	unsigned int step;
-	unsigned long i;
 
 	for (step = 0; step < num_steps(options); step++) {
 		size_t slot = slot_offset(step, options);
 
-		writes[2 * step] = (struct side_write){
-			.from = chunk_offset(sent_chunk(rank, step, options), options),
+		requests[2 * step] = (struct side_request){
+			.from = chunk_offset(sent_chunk(side->number, step, options), options),
 			.to = slot, .length = options->size,
 		};
-		writes[2 * step + 1] = (struct side_write){
+		requests[2 * step + 1] = (struct side_request){
 			.from = number_offset(options), .to = slot + options->size,
-			.length = 8,
+			.length = 8, .tells = true,
 		};
 	}
-	for (i = 0; i < num_words(options); i++) {
-		vector[i] = first_word(rank, i);
-		added[i] = added_word(rank, i);
-	}
-	*side_word(side, ONE) = 1;
-	*side_word(side, TWO) = 2;
-	post_rounds(side, rank, options);
-	return side_prepare(side, next, writes, 2 * num_steps(options), options->form);
+	return side_prepare(side, &round, &round, num_steps(options));
 }
 
-/* ---- running ---- */
-
-static int open_ranks(struct rank *ranks, const struct side_options *options)
+static int prepare(struct side *side)
 {
-	const struct side_size size = {
-		.memory = added_offset(options) + number_offset(options),
-		.log_commands = 8,
-	};
-	unsigned int i;
-	int ret = 0;
+	const struct side_options *options = side->options;
+	uint64_t *vector = side_at(side, 0), *added = side_at(side, added_offset(options));
+	unsigned long i;
+	int ret = prepare_requests(side);
 
-	for (i = 0; !ret && i < options->ranks; i++) {
-		ret = side_open(&ranks[i].side, i, &size);
-		if (!ret)
-			ret = ep_create(&ranks[i].from, &ranks[i].side.node, &ep_defaults);
+	for (i = 0; i < num_words(options); i++) {
+		vector[i] = first_word(side->number, i);
+		added[i] = added_word(side->number, i);
 	}
-	for (i = 0; !ret && i < options->ranks; i++)
-		ret = connect_eps(&ranks[i].side.ep, &ranks[(i + 1) % options->ranks].from,
-				  &conn_defaults);
+	if (!ret)
+		post_rounds(side);
 	return ret;
 }
 
-static int check(const struct rank *ranks, const struct side_options *options)
+/* What each rank must have: rounds add to what is there, and multiply it by the ranks. */
+static uint64_t expected_word(unsigned long i, const struct side_options *options)
 {
-	unsigned long i, n;
+	uint64_t value = 0, added = 0;
+	unsigned long n;
 	unsigned int rank;
 
-	for (i = 0; i < num_words(options); i++) {
-		uint64_t value = 0, added = 0;
-
-		for (rank = 0; rank < options->ranks; rank++) {
-			value += first_word(rank, i);
-			added += added_word(rank, i);
-		}
-		value += added;
-		for (n = 1; n < options->count; n++)
-			value = value * options->ranks + added;
-		for (rank = 0; rank < options->ranks; rank++) {
-			const uint64_t *vector = side_at(&ranks[rank].side, 0);
-
-			if (vector[i] == value)
-				continue;
-			complain("rank %u: word %lu is 0x%llx instead of 0x%llx", rank, i,
-				 (unsigned long long)vector[i],
-				 (unsigned long long)value);
-			return -EIO;
-		}
+	for (rank = 0; rank < options->ranks; rank++) {
+		value += first_word(rank, i);
+		added += added_word(rank, i);
 	}
-	return 0;
+	value += added;
+	for (n = 1; n < options->count; n++)
+		value = value * options->ranks + added;
+	return value;
 }
 
-static int allreduce(const struct side_options *options)
+static int check(const struct side *side)
 {
-	static struct rank ranks[MAX_RANKS];
-	struct side *sides[MAX_RANKS];
-	struct side_run run;
-	char what[80];
-	unsigned int i;
-	int ret = open_ranks(ranks, options);
+	const uint64_t *vector = side_at(side, 0);
+	unsigned long i;
 
-	for (i = 0; !ret && i < options->ranks; i++) {
-		sides[i] = &ranks[i].side;
-		ret = prepare(ranks, i, options);
-	}
-	if (!ret)
-		ret = sides_run(sides, options->ranks, WAIT_MS + options->count, &run);
-	if (!ret)
-		ret = check(ranks, options);
-	if (ret)
-		return ret;	/* the process ends, and takes everything along */
-	snprintf(what, sizeof(what), "all-reduces of %lu ranks, %lu octets",
-		 options->ranks, num_words(options) * 8);
-	side_report(&run, options->form, options->count, what);
-	for (i = 0; i < options->ranks; i++) {
-		ep_destroy(&ranks[i].from);
-		side_close(&ranks[i].side);
+	for (i = 0; i < num_words(side->options); i++) {
+		uint64_t value = expected_word(i, side->options);
+
+		if (vector[i] == value)
+			continue;
+		complain("rank %u: word %lu is 0x%llx instead of 0x%llx", side->number, i,
+			 (unsigned long long)vector[i], (unsigned long long)value);
+		return -EIO;
 	}
 	return 0;
 }
@@ -248,13 +198,24 @@ static bool usable(const struct side_options *options)
 
 int main(int argc, char **argv)
 {
-	struct side_options options = {
-		.form = 'a', .count = 25000, .size = 256, .ranks = 2,
+	struct side_options options = { .count = 25000, .size = 256, .ranks = 2 };
+	static struct job job;
+	struct job_kind kind = {
+		.prepare = prepare, .check = check,
+		.size = { .log_commands = 8, .ring = true },
 	};
+	char what[80];
 
-	if (!side_parse(argc, argv, &options) || !usable(&options)) {
+	if (!job_parse(argc, argv, &options) || !usable(&options)) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	return allreduce(&options) ? 1 : 0;
+	kind.num_sides = options.ranks;
+	kind.size.memory = added_offset(&options) + number_offset(&options);
+	if (job_do(&job, &kind, &options))
+		return 1;
+	snprintf(what, sizeof(what), "all-reduces of %lu ranks, %lu octets",
+		 options.ranks, num_words(&options) * 8);
+	job_report(&job, options.count, what);
+	return 0;
 }

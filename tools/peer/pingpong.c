@@ -4,29 +4,30 @@
  * accelerator, while the CPU sleeps: it prepares one work request and a loop of commands
  * for each side, wakes the accelerator, and is woken when the last message has come.
  *
- * A message lies in the accelerator's memory, and is written by RDMA into that of the
- * other side. Its last octets are the number of the message; the other side waits for
- * it, copies what has come into its own message, and sends that back.
+ * A message lies in the accelerator's memory, and goes into that of the other side. Its
+ * last octets are the number of the message. The other side waits for it, copies what has
+ * come into its own message, and sends that back. A side that SENDs submits a receive for
+ * the answer before.
  *
- * Form a: the ring of the send queue is full of the work request, and the accelerator
- * only rings. Form b: the ring is empty; the accelerator copies the work request from
- * staging into the next block, and rings.
+ * Form a: the rings of the queues are full of work requests, and the accelerator only
+ * rings. Form b: the rings are empty; the accelerator copies a work request from staging
+ * into the next block, and rings.
  */
 #include <errno.h>
 #include <stdio.h>
 
-#include "side.h"
+#include "job.h"
 
 static const char usage[] =
-	"usage: pingpong [--form a|b] [--count N] [--size OCTETS]\n"
-	"  --form a   the work request lies in the queue (the default)\n"
-	"  --form b   the accelerator copies it from staging into the queue\n"
+	"usage: pingpong [OPTION...]\n"
+	JOB_USAGE
 	"  --count N  messages of each side, 100000\n"
 	"  --size N   octets of a message, 16 to 65536, a multiple of 8; 64\n"
+	JOB_USAGE_OTHER
 	"The sides are svan_0 and svan_1, or svan_0 alone in loopback.\n";
 
-/* Words of the staging page. */
-enum { ONE = SIDE_USER, EXPECTED };
+/* A word of the staging page. */
+enum { EXPECTED = SIDE_USER };
 
 /* What is sent lies at the beginning of the memory, what comes behind it. */
 static size_t in_offset(const struct side_options *options)
@@ -34,52 +35,32 @@ static size_t in_offset(const struct side_options *options)
 	return (options->size + ACCEL_PAGE - 1) / ACCEL_PAGE * ACCEL_PAGE;
 }
 
-static int prepare(struct side *side, const struct side *peer,
-		   const struct side_options *options)
-{
-	struct side_write message = {
-		.to = in_offset(options), .length = options->size,
-	};
-
-	*side_word(side, ONE) = 1;
-	*side_word(side, EXPECTED) = 0;
-	return side_prepare(side, peer, &message, 1, options->form);
-}
-
 /* Number the message, and submit it. */
-static void post_send(struct side *side, const struct side_options *options)
+static void post_send(struct side *side)
 {
-	uint64_t one = side_word_va(side, ONE);
-
-	accel_post(&side->queue, accel_add(side_va(side, options->size - 8), one));
-	side_post_submit(side, 0, 1, one, options->form);
+	accel_post(&side->queue, side_increase(side_va(side, side->options->size - 8), 1));
+	side_post_submit(side, 0, 1);
 }
 
 /* Wait for the message of the next number. */
-static void post_receive(struct side *side, const struct side_options *options)
+static void post_await(struct side *side)
 {
-	uint64_t number = side_va(side, in_offset(options) + options->size - 8);
+	const struct side_options *options = side->options;
 	uint64_t expected = side_word_va(side, EXPECTED);
 
-	accel_post(&side->queue, accel_add(expected, side_word_va(side, ONE)));
-	accel_post(&side->queue, accel_wait(number, expected, WAIT_MS * 1000000ull));
+	accel_post(&side->queue, side_increase(expected, 1));
+	side_post_await(side, side_va(side, in_offset(options) + options->size - 8),
+			expected);
+	side_post_receive(side, 0);
 }
 
-static void post_ping(struct side *side, const struct side_options *options)
+static void post_answer(struct side *side)
 {
-	post_send(side, options);
-	post_receive(side, options);
-	side_post_loop(side, 0, options->count);
-}
+	const struct side_options *options = side->options;
 
-static void post_pong(struct side *side, const struct side_options *options)
-{
-	post_receive(side, options);
-	accel_post(&side->queue, accel_copy(side_va(side, 0),
-					    side_va(side, in_offset(options)),
-					    options->size - 8));
-	post_send(side, options);
-	side_post_loop(side, 0, options->count);
+	accel_post(&side->queue,
+		   accel_copy(side_va(side, 0), side_va(side, in_offset(options)),
+			      options->size - 8));
 }
 
 static uint64_t pattern(unsigned long i)
@@ -87,81 +68,75 @@ static uint64_t pattern(unsigned long i)
 	return (i + 1) * 0x9e3779b97f4a7c15ull;
 }
 
-static int check(const struct side *side, const char *name,
-		 const struct side_options *options)
+static int prepare(struct side *side)
 {
+	const struct side_options *options = side->options;
+	const struct side_request message = {
+		.to = in_offset(options), .length = options->size, .tells = true,
+	};
+	const struct side_round round = { &message, 1 };
+	uint64_t *data = side_at(side, 0);
+	int ret = side_prepare(side, &round, &round, 1);
+	uint32_t first = side->queue.posted;
+	unsigned long i;
+
+	if (ret)
+		return ret;
+	if (side->number == 0) {
+		for (i = 0; i < options->size / 8 - 1; i++)
+			data[i] = pattern(i);
+		post_send(side);
+		post_await(side);
+	} else {
+		post_await(side);
+		post_answer(side);
+		post_send(side);
+	}
+	side_post_loop(side, first, options->count);
+	return 0;
+}
+
+static int check(const struct side *side)
+{
+	const struct side_options *options = side->options;
 	const uint64_t *seen = side_at(side, in_offset(options));
 	unsigned long i, last = options->size / 8 - 1;
 
 	for (i = 0; i < last; i++) {
 		if (seen[i] != pattern(i)) {
-			complain("%s: word %lu is 0x%llx instead of 0x%llx", name, i,
+			complain("side %u: word %lu is 0x%llx instead of 0x%llx", side->number, i,
 				 (unsigned long long)seen[i],
 				 (unsigned long long)pattern(i));
 			return -EIO;
 		}
 	}
 	if (seen[last] != options->count) {
-		complain("%s: the last message is number %llu instead of %lu", name,
+		complain("side %u: the last message is number %llu instead of %lu", side->number,
 			 (unsigned long long)seen[last], options->count);
 		return -EIO;
 	}
 	return 0;
 }
 
-static int run(struct side *sides, const struct side_options *options)
-{
-	struct side *const both[] = { &sides[0], &sides[1] };
-	struct side_run run;
-	unsigned long i;
-	char what[64];
-	int ret;
-
-	for (i = 0; i < options->size / 8 - 1; i++)
-		((uint64_t *)side_at(&sides[0], 0))[i] = pattern(i);
-	post_ping(&sides[0], options);
-	post_pong(&sides[1], options);
-	ret = sides_run(both, 2, WAIT_MS + options->count, &run);
-	if (!ret)
-		ret = check(&sides[0], "ping", options);
-	if (!ret)
-		ret = check(&sides[1], "pong", options);
-	if (ret)
-		return ret;
-	snprintf(what, sizeof(what), "round trips of %lu octets", options->size);
-	side_report(&run, options->form, options->count, what);
-	return 0;
-}
-
-static int pingpong(const struct side_options *options)
-{
-	const struct side_size size = {
-		.memory = in_offset(options) + options->size, .log_commands = 6,
-	};
-	static struct side sides[2];
-	int ret = sides_open(sides, &size);
-
-	if (!ret)
-		ret = prepare(&sides[0], &sides[1], options);
-	if (!ret)
-		ret = prepare(&sides[1], &sides[0], options);
-	if (!ret)
-		ret = run(sides, options);
-	if (ret)
-		return ret;	/* the process ends, and takes everything along */
-	side_close(&sides[1]);
-	side_close(&sides[0]);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	struct side_options options = { .form = 'a', .count = 100000, .size = 64 };
+	struct side_options options = { .count = 100000, .size = 64 };
+	static struct job job;
+	struct job_kind kind = {
+		.num_sides = 2, .prepare = prepare, .check = check,
+		.size.log_commands = 6,
+	};
+	char what[64];
 
-	if (!side_parse(argc, argv, &options) || options.size < 16 ||
+	if (!job_parse(argc, argv, &options) || options.size < 16 ||
 	    options.size > 65536 || options.size % 8) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	return pingpong(&options) ? 1 : 0;
+	kind.size.memory = in_offset(&options) + options.size;
+	if (job_do(&job, &kind, &options))
+		return 1;
+	snprintf(what, sizeof(what), "round trips of %lu octets", options.size);
+	job_report(&job, options.count, what);
+	return 0;
 }

@@ -3,9 +3,9 @@
  * Producer and consumer: what the accelerator has computed decides how much is sent.
  *
  * The producer adds a step to each word of its data, takes a CRC of them, and PATCHes bits
- * of it into the work request as the length. A second work request writes that length
- * and the number of the message behind the data. The consumer waits for the number, PATCHes
- * the length into its own next command, a CRC of what has come, and writes the result back;
+ * of it into the work request as the length. A second work request tells that length and
+ * the number of the message, which come behind the data. The consumer waits for it, PATCHes
+ * the length into its own next command, a CRC of what has come, and sends the result back;
  * then the producer goes on. The CPU sleeps, and computes the same afterwards.
  *
  * Form a: the work requests lie in the queue, and are PATCHed there. Form b: they lie in
@@ -15,26 +15,25 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <svan/queues.h>
 
-#include "side.h"
+#include "job.h"
 
 #define LOG_COMMANDS	10
 #define MIN_LENGTH	8u
 
 static const char usage[] =
-	"usage: producer [--form a|b] [--count N] [--size OCTETS]\n"
-	"  --form a   the work requests lie in the queue (the default)\n"
-	"  --form b   the accelerator copies them from staging into the queue\n"
+	"usage: producer [OPTION...]\n"
+	JOB_USAGE
 	"  --count N  messages, 100000; rounded up to what a queue holds\n"
 	"  --size N   octets of data, of which the first are sent: a power of two, 32 to\n"
 	"             65536; 1024\n"
+	JOB_USAGE_OTHER
 	"The producer is at svan_0 and the consumer at svan_1, or both at svan_0 in loopback.\n";
 
 /* Words of the staging page. */
-enum { ONE = SIDE_USER, TWO, CRC, TOTAL, EXPECTED };
+enum { CRC = SIDE_USER, TOTAL, EXPECTED };
 
 /* Behind the data of both sides. */
 struct header {
@@ -100,14 +99,14 @@ static uint64_t length_mask(const struct side_options *options)
 	return (options->size - 1) & ~(uint64_t)(2 * MIN_LENGTH - 1);
 }
 
-static void post_message(struct side *side, uint32_t block,
-			 const struct side_options *options)
+static void post_message(struct side *side, uint32_t block)
 {
+	const struct side_options *options = side->options;
 	uint64_t data = side_va(side, 0), crc = side_word_va(side, CRC);
 	uint64_t length = data + options->size + offsetof(struct header, length);
 	uint64_t number = data + options->size + offsetof(struct header, number);
 	uint64_t answer = side_va(side, answer_offset(options));
-	uint64_t wqe = side_wqe_va(side, block, 0, options->form);
+	uint64_t wqe = side_wqe_va(side, block, 0);
 
 	accel_post(&side->queue, accel_add_words(data, side_va(side, step_offset(options)),
 						 options->size / 8));
@@ -116,23 +115,22 @@ static void post_message(struct side *side, uint32_t block,
 	accel_post(&side->queue,
 		   patch(wqe + offsetof(struct svan_wqe_head, sge[0].length), 4, length,
 			 UINT32_MAX));
-	accel_post(&side->queue, accel_add(number, side_word_va(side, ONE)));
-	side_post_submit(side, 0, 2, side_word_va(side, TWO), options->form);
+	accel_post(&side->queue, side_increase(number, 1));
+	side_post_submit(side, 0, 2);
 	accel_post(&side->queue, accel_add(side_word_va(side, TOTAL), length));
-	accel_post(&side->queue, accel_wait(answer + offsetof(struct answer, number),
-					    number, WAIT_MS * 1000000ull));
+	side_post_await(side, answer + offsetof(struct answer, number), number);
+	side_post_receive(side, 0);
 }
 
-static void post_consumer(struct side *side, const struct side_options *options)
+static void post_answer(struct side *side)
 {
+	const struct side_options *options = side->options;
 	uint64_t header = side_va(side, options->size);
 	uint64_t answer = side_va(side, answer_offset(options));
-	uint64_t expected = side_word_va(side, EXPECTED), one = side_word_va(side, ONE);
-	uint64_t checksum_cmd;
+	uint64_t expected = side_word_va(side, EXPECTED), checksum_cmd;
 
-	accel_post(&side->queue, accel_add(expected, one));
-	accel_post(&side->queue, accel_wait(header + offsetof(struct header, number),
-					    expected, WAIT_MS * 1000000ull));
+	accel_post(&side->queue, side_increase(expected, 1));
+	side_post_await(side, header + offsetof(struct header, number), expected);
 	/* The command after the next one; the fence keeps it from being read too early. */
 	checksum_cmd = side->queue.memory.va +
 		       (side->queue.posted + 2) * sizeof(struct svan_accel_cmd);
@@ -142,47 +140,69 @@ static void post_consumer(struct side *side, const struct side_options *options)
 	accel_post(&side->queue, accel_fence());
 	accel_post(&side->queue, checksum(answer, side_va(side, 0), 0));
 	accel_post(&side->queue, accel_add(side_word_va(side, TOTAL), answer));
-	accel_post(&side->queue, accel_add(answer + offsetof(struct answer, number), one));
-	side_post_submit(side, 0, 1, one, options->form);
-	side_post_loop(side, 0, options->count);
+	accel_post(&side->queue,
+		   side_increase(answer + offsetof(struct answer, number), 1));
+	side_post_receive(side, 0);
+	side_post_submit(side, 0, 1);
 }
 
-static int prepare(struct side *sides, struct side_options *options)
+/* Messages that the send queue holds: each pass of the producer's loop goes through it. */
+static uint32_t pass(const struct side *side)
 {
-	struct side *producer = &sides[0], *consumer = &sides[1];
-	struct side_write message[2] = {
-		{ .length = MIN_LENGTH },
-		{ .from = options->size, .to = options->size,
-		  .length = sizeof(struct header) },
-	};
-	struct side_write answer = {
-		.from = answer_offset(options), .to = answer_offset(options),
-		.length = sizeof(struct answer),
-	};
-	uint64_t *data = side_at(producer, 0), *step = side_at(producer, step_offset(options));
-	struct header *header = side_at(producer, options->size);
-	uint32_t messages = (1u << producer->queues.log_sq_blocks) / 2, i;
-	int ret = side_prepare(producer, consumer, message, 2, options->form);
+	return (1u << side->out.queues.log_sq_blocks) / 2;
+}
 
-	if (!ret)
-		ret = side_prepare(consumer, producer, &answer, 1, options->form);
-	if (ret)
-		return ret;
-	*side_word(producer, ONE) = 1;
-	*side_word(producer, TWO) = 2;
-	*side_word(consumer, ONE) = 1;
+static unsigned long num_messages(const struct side *side)
+{
+	return (side->options->count + pass(side) - 1) / pass(side) * pass(side);
+}
+
+static void post_producer(struct side *side)
+{
+	const struct side_options *options = side->options;
+	uint64_t *data = side_at(side, 0), *step = side_at(side, step_offset(options));
+	struct header *header = side_at(side, options->size);
+	uint32_t first = side->queue.posted, i;
+
 	for (i = 0; i < options->size / 8; i++) {
 		data[i] = first_word(i);
 		step[i] = step_word(i);
 	}
 	header->length = MIN_LENGTH;
+	for (i = 0; i < pass(side); i++)
+		post_message(side, 2 * i);
+	side_post_loop(side, first, num_messages(side) / pass(side));
+}
 
-	/* Each pass of the loop goes once through the queue, whose places are known so. */
-	for (i = 0; i < messages; i++)
-		post_message(producer, 2 * i, options);
-	options->count = (options->count + messages - 1) / messages * messages;
-	side_post_loop(producer, 0, options->count / messages);
-	post_consumer(consumer, options);
+static void post_consumer(struct side *side)
+{
+	uint32_t first = side->queue.posted;
+
+	post_answer(side);
+	side_post_loop(side, first, num_messages(side));
+}
+
+static int prepare(struct side *side)
+{
+	const struct side_options *options = side->options;
+	const struct side_request requests[] = {
+		{ .length = MIN_LENGTH },
+		{ .from = options->size, .to = options->size,
+		  .length = sizeof(struct header), .tells = true },
+		{ .from = answer_offset(options), .to = answer_offset(options),
+		  .length = sizeof(struct answer), .tells = true },
+	};
+	const struct side_round message = { requests, 2 }, answer = { requests + 2, 1 };
+	bool producer = !side->number;
+	int ret = side_prepare(side, producer ? &message : &answer,
+			       producer ? &answer : &message, 1);
+
+	if (ret)
+		return ret;
+	if (producer)
+		post_producer(side);
+	else
+		post_consumer(side);
 	return 0;
 }
 
@@ -212,24 +232,26 @@ static uint32_t crc32c(const void *data, size_t length)
 	return ~crc;
 }
 
-static int compute(struct result *result, const struct side_options *options)
+/* Once, for all sides. */
+static const struct result *compute(const struct side *side)
 {
-	unsigned long words = options->size / 8, n, i;
+	unsigned long words = side->options->size / 8, n, i;
+	static struct result result;
 
-	*result = (struct result){ .data = calloc(words, 8) };
-	if (!result->data)
-		return -ENOMEM;
-	for (i = 0; i < words; i++)
-		result->data[i] = first_word(i);
-	for (n = 0; n < options->count; n++) {
+	if (result.data)
+		return &result;
+	result.data = calloc(words, 8);
+	for (i = 0; result.data && i < words; i++)
+		result.data[i] = first_word(i);
+	for (n = 0; result.data && n < num_messages(side); n++) {
 		for (i = 0; i < words; i++)
-			result->data[i] += step_word(i);
-		result->last = MIN_LENGTH | (crc32c(result->data, options->size) &
-					     length_mask(options));
-		result->octets += result->last;
-		result->crcs += crc32c(result->data, result->last);
+			result.data[i] += step_word(i);
+		result.last = MIN_LENGTH | (crc32c(result.data, side->options->size) &
+					    length_mask(side->options));
+		result.octets += result.last;
+		result.crcs += crc32c(result.data, result.last);
 	}
-	return 0;
+	return result.data ? &result : NULL;
 }
 
 static int differs(const char *what, uint64_t seen, uint64_t expected)
@@ -241,63 +263,47 @@ static int differs(const char *what, uint64_t seen, uint64_t expected)
 	return -EIO;
 }
 
-static int check(const struct side *sides, const struct side_options *options,
-		 struct result *result)
+static int check(const struct side *side)
 {
-	const uint64_t *seen = side_at(&sides[1], 0);
-	const struct header *header = side_at(&sides[1], options->size);
+	const struct result *result = compute(side);
+	const uint64_t *seen = side_at(side, 0);
+	const struct header *header = side_at(side, side->options->size);
+	uint64_t total = *side_word(side, TOTAL);
 	unsigned long i;
-	int ret = compute(result, options);
+	int ret;
 
-	if (!ret)
-		ret = differs("number of the last message", header->number, options->count);
-	if (!ret)
-		ret = differs("octets sent", *side_word(&sides[0], TOTAL), result->octets);
-	if (!ret)
-		ret = differs("sum of the CRCs", *side_word(&sides[1], TOTAL), result->crcs);
+	if (!result)
+		return -ENOMEM;
+	ret = differs("number of the last message", header->number, num_messages(side));
+	if (ret)
+		return ret;
+	if (!side->number)
+		return differs("octets sent", total, result->octets);
+	ret = differs("sum of the CRCs", total, result->crcs);
 	for (i = 0; !ret && i < result->last / 8; i++)
 		ret = differs("last data", seen[i], result->data[i]);
-	free(result->data);
 	return ret;
-}
-
-static int run(struct side_options *options)
-{
-	const struct side_size size = {
-		.memory = step_offset(options) + options->size,
-		.log_commands = LOG_COMMANDS,
-	};
-	static struct side sides[2];
-	struct side *const both[] = { &sides[0], &sides[1] };
-	struct result result;
-	struct side_run run;
-	char what[64];
-	int ret = sides_open(sides, &size);
-
-	if (!ret)
-		ret = prepare(sides, options);
-	if (!ret)
-		ret = sides_run(both, 2, WAIT_MS + options->count, &run);
-	if (!ret)
-		ret = check(sides, options, &result);
-	if (ret)
-		return ret;	/* the process ends, and takes everything along */
-	snprintf(what, sizeof(what), "messages of %llu octets on average",
-		 (unsigned long long)(result.octets / options->count));
-	side_report(&run, options->form, options->count, what);
-	side_close(&sides[1]);
-	side_close(&sides[0]);
-	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct side_options options = { .form = 'a', .count = 100000, .size = 1024 };
+	struct side_options options = { .count = 100000, .size = 1024 };
+	static struct job job;
+	struct job_kind kind = {
+		.num_sides = 2, .prepare = prepare, .check = check,
+		.size.log_commands = LOG_COMMANDS,
+	};
+	char what[64];
 
-	if (!side_parse(argc, argv, &options) || options.size < 32 ||
+	if (!job_parse(argc, argv, &options) || options.size < 32 ||
 	    options.size > 65536 || options.size & (options.size - 1)) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	return run(&options) ? 1 : 0;
+	kind.size.memory = step_offset(&options) + options.size;
+	if (job_do(&job, &kind, &options))
+		return 1;
+	snprintf(what, sizeof(what), "messages from up to %lu octets", options.size);
+	job_report(&job, options.count, what);
+	return 0;
 }

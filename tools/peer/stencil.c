@@ -11,27 +11,25 @@
  *
  * There are two grids, of which each round reads one and writes the other. A round ends
  * when the edge of the other side has come, with its number behind it; the other side's
- * edge needed ours of the round before, so an edge has left before it is written again.
+ * edge needed ours of the round before, so an edge has left before it is written again, and
+ * the other side is one round ahead at most.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "side.h"
+#include "job.h"
 
 #define CELL	sizeof(uint32_t)
 #define WIDTH	64u
 
 static const char usage[] =
-	"usage: stencil [--form a|b] [--count N] [--size ROWS]\n"
-	"  --form a   the work requests lie in the queue (the default)\n"
-	"  --form b   the accelerator copies them from staging into the queue\n"
+	"usage: stencil [OPTION...]\n"
+	JOB_USAGE
 	"  --count N  rounds, an even number, 50000\n"
 	"  --size N   rows of each side, 2 to 1024; 16\n"
+	JOB_USAGE_OTHER
 	"The sides are svan_0 and svan_1, or svan_0 alone in loopback.\n";
-
-/* Words of the staging page. */
-enum { ONE = SIDE_USER, TWO, ROUND };
 
 /* The memory is two grids with their halos, a number to send, and the one that comes. */
 static size_t grid_offset(unsigned int grid, const struct side_options *options)
@@ -76,9 +74,9 @@ static struct svan_accel_cmd add_cells(uint64_t dst, uint64_t a, uint64_t b,
 }
 
 /* Compute grid @to from the other one, send its edge, and wait for that of the other side. */
-static void post_round(struct side *side, unsigned int to,
-		       const struct side_options *options)
+static void post_round(struct side *side, unsigned int to)
 {
+	const struct side_options *options = side->options;
 	uint64_t src = side_va(side, row_offset(!to, 0, options));
 	uint64_t dst = side_va(side, row_offset(to, 0, options));
 	uint64_t cells = options->size * WIDTH, row = WIDTH * CELL;
@@ -90,65 +88,80 @@ static void post_round(struct side *side, unsigned int to,
 	accel_post(&side->queue, add_cells(dst, dst, src + row, cells));
 	/* The number of the round before may still be on its way. */
 	side_post_sent(side);
-	accel_post(&side->queue, accel_add(number, side_word_va(side, ONE)));
-	side_post_submit(side, 2 * !to, 2, side_word_va(side, TWO), options->form);
-	accel_post(&side->queue, accel_wait(side_va(side, come_offset(options)), number,
-					    WAIT_MS * 1000000ull));
+	accel_post(&side->queue, side_increase(number, 1));
+	side_post_submit(side, 2 * !to, 2);
+	side_post_await(side, side_va(side, come_offset(options)), number);
+	side_post_receive(side, !to);
 }
 
 /* The edge of side 0 is its last row, and goes to the halo above the other; and so on. */
-static int prepare(struct side *sides, unsigned int me,
-		   const struct side_options *options)
+static int prepare_requests(struct side *side)
 {
-	unsigned int edge = me ? 0 : options->size - 1, grid;
-	int halo = me ? (int)options->size : -1;
-	struct side_write writes[4];
+	const struct side_options *options = side->options;
+	unsigned int edge = side->number ? 0 : options->size - 1, grid;
+	int halo = side->number ? (int)options->size : -1;
+	struct side_request requests[4];
+	const struct side_round round = { requests, 4 };
 
 	for (grid = 0; grid < 2; grid++) {
 		/* The first round writes grid 1. */
-		struct side_write *write = &writes[2 * !grid];
+		struct side_request *request = &requests[2 * !grid];
 
-		write[0] = (struct side_write){
+		request[0] = (struct side_request){
 			.from = row_offset(grid, edge, options),
 			.to = row_offset(grid, halo, options), .length = WIDTH * CELL,
 		};
-		write[1] = (struct side_write){
+		request[1] = (struct side_request){
 			.from = number_offset(options), .to = come_offset(options),
-			.length = 8,
+			.length = 8, .tells = true,
 		};
 	}
-	*side_word(&sides[me], ONE) = 1;
-	*side_word(&sides[me], TWO) = 2;
-	post_round(&sides[me], 1, options);
-	post_round(&sides[me], 0, options);
-	side_post_loop(&sides[me], 0, options->count / 2);
-	return side_prepare(&sides[me], &sides[!me], writes, 4, options->form);
+	/* What tells of a message is the same at both sides. */
+	return side_prepare(side, &round, &round, 2);
 }
 
 /* Both grids of a side hold its part of the world, so that the outer halos have values. */
-static void fill(struct side *sides, const struct side_options *options)
+static void fill(struct side *side)
 {
+	const struct side_options *options = side->options;
 	unsigned long cells = (options->size + 2) * WIDTH, i;
-	unsigned int me, grid;
+	unsigned int grid;
 
-	for (me = 0; me < 2; me++) {
-		for (grid = 0; grid < 2; grid++) {
-			uint32_t *part = side_at(&sides[me], grid_offset(grid, options));
+	for (grid = 0; grid < 2; grid++) {
+		uint32_t *part = side_at(side, grid_offset(grid, options));
 
-			for (i = 0; i < cells; i++)
-				part[i] = first_cell(me * options->size * WIDTH + i);
-		}
+		for (i = 0; i < cells; i++)
+			part[i] = first_cell(side->number * options->size * WIDTH + i);
 	}
+}
+
+static int prepare(struct side *side)
+{
+	int ret = prepare_requests(side);
+	uint32_t first = side->queue.posted;
+
+	if (ret)
+		return ret;
+	fill(side);
+	post_round(side, 1);
+	post_round(side, 0);
+	side_post_loop(side, first, side->options->count / 2);
+	return 0;
 }
 
 /* ---- the CPU computes the same ---- */
 
-static uint32_t *compute(const struct side_options *options)
+/* Once, for both sides. */
+static const uint32_t *compute(const struct side_options *options)
 {
 	unsigned long cells = 2 * options->size * WIDTH, i, n;
-	uint32_t *from = calloc(cells + 2 * WIDTH, CELL);
-	uint32_t *to = calloc(cells + 2 * WIDTH, CELL), *other;
+	static uint32_t *from;
+	uint32_t *to, *other;
 
+	if (from)
+		return from;
+	from = calloc(cells + 2 * WIDTH, CELL);
+	to = calloc(cells + 2 * WIDTH, CELL);
 	for (i = 0; from && to && i < cells + 2 * WIDTH; i++)
 		from[i] = to[i] = first_cell(i);
 	for (n = 0; from && to && n < options->count; n++) {
@@ -163,68 +176,45 @@ static uint32_t *compute(const struct side_options *options)
 	return from;
 }
 
-static int check(const struct side *sides, const struct side_options *options)
+static int check(const struct side *side)
 {
-	unsigned long cells = options->size * WIDTH, i;
-	uint32_t *world = compute(options);
-	unsigned int me;
-	int ret = world ? 0 : -ENOMEM;
+	unsigned long cells = side->options->size * WIDTH, i;
+	const uint32_t *seen = side_at(side, row_offset(0, 0, side->options));
+	const uint32_t *expected = compute(side->options);
 
-	for (me = 0; me < 2; me++) {
-		const uint32_t *seen = side_at(&sides[me], row_offset(0, 0, options));
-		const uint32_t *expected = world + WIDTH + me * cells;
-
-		for (i = 0; !ret && i < cells; i++) {
-			if (seen[i] == expected[i])
-				continue;
-			complain("side %u: cell %lu is 0x%x instead of 0x%x", me, i, seen[i],
-				 expected[i]);
-			ret = -EIO;
-		}
+	if (!expected)
+		return -ENOMEM;
+	expected += WIDTH + side->number * cells;
+	for (i = 0; i < cells; i++) {
+		if (seen[i] == expected[i])
+			continue;
+		complain("side %u: cell %lu is 0x%x instead of 0x%x", side->number, i, seen[i],
+			 expected[i]);
+		return -EIO;
 	}
-	free(world);
-	return ret;
-}
-
-static int stencil(const struct side_options *options)
-{
-	const struct side_size size = {
-		.memory = come_offset(options) + 8, .log_commands = 6,
-	};
-	static struct side sides[2];
-	struct side *const both[] = { &sides[0], &sides[1] };
-	struct side_run run;
-	char what[64];
-	int ret = sides_open(sides, &size);
-
-	if (!ret)
-		ret = prepare(sides, 0, options);
-	if (!ret)
-		ret = prepare(sides, 1, options);
-	if (ret)
-		return ret;
-	fill(sides, options);
-	ret = sides_run(both, 2, WAIT_MS + options->count, &run);
-	if (!ret)
-		ret = check(sides, options);
-	if (ret)
-		return ret;	/* the process ends, and takes everything along */
-	snprintf(what, sizeof(what), "rounds of 2 times %lu rows of %u cells",
-		 options->size, WIDTH);
-	side_report(&run, options->form, options->count, what);
-	side_close(&sides[1]);
-	side_close(&sides[0]);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct side_options options = { .form = 'a', .count = 50000, .size = 16 };
+	struct side_options options = { .count = 50000, .size = 16 };
+	static struct job job;
+	struct job_kind kind = {
+		.num_sides = 2, .prepare = prepare, .check = check,
+		.size.log_commands = 6,
+	};
+	char what[64];
 
-	if (!side_parse(argc, argv, &options) || options.count % 2 || options.size < 2 ||
+	if (!job_parse(argc, argv, &options) || options.count % 2 || options.size < 2 ||
 	    options.size > 1024) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	return stencil(&options) ? 1 : 0;
+	kind.size.memory = come_offset(&options) + 8;
+	if (job_do(&job, &kind, &options))
+		return 1;
+	snprintf(what, sizeof(what), "rounds of 2 times %lu rows of %u cells",
+		 options.size, WIDTH);
+	job_report(&job, options.count, what);
+	return 0;
 }
