@@ -58,7 +58,7 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
 
     trace_svan_uar_write(f->id, offset, size, value,
                          attrs.unspecified ? 0 : attrs.requester_id,
-                         svan_store_is_cpus(attrs), pci_requester_id(f->pci));
+                         pci_requester_id(f->pci), svan_store_is_cpus(attrs));
     f->ops->doorbell(f, offset, value, size, attrs);
     return MEMTX_OK;
 }
