@@ -4,7 +4,6 @@
 import re
 
 ACCEL = "0x00c0"        # requester id; tools/guest/launch.py says where the device is
-CPU = "0x0000"
 SIDE_A_MAC = ":01"
 SQ, RQ = 0x0, 0x8       # include/svan/regs.h: offsets in a page of doorbells
 
@@ -181,7 +180,7 @@ def device_runs(log):
                 side = "A"
             continue
         if (run.end is not None or not runs) and words[0] == "svan_uar_write" and \
-                words[10] == CPU and words[12] == ACCEL:
+                words[14] == "1" and words[12] == ACCEL:
             run, calls = begin()
             call = calls[words[0]]
             runs.append(run)

@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(window, pages_of_a_user_are_bounded, 120)
 {
 	struct svandv_uar *uar;
 	int status = -1;
-	char path[64];
+	char path[128];
 	pid_t pid;
 
 	snprintf(path, sizeof(path), "/dev/infiniband/%s",
