@@ -33,6 +33,9 @@
 #:                 (half an hour; build/experiments/faults/report.html)
 #:   make experiment-neighbours
 #:                 the rate of a process beside one whose faults nobody serves
+#:   make experiment-peer
+#:                 jobs driven by the CPU and by the accelerator: latency, instructions,
+#:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
 #:   make lint     checkpatch, sparse, shellcheck, licences, sizes of files and
 #:                 functions, the core's rooms, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
@@ -114,7 +117,7 @@ test-fresh:
 compare: build
 	@tools/run/compare $(BENCH)
 
-experiment-registration experiment-faults experiment-neighbours: experiment-%: $(parts)
+experiment-registration experiment-faults experiment-neighbours experiment-peer: experiment-%: $(parts)
 	@tools/experiment/$*
 
 check: host-packages
@@ -169,5 +172,5 @@ build/linux/scripts/checkpatch.pl: | root
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
 .PHONY: test-long test-fresh compare
-.PHONY: experiment-registration experiment-faults experiment-neighbours
+.PHONY: experiment-registration experiment-faults experiment-neighbours experiment-peer
 .PHONY: root host-packages debug-kernel
