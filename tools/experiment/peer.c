@@ -38,8 +38,6 @@
 #define ONES		(WORDS * sizeof(uint64_t))
 #define MEMORY		(2 * ONES)
 
-enum word { ONE = SIDE_USER };
-
 enum driver { ACCEL, SLEEP, POLL, NONE, DRIVERS };
 
 static const char *const driver_names[DRIVERS] = {
@@ -186,16 +184,17 @@ static void post_compute(struct side *side)
 
 static int prepare(struct job *job)
 {
-	static const struct side_write message = { .length = MESSAGE };
+	static const struct side_request message = { .length = MESSAGE, .tells = true };
+	static const struct side_round round = { .requests = &message, .count = 1 };
 	struct side *side = &job->sides[0];
 	uint32_t first = side->queue.posted;
-	int ret = side_prepare(side, &job->sides[1], &message, 1, 'a');
+	int ret = side_prepare(side, &round, &round, 0);
 
 	if (ret)
 		return ret;
 	job->compute = 0;
 	post_compute(side);
-	side_post_submit(side, 0, 1, side_word_va(side, ONE), 'a');
+	side_post_submit(side, 0, 1);
 	side_post_sent(side);
 	job->span = side->queue.posted - first;
 	side_post_loop(side, first, job->count);
@@ -205,9 +204,11 @@ static int prepare(struct job *job)
 static int drive_by_accel(struct job *job)
 {
 	struct side *side = &job->sides[0];
-	struct side_run run;
+	int ret;
 
-	return sides_run(&side, 1, WAIT_MS + job->count, &run);
+	accel_ring(&side->queue);
+	ret = accel_event_await(side->event, WAIT_MS + job->count);
+	return ret ?: accel_await(&side->queue, WAIT_MS);
 }
 
 /* ---- driven by the CPU ---- */
@@ -243,7 +244,7 @@ static int post_send(struct job *job)
 		},
 	};
 
-	return -ibv_post_send(side->ep.qp, &wr, &bad);
+	return -ibv_post_send(side->out.ep.qp, &wr, &bad);
 }
 
 /* The accelerator waits for the last message, and computes the next one. */
@@ -266,7 +267,7 @@ static int send_one(struct job *job, uint64_t sent)
 	ret = job->driver == SLEEP ? accel_event_await(side->event, WAIT_MS) :
 				     poll_record(&side->queue);
 	if (!ret)
-		ret = -svandv_retire_sends(side->ep.qp, sent);
+		ret = -svandv_retire_sends(side->out.ep.qp, sent);
 	return ret ?: post_send(job);
 }
 
@@ -354,18 +355,36 @@ static int measure(struct job *job, struct costs *from, struct costs *to)
 	return ret;
 }
 
+static int open_sides(struct side *sides)
+{
+	static const struct side_options options = { .form = 'a' };
+	static const struct side_size size = { .memory = MEMORY, .log_commands = 6 };
+	struct side_address addresses[2];
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < 2; i++) {
+		sides[i].number = i;
+		sides[i].options = &options;
+		ret = side_open(&sides[i], &size, !i);
+		if (!ret)
+			side_tell(&sides[i], &addresses[i]);
+	}
+	for (i = 0; !ret && i < 2; i++)
+		ret = side_connect(&sides[i], &addresses[!i], &addresses[!i]);
+	return ret;
+}
+
 static int run(struct job *job)
 {
-	const struct side_size size = { .memory = MEMORY, .log_commands = 6 };
 	struct costs from, to;
-	int ret = sides_open(job->sides, &size);
+	int ret = open_sides(job->sides);
 	unsigned int i;
 
 	if (ret)
 		return ret;
 	for (i = 0; i < WORDS; i++)
 		((uint64_t *)side_at(&job->sides[0], ONES))[i] = 1;
-	*side_word(&job->sides[0], ONE) = 1;
 	if (job->driver == ACCEL)
 		ret = prepare(job);
 	if (!ret && job->busy)
