@@ -111,8 +111,7 @@ static SvanCq *cq_alloc(SvanFn *fn, const struct svan_cmd_create_cq *cmd)
 SvanStep svan_cq_clear(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
                        uint64_t *done, uint32_t *refusal)
 {
-    uint64_t size = (uint64_t)sizeof(struct svan_cqe) << cmd->log_size;
-    uint64_t va = le64toh(cmd->ring_va), of_record = 0;
+    uint64_t va = le64toh(cmd->ring_va), of_record = 0, size;
     SvanStep step;
     SvanKey *key;
 
@@ -120,6 +119,7 @@ SvanStep svan_cq_clear(SvanFn *fn, const struct svan_cmd_create_cq *cmd,
     if (*refusal) {
         return SVAN_STEP_ERROR;
     }
+    size = (uint64_t)sizeof(struct svan_cqe) << cmd->log_size;
     key = svan_key_get(fn, le32toh(cmd->ring_key));
     step = svan_ring_clear(key, va + le32toh(cmd->dbr_offset),
                            sizeof(struct svan_cq_dbr), &of_record);
