@@ -56,9 +56,12 @@ static MemTxResult svan_uars_write(void *opaque, hwaddr offset, uint64_t value,
 {
     SvanFunction *f = opaque;
 
-    trace_svan_uar_write(f->id, offset, size, value,
-                         attrs.unspecified ? 0 : attrs.requester_id,
-                         pci_requester_id(f->pci), svan_store_is_cpus(attrs));
+    if (trace_event_get_state_backends(TRACE_SVAN_UAR_WRITE)) {
+        trace_svan_uar_write(f->id, offset, size, value,
+                             attrs.unspecified ? 0 : attrs.requester_id,
+                             pci_requester_id(f->pci),
+                             svan_store_is_cpus(attrs));
+    }
     f->ops->doorbell(f, offset, value, size, attrs);
     return MEMTX_OK;
 }

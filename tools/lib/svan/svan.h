@@ -207,6 +207,8 @@ int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
 		  struct ibv_qp_init_attr *init_attr);
 int svan_destroy_qp(struct ibv_qp *ibqp);
 
+int svan_choose_layout(struct svan_context *ctx, const struct ibv_qp_cap *cap,
+		       struct svan_qp_layout *layout);
 struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 			    struct ibv_qp_init_attr_ex *attr,
 			    const struct svandv_qp_init_attr *svan_attr);

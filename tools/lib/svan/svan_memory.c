@@ -29,19 +29,12 @@ int svandv_query_qp_sizes(struct ibv_context *context,
 			  const struct ibv_qp_cap *cap,
 			  struct svandv_qp_sizes *sizes)
 {
-	const struct svan_qp_cap want = {
-		.max_send_wr = cap->max_send_wr,
-		.max_recv_wr = cap->max_recv_wr,
-		.max_send_sge = cap->max_send_sge,
-		.max_recv_sge = cap->max_recv_sge,
-		.max_inline = cap->max_inline_data,
-	};
 	struct svan_qp_layout layout;
 	int ret;
 
 	if (!svan_is_svan(context->device))
 		return EOPNOTSUPP;
-	ret = svan_qp_layout(&want, &to_svan_ctx(context)->qp_limits, &layout);
+	ret = svan_choose_layout(to_svan_ctx(context), cap, &layout);
 	if (ret)
 		return ret;
 	sizes->sq = svan_sq_bytes(&layout);

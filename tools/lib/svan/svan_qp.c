@@ -93,9 +93,8 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 	return 0;
 }
 
-static int svan_choose_layout(struct svan_context *ctx,
-			      const struct ibv_qp_cap *cap,
-			      struct svan_qp_layout *layout)
+int svan_choose_layout(struct svan_context *ctx, const struct ibv_qp_cap *cap,
+		       struct svan_qp_layout *layout)
 {
 	const struct svan_qp_cap want = {
 		.max_send_wr = cap->max_send_wr,

@@ -132,6 +132,21 @@ struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 	return svan_make_qp(context, attr, svan_attr);
 }
 
+/* What submits the blocks, or the entries, from @first to @end. */
+static struct svandv_trigger svan_trigger(const struct svan_qp *qp,
+					  uint32_t offset, uint32_t first,
+					  uint32_t end)
+{
+	return (struct svandv_trigger){
+		.window = qp->uar,
+		.offset = offset,
+		.width = sizeof(uint64_t),
+		.value = svan_db_value(qp->qpn, end),
+		.first_block = first,
+		.num_blocks = end - first,
+	};
+}
+
 int svandv_prepare(struct ibv_qp_ex *ibqp, struct svandv_trigger *trigger)
 {
 	struct svan_qp *qp = to_svan_qp_ex(ibqp);
@@ -144,14 +159,7 @@ int svandv_prepare(struct ibv_qp_ex *ibqp, struct svandv_trigger *trigger)
 	ret = svan_prepare_sends(qp, &end);
 	if (ret)
 		return ret;
-	*trigger = (struct svandv_trigger){
-		.window = qp->uar,
-		.offset = SVAN_UAR_SQ_DB,
-		.width = sizeof(uint64_t),
-		.value = svan_db_value(qp->qpn, end),
-		.first_block = first,
-		.num_blocks = end - first,
-	};
+	*trigger = svan_trigger(qp, SVAN_UAR_SQ_DB, first, end);
 	return 0;
 }
 
@@ -177,14 +185,7 @@ int svandv_prepare_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 	ret = svan_prepare_recvs(qp, wr, bad_wr, &first, &end);
 	if (ret)
 		return ret;
-	*trigger = (struct svandv_trigger){
-		.window = qp->uar,
-		.offset = SVAN_UAR_RQ_DB,
-		.width = sizeof(uint64_t),
-		.value = svan_db_value(qp->qpn, end),
-		.first_block = first,
-		.num_blocks = end - first,
-	};
+	*trigger = svan_trigger(qp, SVAN_UAR_RQ_DB, first, end);
 	return 0;
 }
 
