@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include <glib/gstdio.h>
 #include "qobject/qdict.h"
+#include "svan/accel.h"
 #include "nic.h"
 
 /* ---- commands ---- */
@@ -314,6 +315,34 @@ static void test_unplug(void)
     qtest_quit(qts);
 }
 
+/* The next accelerator comes while readers of RCU still keep the last one's memory. */
+static void test_unplug_accel(void)
+{
+    QTestState *qts = qtest_init(PORT_ARGS);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    QPCIDevice *port = port_open(bus);
+
+    for (unsigned i = 0; i < 20; i++) {
+        g_autofree char *id = g_strdup_printf("accel%u", i);
+        QPCIDevice *dev;
+
+        qtest_qmp_device_add(qts, "svan-accel", id,
+                             "{ 'bus': 'rp', 'mem-size': 16777216 }");
+        port_power(port, true);
+        dev = qpci_device_find(bus, port_devfn());
+        g_assert_nonnull(dev);
+        qpci_iomap(dev, SVAN_ACCEL_BAR_MEM, NULL);
+        qpci_device_enable(dev);
+        qtest_qmp_device_del_send(qts, id);
+        port_power(port, false);
+        bus->mmio_alloc_ptr = 0xe0000000;
+        g_free(dev);
+    }
+    g_free(port);
+    qpci_free_pc(bus);
+    qtest_quit(qts);
+}
+
 static void test_properties(void)
 {
     static const char *const wrong[] = {
@@ -531,6 +560,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan/properties", test_properties);
     qtest_add_func("/svan/injection", test_injection);
     qtest_add_func("/svan/unplug", test_unplug);
+    qtest_add_func("/svan/unplug-accel", test_unplug_accel);
     qtest_add_func("/svan/several", test_several);
     qtest_add_func("/svan/stop", test_stop_and_continue);
     qtest_add_func("/svan/migrate", test_migrate);

@@ -549,6 +549,8 @@ static void accel_exit(PCIDevice *pci)
     svan_engine_stop(&s->engine);
     svan_function_fini(&s->function);
     accel_stop_engine(s);
+    /* Readers of RCU may keep the memory, and its name is wanted by the next device. */
+    vmstate_unregister_ram(&s->mem, DEVICE(s));
 }
 
 static void accel_reset_hold(Object *obj, ResetType type)
