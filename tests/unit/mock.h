@@ -91,6 +91,13 @@ static inline Mock *mock_qp(HostQp *host_qp)
     return mock;
 }
 
+/* Post without WQEs, which the mock does not read, up to the index. */
+static inline void mock_post(HostQp *host_qp, uint32_t index)
+{
+    host_qp->sq_pi = index;
+    host_post(host_qp);
+}
+
 static inline void mock_reset(void)
 {
     num_mocks = 0;

@@ -243,7 +243,7 @@ static void polling_while_busy(void **state)
     Bench *bench = *state;
 
     assert_int_equal(flag(bench), 0);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     for (uint32_t i = 0; !flag(bench); i++) {
         assert_true(i < 5);
         svan_run(bench->fake->core);
@@ -260,7 +260,7 @@ static void polling_for_a_while(void **state)
     Bench *bench = *state;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
     assert_int_equal(svan_run(bench->fake->core), SVAN_RUN_POLL);
@@ -279,13 +279,46 @@ static void polling_for_a_while(void **state)
     assert_int_equal(bench->mock->ci, 2);       /* asleep: it must be rung */
 }
 
+/* The record of a queue that is rung by the doorbell alone is not polled. */
+static void a_record_that_never_moves(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 1);
+    assert_int_equal(flag(bench), 0);
+    assert_int_equal(svan_run(bench->fake->core), SVAN_RUN_IDLE);
+}
+
+/* Nor is one that its host has used, once another peripheral rings. */
+static void a_record_that_is_left_behind(void **state)
+{
+    Bench *bench = *state;
+
+    svan_set_poll(bench->fake->core, POLL_NS);
+    mock_post(&bench->qp, 1);
+    fake_run(bench->fake);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 2);
+    assert_int_equal(flag(bench), 0);
+    assert_int_equal(svan_run(bench->fake->core), SVAN_RUN_IDLE);
+    mock_post(&bench->qp, 3);
+    fake_run(bench->fake);
+    assert_int_equal(bench->mock->ci, 3);
+    assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
+}
+
 static void polling_is_switched_off(void **state)
 {
     Bench *bench = *state;
     uint32_t kicks;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     kicks = bench->fake->kicks;
     svan_set_poll(bench->fake->core, 0);
@@ -313,7 +346,7 @@ static void falling_asleep_and_posting(void **state)
     Bench *bench = *state;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     racer = bench;
     real_map = bench->fake->core->ops.map;
@@ -359,7 +392,7 @@ static void a_stale_flag_in_the_error_state(void **state)
     Bench *bench = *state;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     svan_qp_set_state(bench->core, SVAN_QPS_RESET, 0);
     host_dbr(&bench->qp)->sq_pi = 0;
@@ -372,7 +405,7 @@ static void the_flag_of_a_parked_queue(void **state)
     Bench *bench = *state;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     bench->mock->answer = SVAN_STEP_BLOCKED;
     bench->mock->answers = 1;
@@ -391,7 +424,7 @@ static void misses_on_the_record(void **state)
         bench->fake->miss_every = i % 3 + 2;
         publish(bench, i);
         if (!flag(bench)) {
-            host_ring(&bench->qp, SVAN_UAR_SQ_DB, i);
+            mock_post(&bench->qp, i);
         }
         fake_run(bench->fake);
         assert_int_equal(bench->mock->ci, i);
@@ -408,7 +441,7 @@ static void an_unreachable_record(void **state)
     uint32_t steps;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     steps = bench->mock->steps;
     bench->fake->bad_page = bench->qp.dbr;
@@ -425,7 +458,7 @@ static void the_error_state_is_not_polled(void **state)
     uint32_t steps;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
     svan_qp_error(bench->core, 0, 0);
@@ -434,7 +467,7 @@ static void the_error_state_is_not_polled(void **state)
     assert_true(fake_run(bench->fake) < 10);
     assert_int_equal(flag(bench), 0);
     assert_true(bench->mock->steps > steps);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 2);
+    mock_post(&bench->qp, 2);
     fake_run(bench->fake);
     assert_int_equal(flag(bench), 0);
 }
@@ -443,7 +476,7 @@ static void the_error_state_is_not_polled(void **state)
 static void wait_for_the_wire(Bench *bench)
 {
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     bench->mock->answer = SVAN_STEP_BLOCKED;
     bench->mock->answers = 1;
@@ -476,9 +509,13 @@ static void a_busy_queue_is_not_polled(void **state)
     SvanSq *sq = &bench->core->sq;
 
     svan_set_poll(bench->fake->core, POLL_NS);
+    mock_post(&bench->qp, 1);
+    fake_run(bench->fake);
+    fake_advance(bench->fake, POLL_NS);
+    assert_int_equal(flag(bench), 0);
     bench->mock->answer = SVAN_STEP_AGAIN;
     bench->mock->answers = 20;
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    svan_qp_schedule(bench->core);
     while (bench->mock->answers) {
         svan_run(bench->fake->core);
         assert_true(svan_list_empty(&bench->fake->core->work[SVAN_TURN_POLL]));
@@ -520,7 +557,7 @@ static void a_queue_at_rest_beside_a_busy_one(void **state)
     Mock *busy = mock_qp(&other);
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     assert_int_equal(flag(bench), SVAN_QP_DBR_POLLING);
     busy->answer = SVAN_STEP_AGAIN;
@@ -544,7 +581,7 @@ static void news_are_told_once(void **state)
     uint32_t steps;
 
     svan_set_poll(bench->fake->core, POLL_NS);
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     fake_run(bench->fake);
     bench->mock->answer = SVAN_STEP_IDLE;
     bench->mock->answers = 1000000;
@@ -587,9 +624,9 @@ static void seven_queues_at_rest_beside_a_busy_one(void **state)
         others[i] = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
         busy = mock_qp(&others[i]);
     }
-    host_ring(&bench->qp, SVAN_UAR_SQ_DB, 1);
+    mock_post(&bench->qp, 1);
     for (uint32_t i = 0; i < 6; i++) {
-        host_ring(&others[i], SVAN_UAR_SQ_DB, 1);
+        mock_post(&others[i], 1);
     }
     fake_run(bench->fake);
     svan_set_poll(bench->fake->core, 1000 * POLL_NS);
@@ -627,6 +664,8 @@ int main(void)
         TEST(indices_wrap),
         TEST(polling_while_busy),
         TEST(polling_for_a_while),
+        TEST(a_record_that_never_moves),
+        TEST(a_record_that_is_left_behind),
         TEST(polling_is_switched_off),
         TEST(falling_asleep_and_posting),
         TEST(a_stale_flag_is_cleared),

@@ -57,6 +57,16 @@ void svan_poll_park(SvanSq *sq)
 }
 
 /*
+ * A record that has never moved, or is behind the queue's index, is not in use: who posts
+ * rings the doorbell alone, or posts nothing. Polling it would find nothing, and would take
+ * the time of the thread that also receives from the wire.
+ */
+static bool record_in_use(const SvanSq *sq)
+{
+    return sq->pi_polled && sq->pi_polled == sq->producer.pi;
+}
+
+/*
  * Setting the flag needs no fence: a host that does not see it yet rings, which does no
  * harm. If the record is not at hand the flag stays clear, and the host rings. In the
  * error state the flag stays clear, too: receives have to be rung there, and polling
@@ -66,7 +76,7 @@ void svan_poll_arm(SvanSq *sq)
 {
     SvanMem mem;
 
-    if (!svan_poll_is_armed(sq) && !sq->flushing &&
+    if (!svan_poll_is_armed(sq) && !sq->flushing && record_in_use(sq) &&
         record_map(sq, true, &mem) == SVAN_STEP_DONE) {
         poll_flag(sq, &mem, SVAN_QP_DBR_POLLING);
         sq->poll_parked = true;
@@ -131,7 +141,7 @@ static bool poll_is_over(SvanSq *sq)
     SvanCore *core = sq->work->fn->core;
     uint64_t now;
 
-    if (!core->doorbells->poll_ns || sq->flushing) {
+    if (!core->doorbells->poll_ns || sq->flushing || !record_in_use(sq)) {
         return true;
     }
     if (skip_clock(sq)) {
