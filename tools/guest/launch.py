@@ -34,10 +34,12 @@ REPORT = re.compile(
     r"bad unlock balance|DEBUG_LOCKS_WARN_ON|refcount_t:|list_(add|del) corruption|"
     r"sleeping function called|scheduling while atomic|page allocation failure")
 OOPS = re.compile(r"Kernel panic|BUG: |Oops|general protection")
-# What the kernels say by themselves, none of it about a defect. Users may register
-# memory twice, which ib_core maps twice, and DMA_API_DEBUG does not expect.
+# What the kernels say by themselves, none of it about a defect of ours. Users may
+# register memory twice, which ib_core maps twice, and DMA_API_DEBUG does not expect.
+# munmap() and the unbinding of an RDMA device race for a page (decision 0007).
 HARMLESS = re.compile(r"kmemleak: (Kernel memory leak detector|Automatic memory scanning)|"
                       r"at kernel/dma/debug\.c:\d+ add_dma_entry\+|"
+                      r"at arch/x86/mm/pat/memtype\.c:\d+ get_pat_info\+|"
                       r"Spectre|MDS|Speculative|RETBleed|SRBDS")
 
 
