@@ -151,8 +151,10 @@ bool svan_timer_fire_due(SvanCore *core)
 
 void svan_timer_save(const SvanTimer *timer, SvanWriter *writer)
 {
-    svan_put_u8(writer, timer->slot >= 0);
-    svan_put_u64(writer, timer->deadline);
+    bool runs = timer->slot >= 0;
+
+    svan_put_u8(writer, runs);
+    svan_put_u64(writer, runs ? timer->deadline : 0);
 }
 
 void svan_timer_load(SvanCore *core, SvanTimer *timer, SvanReader *reader)

@@ -80,7 +80,8 @@ static bool load_frames(SvanCore *core, SvanReader *reader)
 static void save_device(SvanCore *core, SvanWriter *writer)
 {
     svan_put_u8(writer, core->link_up);
-    svan_put_u8(writer, core->turn);
+    /* Behind the turn of the last source comes that of the first: both are the same. */
+    svan_put_u8(writer, core->turn % SVAN_TURN_COUNT);
 }
 
 static bool load_device(SvanCore *core, SvanReader *reader)

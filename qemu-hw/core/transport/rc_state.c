@@ -277,7 +277,8 @@ static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
     svan_put_u8(writer, resp->next_atomic);
     for (uint32_t i = 0; i < SVAN_MAX_RD_ATOMIC; i++) {
         static const SvanRcAtomic none;
-        const SvanRcAtomic *atomic = resp->atomics ? &resp->atomics[i] : &none;
+        const SvanRcAtomic *atomic = resp->atomics && resp->atomics[i].valid ?
+                                     &resp->atomics[i] : &none;
 
         svan_put_u8(writer, atomic->valid);
         svan_put_u32(writer, atomic->psn);
