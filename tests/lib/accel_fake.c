@@ -134,6 +134,7 @@ static void op_watch(void *opaque, uint32_t waiter, AccelSpace space, uint64_t a
         fake_die("watch %u at %" PRIx64, waiter, addr);
     }
     fake->watched[waiter] = host;
+    fake->watches++;
 }
 
 static void op_trace(void *opaque, const AccelTrace *trace)

@@ -72,6 +72,7 @@ typedef struct AccelFake {
     void *on_store_arg;
 
     void *watched[ACCEL_WAITERS];       /* what ops.watch() was told last */
+    uint64_t watches;           /* how often it was told something */
     uint32_t irqs[SVAN_ACCEL_MSIX_COUNT];
     uint64_t deadline;
     uint64_t runs;

@@ -83,6 +83,51 @@ static void the_world_watches_for_those_that_sleep(void **state)
     assert_null(fake->watched[0]);
 }
 
+/*
+ * A store that came while the page is not watched would be seen by the next look only,
+ * which may be far. So the watch goes on while looks find nothing.
+ */
+static void looks_do_not_interrupt_the_watch(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = full_wait(7, 0);
+    uint64_t looks;
+
+    begin(fake, &cmd);
+    assert_int_equal(fake->watches, 2);
+    looks = accel_counted(fake).looks;
+    accel_fake_advance(fake, 20000000);
+    touch(fake, VALUE);
+    accel_fake_run(fake);
+    assert_in_range(accel_counted(fake).looks, looks + 5, looks + 100);
+    assert_int_equal(fake->watches, 2);
+    accel_fake_set64(fake, VALUE, 7);
+    touch(fake, VALUE);
+    accel_fake_run(fake);
+    assert_int_equal(fake->watches, 4);
+}
+
+/* Nobody tells of what was stored before a page is watched, so a look follows soon. */
+static void a_value_that_moves_is_looked_at_soon(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd cmd = full_wait(7, 0);
+    uint64_t elsewhere = accel_fake_bus(fake, VALUE + 5 * 4096) & ~4095ull;
+
+    begin(fake, &cmd);
+    accel_fake_advance(fake, 20000000);
+    accel_fake_entry(fake, 0, VALUE, elsewhere | SVAN_ACCEL_PTE_PRESENT);
+    accel_fake_write64(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_INVALIDATE),
+                       SVAN_ACCEL_INV_ALL);
+    accel_fake_run(fake);
+    assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE + 5 * 4096));
+    assert_int_equal(fake->watches, 4);
+    assert_in_range(fake->deadline, fake->now, fake->now + 1000);
+    accel_fake_set64(fake, VALUE + 5 * 4096, 7);
+    accel_fake_advance(fake, 1000);
+    assert_int_equal(accel_fake_head(fake, 0, 0), 1);
+}
+
 static void the_device_wakes_its_own(void **state)
 {
     AccelFake *fake = *state;
@@ -329,6 +374,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ACCEL_TEST(a_touched_value_ends_it_at_once),
         ACCEL_TEST(the_world_watches_for_those_that_sleep),
+        ACCEL_TEST(looks_do_not_interrupt_the_watch),
+        ACCEL_TEST(a_value_that_moves_is_looked_at_soon),
         ACCEL_TEST(the_device_wakes_its_own),
         ACCEL_TEST(changed_errors_end_it),
         ACCEL_TEST(a_limit_ends_it),

@@ -108,7 +108,7 @@ typedef struct AccelQueue {
     /* waits */
     SvanLink waiting;           /* accel->waiting, while the state is WAITING */
     bool look;                  /* look at the value in the next step */
-    uint8_t outside;            /* bit i: ops.watch() knows of watched[i]; not saved */
+    void *outside[2];           /* what ops.watch() knows of them; NULL: not; not saved */
     uint8_t wait_status;        /* how the last WAIT ended */
     uint32_t gap;               /* ns between looks */
     uint64_t look_at, limit;    /* VM time, ns; ACCEL_NO_TIME: none */

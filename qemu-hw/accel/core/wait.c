@@ -25,18 +25,28 @@ static void watch(AccelQueue *queue, int by)
     }
 }
 
-/* Have the world tell of stores to the page of mem; NULL: no more. */
-static void watch_outside(AccelQueue *queue, uint32_t i, const AccelMem *mem)
+/*
+ * Have the world tell of stores to the page of mem; NULL: no more. What it tells of already
+ * it goes on to tell of, so that no store comes in between. true: the page is a new one.
+ */
+static bool watch_outside(AccelQueue *queue, uint32_t i, const AccelMem *mem)
 {
     Accel *accel = queue->ctx->accel;
-    uint32_t number = queue->ctx->number * SVAN_ACCEL_QUEUES + queue->number;
+    uint32_t waiter = 2 * (queue->ctx->number * SVAN_ACCEL_QUEUES + queue->number) + i;
+    void *host = mem ? mem->host : NULL;
+    uint64_t key = mem ? accel_page_key(mem->space, mem->addr) : 0;
 
-    if (!accel->ops.watch || (!mem && !(queue->outside & 1u << i))) {
-        return;
+    if (!accel->ops.watch || (queue->outside[i] == host && queue->watched[i] == key)) {
+        return false;
     }
-    queue->outside = mem ? queue->outside | 1u << i : queue->outside & ~(1u << i);
-    accel->ops.watch(accel->opaque, 2 * number + i, mem ? mem->space : ACCEL_HOST,
-                     mem ? mem->addr : 0, mem ? mem->host : NULL);
+    if (queue->outside[i]) {
+        accel->ops.watch(accel->opaque, waiter, ACCEL_HOST, 0, NULL);
+    }
+    if (host) {
+        accel->ops.watch(accel->opaque, waiter, mem->space, mem->addr, host);
+    }
+    queue->outside[i] = host;
+    return host;
 }
 
 void accel_wait_join(AccelQueue *queue)
@@ -51,7 +61,8 @@ void accel_wait_join(AccelQueue *queue)
     }
 }
 
-void accel_wait_leave(AccelQueue *queue)
+/* It does not sleep while it looks, but is still told of stores. */
+static void look_up(AccelQueue *queue)
 {
     if (queue->waiting.next) {
         svan_list_remove(&queue->waiting);
@@ -60,6 +71,11 @@ void accel_wait_leave(AccelQueue *queue)
     queue->watched[0] = 0;
     queue->watched[1] = 0;
     queue->look = false;
+}
+
+void accel_wait_leave(AccelQueue *queue)
+{
+    look_up(queue);
     watch_outside(queue, 0, NULL);
     watch_outside(queue, 1, NULL);
 }
@@ -145,13 +161,17 @@ static bool has_come(const AccelQueue *queue, uint64_t seen)
     }
 }
 
+/* Stores from before a page was watched are not told of: the next look at it comes soon. */
 static void sleep_on(AccelQueue *queue, const AccelMem *mem, const AccelMem *errors,
                      uint64_t now, uint64_t limit)
 {
     bool first = queue->state != SVAN_ACCEL_QUEUE_WAITING;
-    uint32_t gap = first ? ACCEL_FIRST_LOOK_NS : 2 * queue->gap;
+    uint32_t gap;
 
-    accel_wait_leave(queue);
+    first |= watch_outside(queue, 0, mem);
+    first |= watch_outside(queue, 1, errors->len ? errors : NULL);
+    gap = first ? ACCEL_FIRST_LOOK_NS : 2 * queue->gap;
+    look_up(queue);
     queue->state = SVAN_ACCEL_QUEUE_WAITING;
     queue->gap = gap < ACCEL_LAST_LOOK_NS ? gap : ACCEL_LAST_LOOK_NS;
     queue->look_at = accel_later(now - now % queue->gap, queue->gap);
@@ -159,10 +179,6 @@ static void sleep_on(AccelQueue *queue, const AccelMem *mem, const AccelMem *err
     queue->watched[0] = accel_page_key(mem->space, mem->addr);
     queue->watched[1] = errors->len ? accel_page_key(errors->space, errors->addr) : 0;
     accel_wait_join(queue);
-    watch_outside(queue, 0, mem);
-    if (errors->len) {
-        watch_outside(queue, 1, errors);
-    }
 }
 
 static AccelStep wait_ends(AccelQueue *queue, uint8_t status, uint64_t seen)
