@@ -182,6 +182,24 @@ static void what_is_loaded_is_what_is_saved(void **state)
 }
 
 /*
+ * Nobody tells the device that has loaded it of stores that came before, and no stream says
+ * when to look.
+ */
+static void a_wait_is_looked_at_when_it_is_loaded(void **state)
+{
+    AccelFake *fake = *state;
+    struct svan_accel_cmd wait = cmd_wait(FLAG, 1);
+
+    accel_fake_do(fake, 0, 0, &wait);
+    accel_fake_advance(fake, 20000000);
+    assert_int_equal(accel_fake_state(fake, 0, 0), SVAN_ACCEL_QUEUE_WAITING);
+    saves_what_it_has_loaded(fake);
+    accel_fake_set64(fake, FLAG, 1);
+    accel_fake_run(fake);
+    assert_int_equal(accel_fake_head(fake, 0, 0), 1);
+}
+
+/*
  * While the operand of a command is not at hand, that of the one before it is still
  * there, and may be none for it.
  */
@@ -400,6 +418,7 @@ int main(void)
         ACCEL_TEST(doorbells_and_registers_survive),
         ACCEL_TEST(a_store_survives_and_an_old_end_is_ignored),
         cmocka_unit_test(what_is_loaded_is_what_is_saved),
+        ACCEL_TEST(a_wait_is_looked_at_when_it_is_loaded),
         ACCEL_TEST(an_operand_to_come_survives),
         cmocka_unit_test(numbers_of_stores_begin_anew),
         cmocka_unit_test(a_fence_survives),

@@ -2,14 +2,15 @@
 /*
  * Saved state. Nothing in a stream is believed: what could not have been saved is
  * refused, and what the steps rely on is checked here. A store through a window that was
- * open when the state was saved is made again.
+ * open when the state was saved is made again. A WAIT is looked at when it is loaded, and
+ * begins to watch its pages then: only its limit is saved.
  */
 #include <stdlib.h>
 
 #include "accel_inside.h"
 
 #define STATE_MAGIC     0x53434341u     /* "ACCS" */
-#define STATE_VERSION   2u
+#define STATE_VERSION   3u
 
 /* ---- saving ---- */
 
@@ -65,12 +66,7 @@ static void save_queue(const AccelQueue *queue, SvanWriter *writer)
     save_command(queue, writer);
     svan_put_u8(writer, queue->store != ACCEL_STORE_NONE);
     svan_put_u8(writer, queue->wait_status);
-    svan_put_u8(writer, queue->look);
-    svan_put_u32(writer, queue->gap);
-    svan_put_u64(writer, queue->look_at);
     svan_put_u64(writer, queue->limit);
-    svan_put_u64(writer, queue->watched[0]);
-    svan_put_u64(writer, queue->watched[1]);
 }
 
 static void save_kept(const AccelKept *kept, SvanWriter *writer)
@@ -212,9 +208,6 @@ static bool good_queue(const AccelQueue *queue)
            queue->wait_status <= SVAN_ACCEL_TIMEOUT &&
            !(queue->loop_flags & ~SVAN_ACCEL_CMD_RECORD) &&
            !(queue->record_due && (!queue->record || waiting)) &&
-           (!queue->look || waiting) &&
-           (!waiting || (queue->gap >= ACCEL_FIRST_LOOK_NS &&
-                         queue->gap <= ACCEL_LAST_LOOK_NS && queue->watched[0])) &&
            good_indices(queue) && good_command(queue);
 }
 
@@ -242,6 +235,8 @@ static void queue_joins(AccelQueue *queue, uint64_t rung)
         accel_queue_open_doorbell(queue, rung);
     }
     if (queue->state == SVAN_ACCEL_QUEUE_WAITING) {
+        queue->look = true;
+        queue->gap = ACCEL_FIRST_LOOK_NS;
         accel_wait_join(queue);
     }
     if (queue->store == ACCEL_STORE_WANTED) {
@@ -274,12 +269,7 @@ static bool load_queue(AccelQueue *queue, SvanReader *reader)
     load_command(queue, reader);
     queue->store = get_bool(reader) ? ACCEL_STORE_WANTED : ACCEL_STORE_NONE;
     queue->wait_status = svan_get_u8(reader);
-    queue->look = get_bool(reader);
-    queue->gap = svan_get_u32(reader);
-    queue->look_at = svan_get_u64(reader);
     queue->limit = svan_get_u64(reader);
-    queue->watched[0] = svan_get_u64(reader);
-    queue->watched[1] = svan_get_u64(reader);
     if (reader->failed || !good_queue(queue) || (rung & ~(ACCEL_DB_BAD | UINT32_MAX))) {
         queue->store = ACCEL_STORE_NONE;
         return false;
