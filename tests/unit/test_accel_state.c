@@ -328,6 +328,26 @@ static void what_is_still_to_be_told_survives(void **state)
     assert_int_equal(accel_record(fake, 0, 0).status, SVAN_ACCEL_BAD_INDEX);
 }
 
+/* What has copied its last block has ended: nobody saves it, and no step copies nothing. */
+static void a_copy_that_has_ended_is_refused(void **state)
+{
+    AccelFake *fake = *state;
+    AccelQueue *queue;
+
+    for (uint32_t done = 0; done <= 128; done += 64) {
+        accel_fake_replace(fake, 0);
+        accel_fake_context(fake, 0);
+        accel_fake_queue(fake, 0, 0);
+        queue = &fake->accel->ctxs[0].queues[0];
+        queue->producer = 1;
+        accel_queue_open_doorbell(queue, 1);
+        queue->have = queue->resolved = true;
+        queue->cmd = cmd_copy_wqe(DATA, 4, FLAG, 0, 2);
+        queue->done = done;
+        assert_int_equal(accel_fake_restore(fake), done < 128);
+    }
+}
+
 static void is_reset(AccelFake *fake)
 {
     for (uint32_t i = 0; i < SVAN_ACCEL_CONTEXTS; i++) {
@@ -424,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_fence_survives),
         cmocka_unit_test(indices_begin_anywhere),
         ACCEL_TEST(what_is_still_to_be_told_survives),
+        ACCEL_TEST(a_copy_that_has_ended_is_refused),
         cmocka_unit_test(short_and_long_streams_are_refused),
         cmocka_unit_test(damaged_streams_hurt_nobody),
     };

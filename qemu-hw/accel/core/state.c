@@ -171,7 +171,7 @@ static bool good_progress(const AccelQueue *queue)
         return queue->done <= accel_cmd_length(cmd) &&
                queue->done % accel_type_size(cmd->reduce.type) == 0;
     case SVAN_ACCEL_COPY_WQE:
-        return queue->done <= accel_cmd_length(cmd) && queue->done % 64 == 0;
+        return queue->done < accel_cmd_length(cmd) && queue->done % 64 == 0;
     default:
         return queue->done <= accel_cmd_length(cmd);
     }
