@@ -78,6 +78,7 @@ struct SvanAccelState {
     bool touched;                   /* one of watches is; atomic */
     /* engine lock */
     unsigned waiters;               /* watches that are watching */
+    bool deaf;                      /* it is going: no page is watched any more */
     uint64_t polling_ns;            /* for how long to poll; 0: never */
     int64_t poll_end;               /* get_clock(); 0: the next idle epoch sets it */
 
@@ -178,7 +179,7 @@ static void accel_op_watch(void *opaque, uint32_t waiter, AccelSpace space,
         svan_watch_end(&w->watch);
         s->waiters--;
     }
-    if (host) {
+    if (host && !s->deaf) {
         s->waiters++;
         w->space = space;
         w->addr = addr;
@@ -446,6 +447,15 @@ static bool accel_create_core(SvanAccelState *s, Error **errp)
     return true;
 }
 
+/* Nobody kicks for a page afterwards. Engine lock held. */
+static void accel_end_watches(SvanAccelState *s)
+{
+    for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
+        svan_watch_end(&s->watches[i].watch);
+    }
+    s->waiters = 0;
+}
+
 static void accel_destroy_core(SvanAccelState *s)
 {
     Accel *core;
@@ -453,10 +463,7 @@ static void accel_destroy_core(SvanAccelState *s)
     svan_engine_lock(&s->engine);
     core = s->core;
     s->core = NULL;
-    for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
-        svan_watch_end(&s->watches[i].watch);
-    }
-    s->waiters = 0;
+    accel_end_watches(s);
     svan_engine_unlock(&s->engine);
     if (core) {
         accel_destroy(core);
@@ -546,6 +553,14 @@ static void accel_exit(PCIDevice *pci)
 {
     SvanAccelState *s = SVAN_ACCEL(pci);
 
+    /*
+     * Other devices kick for the pages that are watched, in threads of their own. An
+     * engine that stops cannot tell when the last of them has done so.
+     */
+    svan_engine_lock(&s->engine);
+    s->deaf = true;
+    accel_end_watches(s);
+    svan_engine_unlock(&s->engine);
     svan_engine_stop(&s->engine);
     svan_function_fini(&s->function);
     accel_stop_engine(s);
