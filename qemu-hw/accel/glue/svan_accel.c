@@ -198,7 +198,7 @@ static void accel_tell_touched(SvanAccelState *s)
     for (unsigned i = 0; i < ACCEL_WAITERS; i++) {
         AccelWatch *w = &s->watches[i];
 
-        if (qatomic_xchg(&w->touched, false)) {
+        if (qatomic_read(&w->touched) && qatomic_xchg(&w->touched, false)) {
             accel_touched(s->core, w->space, w->addr);
         }
     }
