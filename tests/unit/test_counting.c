@@ -264,6 +264,26 @@ static void a_count_of_errors_that_is_unreachable(void **state)
 
 /* ---- receives that are counted alone ---- */
 
+/* Work requests were lost, and still the counts stand as they are: waits need a limit. */
+static void a_dead_device_counts_nothing(void **state)
+{
+    Bench *bench = *state;
+
+    post(bench, SVAN_WQE_RDMA_WRITE, 0, 100);
+    fake_run(bench->fake);
+    assert_int_equal(successes(bench, &bench->sent), 1);
+    post(bench, SVAN_WQE_RDMA_WRITE, 0, 20000);
+    svan_run(bench->fake->core);
+    host_write(bench->host, SVAN_REG_CMDQ_DB, bench->host->cmd_pi + 100000);
+    assert_true(host_read(bench->host, SVAN_REG_STATUS) & SVAN_STATUS_FATAL);
+    post(bench, SVAN_WQE_RDMA_WRITE, 0, 100);
+    fake_advance(bench->fake, 10000000000);
+    svan_reset(bench->fake->core, 0);
+    fake_advance(bench->fake, 10000000000);
+    assert_int_equal(successes(bench, &bench->sent), 1);
+    assert_int_equal(errors(bench, &bench->sent), 0);
+}
+
 static void receives_without_cqes(void **state)
 {
     Bench *bench = *state;
@@ -319,6 +339,7 @@ int main(void)
         COUNTERS_TEST(an_unreachable_counter_of_sends),
         COUNTERS_TEST(an_unreachable_counter_of_receives),
         COUNTERS_TEST(a_count_of_errors_that_is_unreachable),
+        COUNTERS_TEST(a_dead_device_counts_nothing),
         cmocka_unit_test_setup_teardown(receives_without_cqes,
                                         counters_setup_silent,
                                         counters_teardown),
