@@ -52,6 +52,21 @@ static int open_pair(struct triggered *t, bool wire)
 	return ret ?: -svandv_query_queues(pair->ep[0].qp, &t->queues);
 }
 
+static void close_back(struct triggered *t)
+{
+	ep_destroy(&t->back[0]);
+	ep_destroy(&t->back[1]);
+}
+
+static int open_back(struct triggered *t)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < 2; i++)
+		ret = ep_create(&t->back[i], &t->pair.node[i], &ep_defaults);
+	return ret ?: connect_eps(&t->back[0], &t->back[1], &conn_defaults);
+}
+
 static int open_accel(struct triggered *t)
 {
 	int ret = accel_open(&t->accel);
@@ -88,6 +103,8 @@ int triggered_open(struct triggered *t, bool wire)
 	int ret = open_pair(t, wire);
 
 	if (!ret)
+		ret = open_back(t);
+	if (!ret)
 		ret = open_accel(t);
 	return ret ?: share(t);
 }
@@ -96,6 +113,7 @@ int triggered_close(struct triggered *t)
 {
 	int ret;
 
+	close_back(t);
 	ep_destroy(&t->pair.ep[0]);
 	ep_destroy(&t->pair.ep[1]);
 	ret = t->uar ? -svandv_free_uar(t->uar) : 0;
@@ -188,7 +206,7 @@ int triggered_post_loop(struct triggered *t, char form, uint32_t rounds, uint64_
 
 int triggered_write_back(struct triggered *t, unsigned int ms)
 {
-	struct ep *ep = &t->pair.ep[1];
+	struct ep *ep = &t->back[1];
 	struct ibv_sge sge = area_sge(&t->pair.out[1], 0, ACCEL_PAGE);
 	struct ibv_send_wr wr = {
 		.wr_id = 9, .sg_list = &sge, .num_sge = 1,
@@ -242,27 +260,32 @@ static int loop_has_stopped(struct triggered *t)
 	return -EIO;
 }
 
-/*
- * A write to memory that was taken away is refused; or nobody answers, because a send from
- * that memory has failed first, and its queue pair with it.
- */
-static bool is_refusal(int status)
+static int is_refused(int status)
 {
-	return status == IBV_WC_REM_ACCESS_ERR || status == IBV_WC_RETRY_EXC_ERR;
-}
-
-static int writes_are_refused(struct triggered *t)
-{
-	uint64_t deadline = now_ms() + WAIT_MS;
-	int status;
-
-	do {
-		status = triggered_write_back(t, BACK_MS);
-	} while (!status && now_ms() < deadline);
-	if (is_refusal(status))
+	if (status == IBV_WC_REM_ACCESS_ERR)
 		return 0;
 	complain("a write to memory that was taken away: %d", status);
 	return -EIO;
+}
+
+/* The user may be told of it just before the memory is taken away. */
+static int writes_are_refused(struct triggered *t, int status)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+
+	while (!status && now_ms() < deadline)
+		status = triggered_write_back(t, BACK_MS);
+	return is_refused(status);
+}
+
+/* The key leads to it no more, also by a connection that is new, and when all is quiet. */
+static int key_leads_nowhere(struct triggered *t)
+{
+	int ret;
+
+	close_back(t);
+	ret = open_back(t);
+	return ret ?: is_refused(triggered_write_back(t, BACK_MS));
 }
 
 static int accel_is_gone(struct triggered *t)
@@ -302,8 +325,24 @@ static int accel_comes_back(struct triggered *t)
 	return -EIO;
 }
 
+/* The memory keeps what the accelerator has filled it with since. */
+static int nothing_is_placed(struct triggered *t)
+{
+	const volatile uint8_t *page = t->local.map + ACCEL_PAGE;
+	int ret;
+
+	memset(t->pair.out[1].data, 0xa5, ACCEL_PAGE);
+	ret = key_leads_nowhere(t);
+	if (!ret && page[0] == 0x5a && page[ACCEL_PAGE - 1] == 0x5a)
+		return 0;
+	complain("a write after a reset: %d, octets 0x%x and 0x%x", ret, page[0],
+		 page[ACCEL_PAGE - 1]);
+	return -EIO;
+}
+
+/* `status` is that of the last write back: 0, or why there are no more. */
 static int ends_as_it_should(struct triggered *t, struct accel_queue *other,
-			     enum triggered_end end)
+			     enum triggered_end end, int status)
 {
 	int ret;
 
@@ -312,11 +351,11 @@ static int ends_as_it_should(struct triggered *t, struct accel_queue *other,
 		ret = loop_has_stopped(t);
 		return ret ?: window_is_gone(t, other);
 	case ACCEL_GOES:
-		ret = writes_are_refused(t);
+		ret = writes_are_refused(t, status) ?: key_leads_nowhere(t);
 		return ret ?: accel_is_gone(t);
 	case ACCEL_RESETS:
-		ret = writes_are_refused(t);
-		return ret ?: accel_comes_back(t);
+		ret = writes_are_refused(t, status) ?: accel_comes_back(t);
+		return ret ?: nothing_is_placed(t);
 	case ALL_RESET:
 		return accel_comes_back(t);
 	}
@@ -356,7 +395,5 @@ int triggered_outlive(struct triggered *t, char form, enum triggered_end end, in
 		complain("status %d, and no event", status);
 		return -EIO;
 	}
-	if (is_refusal(status) && (end == ACCEL_GOES || end == ACCEL_RESETS))
-		return end == ACCEL_GOES ? accel_is_gone(t) : accel_comes_back(t);
-	return ends_as_it_should(t, &other, end);
+	return ends_as_it_should(t, &other, end, status);
 }

@@ -21,6 +21,7 @@ enum trigger_word { DOORBELL, QPN, ONE, STATUS, WQE = 8 };
 
 struct triggered {
 	struct pair pair;		/* ep[0] is rung by the accelerator */
+	struct ep back[2];		/* of the same nodes; [1] writes back, [0] does nothing */
 	struct svandv_uar *uar;		/* of ep[0] */
 	struct svandv_queues queues;
 	struct accel accel;
@@ -54,7 +55,10 @@ void triggered_post_ring(struct triggered *t, const struct svandv_trigger *trigg
  */
 int triggered_post_loop(struct triggered *t, char form, uint32_t rounds, uint64_t limit_ns);
 
-/* ep[1] writes into local, behind the first page; status of the completion, or -errno. */
+/*
+ * back[1] writes into local, behind the first page; status of the completion, or -errno.
+ * The connection has no triggered work, whose end would be this one's, too.
+ */
 int triggered_write_back(struct triggered *t, unsigned int ms);
 
 enum triggered_end {
