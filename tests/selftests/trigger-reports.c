@@ -258,6 +258,7 @@ TEST_F_TIMEOUT(reports, pages_are_not_shared, LIMIT)
 	int i;
 
 	ASSERT_EQ(0, triggered_open(t[1], false));
+	EXPECT_NE(t[0]->uar->page_id, t[1]->uar->page_id);
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, triggered_post_loop(t[i], "ab"[i], ROUNDS, TRIGGER_WAIT_NS));
 	start = now_ms();
