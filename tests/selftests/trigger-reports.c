@@ -26,6 +26,7 @@
 #define RANKS		3
 #define BATCH		4u		/* two of them are in the queue at most */
 #define ROUNDS		20000u
+#define RESETS		100
 
 FIXTURE(reports)
 {
@@ -175,25 +176,38 @@ TEST_F_TIMEOUT(reports, the_last_request_is_not_rung, LIMIT)
 	EXPECT_EQ(0, end_counter(t, counter, counts));
 }
 
+/* Store an index into half of the record, then ring: the device looks at all of it. */
+static void post_record(struct triggered *t, size_t half, uint32_t index)
+{
+	uint64_t record = t->sq + (uint8_t *)t->queues.dbr - (uint8_t *)t->queues.sq;
+	struct svan_accel_cmd store = accel_store(record + half, index, 0);
+	struct svandv_trigger nothing = {
+		.offset = SVAN_UAR_SQ_DB, .value = svan_db_value(t->queues.qp_num, 0),
+	};
+
+	store.width = 4;
+	accel_post(&t->queue, store);
+	accel_post(&t->queue, accel_fence());
+	triggered_post_ring(t, &nothing);
+}
+
 /*
  * "The wrong half of a record is written, and silently ignored." An index in the half of the
- * receive queue submits no send, and the waiter is told by its limit. Half a doorbell is
- * counted by the device.
+ * receive queue submits no send, which it does in the other, and the waiter is told by its
+ * limit. Half a doorbell is counted by the device.
  */
 TEST_F_TIMEOUT(reports, the_wrong_half, LIMIT)
 {
 	struct triggered *t = &self->t;
 	struct svan_qp_dbr *dbr = t->queues.dbr;
-	uint64_t record = t->sq + (uint8_t *)t->queues.dbr - (uint8_t *)t->queues.sq;
 	uint64_t bad = counter_of(LOCAL, "doorbells_bad_access");
 	struct svandv_trigger trigger;
 	struct svan_accel_cmd half;
+	uint32_t index;
 
 	ASSERT_EQ(0, triggered_prepare(t, 8, IBV_SEND_SIGNALED, &trigger));
-	half = accel_store(record + offsetof(struct svan_qp_dbr, rq_pi),
-			   trigger.value >> SVAN_DB_INDEX_SHIFT, 0);
-	half.width = 4;
-	accel_post(&t->queue, half);
+	index = trigger.value >> SVAN_DB_INDEX_SHIFT;
+	post_record(t, offsetof(struct svan_qp_dbr, rq_pi), index);
 	post_wait(t, &t->queue, wait_until(t, t->in, 1, SHORT_NS), 0);
 	*(uint64_t *)t->local.map = 1;
 	accel_ring(&t->queue);
@@ -202,14 +216,13 @@ TEST_F_TIMEOUT(reports, the_wrong_half, LIMIT)
 	EXPECT_EQ(0, ep_expect_none(&t->pair.ep[0], 0));
 	dbr->rq_pi = 0;
 
-	half = accel_store(t->window + trigger.offset + 4,
-			   trigger.value >> SVAN_DB_INDEX_SHIFT, 0);
+	half = accel_store(t->window + trigger.offset + 4, index, 0);
 	half.width = 4;
 	ASSERT_EQ(0, accel_do(&t->queue, half));
 	EXPECT_EQ(bad + 1, counter_of(LOCAL, "doorbells_bad_access"));
 	EXPECT_EQ(0, ep_expect_none(&t->pair.ep[0], 0));
 
-	triggered_post_ring(t, &trigger);
+	post_record(t, offsetof(struct svan_qp_dbr, sq_pi), index);
 	accel_ring(&t->queue);
 	EXPECT_EQ(0, ep_expect(&t->pair.ep[0], 7, IBV_WC_SUCCESS));
 }
@@ -278,32 +291,52 @@ TEST_F_TIMEOUT(reports, pages_are_not_shared, LIMIT)
 
 struct asker {
 	struct triggered *t;
+	bool (*is_wrong)(struct triggered *t);
 	bool stop;
 	unsigned int asked, wrong;
 	pthread_t thread;
 };
 
+static bool accel_is_wrong(struct triggered *t)
+{
+	struct drm_svan_accel_fault fault;
+
+	memset(&fault, 0xff, sizeof(fault));
+	return accel_ioctl(&t->accel, DRM_IOCTL_SVAN_ACCEL_FAULT, &fault) ||
+	       fault.state != SVAN_ACCEL_CTX_RUNNING || fault.status;
+}
+
+static bool nic_is_wrong(struct triggered *t)
+{
+	return wait_async(&t->pair.node[0], 0) != -ETIMEDOUT ||
+	       ep_query_state(&t->pair.ep[1]) != IBV_QPS_RTS;
+}
+
 /* Nothing is wrong at any time. */
 static void *ask(void *arg)
 {
 	struct asker *asker = arg;
-	struct triggered *t = asker->t;
-	struct drm_svan_accel_fault fault;
 
 	while (!__atomic_load_n(&asker->stop, __ATOMIC_RELAXED)) {
-		memset(&fault, 0xff, sizeof(fault));
-		asker->wrong += accel_ioctl(&t->accel, DRM_IOCTL_SVAN_ACCEL_FAULT, &fault) ||
-				fault.state != SVAN_ACCEL_CTX_RUNNING || fault.status;
-		asker->wrong += wait_async(&t->pair.node[0], 0) != -ETIMEDOUT;
-		asker->wrong += ep_query_state(&t->pair.ep[1]) != IBV_QPS_RTS;
+		asker->wrong += asker->is_wrong(asker->t);
 		asker->asked++;
 	}
 	return NULL;
 }
 
-static int set_up_and_work(struct triggered *t)
+/* A context that is made anew is off for a moment, which nobody may see. */
+static int reset_often(struct triggered *t)
 {
 	struct drm_svan_accel_reset_context reset = {};
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < RESETS; i++)
+		ret = accel_ioctl(&t->accel, DRM_IOCTL_SVAN_ACCEL_RESET_CONTEXT, &reset);
+	return ret;
+}
+
+static int set_up_and_work(struct triggered *t)
+{
 	struct ep_opts opts = ep_defaults;
 	struct accel_queue queue;
 	uint64_t va;
@@ -318,8 +351,7 @@ static int set_up_and_work(struct triggered *t)
 	      accel_import_uar(&t->accel, opts.uar, &va);
 	ret = ret ?: ep_create(&eps[1], &t->pair.node[1], &ep_defaults) ?:
 	      connect_eps(&eps[0], &eps[1], &conn_defaults);
-	ret = ret ?: accel_ioctl(&t->accel, DRM_IOCTL_SVAN_ACCEL_RESET_CONTEXT, &reset) ?:
-	      accel_queue_create(&queue, &t->accel, 2);
+	ret = ret ?: reset_often(t) ?: accel_queue_create(&queue, &t->accel, 2);
 	if (ret)
 		return ret;
 	ret = accel_do(&queue, accel_store(va, svan_db_value(eps[0].qp->qp_num, 0), 0));
@@ -333,17 +365,22 @@ static int set_up_and_work(struct triggered *t)
 TEST_F_TIMEOUT(reports, queries_beside_set_up, LIMIT)
 {
 	struct triggered *t = &self->t;
-	struct asker asker = { .t = t };
+	struct asker askers[] = {
+		{ .t = t, .is_wrong = accel_is_wrong }, { .t = t, .is_wrong = nic_is_wrong },
+	};
 	unsigned int i;
 
 	/* The fixture's queue goes with the first reset of the context. */
-	ASSERT_EQ(0, pthread_create(&asker.thread, NULL, ask, &asker));
+	for (i = 0; i < ARRAY_SIZE(askers); i++)
+		ASSERT_EQ(0, pthread_create(&askers[i].thread, NULL, ask, &askers[i]));
 	for (i = 0; i < 30; i++)
 		ASSERT_EQ(0, set_up_and_work(t));
-	__atomic_store_n(&asker.stop, true, __ATOMIC_RELAXED);
-	pthread_join(asker.thread, NULL);
-	EXPECT_LT(0, asker.asked);
-	EXPECT_EQ(0, asker.wrong);
+	for (i = 0; i < ARRAY_SIZE(askers); i++) {
+		__atomic_store_n(&askers[i].stop, true, __ATOMIC_RELAXED);
+		pthread_join(askers[i].thread, NULL);
+		EXPECT_LT(0, askers[i].asked);
+		EXPECT_EQ(0, askers[i].wrong);
+	}
 }
 
 /* ---- memory that is freed under traffic ---- */
