@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <infiniband/svandv.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -26,8 +27,6 @@
 			 SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ | \
 			 SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE)
 #define RECV_OPS	SVANDV_COMP_CNTR_ATTACH_OP_RECV
-
-#define COUNTERS	1024	/* most of a context */
 
 typedef struct svandv_comp_cntr counter_t;
 
@@ -434,20 +433,24 @@ TEST_F_TIMEOUT(counter, too_many, LIMIT)
 {
 	struct svandv_comp_cntr_caps caps;
 	struct ibv_context *ctx = self->pair.node[0].ctx;
-	counter_t *counters[COUNTERS];
+	counter_t **counters;
 	unsigned int i;
 
 	ASSERT_EQ(0, svandv_query_comp_cntr_caps(ctx, &caps));
-	EXPECT_LT(COUNTERS, caps.max_counters);
+	ASSERT_LT(1, caps.max_context_counters);
+	ASSERT_LT(caps.max_context_counters, caps.max_counters);
 	EXPECT_EQ(SEND_OPS | RECV_OPS, caps.supported_qp_attach_ops);
-	for (i = 1; i < COUNTERS; i++) {
+	counters = calloc(caps.max_context_counters, sizeof(*counters));
+	ASSERT_NE(NULL, counters);
+	for (i = 1; i < caps.max_context_counters; i++) {	/* one is the fixture's */
 		counters[i] = make(ctx);
 		ASSERT_NE(NULL, counters[i]);
 	}
 	EXPECT_EQ(NULL, make(ctx));
 	EXPECT_EQ(ENOSPC, errno);
-	for (i = 1; i < COUNTERS; i++)
+	for (i = 1; i < caps.max_context_counters; i++)
 		ASSERT_EQ(0, svandv_destroy_comp_cntr(counters[i]));
+	free(counters);
 }
 
 /* ---- CQs that are not polled ---- */

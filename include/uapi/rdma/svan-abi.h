@@ -29,7 +29,7 @@ struct svan_uresp_alloc_ucontext {
 	__u32 max_comp_cntr;		/* of the device; 0: none */
 	__u32 max_uar;			/* of the device */
 	__u32 max_context_uar;		/* that are objects, of a context */
-	__u32 reserved;
+	__u32 max_context_comp_cntr;	/* of a context */
 };
 
 struct svan_uresp_alloc_pd {

@@ -110,6 +110,7 @@ static void svan_set_limits(struct svan_context *ctx,
 	ctx->max_comp_cntr = resp->max_comp_cntr;
 	ctx->max_uar = resp->max_uar;
 	ctx->max_context_uar = resp->max_context_uar;
+	ctx->max_context_comp_cntr = resp->max_context_comp_cntr;
 	ctx->qp_limits = (struct svan_qp_limits){
 		.max_wqebb = min_t(uint32_t, resp->max_qp_wqebb,
 				   1u << SVAN_SQ_MAX_LOG_BBS),

@@ -43,6 +43,7 @@ struct svan_context {
 	uint32_t max_comp_cntr;
 	uint32_t max_uar;
 	uint32_t max_context_uar;
+	uint32_t max_context_comp_cntr;
 	uint8_t *uar;			/* UAR page, mapped write-only */
 	size_t uar_size;
 

@@ -36,6 +36,8 @@ int svandv_query_comp_cntr_caps(struct ibv_context *context,
 	*caps = (struct svandv_comp_cntr_caps){
 		.max_value = UINT64_MAX,
 		.max_counters = to_svan_ctx(context)->max_comp_cntr,
+		.max_context_counters =
+			to_svan_ctx(context)->max_context_comp_cntr,
 		.supported_qp_attach_ops =
 			SVAN_SEND_OPS | SVANDV_COMP_CNTR_ATTACH_OP_RECV,
 	};

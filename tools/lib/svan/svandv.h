@@ -315,7 +315,8 @@ struct svandv_comp_cntr {
 
 struct svandv_comp_cntr_caps {
 	uint64_t max_value;
-	uint32_t max_counters;	/* of the device; a context may have 1024 */
+	uint32_t max_counters;		/* of the device */
+	uint32_t max_context_counters;	/* of a context */
 	uint32_t supported_qp_attach_ops;
 };
 

@@ -21,9 +21,6 @@
 #define UVERBS_MODULE_NAME svan_ib
 #include <rdma/uverbs_named_ioctl.h>
 
-/* most counters of one verbs context */
-#define SVAN_IB_MAX_COUNTERS	1024
-
 /**
  * struct svan_ib_counter - a completion counter
  * @dev: the device

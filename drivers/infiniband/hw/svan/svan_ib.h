@@ -59,6 +59,9 @@ struct svan_ib_uar;
 /* most UAR pages of one verbs context, beside its own */
 #define SVAN_IB_MAX_UARS	64
 
+/* most completion counters of one verbs context */
+#define SVAN_IB_MAX_COUNTERS	1024
+
 #define SVAN_IB_PORT	1	/* number of the only port */
 
 /**

@@ -137,6 +137,8 @@ static void svan_ib_fill_ucontext_resp(struct svan_ib_dev *dev,
 	uresp->max_comp_cntr = le32_to_cpu(caps->max_counter);
 	uresp->max_uar = le32_to_cpu(caps->max_uar);
 	uresp->max_context_uar = SVAN_IB_MAX_UARS;
+	if (uresp->max_comp_cntr)
+		uresp->max_context_comp_cntr = SVAN_IB_MAX_COUNTERS;
 }
 
 /* The verbs context of the caller, or NULL if the caller is in the kernel. */
