@@ -7,21 +7,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <infiniband/svandv.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <svan/queues.h>
 #include <svan/regs.h>
+#include <svan/wqe.h>
 
 #include "accel-lib.h"
 #include "kselftest_harness.h"
+#include "unserved.h"
 
 #define LIMIT	200
 #define SIZE	65536u
 #define WRS	16u
 #define CQES	64u
 #define LEN	64u
+#define KILLS	8
 
 /* Where the parts lie in the memory; none begins at a page. */
 enum part { SQ, RQ, DBR, CQ, PARTS };
@@ -258,6 +262,200 @@ TEST_F_TIMEOUT(peer_queues, not_mapped, LIMIT)
 		ASSERT_EQ(0, exchange(pair, 100));
 }
 
+/* ---- queues that only the accelerator reaches ---- */
+
+#define SENDS		48u	/* more than the send queue holds, fewer than the CQ */
+#define RECVS		8u
+#define WAIT_NS		(WAIT_MS * 1000000ull)
+
+/* What the accelerator works with, in memory of the host. */
+struct staging {
+	struct svan_wqe_head wqe;		/* of 64 octets, as ring entries are */
+	union {
+		struct svan_rwqe head;
+		uint8_t entry[SVAN_WQEBB_SIZE];
+	} rwqe;
+	uint64_t index[SENDS];			/* each is its own number */
+};
+
+struct driven {
+	struct accel_queue queue;
+	struct accel_buf staging;
+	uint64_t window, out;			/* addresses in the context */
+	uint32_t completions;			/* that were waited for */
+};
+
+static void stage_requests(struct staging *staging, const struct pair *pair)
+{
+	const struct svan_sq_ring one = { .bbs = (union svan_wqebb *)&staging->wqe };
+	struct svan_wqe_head *head;
+	uint32_t i;
+
+	head = svan_wqe_begin(&one, 0, SVAN_WQE_RDMA_WRITE, SVAN_WQE_SIGNALED, 0);
+	svan_wqe_set_remote(head, (uintptr_t)pair->in[1].data, pair->in[1].mr->rkey);
+	svan_wqe_set_num_sge(head, 1);
+	svan_sge_set(&head->sge[0], (uintptr_t)pair->out[0].data, 8, pair->out[0].mr->lkey);
+	memset(&staging->rwqe, 0, sizeof(staging->rwqe));
+	staging->rwqe.head.num_sge = svan_cpu_to_le32(1);
+	svan_sge_set(&staging->rwqe.head.sge[0], (uintptr_t)pair->in[0].data, LEN,
+		     pair->in[0].mr->lkey);
+	for (i = 0; i < SENDS; i++)
+		staging->index[i] = i;
+}
+
+static int driven_open(struct driven *driven, FIXTURE_DATA(peer_queues) *self)
+{
+	int ret = accel_queue_create(&driven->queue, &self->accel, 8);
+
+	if (!ret)
+		ret = accel_buf_alloc(&driven->staging, &self->accel,
+				      DRM_SVAN_ACCEL_BO_HOST, ACCEL_PAGE);
+	if (!ret)
+		ret = accel_import_uar(&self->accel, self->uar, &driven->window);
+	if (!ret)
+		ret = accel_map_user(&self->accel, self->pair.out[0].data, SIZE, true,
+				     &driven->out);
+	if (!ret)
+		stage_requests((struct staging *)driven->staging.map, &self->pair);
+	return ret;
+}
+
+static void driven_close(struct driven *driven)
+{
+	accel_queue_destroy(&driven->queue);
+	accel_buf_free(&driven->staging);
+}
+
+static uint64_t staged(const struct driven *driven, size_t offset)
+{
+	return driven->staging.va + offset;
+}
+
+/* The next entry of the CQ is valid, in the first pass over it. */
+static void post_completion(struct driven *driven, const struct accel_buf *buf)
+{
+	uint64_t cqe = buf->va + offsets[CQ] +
+		       driven->completions++ * sizeof(struct svan_cqe);
+	const uint64_t phase = (uint64_t)SVAN_CQE_PHASE << 56;
+
+	accel_post(&driven->queue, (struct svan_accel_cmd){
+		.opcode = SVAN_ACCEL_WAIT, .width = 8, .condition = SVAN_ACCEL_EQUAL,
+		.wait = {
+			.addr = svan_cpu_to_le64(cqe + sizeof(struct svan_cqe) - 8),
+			.value = svan_cpu_to_le64(phase), .mask = svan_cpu_to_le64(phase),
+			.limit_ns = svan_cpu_to_le64(WAIT_NS),
+		},
+	});
+}
+
+/* The work request into the ring, the doorbell, the completion; once for each send. */
+static int drive_sends(struct driven *driven, FIXTURE_DATA(peer_queues) *self)
+{
+	uint64_t sq = self->buf.va + offsets[SQ];
+	uint32_t i, qpn = self->pair.ep[0].qp->qp_num, log = __builtin_ctz(WRS);
+
+	for (i = 0; i < SENDS; i++) {
+		accel_post(&driven->queue, accel_store(driven->out, i + 1, 0));
+		accel_post(&driven->queue, accel_copy_wqe(
+			sq, staged(driven, offsetof(struct staging, wqe)),
+			staged(driven, offsetof(struct staging, index[i])), log));
+		accel_post(&driven->queue, accel_fence());
+		accel_post(&driven->queue, accel_store(driven->window + SVAN_UAR_SQ_DB,
+						       svan_db_value(qpn, i + 1), 0));
+		post_completion(driven, &self->buf);
+	}
+	accel_ring(&driven->queue);
+	return accel_await(&driven->queue, WAIT_MS);
+}
+
+/* The same for receives, which the peer's CPU sends to. */
+static int drive_recvs(struct driven *driven, FIXTURE_DATA(peer_queues) *self,
+		       uint32_t stride)
+{
+	struct ibv_sge out = area_sge(&self->pair.out[1], 0, LEN);
+	struct ibv_send_wr wr = {
+		.wr_id = 7, .sg_list = &out, .num_sge = 1,
+		.opcode = IBV_WR_SEND, .send_flags = IBV_SEND_SIGNALED,
+	};
+	uint64_t rq = self->buf.va + offsets[RQ];
+	uint32_t i, qpn = self->pair.ep[0].qp->qp_num;
+	int ret = 0;
+
+	memset(self->pair.out[1].data, 0x3c, LEN);
+	for (i = 0; i < RECVS; i++)
+		accel_post(&driven->queue, accel_copy(
+			rq + i * stride, staged(driven, offsetof(struct staging, rwqe)),
+			stride));
+	accel_post(&driven->queue, accel_fence());
+	accel_post(&driven->queue, accel_store(driven->window + SVAN_UAR_RQ_DB,
+					       svan_db_value(qpn, RECVS), 0));
+	for (i = 0; i < RECVS; i++)
+		post_completion(driven, &self->buf);
+	accel_ring(&driven->queue);
+	for (i = 0; !ret && i < RECVS; i++) {
+		ret = -ep_post_send(&self->pair.ep[1], &wr);
+		if (!ret)
+			ret = ep_expect(&self->pair.ep[1], 7, IBV_WC_SUCCESS);
+	}
+	return ret ?: accel_await(&driven->queue, WAIT_MS);
+}
+
+/* All that was waited for has succeeded. */
+static int check_completions(const struct driven *driven, const struct accel_buf *buf)
+{
+	const struct svan_cqe *cqes = (const void *)(buf->map + offsets[CQ]);
+	uint32_t i;
+
+	for (i = 0; i < driven->completions; i++) {
+		if (!cqes[i].status && svan_le32_to_cpu(cqes[i].wqe_index) ==
+		    (i < SENDS ? i : i - SENDS))
+			continue;
+		complain("completion %u: status %u, index %u", i, cqes[i].status,
+			 svan_le32_to_cpu(cqes[i].wqe_index));
+		return -EIO;
+	}
+	return 0;
+}
+
+/*
+ * The process gives no ptr: it has created the queues, and the accelerator alone prepares
+ * work in them, submits it, and sees its completions.
+ */
+TEST_F_TIMEOUT(peer_queues, driven_by_the_accelerator, LIMIT)
+{
+	struct pair *pair = &self->pair;
+	struct svandv_queues queues;
+	struct svandv_cq_attr cq;
+	struct driven driven = {};
+	unsigned int i;
+
+	if (variant->parts != ALL || variant->process)
+		SKIP(return, "once is enough");
+	for (i = 0; i < PARTS; i++)
+		self->mem[i].ptr = NULL;
+	ASSERT_EQ(0, ep_create(&pair->ep[0], &pair->node[0], &self->opts));
+	ASSERT_EQ(0, svandv_query_queues(pair->ep[0].qp, &queues));
+	ASSERT_EQ(0, svandv_query_cq(pair->ep[0].cq, &cq));
+	EXPECT_EQ(NULL, queues.sq);
+	EXPECT_EQ(NULL, queues.rq);
+	EXPECT_EQ(NULL, queues.dbr);
+	EXPECT_EQ(NULL, cq.buffer);
+	ASSERT_EQ(WRS, 1u << queues.log_sq_blocks);
+	ASSERT_EQ(WRS, 1u << queues.log_rq_entries);
+	ASSERT_LE(SENDS + RECVS, cq.num_entries);
+	ASSERT_GE(SVAN_WQEBB_SIZE, 1u << queues.log_rq_stride);
+	ASSERT_EQ(0, pair_connect(pair, &conn_defaults));
+	ASSERT_EQ(0, driven_open(&driven, self));
+	EXPECT_EQ(0, drive_sends(&driven, self));
+	EXPECT_EQ(SENDS, *(volatile uint64_t *)pair->in[1].data);
+	EXPECT_EQ(0, drive_recvs(&driven, self, 1u << queues.log_rq_stride));
+	EXPECT_EQ(0, check_equal("received", pair->in[0].data, pair->out[1].data, LEN));
+	EXPECT_EQ(0, check_completions(&driven, &self->buf));
+	driven_close(&driven);
+}
+
+/* ---- the memory is taken away ---- */
+
 static int await_error(struct ep *ep)
 {
 	uint64_t deadline = now_ms() + WAIT_MS;
@@ -271,6 +469,28 @@ static int await_error(struct ep *ep)
 	return state;
 }
 
+/* The device wants the memory once more, for sends and receives, and finds it gone. */
+static int fails_at_next_use(struct pair *pair, struct svandv_uar *uar, bool cq_alone)
+{
+	volatile uint64_t *doorbell = (void *)((uint8_t *)uar->base_addr + SVAN_UAR_SQ_DB);
+	struct ibv_sge out = area_sge(&pair->out[1], 0, LEN);
+	struct ibv_send_wr wr = {
+		.sg_list = &out, .num_sge = 1, .opcode = IBV_WR_SEND,
+	};
+	int state;
+
+	/* The CPU cannot reach the queues any more, the doorbells it can. */
+	*doorbell = svan_db_value(pair->ep[0].qp->qp_num, 6);
+	if (ep_post_send(&pair->ep[1], &wr))
+		return -EIO;
+	state = await_error(&pair->ep[0]);
+	if (state != IBV_QPS_ERR) {
+		complain("the queue pair is in state %d", state);
+		return -EIO;
+	}
+	return cq_alone ? expect_async(&pair->node[0], IBV_EVENT_CQ_ERR, WAIT_MS) : 0;
+}
+
 /*
  * The accelerator goes, and its memory with it. The queue pair goes to the error state when the
  * device next wants the memory, and can be destroyed.
@@ -278,34 +498,102 @@ static int await_error(struct ep *ep)
 TEST_F_TIMEOUT(peer_queues, revoked, LIMIT)
 {
 	struct pair *pair = &self->pair;
-	struct ep *ep = &pair->ep[0];
-	struct ibv_sge out = area_sge(&pair->out[1], 0, LEN);
-	struct ibv_send_wr wr = {
-		.sg_list = &out, .num_sge = 1, .opcode = IBV_WR_SEND,
-	};
-	volatile uint64_t *doorbell;
 	int status;
 
 	if (variant->process == ALL)
 		SKIP(return, "memory of the process is not revoked");
-	ASSERT_EQ(0, ep_create(ep, &pair->node[0], &self->opts));
+	ASSERT_EQ(0, ep_create(&pair->ep[0], &pair->node[0], &self->opts));
 	ASSERT_EQ(0, pair_connect(pair, &conn_defaults));
 	ASSERT_EQ(0, exchange(pair, 5));
 	status = accel_unbind();
 	self->revoked = !status;
 	if (!status) {
-		/* The CPU cannot reach the queues any more, the doorbells it can. */
-		doorbell = (void *)((uint8_t *)self->uar->base_addr + SVAN_UAR_SQ_DB);
-		*doorbell = svan_db_value(ep->qp->qp_num, 6);
-		EXPECT_EQ(0, ep_post_send(&pair->ep[1], &wr));
-		EXPECT_EQ(IBV_QPS_ERR, await_error(ep));
-		if (variant->parts == BIT(CQ))
-			EXPECT_EQ(0, expect_async(&pair->node[0], IBV_EVENT_CQ_ERR,
-						  WAIT_MS));
+		EXPECT_EQ(0, fails_at_next_use(pair, self->uar,
+					       variant->parts == BIT(CQ)));
 		let_go(self);
 		status = accel_rebind();
 	}
 	EXPECT_EQ(0, status);
+}
+
+/* The memory is whose it becomes after the reset: nothing is stored to it. */
+TEST_F_TIMEOUT(peer_queues, revoked_by_a_reset, LIMIT)
+{
+	struct pair *pair = &self->pair;
+	uint8_t *expected = malloc(SIZE);
+
+	if (variant->process == ALL)
+		SKIP(return, "memory of the process is not revoked");
+	ASSERT_NE(NULL, expected);
+	ASSERT_EQ(0, ep_create(&pair->ep[0], &pair->node[0], &self->opts));
+	ASSERT_EQ(0, pair_connect(pair, &conn_defaults));
+	ASSERT_EQ(0, exchange(pair, 5));
+	ASSERT_EQ(0, write_to("/sys/class/accel/accel0/device", "reset", "1"));
+	memset(self->buf.map, CANARY, SIZE);
+	memset(expected, CANARY, SIZE);
+	EXPECT_EQ(0, fails_at_next_use(pair, self->uar, variant->parts == BIT(CQ)));
+	EXPECT_EQ(0, check_equal("memory after the reset", self->buf.map, expected, SIZE));
+	free(expected);
+}
+
+static void exchange_for_ever(void *arg, int fd)
+{
+	FIXTURE_DATA(peer_queues) *self = arg;
+	struct pair *pair = &self->pair;
+	struct accel_buf buf;
+	struct accel accel;
+	unsigned int i;
+
+	/* Its own: a context ends with its process. */
+	if (accel_open(&accel) ||
+	    accel_buf_alloc(&buf, &accel, DRM_SVAN_ACCEL_BO_LOCAL, SIZE) ||
+	    pair_open(pair, false, SIZE))
+		return;
+	self->fd = accel_buf_export(&buf);
+	self->opts.uar = svandv_alloc_uar(pair->node[0].ctx);
+	for (i = 0; i < PARTS; i++) {
+		self->mem[i].dmabuf.fd = self->fd;
+		self->mem[i].ptr = buf.map + offsets[i];
+	}
+	if (self->fd < 0 || !self->opts.uar ||
+	    ep_create(&pair->ep[0], &pair->node[0], &self->opts))
+		return;
+	self->opts = ep_defaults;
+	self->opts.extended = true;
+	if (ep_create(&pair->ep[1], &pair->node[1], &self->opts) ||
+	    pair_connect(pair, &conn_defaults) || exchange(pair, 5))
+		return;
+	child_say(fd);
+	while (!exchange(pair, 100))
+		;
+}
+
+/* The process dies in the middle of work; the memory that its queues had is another's. */
+TEST_F_TIMEOUT(peer_queues, killed, LIMIT)
+{
+	long memory = accel_count("memory");
+	uint8_t *expected = malloc(SIZE);
+	struct accel_buf next;
+	struct child child;
+	int i;
+
+	if (variant->parts != ALL || variant->process)
+		SKIP(return, "once is enough");
+	ASSERT_NE(NULL, expected);
+	memset(expected, CANARY, SIZE);
+	for (i = 0; i < KILLS; i++) {
+		ASSERT_EQ(0, child_start(&child, exchange_for_ever, self));
+		ASSERT_EQ(0, child_kill_watching(&child));
+		ASSERT_EQ(0, accel_count_await("memory", memory, WAIT_MS));
+		ASSERT_EQ(0, accel_buf_alloc(&next, &self->accel, DRM_SVAN_ACCEL_BO_LOCAL,
+					     SIZE));
+		memset(next.map, CANARY, SIZE);
+		EXPECT_EQ(0, pair_sound(&self->pair));
+		EXPECT_EQ(0, check_equal("memory of the next one", next.map, expected,
+					 SIZE));
+		accel_buf_free(&next);
+	}
+	free(expected);
 }
 
 /* ---- refusals ---- */
