@@ -66,7 +66,20 @@ static void the_world_watches_for_those_that_sleep(void **state)
     begin(fake, &cmd);
     assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE));
     assert_ptr_equal(fake->watched[1], accel_fake_at(fake, ERRORS));
+    /* Once is enough: looks in vain do not tell it again. */
+    fake->watched[0] = fake;
     accel_fake_advance(fake, 20000000);
+    assert_ptr_equal(fake->watched[0], fake);
+    /* The value moves, and is watched where it is then. */
+    accel_fake_entry(fake, 0, VALUE, accel_fake_bus(fake, HOST_VA + 0x9000) |
+                                     SVAN_ACCEL_PTE_PRESENT);
+    accel_fake_write64(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_INVALIDATE), VALUE & ~4095ull);
+    accel_fake_run(fake);
+    assert_ptr_equal(fake->watched[0], accel_fake_at(fake, HOST_VA + 0x9040));
+    accel_fake_entry(fake, 0, VALUE, accel_fake_bus(fake, VALUE & ~4095ull) |
+                                     SVAN_ACCEL_PTE_PRESENT);
+    accel_fake_write64(fake, SVAN_ACCEL_REG_CTX(0, SVAN_ACCEL_CTX_INVALIDATE), VALUE & ~4095ull);
+    accel_fake_run(fake);
     assert_ptr_equal(fake->watched[0], accel_fake_at(fake, VALUE));
     accel_fake_set64(fake, VALUE, 7);
     touch(fake, VALUE);
@@ -285,7 +298,7 @@ static void many_waiters_share_their_wake_ups(void **state)
     AccelFake *fake = *state;
     struct svan_accel_cmd cmd = cmd_wait(VALUE, 7);
     uint32_t deadlines = 0;
-    uint64_t looks, end;
+    uint64_t looks, runs, end;
 
     for (uint32_t i = 0; i < QUEUES; i++) {
         if (i % 4 == 0 && i) {
@@ -299,6 +312,7 @@ static void many_waiters_share_their_wake_ups(void **state)
     }
     accel_fake_advance(fake, 100000000);
     looks = accel_counted(fake).looks;
+    runs = fake->runs;
     end = fake->now + 1000000000;
     while (fake->deadline <= end) {
         fake->now = fake->deadline;
@@ -307,6 +321,8 @@ static void many_waiters_share_their_wake_ups(void **state)
     }
     assert_in_range(deadlines, 245, 255);
     assert_in_range(accel_counted(fake).looks - looks, 245 * QUEUES, 255 * QUEUES);
+    /* and looks in vain share runs */
+    assert_in_range(fake->runs - runs, deadlines, deadlines * (QUEUES / 16));
     accel_fake_set64(fake, VALUE, 7);
     touch(fake, VALUE);
     accel_fake_run(fake);

@@ -24,6 +24,7 @@
 #define ACCEL_KEPT_STORES       32u     /* that a context keeps back, at most */
 #define ACCEL_KEPT_NS           20000u  /* until the next of them leaves, at most */
 #define ACCEL_WATCH_BUCKETS     256u    /* a power of two */
+#define ACCEL_VAIN_LOOKS        32u     /* in one accel_run(), at most */
 #define ACCEL_FIRST_LOOK_NS     1000u   /* after the first look of a WAIT */
 #define ACCEL_LAST_LOOK_NS      4000000u
 #define ACCEL_NO_TIME           UINT64_MAX
@@ -180,6 +181,8 @@ struct Accel {
     uint32_t generation;
     uint64_t serial;            /* the last one given to a context's entries or a store */
     bool running;               /* in accel_run() */
+    bool looked_in_vain;        /* the last turn has, and has changed nothing else */
+    uint64_t run_now;           /* of accel_run(), once it was asked for; ACCEL_NO_TIME */
     SvanLink ready;             /* AccelCtx with work, the next to run first */
     SvanLink aside;             /* AccelCtx whose step has missed, while others run */
     SvanLink waiting;           /* AccelQueue in a WAIT */
@@ -209,6 +212,18 @@ struct Accel {
 static inline uint64_t accel_now(Accel *accel)
 {
     return accel->ops.now(accel->opaque);
+}
+
+/*
+ * The time of the run at hand. Reading the clock takes longer than a look at a value, and
+ * a run is short.
+ */
+static inline uint64_t accel_run_now(Accel *accel)
+{
+    if (accel->run_now == ACCEL_NO_TIME) {
+        accel->run_now = accel_now(accel);
+    }
+    return accel->run_now;
 }
 
 /* The sum, or the end of time. */

@@ -453,7 +453,7 @@ bool accel_awaits(const Accel *accel)
 
 /* ---- runs ---- */
 
-static AccelRun run(Accel *accel)
+static AccelRun take_next_turn(Accel *accel)
 {
     AccelCtx *ctx;
     uint32_t turn;
@@ -478,6 +478,20 @@ static AccelRun run(Accel *accel)
     return svan_list_empty(&accel->ready) ? ACCEL_RUN_IDLE : ACCEL_RUN_MORE;
 }
 
+/* Looks in vain are so short that a run has room for some of them. */
+static AccelRun run(Accel *accel)
+{
+    uint32_t looks = 0;
+    AccelRun result;
+
+    do {
+        accel->looked_in_vain = false;
+        result = take_next_turn(accel);
+    } while (result == ACCEL_RUN_MORE && accel->looked_in_vain &&
+             ++looks < ACCEL_VAIN_LOOKS);
+    return result;
+}
+
 static uint64_t next_time(const Accel *accel)
 {
     uint64_t when = accel->next_look < accel->next_leave ? accel->next_look :
@@ -492,9 +506,10 @@ AccelRun accel_run(Accel *accel)
     uint64_t when;
 
     accel->running = true;
+    accel->run_now = ACCEL_NO_TIME;
     take_doorbells(accel);
     if (next_time(accel) != ACCEL_NO_TIME) {
-        uint64_t now = accel_now(accel);
+        uint64_t now = accel_run_now(accel);
 
         accel_wake_due(accel, now);
         accel_leave_due(accel, now);

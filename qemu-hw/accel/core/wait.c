@@ -49,16 +49,21 @@ static bool watch_outside(AccelQueue *queue, uint32_t i, const AccelMem *mem)
     return host;
 }
 
-void accel_wait_join(AccelQueue *queue)
+static void note_next_look(AccelQueue *queue)
 {
     Accel *accel = queue->ctx->accel;
     uint64_t next = queue->look_at < queue->limit ? queue->look_at : queue->limit;
 
-    svan_list_append(&accel->waiting, &queue->waiting);
-    watch(queue, 1);
     if (next < accel->next_look) {
         accel->next_look = next;
     }
+}
+
+void accel_wait_join(AccelQueue *queue)
+{
+    svan_list_append(&queue->ctx->accel->waiting, &queue->waiting);
+    watch(queue, 1);
+    note_next_look(queue);
 }
 
 /* It does not sleep while it looks, but is still told of stores. */
@@ -161,24 +166,39 @@ static bool has_come(const AccelQueue *queue, uint64_t seen)
     }
 }
 
-/* Stores from before a page was watched are not told of: the next look at it comes soon. */
+/*
+ * Most looks are in vain, at a value that lies where it has lain before: then the queue
+ * stays among those that wait. Stores from before a page was watched are not told of, so
+ * the next look at a page that is new comes soon.
+ */
 static void sleep_on(AccelQueue *queue, const AccelMem *mem, const AccelMem *errors,
                      uint64_t now, uint64_t limit)
 {
-    bool first = queue->state != SVAN_ACCEL_QUEUE_WAITING;
+    bool again = queue->state == SVAN_ACCEL_QUEUE_WAITING;
+    bool moved = watch_outside(queue, 0, mem);
+    uint64_t value = accel_page_key(mem->space, mem->addr);
+    uint64_t error = errors->len ? accel_page_key(errors->space, errors->addr) : 0;
+    bool stays = again && queue->watched[0] == value && queue->watched[1] == error;
     uint32_t gap;
 
-    first |= watch_outside(queue, 0, mem);
-    first |= watch_outside(queue, 1, errors->len ? errors : NULL);
-    gap = first ? ACCEL_FIRST_LOOK_NS : 2 * queue->gap;
-    look_up(queue);
+    moved |= watch_outside(queue, 1, errors->len ? errors : NULL);
+    gap = again && !moved ? 2 * queue->gap : ACCEL_FIRST_LOOK_NS;
+    if (!stays) {
+        look_up(queue);
+    }
     queue->state = SVAN_ACCEL_QUEUE_WAITING;
+    queue->look = false;
     queue->gap = gap < ACCEL_LAST_LOOK_NS ? gap : ACCEL_LAST_LOOK_NS;
     queue->look_at = accel_later(now - now % queue->gap, queue->gap);
     queue->limit = limit;
-    queue->watched[0] = accel_page_key(mem->space, mem->addr);
-    queue->watched[1] = errors->len ? accel_page_key(errors->space, errors->addr) : 0;
-    accel_wait_join(queue);
+    if (stays) {
+        note_next_look(queue);
+    } else {
+        queue->watched[0] = value;
+        queue->watched[1] = error;
+        accel_wait_join(queue);
+    }
+    queue->ctx->accel->looked_in_vain = again;
 }
 
 static AccelStep wait_ends(AccelQueue *queue, uint8_t status, uint64_t seen)
@@ -213,8 +233,8 @@ AccelStep accel_cmd_wait(AccelQueue *queue)
 {
     const struct svan_accel_wait *wait = &queue->cmd.wait;
     uint64_t limit_ns = svan_le64_to_cpu(wait->limit_ns);
-    uint64_t now = accel_now(queue->ctx->accel), limit = queue->limit, seen;
-    AccelMem mem, errors = { .len = 0 };
+    uint64_t now = accel_run_now(queue->ctx->accel), limit = queue->limit, seen;
+    AccelMem mem, errors = { .host = NULL };
     AccelStep step = accel_map(queue->ctx, ACCEL_READ, svan_le64_to_cpu(wait->addr),
                                queue->cmd.width, &mem);
 
