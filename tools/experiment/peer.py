@@ -3,6 +3,7 @@
 """peer.py DIR: what tools/experiment/peer has measured as DIR/results.csv and a page."""
 
 import csv
+import functools
 import os
 import re
 import sys
@@ -13,11 +14,14 @@ GOAL_US = 10
 DRIVERS = {"accel": "accelerator", "poll": "CPU, polling", "sleep": "CPU, sleeping"}
 PATHS = ("loopback", "wire")
 LOADS = ("idle", "busy")
-PERCENTILES = tuple(range(1, 100)) + (99.9, 100)
+PERCENTILES = tuple(range(100)) + (99.9, 100)
 HEAD = ("measured", "path", "load", "driver", "what", "percentile", "value")
 
 # An RDMA WRITE of one packet that the responder has executed: its data is in memory.
 PLACED = re.compile(r"svan_core_pkt_rx fn \d+ qpn \S+ opcode 0x0a ")
+# A success that the NIC has counted, and a wait that the value has ended.
+COUNTED = re.compile(r"svan_core_counter fn \d+ counter \S+ error 0 value [1-9]")
+WAIT_END = re.compile(r"svan_accel_wait_end .* status 0$")
 STORE = re.compile(r"svan_accel_store ")
 COMMAND_END = re.compile(r"svan_accel_command_end ctx \d+ queue \d+ index (\d+) status (\d+)")
 
@@ -80,15 +84,35 @@ def latencies(trace, jobs, starts):
     return found
 
 
+def wait_latencies(trace, jobs):
+    """For each job, us from each update of the counter to the end of the wait for it.
+
+    There is one of each a message. The waiter may be faster than the line that tells of the
+    update: that is 0.
+    """
+    updates, ends = [], []
+    for time, text in events(trace):
+        if COUNTED.match(text):
+            updates.append(time)
+        elif WAIT_END.match(text.rstrip()):
+            ends.append(time)
+    total = sum(job["count"] for job in jobs)
+    if (len(updates), len(ends)) != (total, total):
+        raise SystemExit("%s: %d messages, %d updates of the counter, %d ends of waits"
+                         % (trace, total, len(updates), len(ends)))
+    times = iter(max(end - update, 0) for update, end in zip(updates, ends))
+    return [[next(times) for _ in range(job["count"])] for job in jobs]
+
+
 def percentile(ordered, percent):
     """The least value that so many percent of all do not exceed."""
     return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
 
-def latency_rows(out, name, what, starts):
-    """Percentiles of each job of a run with traces."""
+def latency_rows(out, name, what, find):
+    """Percentiles of each job of a run with traces: those of find(trace, jobs)."""
     jobs = read_jobs(out, name)
-    for job, times in zip(jobs, latencies(os.path.join(out, name + ".log"), jobs, starts)):
+    for job, times in zip(jobs, find(os.path.join(out, name + ".log"), jobs)):
         ordered = sorted(times)
         yield row(name, job, "messages", len(ordered))
         for percent in PERCENTILES:
@@ -211,6 +235,20 @@ def compute_part(results):
                                 "messages"), lines)]
 
 
+def wait_part(results):
+    """From the update of a counter to the end of a wait for it."""
+    lines = [[path, load] + [us_name(results.get("wait", path, load, "accel", "wait_us", p))
+                             for p in (0, 50, 90, 99, 100)]
+             + ["%d" % results.get("wait", path, load, "accel", "messages")]
+             for path in PATHS for load in LOADS]
+    return ["<h2>Counter updated to wait's end</h2>",
+            "<p>The NIC counts the write that is complete (<code>svan_core_counter</code>), and "
+            "the accelerator's WAIT on the count ends (<code>svan_accel_wait_end</code>). "
+            "0 µs: less than the line of the trace takes, or than its clock shows.</p>",
+            plot.table(("path", "CPUs", "least", "median", "p90", "p99", "most", "messages"),
+                       lines)]
+
+
 def bars_of(results, key, label):
     """A bar a driver and path: key(path, driver) is its height."""
     rows = [("%s\\n%s" % (name, path), [float(results.get(*key(path, driver)))])
@@ -276,8 +314,11 @@ def verdict(results):
 def main():
     """Write DIR/results.csv and DIR/report.html, print the verdict."""
     out = sys.argv[1]
-    rows = (list(latency_rows(out, "store", "store_us", stores))
-            + list(latency_rows(out, "compute", "compute_us", ends_of_computation))
+    rows = (list(latency_rows(out, "store", "store_us",
+                              functools.partial(latencies, starts=stores)))
+            + list(latency_rows(out, "compute", "compute_us",
+                                functools.partial(latencies, starts=ends_of_computation)))
+            + list(latency_rows(out, "wait", "wait_us", wait_latencies))
             + list(cost_rows(out)) + list(instruction_rows(out)))
     with open(os.path.join(out, "results.csv"), "w", encoding="ascii", newline="") as file:
         writer = csv.writer(file)
@@ -290,10 +331,14 @@ def main():
              "polling that the message is there, or has been woken by the accelerator's "
              "interrupt. <i>Busy</i> CPUs have one process each that computes.</p>",
              "<p><b>%s</b></p>" % verdict(results)]
-    parts += (store_part(results) + compute_part(results) + work_part(results)
-              + overlap_part(results))
+    parts += (store_part(results) + compute_part(results) + wait_part(results)
+              + work_part(results) + overlap_part(results))
     with open(os.path.join(out, "report.html"), "w", encoding="utf-8") as file:
         file.write(plot.page("Messages driven by the CPU and by the accelerator", parts))
+    print("counter updated to wait's end, median: " + "; ".join(
+        "%s, %s CPUs: %s (p99 %s)" % (path, load, *(
+            us_name(results.get("wait", path, load, "accel", "wait_us", p)) for p in (50, 99)))
+        for path in PATHS for load in LOADS))
     print(verdict(results))
 
 
