@@ -8,14 +8,18 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <svan/regs.h>
 
 #include "kselftest_harness.h"
 #include "trigger-lib.h"
@@ -26,6 +30,8 @@
 #define KILLS		8
 #define ALL_KILLS	100
 #define WORK_US		30000
+#define SHORT_MS	50		/* in which what may not come would have come */
+#define WAITS_MS	3000		/* limit of waits for what never comes */
 #define ACCEL_DRIVER	"/sys/bus/pci/drivers/svan_accel"
 #define ACCEL_FOLDER	"/sys/class/accel/accel0/device"
 
@@ -271,6 +277,157 @@ TEST_F_TIMEOUT(trigger_ends, the_nic_goes, LIMIT)
 			EXPECT_EQ(0, child_end(&child));
 		}
 		ASSERT_EQ(0, await_sound(user.wire));
+	}
+}
+
+/* ---- the NIC fails ---- */
+
+/* A command queue whose index is nonsense is fatal to a function. */
+static int make_fatal(const char *nic)
+{
+	char path[PATH_MAX + 16];
+	volatile uint32_t *regs;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/resource0", nic);
+	fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	regs = mmap(NULL, ACCEL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (regs == MAP_FAILED) {
+		complain("%s: %m; the guest is to be started with APPEND=iomem=relaxed", path);
+		return -errno;
+	}
+	regs[SVAN_REG_CMDQ_DB / 4] = svan_cpu_to_le32(0x7fffffff);
+	munmap((void *)regs, ACCEL_PAGE);
+	return 0;
+}
+
+/* Of all that ep[0] sends; the counts are in memory of the host. */
+static struct svandv_comp_cntr *count_sends(struct triggered *t)
+{
+	struct svandv_comp_cntr_init_attr init = {};
+	struct svandv_comp_cntr_attach_attr attach = {
+		.op_mask = SVANDV_COMP_CNTR_ATTACH_OP_SEND |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE,
+	};
+	struct ep *eps = t->pair.ep;
+	struct svandv_comp_cntr *counter;
+
+	counter = svandv_create_comp_cntr(t->pair.node[0].ctx, &init);
+	if (!counter || ep_state(&eps[0], IBV_QPS_RESET) ||
+	    ep_state(&eps[1], IBV_QPS_RESET) ||
+	    svandv_qp_attach_comp_cntr(eps[0].qp, counter, &attach) ||
+	    pair_connect(&t->pair, &conn_defaults))
+		return NULL;
+	return counter;
+}
+
+/* Until the count of successes reaches what it never does, or one of errors comes. */
+static int post_endless_wait(struct triggered *t, struct accel_queue *queue)
+{
+	struct svandv_comp_cntr *counter = count_sends(t);
+	struct svan_accel_cmd wait;
+	uint64_t va;
+	int ret = counter ? accel_map_user(&t->accel, counter->comp_count, ACCEL_PAGE, false,
+					   &va) : -EIO;
+
+	if (!ret)
+		ret = accel_queue_create(queue, &t->accel, 2);
+	if (ret)
+		return ret;
+	*word_at(t, STATUS) = 1ull << 62;
+	wait = accel_wait(va, word_va(t, STATUS), WAITS_MS * 1000000ull);
+	wait.wait.errors = svan_cpu_to_le64(va + 8);
+	accel_post(queue, wait);
+	accel_ring(queue);
+	return 0;
+}
+
+/* It has stopped by its limit, or with the context; or the error was counted. */
+static int has_stopped(struct accel_queue *queue)
+{
+	int ret = accel_await(queue, WAIT_MS);
+	uint32_t status = ret == -EIO ? accel_queue_status(queue) : 0;
+
+	if (status == SVAN_ACCEL_TIMEOUT || status == SVAN_ACCEL_ERROR_COUNT ||
+	    status == SVAN_ACCEL_NOT_MAPPED || status == SVAN_ACCEL_CONTEXT)
+		return 0;
+	complain("a queue that waits for a NIC that has failed: %d, status %u", ret, status);
+	return -EIO;
+}
+
+/* The function stands still: its doorbells can be stored to, and nothing comes of it. */
+static int ring_goes_nowhere(struct triggered *t, struct accel_queue *other)
+{
+	volatile uint64_t *come = (volatile uint64_t *)t->pair.in[1].data;
+	uint64_t before = *come;
+	int ret;
+
+	*(volatile uint64_t *)t->local.map = before + 1;
+	accel_post(other, accel_store(t->window + SVAN_UAR_SQ_DB,
+				      svan_db_value(t->queues.qp_num, before + 1), 0));
+	ret = accel_do(other, accel_fence());
+	usleep(SHORT_MS * 1000);
+	if (!ret && *come == before)
+		return 0;
+	complain("a doorbell of a function that has failed: %d, %llu has come after %llu",
+		 ret, (unsigned long long)*come, (unsigned long long)before);
+	return -EIO;
+}
+
+struct failing {
+	bool fatal;		/* else it is reset */
+};
+
+static void waits_and_rings(void *arg, int fd)
+{
+	static struct triggered t;
+	const struct failing *how = arg;
+	volatile uint64_t *come;
+	struct accel_queue waits, other;
+	uint64_t deadline = now_ms() + WAIT_MS;
+
+	if (triggered_open(&t, false) || post_endless_wait(&t, &waits) ||
+	    accel_queue_create(&other, &t.accel, 4) ||
+	    triggered_post_loop(&t, 'a', UINT32_MAX, WAITS_MS * 1000000ull))
+		return;
+	come = (volatile uint64_t *)t.pair.in[1].data;
+	accel_ring(&t.queue);
+	while (*come < 10 && now_ms() < deadline)
+		;
+	if (*come < 10 || accel_queue_status(&waits))
+		return;
+	child_say(fd);
+	if (how->fatal && expect_async(&t.pair.node[0], IBV_EVENT_DEVICE_FATAL, WAIT_MS))
+		return;
+	if (has_stopped(&waits) || has_stopped(&t.queue) ||
+	    (how->fatal && ring_goes_nowhere(&t, &other)))
+		return;
+	_exit(0);
+}
+
+/*
+ * The NIC goes to its fatal state, or is reset, while the accelerator waits for one of its
+ * counters and rings it. Waits end, nobody hangs, and a reset brings everything back.
+ */
+TEST_F_TIMEOUT(trigger_ends, the_nic_fails, LIMIT)
+{
+	struct failing how;
+	struct child child;
+	int i, ret;
+
+	for (i = 0; i < 4; i++) {
+		how.fatal = i % 2 == 0;
+		ASSERT_EQ(0, child_start(&child, waits_and_rings, &how));
+		ret = how.fatal ? make_fatal(self->nic) : write_to(self->nic, "reset", "1");
+		ASSERT_EQ(0, ret);
+		EXPECT_EQ(0, child_end(&child));
+		if (how.fatal)
+			ASSERT_EQ(0, write_to(self->nic, "reset", "1"));
+		ASSERT_EQ(0, await_sound(false));
 	}
 }
 
