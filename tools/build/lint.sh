@@ -121,12 +121,20 @@ check_prm() { tools/check-prm; }
 checks=("$@")
 [ $# -gt 0 ] ||
 	checks=(licences sizes rooms checkpatch qemu-style sparse shell python prm)
+for name in "${checks[@]}"; do
+	declare -F "check_${name//-/_}" >/dev/null || die "no such check: $name"
+done
+# All at once, since most of them keep one CPU busy; told in order.
+running=()
+for name in "${checks[@]}"; do
+	(check_"${name//-/_}") >"$SVAN_LOGS/lint-$name.log" 2>&1 </dev/null &
+	running+=($!)
+done
 status=0
 echo "1..${#checks[@]}"
 for ((i = 0; i < ${#checks[@]}; i++)); do
 	name=${checks[i]}
-	declare -F "check_${name//-/_}" >/dev/null || die "no such check: $name"
-	if (check_"${name//-/_}") >"$SVAN_LOGS/lint-$name.log" 2>&1 </dev/null; then
+	if wait "${running[i]}"; then
 		echo "ok $((i + 1)) $name"
 	else
 		status=1
