@@ -11,6 +11,7 @@
 #include "unserved.h"
 
 #define LOOP_LIMIT_NS	2000000000ull	/* of what never comes */
+#define TIMEOUT		16		/* 0.27 s, seven times again */
 #define BACK_MS		5000		/* more than all retries of a connection */
 
 /* ---- set-up ---- */
@@ -32,6 +33,7 @@ struct ibv_mr *triggered_reg(struct accel_buf *buf, struct ibv_pd *pd, uint64_t 
 static int open_pair(struct triggered *t, bool wire)
 {
 	struct ep_opts opts = ep_defaults;
+	struct conn conn = conn_defaults;
 	struct pair *pair = &t->pair;
 	int ret = pair_open(pair, wire, TRIGGER_SIZE);
 
@@ -47,8 +49,9 @@ static int open_pair(struct triggered *t, bool wire)
 	opts.uar = NULL;
 	if (!ret)
 		ret = ep_create(&pair->ep[1], &pair->node[1], &opts);
+	conn.timeout = TIMEOUT;
 	if (!ret)
-		ret = pair_connect(pair, &conn_defaults);
+		ret = pair_connect(pair, &conn);
 	return ret ?: -svandv_query_queues(pair->ep[0].qp, &t->queues);
 }
 

@@ -114,7 +114,7 @@ static void faults_isolate(struct svan_accel_cmd cmd, uint8_t status, uint64_t a
     accel_fake_do(fake, 1, 1, &after);
     assert_int_equal(accel_fake_get64(fake, LOCAL_VA + 64), 9);
     accel_fake_set64(fake, HOST_VA, 1);
-    accel_fake_advance(fake, 4000000);
+    accel_fake_advance(fake, 8000000);
     assert_int_equal(accel_fake_head(fake, 1, 0), 1);
     assert_int_equal(accel_fake_head(fake, 0, 1), 0);
     /* once it was disabled the context can be had again */

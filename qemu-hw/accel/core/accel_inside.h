@@ -26,7 +26,7 @@
 #define ACCEL_WATCH_BUCKETS     256u    /* a power of two */
 #define ACCEL_VAIN_LOOKS        32u     /* in one accel_run(), at most */
 #define ACCEL_FIRST_LOOK_NS     1000u   /* after the first look of a WAIT */
-#define ACCEL_LAST_LOOK_NS      4000000u
+#define ACCEL_LAST_LOOK_NS      8000000u
 #define ACCEL_NO_TIME           UINT64_MAX
 #define ACCEL_ALL_CONTEXTS      (UINT64_MAX >> (64 - SVAN_ACCEL_CONTEXTS))  /* a bit each */
 
