@@ -5,6 +5,8 @@
  */
 
 #include "qemu/osdep.h"
+#include <glib/gstdio.h>
+#include "qobject/qdict.h"
 #include "nic.h"
 
 /* ---- life ---- */
@@ -116,6 +118,45 @@ bool nic_dma(Nic *nic, uint64_t addr, uint32_t size, uint32_t op)
     nic_write(nic, SVAN_REG_TEST_DMA_CTRL, op);
     return !(nic_await(nic, SVAN_REG_TEST_DMA_CTRL, SVAN_TEST_DMA_BUSY, 0) &
              SVAN_TEST_DMA_ERROR);
+}
+
+/* ---- migration ---- */
+
+/* On either side; libqtest gives up on a reply that does not come. */
+static void nic_await_migration(QTestState *qts)
+{
+    gint64 limit = nic_limit();
+    bool done = false;
+
+    while (!done) {
+        QDict *reply = qtest_qmp_assert_success_ref(
+            qts, "{ 'execute': 'query-migrate' }");
+        const char *status = qdict_get_try_str(reply, "status") ?: "none";
+
+        g_assert_cmpstr(status, !=, "failed");
+        g_assert_cmpint(g_get_monotonic_time(), <, limit);
+        done = g_str_equal(status, "completed");
+        qobject_unref(reply);
+    }
+}
+
+QTestState *nic_migrate(QTestState *from, const char *args)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *file = NULL, *uri = NULL;
+    int fd = g_file_open_tmp("svan-qtest-XXXXXX", &file, &error);
+    QTestState *to;
+
+    g_assert_no_error(error);
+    close(fd);
+    uri = g_strdup_printf("file:%s", file);
+    qtest_qmp_assert_success(from, "{ 'execute': 'migrate', 'arguments': "
+                             "{ 'uri': %s } }", uri);
+    nic_await_migration(from);
+    to = qtest_initf("%s -incoming %s", args, uri);
+    nic_await_migration(to);
+    g_unlink(file);
+    return to;
 }
 
 /* ---- commands ---- */

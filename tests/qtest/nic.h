@@ -69,6 +69,8 @@ void nic_flr(Nic *nic);
 /* MSI-X vector to write data to addr. */
 void nic_vector(Nic *nic, unsigned vector, uint32_t addr, uint32_t data,
                 bool masked);
+/* Save a machine, and load it in a QEMU of its own, started with args. */
+QTestState *nic_migrate(QTestState *from, const char *args);
 /* Wait until the guest's memory holds value at addr. */
 void nic_await_memory(Nic *nic, uint64_t addr, uint32_t value);
 

@@ -513,39 +513,15 @@ static void test_unplug(void)
     nic_stop(nic);
 }
 
-static void await_migration(QTestState *qts)
-{
-    gint64 limit = g_get_monotonic_time() + NIC_WAIT_S * G_USEC_PER_SEC;
-    bool done = false;
-
-    while (!done) {
-        QDict *answer = qtest_qmp_assert_success_ref(
-            qts, "{ 'execute': 'query-migrate' }");
-        const char *status = qdict_get_try_str(answer, "status");
-
-        g_assert_cmpstr(status ?: "", !=, "failed");
-        done = !g_strcmp0(status, "completed");
-        qobject_unref(answer);
-        g_assert_true(done || g_get_monotonic_time() < limit);
-    }
-}
-
 /* Saved in the middle of a wait; what it waits for comes elsewhere. */
 static void test_migrate(void)
 {
-    g_autofree char *path = g_strdup_printf("%s/svan-accel-%d", g_get_tmp_dir(),
-                                            getpid());
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
     AccelTest *from = accel_start(""), to;
     QTestState *qts;
 
     accel_wait_begin(from);
     qtest_writel(from->qts, from->mem.addr + 64, 0xcafe);
-    qtest_qmp_assert_success(from->qts, "{ 'execute': 'migrate', 'arguments': "
-                             "{ 'uri': %s } }", uri);
-    await_migration(from->qts);
-    qts = qtest_initf(NIC_MACHINE NIC_DEVICE ACCEL_DEVICE "-incoming %s", uri);
-    await_migration(qts);
+    qts = nic_migrate(from->qts, NIC_MACHINE NIC_DEVICE ACCEL_DEVICE);
     to = *from;
     to.qts = qts;
     g_assert_cmphex(qtest_readl(qts, to.mem.addr + 64), ==, 0xcafe);
@@ -557,7 +533,6 @@ static void test_migrate(void)
     accel_await(&to, SVAN_ACCEL_REG_QUEUE(0, 0, SVAN_ACCEL_QUEUE_HEAD), 1);
     qtest_quit(qts);
     accel_stop(from);
-    g_unlink(path);
 }
 
 static void test_silly_properties(void)
