@@ -88,7 +88,8 @@ static void svan_bars_init(SvanFunction *f, unsigned uar_count)
      */
     f->regs.disable_reentrancy_guard = true;
     f->uars.disable_reentrancy_guard = true;
-    pci_register_bar(f->pci, SVAN_BAR_REGS, PCI_BASE_ADDRESS_MEM_TYPE_64,
+    pci_register_bar(f->pci, SVAN_BAR_REGS, PCI_BASE_ADDRESS_MEM_TYPE_64 |
+                     (pci_is_vf(f->pci) ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0),
                      &f->regs);
     pci_register_bar(f->pci, SVAN_BAR_UAR, PCI_BASE_ADDRESS_MEM_TYPE_64 |
                      PCI_BASE_ADDRESS_MEM_PREFETCH, &f->uars);

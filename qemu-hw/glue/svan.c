@@ -8,6 +8,7 @@
 #include "qemu/units.h"
 #include "hw/boards.h"
 #include "hw/pci/msix.h"
+#include "hw/pci/pcie.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
 #include "hw/resettable.h"
@@ -20,8 +21,9 @@
 #include "system/tcg.h"
 #include "fault_injection.h"
 #include "fault_policy.h"
-#include "nic.h"
+#include "pf.h"
 #include "trace.h"
+#include "vf.h"
 
 #define TYPE_SVAN "svan"
 OBJECT_DECLARE_SIMPLE_TYPE(SvanState, SVAN)
@@ -107,9 +109,9 @@ static bool svan_check_limit(const char *name, uint32_t value, Error **errp)
 
 static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
 {
-    if (s->num_vfs) {
-        error_setg(errp, "num-vfs is %u, but this version of the device has "
-                   "no virtual functions", s->num_vfs);
+    if (s->num_vfs > SVAN_MAX_VFS) {
+        error_setg(errp, "num-vfs is %u, but has to be in 0..%u", s->num_vfs,
+                   SVAN_MAX_VFS);
         return false;
     }
     if (s->link_mbps < 100 || s->link_mbps > SVAN_MAX_LINK_MBPS) {
@@ -127,11 +129,43 @@ static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
     svan_configure_iommu(s, config);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
     memcpy(config->mac, s->conf.macaddr.a, sizeof(config->mac));
+    config->num_vfs = s->num_vfs;
     config->link_mbps = s->link_mbps;
     config->max_qp = s->max_qp;
     config->max_cq = s->max_cq;
     config->max_key = s->max_key;
     config->max_rx_frames = s->max_rx_frames;
+    return true;
+}
+
+/* ---- virtual functions ---- */
+
+SvanNic *svan_pf_nic(PCIDevice *pf)
+{
+    return &SVAN(pf)->nic;
+}
+
+/*
+ * A device without virtual functions has neither capability. Their BARs are all
+ * prefetchable, since bridges have room for little other memory.
+ */
+static bool svan_vfs_init(SvanState *s, Error **errp)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+    uint8_t bar = PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH;
+
+    if (!s->num_vfs) {
+        return true;
+    }
+    pcie_ari_init(pci, SVAN_ARI_OFFSET);
+    if (!pcie_sriov_pf_init(pci, SVAN_SRIOV_OFFSET, TYPE_SVAN_VF,
+                            SVAN_PCI_DEVICE_ID_VF, s->num_vfs, s->num_vfs, 1, 1,
+                            errp)) {
+        return false;
+    }
+    pcie_sriov_pf_init_vf_bar(pci, SVAN_BAR_REGS, bar, SVAN_BAR_REGS_SIZE);
+    pcie_sriov_pf_init_vf_bar(pci, SVAN_BAR_UAR, bar,
+                              SVAN_VF_UAR_COUNT * SVAN_UAR_SIZE);
     return true;
 }
 
@@ -155,13 +189,21 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
         return;
     }
     if (!svan_nic_add_function(&s->nic, &s->pf, pci, 0, errp)) {
-        svan_nic_stop(&s->nic);
-        svan_nic_fini(&s->nic);
-        return;
+        goto stop_nic;
+    }
+    if (!svan_vfs_init(s, errp)) {
+        goto remove_pf;
     }
     svan_nic_open_port(&s->nic, &s->conf, object_get_typename(OBJECT(s)));
     trace_svan_realize(dev->id ?: "",
                        qemu_get_queue(s->nic.port.nic)->info_str);
+    return;
+
+remove_pf:
+    svan_nic_remove_function(&s->nic, &s->pf);
+stop_nic:
+    svan_nic_stop(&s->nic);
+    svan_nic_fini(&s->nic);
 }
 
 static void svan_pf_exit(PCIDevice *pci)
@@ -170,6 +212,7 @@ static void svan_pf_exit(PCIDevice *pci)
 
     svan_nic_stop(&s->nic);
     svan_nic_close_port(&s->nic);
+    pcie_sriov_pf_exit(pci);
     svan_nic_remove_function(&s->nic, &s->pf);
     svan_nic_fini(&s->nic);
 }
@@ -236,6 +279,17 @@ static int svan_post_load(void *opaque, int version_id)
     return 0;
 }
 
+/* QEMU has no macro for an array of pointers whose length is a field. */
+#define SVAN_VMSTATE_VFS { \
+    .name = "vfs", \
+    .num_offset = vmstate_offset_value(SvanState, num_vfs, uint16_t), \
+    .vmsd = &svan_vf_vmstate, \
+    .size = sizeof(PCIDevice *), \
+    .flags = VMS_STRUCT | VMS_POINTER | VMS_VARRAY_UINT16 | \
+             VMS_ARRAY_OF_POINTER, \
+    .offset = offsetof(SvanState, parent_obj.exp.sriov_pf.vf), \
+}
+
 static const VMStateDescription svan_vmstate = {
     .name = "svan",
     .version_id = 1,
@@ -246,6 +300,7 @@ static const VMStateDescription svan_vmstate = {
     .fields = (const VMStateField[]) {
         VMSTATE_PCI_DEVICE(parent_obj, SvanState),
         VMSTATE_MSIX(parent_obj, SvanState),
+        SVAN_VMSTATE_VFS,
         VMSTATE_UINT32(stream_len, SvanState),
         VMSTATE_VBUFFER_ALLOC_UINT32(stream, SvanState, 0, svan_stream_is_sane,
                                      stream_len),
@@ -309,7 +364,8 @@ static const struct {
     { "fault-sources", "where estimates come from, a sum: 1 the table's entry, 2 "
       "the page's location, 4 the driver's response" },
     { "fault-buffer", "bytes in which a function holds packets; 0: default" },
-    { "num-vfs", "virtual functions; 0 is the only value of this version" },
+    { "num-vfs", "virtual functions, up to 64; they need a slot of their own behind "
+      "a pcie-root-port" },
     { "inject-fault", "let RC transfers meet pages as if they were absent: "
       "key=KEY,addr=ADDR,length=BYTES,class=CLASS,estimate-us=N,delay-us=N,"
       "outcome=resolved|failed,count=N,chance-ppm=N,seed=N; empty: no more" },

@@ -44,7 +44,7 @@ static void virtual_functions_differ(void **state)
                      SVAN_VF_MSIX_COUNT);
     assert_int_equal(svan_reg_read(fake->core, 2, SVAN_REG_MAC_LO, 4),
                      0x03020152);
-    assert_int_equal(svan_reg_read(fake->core, 2, SVAN_REG_MAC_HI, 4), 0x0704);
+    assert_int_equal(svan_reg_read(fake->core, 2, SVAN_REG_MAC_HI, 4), 0x0506);
     assert_int_equal(svan_reg_read(fake->core, 3, SVAN_REG_MAGIC, 4), 0);
     svan_reg_write(fake->core, 3, SVAN_REG_CONTROL, 1, 4);
     svan_reset(fake->core, 3);

@@ -43,7 +43,8 @@ static void fn_set_features(SvanFn *fn, const SvanConfig *config)
     uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_ATOMIC |
                    SVAN_CAP_COMP_COUNTERS | SVAN_CAP_ONDEMAND_KEYS |
                    SVAN_CAP_DEVMEM_KEYS | SVAN_CAP_PAGE_REQUESTS |
-                   SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM;
+                   SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM |
+                   (fn->id || !config->num_vfs ? 0 : SVAN_CAP_SRIOV);
     uint64_t on = all & ~config->features_off;
 
     if (shared & ~on) {
@@ -89,8 +90,9 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->net->port_enabled = true;
     memcpy(fn->regs->mac, config->mac, sizeof(fn->regs->mac));
     if (id) {
+        /* Neighbouring NICs often differ by the last octet alone. */
         fn->regs->mac[0] |= 2;          /* locally administered */
-        fn->regs->mac[5] += id;
+        fn->regs->mac[4] += id;
     }
     fn_set_features(fn, config);
     /* The port's frames are counted by the PF. */
