@@ -178,6 +178,7 @@ static void svan_remove(struct pci_dev *pdev)
 {
 	struct svan_dev *dev = pci_get_drvdata(pdev);
 
+	pci_disable_sriov(pdev);
 	svan_dev_block_events(dev);
 	svan_debugfs_del(dev);
 	svan_aux_del(dev);
@@ -217,6 +218,7 @@ static struct pci_driver svan_pci_driver = {
 	.probe		= svan_probe,
 	.remove		= svan_remove,
 	.shutdown	= svan_shutdown,
+	.sriov_configure = pci_sriov_configure_simple,
 	.err_handler	= &svan_err_handler,
 	.driver.pm	= pm_sleep_ptr(&svan_pm_ops),
 };
