@@ -50,6 +50,7 @@
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
 #:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0;
 #:                      PEERDEV_ARGS='reorder=1' gives it properties
+#:   VFS=4              each device has so many virtual functions, for sriov_numvfs
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN
 #:

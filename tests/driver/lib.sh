@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2001,SC2034
-# TAP, waiting, traffic, and the two functions by their fixed addresses.
+# TAP, waiting, traffic, and the functions by their places on the bus.
 
 number=0 failed=0
-declare -A slot=([svan0]=0000:00:10.0 [svan1]=0000:00:11.0)
+declare -A slot=([svan0]=$(basename "$(readlink /sys/class/net/svan0/device)")
+		 [svan1]=$(basename "$(ip netns exec peer readlink /sys/class/net/svan1/device)"))
 declare -A mac=([svan0]=52:54:00:77:00:01 [svan1]=52:54:00:77:00:02)
 pci=/sys/bus/pci
 traffic=()

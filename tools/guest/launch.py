@@ -73,12 +73,15 @@ class Settings:
         self.peer = setting("PEER", "")
         self.share = setting("SHARE", "")
         self.svan = setting("SVAN", "1") != "0"
+        self.vfs = int(setting("VFS", "0"))
         self.peerdev = self.svan and setting("PEERDEV", "0") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
         self.peer_wait = float(setting("PEER_WAIT", "30"))
         if self.vms not in (1, 2):
             sys.exit("VMS is 1 or 2")
+        if not 0 <= self.vfs <= 64:
+            sys.exit("VFS is 0 to 64")
         if self.peer and self.vms != 2:
             sys.exit("PEER= runs in a second guest: say VMS=2 as well")
         if self.share and not os.path.isdir(self.share):
@@ -168,18 +171,27 @@ class Guest:
         """The Svan devices, and the wire between them."""
         if not self.settings.svan:
             return []
-        extra = setting("SVAN_ARGS", "")
-        device = "svan,netdev=wire%d,mac=%s,addr=%#x" + ("," + extra if extra else "")
         if self.wire is not None:
             number = 1 if self.side == "A" else 2
             return ["-netdev", "stream,id=wire%d,server=off,addr.type=fd,addr.str=%d"
-                    % (number, self.wire.fileno()),
-                    "-device", device % (number, MAC % number, 0x10)]
+                    % (number, self.wire.fileno())] + self.nic_args(number, 0x10)
         line = []
         for number in (1, 2):
-            line += ["-netdev", "hubport,id=wire%d,hubid=1" % number,
-                     "-device", device % (number, MAC % number, 0x10 + number - 1)]
+            line += ["-netdev", "hubport,id=wire%d,hubid=1" % number]
+            line += self.nic_args(number, 0x10 + number - 1)
         return line
+
+    def nic_args(self, number, slot):
+        """A Svan device. With virtual functions it needs a bus of its own, and the port
+        before it room for their BARs, which the firmware does not count."""
+        extra = setting("SVAN_ARGS", "")
+        device = "svan,netdev=wire%d,mac=%s" % (number, MAC % number)
+        device += "," + extra if extra else ""
+        if not self.settings.vfs:
+            return ["-device", device + ",addr=%#x" % slot]
+        return ["-device", "pcie-root-port,id=port%d,chassis=%d,addr=%#x,pref64-reserve=256M"
+                % (number, number, slot),
+                "-device", device + ",bus=port%d,num-vfs=%d" % (number, self.settings.vfs)]
 
     def peerdev_args(self):
         """The accelerator, away from the slots of the Svan devices."""

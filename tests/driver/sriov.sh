@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2317,SC2154,SC2034,SC2086
+# Virtual functions of svan0 in network namespaces of their own: vf1 is 10.77.0.11 in the
+# namespace vf1, and so on. driver-in-guest gives the guest the functions for this group.
+
+VFS=4
+numvfs=$pci/devices/${slot[svan0]}/sriov_numvfs
+
+for ((n = 1; n <= VFS; n++)); do
+	slot[vf$n]=${slot[svan0]%.*}.$n
+	mac[vf$n]=$(printf '52:54:00:77:%02x:01' $n)
+done
+
+vf_up() {
+	local n=$1
+	await 10 netdev_of "${mac[vf$n]}" >/dev/null && rename_netdev "${mac[vf$n]}" vf$n &&
+		netdev_up vf$n $((10 + n)) vf$n && carrier vf$n vf$n &&
+		await 20 has_gid vf$n 10.77.0.$((10 + n))
+}
+
+vfs_on() {
+	local n
+	echo $VFS >"$numvfs" || return
+	for ((n = 1; n <= VFS; n++)); do
+		ip netns add vf$n && ip -n vf$n link set lo up && vf_up $n || return
+	done
+}
+
+# The devices of a namespace go with it; netdevs come back to the first one.
+vfs_off() {
+	local n
+	echo 0 >"$numvfs" || return
+	for ((n = 1; n <= VFS; n++)); do ip netns del vf$n || return; done
+}
+
+# Which addresses a function's namespace must reach: all others', here and on the wire.
+ping_all() {
+	local n to
+	for ((n = 1; n <= VFS; n++)); do
+		for to in 10.77.0.{1,2,11,12,13,14}; do
+			await 10 ip netns exec vf$n ping -c 1 -W 1 -s 3000 -q $to || return
+		done
+	done
+}
+
+# pair_between NETDEV ADDRESS NETNS NETDEV ADDRESS NETNS PORT ARGUMENT...: server, client
+pair_between() {
+	local server=("$1" "$2" "$3") client=("$4" "$5" "$6") port=$7
+	shift 7
+	pingpong "${server[@]}" -c -p $port "$@" >/dev/null &
+	users+=($!)
+	await 60 listens $port "${server[2]}" || return
+	pingpong "${client[@]}" -c -p $port "$@" "${server[1]}" >/dev/null &
+	users+=($!)
+}
+
+# With data of several packets each, verified at both ends.
+verified_pairs() {
+	local n status=0
+	users=()
+	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18701 -s 100000 -n 200 &&
+		pair_between svan0 10.77.0.1 "" vf3 10.77.0.13 vf3 18702 -s 100000 -n 200 &&
+		pair_between svan1 10.77.0.2 peer vf4 10.77.0.14 vf4 18703 -s 100000 -n 200 ||
+		status=1
+	for n in "${users[@]}"; do wait $n || status=1; done
+	users=()
+	return $status
+}
+
+iperf_between() {
+	local status
+	ip netns exec vf1 iperf3 -s -1 -p 5301 >/dev/null &
+	await 20 listens 5301 vf1 && ip netns exec vf2 iperf3 -c 10.77.0.11 -p 5301 -t 2 --bidir
+	status=$?
+	wait $!
+	return $status
+}
+
+# Traffic of vf1 to vf2, and of vf3 over the wire, that has to outlive what befalls vf4.
+neighbours_start() {
+	users=()
+	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18711 -n 100000000 &&
+		pair_between svan1 10.77.0.2 peer vf3 10.77.0.13 vf3 18712 -n 100000000
+}
+
+# COMMAND...: it befalls vf4. The others' queue pairs stay, and go on.
+undisturbed() {
+	neighbours_start && rdma_busy vf1 && rdma_busy vf3 && "$@" &&
+		rdma_busy vf1 && rdma_busy vf3 && ! ended_any "${users[@]}"
+	local status=$?
+	users_stop
+	return $status
+}
+
+vf_reset() { reset_function vf4 && reset_function vf4 && vf4_works; }
+vf_rebind() { unbind vf4 && echo "${slot[vf4]}" >$pci/drivers/svan/bind && vf_up 4 && vf4_works; }
+
+vf4_works() {
+	await 20 ip netns exec vf4 ping -c 1 -W 1 -q 10.77.0.2 &&
+		await 20 ip netns exec vf4 ping -c 1 -W 1 -q 10.77.0.11
+}
+
+# While they carry traffic; the physical function's goes on.
+switched_off_in_traffic() {
+	local status
+	neighbours_start && rdma_busy vf1 && vfs_off && await 60 ended "${users[@]}" &&
+		wire_works && rdma_devices_are svan_0 svan_1
+	status=$?
+	users_stop
+	return $status
+}
+
+sixty_four() {
+	local before
+	echo 64 >"$numvfs" && [ "$(find $pci/drivers/svan/ -name '0000:01:*' | wc -l)" = 65 ] &&
+		[ "$(cd /sys/class/infiniband && echo * | wc -w)" = 66 ] && wire_works &&
+		echo 0 >"$numvfs" && rdma_devices_are svan_0 svan_1
+}
+
+driver_unloaded() {
+	vfs_on && rmmod svan_ib && rmmod svan && [ "$(cat "$numvfs")" = 0 ] &&
+		modprobe svan && modprobe svan_ib && restore svan0 && restore svan1 && wire_works
+}
+
+sriov_tests() {
+	rdma system set netns shared
+	test_case "four virtual functions in four namespaces" vfs_on
+	test_case "each reaches the others, the physical function and the wire" ping_all
+	test_case "RDMA among them, to the physical function and over the wire" verified_pairs
+	test_case "TCP between two of them" iperf_between
+	test_case "the reset of one leaves the others' queue pairs" undisturbed vf_reset
+	test_case "unbinding one leaves the others' queue pairs" undisturbed vf_rebind
+	test_case "they are switched off in traffic" switched_off_in_traffic
+	test_case "sixty-four of them" sixty_four
+	test_case "the driver is unloaded with virtual functions" driver_unloaded
+}
