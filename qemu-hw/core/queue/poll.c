@@ -57,13 +57,13 @@ void svan_poll_park(SvanSq *sq)
 }
 
 /*
- * A record that has never moved, or is behind the queue's index, is not in use: who posts
- * rings the doorbell alone, or posts nothing. Polling it would find nothing, and would take
- * the time of the thread that also receives from the wire.
+ * A record that is behind the queue's index is not in use: who posts rings the doorbell
+ * alone. Polling it would find nothing, and would take the time of the thread that also
+ * receives from the wire.
  */
 static bool record_in_use(const SvanSq *sq)
 {
-    return sq->pi_polled && sq->pi_polled == sq->producer.pi;
+    return sq->pi_polled == sq->producer.pi;
 }
 
 /*
