@@ -316,7 +316,17 @@ void svan_ib_uar_put(struct svan_ib_uar *uar)
 	xa_unlock(&uar->uctx->uars);
 }
 
-/* Take the page out of the context, unless a QP uses it. */
+/*
+ * Let QPs use the page. Its number can be guessed, so that is the last step of its
+ * creation: an object that a QP uses could not be taken back. The number was reserved, so
+ * there is no memory to be allocated, and no error.
+ */
+static void svan_uar_publish(struct svan_ib_uar *uar)
+{
+	xa_store(&uar->uctx->uars, uar->page, uar, GFP_KERNEL);
+}
+
+/* Take the page, published or not, out of the context, unless a QP uses it. */
 static bool svan_uar_withdraw(struct svan_ib_uar *uar)
 {
 	struct xarray *uars = &uar->uctx->uars;
@@ -365,7 +375,7 @@ static struct svan_ib_uar *svan_uar_create(struct svan_ib_dev *dev,
 		goto free_uar;
 	}
 	uar->phys = uar->entry->phys;
-	err = xa_err(xa_store(&uctx->uars, uar->page, uar, GFP_KERNEL_ACCOUNT));
+	err = xa_reserve(&uctx->uars, uar->page, GFP_KERNEL_ACCOUNT);
 	if (err)
 		goto remove_entry;
 	return uar;
@@ -414,8 +424,12 @@ static int UVERBS_HANDLER(SVAN_IB_METHOD_UAR_ALLOC)(struct uverbs_attr_bundle *a
 			     sizeof(uar->page));
 	if (err)
 		return err;
-	return uverbs_copy_to(attrs, SVAN_IB_ATTR_UAR_ALLOC_OFFSET, &offset,
-			      sizeof(offset));
+	err = uverbs_copy_to(attrs, SVAN_IB_ATTR_UAR_ALLOC_OFFSET, &offset,
+			     sizeof(offset));
+	if (err)
+		return err;
+	svan_uar_publish(uar);
+	return 0;
 
 uncount:
 	atomic_dec(&uctx->num_uars);
