@@ -410,9 +410,9 @@ int svan_ib_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 		kfree(mr);
 		return 0;
 	}
+	svan_ib_revoke_umem(mr->umem);
 	/* On return the device does not access the pages any more. */
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ibmr->lkey);
-	/* This revokes the memory of another device, which needs the table. */
 	ib_umem_release(mr->umem);
 	svan_mtt_destroy(dev, &mr->mtt);
 	kfree(mr);

@@ -183,12 +183,12 @@ int svan_ring_alloc(struct svan_ib_dev *dev, struct svan_ring *ring, u64 length)
 /* The queue has been destroyed in the device. The key goes before the memory. */
 void svan_ring_free(struct svan_ib_dev *dev, struct svan_ring *ring)
 {
+	svan_ib_revoke_umem(ring->umem);
 	svan_cmd_destroy_object(dev->sdev, SVAN_CMD_DESTROY_KEY, ring->key);
 	if (ring->addr) {
 		dma_free_coherent(svan_ib_dma_device(dev), ring->length,
 				  ring->addr, ring->dma);
 	} else {
-		/* This revokes the memory of another device, which needs the table. */
 		ib_umem_release(ring->umem);
 		svan_mtt_destroy(dev, &ring->mtt);
 	}

@@ -350,6 +350,16 @@ static inline struct svan_ib_qp *to_svan_ib_qp(struct ib_qp *ibqp)
 	return container_of(ibqp, struct svan_ib_qp, ibqp);
 }
 
+/*
+ * Memory of another device is revoked before the key to it is destroyed, since the key's
+ * number may be another's after. Other memory is not touched.
+ */
+static inline void svan_ib_revoke_umem(struct ib_umem *umem)
+{
+	if (umem && umem->is_dmabuf)
+		ib_umem_dmabuf_revoke(to_ib_umem_dmabuf(umem));
+}
+
 static inline struct device *svan_ib_dma_device(struct svan_ib_dev *dev)
 {
 	return &svan_pdev(dev->sdev)->dev;
