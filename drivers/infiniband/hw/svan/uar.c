@@ -41,7 +41,7 @@ MODULE_IMPORT_NS(DMA_BUF);
  * @page: number of the page
  * @qps: number of QPs whose doorbells are in the page; xa_lock of svan_ib_ucontext.uars
  * @lock: protects @windows and @gone
- * @windows: struct svan_ib_window that are not revoked
+ * @windows: struct svan_ib_window, until their release
  * @gone: the object is being destroyed: no window is made any more
  */
 struct svan_ib_uar {
@@ -227,27 +227,22 @@ static const struct dma_buf_ops svan_window_ops = {
 /*
  * On return nobody stores through a window of the page any more: the importer drops its
  * mapping, and waits for the accelerator, in its move_notify().
+ *
+ * A window in the list has a dma-buf, as its release takes it out under the lock. The
+ * dma-buf's file may be gone before that, for a path to it (O_PATH) holds the dma-buf but
+ * not the file; then it has no attachments, and there is no reference to be taken.
  */
 static void svan_uar_revoke(struct svan_ib_uar *uar)
 {
-	struct svan_ib_window *window, *next;
+	struct svan_ib_window *window;
 
 	mutex_lock(&uar->lock);
 	uar->gone = true;
-	list_for_each_entry_safe(window, next, &uar->windows, link) {
-		/*
-		 * One that is being released has no attachments any more. Its release
-		 * waits for the lock, and so it stays in the list.
-		 */
-		if (!get_file_active(&window->dmabuf->file))
-			continue;
-		list_del_init(&window->link);
+	list_for_each_entry(window, &uar->windows, link) {
 		dma_resv_lock(window->dmabuf->resv, NULL);
 		WRITE_ONCE(window->revoked, true);
 		dma_buf_move_notify(window->dmabuf);
 		dma_resv_unlock(window->dmabuf->resv);
-		/* If this is the last reference, the release comes later. */
-		dma_buf_put(window->dmabuf);
 	}
 	mutex_unlock(&uar->lock);
 }
