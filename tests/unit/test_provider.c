@@ -294,6 +294,10 @@ static void retired_sends(void **state)
     assert_int_equal(svan_sq_retire(&sq, 4, sq.posted), 0);
     assert_int_equal(sq.ci, sq.pi);
     assert_int_equal(sq.completed, sq.posted);
+
+    /* Others have posted, and polled, since the number of those posted was read. */
+    assert_int_equal(svan_sq_retire(&sq, sq.posted + 1, sq.posted - 1), EINVAL);
+    assert_int_equal(sq.completed, sq.posted);
 }
 
 /* Of a counted queue nothing else gives entries back. */
@@ -314,6 +318,8 @@ static void retired_receives(void **state)
     assert_int_equal(rq.ci, 1);
     assert_true(svan_rq_has_room(&rq, rq.pi + 2));
     assert_false(svan_rq_has_room(&rq, rq.pi + 3));
+    assert_int_equal(svan_rq_retire_counted(&rq, 2, 0), EINVAL);
+    assert_int_equal(rq.ci, 1);
 }
 
 static void prepared_receives(void **state)

@@ -332,7 +332,8 @@ static inline uint64_t svan_sq_complete(struct svan_sq *sq, uint32_t index)
 /*
  * Give back the first @count work requests since the queue began, of which @posted were
  * posted; fewer than were given back before are none. Return 0, or EINVAL if @count is
- * more than were posted. The caller has the consumer side.
+ * more than were posted. The caller has the consumer side, which may be ahead of @posted:
+ * others have posted and polled since the caller read it.
  */
 static inline int svan_sq_retire(struct svan_sq *sq, uint32_t count,
 				 uint32_t posted)
@@ -342,7 +343,7 @@ static inline int svan_sq_retire(struct svan_sq *sq, uint32_t count,
 
 	if (count - completed > INT32_MAX)
 		return 0;
-	if (count - completed > posted - completed)
+	if ((int32_t)(count - posted) > 0)
 		return EINVAL;
 	for (; completed != count; completed++)
 		ci = sq->slots[ci & sq->ring.mask].end;
@@ -455,7 +456,7 @@ static inline int svan_rq_retire_counted(struct svan_rq *rq, uint32_t count,
 {
 	if (count - rq->ci > INT32_MAX)
 		return 0;
-	if (count - rq->ci > posted - rq->ci)
+	if ((int32_t)(count - posted) > 0)
 		return EINVAL;
 	svan_store_index(&rq->ci, count);
 	return 0;
