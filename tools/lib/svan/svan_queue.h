@@ -439,14 +439,16 @@ static inline struct svan_rwqe *svan_rq_entry(const struct svan_rq *rq,
 
 /*
  * Take the completion of the entry at @index. Receives complete in order, so it is the
- * oldest one, unless the queue is counted: then completions give nothing back.
+ * oldest one, unless the queue is counted: then completions give nothing back, and the
+ * wr_id is 0 if the entry was given back before, as with svan_sq_complete().
  */
 static inline uint64_t svan_rq_retire(struct svan_rq *rq, uint32_t index)
 {
 	uint64_t wr_id = rq->wr_ids[index & rq->mask];
 
-	if (!rq->counted)
-		svan_store_index(&rq->ci, rq->ci + 1);
+	if (rq->counted)
+		return index - rq->ci > INT32_MAX ? 0 : wr_id;
+	svan_store_index(&rq->ci, rq->ci + 1);
 	return wr_id;
 }
 

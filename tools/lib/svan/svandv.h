@@ -374,8 +374,9 @@ int svandv_qp_attach_comp_cntr(struct ibv_qp *qp,
  * of this QP alone, since it was 0, that is the sum of both counts. A @count that is not
  * larger than the last one does nothing.
  *
- * Sends that have a completion, too, can be retired by either; a completion that is polled
- * afterwards has a wr_id of 0. svandv_retire_recvs() is for QPs with RECV_NO_CQE.
+ * Sends that have a completion, too, can be retired by either. svandv_retire_recvs() is for
+ * QPs with RECV_NO_CQE. A completion, of a send or a receive, that is polled after its work
+ * request was retired has a wr_id of 0.
  *
  * Both take the lock of the CQ, as polling does. Return 0 or an errno value: EINVAL for more
  * than was posted, or for a QP of another kind.
