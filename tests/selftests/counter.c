@@ -377,6 +377,9 @@ TEST_F_TIMEOUT(counter, bad_memory, LIMIT)
 		EXPECT_NE(0, refusal(ctx, ext));
 		bad->type = 2;
 		EXPECT_EQ(EINVAL, refusal(ctx, ext));
+		*bad = good;
+		bad->reserved[6] = 1;
+		EXPECT_EQ(EINVAL, refusal(ctx, ext));
 		*bad = in_dmabuf(self->fd, 4);
 		EXPECT_EQ(EINVAL, refusal(ctx, ext));
 		*bad = in_dmabuf(self->fd, 2 * PAGE);

@@ -635,6 +635,9 @@ TEST_F_TIMEOUT(peer_queues, refused, LIMIT)
 	mem->dmabuf.reserved = 1;
 	EXPECT_EQ(EINVAL, try(self));
 	mem->dmabuf.reserved = 0;
+	mem->reserved[6] = 1;
+	EXPECT_EQ(EINVAL, try(self));
+	mem->reserved[6] = 0;
 	mem->dmabuf.fd = null;
 	EXPECT_EQ(EINVAL, try(self));
 	mem->dmabuf.fd = 9999;

@@ -154,6 +154,8 @@ svan_create_flags(const struct svandv_qp_init_attr *attr)
 
 struct svan_ib_buffer_desc;
 
+/* Is nothing set that this provider does not know? */
+bool svan_is_location(const struct svandv_memory_location *memory);
 /* Describe memory of the user to the kernel. Return 0 or EINVAL. */
 int svan_describe(const struct svandv_memory_location *memory, uint64_t length,
 		  struct svan_ib_buffer_desc *desc);

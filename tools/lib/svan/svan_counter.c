@@ -51,14 +51,14 @@ static int svan_locate(const struct svandv_memory_location *memory,
 		       struct svan_ib_memory_location *location,
 		       uint64_t **count)
 {
+	if (!svan_is_location(memory))
+		return EINVAL;
 	switch (memory->type) {
 	case SVANDV_MEMORY_LOCATION_VA:
 		location->type = SVAN_IB_MEMORY_VA;
 		location->address = (uintptr_t)memory->ptr;
 		break;
 	case SVANDV_MEMORY_LOCATION_DMABUF:
-		if (memory->dmabuf.reserved)
-			return EINVAL;
 		location->type = SVAN_IB_MEMORY_DMABUF;
 		location->address = memory->dmabuf.offset;
 		location->fd = memory->dmabuf.fd;

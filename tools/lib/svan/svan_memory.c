@@ -2,13 +2,25 @@
 /* Queues in memory of the user, which may be that of another device. */
 
 #include <errno.h>
+#include <string.h>
 
 #include "svan.h"
 #include "svan_abi.h"
 
+bool svan_is_location(const struct svandv_memory_location *memory)
+{
+	static const uint8_t none[sizeof(memory->reserved)];
+
+	return !memcmp(memory->reserved, none, sizeof(none)) &&
+	       (memory->type != SVANDV_MEMORY_LOCATION_DMABUF ||
+		!memory->dmabuf.reserved);
+}
+
 int svan_describe(const struct svandv_memory_location *memory, uint64_t length,
 		  struct svan_ib_buffer_desc *desc)
 {
+	if (!svan_is_location(memory))
+		return EINVAL;
 	desc->length = length;
 	switch (memory->type) {
 	case SVANDV_MEMORY_LOCATION_VA:
@@ -19,7 +31,7 @@ int svan_describe(const struct svandv_memory_location *memory, uint64_t length,
 		desc->type = SVAN_IB_BUFFER_TYPE_DMABUF;
 		desc->addr = memory->dmabuf.offset;
 		desc->fd = memory->dmabuf.fd;
-		return memory->dmabuf.reserved ? EINVAL : 0;
+		return 0;
 	default:
 		return EINVAL;
 	}
