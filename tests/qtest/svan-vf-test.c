@@ -87,6 +87,18 @@ static Nic *vf_new(Nic *pf, unsigned number)
     return vf;
 }
 
+/* Its rings, which answer a command, and a vector. */
+static void vf_enable(Nic *vf)
+{
+    uint8_t msix = qpci_find_capability(vf->dev, PCI_CAP_ID_MSIX, 0);
+
+    nic_enable(vf, 4);
+    g_assert_cmphex(nic_command(vf, &(struct svan_cmd) {}, SVAN_CMD_NOP, NULL),
+                    ==, SVAN_CMD_OK);
+    qpci_config_writew(vf->dev, msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
+    nic_vector(vf, 3, NIC_BUFFER, 0xbeef, false);
+}
+
 static void vfs_free(Nic *vf[])
 {
     for (unsigned i = 1; i <= VFS; i++) {
@@ -173,13 +185,7 @@ static void test_commands(void)
     nic_bus_master(vf[2], true);
     g_assert_true(nic_dma(vf[2], NIC_BUFFER, 64, SVAN_TEST_DMA_FILL));
     g_assert_false(nic_dma(vf[1], NIC_BUFFER, 64, SVAN_TEST_DMA_FILL));
-    nic_enable(vf[2], 4);
-    g_assert_cmphex(nic_command(vf[2], &(struct svan_cmd) {}, SVAN_CMD_NOP,
-                                NULL), ==, SVAN_CMD_OK);
-    qpci_config_writew(vf[2]->dev, qpci_find_capability(vf[2]->dev,
-                       PCI_CAP_ID_MSIX, 0) + PCI_MSIX_FLAGS,
-                       PCI_MSIX_FLAGS_ENABLE);
-    nic_vector(vf[2], 3, NIC_BUFFER, 0xbeef, false);
+    vf_enable(vf[2]);
     nic_write(vf[2], SVAN_REG_TEST_IRQ, 3);
     nic_await_memory(vf[2], NIC_BUFFER, 0xbeef);
     stop(vf);
@@ -227,13 +233,7 @@ static void test_migrate(void)
     start(vf);
     mark(vf);
     nic_bus_master(vf[2], true);
-    nic_enable(vf[2], 4);
-    g_assert_cmphex(nic_command(vf[2], &(struct svan_cmd) {}, SVAN_CMD_NOP,
-                                NULL), ==, SVAN_CMD_OK);
-    qpci_config_writew(vf[2]->dev, qpci_find_capability(vf[2]->dev,
-                       PCI_CAP_ID_MSIX, 0) + PCI_MSIX_FLAGS,
-                       PCI_MSIX_FLAGS_ENABLE);
-    nic_vector(vf[2], 3, NIC_BUFFER, 0xbeef, false);
+    vf_enable(vf[2]);
     pf = *vf[0];
     pf.qts = nic_migrate(vf[0]->qts, NIC_MACHINE VF_DEVICE);
     pf.bus = qpci_new_pc(pf.qts, NULL);
