@@ -67,6 +67,13 @@ verified_pairs() {
 	return $status
 }
 
+dumped() {
+	local table
+	table=$(svan-dump functions) && echo "$table" &&
+		[ "$(grep -c "^[1-$VFS] .* svan " <<<"$table")" = $VFS ] &&
+		grep -q "^0 .* svan0 .*${mac[svan0]}" <<<"$table"
+}
+
 iperf_between() {
 	local status
 	ip netns exec vf1 iperf3 -s -1 -p 5301 >/dev/null &
@@ -74,6 +81,32 @@ iperf_between() {
 	status=$?
 	wait $!
 	return $status
+}
+
+# perftest PROGRAM NETDEV ADDRESS NETNS PORT ARGUMENT...: one end, in the place of this shell
+perftest() {
+	local program=$1 device address=$3 ns=$4 port=$5
+	device=$(rdma_of "$2")
+	shift 5
+	exec ${ns:+ip netns exec "$ns"} "$program" -d "$device" -F -p "$port" \
+		-x "$(gid_index "$device" "$address")" "$@"
+}
+
+# perftest_between PROGRAM NETDEV ADDRESS NETNS NETDEV ADDRESS NETNS: server, client
+perftest_between() {
+	local program=$1 status
+	perftest "$program" "$2" "$3" "$4" 18721 -s 65536 -n 200 >/dev/null &
+	await 20 listens 18721 "$4" &&
+		(perftest "$program" "$5" "$6" "$7" 18721 -s 65536 -n 200 "$3")
+	status=$?
+	wait $! && return $status
+}
+
+perftest_all() {
+	perftest_between ib_write_bw vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 &&
+		perftest_between ib_read_bw svan0 10.77.0.1 "" vf3 10.77.0.13 vf3 &&
+		perftest_between ib_send_bw svan1 10.77.0.2 peer vf4 10.77.0.14 vf4 &&
+		perftest_between ib_write_lat vf4 10.77.0.14 vf4 vf1 10.77.0.11 vf1
 }
 
 # Traffic of vf1 to vf2, and of vf3 over the wire, that has to outlive what befalls vf4.
@@ -129,6 +162,8 @@ sriov_tests() {
 	test_case "four virtual functions in four namespaces" vfs_on
 	test_case "each reaches the others, the physical function and the wire" ping_all
 	test_case "RDMA among them, to the physical function and over the wire" verified_pairs
+	test_case "perftest among them, to the physical function and over the wire" perftest_all
+	test_case "svan-dump shows them, whoever has their netdevs" dumped
 	test_case "TCP between two of them" iperf_between
 	test_case "the reset of one leaves the others' queue pairs" undisturbed vf_reset
 	test_case "unbinding one leaves the others' queue pairs" undisturbed vf_rebind
