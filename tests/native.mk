@@ -18,8 +18,9 @@ core := $(top)/qemu-hw/core
 out  := $(top)/build/tests
 
 accel := $(top)/qemu-hw/accel/core
+wire  := $(top)/qemu-hw/wire
 
-core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c)
+core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c) $(wildcard $(wire)/*.c)
 lib_sources  := $(wildcard lib/*.c)
 core_libs    := -ldeflate
 
@@ -36,7 +37,7 @@ link_fuzz   := -fsanitize=fuzzer
 
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \
-          -I$(top)/include -I$(core) -I$(accel) -Ilib -MMD -MP
+          -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -Ilib -MMD -MP
 
 # A failure found later should not be a hang or a silent one.
 export ASAN_OPTIONS := abort_on_error=0:detect_leaks=1:allocator_may_return_null=1
@@ -46,7 +47,8 @@ export TSAN_OPTIONS := halt_on_error=1
 # $(call objects,VARIANT,SOURCES)
 objects = $(patsubst $(core)/%.c,$(out)/$(1)/core/%.o,$(filter $(core)/%,$(2))) \
           $(patsubst $(accel)/%.c,$(out)/$(1)/accel/%.o,$(filter $(accel)/%,$(2))) \
-          $(patsubst %.c,$(out)/$(1)/%.o,$(filter-out $(core)/% $(accel)/%,$(2)))
+          $(patsubst $(wire)/%.c,$(out)/$(1)/wire/%.o,$(filter $(wire)/%,$(2))) \
+          $(patsubst %.c,$(out)/$(1)/%.o,$(filter-out $(core)/% $(accel)/% $(wire)/%,$(2)))
 
 define variant
 $(out)/$(1)/core/%.o: $(core)/%.c
@@ -54,6 +56,10 @@ $(out)/$(1)/core/%.o: $(core)/%.c
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/accel/%.o: $(accel)/%.c
+	@mkdir -p $$(@D)
+	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+
+$(out)/$(1)/wire/%.o: $(wire)/%.c
 	@mkdir -p $$(@D)
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 

@@ -15,6 +15,7 @@
 #include <svan/queues.h>
 #include <svan/regs.h>
 #include <svan/wire.h>
+#include <svan/wire_ring.h>
 #include <svan/wqe.h>
 
 static int failed, number;
@@ -36,6 +37,12 @@ static void ends(void)
     static_assert(END(type, member) == sizeof(struct type), #type); \
     check(1, #type " ends with " #member); \
 } while (0)
+    TIGHT(svan_wire_hello, features);
+    TIGHT(svan_wire_setup, size);
+    TIGHT(svan_wire_ready, reserved);
+    TIGHT(svan_ring_producer, reserved);
+    TIGHT(svan_ring_consumer, reserved);
+    TIGHT(svan_ring_record, reserved);
     TIGHT(svan_sge, lkey);
     TIGHT(svan_wqe_ctrl, reserved);
     TIGHT(svan_wqe_remote, reserved);

@@ -19,6 +19,9 @@ cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'
 # Doorbells are rung from several threads.
 libs_accel_context := -lpthread
 
+# A ring has two ends.
+libs_ring := -lpthread
+
 # The states of a suspension are held against their picture.
 cflags_unit/test_suspension := -DMANUAL='"$(abspath ../Documentation/prm/faults.rst)"'
 
