@@ -62,7 +62,13 @@ int svan_wire_connect(const char *path)
     }
     fd = new_socket();
     if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun))) {
-        return close_saving_errno(fd);
+        struct stat st;
+
+        close_saving_errno(fd);
+        if (errno == ECONNREFUSED && !stat(path, &st) && !S_ISSOCK(st.st_mode)) {
+            errno = ENOTSOCK;
+        }
+        return -1;
     }
     return fd;
 }

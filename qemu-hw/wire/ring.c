@@ -231,14 +231,15 @@ bool svan_ring_release(SvanRingRx *rx)
 
 uint32_t svan_ring_drop(SvanRingRx *rx)
 {
-    uint32_t tail = rx->tail;
+    uint32_t last = rx->tail + rx->size, frames = 0;
+    SvanRingFrame frame;
 
-    rx->tail = rx->head;
-    if (look(rx)) {
-        rx->tail = rx->head;
+    /* The peer may go on meanwhile; it is followed once around. */
+    while ((int32_t)(last - rx->tail) > 0 && svan_ring_next(rx, &frame)) {
+        svan_ring_take(rx);
+        frames++;
     }
-    rx->next = 0;
-    return rx->tail - tail;
+    return frames;
 }
 
 bool svan_ring_has_more(const SvanRingRx *rx)

@@ -84,7 +84,7 @@ bool svan_ring_next(SvanRingRx *rx, SvanRingFrame *frame);
 void svan_ring_take(SvanRingRx *rx);
 /* Give the room of all that was taken back. true: the peer waits, and has to be woken. */
 bool svan_ring_release(SvanRingRx *rx);
-/* Drop all that has arrived. How many cells that were. */
+/* Drop all that has arrived. How many frames that were. */
 uint32_t svan_ring_drop(SvanRingRx *rx);
 /* There is something to be received, or was, as the peer says. */
 bool svan_ring_has_more(const SvanRingRx *rx);

@@ -177,6 +177,8 @@ static void test_listen(void **state)
     close(fd);
     assert_int_equal(svan_wire_listen(place->path, &error), -1);
     assert_int_equal(access(place->path, F_OK), 0);
+    assert_int_equal(svan_wire_connect(place->path), -1);
+    assert_int_equal(errno, ENOTSOCK);
     assert_int_equal(svan_wire_listen("/tmp/0123456789012345678901234567890123456789/"
                                       "0123456789012345678901234567890123456789012345"
                                       "67890123456789012345678901234567890", &error), -1);
@@ -406,7 +408,8 @@ static void test_hostile_connector(void **state)
 }
 
 /*
- * It joins, then punches holes into the memory, makes its socket a blocking one, and floods the listener with wakes: nothing blocks, nothing is fatal.
+ * It joins, punches holes into the memory, makes its socket a blocking one, and floods the
+ * listener with wakes: nothing blocks, nothing is fatal.
  */
 static void attack(const char *path)
 {
