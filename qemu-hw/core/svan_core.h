@@ -99,6 +99,19 @@ typedef struct SvanTrace {
     uint64_t a, b, c;
 } SvanTrace;
 
+/* How much of a packet is copied before anything is decided by it: all of its headers. */
+#define SVAN_PACKET_HEAD        128
+
+/*
+ * A RoCE packet without ICRC, lent to the core. Its octets lie in memory that others may
+ * change; the copy of the first ones, min(len, SVAN_PACKET_HEAD), is nobody else's.
+ */
+typedef struct SvanLentPacket {
+    const uint8_t *data;
+    uint32_t len;               /* octets */
+    uint8_t head[SVAN_PACKET_HEAD];
+} SvanLentPacket;
+
 /*
  * What the core asks of the world. opaque is svan_create()'s; fn is the number of a
  * function (0 = PF). No operation may call back into the core, block, or take QEMU's
@@ -123,6 +136,20 @@ typedef struct SvanOps {
      * room; the frame stays the core's, which tries again after svan_tx_ready().
      */
     bool (*frame_out)(void *opaque, SvanFrame *frame);
+    /*
+     * For a port that takes RoCE packets without their ICRC, in its own memory; else all
+     * four are NULL. packet_room() returns room for len octets at most. NULL: there is
+     * none; the core tries again after svan_tx_ready(). packet_out() sends what was filled
+     * in before any other operation is called.
+     */
+    uint8_t *(*packet_room)(void *opaque, uint32_t len);
+    void (*packet_out)(void *opaque, uint32_t len);
+    /*
+     * The next packet that has arrived, the same one until packet_done(). NULL: none; after
+     * that svan_packets_ready() tells of more.
+     */
+    const SvanLentPacket *(*packet_next)(void *opaque);
+    void (*packet_done)(void *opaque);
     uint64_t (*now)(void *opaque);              /* ns, VM clock, monotonic */
     /* Call svan_run() at this time at the latest; UINT64_MAX: no deadline. */
     void (*deadline)(void *opaque, uint64_t when);
@@ -201,6 +228,8 @@ void svan_doorbell(SvanCore *core, uint16_t fn, uint32_t offset,
  * no operation tells when there is room.
  */
 bool svan_frame_in(SvanCore *core, SvanFrame *frame);
+/* ops->packet_next() has a packet. */
+void svan_packets_ready(SvanCore *core);
 /* The receive queue has room for another frame from the port. */
 bool svan_rx_room(const SvanCore *core);
 /* Count frames from the port that were lost before they could be offered. */

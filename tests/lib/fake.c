@@ -146,6 +146,44 @@ static bool op_frame_out(void *opaque, SvanFrame *frame)
     return true;
 }
 
+static uint8_t *op_packet_room(void *opaque, uint32_t len)
+{
+    Fake *fake = opaque;
+
+    if (len > sizeof(fake->room)) {
+        fake_die("room for %u octets", len);
+    }
+    return fake->out_full ? NULL : fake->room;
+}
+
+static void op_packet_out(void *opaque, uint32_t len)
+{
+    Fake *fake = opaque;
+    SvanFrame *frame = fake_must(svan_frame_alloc(len));
+
+    memcpy(frame->data, fake->room, len);
+    frame->len = len;
+    op_frame_out(fake, frame);
+    fake->out_packets++;
+}
+
+static const SvanLentPacket *op_packet_next(void *opaque)
+{
+    Fake *fake = opaque;
+
+    return fake->lent.data ? &fake->lent : NULL;
+}
+
+static void op_packet_done(void *opaque)
+{
+    Fake *fake = opaque;
+
+    if (!fake->lent.data) {
+        fake_die("done with a packet that was not lent");
+    }
+    fake->lent.data = NULL;
+}
+
 static uint64_t op_now(void *opaque)
 {
     return *((Fake *)opaque)->clock;
@@ -208,12 +246,25 @@ const SvanConfig fake_config = {
     .max_key = 256,
 };
 
+static SvanCore *new_core(Fake *fake)
+{
+    SvanOps own = ops;
+
+    if (fake->hooks.lends) {
+        own.packet_room = op_packet_room;
+        own.packet_out = op_packet_out;
+        own.packet_next = op_packet_next;
+        own.packet_done = op_packet_done;
+    }
+    return fake_must(svan_create(&fake->config, &own, fake));
+}
+
 static void power_on(Fake *fake)
 {
     fake->now = 1000;
     fake->deadline = UINT64_MAX;
     fake->out_tail = &fake->out_head;
-    fake->core = fake_must(svan_create(&fake->config, &ops, fake));
+    fake->core = new_core(fake);
     svan_set_link(fake->core, true);
 }
 
@@ -355,6 +406,15 @@ SvanFrame *fake_frame(Fake *fake)
     return frame;
 }
 
+void fake_lend(Fake *fake, const SvanFrame *frame)
+{
+    fake->lent.data = frame->data;
+    fake->lent.len = frame->len;
+    memcpy(fake->lent.head, frame->data,
+           frame->len < SVAN_PACKET_HEAD ? frame->len : SVAN_PACKET_HEAD);
+    svan_packets_ready(fake->core);
+}
+
 bool fake_restore(Fake *fake)
 {
     SvanCore *old = fake->core;
@@ -363,7 +423,7 @@ bool fake_restore(Fake *fake)
     bool loaded;
 
     fake->deadline = UINT64_MAX;
-    fake->core = fake_must(svan_create(&fake->config, &ops, fake));
+    fake->core = new_core(fake);
     loaded = svan_load(fake->core, stream, len);
     free(stream);
     svan_destroy(old);

@@ -41,6 +41,8 @@ typedef struct FakeHooks {
     void (*deadline)(void *arg, uint64_t when);
     void (*kick)(void *arg);
     void (*trace)(void *arg, const SvanTrace *trace);
+    /* the port takes packets without ICRC, in place, and lends what fake_lend() gives it */
+    bool lends;
 } FakeHooks;
 
 typedef struct FakeSetup {
@@ -87,6 +89,9 @@ typedef struct Fake {
     SvanFrame *out_head, **out_tail;
     uint32_t out_frames;
     bool out_full;              /* frame_out has no room */
+    uint8_t room[SVAN_PACKET_HEAD + SVAN_PAGE_SIZE];    /* packet_room's */
+    uint32_t out_packets;       /* of the frames, those that were filled in there */
+    SvanLentPacket lent;        /* what packet_next returns, while data is not NULL */
     uint64_t deadline;          /* last one told */
     uint32_t deadlines;         /* times it was told */
     _Atomic uint32_t kicks;
@@ -120,6 +125,8 @@ uint32_t fake_advance(Fake *fake, uint64_t ns);
 
 /* The oldest frame that was sent, NULL: none; the caller's to free. */
 SvanFrame *fake_frame(Fake *fake);
+/* Lend the octets of a frame, which has to stay, until the core is done with it. */
+void fake_lend(Fake *fake, const SvanFrame *frame);
 
 /* No page is translated any more. */
 void fake_forget(Fake *fake);

@@ -40,13 +40,13 @@ static const uint8_t peer_gid[16] = { [10] = 0xff, 0xff, 10, 0, 0, 2 };
                  SVAN_QP_ATTR_RNR_RETRY | SVAN_QP_ATTR_MAX_RD_ATOMIC | \
                  SVAN_QP_ATTR_SQ_PSN)
 
-/* In RESET; attrs are what rc_to() uses. NULL: fake_config. */
-static inline Rc *rc_new_as(const SvanConfig *config)
+/* In RESET, on a machine that is the Rc's from here on; attrs are what rc_to() uses. */
+static inline Rc *rc_new_on(Fake *fake)
 {
     Rc *rc = calloc(1, sizeof(*rc));
     HostQpAttr attr = { .log_sq = 9, .log_rq = 5, .max_sge = 4 };
 
-    rc->fake = fake_create(config);
+    rc->fake = fake;
     rc->host = host_create(rc->fake, 0, 1);
     rc->scq = host_cq(rc->host, 9);
     rc->rcq = host_cq(rc->host, 6);
@@ -67,6 +67,12 @@ static inline Rc *rc_new_as(const SvanConfig *config)
     memcpy(rc->attrs.av.dgid, peer_gid, 16);
     memcpy(rc->attrs.av.dmac, peer_mac, 6);
     return rc;
+}
+
+/* NULL: fake_config. */
+static inline Rc *rc_new_as(const SvanConfig *config)
+{
+    return rc_new_on(fake_create(config));
 }
 
 static inline Rc *rc_new(void)

@@ -65,6 +65,11 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
     return true;
 }
 
+void svan_packets_ready(SvanCore *core)
+{
+    svan_source_ready(core, SVAN_TURN_RX);
+}
+
 void svan_rx_lost(SvanCore *core, uint32_t count)
 {
     core->fns[0]->stats->rx_queue_drops += count;
@@ -84,7 +89,9 @@ void svan_rx_drop_head(SvanCore *core)
     core->ingress->head = frame->next;
     if (!core->ingress->head) {
         core->ingress->tail = &core->ingress->head;
-        svan_source_idle(core, SVAN_TURN_RX);
+        if (!core->ops.packet_next) {
+            svan_source_idle(core, SVAN_TURN_RX);       /* else rx_packet() finds out */
+        }
     }
     if (frame->from == SVAN_FROM_PORT) {
         core->ingress->frames--;
@@ -203,7 +210,61 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
     return step;
 }
 
-SvanStep svan_rx_step(SvanCore *core)
+/* ---- packets that are lent ---- */
+
+/* It is of no function's GID: copied, with an ICRC, it is received as any frame is. */
+static SvanStep rx_as_frame(SvanCore *core, const SvanLentPacket *lent)
+{
+    SvanFrame *frame = svan_rx_room(core) ? svan_frame_of_lent(lent) : NULL;
+
+    if (frame) {
+        frame->from = SVAN_FROM_PORT;
+        svan_rx_put(core, frame);
+    } else {
+        svan_rx_lost(core, 1);
+    }
+    return SVAN_STEP_DONE;
+}
+
+static SvanStep rx_lent(SvanCore *core, const SvanLentPacket *lent)
+{
+    SvanFn *fn;
+    SvanPkt pkt;
+
+    switch (svan_pkt_decode_lent(lent, &pkt)) {
+    case SVAN_DECODE_OK:
+        fn = svan_gid_owner(core, &pkt.addr);
+        return fn ? deliver(fn, &pkt) : rx_as_frame(core, lent);
+    case SVAN_DECODE_NOT_ROCE:
+        return rx_as_frame(core, lent);
+    default:
+        core->fns[0]->stats->rx_malformed++;
+        svan_trace(core->fns[0], SVAN_TRACE_FRAME_DROP, 0, lent->len, SVAN_DROP_MALFORMED, 0);
+        return SVAN_STEP_DONE;
+    }
+}
+
+/* One step of the packets that are lent. IDLE: there is none. */
+static SvanStep rx_packet(SvanCore *core)
+{
+    const SvanLentPacket *lent = core->ops.packet_next(core->opaque);
+    SvanStep step;
+
+    if (!lent) {
+        return SVAN_STEP_IDLE;
+    }
+    step = rx_lent(core, lent);
+    if (step == SVAN_STEP_DONE) {
+        core->fns[0]->stats->port_rx_frames++;
+        core->fns[0]->stats->port_rx_bytes += lent->len;
+        core->ops.packet_done(core->opaque);
+    }
+    return step;
+}
+
+/* ---- the receive queue's step ---- */
+
+static SvanStep rx_frame(SvanCore *core)
 {
     SvanFrame *frame = core->ingress->head;
     bool mine = false;
@@ -224,6 +285,29 @@ SvanStep svan_rx_step(SvanCore *core)
     }
     if (step == SVAN_STEP_DONE) {
         svan_rx_drop_head(core);
+    }
+    return step;
+}
+
+/* Packets that are lent and frames that wait take turns. */
+SvanStep svan_rx_step(SvanCore *core)
+{
+    SvanIngress *ingress = core->ingress;
+    SvanStep step = SVAN_STEP_IDLE;
+
+    if (!core->ops.packet_next) {
+        return rx_frame(core);
+    }
+    if (ingress->packets_next || !ingress->head) {
+        step = rx_packet(core);
+    }
+    ingress->packets_next = step == SVAN_STEP_AGAIN || step == SVAN_STEP_MISS;
+    if (step == SVAN_STEP_IDLE) {
+        step = rx_frame(core);
+        ingress->packets_next = step == SVAN_STEP_DONE;
+        if (step == SVAN_STEP_IDLE) {
+            svan_source_idle(core, SVAN_TURN_RX);
+        }
     }
     return step;
 }
@@ -255,6 +339,21 @@ static SvanStep port_out(SvanCore *core, SvanFrame *frame)
     return SVAN_STEP_DONE;
 }
 
+static SvanStep port_packet_out(SvanCore *core, const SvanPkt *pkt)
+{
+    uint32_t len = svan_pkt_len(pkt);
+    uint8_t *room = core->ops.packet_room(core->opaque, len);
+
+    if (!room) {
+        return SVAN_STEP_BLOCKED;
+    }
+    svan_pkt_encode_in(pkt, room);
+    core->ops.packet_out(core->opaque, len);
+    core->fns[0]->stats->port_tx_frames++;
+    core->fns[0]->stats->port_tx_bytes += len;
+    return SVAN_STEP_DONE;
+}
+
 static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 {
     SvanFrame *frame;
@@ -262,6 +361,9 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 
     if (!from->core->link_up) {
         return SVAN_STEP_DONE;
+    }
+    if (from->core->ops.packet_room) {
+        return port_packet_out(from->core, pkt);
     }
     frame = from->core->config.no_icrc ? svan_pkt_encode_no_icrc(pkt) :
                                          svan_pkt_encode(pkt);

@@ -121,6 +121,15 @@ SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt);
 /* The same for SvanConfig.no_icrc: zero is sent in place of it, any value accepted. */
 SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt);
 SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
+/*
+ * The same in place: svan_pkt_len() octets, zero in place of the ICRC. What is stored is not
+ * read again, so others may change it meanwhile.
+ */
+uint32_t svan_pkt_len(const SvanPkt *pkt);
+void svan_pkt_encode_in(const SvanPkt *pkt, uint8_t *frame);
+SvanDecode svan_pkt_decode_lent(const SvanLentPacket *lent, SvanPkt *pkt);
+/* A frame with the packet and its ICRC; NULL: no memory. */
+SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent);
 /* Decode the addresses alone; false: not a whole UDP datagram for RoCE's port. */
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);
@@ -296,6 +305,7 @@ typedef struct SvanIngress {
     uint32_t offset;            /* octets of the head that fn has received */
     uint32_t fn;                /* functions below it are done with the head */
     uint32_t qpn;               /* QP of fn that has begun to receive it; 0: none */
+    bool packets_next;          /* packets that are lent have the next turn */
 } SvanIngress;
 
 /* All that the commands check is checked here. SVAN_CMD_OK, or the refusal. */

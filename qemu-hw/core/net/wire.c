@@ -171,20 +171,31 @@ static uint8_t *encode_payload(uint8_t *p, const SvanPkt *pkt, uint32_t pad)
     return p + left + pad;
 }
 
-static SvanFrame *encode(const SvanPkt *pkt, bool with_icrc)
+/* Octets of the UDP datagram. */
+static uint32_t l4_len_of(const SvanPkt *pkt)
+{
+    return UDP_HLEN + sizeof(struct svan_bth) + ext_len(svan_op_info(pkt->opcode)) +
+           pkt->payload_len + (-pkt->payload_len & 3) + SVAN_ICRC_SIZE;
+}
+
+static uint32_t l3_offset_of(const SvanPkt *pkt)
+{
+    return ETH_HLEN + (pkt->addr.has_vlan ? VLAN_HLEN : 0);
+}
+
+uint32_t svan_pkt_len(const SvanPkt *pkt)
+{
+    return l3_offset_of(pkt) + (pkt->addr.ipv4 ? IPV4_HLEN : IPV6_HLEN) + l4_len_of(pkt);
+}
+
+/* All but the ICRC. Returns where that belongs. */
+static uint8_t *encode(const SvanPkt *pkt, uint8_t *frame)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
     uint32_t pad = -pkt->payload_len & 3;
-    uint32_t l4_len = UDP_HLEN + sizeof(struct svan_bth) + ext_len(info) +
-                      pkt->payload_len + pad + SVAN_ICRC_SIZE;
-    SvanFrame *frame = svan_frame_alloc(MAX_HEADERS + pkt->payload_len + pad);
-    uint8_t *l3, *p;
-    uint32_t icrc = 0;
+    uint32_t l4_len = l4_len_of(pkt);
+    uint8_t head[MAX_HEADERS], *l3 = encode_eth(head, &pkt->addr), *p;
 
-    if (!frame) {
-        return NULL;
-    }
-    l3 = encode_eth(frame->data, &pkt->addr);
     p = pkt->addr.ipv4 ? encode_ipv4(l3, &pkt->addr, l4_len) :
                          encode_ipv6(l3, &pkt->addr, l4_len);
     p = put16(p, pkt->addr.udp_sport);
@@ -193,24 +204,41 @@ static SvanFrame *encode(const SvanPkt *pkt, bool with_icrc)
     p = put16(p, 0);
     p = encode_bth(p, pkt, pad);
     p = encode_ext(p, pkt, info);
-    p = encode_payload(p, pkt, pad);
-    if (with_icrc) {
-        icrc = htole32(svan_icrc(frame->data, l3 - frame->data,
-                                 p - frame->data));
+    memcpy(frame, head, p - head);
+    return encode_payload(frame + (p - head), pkt, pad);
+}
+
+void svan_pkt_encode_in(const SvanPkt *pkt, uint8_t *frame)
+{
+    memset(encode(pkt, frame), 0, SVAN_ICRC_SIZE);
+}
+
+static SvanFrame *encode_frame(const SvanPkt *pkt, bool with_icrc)
+{
+    uint32_t len = svan_pkt_len(pkt), icrc = 0;
+    SvanFrame *frame = svan_frame_alloc(len);
+    uint8_t *end;
+
+    if (!frame) {
+        return NULL;
     }
-    memcpy(p, &icrc, SVAN_ICRC_SIZE);
-    frame->len = p + SVAN_ICRC_SIZE - frame->data;
+    frame->len = len;
+    end = encode(pkt, frame->data);
+    if (with_icrc) {
+        icrc = htole32(svan_icrc(frame->data, l3_offset_of(pkt), end - frame->data));
+    }
+    memcpy(end, &icrc, SVAN_ICRC_SIZE);
     return frame;
 }
 
 SvanFrame *svan_pkt_encode(const SvanPkt *pkt)
 {
-    return encode(pkt, true);
+    return encode_frame(pkt, true);
 }
 
 SvanFrame *svan_pkt_encode_no_icrc(const SvanPkt *pkt)
 {
-    return encode(pkt, false);
+    return encode_frame(pkt, false);
 }
 
 /* ---- decoding ---- */
@@ -252,11 +280,26 @@ static bool decode_ip(const uint8_t *ip, uint32_t room, SvanAddr *addr,
     return *end <= room && *end >= *l4 + UDP_HLEN;
 }
 
-/* Ethernet, IP and UDP. *l3 and *bth: offsets; *end: where the UDP datagram ends. */
-static bool decode_l2l4(const SvanFrame *frame, SvanAddr *addr, uint32_t *l3,
-                        uint32_t *bth, uint32_t *end)
+/* A frame: what is decided by is read from head, of SVAN_PACKET_HEAD octets or all. */
+typedef struct Octets {
+    const uint8_t *head, *data;
+    uint32_t len;
+} Octets;
+
+static Octets octets_of(const SvanFrame *frame)
 {
-    const uint8_t *p = frame->data;
+    return (Octets) { frame->data, frame->data, frame->len };
+}
+
+/* Where the parts of a frame begin, as offsets, and where the UDP datagram ends. */
+typedef struct Parts {
+    uint32_t l3, bth, end;
+} Parts;
+
+/* Ethernet, IP and UDP. */
+static bool decode_l2l4(const Octets *frame, SvanAddr *addr, Parts *parts)
+{
+    const uint8_t *p = frame->head;
     uint32_t off = ETH_HLEN, l4, ip_end;
     uint16_t type;
 
@@ -280,18 +323,19 @@ static bool decode_l2l4(const SvanFrame *frame, SvanAddr *addr, uint32_t *l3,
         !decode_ip(p + off, frame->len - off, addr, &l4, &ip_end)) {
         return false;
     }
-    *l3 = off;
-    *bth = off + l4 + UDP_HLEN;
-    *end = off + ip_end;
+    parts->l3 = off;
+    parts->bth = off + l4 + UDP_HLEN;
+    parts->end = off + ip_end;
     addr->udp_sport = get16(p + off + l4);
     return get16(p + off + l4 + 2) == SVAN_ROCE_UDP_PORT;
 }
 
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr)
 {
-    uint32_t l3, bth, end;
+    Octets octets = octets_of(frame);
+    Parts parts;
 
-    return decode_l2l4(frame, addr, &l3, &bth, &end);
+    return decode_l2l4(&octets, addr, &parts);
 }
 
 static void decode_bth(const uint8_t *p, SvanPkt *pkt)
@@ -359,49 +403,99 @@ static bool headers_agree(const uint8_t *ip, bool ipv4, uint32_t l4_len)
            (!ipv4 || !svan_csum_fold(svan_csum_add(0, ip, IPV4_HLEN)));
 }
 
-static SvanDecode decode(const SvanFrame *frame, SvanPkt *pkt, bool with_icrc)
+/* The headers behind UDP, and the payload by reference; end: where the ICRC begins. */
+static SvanDecode decode_ib(const Octets *frame, uint32_t bth, uint32_t end, SvanPkt *pkt)
 {
-    uint32_t l3, bth, end, ext, pad, icrc;
-    const uint8_t *p = frame->data;
+    uint32_t ext = bth + sizeof(struct svan_bth), pad, begin;
+    const uint8_t *p = frame->head;
     const SvanOpInfo *info;
 
-    if (!decode_l2l4(frame, &pkt->addr, &l3, &bth, &end)) {
-        return SVAN_DECODE_NOT_ROCE;
-    }
-    if (!headers_agree(p + l3, pkt->addr.ipv4, end - bth + UDP_HLEN) ||
-        end < bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
-        return SVAN_DECODE_MALFORMED;
-    }
-    end -= SVAN_ICRC_SIZE;
-    memcpy(&icrc, p + end, SVAN_ICRC_SIZE);
-    if (with_icrc && le32toh(icrc) != svan_icrc(p, l3, end)) {
-        return SVAN_DECODE_BAD_ICRC;
-    }
     decode_bth(p + bth, pkt);
     info = svan_op_info(pkt->opcode);
-    ext = bth + sizeof(struct svan_bth);
     pad = (p[bth + 1] & SVAN_BTH_PAD_MASK) >> SVAN_BTH_PAD_SHIFT;
     if (!info->valid || (p[bth + 1] & SVAN_BTH_TVER_MASK) ||
         end < ext + ext_len(info) + pad ||
         (!info->payload && end != ext + ext_len(info))) {
         return SVAN_DECODE_MALFORMED;
     }
-    p = decode_ext(p + ext, pkt, info);
-    pkt->payload_len = frame->data + end - p - pad;
+    begin = decode_ext(p + ext, pkt, info) - p;
+    pkt->payload_len = end - begin - pad;
     pkt->num_runs = pkt->payload_len ? 1 : 0;
     pkt->runs[0] = (SvanMem) {
-        .host = (uint8_t *)p, .len = pkt->payload_len,
+        .host = (uint8_t *)frame->data + begin, .len = pkt->payload_len,
     };
     return pkt->payload_len <= SVAN_MAX_MTU && !((pkt->payload_len + pad) & 3) ?
            SVAN_DECODE_OK : SVAN_DECODE_MALFORMED;
 }
 
+static SvanDecode decode(const Octets *frame, SvanPkt *pkt, bool with_icrc)
+{
+    Parts parts;
+    uint32_t end, icrc;
+
+    if (!decode_l2l4(frame, &pkt->addr, &parts)) {
+        return SVAN_DECODE_NOT_ROCE;
+    }
+    if (!headers_agree(frame->head + parts.l3, pkt->addr.ipv4,
+                       parts.end - parts.bth + UDP_HLEN) ||
+        parts.end < parts.bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
+        return SVAN_DECODE_MALFORMED;
+    }
+    end = parts.end - SVAN_ICRC_SIZE;
+    memcpy(&icrc, frame->data + end, SVAN_ICRC_SIZE);
+    if (with_icrc && le32toh(icrc) != svan_icrc(frame->data, parts.l3, end)) {
+        return SVAN_DECODE_BAD_ICRC;
+    }
+    return decode_ib(frame, parts.bth, end, pkt);
+}
+
 SvanDecode svan_pkt_decode(const SvanFrame *frame, SvanPkt *pkt)
 {
-    return decode(frame, pkt, true);
+    Octets octets = octets_of(frame);
+
+    return decode(&octets, pkt, true);
 }
 
 SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt)
 {
-    return decode(frame, pkt, false);
+    Octets octets = octets_of(frame);
+
+    return decode(&octets, pkt, false);
+}
+
+/* ---- packets that are lent ---- */
+
+static Octets octets_of_lent(const SvanLentPacket *lent)
+{
+    return (Octets) { lent->head, lent->data, lent->len };
+}
+
+SvanDecode svan_pkt_decode_lent(const SvanLentPacket *lent, SvanPkt *pkt)
+{
+    Octets octets = octets_of_lent(lent);
+
+    return decode(&octets, pkt, false);
+}
+
+SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent)
+{
+    uint32_t head = lent->len < SVAN_PACKET_HEAD ? lent->len : SVAN_PACKET_HEAD, icrc;
+    SvanFrame *frame = svan_frame_alloc(lent->len);
+    Octets octets = octets_of_lent(lent);
+    SvanAddr addr;
+    Parts parts;
+
+    if (!frame) {
+        return NULL;
+    }
+    frame->len = lent->len;
+    memcpy(frame->data, lent->head, head);
+    memcpy(frame->data + head, lent->data + head, lent->len - head);
+    if (decode_l2l4(&octets, &addr, &parts) &&
+        parts.end >= parts.bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
+        parts.end -= SVAN_ICRC_SIZE;
+        icrc = htole32(svan_icrc(frame->data, parts.l3, parts.end));
+        memcpy(frame->data + parts.end, &icrc, SVAN_ICRC_SIZE);
+    }
+    return frame;
 }
