@@ -260,6 +260,9 @@ static SvanRun svan_engine_quantum(SvanEngine *e, int64_t now, int64_t end,
             svan_engine_let_in(e);
         }
     }
+    if (e->ops->pause) {
+        e->ops->pause(e->opaque);
+    }
     trace_svan_engine_quantum(epochs, result, poll);
     return result;
 }
@@ -564,6 +567,7 @@ void svan_engine_init(SvanEngine *e, DeviceState *dev, const SvanEngineOps *ops,
     e->deadline = INT64_MAX;
     e->armed = INT64_MAX;
     e->stopped = true;
+    e->watched = -1;
     e->bql_bh = qemu_bh_new_guarded(svan_engine_bql_bh, e,
                                     &dev->mem_reentrancy_guard);
     svan_poll_cpu_init(&e->poll_cpu);
@@ -620,11 +624,26 @@ bool svan_engine_start(SvanEngine *e, const SvanEngineConfig *config,
     return true;
 }
 
+void svan_engine_watch(SvanEngine *e, int fd, IOHandler *read, void *opaque)
+{
+    qatomic_set(&e->watched, fd);
+    aio_set_fd_handler(e->ctx, fd, read, NULL, NULL, NULL, opaque);
+}
+
+void svan_engine_unwatch(SvanEngine *e)
+{
+    if (qatomic_read(&e->watched) >= 0) {
+        aio_set_fd_handler(e->ctx, e->watched, NULL, NULL, NULL, NULL, NULL);
+        qatomic_set(&e->watched, -1);
+    }
+}
+
 /* This runs in the iothread, where nothing of the engine runs afterwards. */
 static void svan_engine_quiesce(void *opaque)
 {
     SvanEngine *e = opaque;
 
+    svan_engine_unwatch(e);
     qemu_bh_delete(e->run_bh);
     timer_free(e->timer);
     e->run_bh = NULL;

@@ -27,6 +27,10 @@
 typedef struct SvanEngineOps {
     /* One epoch. Engine lock held. */
     SvanRun (*epoch)(void *opaque);
+    /*
+     * The runner stops, or does something else. May be NULL. Engine lock held.
+     */
+    void (*pause)(void *opaque);
     /* Idle queues are to be polled for ns; 0: never. Engine lock held. */
     void (*set_poll)(void *opaque, uint64_t ns);
     /*
@@ -74,6 +78,7 @@ typedef struct SvanEngine {
     int64_t deadline;               /* the core's; atomic */
     int64_t armed;                  /* what timer is set to; atomic */
     VMChangeStateEntry *vm_state;
+    int watched;                    /* a descriptor in ctx; -1: none; atomic */
     QEMUBH *bql_bh;                 /* in the main loop */
     bool bql_wanted;                /* ops->bql_work has to be called; atomic */
     bool bql_soon;                  /* ... also while there are epochs; atomic */
@@ -101,6 +106,12 @@ void svan_engine_kick(SvanEngine *e);
  * one, too, afterwards.
  */
 void svan_engine_kick_later(SvanEngine *e);
+/*
+ * Call read(opaque) in the iothread whenever fd is readable. BQL held. One
+ * descriptor at a time; svan_engine_stop() ends it.
+ */
+void svan_engine_watch(SvanEngine *e, int fd, IOHandler *read, void *opaque);
+void svan_engine_unwatch(SvanEngine *e);        /* in the iothread */
 /* Kick at this time of the VM's clock; UINT64_MAX: not at all. */
 void svan_engine_deadline(SvanEngine *e, uint64_t when);
 /* For how long a core that is created at this moment is to poll. Lock held. */

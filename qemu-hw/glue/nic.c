@@ -58,7 +58,36 @@ static bool svan_op_frame_out(void *opaque, SvanFrame *frame)
 {
     SvanNic *nic = opaque;
 
-    return svan_port_frame_out(&nic->port, frame);
+    return nic->shm.path ? svan_shm_port_frame_out(&nic->shm, frame)
+                         : svan_port_frame_out(&nic->port, frame);
+}
+
+static uint8_t *svan_op_packet_room(void *opaque, uint32_t len)
+{
+    SvanNic *nic = opaque;
+
+    return svan_shm_port_packet_room(&nic->shm, len);
+}
+
+static void svan_op_packet_out(void *opaque, uint32_t len)
+{
+    SvanNic *nic = opaque;
+
+    svan_shm_port_packet_out(&nic->shm, len);
+}
+
+static const SvanLentPacket *svan_op_packet_next(void *opaque)
+{
+    SvanNic *nic = opaque;
+
+    return svan_shm_port_packet_next(&nic->shm);
+}
+
+static void svan_op_packet_done(void *opaque)
+{
+    SvanNic *nic = opaque;
+
+    svan_shm_port_packet_done(&nic->shm);
 }
 
 static uint64_t svan_op_now(void *opaque)
@@ -110,7 +139,11 @@ static SvanRun svan_nic_epoch(void *opaque)
     SvanNic *nic = opaque;
     SvanRun result;
 
-    svan_port_feed(&nic->port, nic->core);
+    if (nic->shm.path) {
+        svan_shm_port_feed(&nic->shm, nic->core);
+    } else {
+        svan_port_feed(&nic->port, nic->core);
+    }
     result = svan_run(nic->core);
     if (result != SVAN_RUN_MISS) {
         svan_memory_forget_refusals(&nic->memory, svan_nic_awaits);
@@ -119,7 +152,14 @@ static SvanRun svan_nic_epoch(void *opaque)
         svan_engine_want_bql(&nic->engine);
         return SVAN_RUN_MORE;
     }
-    return result;
+    return nic->shm.path ? svan_shm_port_after(&nic->shm, result) : result;
+}
+
+static void svan_nic_pause(void *opaque)
+{
+    SvanNic *nic = opaque;
+
+    svan_shm_port_flush(&nic->shm);
 }
 
 static void svan_nic_set_poll(void *opaque, uint64_t ns)
@@ -166,11 +206,14 @@ static void svan_nic_bql_work(void *opaque)
         svan_engine_kick(&nic->engine);
     }
     svan_nic_raise_irqs(nic);
-    svan_port_flush(&nic->port);
+    if (!nic->shm.path) {
+        svan_port_flush(&nic->port);
+    }
 }
 
 static const SvanEngineOps svan_nic_engine_ops = {
     .epoch = svan_nic_epoch,
+    .pause = svan_nic_pause,
     .set_poll = svan_nic_set_poll,
     .resolve = svan_nic_resolve,
     .bql_work = svan_nic_bql_work,
@@ -197,6 +240,12 @@ static void svan_nic_link_changed(void *opaque, bool up)
         svan_set_link(nic->core, up);
     }
     svan_engine_unlock(&nic->engine);
+}
+
+static bool svan_nic_link_is_up(SvanNic *nic)
+{
+    return nic->shm.path ? svan_shm_port_link_is_up(&nic->shm)
+                         : svan_port_link_is_up(&nic->port);
 }
 
 /* ---- what functions call ---- */
@@ -277,12 +326,19 @@ static const SvanFunctionOps svan_nic_function_ops = {
 
 static bool svan_nic_create_core(SvanNic *nic, Error **errp)
 {
+    SvanOps ops = svan_core_ops;
     SvanCore *core;
 
+    if (nic->shm.path) {
+        ops.packet_room = svan_op_packet_room;
+        ops.packet_out = svan_op_packet_out;
+        ops.packet_next = svan_op_packet_next;
+        ops.packet_done = svan_op_packet_done;
+    }
     svan_engine_lock(&nic->engine);
     nic->config.poll_ns = svan_engine_poll_ns(&nic->engine);
     svan_engine_unlock(&nic->engine);
-    core = svan_create(&nic->config, &svan_core_ops, nic);
+    core = svan_create(&nic->config, &ops, nic);
     if (!core) {
         error_setg(errp, "cannot create the device: max-qp, max-cq or max-key "
                    "is out of range, or memory is short");
@@ -327,15 +383,16 @@ bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp)
     }
     svan_engine_lock(&nic->engine);
     ok = stream && svan_load(nic->core, stream, len);
-    svan_engine_unlock(&nic->engine);
     /* Queue pairs that waited for the port go on, since it has room here. */
+    svan_shm_port_new_core(&nic->shm);
+    svan_engine_unlock(&nic->engine);
     svan_port_new_core(&nic->port);
     if (!ok) {
         error_setg(errp, "svan: the saved state is of another version of the "
                    "device, or its source has other properties");
         return false;
     }
-    svan_nic_link_changed(nic, svan_port_link_is_up(&nic->port));
+    svan_nic_link_changed(nic, svan_nic_link_is_up(nic));
     return true;
 }
 
@@ -387,19 +444,26 @@ void svan_nic_reset(SvanNic *nic)
         }
     }
     svan_port_drop(&nic->port);
+    svan_engine_lock(&nic->engine);
+    svan_shm_port_drop(&nic->shm);
+    svan_engine_unlock(&nic->engine);
 }
 
 /* ---- life ---- */
 
 void svan_nic_open_port(SvanNic *nic, NICConf *conf, const char *type)
 {
-    svan_port_open(&nic->port, conf, type);
-    svan_nic_link_changed(nic, svan_port_link_is_up(&nic->port));
+    if (!nic->shm.path) {
+        svan_port_open(&nic->port, conf, type);
+    }
+    svan_nic_link_changed(nic, svan_nic_link_is_up(nic));
 }
 
 void svan_nic_close_port(SvanNic *nic)
 {
-    svan_port_close(&nic->port);
+    if (!nic->shm.path) {
+        svan_port_close(&nic->port);
+    }
 }
 
 bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
@@ -408,17 +472,25 @@ bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
     nic->config = config->core;
     svan_engine_init(&nic->engine, dev, &svan_nic_engine_ops, nic);
     svan_port_init(&nic->port, &nic->engine, svan_nic_link_changed, nic);
+    svan_shm_port_init(&nic->shm, &nic->engine, svan_nic_link_changed, nic);
     if (!svan_engine_start(&nic->engine, &config->engine, errp)) {
         goto fini_port;
     }
-    if (!svan_nic_create_core(nic, errp)) {
+    if (config->wire && !svan_shm_port_open(&nic->shm, config->wire,
+                                            config->wire_server, errp)) {
         goto stop_engine;
+    }
+    if (!svan_nic_create_core(nic, errp)) {
+        goto close_wire;
     }
     svan_memory_init(&nic->memory, &nic->engine, svan_nic_invalidate, nic);
     return true;
 
+close_wire:
+    svan_shm_port_leave(&nic->shm);
 stop_engine:
     svan_engine_stop(&nic->engine);
+    svan_shm_port_fini(&nic->shm);
 fini_port:
     svan_port_fini(&nic->port);
     svan_engine_fini(&nic->engine);
@@ -427,6 +499,7 @@ fini_port:
 
 void svan_nic_stop(SvanNic *nic)
 {
+    svan_shm_port_leave(&nic->shm);
     svan_engine_stop(&nic->engine);
 }
 
@@ -434,6 +507,7 @@ void svan_nic_fini(SvanNic *nic)
 {
     svan_memory_fini(&nic->memory);
     svan_nic_destroy_core(nic);
+    svan_shm_port_fini(&nic->shm);
     svan_port_fini(&nic->port);
     svan_engine_fini(&nic->engine);
 }

@@ -12,12 +12,15 @@
 #include "engine.h"
 #include "function.h"
 #include "port.h"
+#include "shm_port.h"
 
 #define SVAN_NIC_FUNCTIONS  (1 + SVAN_MAX_VFS)
 
 typedef struct SvanNicConfig {
     SvanConfig core;                /* all but poll_ns, which the engine knows */
     SvanEngineConfig engine;
+    const char *wire;               /* the port is that wire; NULL: a netdev */
+    bool wire_server;
 } SvanNicConfig;
 
 typedef struct SvanNic {
@@ -25,14 +28,15 @@ typedef struct SvanNic {
     SvanCore *core;                 /* changes under BQL and engine lock */
     SvanConfig config;              /* the core's */
     SvanMemory memory;
-    SvanPort port;
+    SvanPort port;                  /* a netdev, or */
+    SvanShmPort shm;                /* shared memory, where shm.path is set */
     /* by number, NULL where there is none; changes under BQL and engine lock */
     SvanFunction *functions[SVAN_NIC_FUNCTIONS];
     DECLARE_BITMAP(irqs, SVAN_NIC_FUNCTIONS);   /* with vectors raised; atomic */
     bool aside;                     /* the core has set something aside; atomic */
 } SvanNic;
 
-/* dev is what the NIC is part of. Functions and the port's netdev come later. */
+/* dev is what the NIC is part of. Functions come later, and the port's netdev. */
 bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
                    Error **errp);
 /* Stop the engine: nobody runs the core any more. May let go of the BQL. */
@@ -44,7 +48,10 @@ bool svan_nic_add_function(SvanNic *nic, SvanFunction *f, PCIDevice *pci,
                            uint16_t id, Error **errp);
 void svan_nic_remove_function(SvanNic *nic, SvanFunction *f);
 
-/* Join the netdev that conf names; type is the device's. */
+/*
+ * Join the netdev that conf names; type is the device's. With a wire there is
+ * none to join.
+ */
 void svan_nic_open_port(SvanNic *nic, NICConf *conf, const char *type);
 void svan_nic_close_port(SvanNic *nic);
 

@@ -42,6 +42,8 @@ struct SvanState {
     uint32_t quantum_ns;
     uint16_t num_vfs;
     uint32_t link_mbps;
+    char *wire;
+    bool wire_server;
     OnOffAuto atomics;
     uint32_t max_qp, max_cq, max_key, max_rx_frames;
     SvanFaultProperties faults;
@@ -138,6 +140,20 @@ static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
     return true;
 }
 
+static bool svan_check_port(SvanState *s, Error **errp)
+{
+    if (s->wire && !*s->wire) {
+        error_setg(errp, "wire= is empty, but has to be the path of a socket");
+    } else if (s->wire && s->conf.peers.ncs[0]) {
+        error_setg(errp, "the port has one wire: either netdev or wire");
+    } else if (!s->wire && s->wire_server) {
+        error_setg(errp, "wire-server needs wire=PATH to listen at");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 /* ---- virtual functions ---- */
 
 SvanNic *svan_pf_nic(PCIDevice *pf)
@@ -175,6 +191,7 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
 {
     SvanState *s = SVAN(pci);
     DeviceState *dev = DEVICE(s);
+    g_autofree char *mac = NULL;
     SvanNicConfig config = {
         .engine = {
             .iothread = s->iothread,
@@ -182,9 +199,12 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
             .poll_ns = s->poll_ns,
             .quantum_ns = s->quantum_ns,
         },
+        .wire = s->wire,
+        .wire_server = s->wire_server,
     };
 
-    if (!svan_configure_core(s, &config.core, errp) ||
+    if (!svan_check_port(s, errp) ||
+        !svan_configure_core(s, &config.core, errp) ||
         !svan_nic_init(&s->nic, dev, &config, errp)) {
         return;
     }
@@ -195,8 +215,8 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
         goto remove_pf;
     }
     svan_nic_open_port(&s->nic, &s->conf, object_get_typename(OBJECT(s)));
-    trace_svan_realize(dev->id ?: "",
-                       qemu_get_queue(s->nic.port.nic)->info_str);
+    mac = g_strdup_printf(MAC_FMT, MAC_ARG(s->conf.macaddr.a));
+    trace_svan_realize(dev->id ?: "", s->wire ?: "", mac);
     return;
 
 remove_pf:
@@ -318,6 +338,8 @@ static const Property svan_properties[] = {
     DEFINE_PROP_UINT32("poll-ns", SvanState, poll_ns, 50000),
     DEFINE_PROP_UINT32("quantum-ns", SvanState, quantum_ns, 20000),
     DEFINE_PROP_ON_OFF_AUTO("atomics", SvanState, atomics, ON_OFF_AUTO_AUTO),
+    DEFINE_PROP_STRING("wire", SvanState, wire),
+    DEFINE_PROP_BOOL("wire-server", SvanState, wire_server, false),
     DEFINE_PROP_UINT32("link-speed", SvanState, link_mbps, 100000),
     DEFINE_PROP_UINT32("max-qp", SvanState, max_qp, 0),
     DEFINE_PROP_UINT32("max-cq", SvanState, max_cq, 0),
@@ -332,6 +354,10 @@ static const struct {
 } svan_property_help[] = {
     { "mac", "Ethernet address of the physical function" },
     { "netdev", "ID of the netdev the port is wired to" },
+    { "wire", "path of a Unix socket: the port is joined to its peer by shared "
+      "memory, in place of a netdev" },
+    { "wire-server", "on: listen at that path; off: connect to it, now or when "
+      "somebody listens" },
     { "iothread", "ID of an iothread to run the engine; default: one of its "
       "own" },
     { "engine", "who runs the engine: inline (the vCPU that rings, then the "
