@@ -14,7 +14,7 @@
 #:                 each other; exits with its status
 #:   make shell    the same with a prompt
 #:   make bench    the benchmarks alone; BENCH='--tools ib_write_bw --sizes 64,4096',
-#:                 also --devices svan,rxe --paths loopback,wire
+#:                 also --devices svan,rxe --paths loopback,wire,two-guests
 #:   make compare OLD=COMMIT
 #:                 is it slower than COMMIT? Guests of both in turn, PAIRS=7, the median
 #:                 ratio of each benchmark with its interval (half an hour)
@@ -46,6 +46,7 @@
 #:
 #: For guest, shell, run and bench:
 #:   VMS=2              two guests wired to each other; PEER='...' runs in the second
+#:   WIRE=stream        they are wired by a pair of sockets, not by shared memory
 #:   PACKAGES='a b'     more Debian packages in the guest
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
 #:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0;

@@ -18,11 +18,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
 PORTS = ("ctl", "out", "err", "log")
 MAC = "52:54:00:77:00:%02x"
+RXE_MAC = "52:54:00:78:00:%02x"
 STATUS_LIMIT = 124
 STATUS_GUEST = 125
 
@@ -74,12 +76,18 @@ class Settings:
         self.share = setting("SHARE", "")
         self.svan = setting("SVAN", "1") != "0"
         self.vfs = int(setting("VFS", "0"))
+        self.wire = setting("WIRE", "ring")
+        self.rxe = setting("RXE", "0") != "0"
         self.peerdev = self.svan and setting("PEERDEV", "0") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
         self.peer_wait = float(setting("PEER_WAIT", "30"))
         if self.vms not in (1, 2):
             sys.exit("VMS is 1 or 2")
+        if self.wire not in ("ring", "stream"):
+            sys.exit("WIRE is ring or stream")
+        if self.rxe and self.vms != 2:
+            sys.exit("RXE=1 is a device between two guests: say VMS=2 as well")
         if not 0 <= self.vfs <= 64:
             sys.exit("VFS is 0 to 64")
         if self.peer and self.vms != 2:
@@ -90,14 +98,26 @@ class Settings:
             sys.exit("a shell needs a terminal; for one command: make guest CMD='...'")
 
 
+class Wires:
+    """What joins one of two guests to the other."""
+
+    def __init__(self, ring, svan, rxe):
+        self.ring, self.svan, self.rxe = ring, svan, rxe
+
+    def sockets(self):
+        """Those that QEMU inherits."""
+        return [sock for sock in (self.svan, self.rxe) if sock is not None]
+
+
 class Guest:
     """One QEMU and the sockets of its ports."""
 
-    def __init__(self, settings, side, wire=None):
+    def __init__(self, settings, side, wires=None):
         self.settings = settings
         self.side = side
+        self.number = 1 if side == "A" else 2
         self.dir = settings.args.run
-        self.wire = wire
+        self.wires = wires or Wires(None, None, None)
         self.sockets = {}
         self.partial = {"out": b"", "err": b"", "ctl": b""}
         self.status = None
@@ -121,8 +141,7 @@ class Guest:
         with open(self.file("command"), "w", encoding="utf-8") as file:
             file.write(shlex.join(command) + "\n")
         passed = [theirs.fileno() for _, theirs in fds]
-        if self.wire is not None:
-            passed.append(self.wire.fileno())
+        passed += [sock.fileno() for sock in self.wires.sockets()]
         with open(self.file("qemu.log"), "wb") as log:
             self.qemu = subprocess.Popen(
                 command, pass_fds=passed, stderr=log,
@@ -131,8 +150,8 @@ class Guest:
                 start_new_session=not self.interactive())
         for _, theirs in fds:
             theirs.close()
-        if self.wire is not None:
-            self.wire.close()
+        for sock in self.wires.sockets():
+            sock.close()
         self.sockets["qmp"].sendall(b'{"execute": "qmp_capabilities"}\n')
 
     def interactive(self):
@@ -165,27 +184,43 @@ class Guest:
             line += ["-fsdev", "local,id=share,security_model=none,multidevs=remap,path="
                      + os.path.abspath(self.settings.share).replace(",", ",,"),
                      "-device", "virtio-9p-pci,fsdev=share,mount_tag=share,addr=4"]
-        return line + self.wire_args() + self.peerdev_args() + shlex.split(setting("QEMU_ARGS", ""))
+        line += self.wire_args() + self.rxe_args() + self.peerdev_args()
+        return line + shlex.split(setting("QEMU_ARGS", ""))
 
     def wire_args(self):
         """The Svan devices, and the wire between them."""
         if not self.settings.svan:
             return []
-        if self.wire is not None:
-            number = 1 if self.side == "A" else 2
-            return ["-netdev", "stream,id=wire%d,server=off,addr.type=fd,addr.str=%d"
-                    % (number, self.wire.fileno())] + self.nic_args(number, 0x10)
+        number = self.number
+        if self.wires.ring:
+            return self.nic_args(number, 0x10, "wire=%s,wire-server=%s" % (
+                self.wires.ring, "on" if number == 1 else "off"))
+        if self.wires.svan is not None:
+            return (self.stream_args("wire%d" % number, self.wires.svan)
+                    + self.nic_args(number, 0x10))
         line = []
         for number in (1, 2):
             line += ["-netdev", "hubport,id=wire%d,hubid=1" % number]
             line += self.nic_args(number, 0x10 + number - 1)
         return line
 
-    def nic_args(self, number, slot):
+    def stream_args(self, name, sock):
+        """A netdev that is one end of a pair of sockets."""
+        return ["-netdev", "stream,id=%s,server=off,addr.type=fd,addr.str=%d"
+                % (name, sock.fileno())]
+
+    def rxe_args(self):
+        """What soft-RoCE has between two guests: Svan's port takes such frames for itself."""
+        if self.wires.rxe is None:
+            return []
+        return self.stream_args("rxe", self.wires.rxe) + [
+            "-device", "virtio-net-pci,netdev=rxe,addr=0x17,romfile=,mac=" + RXE_MAC % self.number]
+
+    def nic_args(self, number, slot, wire=None):
         """A Svan device. With virtual functions it needs a bus of its own, and the port
         before it room for their BARs, which the firmware does not count."""
         extra = setting("SVAN_ARGS", "")
-        device = "svan,netdev=wire%d,mac=%s" % (number, MAC % number)
+        device = "svan,%s,mac=%s" % (wire or "netdev=wire%d" % number, MAC % number)
         device += "," + extra if extra else ""
         if not self.settings.vfs:
             return ["-device", device + ",addr=%#x" % slot]
@@ -323,10 +358,21 @@ class Session:
         self.settings = settings
         self.selector = selectors.DefaultSelector()
         self.deadline = time.monotonic() + settings.timeout if settings.timeout else None
-        wires = [None]
-        if settings.vms == 2:
-            wires = list(socket.socketpair())
+        self.folder = None
+        wires = self.wires() if settings.vms == 2 else [None]
         self.guests = [Guest(settings, "AB"[i], wire) for i, wire in enumerate(wires)]
+
+    def wires(self):
+        """Between two guests: a ring in shared memory, or a pair of sockets."""
+        ring, svan, rxe = None, (None, None), (None, None)
+        if self.settings.wire == "ring":
+            self.folder = tempfile.mkdtemp(prefix="svan-")      # a short path
+            ring = os.path.join(self.folder, "wire")
+        else:
+            svan = socket.socketpair()
+        if self.settings.rxe:
+            rxe = socket.socketpair()
+        return [Wires(ring, *ends) for ends in zip(svan, rxe)]
 
     def start(self):
         """All guests at once, up to the point where they take commands."""
@@ -445,6 +491,8 @@ class Session:
         """Nothing may be left."""
         for guest in self.guests:
             guest.kill()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def supervise(session):

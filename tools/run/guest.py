@@ -18,6 +18,7 @@ import time
 
 import iperf3
 import plan
+from servers import (DEVICE, GID, LocalServer, RemoteServer, ServerFailed, last_line, rxe_gid)
 
 LIMIT = 60
 CHECKS = ("devinfo", "pingpong", "selftests", "iperf3")
@@ -46,6 +47,7 @@ class Ends:
 
     def __init__(self, device, path):
         self.device, self.path = device, path
+        self.remote = path == plan.TWO_GUESTS
         wire = path == "wire"
         env = os.environ
         if device == "svan":
@@ -53,11 +55,27 @@ class Ends:
             self.server = (End(env["SVAN_PEER_DEV"], env["SVAN_PEER_GID"]) if wire
                            else self.client)
             self.netns = ["ip", "netns", "exec", "peer"] if wire else []
-            self.address = env["SVAN_PEER"] if wire else "127.0.0.1"
+            self.address = "127.0.0.1" if path == "loopback" else env["SVAN_PEER"]
         else:
             self.client = End("rxe_0", rxe_gid("rxe_0"))
             self.server = End("rxe_1", rxe_gid("rxe_1")) if wire else self.client
-            self.netns, self.address = [], "127.0.0.1"
+            self.netns = []
+            self.address = plan.RXE_PEER if self.remote else "127.0.0.1"
+        if self.remote:
+            self.server = End(DEVICE, GID)
+
+    def start_server(self, command, port, log):
+        """A server at its end; it takes connections."""
+        if self.remote:
+            server = RemoteServer(command, port, self.device, os.environ["SVAN_PEER"])
+        else:
+            server = LocalServer(self.netns + command, port, log)
+        try:
+            server.start()
+        except ServerFailed:
+            server.kill()
+            raise
+        return server
 
     def port_bytes(self):
         """What the client's port has sent and received so far."""
@@ -74,29 +92,6 @@ def read(path):
     """A small file's text."""
     with open(path, encoding="ascii") as file:
         return file.read().strip()
-
-
-def rxe_gid(device):
-    """The index of the GID that is an IPv4 address."""
-    base = "/sys/class/infiniband/%s/ports/1/gids" % device
-    for index in sorted(os.listdir(base), key=int):
-        if read(os.path.join(base, index)).startswith("0000:0000:0000:0000:0000:ffff:"):
-            return index
-    raise RuntimeError("%s has no IPv4 GID" % device)
-
-
-def listens(port, pid):
-    """Whether some socket listens on a TCP port in the namespace of a process."""
-    want = ":%04X" % port
-    for name in ("tcp", "tcp6"):
-        try:
-            with open("/proc/%d/net/%s" % (pid, name), encoding="ascii") as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-        except FileNotFoundError:
-            return False
-        if any(row[1].endswith(want) and row[3] == "0A" for row in rows):
-            return True
-    return False
 
 
 class Runner:
@@ -156,37 +151,16 @@ class Runner:
         """A server and its client; the client's output. command(end) is a list."""
         self.port += 1
         log = self.log(name + ".server")
-        server_command = ends.netns + command(ends.server)
-        with open(log, "w", encoding="utf-8") as file:
-            file.write("$ %s\n" % " ".join(server_command))
-            file.flush()
-            server = subprocess.Popen(server_command, stdin=subprocess.DEVNULL, stdout=file,
-                                      stderr=subprocess.STDOUT)
+        try:
+            server = ends.start_server(command(ends.server), self.port, log)
             try:
-                self.await_listener(server, log)
                 text = self.run(name, [*command(ends.client), *client_options, ends.address])
-                status = server.wait(10)
-            except subprocess.TimeoutExpired:
-                raise Failure("the server does not end", log) from None
+                server.finish()
             finally:
-                if server.poll() is None:
-                    server.kill()
-                    server.wait()
-        if status:
-            raise Failure("the server's exit status is %d: %s"
-                          % (status, last_line(read_text(log))), log)
+                server.kill()
+        except ServerFailed as failure:
+            raise Failure(str(failure), log) from None
         return text
-
-    def await_listener(self, server, log):
-        """Until the server takes connections."""
-        until = time.monotonic() + 20
-        while not listens(self.port, server.pid):
-            if server.poll() is not None:
-                raise Failure("the server ended at once, status %d: %s"
-                              % (server.returncode, last_line(read_text(log))), log)
-            if time.monotonic() > until:
-                raise Failure("the server does not listen", log)
-            time.sleep(0.005)
 
     def devinfo(self):
         """ibv_devinfo names the devices, with an active port."""
@@ -216,7 +190,7 @@ class Runner:
                     text = self.pair(name, ends, command)
                     if "invalid data" in text:
                         raise Failure("invalid data received", self.log(name))
-                    if path == "wire":
+                    if path != "loopback":
                         self.check_port(ends, before, size * count, name)
                     self.succeed("ibv_rc_pingpong -c %s %s" % (path, plan.size_name(size)))
                 except Failure as failure:
@@ -242,11 +216,11 @@ class Runner:
             return [tool, *options, "-F", "-d", end.device, "-x", end.gid, "-p",
                     str(self.port), "-s", str(size), "-n", str(count), "-m", "4096"]
 
-        before = ends.port_bytes() if ends.path == "wire" else 0
+        before = ends.port_bytes() if ends.path != "loopback" else 0
         text = self.pair(name, ends, command, ["--out_json", "--out_json_file=" + result])
         if "Correlation coefficient" in text:
             raise Uncalibrated("the machine is too busy for perftest's clock", self.log(name))
-        if ends.path == "wire":
+        if ends.path != "loopback":
             self.check_port(ends, before, size * count, name)
         return figures(tool, size, result, self.log(name))
 
@@ -284,9 +258,11 @@ class Runner:
             ends = Ends(device, path)
             for tool in self.args.tools:
                 shown = []
-                for size in self.args.sizes or plan.sizes(tool):
+                for size in plan.sizes(tool, path, self.args.sizes):
                     shown.append(self.benchmark(tool, ends, size))
-                print("%-12s %-8s %-4s %s" % (tool, path, device, "  ".join(shown)), flush=True)
+                if shown:
+                    print("%-12s %-10s %-4s %s" % (tool, path, device, "  ".join(shown)),
+                          flush=True)
 
     def compared(self):
         """The cells of plan.COMPARED over Svan."""
@@ -334,31 +310,30 @@ class Runner:
                       flush=True)
 
     def iperf3(self):
-        """TCP between the two netdevs."""
-        ends = Ends("svan", "wire")
+        """TCP between the two netdevs, or between two guests."""
+        two = plan.TWO_GUESTS in self.args.paths
+        ends = Ends("svan", plan.TWO_GUESTS if two else "wire")
+        name = "iperf3-two-guests" if two else "iperf3"
         self.port += 1
         try:
             before = ends.port_bytes()
-            log = self.log("iperf3.server")
-            with open(log, "w", encoding="utf-8") as file:
-                server = subprocess.Popen(ends.netns + ["iperf3", "-s", "-1", "-p", str(self.port)],
-                                          stdin=subprocess.DEVNULL, stdout=file,
-                                          stderr=subprocess.STDOUT)
-                try:
-                    self.await_listener(server, log)
-                    text = self.run("iperf3", ["iperf3", "-J", "-l", "128K", "-t", "4", "-p",
-                                               str(self.port), "-c", ends.address])
-                finally:
-                    server.kill()
-                    server.wait()
-            row, payload = iperf3.row(text)
-            self.check_port(ends, before, payload, "iperf3")
+            server = ends.start_server(["iperf3", "-s", "-1", "-p", str(self.port)], self.port,
+                                       self.log(name + ".server"))
+            try:
+                text = self.run(name, ["iperf3", "-J", "-l", "128K", "-t", "4", "-p",
+                                       str(self.port), "-c", ends.address])
+            finally:
+                server.kill()
+            row, payload = iperf3.row(text, name)
+            self.check_port(ends, before, payload, name)
             self.record("results.jsonl", row)
-            self.succeed("iperf3 wire")
+            self.succeed("%s %s" % (name, ends.path))
         except Failure as failure:
-            self.fail("iperf3 wire", failure)
+            self.fail(name, failure)
+        except ServerFailed as failure:
+            self.fail(name, Failure(str(failure), self.log(name + ".server")))
         except (ValueError, KeyError) as error:
-            self.fail("iperf3 wire", Failure("no figures: %r" % error, self.log("iperf3")))
+            self.fail(name, Failure("no figures: %r" % error, self.log(name)))
 
     def selftests(self):
         """The programs that verify every byte on the same paths and sizes (TAP)."""
@@ -417,12 +392,6 @@ def read_text(path):
         return file.read()
 
 
-def last_line(text):
-    """The last line with something in it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
-
-
 def split(choices):
     """An argument that lists some of choices."""
     def parse(text):
@@ -440,7 +409,7 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", default="/mnt/share")
     parser.add_argument("--devices", type=split(plan.DEVICES), default=list(plan.DEVICES))
-    parser.add_argument("--paths", type=split(plan.PATHS), default=list(plan.PATHS))
+    parser.add_argument("--paths", type=split(plan.ALL_PATHS), default=list(plan.PATHS))
     parser.add_argument("--tools", type=split(tools), default=list(tools))
     parser.add_argument("--sizes", type=lambda s: [int(n) for n in s.split(",")], default=None)
     parser.add_argument("--checks", type=split(CHECKS + MORE_CHECKS),

@@ -5,7 +5,9 @@ KIB, MIB = 1 << 10, 1 << 20
 
 BW_TOOLS = ("ib_send_bw", "ib_write_bw", "ib_read_bw")
 LAT_TOOLS = ("ib_send_lat", "ib_write_lat", "ib_read_lat")
-PATHS = ("loopback", "wire")
+PATHS = ("loopback", "wire")            # of one guest
+TWO_GUESTS = "two-guests"
+ALL_PATHS = PATHS + (TWO_GUESTS,)
 DEVICES = ("svan", "rxe")
 
 BW_SIZES = (2, 64, KIB, 4 * KIB, 64 * KIB, MIB, 8 * MIB)
@@ -20,6 +22,15 @@ ITERATIONS = {
     ("lat", "svan"): ((4 * KIB, 2000), (64 * KIB, 500), (MIB, 100), (8 * MIB, 20)),
     ("lat", "rxe"): ((4 * KIB, 300), (64 * KIB, 50), (MIB, 8), (8 * MIB, 5)),
 }
+
+# Between two guests, where a bandwidth tool and a latency tool tell most.
+TWO_GUESTS_SIZES = {
+    "ib_write_bw": (64, 4 * KIB, 64 * KIB, MIB),
+    "ib_read_bw": (64 * KIB, MIB),
+    "ib_send_bw": (64 * KIB, MIB),
+    "ib_write_lat": (2, 4 * KIB),
+}
+RXE_PEER = "10.78.0.2"                  # soft-RoCE's address in the second guest
 
 # perftest --odp -a; the first of each size meets the pages.
 ONDEMAND_ITERATIONS = 20
@@ -49,9 +60,12 @@ def kind(tool):
     return tool.rsplit("_", 1)[1]
 
 
-def sizes(tool):
-    """The sizes a tool is run for."""
-    return BW_SIZES if kind(tool) == "bw" else LAT_SIZES
+def sizes(tool, path, chosen=None):
+    """The sizes a tool is run for; chosen: only those."""
+    if path == TWO_GUESTS:
+        found = TWO_GUESTS_SIZES.get(tool, ())
+        return tuple(size for size in found if not chosen or size in chosen)
+    return chosen or (BW_SIZES if kind(tool) == "bw" else LAT_SIZES)
 
 
 def iterations(tool, device, size):

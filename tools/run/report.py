@@ -65,7 +65,7 @@ def table(rows):
     values = {(r["path"], r["tool"], r["size"], r["metric"], r["device"]): r["value"]
               for r in rows}
     out = []
-    for path in plan.PATHS:
+    for path in plan.ALL_PATHS:
         for tool in plan.BW_TOOLS + plan.LAT_TOOLS:
             found = sorted({key[2] for key in values if key[:2] == (path, tool)})
             if not found:
@@ -104,7 +104,7 @@ def main():
     failures = lines(os.path.join(folder, "failures.jsonl"))
     write_csv(os.path.join(folder, "results.csv"), rows)
     print("\n".join(table(rows)))
-    print("\nratio: how many times better than soft-RoCE (rxe) in the same guest; "
+    print("\nratio: how many times better than soft-RoCE (rxe) in the same guests; "
           "MB = 2^20 bytes")
     for row in rows:
         if row["tool"].startswith("iperf3"):
