@@ -3,8 +3,9 @@
  *
  * A poller that takes the CPU of a vCPU delays the very thing it waits for
  * (Documentation/decisions, "engine thread"). So the iothread polls only as
- * long as there are more host CPUs than busy vCPUs and other engines. Short
- * changes do not count: a vCPU that wakes for a timer interrupt is no load. An
+ * long as there are more host CPUs than busy vCPUs and other engines, and than
+ * threads of the whole host that want one: the peer's vCPU may be another
+ * QEMU's. Short changes do not count: a vCPU that wakes for a timer interrupt is no load. An
  * iothread that has to stop polling, or notices that another thread of the
  * host took its CPU, does not poll for a while, and for longer if that happens
  * again soon.
@@ -20,6 +21,8 @@
 
 #define SVAN_SETTLE_NS      200000      /* a change that lasts so long counts */
 #define SVAN_LOST_NS        100000      /* a gap longer than any epoch */
+#define SVAN_HOST_LOOK_NS   1000000     /* between two looks at the host */
+#define SVAN_HOST_LOOKS     3           /* that find it busy, one after the other */
 #define SVAN_PENALTY_MIN_NS 2000000
 #define SVAN_PENALTY_MAX_NS 512000000
 
@@ -29,6 +32,7 @@ static unsigned svan_iothreads_running;
 void svan_poll_cpu_init(SvanPollCpu *poll)
 {
     poll->cpus = g_get_num_processors();
+    poll->host_cpus = sysconf(_SC_NPROCESSORS_ONLN);
     poll->penalty = SVAN_PENALTY_MIN_NS;
 }
 
@@ -56,6 +60,44 @@ static unsigned svan_busy_vcpus(void)
         busy += !qatomic_read(&cpu->halted);
     }
     return busy;
+}
+
+/*
+ * How many threads of the host want a CPU at this moment, this one included.
+ * 0: that cannot be found out.
+ */
+static unsigned svan_host_runnable(void)
+{
+    static gsize once;      /* the descriptor and 1, which is kept open */
+    unsigned runnable = 0;
+    char text[128];
+    ssize_t n;
+
+    if (g_once_init_enter(&once)) {
+        int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+
+        g_once_init_leave(&once, fd < 0 ? G_MAXINT : fd + 1);
+    }
+    n = pread((int)once - 1, text, sizeof(text) - 1, 0);
+    if (n > 0) {
+        text[n] = 0;
+        if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1) {
+            return 0;
+        }
+    }
+    return runnable;
+}
+
+/* A poller that does not run yet would be one more that wants a CPU. */
+static bool svan_host_is_free(SvanPollCpu *poll, int64_t now)
+{
+    if (now - poll->host_look > SVAN_HOST_LOOK_NS) {
+        bool busy = svan_host_runnable() + !poll->running > poll->host_cpus;
+
+        poll->host_look = now;
+        poll->host_busy = busy ? MIN(poll->host_busy + 1, SVAN_HOST_LOOKS) : 0;
+    }
+    return poll->host_busy < SVAN_HOST_LOOKS;
 }
 
 static bool svan_cpu_is_free(const SvanPollCpu *poll)
@@ -88,6 +130,7 @@ static void svan_poll_cpu_allow(SvanPollCpu *poll, int64_t now)
 bool svan_poll_cpu_look(SvanPollCpu *poll, int64_t now, bool polling)
 {
     int64_t gap = now - poll->last_look;
+    bool free;
 
     if (polling && poll->last_look && gap > SVAN_LOST_NS) {
         svan_poll_cpu_disallow(poll, now, true);
@@ -96,7 +139,8 @@ bool svan_poll_cpu_look(SvanPollCpu *poll, int64_t now, bool polling)
     if (now < poll->penalty_end) {
         return false;
     }
-    if (svan_cpu_is_free(poll) == poll->allowed) {
+    free = svan_cpu_is_free(poll) && svan_host_is_free(poll, now);
+    if (free == poll->allowed) {
         poll->differs_since = 0;
     } else if (!poll->differs_since) {
         poll->differs_since = now;

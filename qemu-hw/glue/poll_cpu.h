@@ -10,6 +10,9 @@
 
 typedef struct SvanPollCpu {
     unsigned cpus;                  /* host CPUs that QEMU may use */
+    unsigned host_cpus;             /* all that the host has */
+    unsigned host_busy;             /* last looks that found none of them free */
+    int64_t host_look;              /* when that was; get_clock(), ns */
     bool running;                   /* the iothread runs the engine */
     bool allowed;                   /* to poll */
     int64_t allowed_since;          /* this and all below: get_clock(), ns */
