@@ -59,10 +59,10 @@ enum svan_cmd_opcode {
 	SVAN_CMD_QUERY_FAULT_POLICY	= 0x093,
 	SVAN_CMD_SET_SPARE_PAGES	= 0x094,
 	SVAN_CMD_SET_CONTEXT_TABLE	= 0x0a0,
+	SVAN_CMD_SET_FUNCTION		= 0x0b0,
+	SVAN_CMD_QUERY_FUNCTION		= 0x0b1,
 
-	/* 0x080..0x08f shared receive queues, 0x0b0..0x0bf virtual functions,
-	 * 0x0c0..0x0cf flows and congestion: reserved
-	 */
+	/* 0x080..0x08f shared receive queues, 0x0c0..0x0cf flows and congestion: reserved */
 };
 
 enum svan_cmd_status {
@@ -96,7 +96,7 @@ struct svan_cmd_hdr {
 struct svan_cmd_query {
 	__le64	addr;			/* bus address, 8-byte aligned */
 	__le32	length;			/* bytes of room; what is longer is cut off */
-	__le32	reserved;
+	__le32	function;		/* QUERY_STATS of the PF: whose; 0: its own */
 };
 
 /* The EQ interrupts by MSI-X vector `vector`; EQ 0 carries all but completions. */
@@ -108,7 +108,7 @@ struct svan_cmd_create_eq {
 	__u8	reserved;
 };
 
-/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP, CLEAR_GID */
+/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP/FUNCTION, CLEAR_GID */
 struct svan_cmd_object {
 	__le32	id;			/* key: the whole 32-bit key */
 	__le32	reserved;
@@ -393,6 +393,50 @@ struct svan_cmd_port {
 	__u8	reserved[7];
 };
 
+/* svan_function_attr.flags */
+#define SVAN_FUNCTION_SPOOF_CHECK	0x01	/* sends in its own name only */
+#define SVAN_FUNCTION_TRUSTED		0x02	/* may choose what it receives */
+
+enum svan_function_link {
+	SVAN_FUNCTION_LINK_AUTO		= 0,	/* as the port's */
+	SVAN_FUNCTION_LINK_UP		= 1,
+	SVAN_FUNCTION_LINK_DOWN		= 2,	/* no traffic at all */
+};
+
+/* What the physical function sets for a virtual function, which does not see it. */
+struct svan_function_attr {
+	__u8	mac[6];			/* SET: all zeros for the device's choice */
+	__le16	vlan;			/* 1..4094, of all its traffic; 0: none is set */
+	__u8	priority;		/* 0..7, of the tags */
+	__u8	flags;			/* SVAN_FUNCTION_* */
+	__u8	link;			/* enum svan_function_link */
+	__u8	reserved;
+	__le32	tx_max;			/* Mb/s, 0: no limit */
+	__le32	tx_share;		/* Mb/s, 0: none; kept, and not enforced */
+};
+
+SVAN_ASSERT_SIZE(struct svan_function_attr, 20);
+
+/* svan_cmd_set_function.mask: which fields count */
+#define SVAN_SET_FUNCTION_MAC		0x01
+#define SVAN_SET_FUNCTION_VLAN		0x02	/* vlan and priority */
+#define SVAN_SET_FUNCTION_SPOOF_CHECK	0x04	/* this bit of flags */
+#define SVAN_SET_FUNCTION_TRUSTED	0x08	/* this bit of flags */
+#define SVAN_SET_FUNCTION_LINK		0x10
+#define SVAN_SET_FUNCTION_TX_MAX	0x20
+#define SVAN_SET_FUNCTION_TX_SHARE	0x40
+#define SVAN_SET_FUNCTION_MASK		0x7f
+
+/* For the physical function alone; QUERY_FUNCTION answers with the attributes. */
+struct svan_cmd_set_function {
+	__le32	function;		/* 1..number of virtual functions */
+	__le32	mask;			/* SVAN_SET_FUNCTION_* */
+	struct svan_function_attr attr;
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_set_function, 32);
+
 /*
  * The function's page request queue: 2^log_size requests, and twice as many
  * responses, so that a request can be answered PENDING and then finally.
@@ -463,6 +507,7 @@ struct svan_cmd {
 		struct svan_cmd_fault_policy	fault_policy;
 		struct svan_cmd_spare_pages	spare_pages;
 		struct svan_cmd_context_table	context_table;
+		struct svan_cmd_set_function	set_function;
 		__u8				payload[SVAN_CMD_PAYLOAD];
 	};
 };
@@ -511,6 +556,7 @@ struct svan_cmd_resp {
 		struct svan_cmd_query_key_resp	query_key;
 		struct svan_cmd_query_qp_resp	query_qp;
 		struct svan_fault_policy	fault_policy;
+		struct svan_function_attr	query_function;
 		__u8				payload[SVAN_CMD_RESP_PAYLOAD];
 	};
 };
@@ -569,7 +615,10 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(port_disabled_drops)	X(source_drops) \
 	X(eth_local_frames)	X(eth_local_bytes) \
 	X(eth_local_drops)	X(flow_delays) \
-	X(flow_marks)		X(flow_drops)
+	X(flow_marks)		X(flow_drops) \
+	X(spoof_mac_drops)	X(spoof_vlan_drops) \
+	X(spoof_roce_drops)	X(promisc_refused) \
+	X(rate_delays)		X(cnps_ignored)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -577,6 +626,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 84);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 90);
 
 #endif /* SVAN_CMD_H */

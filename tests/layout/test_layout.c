@@ -47,7 +47,7 @@ static void ends(void)
     TIGHT(svan_cqe, owner);
     TIGHT(svan_cq_dbr, reserved);
     TIGHT(svan_eqe, owner);
-    TIGHT(svan_cmd_query, reserved);
+    TIGHT(svan_cmd_query, function);
     TIGHT(svan_cmd_create_eq, reserved);
     TIGHT(svan_cmd_create_key, reserved);
     TIGHT(svan_cmd_create_cq, reserved);
@@ -66,10 +66,12 @@ static void ends(void)
     TIGHT(svan_cmd_fault_policy, policy);
     TIGHT(svan_cmd_spare_pages, reserved);
     TIGHT(svan_cmd_context_table, reserved);
+    TIGHT(svan_function_attr, tx_share);
+    TIGHT(svan_cmd_set_function, reserved);
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, flow_drops);
+    TIGHT(svan_stats, cnps_ignored);
     TIGHT(svan_caps, max_counter);
     TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);

@@ -15,6 +15,12 @@ static inline SvanFn *host_fn(Host *host)
     return host->fake->core->fns[host->fn];
 }
 
+/* Whatever addresses the function uses. */
+static inline void svan_fn_trust(SvanFn *fn)
+{
+    fn->net->vport.flags = SVAN_FUNCTION_TRUSTED;
+}
+
 /* As if the object had the event; nothing, if there is none that may have it. */
 static inline void host_event(Host *host, uint8_t type, uint32_t qn,
                               uint32_t data)

@@ -63,6 +63,33 @@ static inline void give_buffers(Station *station, uint32_t count)
     host_post_recv(&station->qp);
 }
 
+/* What the physical function sets for another one. */
+static inline void set_function(Hall *hall, uint32_t id, uint32_t mask,
+                                const struct svan_function_attr *attr)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FUNCTION);
+
+    cmd.set_function.function = htole32(id);
+    cmd.set_function.mask = htole32(mask);
+    cmd.set_function.attr = *attr;
+    host_must(hall->stations[0].host, &cmd);
+}
+
+static inline void trust(Hall *hall, uint32_t id)
+{
+    set_function(hall, id, SVAN_SET_FUNCTION_TRUSTED, &(struct svan_function_attr) {
+        .flags = SVAN_FUNCTION_TRUSTED,
+    });
+}
+
+/* Each may send whatever it likes, in anybody's name. */
+static inline void trust_all(Hall *hall)
+{
+    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
+        svan_fn_trust(fn_of(hall, id));
+    }
+}
+
 static inline int hall_setup(void **state)
 {
     HostQpAttr attr = {
@@ -81,7 +108,7 @@ static inline int hall_setup(void **state)
         station->recv_cq = host_cq(station->host, 6);
         station->qp = host_qp(station->host, &station->send_cq,
                               &station->recv_cq, &attr);
-        memcpy(station->mac, (uint8_t[]) { 2, 0, 0, 0, 0, id }, 6);
+        memcpy(station->mac, station->host->gids[0].smac, 6);
         host_eth_rts(&station->qp);
         filter(hall, id, 0);
         give_buffers(station, BUFFERS);

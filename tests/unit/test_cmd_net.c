@@ -183,6 +183,7 @@ static void the_gid_of_another_function(void **state)
     struct svan_cmd_resp resp;
 
     (void)state;
+    svan_fn_trust(host_fn(vf));
     good.set_gid.index = htole32(5);
     memcpy(good.set_gid.gid, theirs->gid, 16);
     memcpy(good.set_gid.smac, theirs->smac, 6);

@@ -72,6 +72,7 @@ static int court_setup(void **state)
 
     hall_setup(&hall);
     court->hall = hall;
+    trust_all(court->hall);
     court->judge.hall = hall;
     for (uint32_t way = 0; way < WAYS; way++) {
         Station *from = &court->hall->stations[SENDER];

@@ -233,6 +233,7 @@ static struct svan_cmd one_gid(const Bench *bench, const Host *host, uint32_t i)
     cmd.set_gid.gid[0] = 0xfd;
     cmd.set_gid.gid[1] = host->fn;
     cmd.set_gid.gid[15] = i;
+    memcpy(cmd.set_gid.smac, host->gids[0].smac, 6);
     return cmd;
 }
 

@@ -25,6 +25,7 @@ static int board_setup(void **state)
     board->core = board->fake->core;
     for (uint32_t f = 0; f < board->core->num_fns; f++) {
         assert_true(svan_parts_make(board->core->fns[f]));
+        svan_fn_trust(board->core->fns[f]);
     }
     *state = board;
     return 0;
@@ -144,6 +145,9 @@ static void change(Board *board, Rng *rng)
     case 0:
         svan_reset(board->core, id);
         assert_true(svan_parts_make(fn));
+        for (uint32_t f = 0; f < board->core->num_fns; f++) {
+            svan_fn_trust(board->core->fns[f]);         /* unless the PF is reset */
+        }
         break;
     case 1:
         svan_fatal(fn, SVAN_FATAL_INTERNAL);
@@ -246,7 +250,7 @@ static void a_search_does_not_grow(void **state)
         assert_true(svan_filter_set(board->core->fns[f], &filter));
     }
     assert_int_equal(sw->num_stations,
-                     num_fns * (SVAN_MAX_GID + SVAN_MAX_MCAST + 1));
+                     num_fns * (2 * SVAN_MAX_GID + SVAN_MAX_MCAST + 1));
     assert_in_range(1u << sw->log_buckets, sw->num_stations,
                     2 * sw->num_stations);
     assert_in_range(longest_chain(sw), 1, 12);
@@ -339,6 +343,7 @@ static void a_promiscuous_function_sees_all_but_its_own(void **state)
 {
     Hall *hall = *state;
 
+    trust(hall, 3);
     filter(hall, 3, SVAN_CMD_ETH_PROMISC);
     assert_int_equal(heard_by(hall, 1, hall->stations[2].mac),
                      1 << 2 | 1 << 3);
@@ -359,6 +364,7 @@ static void groups(void **state)
     assert_true(left_by_the_port(hall));
     join_group(hall, 0);
     join_group(hall, 2);
+    trust(hall, 3);
     filter(hall, 3, SVAN_CMD_ETH_ALLMULTI);
     assert_int_equal(heard_by(hall, 0, group_mac), 0xc);
     assert_true(left_by_the_port(hall));
@@ -436,6 +442,7 @@ static void what_waits_is_bounded_for_each(void **state)
     uint32_t waiting = 0;
     bool sent = true;
 
+    trust_all(hall);
     for (uint32_t i = 0; i < 100; i++) {
         assert_int_equal(svan_frame_send(egress_of(hall, 1), frame_to(to), &sent),
                          SVAN_STEP_DONE);
@@ -481,6 +488,7 @@ static void a_packet_is_of_its_sender(void **state)
     SvanFrame *other;
     bool sent;
 
+    trust_all(hall);
     host_connect(&a, &b);
     svan_frame_send(egress_of(hall, 1), ack_frame(&a, &b), &sent);
     assert_true(sent);
@@ -510,6 +518,7 @@ static void the_sender_of_a_packet_may_be_gone(void **state)
                        &hall->stations[2].recv_cq, NULL);
     bool sent;
 
+    trust_all(hall);
     host_connect(&a, &b);
     svan_frame_send(egress_of(hall, 3), ack_frame(&a, &b), &sent);
     assert_true(sent);
@@ -533,6 +542,7 @@ static void a_packet_does_not_come_back(void **state)
                        &hall->stations[1].recv_cq, NULL);
     bool sent;
 
+    trust_all(hall);
     host_connect(&a, &a);
     filter(hall, 3, SVAN_CMD_ETH_PROMISC);
     svan_frame_send(egress_of(hall, 1), ack_frame(&a, &a), &sent);

@@ -449,6 +449,5 @@ static inline void svan_trace(const SvanFn *fn, SvanTraceEvent event,
 
 /* Take the function out of service; only svan_reset() leaves the state. */
 void svan_fatal(SvanFn *fn, uint32_t code);
-uint32_t svan_port_status(const SvanFn *fn);
 
 #endif /* SVAN_BASE_H */

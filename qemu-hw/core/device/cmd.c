@@ -112,10 +112,18 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
 
 SvanStep svan_cmd_query_stats(SvanCmdCtx *ctx)
 {
+    uint32_t function = le32toh(ctx->cmd->query.function);
     struct svan_stats stats;
     SvanStats now;
 
-    svan_stats(ctx->fn->core, ctx->fn->id, &now);
+    if (!function) {
+        function = ctx->fn->id;
+    } else if (ctx->fn->id) {
+        return svan_cmd_answer(ctx, REFUSE(NOT_PERMITTED, query.function));
+    } else if (function >= ctx->fn->core->num_fns) {
+        return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, query.function));
+    }
+    svan_stats(ctx->fn->core, function, &now);
 #define COPY_STAT(name) stats.name = htole64(now.name);
     SVAN_STATS(COPY_STAT)
 #undef COPY_STAT

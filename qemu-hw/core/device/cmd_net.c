@@ -108,6 +108,9 @@ uint32_t svan_eth_filter_set(SvanFn *fn, const struct svan_cmd_eth_filter *cmd)
     if (cmd->mac[0] & MCAST_OCTET) {
         return REFUSE(BAD_PARAM, eth_filter.mac);
     }
+    if (!svan_vport_owns_mac(fn, cmd->mac)) {
+        return REFUSE(NOT_PERMITTED, eth_filter.mac);
+    }
     if (cmd->flags & ~ETH_FLAGS) {
         return REFUSE(BAD_PARAM, eth_filter.flags);
     }

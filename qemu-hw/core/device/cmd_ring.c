@@ -59,6 +59,8 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_QUERY_FAULT_POLICY] = svan_cmd_query_fault_policy,
     [SVAN_CMD_SET_SPARE_PAGES]  = svan_cmd_set_spare_pages,
     [SVAN_CMD_SET_CONTEXT_TABLE] = svan_cmd_set_context_table,
+    [SVAN_CMD_SET_FUNCTION]     = svan_cmd_set_function,
+    [SVAN_CMD_QUERY_FUNCTION]   = svan_cmd_query_function,
 };
 
 static SvanStep cmd_execute(SvanCmdCtx *ctx)

@@ -43,6 +43,7 @@ SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
 SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
 SvanCmdHandler svan_cmd_set_context_table;
+SvanCmdHandler svan_cmd_set_function, svan_cmd_query_function;
 
 /* CONTROL.ENABLE: latch the registers of the command queue. */
 void svan_cmdq_start(SvanFn *fn);
@@ -77,7 +78,6 @@ void svan_parts_free(SvanFn *fn);
 typedef struct SvanRegs {
     SvanFn *fn;
     bool enabled;               /* the other parts are there */
-    uint8_t mac[6];
     uint8_t variant;            /* of the first numbers when it is enabled next */
     uint32_t off_reason;
     /* as written; regs.c */

@@ -88,12 +88,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->regs->test_dma_size = SVAN_PAGE_SIZE;
     fn->net->receiver = &svan_qp_receiver;
     fn->net->port_enabled = true;
-    memcpy(fn->regs->mac, config->mac, sizeof(fn->regs->mac));
-    if (id) {
-        /* Neighbouring NICs often differ by the last octet alone. */
-        fn->regs->mac[0] |= 2;          /* locally administered */
-        fn->regs->mac[4] += id;
-    }
+    svan_vport_reset(fn);
     fn_set_features(fn, config);
     /* The port's frames are counted by the PF. */
     if (!id && !svan_fn_stats_make(fn)) {
@@ -182,6 +177,10 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
+    /* What the PF's driver has set for the others goes with it. */
+    for (uint32_t i = 0; id == 0 && i < core->num_fns; i++) {
+        svan_vport_reset(core->fns[i]);
+    }
     if (core->ingress->fn == id) {
         core->ingress->offset = 0;      /* what it received of a frame is gone */
         core->ingress->qpn = 0;

@@ -60,13 +60,14 @@ static uint64_t read_port(SvanFn *fn)
 
 static uint64_t read_mac_lo(SvanFn *fn)
 {
-    return fn->regs->mac[0] | fn->regs->mac[1] << 8 | fn->regs->mac[2] << 16 |
-           (uint64_t)fn->regs->mac[3] << 24;
+    const uint8_t *mac = fn->net->vport.mac;
+
+    return mac[0] | mac[1] << 8 | mac[2] << 16 | (uint64_t)mac[3] << 24;
 }
 
 static uint64_t read_mac_hi(SvanFn *fn)
 {
-    return fn->regs->mac[4] | fn->regs->mac[5] << 8;
+    return fn->net->vport.mac[4] | fn->net->vport.mac[5] << 8;
 }
 
 /* ---- control ---- */

@@ -258,28 +258,42 @@ bool svan_load_keys(SvanFn *fn, SvanReader *reader)
     return true;
 }
 
-/* ---- GIDs, port and filters ---- */
+/* ---- what the PF has set ---- */
 
-static void save_gid(const SvanGid *gid, uint32_t index, SvanWriter *writer)
+void svan_save_vport(SvanFn *fn, SvanWriter *writer)
 {
-    struct svan_cmd_set_gid cmd = {
-        .index = htole32(index), .vlan = htole16(gid->vlan),
-        .flags = gid->has_vlan ? SVAN_CMD_GID_VLAN : 0,
-    };
+    struct svan_function_attr attr;
 
-    memcpy(cmd.gid, gid->gid, sizeof(cmd.gid));
-    memcpy(cmd.smac, gid->smac, sizeof(cmd.smac));
-    svan_put_u8(writer, 1);
-    svan_put_bytes(writer, &cmd, sizeof(cmd));
+    if (fn->id) {
+        svan_vport_get(fn, &attr);
+        svan_put_bytes(writer, &attr, sizeof(attr));
+    }
 }
+
+bool svan_load_vport(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_function_attr attr;
+
+    if (!fn->id) {
+        return true;
+    }
+    svan_get_bytes(reader, &attr, sizeof(attr));
+    return !reader->failed &&
+           svan_vport_set(fn, SVAN_SET_FUNCTION_MASK, &attr) == SVAN_CMD_OK;
+}
+
+/* ---- GIDs, port and filters ---- */
 
 void svan_save_net(SvanFn *fn, SvanWriter *writer)
 {
     const SvanEthFilter *eth = &fn->net->eth;
+    struct svan_cmd_set_gid cmd;
 
     for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
         if (fn->net->gids[i].valid) {
-            save_gid(&fn->net->gids[i], i, writer);
+            svan_gid_command(fn, i, &cmd);
+            svan_put_u8(writer, 1);
+            svan_put_bytes(writer, &cmd, sizeof(cmd));
         }
     }
     svan_put_u8(writer, 0);
@@ -306,7 +320,8 @@ static bool load_filter(SvanFn *fn, SvanReader *reader)
     filter.num_mcast = svan_get_u32(reader);
     qp = svan_qp_get(fn, filter.qpn);
     if (filter.num_mcast > SVAN_MAX_MCAST || filter.max_frame > SVAN_MAX_FRAME ||
-        (filter.qpn && (!qp || qp->type != SVAN_QPT_ETH))) {
+        (filter.qpn && (!qp || qp->type != SVAN_QPT_ETH ||
+                        !svan_vport_owns_mac(fn, filter.mac)))) {
         return false;
     }
     svan_get_bytes(reader, mcast, filter.num_mcast * sizeof(mcast[0]));

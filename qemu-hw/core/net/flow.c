@@ -8,7 +8,6 @@
 #include "net/stations.h"
 #include "net/wire_ip.h"
 
-#define ETHERTYPE_QINQ  0x88a8
 #define ECN_MASK        3
 #define ECN_NONE        0
 #define ECN_CE          3
@@ -32,12 +31,12 @@ void svan_egress_stop(SvanEgress *egress)
 }
 
 /* A sender may have several units that wait: its timer is that of the earliest. */
-static SvanStep wait_until(SvanEgress *egress, uint64_t when)
+SvanStep svan_egress_wait(SvanEgress *egress, uint64_t when, uint64_t *counter)
 {
     SvanFn *fn = egress->work->fn;
 
     if (!svan_egress_waits(egress)) {
-        fn->stats->flow_delays++;
+        ++*counter;
     } else if (when >= egress->later.deadline) {
         return SVAN_STEP_LATER;
     }
@@ -50,25 +49,6 @@ static SvanStep wait_until(SvanEgress *egress, uint64_t when)
 static bool is_markable(uint8_t ecn)
 {
     return (ecn & ECN_MASK) != ECN_NONE && (ecn & ECN_MASK) != ECN_CE;
-}
-
-/* Where the header behind Ethernet and its tags begins, 0: nowhere. *type: its type. */
-static uint32_t ip_offset(const SvanFrame *frame, uint32_t *type)
-{
-    uint32_t offset = ETH_HLEN;
-
-    *type = frame->data[12] << 8 | frame->data[13];
-    for (uint32_t tags = 0; tags < 2; tags++) {
-        if (*type != ETHERTYPE_VLAN && *type != ETHERTYPE_QINQ) {
-            break;
-        }
-        offset += VLAN_HLEN;
-        if (offset > frame->len) {
-            return 0;
-        }
-        *type = frame->data[offset - 2] << 8 | frame->data[offset - 1];
-    }
-    return offset;
 }
 
 /* The header checksum is updated (RFC 1624), not computed: a wrong one stays wrong. */
@@ -85,7 +65,7 @@ static void mark_ipv4(uint8_t *ip)
 
 static bool mark_frame(SvanFrame *frame)
 {
-    uint32_t type, offset = ip_offset(frame, &type);
+    uint32_t type, offset = svan_frame_l3(frame, &type);
     uint8_t *ip = frame->data + offset;
 
     if (!offset) {
@@ -142,7 +122,7 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
         if (when <= svan_now(fn->core)) {
             return true;
         }
-        *step = wait_until(egress, when);
+        *step = svan_egress_wait(egress, when, &fn->stats->flow_delays);
         return false;
     case SVAN_VERDICT_DROP:
         *step = drop(fn, unit);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "net/stations.h"
+#include "net/wire_ip.h"
 
+#define MAX_EXTENSIONS  8               /* headers of IPv6 that are followed */
 #define MCAST_OCTET     1               /* group bit of an address's first octet */
 
 SvanFrame *svan_frame_alloc(uint32_t capacity)
@@ -36,6 +38,90 @@ SvanFrame *svan_frame_copy(const SvanFrame *frame)
 void svan_frame_free(SvanFrame *frame)
 {
     free(frame);
+}
+
+/* ---- what is in a frame ---- */
+
+bool svan_frame_is_tagged(const SvanFrame *frame)
+{
+    uint16_t type = frame->data[12] << 8 | frame->data[13];
+
+    return type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ;
+}
+
+uint32_t svan_frame_l3(const SvanFrame *frame, uint32_t *type)
+{
+    uint32_t offset = ETH_HLEN;
+
+    *type = frame->data[12] << 8 | frame->data[13];
+    for (uint32_t tags = 0; tags < 2; tags++) {
+        if (*type != ETHERTYPE_VLAN && *type != ETHERTYPE_QINQ) {
+            break;
+        }
+        offset += VLAN_HLEN;
+        if (offset > frame->len) {
+            return 0;
+        }
+        *type = frame->data[offset - 2] << 8 | frame->data[offset - 1];
+    }
+    return offset;
+}
+
+/* Where UDP begins behind IPv6 and its extension headers; 0: there is other payload. */
+static uint32_t udp_behind_ipv6(const SvanFrame *frame, uint32_t offset, bool *unknown)
+{
+    uint8_t next = frame->data[offset + 6];
+
+    offset += IPV6_HLEN;
+    for (uint32_t headers = 0; headers <= MAX_EXTENSIONS; headers++) {
+        uint32_t size = 8;
+
+        switch (next) {
+        case IPPROTO_UDP:
+            return offset;
+        case IPPROTO_HOPOPTS:
+        case IPPROTO_ROUTING:
+        case IPPROTO_DSTOPTS:
+            break;
+        case IPPROTO_FRAGMENT:
+            break;
+        default:
+            return 0;
+        }
+        if (offset + size > frame->len) {
+            return 0;                   /* nobody finds a UDP header in it either */
+        }
+        if (next != IPPROTO_FRAGMENT) {
+            size += frame->data[offset + 1] * 8;
+        } else if ((frame->data[offset + 2] << 8 | frame->data[offset + 3]) & ~7u) {
+            return 0;                   /* not the first fragment */
+        }
+        next = frame->data[offset];
+        offset += size;
+    }
+    *unknown = true;
+    return 0;
+}
+
+bool svan_frame_may_be_roce(const SvanFrame *frame)
+{
+    uint32_t type, offset = svan_frame_l3(frame, &type), udp = 0;
+    const uint8_t *ip = frame->data + offset;
+    bool unknown = false;
+
+    if (!offset) {
+        return false;
+    }
+    if (type == ETHERTYPE_IPV4 && frame->len >= offset + IPV4_HLEN) {
+        bool first = !((ip[6] << 8 | ip[7]) & IPV4_OFFSET_MASK);
+
+        udp = first && ip[9] == IPPROTO_UDP ? offset + (ip[0] & 15) * 4 : 0;
+    } else if (type == ETHERTYPE_IPV6 && frame->len >= offset + IPV6_HLEN) {
+        udp = udp_behind_ipv6(frame, offset, &unknown);
+    }
+    return unknown || (udp && frame->len >= udp + 4 &&
+                       (frame->data[udp + 2] << 8 | frame->data[udp + 3]) ==
+                       SVAN_ROCE_UDP_PORT);
 }
 
 /* ---- filters ---- */
@@ -89,6 +175,10 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
     }
     each_address(fn, svan_station_add);
     svan_fn_set_add(&sw->receiving, fn->id);
+    if (!(fn->net->vport.flags & SVAN_FUNCTION_TRUSTED)) {
+        fn->stats->promisc_refused += filter->flags != 0;
+        return true;
+    }
     if (filter->flags & SVAN_CMD_ETH_ALLMULTI) {
         svan_fn_set_add(&sw->allmulti, fn->id);
     }
@@ -96,6 +186,21 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter)
         svan_fn_set_add(&sw->promisc, fn->id);
     }
     return true;
+}
+
+/* Remove the functions that are in a VLAN, unless it is the frame's. */
+static void keep_vlan(const SvanCore *core, const SvanFrame *frame, SvanFnSet *fns)
+{
+    const SvanFnSet *in_vlan = &core->sw->in_vlan;
+    bool has_tag = svan_frame_is_tagged(frame) && frame->len >= ETH_HLEN + VLAN_HLEN;
+    uint16_t vlan = has_tag ? (frame->data[14] << 8 | frame->data[15]) & 0xfff : 0;
+
+    for (uint32_t id = svan_fn_set_next(in_vlan, 0); id != SVAN_NONE;
+         id = svan_fn_set_next(in_vlan, id + 1)) {
+        if (core->fns[id]->net->vport.vlan != vlan) {
+            svan_fn_set_remove(fns, id);
+        }
+    }
 }
 
 /* Does a function other than id have the address? */
@@ -112,7 +217,8 @@ SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame)
     static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
     const SvanSwitch *sw = core->sw;
     SvanStationKey key = svan_station_mac(frame->data);
-    const SvanFnSet *owners = svan_stations_find(sw, &key);
+    const SvanFnSet *found = svan_stations_find(sw, &key);
+    SvanFnSet owners = found ? *found : (SvanFnSet) { { 0 } };
     bool is_group = frame->data[0] & MCAST_OCTET;
     SvanRoute route = { .fns = sw->promisc, .port = true };
 
@@ -121,12 +227,14 @@ SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame)
     } else if (is_group) {
         svan_fn_set_unite(&route.fns, &sw->allmulti);
     }
-    if (owners) {
-        svan_fn_set_unite(&route.fns, owners);
+    svan_fn_set_unite(&route.fns, &owners);
+    if (!svan_fn_set_is_empty(&sw->in_vlan)) {
+        keep_vlan(core, frame, &route.fns);
+        keep_vlan(core, frame, &owners);
     }
     if (frame->from != SVAN_FROM_PORT) {
         svan_fn_set_remove(&route.fns, frame->from);
-        route.port = is_group || !owners || !has_other(owners, frame->from);
+        route.port = is_group || !has_other(&owners, frame->from);
     }
     return route;
 }

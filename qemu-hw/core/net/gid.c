@@ -49,51 +49,107 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
 
 /* ---- the table ---- */
 
-/* An address belongs to one function, which may have it at several indices. */
-static bool is_of_another(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
-{
-    SvanAddr addr = {
-        .has_vlan = cmd->flags & SVAN_CMD_GID_VLAN, .vlan = le16toh(cmd->vlan),
-    };
-    const SvanFn *owner;
-
-    memcpy(addr.dgid, cmd->gid, sizeof(addr.dgid));
-    memcpy(addr.dmac, cmd->smac, sizeof(addr.dmac));
-    owner = svan_gid_owner(fn->core, &addr);
-    return owner && owner != fn;
-}
-
 static SvanStationKey key_of(const SvanGid *gid)
 {
     return svan_station_gid(gid->gid, svan_vlan_id(gid->has_vlan, gid->vlan),
                             gid->smac);
 }
 
-/* The address stays the function's while another entry of its table holds it. */
+static SvanStationKey claim_of(const SvanGid *gid)
+{
+    return svan_station_claim(gid->gid, svan_vlan_id(gid->has_vlan, gid->vlan));
+}
+
+/* The key stays the function's while another entry of its table has the same. */
+static void forget_key(SvanFn *fn, const SvanStationKey *key,
+                       SvanStationKey (*of)(const SvanGid *gid))
+{
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        SvanStationKey other = of(&fn->net->gids[i]);
+
+        if (fn->net->gids[i].valid && !memcmp(key, &other, sizeof(other))) {
+            return;
+        }
+    }
+    svan_station_remove(fn->core->sw, key, fn->id);
+}
+
 static void forget(SvanFn *fn, SvanGid *gid)
 {
-    SvanStationKey key = key_of(gid);
+    SvanStationKey key = key_of(gid), claim = claim_of(gid);
 
     if (!gid->valid) {
         return;
     }
     memset(gid, 0, sizeof(*gid));
-    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
-        SvanStationKey other = key_of(&fn->net->gids[i]);
+    forget_key(fn, &key, key_of);
+    forget_key(fn, &claim, claim_of);
+}
 
-        if (fn->net->gids[i].valid && !memcmp(&key, &other, sizeof(key))) {
-            return;
-        }
+/*
+ * A function that is checked does not share a GID, whatever the MAC: a receiver may know
+ * its peer by the GID alone.
+ */
+static bool is_claimed(const SvanFn *fn, const SvanGid *gid)
+{
+    SvanStationKey claim = claim_of(gid);
+    const SvanFnSet *found = svan_stations_find(fn->core->sw, &claim);
+    SvanFnSet others;
+
+    if (!found || !(fn->net->vport.flags & SVAN_FUNCTION_SPOOF_CHECK)) {
+        return false;
     }
-    svan_station_remove(fn->core->sw, &key, fn->id);
+    others = *found;
+    svan_fn_set_remove(&others, fn->id);
+    return !svan_fn_set_is_empty(&others);
+}
+
+/* An address belongs to one function, which may have it at several indices. */
+static bool is_of_another(const SvanFn *fn, const SvanGid *gid)
+{
+    SvanStationKey key = key_of(gid);
+    const SvanFnSet *owner = svan_stations_find(fn->core->sw, &key);
+
+    return owner && svan_fn_set_next(owner, 0) != fn->id;
+}
+
+/* The entry that a command asks for, in the VLAN of the function. */
+static SvanGid entry_of(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    const SvanVport *vport = &fn->net->vport;
+    SvanGid gid = {
+        .valid = true, .given_vlan = vport->vlan,
+        .has_vlan = vport->vlan || (cmd->flags & SVAN_CMD_GID_VLAN),
+    };
+
+    if (gid.given_vlan) {
+        gid.vlan = svan_vport_tci(vport);
+    } else if (gid.has_vlan) {
+        gid.vlan = le16toh(cmd->vlan);
+    }
+    memcpy(gid.gid, cmd->gid, sizeof(gid.gid));
+    memcpy(gid.smac, cmd->smac, sizeof(gid.smac));
+    return gid;
+}
+
+static void remember(SvanFn *fn, uint32_t index, const SvanGid *gid)
+{
+    SvanStationKey key = key_of(gid), claim = claim_of(gid);
+
+    forget(fn, &fn->net->gids[index]);
+    fn->net->gids[index] = *gid;
+    svan_station_add(fn->core->sw, &key, fn->id);
+    svan_station_add(fn->core->sw, &claim, fn->id);
+    if (fn->net->gid_limit <= index) {
+        fn->net->gid_limit = index + 1;
+    }
 }
 
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
 {
     static const uint8_t none[16];
     uint32_t index = le32toh(cmd->index);
-    SvanStationKey key;
-    SvanGid *gid;
+    SvanGid gid;
 
     if (index >= SVAN_MAX_GID) {
         return REFUSE(BAD_PARAM, set_gid.index);
@@ -107,25 +163,45 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     if (cmd->smac[0] & MCAST_OCTET) {
         return REFUSE(BAD_PARAM, set_gid.smac);
     }
-    if (is_of_another(fn, cmd)) {
+    if (!svan_vport_allows_gid(fn, cmd)) {
+        return REFUSE(NOT_PERMITTED, set_gid.smac);
+    }
+    gid = entry_of(fn, cmd);
+    if (is_of_another(fn, &gid) || is_claimed(fn, &gid)) {
         return REFUSE(NOT_PERMITTED, set_gid.gid);
     }
-    if (!svan_stations_reserve(fn->core->sw, 1)) {
+    if (!svan_stations_reserve(fn->core->sw, 2)) {
         return SVAN_CMD_NO_RESOURCES;
     }
-    gid = &fn->net->gids[index];
-    forget(fn, gid);
-    gid->valid = true;
-    gid->has_vlan = cmd->flags & SVAN_CMD_GID_VLAN;
-    gid->vlan = gid->has_vlan ? le16toh(cmd->vlan) : 0;
-    memcpy(gid->gid, cmd->gid, sizeof(gid->gid));
-    memcpy(gid->smac, cmd->smac, sizeof(gid->smac));
-    key = key_of(gid);
-    svan_station_add(fn->core->sw, &key, fn->id);
-    if (fn->net->gid_limit <= index) {
-        fn->net->gid_limit = index + 1;
-    }
+    remember(fn, index, &gid);
     return SVAN_CMD_OK;
+}
+
+void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid *cmd)
+{
+    const SvanGid *gid = &fn->net->gids[index];
+    bool own_vlan = gid->has_vlan && !gid->given_vlan;
+
+    *cmd = (struct svan_cmd_set_gid) {
+        .index = htole32(index), .vlan = htole16(own_vlan ? gid->vlan : 0),
+        .flags = own_vlan ? SVAN_CMD_GID_VLAN : 0,
+    };
+    memcpy(cmd->gid, gid->gid, sizeof(cmd->gid));
+    memcpy(cmd->smac, gid->smac, sizeof(cmd->smac));
+}
+
+void svan_gids_apply(SvanFn *fn)
+{
+    struct svan_cmd_set_gid cmd;
+
+    /* Clearing an entry may lower the limit; none is above the index then. */
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        if (fn->net->gids[i].valid) {
+            svan_gid_command(fn, i, &cmd);
+            svan_gid_clear(fn, i);
+            svan_gid_set(fn, &cmd);
+        }
+    }
 }
 
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)

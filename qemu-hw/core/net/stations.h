@@ -82,6 +82,17 @@ static inline SvanStationKey svan_station_mac(const uint8_t *mac)
     return svan_station_gid(none, 0xffff, mac);
 }
 
+/*
+ * A GID with whatever MAC, as others must not claim it. The VLAN of no packet has this
+ * bit, so none is addressed so.
+ */
+static inline SvanStationKey svan_station_claim(const uint8_t *gid, uint16_t vlan)
+{
+    static const uint8_t none[6];
+
+    return svan_station_gid(gid, vlan | 0x8000, none);
+}
+
 typedef struct SvanStation {
     struct SvanStation *next;   /* in its bucket, or in the reserve */
     SvanStationKey key;
@@ -99,6 +110,7 @@ struct SvanSwitch {
     SvanStation *reserve;
     /* functions that receive frames; those of them with ALLMULTI, with PROMISC */
     SvanFnSet receiving, allmulti, promisc;
+    SvanFnSet in_vlan;          /* functions that the PF has put into a VLAN */
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
     /* frames of each function that wait in the receive queue for others */
@@ -151,6 +163,38 @@ typedef struct SvanRoute {
 
 SvanRoute svan_frame_route(const SvanCore *core, const SvanFrame *frame);
 
+bool svan_frame_is_tagged(const SvanFrame *frame);
+/* A copy of a tagged frame, without its tag. NULL: no memory. */
+SvanFrame *svan_frame_untag(const SvanFrame *frame);
+/*
+ * Where the header behind Ethernet and at most two tags begins, 0: nowhere. *type: its
+ * type.
+ */
+uint32_t svan_frame_l3(const SvanFrame *frame, uint32_t *type);
+/* Is it a RoCE packet for anybody who looks into it, or can that not be told? */
+bool svan_frame_may_be_roce(const SvanFrame *frame);
+
+/* ---- what the PF has set for a function ---- */
+
+/* May the function have a GID with this MAC and VLAN? */
+bool svan_vport_allows_gid(const SvanFn *fn, const struct svan_cmd_set_gid *cmd);
+/*
+ * Before a frame leaves: check it, and give it the tag of the function's VLAN, for which
+ * there is room. false: it was dropped, counted, and is still the caller's to free.
+ */
+bool svan_vport_admits(SvanFn *fn, SvanFrame *frame);
+/* Is the function, which has a limit, within it? false: *step is LATER. */
+bool svan_vport_may_send(SvanEgress *egress, SvanStep *step);
+/* So many octets of a function with a limit have left. */
+void svan_vport_sent(SvanFn *fn, uint32_t len);
+
+/* ---- verdicts ---- */
+
+/*
+ * Wait until `when`, or until an earlier unit of the same sender may leave. Always
+ * LATER; *counter counts units that begin to wait.
+ */
+SvanStep svan_egress_wait(SvanEgress *egress, uint64_t when, uint64_t *counter);
 /*
  * Ask sw->flow, which is not NULL, for its verdict, and carry it out; that may mark the
  * unit. false: the unit does not leave. Then *step is LATER, or DONE if it was dropped.

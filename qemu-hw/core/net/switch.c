@@ -99,29 +99,23 @@ void svan_rx_drop_head(SvanCore *core)
         core->sw->waiting[frame->from]--;
     }
     rx_turn_to(core->ingress, 0);
+    svan_frame_free(core->ingress->untagged);
+    core->ingress->untagged = NULL;
     svan_frame_free(frame);
 }
 
 /* ---- receivers ---- */
 
-SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
-                       uint32_t reason)
-{
-    ++*counter;
-    svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
-               reason);
-    return SVAN_STEP_DONE;
-}
-
 static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
 {
-    if (!fn->net->port_enabled) {
+    if (!svan_port_is_open(fn)) {
         return svan_pkt_drop(fn, pkt, &fn->stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
     if (pkt->opcode == SVAN_OP_CNP) {
         svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
                    SVAN_DROP_FILTERED);
+        fn->stats->cnps_ignored++;
         return SVAN_STEP_DONE;          /* there is no congestion control */
     }
     return fn->net->receiver->packet(fn, pkt);
@@ -185,6 +179,31 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     return SVAN_STEP_DONE;
 }
 
+/* The frame as the function gets it, without the tag of its VLAN. NULL: no memory. */
+static const SvanFrame *seen_by(const SvanFn *fn, const SvanFrame *frame)
+{
+    SvanIngress *ingress = fn->core->ingress;
+
+    if (!fn->net->vport.vlan) {
+        return frame;
+    }
+    if (!ingress->untagged) {
+        ingress->untagged = svan_frame_untag(frame);
+    }
+    return ingress->untagged;
+}
+
+static SvanStep rx_function(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
+{
+    const SvanFrame *seen = seen_by(fn, frame);
+
+    if (!seen) {
+        return svan_frame_drop(fn, frame, &fn->stats->eth_rx_no_buffer,
+                               SVAN_DROP_NO_BUFFER);
+    }
+    return fn->net->receiver->frame(fn, seen, offset);
+}
+
 /* Hand the frame to one function that wants it. DONE: no other one is left. */
 static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
 {
@@ -201,7 +220,7 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
         rx_turn_to(ingress, id);
     }
     fn = core->fns[id];
-    step = fn->net->receiver->frame(fn, frame, &ingress->offset);
+    step = rx_function(fn, frame, &ingress->offset);
     if (step == SVAN_STEP_DONE) {
         rx_turn_to(ingress, id + 1);
         step = svan_fn_set_next(&wanted, id + 1) == SVAN_NONE ?
@@ -383,6 +402,9 @@ static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
 {
     SvanFn *fn = egress->work->fn;
 
+    if (fn->net->vport.tx_max && !svan_vport_may_send(egress, step)) {
+        return false;
+    }
     return !fn->core->sw->flow ||
            svan_flow_passes(egress, &(SvanFlowUnit) {
                .fn = fn, .pkt = pkt, .frame = frame,
@@ -397,7 +419,7 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     SvanStep step;
     SvanFn *to;
 
-    if (!fn->net->port_enabled) {
+    if (!svan_port_is_open(fn)) {
         return svan_pkt_drop(fn, pkt, &stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
@@ -412,6 +434,9 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;
+        if (fn->net->vport.tx_max) {
+            svan_vport_sent(fn, svan_pkt_len(pkt));
+        }
         stats->flow_marks += egress->marked;
         egress->marked = false;
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
@@ -421,14 +446,6 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
 }
 
 /* ---- senders of frames ---- */
-
-SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
-                         uint32_t reason)
-{
-    ++*counter;
-    svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len, reason, 0);
-    return SVAN_STEP_DONE;
-}
 
 /* Where a frame goes. A RoCE packet goes only to the function that has its GID. */
 static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
@@ -498,22 +515,47 @@ static SvanStep forward(SvanFn *fn, SvanFrame *frame, bool *sent)
     return step;
 }
 
+/* Once for each frame: a frame that could not leave at once has been admitted. */
+static bool is_admitted(SvanFn *fn, SvanFrame *frame)
+{
+    const SvanVport *vport = &fn->net->vport;
+
+    if (frame->from == fn->id) {
+        return true;
+    }
+    if ((vport->vlan || (vport->flags & SVAN_FUNCTION_SPOOF_CHECK)) &&
+        !svan_vport_admits(fn, frame)) {
+        return false;
+    }
+    frame->from = fn->id;
+    return true;
+}
+
 SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
 {
     SvanFn *fn = egress->work->fn;
-    uint32_t len = frame->len;
     SvanStep step = SVAN_STEP_DONE;
+    uint32_t len;
 
     *sent = false;
-    frame->from = fn->id;
-    if (!fn->net->port_enabled) {
+    if (!svan_port_is_open(fn)) {
         svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
                         SVAN_DROP_PORT_DISABLED);
         svan_frame_free(frame);
-    } else if (may_leave(egress, NULL, frame, &step)) {
+        return step;
+    }
+    if (!is_admitted(fn, frame)) {
+        svan_frame_free(frame);
+        return step;
+    }
+    len = frame->len;
+    if (may_leave(egress, NULL, frame, &step)) {
         step = forward(fn, frame, sent);
     } else if (step == SVAN_STEP_DONE) {
         svan_frame_free(frame);
+    }
+    if (*sent && fn->net->vport.tx_max) {
+        svan_vport_sent(fn, len);
     }
     if (*sent) {
         fn->stats->eth_tx_frames++;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "memory/memory.h"
+#include "net/vport.h"
 
 typedef struct SvanSwitch SvanSwitch;
 
@@ -39,6 +40,7 @@ typedef struct SvanAddr {       /* sender and receiver of a packet */
 
 typedef struct SvanGid {
     bool valid, has_vlan;
+    bool given_vlan;            /* has_vlan and vlan are not its driver's, but the PF's */
     uint16_t vlan;
     uint8_t gid[16];
     uint8_t smac[6];
@@ -185,10 +187,10 @@ static inline bool svan_egress_waits(const SvanEgress *egress)
 SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt);
 /*
- * Send an Ethernet frame. DONE: the frame is not the caller's any more; *sent says
- * whether it has left the function or was dropped. BLOCKED, LATER: it stays the
- * caller's, to be sent again. Frames for functions of this device wait in the receive
- * queue.
+ * Send an Ethernet frame, whose capacity leaves room for a tag. DONE: the frame is not
+ * the caller's any more; *sent says whether it has left the function or was dropped.
+ * BLOCKED, LATER: it stays the caller's, to be sent again. Frames for functions of this
+ * device wait in the receive queue.
  */
 SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent);
 /* Count and trace a drop; reason: enum SvanDrop. Always DONE. Nothing is freed. */
@@ -279,6 +281,7 @@ bool svan_filter_set(SvanFn *fn, const SvanEthFilter *filter);
 void svan_filter_off(SvanFn *fn);
 
 #define SVAN_ETH_HLEN           14u
+#define SVAN_VLAN_HLEN          4u
 #define SVAN_FROM_PORT          0xffffu         /* SvanFrame.from */
 
 SvanFrame *svan_frame_copy(const SvanFrame *frame);     /* NULL: no memory */
@@ -292,15 +295,24 @@ bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 
 typedef struct SvanNet {
     const SvanReceiver *receiver;
+    SvanVport vport;
     bool port_enabled;          /* SVAN_CMD_SET_PORT */
     SvanGid *gids;              /* SVAN_MAX_GID; NULL: the function is disabled */
     uint32_t gid_limit;         /* one above the highest valid index */
     SvanEthFilter eth;
 } SvanNet;
 
+/* Does the function take part in the port's traffic, by its driver and by the PF's? */
+static inline bool svan_port_is_open(const SvanFn *fn)
+{
+    return fn->net->port_enabled &&
+           fn->net->vport.link != SVAN_FUNCTION_LINK_DOWN;
+}
+
 /* Frames from the port and from functions, which wait for their receivers. */
 typedef struct SvanIngress {
     SvanFrame *head, **tail;
+    SvanFrame *untagged;        /* the head as functions of its VLAN get it, or NULL */
     uint32_t frames;            /* that came from the port */
     uint32_t offset;            /* octets of the head that fn has received */
     uint32_t fn;                /* functions below it are done with the head */
@@ -311,6 +323,10 @@ typedef struct SvanIngress {
 /* All that the commands check is checked here. SVAN_CMD_OK, or the refusal. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
+/* The command by which the function's driver has set a valid entry. */
+void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid *cmd);
+/* Set all entries again; those that the function may not have any more go. */
+void svan_gids_apply(SvanFn *fn);
 void svan_gids_clear(SvanFn *fn);
 
 /* The switch between the functions of a core and the port; opaque outside of net/. */

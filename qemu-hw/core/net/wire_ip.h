@@ -19,7 +19,9 @@
 #define ETHERTYPE_IPV4          0x0800
 #define ETHERTYPE_IPV6          0x86dd
 #define ETHERTYPE_VLAN          0x8100
+#define ETHERTYPE_QINQ          0x88a8
 #define IPV4_DF                 0x4000
+#define IPV4_OFFSET_MASK        0x1fff  /* the offset of a fragment */
 #define IPV4_FRAGMENT_MASK      0x3fff  /* more fragments, offset */
 
 /*

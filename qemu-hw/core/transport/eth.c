@@ -95,7 +95,8 @@ static SvanStep tx_begin(SvanQp *qp)
         return tx_complete(qp, SVAN_CQE_LOC_LEN_ERR, SVAN_SYN_LENGTH);
     }
     room = eth->wqe.length < MIN_FRAME ? MIN_FRAME : eth->wqe.length;
-    eth->tx = svan_frame_alloc(room);
+    /* The switch may add a tag. */
+    eth->tx = svan_frame_alloc(room + SVAN_VLAN_HLEN);
     if (!eth->tx) {
         return tx_complete(qp, SVAN_CQE_GENERAL_ERR, SVAN_SYN_NONE);
     }
@@ -302,7 +303,7 @@ SvanStep svan_eth_rx(SvanFn *fn, const SvanFrame *frame, uint32_t *offset)
     SvanQp *qp = svan_qp_get(fn, fn->net->eth.qpn);
     SvanEth *eth;
 
-    if (!fn->net->port_enabled) {
+    if (!svan_port_is_open(fn)) {
         return svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
                           SVAN_DROP_PORT_DISABLED);
     }
