@@ -11,6 +11,7 @@
 
 #define CAPACITY        16u     /* of QPs, CQs and keys */
 #define RINGS           1024u   /* distance of the pieces of a ring buffer */
+#define DATA            10000u  /* octets of a message */
 #define CROWD           64u     /* QPs that are busy together */
 
 /* ---- memory that is refused ---- */
@@ -72,6 +73,8 @@ typedef struct Bench {
     Host *a, *b;
     HostCq cqs[2];              /* theirs */
     uint64_t page;              /* that all rings may be in: nobody uses them */
+    uint64_t data;              /* that b sends, and behind it receives */
+    uint8_t errands;
 } Bench;
 
 static int make(void **state, uint32_t max_qp)
@@ -88,6 +91,7 @@ static int make(void **state, uint32_t max_qp)
     bench->cqs[0] = host_cq(bench->a, 4);
     bench->cqs[1] = host_cq(bench->b, 4);
     bench->page = fake_alloc(bench->fake, 4096, 4096);
+    bench->data = fake_alloc(bench->fake, 2 * DATA, 4096);
     *state = bench;
     return 0;
 }
@@ -309,6 +313,21 @@ static const Kind kinds[] = {
     { "contexts", more_contexts, SVAN_PASID_COUNT, SVAN_CMD_BAD_PARAM },
 };
 
+/* Until it is refused; returns how often it succeeded. */
+static uint32_t take_all(Bench *bench, const Kind *kind, Holdings *full, uint8_t *status)
+{
+    uint32_t taken = 0;
+
+    for (*status = SVAN_CMD_OK; *status == SVAN_CMD_OK;) {
+        struct svan_cmd cmd = kind->command(bench, bench->a, taken);
+
+        *full = holdings(bench->a);
+        *status = host_cmd(bench->a, &cmd, NULL);
+        taken += *status == SVAN_CMD_OK;
+    }
+    return taken;
+}
+
 static void each_quota_is_its_function_s(void **state)
 {
     Bench *bench = *state;
@@ -316,16 +335,9 @@ static void each_quota_is_its_function_s(void **state)
     for (size_t k = 0; k < SIZE(kinds); k++) {
         const Kind *kind = &kinds[k];
         Holdings before = holdings(bench->b), after, full;
-        uint8_t status = SVAN_CMD_OK;
-        uint32_t taken = 0;
-        struct svan_cmd cmd;
+        uint8_t status;
+        uint32_t taken = take_all(bench, kind, &full, &status);
 
-        while (status == SVAN_CMD_OK) {
-            cmd = kind->command(bench, bench->a, taken);
-            full = holdings(bench->a);
-            status = host_cmd(bench->a, &cmd, NULL);
-            taken += status == SVAN_CMD_OK;
-        }
         if (taken != kind->quota || status != kind->status) {
             fail_msg("%s: status %u after %u instead of %u after %u",
                      kind->name, status, taken, kind->status, kind->quota);
@@ -342,6 +354,78 @@ static void each_quota_is_its_function_s(void **state)
 
             assert_int_equal(host_cmd(bench->b, &cmd, NULL), SVAN_CMD_OK);
         }
+    }
+}
+
+/* Queues and a key are made, data is sent and received, and all is gone again. */
+static void errand(Bench *bench)
+{
+    uint32_t used = bench->fake->used;  /* so that all errands have the same addresses */
+    struct svan_cqe cqe;
+    struct svan_cmd cmd = one_key(bench, bench->b, 0);
+    uint32_t key = host_must(bench->b, &cmd);
+    HostCq cq = host_cq(bench->b, 4);
+    HostQp qp = host_qp(bench->b, &cq, &cq, NULL);
+    HostSend send = {
+        .opcode = SVAN_WQE_SEND, .flags = SVAN_WQE_SIGNALED, .addr = bench->data,
+        .lkey = bench->b->all_key, .length = DATA,
+    };
+    uint8_t *data = fake_ram(bench->fake, bench->data);
+
+    memset(data, ++bench->errands, DATA);
+    host_connect(&qp, &qp);
+    host_recv(&qp, bench->data + DATA, DATA);
+    host_send(&qp, &send);
+    host_post(&qp);
+    fake_run(bench->fake);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(host_cq_poll(&cq, &cqe));
+        assert_int_equal(cqe.status, SVAN_CQE_SUCCESS);
+    }
+    assert_memory_equal(data, data + DATA, DATA);
+    assert_int_equal(host_object(bench->b, SVAN_CMD_DESTROY_QP, qp.qpn), SVAN_CMD_OK);
+    assert_int_equal(host_object(bench->b, SVAN_CMD_DESTROY_CQ, cq.cqn), SVAN_CMD_OK);
+    assert_int_equal(host_object(bench->b, SVAN_CMD_DESTROY_KEY, key), SVAN_CMD_OK);
+    bench->fake->used = used;
+}
+
+/* What an errand costs the device, and what it counts. */
+typedef struct Cost {
+    SvanFnStats stats;
+    uint64_t maps, written;
+} Cost;
+
+static Cost cost_of_errand(Bench *bench)
+{
+    Cost cost = { .maps = bench->fake->maps, .written = bench->fake->written };
+    SvanFnStats before = *host_fn(bench->b)->stats;
+
+    errand(bench);
+    cost.maps = bench->fake->maps - cost.maps;
+    cost.written = bench->fake->written - cost.written;
+#define COUNTED(name) \
+    cost.stats.name = host_fn(bench->b)->stats->name - before.name;
+    SVAN_STATS(COUNTED)
+#undef COUNTED
+    return cost;
+}
+
+/* Tables that are full cost nobody else a step, or an access to memory. */
+static void a_full_function_costs_another_nothing(void **state)
+{
+    Bench *bench = *state;
+    Cost before, after;
+    Holdings full;
+    uint8_t status;
+
+    cost_of_errand(bench);              /* its tables grow now, if at all */
+    before = cost_of_errand(bench);
+    for (size_t k = 0; k < SIZE(kinds); k++) {
+        take_all(bench, &kinds[k], &full, &status);
+    }
+    for (uint32_t i = 0; i < CAPACITY; i++) {
+        after = cost_of_errand(bench);
+        assert_memory_equal(&before, &after, sizeof(before));
     }
 }
 
@@ -515,6 +599,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_quota_is_its_function_s),
+        TEST(a_full_function_costs_another_nothing),
         TEST(no_memory_is_a_status),
         TEST(a_function_without_memory_is_not_enabled),
         TEST(a_connection_goes_on_without_memory),
