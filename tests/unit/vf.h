@@ -18,6 +18,7 @@
 #define VF_BUFFER       65536u
 #define VF_FAULT_BUFFER (64u << 10)
 #define VF_PRQ_LOG      6
+#define VF_RAM          (16u << 20)
 
 typedef struct Vf {
     Host *host;
@@ -82,19 +83,28 @@ static inline void vf_make(Vfs *vfs, uint16_t fn)
     }
 }
 
-static inline Vfs *vfs_new(void)
+/* config: but for the number of functions and the fault buffer. hooks NULL: none. */
+static inline Vfs *vfs_new_as(const SvanConfig *config, const FakeHooks *hooks, void *arg)
 {
-    Vfs *vfs = calloc(1, sizeof(*vfs));
-    SvanConfig config = fake_config;
+    Vfs *vfs = fake_must(calloc(1, sizeof(*vfs)));
+    FakeSetup setup = {
+        .config = *config, .bus = FAKE_RAM_BASE, .ram_size = VF_RAM, .hooks = hooks,
+        .hooks_arg = arg,
+    };
 
-    config.num_vfs = VFS;
-    config.fault_buffer = VF_FAULT_BUFFER;
-    vfs->fake = fake_create(&config);
+    setup.config.num_vfs = VFS;
+    setup.config.fault_buffer = VF_FAULT_BUFFER;
+    vfs->fake = fake_create_as(&setup);
     vfs->pf = host_create(vfs->fake, 0, 1);
     for (uint16_t fn = 1; fn <= VFS; fn++) {
         vf_make(vfs, fn);
     }
     return vfs;
+}
+
+static inline Vfs *vfs_new(void)
+{
+    return vfs_new_as(&fake_config, NULL, NULL);
 }
 
 static inline void vfs_free(Vfs *vfs)
