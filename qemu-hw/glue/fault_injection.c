@@ -65,7 +65,9 @@ static bool svan_take_choice(QDict *dict, const char *name,
     return true;
 }
 
-static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
+/* Which function the fault is for, the physical one if none is named, and what. */
+static bool svan_parse_injection(QDict *dict, uint64_t *fn, SvanInjection *what,
+                                 Error **errp)
 {
     static const char *const outcomes[] = { "resolved", "failed" };
     static const QEnumLookup outcome_lookup = { outcomes, NULL, 2 };
@@ -77,7 +79,8 @@ static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
     uint64_t estimate = 0, delay = 0, seed = 1;
     int fault_class = SVAN_FAULT_UNKNOWN, outcome = 0;
 
-    if (!svan_take_number(dict, "key", UINT32_MAX, &key, errp) ||
+    if (!svan_take_number(dict, "function", SVAN_MAX_VFS, fn, errp) ||
+        !svan_take_number(dict, "key", UINT32_MAX, &key, errp) ||
         !svan_take_number(dict, "addr", UINT64_MAX, &addr, errp) ||
         !svan_take_number(dict, "length", UINT64_MAX, &length, errp) ||
         !svan_take_number(dict, "count", UINT32_MAX, &count, errp) ||
@@ -90,9 +93,9 @@ static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
         return false;
     }
     if (qdict_size(dict)) {
-        error_setg(errp, "inject-fault knows key, addr, length, class, "
-                   "estimate-us, delay-us, outcome, count, chance-ppm and seed, "
-                   "not '%s'", qdict_first(dict)->key);
+        error_setg(errp, "inject-fault knows function, key, addr, length, "
+                   "class, estimate-us, delay-us, outcome, count, chance-ppm and "
+                   "seed, not '%s'", qdict_first(dict)->key);
         return false;
     }
     *what = (SvanInjection) {
@@ -105,32 +108,46 @@ static bool svan_parse_injection(QDict *dict, SvanInjection *what, Error **errp)
     return true;
 }
 
-void svan_inject_fault(SvanNic *nic, uint16_t fn, const char *text,
-                       Error **errp)
+static void svan_inject_one(SvanNic *nic, const char *text, Error **errp)
 {
-    g_autoptr(QDict) dict = NULL;
+    g_autoptr(QDict) dict = keyval_parse(text, NULL, NULL, errp);
     SvanInjection what;
-    bool done = true;
+    uint64_t fn = 0;
+    bool done;
 
-    if (!nic->core) {
-        error_setg(errp, "inject-fault needs a device that is realized");
+    if (!dict || !svan_parse_injection(dict, &fn, &what, errp)) {
         return;
     }
-    if (*text) {
-        dict = keyval_parse(text, NULL, NULL, errp);
-        if (!dict || !svan_parse_injection(dict, &what, errp)) {
-            return;
-        }
+    if (fn > nic->config.num_vfs) {
+        error_setg(errp, "inject-fault: function is %" PRIu64 ", but the device "
+                   "has none above %u", fn, nic->config.num_vfs);
+        return;
     }
     svan_engine_lock(&nic->engine);
-    if (*text) {
-        done = svan_inject(nic->core, fn, &what);
-    } else {
-        svan_inject_nothing(nic->core, fn);
-    }
+    done = svan_inject(nic->core, fn, &what);
     svan_engine_unlock(&nic->engine);
     if (!done) {
         error_setg(errp, "inject-fault: an address range that ends before it "
                    "begins, or too many injections");
+    }
+}
+
+static void svan_take_injections_back(SvanNic *nic)
+{
+    svan_engine_lock(&nic->engine);
+    for (unsigned fn = 0; fn <= nic->config.num_vfs; fn++) {
+        svan_inject_nothing(nic->core, fn);
+    }
+    svan_engine_unlock(&nic->engine);
+}
+
+void svan_inject_fault(SvanNic *nic, const char *text, Error **errp)
+{
+    if (!nic->core) {
+        error_setg(errp, "inject-fault needs a device that is realized");
+    } else if (*text) {
+        svan_inject_one(nic, text, errp);
+    } else {
+        svan_take_injections_back(nic);
     }
 }

@@ -9,10 +9,9 @@
 #include "nic.h"
 
 /*
- * text is a list KEY=VALUE,... that says what to inject into a function; an
- * empty one takes all of the function's injections back.
+ * text is a list KEY=VALUE,... that says what to inject into which function; an
+ * empty one takes all injections back, of all functions.
  */
-void svan_inject_fault(SvanNic *nic, uint16_t fn, const char *text,
-                       Error **errp);
+void svan_inject_fault(SvanNic *nic, const char *text, Error **errp);
 
 #endif /* HW_SVAN_FAULT_INJECTION_H */

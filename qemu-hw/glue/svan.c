@@ -393,14 +393,15 @@ static const struct {
     { "num-vfs", "virtual functions, up to 64; they need a slot of their own behind "
       "a pcie-root-port" },
     { "inject-fault", "let RC transfers meet pages as if they were absent: "
-      "key=KEY,addr=ADDR,length=BYTES,class=CLASS,estimate-us=N,delay-us=N,"
-      "outcome=resolved|failed,count=N,chance-ppm=N,seed=N; empty: no more" },
+      "function=N,key=KEY,addr=ADDR,length=BYTES,class=CLASS,estimate-us=N,"
+      "delay-us=N,outcome=resolved|failed,count=N,chance-ppm=N,seed=N; function 0, "
+      "the physical one, if none is named; empty: no more, of any function" },
 };
 
 /* qom-set PATH inject-fault KEY=VALUE,... */
 static void svan_set_inject_fault(Object *obj, const char *value, Error **errp)
 {
-    svan_inject_fault(&SVAN(obj)->nic, 0, value, errp);
+    svan_inject_fault(&SVAN(obj)->nic, value, errp);
 }
 
 static void svan_class_init(ObjectClass *klass, void *data)

@@ -94,6 +94,9 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
         addr / SVAN_PAGE_SIZE == fake->bad_page / SVAN_PAGE_SIZE)) {
         return SVAN_DMA_ERROR;
     }
+    if (fake->hooks.permits && !fake->hooks.permits(fake->hooks_arg, fn, addr, for_write)) {
+        return SVAN_DMA_ERROR;
+    }
     if (fake->hooks.mapped) {
         fake->hooks.mapped(fake->hooks_arg, addr, for_write);
     }

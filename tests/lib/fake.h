@@ -33,6 +33,8 @@
 typedef struct FakeHooks {
     /* a page of memory is asked for: is it not translated yet? */
     bool (*misses)(void *arg, uint64_t bus);
+    /* may the function reach it? NULL: each function may reach all of memory */
+    bool (*permits)(void *arg, uint16_t fn, uint64_t bus, bool for_write);
     /* it is handed out */
     void (*mapped)(void *arg, uint64_t bus, bool for_write);
     void (*irq)(void *arg, uint16_t fn, uint16_t vector);

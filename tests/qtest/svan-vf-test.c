@@ -252,6 +252,38 @@ static void test_migrate(void)
     stop(vf);
 }
 
+static bool injects(Nic *nic, const char *text)
+{
+    QDict *reply = qtest_qmp(nic->qts, "{ 'execute': 'qom-set', 'arguments': "
+                             "{ 'path': '/machine/peripheral/nic', 'property': "
+                             "'inject-fault', 'value': %s } }", text);
+    bool done = !qdict_haskey(reply, "error");
+
+    qobject_unref(reply);
+    return done;
+}
+
+/* Each has room for sixteen; taking them back makes room in all of them. */
+static void test_injection(void)
+{
+    Nic *vf[1 + VFS];
+
+    start(vf);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i <= VFS; i++) {
+            g_autofree char *text = g_strdup_printf("function=%u", i);
+
+            for (unsigned n = 0; n < 16; n++) {
+                g_assert_true(injects(vf[0], text));
+            }
+            g_assert_false(injects(vf[0], text));
+        }
+        g_assert_false(injects(vf[0], "function=4"));
+        g_assert_true(injects(vf[0], ""));
+    }
+    stop(vf);
+}
+
 /* Where there is no room for the last one, none is left. */
 static void test_no_room(void)
 {
@@ -275,6 +307,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan/vf/flr", test_flr);
     qtest_add_func("/svan/vf/switched-off", test_switched_off);
     qtest_add_func("/svan/vf/migrate", test_migrate);
+    qtest_add_func("/svan/vf/injection", test_injection);
     qtest_add_func("/svan/vf/no-room", test_no_room);
     return g_test_run();
 }

@@ -4,7 +4,7 @@
  * of runs of the device. Each kind of business is kept up run by run, as by a driver that
  * is faster than the device.
  */
-#include "vf.h"
+#include "vf_unit.h"
 
 #define LENGTH          3000u
 #define CROWD           600u    /* queues that are rung all the time */
@@ -189,9 +189,7 @@ static void fault_on(Bench *bench)
     Vf *vf = bench->busy;
 
     while (vf_requested(vf)) {
-        page_queue_answer(&vf->prq, &(struct svan_page_response) {
-            .token = vf->last.token, .status = SVAN_PAGE_RESOLVED,
-        });
+        vf_say(vf, SVAN_PAGE_RESOLVED, 0);
     }
 }
 
@@ -291,10 +289,7 @@ static uint32_t errand(Bench *bench, const Business *business, uint32_t page)
     runs = runs_until(bench, business, commanded);
     vf_be_written(vf, page, LENGTH);
     runs += runs_until(bench, business, requested);
-    vf_map(vf, page);
-    page_queue_answer(&vf->prq, &(struct svan_page_response) {
-        .token = vf->last.token, .status = SVAN_PAGE_RESOLVED,
-    });
+    vf_say_resolved(vf);
     runs += runs_until(bench, business, completed);
     vf_check(vf, page, LENGTH);
     return runs;
@@ -307,7 +302,8 @@ static Bench *bench_new(void)
 
     config.max_qp = 1024;
     config.max_cq = 1024;
-    bench->vfs = vfs_new_as(&config, &hooks, bench);
+    config.num_vfs = VFS;
+    bench->vfs = vfs_new_in(vfs_fake(&config, &hooks, bench));
     bench->fake = bench->vfs->fake;
     bench->busy = &bench->vfs->vf[0];
     bench->other = &bench->vfs->vf[1];

@@ -3,7 +3,7 @@
  * Virtual functions that fault at once: page requests, estimates, fault buffer, spare
  * pages, injections and counters are each one's own, and so is what a reset ends.
  */
-#include "vf.h"
+#include "vf_unit.h"
 
 #define LENGTH          3000u
 
@@ -196,11 +196,7 @@ static void memory_for_packets_is_each_one_s_own(void **state)
             vf_done(&a->pf_cq, SVAN_CQE_SUCCESS);
         }
         vf_check(a, 0, SVAN_PAGE_SIZE);
-        memset(a->table, 0, 20 * sizeof(a->table[0]));
-        host_write(a->host, SVAN_REG_INV_TARGET, a->key);
-        svan_reg_write(vfs->fake->core, 1, SVAN_REG_INV_ADDR, VF_VA, 8);
-        svan_reg_write(vfs->fake->core, 1, SVAN_REG_INV_LENGTH, 20 * 4096, 8);
-        host_write(a->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+        vf_unmap_all(a);
     }
 }
 

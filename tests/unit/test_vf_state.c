@@ -3,7 +3,7 @@
  * Virtual functions in the midst of their transfers are saved and loaded: each transfer
  * is done in the new device, with its data.
  */
-#include "vf.h"
+#include "vf_unit.h"
 
 #define LENGTH          20000u  /* octets of a message, some packets */
 #define MESSAGES        6u
@@ -20,18 +20,6 @@ static void map_all(Vf *vf)
     for (uint32_t page = 0; page < VF_PAGES; page++) {
         vf_map(vf, page);
     }
-}
-
-static void make_absent(Vf *vf)
-{
-    for (uint32_t page = 0; page < VF_PAGES; page++) {
-        vf->table[page] = htole64(svan_mtt_absent(SVAN_FAULT_SWAP_IN, 0));
-    }
-    host_write(vf->host, SVAN_REG_INV_TARGET, vf->key);
-    svan_reg_write(vf->host->fake->core, vf->host->fn, SVAN_REG_INV_ADDR, VF_VA, 8);
-    svan_reg_write(vf->host->fake->core, vf->host->fn, SVAN_REG_INV_LENGTH,
-                   VF_PAGES * SVAN_PAGE_SIZE, 8);
-    host_write(vf->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
 }
 
 /* Between the two virtual functions: from memory that is there to pages of the other. */
@@ -133,7 +121,7 @@ static void faults_of_two_functions_go_on(void **state)
 
     for (uint32_t runs = 0; runs < STEPS; runs += 1 + runs / 16) {
         for (uint32_t i = 0; i < VFS; i++) {
-            make_absent(&vfs->vf[i]);
+            vf_unmap_all(&vfs->vf[i]);
             vf_set_mode(&vfs->vf[i], modes[i]);
         }
         save_after(vfs, pairs, runs);

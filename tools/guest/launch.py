@@ -220,7 +220,8 @@ class Guest:
         """A Svan device. With virtual functions it needs a bus of its own, and the port
         before it room for their BARs, which the firmware does not count."""
         extra = setting("SVAN_ARGS", "")
-        device = "svan,%s,mac=%s" % (wire or "netdev=wire%d" % number, MAC % number)
+        device = "svan,id=nic%d,%s,mac=%s" % (number, wire or "netdev=wire%d" % number,
+                                              MAC % number)
         device += "," + extra if extra else ""
         if not self.settings.vfs:
             return ["-device", device + ",addr=%#x" % slot]

@@ -7,8 +7,11 @@
 #ifndef TESTS_VF_H
 #define TESTS_VF_H
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "inside.h"
 #include "page_queue.h"
-#include "unit.h"
 
 #define VFS             2
 #define VF_PAGES        32u
@@ -83,18 +86,24 @@ static inline void vf_make(Vfs *vfs, uint16_t fn)
     }
 }
 
-/* config: but for the number of functions and the fault buffer. hooks NULL: none. */
-static inline Vfs *vfs_new_as(const SvanConfig *config, const FakeHooks *hooks, void *arg)
+/* A machine for them; config: but for the fault buffer. hooks NULL: none. */
+static inline Fake *vfs_fake(const SvanConfig *config, const FakeHooks *hooks, void *arg)
 {
-    Vfs *vfs = fake_must(calloc(1, sizeof(*vfs)));
     FakeSetup setup = {
         .config = *config, .bus = FAKE_RAM_BASE, .ram_size = VF_RAM, .hooks = hooks,
         .hooks_arg = arg,
     };
 
-    setup.config.num_vfs = VFS;
     setup.config.fault_buffer = VF_FAULT_BUFFER;
-    vfs->fake = fake_create_as(&setup);
+    return fake_create_as(&setup);
+}
+
+/* In a machine that is new, and has so many virtual functions at least. */
+static inline Vfs *vfs_new_in(Fake *fake)
+{
+    Vfs *vfs = fake_must(calloc(1, sizeof(*vfs)));
+
+    vfs->fake = fake;
     vfs->pf = host_create(vfs->fake, 0, 1);
     for (uint16_t fn = 1; fn <= VFS; fn++) {
         vf_make(vfs, fn);
@@ -102,14 +111,9 @@ static inline Vfs *vfs_new_as(const SvanConfig *config, const FakeHooks *hooks, 
     return vfs;
 }
 
-static inline Vfs *vfs_new(void)
+/* All but the machine. */
+static inline void vfs_drop(Vfs *vfs)
 {
-    return vfs_new_as(&fake_config, NULL, NULL);
-}
-
-static inline void vfs_free(Vfs *vfs)
-{
-    fake_destroy(vfs->fake);
     for (uint32_t i = 0; i < VFS; i++) {
         host_destroy(vfs->vf[i].host);
     }
@@ -117,19 +121,11 @@ static inline void vfs_free(Vfs *vfs)
     free(vfs);
 }
 
-static inline int vfs_setup(void **state)
+static inline void vfs_free(Vfs *vfs)
 {
-    *state = vfs_new();
-    return 0;
+    fake_destroy(vfs->fake);
+    vfs_drop(vfs);
 }
-
-static inline int vfs_teardown(void **state)
-{
-    vfs_free(*state);
-    return 0;
-}
-
-#define VFS_TEST(name)  cmocka_unit_test_setup_teardown(name, vfs_setup, vfs_teardown)
 
 /* ---- its driver ---- */
 
@@ -148,28 +144,34 @@ static inline bool vf_requested(Vf *vf)
     return true;
 }
 
-static inline void vf_answer(Vf *vf, uint8_t status, uint64_t ns)
+/* Answer the last request; the device has not run since. */
+static inline void vf_say(Vf *vf, uint8_t status, uint64_t ns)
 {
     page_queue_answer(&vf->prq, &(struct svan_page_response) {
         .token = vf->last.token, .status = status, .time_ns = htole64(ns),
         .fault_class = SVAN_FAULT_SWAP_IN,
     });
-    fake_run(vf->host->fake);
 }
 
-/* The page of the last request comes. */
-static inline void vf_resolve(Vf *vf)
+/* The page of the last request comes; the device has not run since. */
+static inline void vf_say_resolved(Vf *vf)
 {
     vf_map(vf, (le64toh(vf->last.addr) - VF_VA) / SVAN_PAGE_SIZE);
-    vf_answer(vf, SVAN_PAGE_RESOLVED, 0);
+    vf_say(vf, SVAN_PAGE_RESOLVED, 0);
 }
 
-/* Until it asks for nothing more. */
-static inline void vf_resolve_all(Vf *vf)
+/* None of its pages is there any more. */
+static inline void vf_unmap_all(Vf *vf)
 {
-    while (vf_requested(vf)) {
-        vf_resolve(vf);
+    SvanCore *core = vf->host->fake->core;
+
+    for (uint32_t page = 0; page < VF_PAGES; page++) {
+        vf->table[page] = htole64(svan_mtt_absent(SVAN_FAULT_SWAP_IN, 0));
     }
+    host_write(vf->host, SVAN_REG_INV_TARGET, vf->key);
+    svan_reg_write(core, vf->host->fn, SVAN_REG_INV_ADDR, VF_VA, 8);
+    svan_reg_write(core, vf->host->fn, SVAN_REG_INV_LENGTH, VF_PAGES * SVAN_PAGE_SIZE, 8);
+    host_write(vf->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
 }
 
 /* ---- transfers ---- */
@@ -185,29 +187,6 @@ static inline void vf_be_written(Vf *vf, uint32_t page, uint32_t length)
 
     host_send(&vf->pf_qp, &send);
     host_post(&vf->pf_qp);
-}
-
-static inline void vf_check(Vf *vf, uint32_t page, uint32_t length)
-{
-    const void *at = fake_ram(vf->host->fake, vf->pages + page * SVAN_PAGE_SIZE);
-
-    assert_memory_equal(at, fake_ram(vf->host->fake, vf->buffer), length);
-}
-
-/* The next completion of the queue has this status. */
-static inline void vf_done(HostCq *cq, uint8_t status)
-{
-    struct svan_cqe cqe;
-
-    assert_true(host_cq_poll(cq, &cqe));
-    assert_int_equal(cqe.status, status);
-}
-
-static inline void vf_nothing_done(HostCq *cq)
-{
-    struct svan_cqe cqe;
-
-    assert_false(host_cq_poll(cq, &cqe));
 }
 
 static inline void vf_set_mode(Vf *vf, uint8_t mode)
