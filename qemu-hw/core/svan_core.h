@@ -202,6 +202,13 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
                       void *opaque);
 void svan_destroy(SvanCore *core);
 
+/*
+ * An IOMMU is in front of the functions: page tables of processes hold no bus addresses,
+ * so no function has process keys, with the reason SVAN_CAP_OFF_VIOMMU. No driver has
+ * asked for capabilities yet.
+ */
+void svan_behind_iommu(SvanCore *core);
+
 /* Function level reset: every object of fn is gone when it returns. */
 void svan_reset(SvanCore *core, uint16_t fn);
 

@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "qemu/timer.h"
 #include "qapi/error.h"
+#include "svan/caps.h"
 #include "core_trace.h"
 #include "nic.h"
 
@@ -495,6 +496,16 @@ fini_port:
     svan_port_fini(&nic->port);
     svan_engine_fini(&nic->engine);
     return false;
+}
+
+/* A core that is loaded later is made from the same configuration. */
+void svan_nic_behind_iommu(SvanNic *nic)
+{
+    nic->config.features_off |= SVAN_CAP_PROCESS_KEYS;
+    nic->config.off_reason = SVAN_CAP_OFF_VIOMMU;
+    svan_engine_lock(&nic->engine);
+    svan_behind_iommu(nic->core);
+    svan_engine_unlock(&nic->engine);
 }
 
 void svan_nic_stop(SvanNic *nic)

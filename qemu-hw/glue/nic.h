@@ -43,6 +43,12 @@ bool svan_nic_init(SvanNic *nic, DeviceState *dev, const SvanNicConfig *config,
 void svan_nic_stop(SvanNic *nic);
 void svan_nic_fini(SvanNic *nic);
 
+/*
+ * What the functions reach is behind an IOMMU: none has process keys. The machine
+ * has not started, or has just got the device.
+ */
+void svan_nic_behind_iommu(SvanNic *nic);
+
 /* Make a function of pci, and join it to the NIC. */
 bool svan_nic_add_function(SvanNic *nic, SvanFunction *f, PCIDevice *pci,
                            uint16_t id, Error **errp);

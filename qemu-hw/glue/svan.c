@@ -50,6 +50,7 @@ struct SvanState {
 
     SvanNic nic;
     SvanFunction pf;
+    Notifier machine_done;
 
     /* the core's state while it is migrated */
     uint8_t *stream;
@@ -89,16 +90,6 @@ static bool svan_configure_atomics(SvanState *s, SvanConfig *config,
     return true;
 }
 
-/* With an IOMMU in front, a process's page table holds no bus addresses. */
-static void svan_configure_iommu(SvanState *s, SvanConfig *config)
-{
-    if (pci_device_iommu_address_space(PCI_DEVICE(s)) !=
-        &address_space_memory) {
-        config->features_off |= SVAN_CAP_PROCESS_KEYS;
-        config->off_reason = SVAN_CAP_OFF_VIOMMU;
-    }
-}
-
 static bool svan_check_limit(const char *name, uint32_t value, Error **errp)
 {
     if (value && !is_power_of_2(value)) {
@@ -128,7 +119,6 @@ static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
         !svan_configure_faults(&s->faults, config, errp)) {
         return false;
     }
-    svan_configure_iommu(s, config);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
     memcpy(config->mac, s->conf.macaddr.a, sizeof(config->mac));
     config->num_vfs = s->num_vfs;
@@ -187,6 +177,17 @@ static bool svan_vfs_init(SvanState *s, Error **errp)
 
 /* ---- life ---- */
 
+/* An IOMMU may have been created after the device that it is in front of. */
+static void svan_machine_done(Notifier *notifier, void *data)
+{
+    SvanState *s = container_of(notifier, SvanState, machine_done);
+
+    if (pci_device_iommu_address_space(PCI_DEVICE(s)) !=
+        &address_space_memory) {
+        svan_nic_behind_iommu(&s->nic);
+    }
+}
+
 static void svan_pf_realize(PCIDevice *pci, Error **errp)
 {
     SvanState *s = SVAN(pci);
@@ -215,6 +216,8 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
         goto remove_pf;
     }
     svan_nic_open_port(&s->nic, &s->conf, object_get_typename(OBJECT(s)));
+    s->machine_done.notify = svan_machine_done;
+    qemu_add_machine_init_done_notifier(&s->machine_done);
     mac = g_strdup_printf(MAC_FMT, MAC_ARG(s->conf.macaddr.a));
     trace_svan_realize(dev->id ?: "", s->wire ?: "", mac);
     return;
@@ -230,6 +233,7 @@ static void svan_pf_exit(PCIDevice *pci)
 {
     SvanState *s = SVAN(pci);
 
+    qemu_remove_machine_init_done_notifier(&s->machine_done);
     svan_nic_stop(&s->nic);
     svan_nic_close_port(&s->nic);
     pcie_sriov_pf_exit(pci);

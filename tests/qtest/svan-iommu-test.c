@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "svan/accel.h"
+#include "svan/caps.h"
 #include "nic.h"
 
 /* VT-d: registers at their usual place, legacy mode, 39-bit (3-level) tables */
@@ -84,7 +85,6 @@ static Iommu *iommu_start_with(const char *args)
     Iommu *iommu = g_new0(Iommu, 1);
     unsigned devfn = QPCI_DEVFN(NIC_SLOT, 0);
 
-    /* before the device, so that it finds the IOMMU in front of it */
     iommu->nic = nic_start(all);
     iommu->root = TABLES;
     iommu->context = TABLES + 0x1000;
@@ -151,6 +151,40 @@ static void test_off(void)
     g_assert_cmphex(byte_at(iommu, PAGE_A), ==, 0x5a);
     g_assert_false(fill(iommu, IOVA, 64));
     iommu_stop(iommu);
+}
+
+/* Whichever of the two comes first on the command line. */
+static void check_reason(Nic *nic)
+{
+    struct svan_cmd cmd = {
+        .query = {
+            .addr = svan_cpu_to_le64(NIC_BUFFER),
+            .length = svan_cpu_to_le32(sizeof(struct svan_caps)),
+        },
+    };
+    struct svan_caps caps;
+
+    nic_enable(nic, 2);
+    g_assert_cmphex(nic_command(nic, &cmd, SVAN_CMD_QUERY_CAPS, NULL), ==,
+                    SVAN_CMD_OK);
+    qtest_memread(nic->qts, NIC_BUFFER, &caps, sizeof(caps));
+    g_assert_cmpuint(svan_le32_to_cpu(caps.off_reason), ==,
+                     SVAN_CAP_OFF_VIOMMU);
+    g_assert_false(svan_le64_to_cpu(caps.features) & SVAN_CAP_PROCESS_KEYS);
+    g_assert_true(svan_le64_to_cpu(caps.features) & SVAN_CAP_ONDEMAND_KEYS);
+}
+
+static void test_reason(void)
+{
+    Nic *nic = nic_start(ARGS);
+    QTestState *qts;
+
+    check_reason(nic);
+    nic_stop(nic);
+    qts = qtest_init(NIC_MACHINE ARGS NIC_DEVICE);
+    nic = nic_find(qts, qpci_new_pc(qts, NULL), QPCI_DEVFN(NIC_SLOT, 0));
+    check_reason(nic);
+    nic_stop(nic);
 }
 
 static void test_translate(void)
@@ -404,6 +438,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/svan/iommu/off", test_off);
+    qtest_add_func("/svan/iommu/reason", test_reason);
     qtest_add_func("/svan/iommu/translate", test_translate);
     qtest_add_func("/svan/iommu/rights", test_rights);
     qtest_add_func("/svan/iommu/appears", test_appears);

@@ -628,6 +628,7 @@ static void without_the_feature(void **state)
         { false, 0, 0, SVAN_CAP_OFF_NO_TRUE_ATOMICS, 0 },
         { true, 0, SVAN_CAP_OFF_VIOMMU, SVAN_CAP_OFF_VIOMMU,
           SVAN_CAP_ATOMIC_GLOBAL },
+        { true, 0, 0, SVAN_CAP_OFF_VIOMMU, SVAN_CAP_ATOMIC_GLOBAL },
         { true, SVAN_CAP_PROCESS_KEYS, 0, SVAN_CAP_OFF_DISABLED,
           SVAN_CAP_ATOMIC_GLOBAL },
         { false, SVAN_CAP_PROCESS_KEYS | SVAN_CAP_ATOMIC_GLOBAL,
@@ -647,6 +648,10 @@ static void without_the_feature(void **state)
         Host *host = host_create(fake, 0, 1);
         struct svan_cmd_resp resp;
 
+        /* an IOMMU that was created after the device */
+        if (rows[i].reason == SVAN_CAP_OFF_VIOMMU && !rows[i].off_reason) {
+            svan_behind_iommu(fake->core);
+        }
         assert_int_equal(host_fn(host)->features &
                          (SVAN_CAP_PROCESS_KEYS | SVAN_CAP_ATOMIC_GLOBAL |
                           SVAN_CAP_ONDEMAND_KEYS),

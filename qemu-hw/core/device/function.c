@@ -317,6 +317,15 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
     return core;
 }
 
+void svan_behind_iommu(SvanCore *core)
+{
+    core->config.features_off |= SVAN_CAP_PROCESS_KEYS;
+    core->config.off_reason = SVAN_CAP_OFF_VIOMMU;
+    for (uint16_t id = 0; id < core->num_fns; id++) {
+        fn_set_features(core->fns[id], &core->config);
+    }
+}
+
 void svan_destroy(SvanCore *core)
 {
     while (core->ingress->head) {
