@@ -137,15 +137,34 @@ static int svan_ib_aux_event(struct notifier_block *nb, unsigned long event,
 }
 
 /*
+ * Why implicit keys cannot be process keys; NULL if they can. The device uses the physical
+ * addresses in page tables as bus addresses, so they must be the same.
+ */
+static const char *svan_ib_no_process_keys(struct svan_ib_dev *dev)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(svan_ib_dma_device(dev));
+	const struct svan_caps *caps = dev->caps;
+
+	if (!(le64_to_cpu(caps->features) & SVAN_CAP_PROCESS_KEYS))
+		return svan_cap_off_text(caps);
+	if (!le32_to_cpu(caps->max_pasid))
+		return "the device has no PASIDs";
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return "memory is encrypted";
+	if (domain && domain->type != IOMMU_DOMAIN_IDENTITY)
+		return "an IOMMU translates the device's addresses";
+	return NULL;
+}
+
+/*
  * Choose the kinds of keys, from what the device can do and what the machine allows.
- * With bounce buffers the device cannot reach the memory of a process. And it uses the
- * physical addresses in page tables as bus addresses, so they must be the same.
+ * With bounce buffers the device cannot reach the memory of a process.
  */
 static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 {
 	struct device *dma_dev = svan_ib_dma_device(dev);
-	struct iommu_domain *domain = iommu_get_domain_for_dev(dma_dev);
 	u64 features = le64_to_cpu(dev->caps->features);
+	const char *reason;
 
 	if (is_swiotlb_force_bounce(dma_dev))
 		return;
@@ -155,10 +174,10 @@ static void svan_ib_choose_keys(struct svan_ib_dev *dev)
 			     features & SVAN_CAP_PAGE_REQUESTS &&
 			     le32_to_cpu(dev->caps->max_page_requests) >=
 			     BIT(SVAN_PRQ_MIN_LOG_SIZE);
-	dev->process_keys = features & SVAN_CAP_PROCESS_KEYS &&
-			    le32_to_cpu(dev->caps->max_pasid) &&
-			    !cc_platform_has(CC_ATTR_MEM_ENCRYPT) &&
-			    (!domain || domain->type == IOMMU_DOMAIN_IDENTITY);
+	reason = svan_ib_no_process_keys(dev);
+	dev->process_keys = !reason;
+	if (dev->ondemand_keys && reason)
+		dev_info(dma_dev, "process keys are served on demand: %s\n", reason);
 }
 
 /* Called before anybody can register memory. After an error svan_ib_exit_faults() cleans up. */

@@ -74,6 +74,29 @@ const struct svan_caps *svan_caps(const struct svan_dev *dev)
 EXPORT_SYMBOL_GPL(svan_caps);
 
 /**
+ * svan_cap_off_text - why ATOMIC_GLOBAL or PROCESS_KEYS is off
+ * @caps: the capabilities of a function
+ *
+ * Return: the reason as text for people.
+ */
+const char *svan_cap_off_text(const struct svan_caps *caps)
+{
+	switch (le32_to_cpu(caps->off_reason)) {
+	case SVAN_CAP_OFF_NONE:
+		return "nothing is off";
+	case SVAN_CAP_OFF_NO_TRUE_ATOMICS:
+		return "one CPU, or one thread for all of them, has no atomic operations";
+	case SVAN_CAP_OFF_VIOMMU:
+		return "the device is behind an IOMMU";
+	case SVAN_CAP_OFF_DISABLED:
+		return "a property of the device says so";
+	default:
+		return "unknown";
+	}
+}
+EXPORT_SYMBOL_GPL(svan_cap_off_text);
+
+/**
  * svan_netdev - the Ethernet interface of a function
  * @dev: the function
  *

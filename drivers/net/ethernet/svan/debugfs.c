@@ -56,7 +56,8 @@ static int caps_show(struct seq_file *s, void *unused)
 
 	seq_printf(s, "features = %#018llx\n", le64_to_cpu(caps->features));
 	seq_printf(s, "fw_version = %#010x\n", le32_to_cpu(caps->fw_version));
-	SVAN_SHOW_CAP(s, caps, 32, off_reason);
+	seq_printf(s, "off_reason = %u (%s)\n", le32_to_cpu(caps->off_reason),
+		   svan_cap_off_text(caps));
 	SVAN_SHOW_CAP(s, caps, 32, max_qp);
 	SVAN_SHOW_CAP(s, caps, 32, max_cq);
 	SVAN_SHOW_CAP(s, caps, 32, max_pd);

@@ -39,6 +39,7 @@ static inline struct svan_aux *to_svan_aux(struct auxiliary_device *adev)
 /* These attributes of the function do not change while the driver is bound. */
 struct pci_dev *svan_pdev(const struct svan_dev *dev);
 const struct svan_caps *svan_caps(const struct svan_dev *dev);	/* little-endian */
+const char *svan_cap_off_text(const struct svan_caps *caps);
 struct net_device *svan_netdev(const struct svan_dev *dev);
 u32 svan_num_comp_vectors(const struct svan_dev *dev);
 /* EQ number of completion vector @vector, 0..svan_num_comp_vectors() - 1 */
