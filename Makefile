@@ -21,6 +21,11 @@
 #:   make test-long
 #:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
 #:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores
+#:   make test-nested
+#:                 a guest with an IOMMU gives virtual functions to a nested one by
+#:                 vfio-pci: pingpong, perftest, memory on demand (2 minutes)
+#:   make test-kvm the selftests in a guest under nested KVM, RUNS=10 times
+#:                 (each a quarter of an hour); TESTS='odp torture' for those alone
 #:   make test-fresh
 #:                 make run and make test in fresh minimal chroots of Debian 12 and 13
 #:                 (hours; SUITES='trixie' FRESH='build check' for less of it)
@@ -113,6 +118,12 @@ test: build build/linux/scripts/checkpatch.pl
 test-long: build
 	@tests/long/long-torture
 
+test-nested: build
+	@tests/kvm/test-nested
+
+test-kvm: build
+	@tests/kvm/test-kvm $(TESTS)
+
 test-fresh:
 	@tests/fresh/fresh-chroots
 
@@ -173,6 +184,6 @@ build/linux/scripts/checkpatch.pl: | root
 	@tools/build/sources.sh linux-tools
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
-.PHONY: test-long test-fresh compare
+.PHONY: test-long test-nested test-kvm test-fresh compare
 .PHONY: experiment-registration experiment-faults experiment-neighbours experiment-peer
 .PHONY: root host-packages debug-kernel
