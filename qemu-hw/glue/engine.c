@@ -549,6 +549,7 @@ static bool svan_engine_configure(SvanEngine *e, const SvanEngineConfig *config,
                    "TCG with thread=multi and without icount");
         return false;
     }
+    svan_poll_cpu_init(&e->poll_cpu, config->peer_is_process);
     e->poll_ns = config->poll_ns;
     e->quantum_ns = config->quantum_ns;
     e->run_inline = possible && mode != SVAN_ENGINE_IOTHREAD;
@@ -570,7 +571,6 @@ void svan_engine_init(SvanEngine *e, DeviceState *dev, const SvanEngineOps *ops,
     e->watched = -1;
     e->bql_bh = qemu_bh_new_guarded(svan_engine_bql_bh, e,
                                     &dev->mem_reentrancy_guard);
-    svan_poll_cpu_init(&e->poll_cpu);
 }
 
 static bool svan_engine_take_iothread(SvanEngine *e, IOThread *iothread,

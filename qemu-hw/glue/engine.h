@@ -50,6 +50,7 @@ typedef struct SvanEngineConfig {
     const char *mode;               /* "inline" ...; NULL: "auto" */
     uint32_t poll_ns;               /* how long to poll idle queues; 0: never */
     uint32_t quantum_ns;            /* how long a vCPU's thread may run it */
+    bool peer_is_process;           /* another one of this host's, not behind a netdev */
 } SvanEngineConfig;
 
 typedef struct SvanEngine {

@@ -3,9 +3,9 @@
  *
  * A poller that takes the CPU of a vCPU delays the very thing it waits for
  * (Documentation/decisions, "engine thread"). So the iothread polls only as
- * long as there are more host CPUs than busy vCPUs and other engines, and than
- * threads of the whole host that want one: the peer's vCPU may be another
- * QEMU's. Short changes do not count: a vCPU that wakes for a timer interrupt is no load. An
+ * long as there are more host CPUs than busy vCPUs and other engines. If the peer
+ * is another process, there have to be more than threads of the whole host that
+ * want one. Short changes do not count: a vCPU that wakes for a timer interrupt is no load. An
  * iothread that has to stop polling, or notices that another thread of the
  * host took its CPU, does not poll for a while, and for longer if that happens
  * again soon.
@@ -29,8 +29,9 @@
 /* How many iothreads, of all devices, run an engine at this moment; atomic. */
 static unsigned svan_iothreads_running;
 
-void svan_poll_cpu_init(SvanPollCpu *poll)
+void svan_poll_cpu_init(SvanPollCpu *poll, bool whole_host)
 {
+    poll->whole_host = whole_host;
     poll->cpus = g_get_num_processors();
     poll->host_cpus = sysconf(_SC_NPROCESSORS_ONLN);
     poll->penalty = SVAN_PENALTY_MIN_NS;
@@ -91,7 +92,7 @@ static unsigned svan_host_runnable(void)
 /* A poller that does not run yet would be one more that wants a CPU. */
 static bool svan_host_is_free(SvanPollCpu *poll, int64_t now)
 {
-    if (now - poll->host_look > SVAN_HOST_LOOK_NS) {
+    if (poll->whole_host && now - poll->host_look > SVAN_HOST_LOOK_NS) {
         bool busy = svan_host_runnable() + !poll->running > poll->host_cpus;
 
         poll->host_look = now;

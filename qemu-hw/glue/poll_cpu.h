@@ -10,6 +10,7 @@
 
 typedef struct SvanPollCpu {
     unsigned cpus;                  /* host CPUs that QEMU may use */
+    bool whole_host;                /* other processes count, too */
     unsigned host_cpus;             /* all that the host has */
     unsigned host_busy;             /* last looks that found none of them free */
     int64_t host_look;              /* when that was; get_clock(), ns */
@@ -21,7 +22,8 @@ typedef struct SvanPollCpu {
     int64_t penalty, penalty_end;   /* the next one's length; end of the last */
 } SvanPollCpu;
 
-void svan_poll_cpu_init(SvanPollCpu *poll);
+/* whole_host: another process of the host is the peer, so what it runs counts. */
+void svan_poll_cpu_init(SvanPollCpu *poll, bool whole_host);
 /* The iothread begins, and ends, to run the engine. */
 void svan_poll_cpu_begin(SvanPollCpu *poll);
 void svan_poll_cpu_end(SvanPollCpu *poll);

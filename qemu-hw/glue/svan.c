@@ -199,6 +199,7 @@ static void svan_pf_realize(PCIDevice *pci, Error **errp)
             .mode = s->engine_mode,
             .poll_ns = s->poll_ns,
             .quantum_ns = s->quantum_ns,
+            .peer_is_process = s->wire != NULL,
         },
         .wire = s->wire,
         .wire_server = s->wire_server,
