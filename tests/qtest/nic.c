@@ -232,6 +232,15 @@ void nic_bus_master(Nic *nic, bool on)
     qpci_config_writew(nic->dev, PCI_COMMAND, command);
 }
 
+void nic_port_power(QPCIDevice *port, bool on)
+{
+    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+
+    qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
+                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
+                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
+}
+
 void nic_flr(Nic *nic)
 {
     uint8_t cap = qpci_find_capability(nic->dev, PCI_CAP_ID_EXP, 0);

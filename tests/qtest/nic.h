@@ -66,6 +66,8 @@ void nic_stats(Nic *nic, struct svan_stats *stats);
 
 void nic_bus_master(Nic *nic, bool on);
 void nic_flr(Nic *nic);
+/* As the guest does at a root port: off lets a device go that was asked to. */
+void nic_port_power(QPCIDevice *port, bool on);
 /* MSI-X vector to write data to addr. */
 void nic_vector(Nic *nic, unsigned vector, uint32_t addr, uint32_t data,
                 bool masked);

@@ -272,15 +272,6 @@ static void test_bus_reset(void)
     nic_stop(nic);
 }
 
-static void port_power(QPCIDevice *port, bool on)
-{
-    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
-
-    qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
-                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
-                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
-}
-
 static void test_unplug(void)
 {
     QTestState *qts = qtest_init(PORT_ARGS
@@ -299,11 +290,11 @@ static void test_unplug(void)
             qtest_qmp_device_add(qts, "svan", "nic", "{ 'bus': 'rp', "
                                  "'netdev': 'net' }");
         }
-        port_power(port, true);
+        nic_port_power(port, true);
         nic = nic_find(qts, bus, port_devfn());
         start_work(nic);
         qtest_qmp_device_del_send(qts, "nic");
-        port_power(port, false);
+        nic_port_power(port, false);
         qtest_qmp_eventwait(qts, "DEVICE_DELETED");
         g_assert_cmphex(qpci_config_readw(nic->dev, PCI_VENDOR_ID), ==, 0xffff);
         bus->mmio_alloc_ptr = 0xe0000000;
@@ -327,13 +318,13 @@ static void test_unplug_accel(void)
 
         qtest_qmp_device_add(qts, "svan-accel", id,
                              "{ 'bus': 'rp', 'mem-size': 16777216 }");
-        port_power(port, true);
+        nic_port_power(port, true);
         dev = qpci_device_find(bus, port_devfn());
         g_assert_nonnull(dev);
         qpci_iomap(dev, SVAN_ACCEL_BAR_MEM, NULL);
         qpci_device_enable(dev);
         qtest_qmp_device_del_send(qts, id);
-        port_power(port, false);
+        nic_port_power(port, false);
         bus->mmio_alloc_ptr = 0xe0000000;
         g_free(dev);
     }

@@ -210,15 +210,6 @@ static void test_lost_frames(void)
 
 /* ---- two devices, one iothread ---- */
 
-static void port_power(QPCIDevice *port, bool on)
-{
-    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
-
-    qpci_config_writew(port, cap + PCI_EXP_SLTCTL,
-                       on ? PCI_EXP_SLTCTL_PWR_IND_ON
-                          : PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF);
-}
-
 /* Plugged and unplugged while the other one keeps thread and big lock busy. */
 static void test_shared_iothread(void)
 {
@@ -236,10 +227,10 @@ static void test_shared_iothread(void)
     for (unsigned i = 0; i < 4; i++) {
         qtest_qmp_device_add(qts, "svan", "hot", "{ 'bus': 'rp', "
                              "'iothread': 'io' }");
-        port_power(port, true);
+        nic_port_power(port, true);
         sender_post(&sender, 1u << sender.log_size);
         qtest_qmp_device_del_send(qts, "hot");
-        port_power(port, false);
+        nic_port_power(port, false);
         qtest_qmp_eventwait(qts, "DEVICE_DELETED");
         busy += sender_ci(&sender) != sender.pi;
         sender_await(&sender, sender.pi);

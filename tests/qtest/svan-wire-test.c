@@ -6,6 +6,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <glib/gstdio.h>
 #include "qobject/qdict.h"
 #include "sender.h"
 #include "svan/wire.h"
@@ -341,6 +342,57 @@ static void test_silent(void)
     place_free(&place);
 }
 
+/* ---- unplugging ---- */
+
+/* The peer is busy meanwhile; what it learns is that nobody is there any more. */
+static void unplug(QTestState *qts, QPCIDevice *port, Place *place)
+{
+    static const uint8_t frame[100] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    GPollFD poll = { .events = G_IO_IN };
+    SvanWireLink link;
+
+    peer_join(&link, place);
+    for (unsigned i = 0; i < 200; i++) {
+        peer_send(&link, frame, sizeof(frame), 0);
+        svan_wire_wake(&link);
+    }
+    nic_port_power(port, true);
+    qtest_qmp_device_del_send(qts, "hot");
+    nic_port_power(port, false);
+    qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+    poll.fd = link.fd;
+    g_assert_cmpint(g_poll(&poll, 1, NIC_WAIT_S * 1000), ==, 1);
+    g_assert_false(svan_wire_hear(&link));
+    svan_wire_close(&link);
+    g_assert_cmpint(g_access(place->path, F_OK), ==, -1);
+}
+
+static void test_unplug(void)
+{
+    Place place = place_new();
+    QTestState *qts = qtest_init(
+        NIC_MACHINE "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
+        "-device pcie-root-port,id=rp,chassis=1,addr=6 -object iothread,id=io");
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    QPCIDevice *port = qpci_device_find(bus, QPCI_DEVFN(6, 0));
+
+    g_assert_nonnull(port);
+    for (unsigned i = 0; i < 4; i++) {
+        qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': { "
+                                 "'driver': 'svan', 'id': 'hot', 'bus': 'rp', 'wire': %s, "
+                                 "'wire-server': true } }", place.path);
+        unplug(qts, port, &place);
+        qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', 'arguments': { "
+                                 "'driver': 'svan', 'id': 'hot', 'bus': 'rp', 'wire': %s, "
+                                 "'wire-server': true, 'iothread': 'io' } }", place.path);
+        unplug(qts, port, &place);
+    }
+    g_free(port);
+    qpci_free_pc(bus);
+    qtest_quit(qts);
+    place_free(&place);
+}
+
 /* ---- options ---- */
 
 static void test_options(void)
@@ -385,6 +437,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svan/wire/never-takes", test_never_takes);
     qtest_add_func("/svan/wire/noise", test_noise);
     qtest_add_func("/svan/wire/silent", test_silent);
+    qtest_add_func("/svan/wire/unplug", test_unplug);
     qtest_add_func("/svan/wire/options", test_options);
     return g_test_run();
 }
