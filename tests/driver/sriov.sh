@@ -109,6 +109,52 @@ perftest_all() {
 		perftest_between ib_write_lat vf4 10.77.0.14 vf4 vf1 10.77.0.11 vf1
 }
 
+# counts NAME NETDEV...: a counter of each, one behind the other
+counts() {
+	local name=$1 netdev
+	shift
+	for netdev in "$@"; do cat "$(sysfs_port "$netdev")/hw_counters/$name"; done | xargs
+}
+
+# between NUMBER NUMBER PROGRAM ARGUMENT...: a selftest from one virtual function to another
+between() {
+	local a=$1 b=$2 program=$3 from to
+	shift 3
+	from=$(rdma_of vf$a) to=$(rdma_of vf$b)
+	env SVAN_DEV="$from" SVAN_GID="$(gid_index "$from" 10.77.0.$((10 + a)))" \
+		SVAN_PEER_DEV="$to" SVAN_PEER_GID="$(gid_index "$to" 10.77.0.$((10 + b)))" \
+		"/usr/lib/svan/selftests/$program" "$@"
+}
+
+on_demand() { between $1 $2 odp -v explicit_wire -t send -t write -t read; }
+
+# Each asks for pages of its own; the physical function and the other device ask for none.
+two_pairs_fault() {
+	local before after others status=0 n
+	others=$(counts page_requests svan0 svan1)
+	read -ra before < <(counts page_requests vf{1..4})
+	on_demand 1 2 >/tmp/pair &
+	on_demand 3 4 || status=1
+	wait $! || status=1
+	cat /tmp/pair
+	read -ra after < <(counts page_requests vf{1..4})
+	echo "page requests: ${before[*]}, then ${after[*]}"
+	for n in 0 1 2 3; do [ "${after[n]}" -gt "${before[n]}" ] || status=1; done
+	[ "$(counts page_requests svan0 svan1)" = "$others" ] && return $status
+}
+
+# The accelerator rings for queues of vf1 and vf2, and for nobody's of vf3 and vf4, although
+# they have the same numbers.
+windows_of_two() {
+	local rung refused status
+	modprobe svan_accel || return
+	rung=$(counts doorbells vf3 vf4) refused=$(counts doorbells_refused vf3 vf4)
+	between 1 2 trigger
+	status=$?
+	modprobe -r svan_accel && [ "$(counts doorbells vf3 vf4)" = "$rung" ] &&
+		[ "$(counts doorbells_refused vf3 vf4)" = "$refused" ] && return $status
+}
+
 # Traffic of vf1 to vf2, and of vf3 over the wire, that has to outlive what befalls vf4.
 neighbours_start() {
 	users=()
@@ -127,6 +173,12 @@ undisturbed() {
 
 vf_reset() { reset_function vf4 && reset_function vf4 && vf4_works; }
 vf_rebind() { unbind vf4 && echo "${slot[vf4]}" >$pci/drivers/svan/bind && vf_up 4 && vf4_works; }
+
+# Without a driver, in the hands of a program that does all the wrong it can.
+vf_hostile() {
+	unbind vf4 && /usr/lib/svan/selftests/hostile-vf "${slot[vf4]}" 8 &&
+		echo "${slot[vf4]}" >$pci/drivers/svan/bind && vf_up 4 && vf4_works
+}
 
 vf4_works() {
 	await 20 ip netns exec vf4 ping -c 1 -W 1 -q 10.77.0.2 &&
@@ -165,8 +217,11 @@ sriov_tests() {
 	test_case "perftest among them, to the physical function and over the wire" perftest_all
 	test_case "svan-dump shows them, whoever has their netdevs" dumped
 	test_case "TCP between two of them" iperf_between
+	test_case "both ends of two connections fault at once, each asks for itself" two_pairs_fault
+	test_case "another peripheral rings for two of them, and for no other" windows_of_two
 	test_case "the reset of one leaves the others' queue pairs" undisturbed vf_reset
 	test_case "unbinding one leaves the others' queue pairs" undisturbed vf_rebind
+	test_case "a hostile driver of one leaves the others' queue pairs" undisturbed vf_hostile
 	test_case "they are switched off in traffic" switched_off_in_traffic
 	test_case "sixty-four of them" sixty_four
 	test_case "the driver is unloaded with virtual functions" driver_unloaded
