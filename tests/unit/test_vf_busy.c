@@ -204,6 +204,7 @@ static void begin_frames(Bench *bench)
     bench->eth = host_qp(vf->host, &vf->cq, &vf->cq, &attr);
     host_eth_rts(&bench->eth);
     memset(fake_ram(bench->fake, vf->buffer), 0xff, 6);
+    memcpy(fake_ram(bench->fake, vf->buffer + 6), vf->host->gids[0].smac, 6);
     bench->fake->out_full = false;
 }
 
@@ -310,6 +311,12 @@ static Bench *bench_new(void)
     return bench;
 }
 
+static void bench_free(Bench *bench)
+{
+    vfs_free(bench->vfs);
+    free(bench);
+}
+
 /* The most that one of several errands takes. */
 static uint32_t runs_beside(const Business *business)
 {
@@ -334,8 +341,7 @@ static uint32_t runs_beside(const Business *business)
     print_message("%u runs beside %llu %s\n", runs, (unsigned long long)before,
                   business->name);
     assert_true(before > runs || !business->begin);
-    vfs_free(bench->vfs);
-    free(bench);
+    bench_free(bench);
     return runs;
 }
 
@@ -350,10 +356,48 @@ static void the_other_is_not_starved(void **state)
     }
 }
 
+/* As many as the device has; those that it has no room for wait. Nobody takes any. */
+static void fill_page_requests(Bench *bench)
+{
+    Vf *vf = bench->busy, other_key = *vf;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .lkey = vf->key, .length = LENGTH,
+        .remote = vf->buffer, .rkey = vf->host->all_key,
+    };
+    uint32_t size = 1u << VF_PRQ_LOG;
+
+    make_crowd(bench, size + VF_PAGES);
+    for (uint32_t i = 0; i < bench->crowd_size; i++) {
+        if (i && i % VF_PAGES == 0) {
+            vf_make_key(&other_key);
+            send.lkey = other_key.key;
+        }
+        send.addr = VF_PAGE(i % VF_PAGES);
+        host_send(&bench->crowd[i], &send);
+        host_post(&bench->crowd[i]);
+    }
+    fake_run(bench->fake);
+    assert_int_equal(svan_prq_open_requests(host_fn(vf->host)), size);
+}
+
+static void a_full_request_queue_costs_the_other_nothing(void **state)
+{
+    uint32_t alone = runs_beside(&nothing);
+    Bench *bench = bench_new();
+
+    fill_page_requests(bench);
+    for (uint32_t page = 0; page < 8; page++) {
+        assert_true(errand(bench, &nothing, page) <= alone);
+    }
+    assert_int_equal(VF_STAT(bench->busy, page_requests), 1u << VF_PRQ_LOG);
+    bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_other_is_not_starved),
+        cmocka_unit_test(a_full_request_queue_costs_the_other_nothing),
     };
 
     return cmocka_run_group_tests_name("a busy virtual function", tests, NULL, NULL);

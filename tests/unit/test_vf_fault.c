@@ -200,6 +200,21 @@ static void memory_for_packets_is_each_one_s_own(void **state)
     }
 }
 
+/* Owners and processes are numbered by each function's driver. */
+static void accounts_are_each_one_s_own(void **state)
+{
+    Vfs *vfs = *state;
+    SvanFn *a = host_fn(vfs->vf[0].host), *b = host_fn(vfs->vf[1].host);
+    SvanAccount *of_a = svan_account_get(a, 7), *of_b = svan_account_get(b, 7);
+
+    of_a->held_bytes = VF_FAULT_BUFFER;
+    of_a->requests = 1u << VF_PRQ_LOG;
+    assert_int_equal(of_b->held_bytes, 0);
+    assert_int_equal(of_b->requests, 0);
+    svan_account_put(a, of_a);
+    svan_account_put(b, of_b);
+}
+
 /* ---- resets ---- */
 
 static void assert_no_faults(Vf *vf)
@@ -290,6 +305,7 @@ int main(void)
         VFS_TEST(estimates_are_each_one_s_own),
         VFS_TEST(an_injection_is_one_function_s),
         VFS_TEST(memory_for_packets_is_each_one_s_own),
+        VFS_TEST(accounts_are_each_one_s_own),
         VFS_TEST(a_reset_ends_one_function_s_faults),
         VFS_TEST(a_function_faults_again_after_its_reset),
     };
