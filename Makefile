@@ -25,7 +25,7 @@
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
 #:                 vfio-pci: pingpong, perftest, memory on demand (2 minutes)
 #:   make test-kvm the selftests in a guest under nested KVM, RUNS=10 times
-#:                 (each a quarter of an hour); TESTS='odp torture' for those alone
+#:                 (each half an hour or more); TESTS='odp torture' for those alone
 #:   make test-fresh
 #:                 make run and make test in fresh minimal chroots of Debian 12 and 13
 #:                 (hours; SUITES='trixie' FRESH='build check' for less of it)

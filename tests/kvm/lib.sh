@@ -9,7 +9,10 @@ outer_packages='libglib2.0-0t64 libslirp0 libfdt1 libdeflate0'
 # stage FOLDER: what the outer guest is handed there. The image of the inner guest is the
 # outer one's second disk; its path is left in image.
 stage() {
-	local out=$1 root kernel initramfs dir
+	local out=$1 root kernel initramfs dir lock
+	mkdir -p "${out%/*}"
+	exec {lock}>"$out.lock"
+	flock -n "$lock" || die "another run uses ${out#"$SVAN_TOP/"}"
 	root=$(readlink -f "$SVAN_BUILD/root")
 	rm -rf "$out"
 	mkdir -p "$out/firmware" "$out/logs"
