@@ -115,10 +115,21 @@ class RemoteServer:
         if "why" in found or want not in found:
             raise ServerFailed(found.get("why", "the second guest says %r" % found))
 
+    def connect(self):
+        """The second guest may not be as far yet."""
+        until = time.monotonic() + 20
+        while True:
+            try:
+                return socket.create_connection((self.address, PORT), 30)
+            except ConnectionRefusedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+
     def start(self):
         """Until it takes connections."""
         try:
-            self.socket = socket.create_connection((self.address, PORT), 30)
+            self.socket = self.connect()
             self.lines = self.socket.makefile("r", encoding="utf-8")
             self.socket.sendall(json.dumps(self.request).encode() + b"\n")
         except OSError as error:
@@ -167,8 +178,8 @@ def serve_one(connection):
 
 def main():
     """One request after the other, until somebody ends this program."""
-    subprocess.run(["svan-rxe", "up"], check=True)
     with socket.create_server(("", PORT)) as listener:
+        subprocess.run(["svan-rxe", "up"], check=True)
         while True:
             connection, _ = listener.accept()
             with connection:
