@@ -3,7 +3,7 @@
  * The driver of a virtual function that wrongs everybody: commands, registers, doorbells
  * and rings of any content, with numbers, keys and addresses of other functions, forged
  * packets, and resets in the midst. Two other virtual functions are sent data by the
- * physical one meanwhile, into pages that are absent: it arrives within a bounded number
+ * physical one and by each other meanwhile, into pages that are absent: it arrives within a bounded number
  * of the device's runs, their other pages stay as they are, and the device reaches for no
  * memory in the name of one function that is another's.
  */
@@ -20,7 +20,7 @@ static const uint16_t opcodes[] = {
     SVAN_CMD_DESTROY_PRQ, SVAN_CMD_SET_SPARE_PAGES, SVAN_CMD_SET_CONTEXT_TABLE,
     SVAN_CMD_MODIFY_KEY, SVAN_CMD_CREATE_COUNTER, SVAN_CMD_ATTACH_COUNTER,
     SVAN_CMD_SET_FAULT_POLICY, SVAN_CMD_SET_PORT, SVAN_CMD_QUERY_CAPS,
-    SVAN_CMD_QUERY_STATS,
+    SVAN_CMD_QUERY_STATS, SVAN_CMD_SET_FUNCTION, SVAN_CMD_QUERY_FUNCTION,
 };
 
 #define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))

@@ -23,10 +23,20 @@ typedef struct Hostile {
     uint64_t bus, buffer;       /* its memory, and a part of it */
 } Hostile;
 
+/* Who writes to a function's pages: the physical function, or the other virtual one. */
+typedef struct Writer {
+    Vf *to;
+    HostQp *qp;
+    HostCq *cq;
+    uint64_t buffer;
+} Writer;
+
 typedef struct Ward {
     Fake *fake;
     Vfs *vfs;
     Hostile hostile;
+    HostCq cq;
+    HostQp between[VFS];        /* the two virtual functions, each other's peer */
     uint8_t round;
 } Ward;
 
@@ -81,8 +91,15 @@ static inline void hostile_set(Ward *ward)
 /* The memory of the others' keys shows what they were sent, and nothing else. */
 static inline void ward_begin(Ward *ward)
 {
+    Vf *vf;
+
     ward->hostile = (Hostile) { 0 };
     ward->vfs = vfs_new_in(ward->fake);
+    vf = ward->vfs->vf;
+    ward->cq = host_cq(vf[0].host, 4);
+    ward->between[0] = host_qp(vf[0].host, &ward->cq, &ward->cq, NULL);
+    ward->between[1] = host_qp(vf[1].host, &vf[1].cq, &vf[1].cq, NULL);
+    host_connect(&ward->between[0], &ward->between[1]);
     ward->hostile.bus = fake_alloc(ward->fake, 4096, 4096);
     ward->round = 0;
     hostile_set(ward);
@@ -103,31 +120,38 @@ static inline void ward_run(Ward *ward, uint32_t runs)
 }
 
 /* A page that was not written is as it was: zero. */
-static inline void good_check(Ward *ward, Vf *vf)
+static inline void good_check(Ward *ward, const Writer *writer)
 {
     static const uint8_t zeroes[SVAN_PAGE_SIZE];
-    const uint8_t *pages = fake_ram(ward->fake, vf->pages);
+    const uint8_t *pages = fake_ram(ward->fake, writer->to->pages);
+    uint32_t fn = writer->to->host->fn;
 
-    if (memcmp(pages, fake_ram(ward->fake, vf->buffer), GOOD_LENGTH)) {
-        fake_die("what function %u was sent did not arrive", vf->host->fn);
+    if (memcmp(pages, fake_ram(ward->fake, writer->buffer), GOOD_LENGTH)) {
+        fake_die("what function %u was sent did not arrive", fn);
     }
     for (uint32_t page = 2; page < VF_PAGES; page++) {
         if (memcmp(pages + page * SVAN_PAGE_SIZE, zeroes, SVAN_PAGE_SIZE)) {
-            fake_die("page %u of function %u was stored to", page, vf->host->fn);
+            fake_die("page %u of function %u was stored to", page, fn);
         }
     }
 }
 
-/* The physical function writes to pages of vf that are absent. */
-static inline void good_exchange(Ward *ward, Vf *vf)
+/* Its pages are absent when it is written to. */
+static inline void good_exchange(Ward *ward, const Writer *writer)
 {
+    Vf *vf = writer->to;
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED,
+        .addr = writer->buffer, .length = GOOD_LENGTH, .remote = VF_VA, .rkey = vf->key,
+    };
     struct svan_cqe cqe;
     uint32_t runs = 0;
 
-    memset(fake_ram(ward->fake, vf->buffer), ++ward->round, GOOD_LENGTH);
+    memset(fake_ram(ward->fake, writer->buffer), ++ward->round, GOOD_LENGTH);
     vf_unmap_all(vf);
-    vf_be_written(vf, 0, GOOD_LENGTH);
-    while (!host_cq_poll(&vf->pf_cq, &cqe)) {
+    host_send(writer->qp, &send);
+    host_post(writer->qp);
+    while (!host_cq_poll(writer->cq, &cqe)) {
         svan_run(ward->fake->core);
         if (vf_requested(vf)) {
             vf_say_resolved(vf);
@@ -140,16 +164,24 @@ static inline void good_exchange(Ward *ward, Vf *vf)
         fake_die("what function %u is sent ends with status %u", vf->host->fn,
                  cqe.status);
     }
-    good_check(ward, vf);
+    good_check(ward, writer);
 }
 
 static inline void ward_exchange(Ward *ward)
 {
-    for (uint32_t i = 0; i < VFS; i++) {
-        good_exchange(ward, &ward->vfs->vf[i]);
-        if (host_fn(ward->vfs->vf[i].host)->fatal || host_fn(ward->vfs->pf)->fatal) {
-            fake_die("a function that did no wrong is out of service");
-        }
+    Vf *vf = ward->vfs->vf;
+    const Writer writers[] = {
+        { &vf[0], &vf[0].pf_qp, &vf[0].pf_cq, vf[0].buffer },
+        { &vf[1], &vf[1].pf_qp, &vf[1].pf_cq, vf[1].buffer },
+        { &vf[1], &ward->between[0], &ward->cq, vf[0].buffer },
+    };
+
+    for (uint32_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
+        good_exchange(ward, &writers[i]);
+    }
+    if (host_fn(vf[0].host)->fatal || host_fn(vf[1].host)->fatal ||
+        host_fn(ward->vfs->pf)->fatal) {
+        fake_die("a function that did no wrong is out of service");
     }
 }
 
