@@ -17,7 +17,7 @@
 #include "common.h"
 #include "kselftest_harness.h"
 
-#define LIMIT		120
+#define LIMIT		400	/* thousands of commands, 10 ms each where all share a CPU */
 #define AREA		(1u << 20)
 #define BURST		16
 
