@@ -7,7 +7,13 @@ static const struct rdma_stat_desc svan_ib_stat_descs[] = {
 #define SVAN_IB_STAT_DESC(stat) { .name = #stat },
 	SVAN_STATS(SVAN_IB_STAT_DESC)
 #undef SVAN_IB_STAT_DESC
+	/* by the names under which tools look for those of other RDMA NICs */
+	{ .name = "np_ecn_marked_roce_packets" },
+	{ .name = "np_cnp_sent" },
+	{ .name = "rp_cnp_handled" },
 };
+
+#define SVAN_IB_NUM_DEVICE_STATS	(sizeof(struct svan_stats) / sizeof(__le64))
 
 struct rdma_hw_stats *svan_ib_alloc_hw_port_stats(struct ib_device *ibdev,
 						  u32 port)
@@ -25,7 +31,7 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	struct svan_stats hw;
 	int i, err;
 
-	static_assert(sizeof(hw) / sizeof(*values) ==
+	static_assert(SVAN_IB_NUM_DEVICE_STATS + 3 ==
 		      ARRAY_SIZE(svan_ib_stat_descs));
 
 	err = svan_read_stats(dev->sdev, &hw);
@@ -33,7 +39,11 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 		return err;
 
 	values = (const __le64 *)&hw;
-	for (i = 0; i < ARRAY_SIZE(svan_ib_stat_descs); i++)
+	for (i = 0; i < SVAN_IB_NUM_DEVICE_STATS; i++)
 		stats->value[i] = le64_to_cpu(values[i]);
+	stats->value[i++] = le64_to_cpu(hw.ecn_marked_roce_packets);
+	/* The device neither sends congestion notifications nor reacts to them. */
+	stats->value[i++] = 0;
+	stats->value[i++] = 0;
 	return ARRAY_SIZE(svan_ib_stat_descs);
 }

@@ -348,13 +348,18 @@ void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 }
 EXPORT_SYMBOL_GPL(svan_cmd_destroy_object);
 
-/* Run a command whose answer the device writes to dev->page, and copy it out. */
-static int svan_cmd_query(struct svan_dev *dev, u16 opcode, void *to, u32 length)
+/*
+ * Run a command whose answer the device writes to dev->page, and copy it out. A
+ * @function other than 0 is a virtual one of this physical function.
+ */
+static int svan_cmd_query(struct svan_dev *dev, u16 opcode, u32 function, void *to,
+			  u32 length)
 {
 	struct svan_cmd cmd = {
 		.hdr.opcode = cpu_to_le16(opcode),
 		.query.addr = cpu_to_le64(dev->page_dma),
 		.query.length = cpu_to_le32(length),
+		.query.function = cpu_to_le32(function),
 	};
 	int err;
 
@@ -382,7 +387,15 @@ int svan_set_port_enabled(struct svan_dev *dev, bool enabled)
 
 int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps)
 {
-	return svan_cmd_query(dev, SVAN_CMD_QUERY_CAPS, caps, sizeof(*caps));
+	return svan_cmd_query(dev, SVAN_CMD_QUERY_CAPS, 0, caps, sizeof(*caps));
+}
+
+/* The counters of a virtual function, or with 0 of @dev itself. */
+int svan_read_function_stats(struct svan_dev *dev, u32 function,
+			     struct svan_stats *stats)
+{
+	return svan_cmd_query(dev, SVAN_CMD_QUERY_STATS, function, stats,
+			      sizeof(*stats));
 }
 
 /**
@@ -396,6 +409,6 @@ int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps)
  */
 int svan_read_stats(struct svan_dev *dev, struct svan_stats *stats)
 {
-	return svan_cmd_query(dev, SVAN_CMD_QUERY_STATS, stats, sizeof(*stats));
+	return svan_read_function_stats(dev, 0, stats);
 }
 EXPORT_SYMBOL_GPL(svan_read_stats);

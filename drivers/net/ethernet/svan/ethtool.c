@@ -7,6 +7,16 @@
 
 #include "eth.h"
 
+/*
+ * Counters of the device once more, by the names under which tools look for those of
+ * other RDMA NICs. Bytes are those of the payload.
+ */
+#define SVAN_VPORT_STATS(X) \
+	X(rx_vport_rdma_unicast_packets, roce_rx_packets) \
+	X(rx_vport_rdma_unicast_bytes, roce_rx_bytes) \
+	X(tx_vport_rdma_unicast_packets, roce_tx_packets) \
+	X(tx_vport_rdma_unicast_bytes, roce_tx_bytes)
+
 static const char svan_stat_names[][ETH_GSTRING_LEN] = {
 #define SVAN_STAT_NAME(name)	#name,
 	SVAN_STATS(SVAN_STAT_NAME)
@@ -14,13 +24,18 @@ static const char svan_stat_names[][ETH_GSTRING_LEN] = {
 #define SVAN_ETH_STAT_NAME(name)	"drv_" #name,
 	SVAN_ETH_STATS(SVAN_ETH_STAT_NAME)
 #undef SVAN_ETH_STAT_NAME
+#define SVAN_VPORT_STAT_NAME(name, stat)	#name,
+	SVAN_VPORT_STATS(SVAN_VPORT_STAT_NAME)
+#undef SVAN_VPORT_STAT_NAME
 };
 
 #define SVAN_NUM_DEVICE_STATS	(sizeof(struct svan_stats) / sizeof(__le64))
 #define SVAN_NUM_DRIVER_STATS	(sizeof(struct svan_eth_stats) / sizeof(u64))
+#define SVAN_VPORT_STAT_ONE(name, stat)	+ 1
+#define SVAN_NUM_VPORT_STATS	(0 SVAN_VPORT_STATS(SVAN_VPORT_STAT_ONE))
 
 static_assert(ARRAY_SIZE(svan_stat_names) ==
-	      SVAN_NUM_DEVICE_STATS + SVAN_NUM_DRIVER_STATS);
+	      SVAN_NUM_DEVICE_STATS + SVAN_NUM_DRIVER_STATS + SVAN_NUM_VPORT_STATS);
 
 static void svan_get_drvinfo(struct net_device *netdev,
 			     struct ethtool_drvinfo *info)
@@ -63,6 +78,9 @@ static void svan_get_ethtool_stats(struct net_device *netdev,
 		*data++ = le64_to_cpu(((const __le64 *)&device)[n]);
 	for (n = 0; n < SVAN_NUM_DRIVER_STATS; n++)
 		*data++ = READ_ONCE(drv[n]);
+#define SVAN_VPORT_STAT_VALUE(name, stat)	*data++ = le64_to_cpu(device.stat);
+	SVAN_VPORT_STATS(SVAN_VPORT_STAT_VALUE)
+#undef SVAN_VPORT_STAT_VALUE
 }
 
 static int svan_get_link_ksettings(struct net_device *netdev,

@@ -148,9 +148,12 @@ static int svan_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = svan_dev_start(dev);
 	if (err)
 		goto err_free_memory;
-	err = svan_netdev_create(dev);
+	err = svan_sriov_init(dev);
 	if (err)
 		goto err_dev_stop;
+	err = svan_netdev_create(dev);
+	if (err)
+		goto err_sriov_exit;
 	err = svan_aux_add_awake(dev);
 	if (err)
 		goto err_netdev_unregister;
@@ -158,11 +161,14 @@ static int svan_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pci_save_state(pdev);
 	svan_debugfs_add(dev);
 	svan_dev_unblock_events(dev);
+	svan_sriov_start(dev);
 	return 0;
 
 err_netdev_unregister:
 	svan_netdev_unregister(dev);
 	svan_netdev_free(dev);
+err_sriov_exit:
+	svan_sriov_exit(dev);
 err_dev_stop:
 	svan_dev_stop(dev);
 err_free_memory:
@@ -178,7 +184,7 @@ static void svan_remove(struct pci_dev *pdev)
 {
 	struct svan_dev *dev = pci_get_drvdata(pdev);
 
-	pci_disable_sriov(pdev);
+	svan_sriov_stop(dev);
 	svan_dev_block_events(dev);
 	svan_debugfs_del(dev);
 	svan_aux_del(dev);
@@ -186,6 +192,7 @@ static void svan_remove(struct pci_dev *pdev)
 	if (dev->started)
 		svan_dev_stop(dev);
 	svan_netdev_free(dev);
+	svan_sriov_exit(dev);
 	svan_free_memory(dev);
 	svan_pci_disable(dev);
 	svan_dev_free(dev);
@@ -218,7 +225,7 @@ static struct pci_driver svan_pci_driver = {
 	.probe		= svan_probe,
 	.remove		= svan_remove,
 	.shutdown	= svan_shutdown,
-	.sriov_configure = pci_sriov_configure_simple,
+	.sriov_configure = svan_sriov_configure,
 	.err_handler	= &svan_err_handler,
 	.driver.pm	= pm_sleep_ptr(&svan_pm_ops),
 };

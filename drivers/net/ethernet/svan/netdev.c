@@ -79,6 +79,14 @@ static const struct net_device_ops svan_netdev_ops = {
 	.ndo_validate_addr	= eth_validate_addr,
 	.ndo_set_rx_mode	= svan_set_rx_mode,
 	.ndo_get_stats64	= dev_get_tstats64,
+	.ndo_set_vf_mac		= svan_set_vf_mac,
+	.ndo_set_vf_vlan	= svan_set_vf_vlan,
+	.ndo_set_vf_rate	= svan_set_vf_rate,
+	.ndo_set_vf_spoofchk	= svan_set_vf_spoofchk,
+	.ndo_set_vf_trust	= svan_set_vf_trust,
+	.ndo_set_vf_link_state	= svan_set_vf_link_state,
+	.ndo_get_vf_config	= svan_get_vf_config,
+	.ndo_get_vf_stats	= svan_get_vf_stats,
 };
 
 /* ---- making and freeing ---- */

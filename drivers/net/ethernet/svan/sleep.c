@@ -44,6 +44,7 @@ static int svan_build_up(struct svan_dev *dev)
 	err = svan_dev_start(dev);
 	if (err)
 		return err;
+	svan_sriov_restore(dev);
 	svan_netdev_resume(dev);
 	err = svan_aux_add_awake(dev);
 	svan_dev_unblock_events(dev);

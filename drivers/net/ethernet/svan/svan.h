@@ -3,9 +3,9 @@
  * svan.ko: one function (PF or VF) and what all its parts share.
  *
  * Lock order, outermost first:
- *	device_lock(pdev) > svan_dev.notifier > rtnl > svan_eth.filter_lock >
- *	svan_dev.page_lock > svan_dev.fail_lock > svan_cmdq.lock (also taken in hard
- *	interrupts)
+ *	device_lock(pdev) > svan_dev.notifier > devlink's instance > rtnl >
+ *	svan_sriov.lock > svan_eth.filter_lock > svan_dev.page_lock >
+ *	svan_dev.fail_lock > svan_cmdq.lock (also taken in hard interrupts)
  * svan_dev.inv_lock is the innermost lock; its users may hold any other.
  */
 #ifndef SVAN_H
@@ -139,6 +139,7 @@ struct svan_eq {
  * @events_blocked: @fatal_work and @port_work are disabled; under the device lock
  * @started: svan_dev_start() has succeeded; under the device lock
  * @debugfs: debugfs folder of the function
+ * @sriov: its virtual functions; NULL: it cannot have any
  */
 struct svan_dev {
 	struct pci_dev		*pdev;
@@ -170,6 +171,7 @@ struct svan_dev {
 	bool			events_blocked;
 	bool			started;
 	struct dentry		*debugfs;
+	struct svan_sriov	*sriov;
 };
 
 static inline u32 svan_read(const struct svan_dev *dev, u32 reg)
@@ -231,6 +233,8 @@ void svan_cmdq_use_events(struct svan_dev *dev, bool on);
 void svan_cmdq_reap(struct svan_dev *dev);
 int svan_set_port_enabled(struct svan_dev *dev, bool enabled);
 int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps);
+int svan_read_function_stats(struct svan_dev *dev, u32 function,
+			     struct svan_stats *stats);
 int svan_cmd_errno(u8 status);
 bool svan_cmd_id_valid(u16 opcode, u32 id, u32 uar_count);
 
@@ -250,6 +254,26 @@ int svan_aux_add_awake(struct svan_dev *dev);
 /* auxdev.c */
 int svan_aux_add(struct svan_dev *dev);
 void svan_aux_del(struct svan_dev *dev);
+
+/* sriov.c */
+int svan_sriov_init(struct svan_dev *dev);
+void svan_sriov_exit(struct svan_dev *dev);
+void svan_sriov_start(struct svan_dev *dev);
+void svan_sriov_stop(struct svan_dev *dev);
+void svan_sriov_restore(struct svan_dev *dev);
+int svan_sriov_configure(struct pci_dev *pdev, int count);
+int svan_set_vf_mac(struct net_device *netdev, int number, u8 *mac);
+int svan_set_vf_vlan(struct net_device *netdev, int number, u16 vlan, u8 qos,
+		     __be16 proto);
+int svan_set_vf_rate(struct net_device *netdev, int number, int min_rate,
+		     int max_rate);
+int svan_set_vf_spoofchk(struct net_device *netdev, int number, bool on);
+int svan_set_vf_trust(struct net_device *netdev, int number, bool on);
+int svan_set_vf_link_state(struct net_device *netdev, int number, int state);
+int svan_get_vf_config(struct net_device *netdev, int number,
+		       struct ifla_vf_info *info);
+int svan_get_vf_stats(struct net_device *netdev, int number,
+		      struct ifla_vf_stats *to);
 
 /* netdev.c */
 int svan_netdev_create(struct svan_dev *dev);

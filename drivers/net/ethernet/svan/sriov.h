@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Virtual functions, as the driver of the physical function manages them.
+ */
+#ifndef SVAN_SRIOV_H
+#define SVAN_SRIOV_H
+
+#include <net/devlink.h>
+
+#include "svan.h"
+
+/**
+ * struct svan_vf - a virtual function
+ * @sriov: what it belongs to
+ * @number: its number on the bus, from 0; the device counts from 1
+ * @attr: what was set for it; under svan_sriov.lock. A MAC address of zeros means the
+ *	one that the device chooses
+ * @port: its devlink port; registered while the function exists
+ */
+struct svan_vf {
+	struct svan_sriov		*sriov;
+	u32				number;
+	struct svan_function_attr	attr;
+	struct devlink_port		port;
+};
+
+/**
+ * struct svan_sriov - what a physical function knows of its virtual ones
+ * @dev: the physical function
+ * @lock: protects the attributes, on both sides: in @vfs and in the device
+ * @num_ports: devlink ports that are registered; under the devlink instance's lock
+ * @max_vfs: number of entries in @vfs
+ * @vfs: all virtual functions that there may be
+ */
+struct svan_sriov {
+	struct svan_dev		*dev;
+	struct mutex		lock;		/* protects the attributes */
+	u32			num_ports;
+	u32			max_vfs;
+	struct svan_vf		vfs[] __counted_by(max_vfs);
+};
+
+/* sriov.c */
+int svan_vf_set(struct svan_vf *vf, u32 mask, const struct svan_function_attr *attr);
+int svan_vf_query(struct svan_vf *vf, struct svan_function_attr *attr);
+
+/* devlink.c */
+struct svan_sriov *svan_devlink_alloc(struct svan_dev *dev, u32 max_vfs);
+void svan_devlink_free(struct svan_sriov *sriov);
+void svan_devlink_register(struct svan_sriov *sriov);
+void svan_devlink_unregister(struct svan_sriov *sriov);
+int svan_devlink_add_ports(struct svan_sriov *sriov, u32 count);
+void svan_devlink_del_ports(struct svan_sriov *sriov);
+
+#endif /* SVAN_SRIOV_H */
