@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How tests that run on the host are built: the device core as a library in
-# several variants, and programs around it. Every folder with a tests.mk takes
+# How tests that run on the host are built: the device core, and the switch, as a library
+# in several variants, and programs around it. Every folder with a tests.mk takes
 # part; it calls
 #
 #   $(call program,NAME,VARIANT,SOURCES,LIBRARIES)
@@ -19,8 +19,10 @@ out  := $(top)/build/tests
 
 accel := $(top)/qemu-hw/accel/core
 wire  := $(top)/qemu-hw/wire
+switch := $(top)/tools/switch
 
-core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c) $(wildcard $(wire)/*.c)
+core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c) $(wildcard $(wire)/*.c) \
+                $(filter-out $(switch)/main.c,$(wildcard $(switch)/*.c $(switch)/*/*.c))
 lib_sources  := $(wildcard lib/*.c)
 core_libs    := -ldeflate
 
@@ -37,7 +39,7 @@ link_fuzz   := -fsanitize=fuzzer
 
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \
-          -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -Ilib -MMD -MP
+          -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -I$(switch) -Ilib -MMD -MP
 
 # A failure found later should not be a hang or a silent one.
 export ASAN_OPTIONS := abort_on_error=0:detect_leaks=1:allocator_may_return_null=1
@@ -48,7 +50,9 @@ export TSAN_OPTIONS := halt_on_error=1
 objects = $(patsubst $(core)/%.c,$(out)/$(1)/core/%.o,$(filter $(core)/%,$(2))) \
           $(patsubst $(accel)/%.c,$(out)/$(1)/accel/%.o,$(filter $(accel)/%,$(2))) \
           $(patsubst $(wire)/%.c,$(out)/$(1)/wire/%.o,$(filter $(wire)/%,$(2))) \
-          $(patsubst %.c,$(out)/$(1)/%.o,$(filter-out $(core)/% $(accel)/% $(wire)/%,$(2)))
+          $(patsubst $(switch)/%.c,$(out)/$(1)/switch/%.o,$(filter $(switch)/%,$(2))) \
+          $(patsubst %.c,$(out)/$(1)/%.o, \
+              $(filter-out $(core)/% $(accel)/% $(wire)/% $(switch)/%,$(2)))
 
 define variant
 $(out)/$(1)/core/%.o: $(core)/%.c
@@ -60,6 +64,10 @@ $(out)/$(1)/accel/%.o: $(accel)/%.c
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/wire/%.o: $(wire)/%.c
+	@mkdir -p $$(@D)
+	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+
+$(out)/$(1)/switch/%.o: $(switch)/%.c
 	@mkdir -p $$(@D)
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 

@@ -14,6 +14,8 @@ libs_quota := $(foreach f,calloc malloc realloc aligned_alloc,-Wl,--wrap=$(f))
 
 # The checksum is held against captured frames, too.
 libs_icrc             := -lpcap
+# Confidence intervals.
+libs_net_link         := -lm
 cflags_unit/test_icrc := -DGOLDEN_DIR='"$(abspath golden)"'
 
 # Doorbells are rung from several threads.

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One direction of a link.
+ */
+#include <stdlib.h>
+
+#include "link.h"
+
+#define NS_PER_S        1000000000ull
+#define GOLDEN          0x9e3779b97f4a7c15ull
+
+/* What chance decides about a frame; a copy draws for itself. */
+enum {
+    DRAW_RED, DRAW_LOSS, DRAW_DUPLICATE, DRAW_REORDER, DRAW_CORRUPT, DRAW_BIT, DRAW_JITTER,
+    DRAWS = 16,
+};
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+uint64_t net_link_key(uint64_t seed, uint32_t node, uint32_t port)
+{
+    return mix(mix(seed + GOLDEN) + ((uint64_t)node << 32 | port) * GOLDEN);
+}
+
+static uint64_t draw(const NetLink *link, uint64_t number, uint32_t what)
+{
+    return mix(mix(link->key + number * GOLDEN) + (what + 1) * GOLDEN);
+}
+
+/* Uniform in 0 to n - 1. */
+static uint64_t below(uint64_t random, uint64_t n)
+{
+    return (unsigned __int128)random * n >> 64;
+}
+
+static bool happens(const NetLink *link, uint64_t number, uint32_t what, uint32_t ppm)
+{
+    return ppm && below(draw(link, number, what), NET_PPM) < ppm;
+}
+
+bool net_buffer_admits(const NetBuffer *buffer, uint64_t held, uint32_t more)
+{
+    return !buffer->size || (buffer->used + more <= buffer->size &&
+                             held + more <= buffer->size - buffer->used);
+}
+
+static void see(NetLink *link, const NetFrame *frame, uint32_t fate)
+{
+    if (link->tap) {
+        link->tap(link->tap_arg, frame, fate);
+    }
+}
+
+static void drop(NetLink *link, NetFrame *frame, uint32_t fate, uint64_t *count)
+{
+    (*count)++;
+    see(link, frame, fate);
+    net_frame_put(frame);
+}
+
+/* ---- the wire ---- */
+
+static void arrive(void *arg, NetFrame *frame)
+{
+    NetLink *link = arg;
+
+    link->under_way -= frame->len;
+    link->arrive(link->to, frame);
+}
+
+static uint64_t lateness(NetLink *link, uint64_t number, uint32_t draws, uint32_t *fate)
+{
+    const NetLinkModel *model = &link->model;
+    uint64_t late = 0;
+
+    if (model->jitter) {
+        late = below(draw(link, number, draws + DRAW_JITTER), model->jitter + 1);
+    }
+    if (happens(link, number, draws + DRAW_REORDER, model->reorder)) {
+        link->counts.reordered++;
+        *fate |= NET_FATE_REORDERED;
+        late += model->reorder_delay;
+    }
+    return late;
+}
+
+/* NULL: no memory. */
+static NetFrame *damage(NetLink *link, NetFrame *frame, uint64_t random)
+{
+    uint64_t bit = below(random, frame->len * 8ull);
+
+    frame = net_frame_own(frame);
+    if (frame) {
+        frame->data[bit / 8] ^= 1 << bit % 8;
+        link->counts.corrupted++;
+    }
+    return frame;
+}
+
+/* One copy; draws: where its draws start. */
+static void carry(NetLink *link, NetFrame *frame, uint64_t number, uint32_t draws, uint32_t fate)
+{
+    NetEvent event = { .kind = NET_EVENT_ARRIVAL, .fn = link->arrive, .arg = link->to };
+
+    event.time = link->schedule->now + link->model.delay + lateness(link, number, draws, &fate);
+    if (happens(link, number, draws + DRAW_CORRUPT, link->model.corrupt)) {
+        frame = damage(link, frame, draw(link, number, draws + DRAW_BIT));
+        if (!frame) {
+            link->counts.no_memory++;
+            return;
+        }
+        fate |= NET_FATE_CORRUPTED;
+    }
+    event.frame = frame;
+    if (link->under_way_max) {
+        event.fn = arrive;
+        event.arg = link;
+    }
+    if ((link->under_way_max && link->under_way + frame->len > link->under_way_max) ||
+        !net_schedule_add(link->schedule, link->to_node, link->from, event)) {
+        drop(link, frame, fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
+        return;
+    }
+    if (link->under_way_max) {
+        link->under_way += frame->len;
+    }
+    link->counts.sent++;
+    link->counts.sent_bytes += frame->len;
+    see(link, frame, fate);
+}
+
+/* The last octet has left. */
+static void depart(NetLink *link, NetFrame *frame, uint32_t fate)
+{
+    uint64_t number = link->departures++;
+
+    if (happens(link, number, DRAW_LOSS, link->model.loss)) {
+        drop(link, frame, fate | NET_FATE_LOST, &link->counts.lost);
+        return;
+    }
+    if (happens(link, number, DRAW_DUPLICATE, link->model.duplicate)) {
+        link->counts.duplicated++;
+        carry(link, net_frame_ref(frame), number, DRAWS, fate | NET_FATE_DUPLICATE);
+    }
+    carry(link, frame, number, 0, fate);
+}
+
+/* ---- the transmitter ---- */
+
+static NetWaiting take_first(NetLink *link)
+{
+    NetWaiting first = link->queue[link->head];
+
+    link->head = (link->head + 1) % link->capacity;
+    link->len--;
+    link->queued -= first.frame->len;
+    if (link->buffer) {
+        link->buffer->used -= first.frame->len;
+    }
+    return first;
+}
+
+/* How long a frame takes; what is left of a nanosecond counts for the next one. */
+static uint64_t transmission(NetLink *link, uint32_t len)
+{
+    uint64_t rate = link->model.rate, units;
+
+    if (!rate) {
+        return 0;
+    }
+    units = (len + link->model.overhead) * 8ull * NS_PER_S + link->remainder % rate;
+    link->remainder = units % rate;
+    return units / rate;
+}
+
+static void transmitted(void *arg, NetFrame *none);
+
+static void transmit(NetLink *link)
+{
+    NetEvent event = { .kind = NET_EVENT_DEPARTURE, .fn = transmitted, .arg = link };
+
+    event.time = link->schedule->now +
+                 transmission(link, link->queue[link->head].frame->len);
+    link->busy = net_schedule_add(link->schedule, link->from->id, link->from, event);
+    if (!link->busy) {
+        NetWaiting first = take_first(link);
+
+        drop(link, first.frame, first.fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
+    }
+}
+
+static void transmitted(void *arg, NetFrame *none)
+{
+    NetLink *link = arg;
+    NetWaiting first = take_first(link);
+
+    link->busy = false;
+    depart(link, first.frame, first.fate);
+    if (link->len) {
+        transmit(link);
+    }
+}
+
+/* ---- the queue ---- */
+
+static bool has_room(const NetLink *link, uint32_t len)
+{
+    return (!link->model.queue || link->queued + len <= link->model.queue) &&
+           (!link->buffer || net_buffer_admits(link->buffer, link->queued, len));
+}
+
+static bool above_red(const NetLink *link)
+{
+    const NetLinkModel *model = &link->model;
+    uint64_t chance;
+
+    if (link->queued <= model->kmin) {
+        return false;
+    }
+    if (link->queued > model->kmax) {
+        return true;
+    }
+    /* in 2^-32: pmax is at most 10^6, the octets at most NET_BYTES_MAX */
+    chance = ((uint64_t)model->pmax << 32) / NET_PPM * (link->queued - model->kmin) /
+             (model->kmax - model->kmin);
+    /* by the number of the frame as it comes, which no departure has at this link */
+    return draw(link, link->counts.frames, DRAW_RED) >> 32 < chance;
+}
+
+/* Whether the queue is so long that a frame should be marked. */
+static bool is_congested(const NetLink *link)
+{
+    switch (link->model.marking) {
+    case NET_MARK_RED:
+        return above_red(link);
+    case NET_MARK_STEP:
+        return link->queued > link->model.kmax;
+    default:
+        return false;
+    }
+}
+
+/* NULL: the frame is dropped. */
+static NetFrame *mark(NetLink *link, NetFrame *frame, uint32_t *fate)
+{
+    NetEcn ecn;
+
+    if (!is_congested(link)) {
+        return frame;
+    }
+    ecn = net_ecn(frame);
+    if (ecn == NET_ECN_NONE && link->model.marking == NET_MARK_RED) {
+        drop(link, frame, NET_FATE_EARLY, &link->counts.early);
+        return NULL;
+    }
+    if (ecn != NET_ECN_CAPABLE) {
+        return frame;
+    }
+    frame = net_frame_own(frame);
+    if (!frame) {
+        link->counts.no_memory++;
+        return NULL;
+    }
+    net_ecn_mark(frame);
+    link->counts.marked++;
+    *fate |= NET_FATE_MARKED;
+    return frame;
+}
+
+static bool grow(NetLink *link)
+{
+    uint32_t capacity = link->capacity ? link->capacity * 2 : 16;
+    NetWaiting *queue = malloc(capacity * sizeof(*queue));
+
+    if (!queue) {
+        return false;
+    }
+    for (uint32_t i = 0; i < link->len; i++) {
+        queue[i] = link->queue[(link->head + i) % link->capacity];
+    }
+    free(link->queue);
+    link->queue = queue;
+    link->head = 0;
+    link->capacity = capacity;
+    return true;
+}
+
+void net_link_send(NetLink *link, NetFrame *frame)
+{
+    uint32_t fate = 0;
+
+    link->counts.frames++;
+    link->counts.bytes += frame->len;
+    if (!link->model.rate && !link->len) {
+        depart(link, frame, fate);
+        return;
+    }
+    if (!has_room(link, frame->len)) {
+        drop(link, frame, NET_FATE_FULL, &link->counts.full);
+        return;
+    }
+    frame = mark(link, frame, &fate);
+    if (!frame) {
+        return;
+    }
+    if (link->len == link->capacity && !grow(link)) {
+        drop(link, frame, fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
+        return;
+    }
+    link->queue[(link->head + link->len++) % link->capacity] = (NetWaiting) { frame, fate };
+    link->queued += frame->len;
+    if (link->buffer) {
+        link->buffer->used += frame->len;
+    }
+    if (!link->busy) {
+        if (link->len == 1) {
+            link->remainder = 0;
+        }
+        transmit(link);
+    }
+}
+
+void net_link_fini(NetLink *link)
+{
+    while (link->len) {
+        net_frame_put(take_first(link).frame);
+    }
+    free(link->queue);
+    link->queue = NULL;
+    link->capacity = 0;
+}

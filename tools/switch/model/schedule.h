@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is going to happen, in an order that does not depend on who computes it: by time,
+ * then by the node it happens at, its kind, and the number that its source gave it. No
+ * counter is shared by two nodes, so that a world cut into any number of parts takes the
+ * same course.
+ */
+#ifndef SWITCH_MODEL_SCHEDULE_H
+#define SWITCH_MODEL_SCHEDULE_H
+
+#include "frame.h"
+
+/* The source of events at a node, and the node's number. */
+typedef struct NetNode {
+    uint32_t id;
+    uint64_t sequence;
+} NetNode;
+
+typedef void NetEventFn(void *arg, NetFrame *frame);
+
+typedef enum NetEventKind {
+    NET_EVENT_DEPARTURE,        /* before arrivals: it makes room for them */
+    NET_EVENT_ARRIVAL,
+    NET_EVENT_USER,
+} NetEventKind;
+
+typedef struct NetEvent {
+    uint64_t time;              /* ns */
+    uint32_t node;
+    uint32_t kind;
+    uint64_t sequence;          /* of the source */
+    uint32_t source;
+    NetEventFn *fn;
+    void *arg;
+    NetFrame *frame;            /* the event's reference; may be NULL */
+} NetEvent;
+
+/* Zeroes are an empty schedule at time 0. */
+typedef struct NetSchedule {
+    uint64_t now;               /* ns: the time of the event that happens */
+    NetEvent *heap;
+    uint32_t len, capacity;
+} NetSchedule;
+
+/*
+ * Something happens at `node`, caused by `source`, at event->time, which is not before
+ * now. node, sequence and source of the event are filled in. false: no memory, and
+ * nothing is taken.
+ */
+bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, NetEvent event);
+/* The time of the first event; UINT64_MAX: there is none. */
+uint64_t net_schedule_next(const NetSchedule *schedule);
+/* Lets everything happen up to a time, which is now afterwards; how much it was. */
+uint64_t net_schedule_run(NetSchedule *schedule, uint64_t until);
+/* Gives up all events. */
+void net_schedule_fini(NetSchedule *schedule);
+
+#endif /* SWITCH_MODEL_SCHEDULE_H */
