@@ -88,8 +88,9 @@ qemu      := build/qemu-system-x86_64
 modules   := build/stamp/modules
 provider  := build/stamp/provider
 selftests := $(if $(wildcard tests/selftests/Makefile),build/stamp/selftests)
+switch    := build/svan-switch
 debug     := build/debug-kernel/bzImage
-parts     := $(qemu) $(modules) $(provider) $(selftests)
+parts     := $(qemu) $(modules) $(provider) $(selftests) $(switch)
 ifneq ($(filter-out 0,$(DEBUG_KERNEL)),)
 parts     += $(debug) build/stamp/modules-debug
 endif
@@ -168,6 +169,9 @@ $(modules): $(kmod_src) | root
 $(provider): $(user_src) | root
 	@tools/build/provider.sh
 	@mkdir -p $(@D) && touch $@
+
+$(switch): $(shell find tools/switch) | host-packages
+	@$(MAKE) -C tools/switch OUT=$(CURDIR)/$@
 
 build/stamp/selftests: $(self_src) $(provider) | root
 	@tools/build/selftests.sh

@@ -69,7 +69,7 @@ $(out)/$(1)/wire/%.o: $(wire)/%.c
 
 $(out)/$(1)/switch/%.o: $(switch)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)

@@ -68,6 +68,28 @@ static void an_idle_line_saves_nothing(void **state)
     line_free(line);
 }
 
+/* While the sender waits, a clock that jumps costs the line nothing, up to its burst. */
+static void a_jump_is_made_up_for(void **state)
+{
+    Line *line = line_new((NetLinkModel) { .rate = 8 * SECOND }, 1);
+
+    line->link.held = true;
+    line->link.burst = 1000;
+    for (uint32_t i = 0; i < 1000; i++) {
+        net_link_send(&line->link, numbered(100, 2 * i));
+        net_link_send(&line->link, numbered(100, 2 * i + 1));
+        net_schedule_run(&line->schedule, line->schedule.now + 200 + (i % 2 ? 90 : -90));
+    }
+    assert_in_range(line->to.last, 200000 - 290, 200000);
+    net_schedule_run(&line->schedule, SECOND);
+    for (uint32_t i = 0; i < 12; i++) {
+        net_link_send(&line->link, numbered(100, i));
+    }
+    net_schedule_run(&line->schedule, SECOND);
+    assert_int_equal(line->link.len, 2);
+    line_free(line);
+}
+
 static void a_rate_changes_with_the_next_frame(void **state)
 {
     Line *line = line_new((NetLinkModel) { .rate = 8 * SECOND }, 1);
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_rate_is_exact),
         cmocka_unit_test(rates_from_end_to_end),
         cmocka_unit_test(an_idle_line_saves_nothing),
+        cmocka_unit_test(a_jump_is_made_up_for),
         cmocka_unit_test(a_rate_changes_with_the_next_frame),
         cmocka_unit_test(a_queue_is_bounded),
         cmocka_unit_test(red_is_a_ramp),

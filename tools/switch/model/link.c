@@ -184,8 +184,8 @@ static void transmit(NetLink *link)
 {
     NetEvent event = { .kind = NET_EVENT_DEPARTURE, .fn = transmitted, .arg = link };
 
-    event.time = link->schedule->now +
-                 transmission(link, link->queue[link->head].frame->len);
+    link->free_at += transmission(link, link->queue[link->head].frame->len);
+    event.time = link->free_at > link->schedule->now ? link->free_at : link->schedule->now;
     link->busy = net_schedule_add(link->schedule, link->from->id, link->from, event);
     if (!link->busy) {
         NetWaiting first = take_first(link);
@@ -290,6 +290,18 @@ static bool grow(NetLink *link)
     return true;
 }
 
+/* When an idle transmitter starts. */
+static void start_at(NetLink *link)
+{
+    uint64_t now = link->schedule->now;
+
+    if (link->held && link->free_at + link->burst >= now) {
+        return;
+    }
+    link->free_at = link->held ? now - link->burst : now;
+    link->remainder = 0;
+}
+
 void net_link_send(NetLink *link, NetFrame *frame)
 {
     uint32_t fate = 0;
@@ -318,9 +330,7 @@ void net_link_send(NetLink *link, NetFrame *frame)
         link->buffer->used += frame->len;
     }
     if (!link->busy) {
-        if (link->len == 1) {
-            link->remainder = 0;
-        }
+        start_at(link);
         transmit(link);
     }
 }

@@ -103,6 +103,13 @@ typedef struct NetLink {
      * thread.
      */
     uint64_t under_way_max;
+    /*
+     * The sender waits for the link, whatever the clock says: an idle link starts the next
+     * frame where it stopped, up to burst ns ago. For real time, in which the clock jumps;
+     * in virtual time both are 0.
+     */
+    bool held;
+    uint64_t burst;
     /* NULL, or sees every frame when its fate is known; the frame stays the link's. */
     void (*tap)(void *arg, const NetFrame *frame, uint32_t fate);
     void *tap_arg;
@@ -111,6 +118,7 @@ typedef struct NetLink {
     uint32_t head, len, capacity;
     uint64_t queued;            /* octets in it */
     uint64_t under_way;
+    uint64_t free_at;           /* ns: when the transmitter has sent, or has sent, its frame */
     uint64_t remainder;         /* of a nanosecond, in 1/rate */
     uint64_t departures;
     bool busy;
