@@ -3,9 +3,9 @@
  * The driver of a virtual function that wrongs everybody: commands, registers, doorbells
  * and rings of any content, with numbers, keys and addresses of other functions, forged
  * packets, and resets in the midst. Two other virtual functions are sent data by the
- * physical one and by each other meanwhile, into pages that are absent: it arrives within a bounded number
- * of the device's runs, their other pages stay as they are, and the device reaches for no
- * memory in the name of one function that is another's.
+ * physical one and by each other meanwhile, into pages that are absent: it arrives within
+ * a bounded number of the device's runs, their other pages stay as they are, and the
+ * device reaches for no memory in the name of one function that is another's.
  */
 #include "fuzz_vf.h"
 

@@ -209,6 +209,27 @@ static void create_queue(struct vf *vf, struct svan_cmd *cmd)
 	};
 }
 
+/* Addresses of the guest's functions (Documentation/testing/guest.rst), its own among them. */
+static void pretend_to_be_another(struct vf *vf, struct svan_cmd *cmd)
+{
+	uint8_t fn = rng_below(&vf->rng, 5), host = fn ? 10 + fn : 1 + rng_below(&vf->rng, 2);
+	const uint8_t mac[6] = { 0x52, 0x54, 0, 0x77, fn, fn ? 1 : host };
+	const uint8_t gid[16] = { [10] = 0xff, 0xff, 10, 77, 0, host };
+
+	if (rng_below(&vf->rng, 2)) {
+		cmd->hdr.opcode = htole16(SVAN_CMD_SET_GID);
+		cmd->set_gid.index = htole32(rng_below(&vf->rng, 4));
+		memcpy(cmd->set_gid.gid, gid, sizeof(gid));
+		memcpy(cmd->set_gid.smac, mac, sizeof(mac));
+		return;
+	}
+	cmd->hdr.opcode = htole16(SVAN_CMD_ETH_SET_FILTER);
+	cmd->eth_filter.qpn = htole32(some_id(vf));
+	cmd->eth_filter.flags = rng_below(&vf->rng, 4);
+	cmd->eth_filter.max_frame = htole32(1518);
+	memcpy(cmd->eth_filter.mac, mac, sizeof(mac));
+}
+
 /* Those without a bus address, which may have any content. */
 static const uint16_t harmless[] = {
 	SVAN_CMD_NOP, SVAN_CMD_DESTROY_EQ, SVAN_CMD_ALLOC_UAR, SVAN_CMD_FREE_UAR,
@@ -217,7 +238,8 @@ static const uint16_t harmless[] = {
 	SVAN_CMD_DESTROY_COUNTER, SVAN_CMD_MODIFY_COUNTER, SVAN_CMD_DESTROY_QP,
 	SVAN_CMD_MODIFY_QP, SVAN_CMD_QUERY_QP, SVAN_CMD_ATTACH_COUNTER, SVAN_CMD_SET_GID,
 	SVAN_CMD_CLEAR_GID, SVAN_CMD_SET_PORT, SVAN_CMD_DESTROY_PRQ,
-	SVAN_CMD_SET_FAULT_POLICY, SVAN_CMD_QUERY_FAULT_POLICY, 0xffff,
+	SVAN_CMD_SET_FAULT_POLICY, SVAN_CMD_QUERY_FAULT_POLICY, SVAN_CMD_SET_FUNCTION,
+	SVAN_CMD_QUERY_FUNCTION, SVAN_CMD_ETH_SET_FILTER, 0xffff,
 };
 
 static void any_command(struct vf *vf, struct svan_cmd *cmd)
@@ -232,7 +254,10 @@ static void any_command(struct vf *vf, struct svan_cmd *cmd)
 static void some_command(struct vf *vf, struct svan_cmd *cmd)
 {
 	memset(cmd, 0, sizeof(*cmd));
-	switch (rng_below(&vf->rng, 8)) {
+	switch (rng_below(&vf->rng, 9)) {
+	case 8:
+		pretend_to_be_another(vf, cmd);
+		break;
 	case 0:
 		cmd->hdr.opcode = htole16(SVAN_CMD_CREATE_KEY);
 		create_key(vf, &cmd->create_key);
