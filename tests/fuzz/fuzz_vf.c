@@ -140,6 +140,36 @@ static void one_request(Ward *ward, Input *input)
     host_post(&bad->qp);
 }
 
+/* Its own pages, which are absent. */
+static void one_fault(Ward *ward, Input *input)
+{
+    Hostile *bad = &ward->hostile;
+    uint8_t bits = input_number(input, 1);
+    HostSend send = {
+        .opcode = SVAN_WQE_RDMA_WRITE + (bits & 1), .addr = bad->buffer,
+        .length = 1 + (bits >> 4) * 500, .remote = VF_PAGE(bits >> 1 & 7),
+        .rkey = bad->demand.key,
+    };
+
+    host_send(&bad->qp, &send);
+    host_post(&bad->qp);
+}
+
+/* To what it was asked for, or to a request that may be another's: the tokens are alike. */
+static void one_answer(Ward *ward, Input *input)
+{
+    Vf *vf = &ward->hostile.demand;
+    uint8_t bits = input_number(input, 1);
+
+    if (!vf_requested(vf) || bits & 1) {
+        vf->last.token = htole32((bits >> 4) << 16 | (bits >> 1 & 7));
+    } else if (bits & 2) {
+        vf_say_resolved(vf);
+        return;
+    }
+    vf_say(vf, bits >> 2, 1ull << (bits >> 2));
+}
+
 /*
  * A packet as the physical function would send it to the other virtual function, or that
  * one to the physical function, but by the hostile one's Ethernet queue.
@@ -182,9 +212,15 @@ static void one_action(Ward *ward, Input *input)
     uint8_t action = input_number(input, 1);
 
     switch (action % 16) {
+    case 3:
+        one_fault(ward, input);
+        break;
     case 5:
     case 6:
         one_register(ward, input);
+        break;
+    case 4:
+        one_answer(ward, input);
         break;
     case 7:
     case 8:

@@ -10,7 +10,7 @@
 #include "vf.h"
 
 #define HOSTILE_FN      (VFS + 1)
-#define HOSTILE_BYTES   (256u << 10)
+#define HOSTILE_BYTES   (512u << 10)
 #define HOSTILE_BUFFER  16384u
 #define GOOD_LENGTH     6000u   /* octets of a message, more than a packet */
 #define GOOD_RUNS       4000u   /* in which an exchange is over */
@@ -19,7 +19,7 @@ typedef struct Hostile {
     Host *host;
     HostCq cq;
     HostQp qp, eth;             /* qp is its own peer */
-    PageQueue prq;
+    Vf demand;                  /* of which it has the pages and their queue alone */
     uint64_t bus, buffer;       /* its memory, and a part of it */
 } Hostile;
 
@@ -75,7 +75,10 @@ static inline void hostile_set(Ward *ward)
     bad->qp = host_qp(bad->host, &bad->cq, &bad->cq, NULL);
     bad->eth = host_qp(bad->host, &bad->cq, &bad->cq, &eth);
     bad->buffer = fake_alloc(fake, HOSTILE_BUFFER, 4096);
-    bad->prq = page_queue(bad->host, SVAN_PRQ_MIN_LOG_SIZE);
+    bad->demand = (Vf) {
+        .host = bad->host, .prq = page_queue(bad->host, SVAN_PRQ_MIN_LOG_SIZE),
+    };
+    vf_make_key(&bad->demand);
     page_queue_lend(bad->host, 2);
     host_connect(&bad->qp, &bad->qp);
     host_eth_rts(&bad->eth);
