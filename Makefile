@@ -20,7 +20,8 @@
 #:                 ratio of each benchmark with its interval (half an hour)
 #:   make test-long
 #:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
-#:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores
+#:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores;
+#:                 verified traffic over a bad link, LINK_SECONDS=600
 #:   make test-nested
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
 #:                 vfio-pci: pingpong, perftest, memory on demand (2 minutes)
@@ -56,6 +57,9 @@
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
 #:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0;
 #:                      PEERDEV_ARGS='reorder=1' gives it properties
+#:   LINK='rate=10G delay=5us loss=1%'
+#:                      svan-switch between the two guests, or devices, with such links
+#:                      (Documentation/testing/switch.rst)
 #:   VFS=4              each device has so many virtual functions, for sriov_numvfs
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN

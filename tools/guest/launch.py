@@ -78,6 +78,7 @@ class Settings:
         self.vfs = int(setting("VFS", "0"))
         self.wire = setting("WIRE", "ring")
         self.rxe = setting("RXE", "0") != "0"
+        self.link = [s.strip() for s in setting("LINK", "").split(";") if s.strip()]
         self.peerdev = self.svan and setting("PEERDEV", "0") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
@@ -92,6 +93,8 @@ class Settings:
             sys.exit("VFS is 0 to 64")
         if self.peer and self.vms != 2:
             sys.exit("PEER= runs in a second guest: say VMS=2 as well")
+        if self.link and not self.svan:
+            sys.exit("LINK= is a link between Svan devices: leave out SVAN=0")
         if self.share and not os.path.isdir(self.share):
             sys.exit("SHARE=%s is not a folder" % self.share)
         if self.shell and not sys.stdin.isatty():
@@ -99,25 +102,26 @@ class Settings:
 
 
 class Wires:
-    """What joins one of two guests to the other."""
+    """What joins a guest's devices to what is outside: a ring in shared memory, or a socket
+    for each Svan device; none, if they are joined to each other. And soft-RoCE's socket."""
 
-    def __init__(self, ring, svan, rxe):
-        self.ring, self.svan, self.rxe = ring, svan, rxe
+    def __init__(self, ring=None, svan=None, rxe=None):
+        self.ring, self.svan, self.rxe = ring, svan or [], rxe
 
     def sockets(self):
         """Those that QEMU inherits."""
-        return [sock for sock in (self.svan, self.rxe) if sock is not None]
+        return self.svan + ([self.rxe] if self.rxe else [])
 
 
 class Guest:
     """One QEMU and the sockets of its ports."""
 
-    def __init__(self, settings, side, wires=None):
+    def __init__(self, settings, side, wires):
         self.settings = settings
         self.side = side
         self.number = 1 if side == "A" else 2
         self.dir = settings.args.run
-        self.wires = wires or Wires(None, None, None)
+        self.wires = wires
         self.sockets = {}
         self.partial = {"out": b"", "err": b"", "ctl": b""}
         self.status = None
@@ -191,17 +195,18 @@ class Guest:
         """The Svan devices, and the wire between them."""
         if not self.settings.svan:
             return []
-        number = self.number
         if self.wires.ring:
-            return self.nic_args(number, 0x10, "wire=%s,wire-server=%s" % (
-                self.wires.ring, "on" if number == 1 else "off"))
-        if self.wires.svan is not None:
-            return (self.stream_args("wire%d" % number, self.wires.svan)
-                    + self.nic_args(number, 0x10))
+            return self.nic_args(self.number, 0x10, "wire=%s,wire-server=%s" % (
+                self.wires.ring, "on" if self.number == 1 else "off"))
         line = []
-        for number in (1, 2):
-            line += ["-netdev", "hubport,id=wire%d,hubid=1" % number]
-            line += self.nic_args(number, 0x10 + number - 1)
+        first = 2 if self.side == "B" else 1
+        last = 1 if self.settings.vms == 2 and self.side == "A" else 2
+        for number in range(first, last + 1):
+            if self.wires.svan:
+                line += self.stream_args("wire%d" % number, self.wires.svan[number - first])
+            else:
+                line += ["-netdev", "hubport,id=wire%d,hubid=1" % number]
+            line += self.nic_args(number, 0x10 + number - first)
         return line
 
     def stream_args(self, name, sock):
@@ -352,6 +357,38 @@ class Guest:
                 self.qemu.wait()
 
 
+class Switch:
+    """svan-switch between the two devices, whose ports are a and b."""
+
+    def __init__(self, settings):
+        pairs = [socket.socketpair() for _ in range(2)]
+        self.wires = [ours for ours, _ in pairs]
+        early = [s for s in settings.link if s.split()[0] in ("seed", "buffer")]
+        command = [settings.args.switch, "--control", "switch.ctl", "--report", "switch.json"]
+        command += early + ["port %s fd:%d" % (name, theirs.fileno())
+                            for name, (_, theirs) in zip("ab", pairs)]
+        command += [s for s in settings.link if s not in early]
+        # paths in LINK are of the run's folder
+        self.process = subprocess.Popen(
+            command, cwd=settings.args.run, pass_fds=[theirs.fileno() for _, theirs in pairs],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True)
+        for _, theirs in pairs:
+            theirs.close()
+        if not self.process.stdout.readline():
+            sys.exit(self.process.stderr.read().replace("svan-switch:", "LINK:").strip())
+        path = os.path.relpath(os.path.join(settings.args.run, "switch.ctl"))
+        note("svan-switch joins ports a and b: build/svan-switch ctl %s show" % path)
+
+    def end(self):
+        """It writes its report."""
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
 class Session:
     """The guests of one run."""
 
@@ -359,21 +396,27 @@ class Session:
         self.settings = settings
         self.selector = selectors.DefaultSelector()
         self.deadline = time.monotonic() + settings.timeout if settings.timeout else None
-        self.folder = None
-        wires = self.wires() if settings.vms == 2 else [None]
-        self.guests = [Guest(settings, "AB"[i], wire) for i, wire in enumerate(wires)]
+        self.folder = self.switch = None
+        if settings.link:
+            self.switch = Switch(settings)
+        if settings.vms == 2:
+            self.guests = [Guest(settings, side, wires) for side, wires in zip("AB", self.wires())]
+        else:
+            self.guests = [Guest(settings, "A", Wires(svan=self.switch and self.switch.wires))]
 
     def wires(self):
-        """Between two guests: a ring in shared memory, or a pair of sockets."""
+        """Between two guests: svan-switch, a ring in shared memory, or a pair of sockets."""
         ring, svan, rxe = None, (None, None), (None, None)
-        if self.settings.wire == "ring":
+        if self.switch:
+            svan = self.switch.wires
+        elif self.settings.wire == "ring":
             self.folder = tempfile.mkdtemp(prefix="svan-")      # a short path
             ring = os.path.join(self.folder, "wire")
         else:
             svan = socket.socketpair()
         if self.settings.rxe:
             rxe = socket.socketpair()
-        return [Wires(ring, *ends) for ends in zip(svan, rxe)]
+        return [Wires(ring, sock and [sock], end) for sock, end in zip(svan, rxe)]
 
     def start(self):
         """All guests at once, up to the point where they take commands."""
@@ -494,6 +537,8 @@ class Session:
             guest.kill()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if self.switch:
+            self.switch.end()
 
 
 def supervise(session):
@@ -533,6 +578,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("qemu", "accel", "run", "kernel", "initrd", "image"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--switch", help="svan-switch, for LINK")
     parser.add_argument("mode", choices=("run", "shell"))
     settings = Settings(parser.parse_args())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
