@@ -7,16 +7,6 @@
 
 #include "eth.h"
 
-/*
- * Counters of the device once more, by the names under which tools look for those of
- * other RDMA NICs. Bytes are those of the payload.
- */
-#define SVAN_VPORT_STATS(X) \
-	X(rx_vport_rdma_unicast_packets, roce_rx_packets) \
-	X(rx_vport_rdma_unicast_bytes, roce_rx_bytes) \
-	X(tx_vport_rdma_unicast_packets, roce_tx_packets) \
-	X(tx_vport_rdma_unicast_bytes, roce_tx_bytes)
-
 static const char svan_stat_names[][ETH_GSTRING_LEN] = {
 #define SVAN_STAT_NAME(name)	#name,
 	SVAN_STATS(SVAN_STAT_NAME)
@@ -24,18 +14,27 @@ static const char svan_stat_names[][ETH_GSTRING_LEN] = {
 #define SVAN_ETH_STAT_NAME(name)	"drv_" #name,
 	SVAN_ETH_STATS(SVAN_ETH_STAT_NAME)
 #undef SVAN_ETH_STAT_NAME
-#define SVAN_VPORT_STAT_NAME(name, stat)	#name,
-	SVAN_VPORT_STATS(SVAN_VPORT_STAT_NAME)
-#undef SVAN_VPORT_STAT_NAME
 };
 
 #define SVAN_NUM_DEVICE_STATS	(sizeof(struct svan_stats) / sizeof(__le64))
 #define SVAN_NUM_DRIVER_STATS	(sizeof(struct svan_eth_stats) / sizeof(u64))
-#define SVAN_VPORT_STAT_ONE(name, stat)	+ 1
-#define SVAN_NUM_VPORT_STATS	(0 SVAN_VPORT_STATS(SVAN_VPORT_STAT_ONE))
 
 static_assert(ARRAY_SIZE(svan_stat_names) ==
-	      SVAN_NUM_DEVICE_STATS + SVAN_NUM_DRIVER_STATS + SVAN_NUM_VPORT_STATS);
+	      SVAN_NUM_DEVICE_STATS + SVAN_NUM_DRIVER_STATS);
+
+/*
+ * Counters of the device once more, by the names under which tools look for those of
+ * other RDMA NICs. Bytes are those of the payload.
+ */
+static const struct svan_vport_stat {
+	char	name[ETH_GSTRING_LEN];
+	u32	offset;			/* in struct svan_stats */
+} svan_vport_stats[] = {
+	{ "rx_vport_rdma_unicast_packets", offsetof(struct svan_stats, roce_rx_packets) },
+	{ "rx_vport_rdma_unicast_bytes", offsetof(struct svan_stats, roce_rx_bytes) },
+	{ "tx_vport_rdma_unicast_packets", offsetof(struct svan_stats, roce_tx_packets) },
+	{ "tx_vport_rdma_unicast_bytes", offsetof(struct svan_stats, roce_tx_bytes) },
+};
 
 static void svan_get_drvinfo(struct net_device *netdev,
 			     struct ethtool_drvinfo *info)
@@ -51,13 +50,20 @@ static void svan_get_drvinfo(struct net_device *netdev,
 
 static int svan_get_sset_count(struct net_device *netdev, int sset)
 {
-	return sset == ETH_SS_STATS ? ARRAY_SIZE(svan_stat_names) : -EOPNOTSUPP;
+	return sset == ETH_SS_STATS ?
+	       ARRAY_SIZE(svan_stat_names) + ARRAY_SIZE(svan_vport_stats) : -EOPNOTSUPP;
 }
 
 static void svan_get_strings(struct net_device *netdev, u32 sset, u8 *data)
 {
-	if (sset == ETH_SS_STATS)
-		memcpy(data, svan_stat_names, sizeof(svan_stat_names));
+	u32 n;
+
+	if (sset != ETH_SS_STATS)
+		return;
+	memcpy(data, svan_stat_names, sizeof(svan_stat_names));
+	data += sizeof(svan_stat_names);
+	for (n = 0; n < ARRAY_SIZE(svan_vport_stats); n++, data += ETH_GSTRING_LEN)
+		memcpy(data, svan_vport_stats[n].name, ETH_GSTRING_LEN);
 }
 
 static void svan_get_ethtool_stats(struct net_device *netdev,
@@ -78,9 +84,9 @@ static void svan_get_ethtool_stats(struct net_device *netdev,
 		*data++ = le64_to_cpu(((const __le64 *)&device)[n]);
 	for (n = 0; n < SVAN_NUM_DRIVER_STATS; n++)
 		*data++ = READ_ONCE(drv[n]);
-#define SVAN_VPORT_STAT_VALUE(name, stat)	*data++ = le64_to_cpu(device.stat);
-	SVAN_VPORT_STATS(SVAN_VPORT_STAT_VALUE)
-#undef SVAN_VPORT_STAT_VALUE
+	for (n = 0; n < ARRAY_SIZE(svan_vport_stats); n++)
+		*data++ = le64_to_cpu(*(const __le64 *)((const char *)&device +
+							svan_vport_stats[n].offset));
 }
 
 static int svan_get_link_ksettings(struct net_device *netdev,
