@@ -29,7 +29,7 @@ typedef struct Handler {
 #define PORT_NAME_LEN           16u
 #define PORT_RECEIVE            (256u << 10)    /* octets read at a time */
 #define PORT_BACKLOG            (64u << 10)     /* octets on the incoming link, at least */
-#define PORT_BURST              20000000u       /* ns that are made up for at most, */
+#define PORT_BURST              100000000u      /* ns that are made up for at most, */
 #define PORT_BURST_OCTETS       (1u << 20)      /* and octets */
 #define PORT_UNDER_WAY          (64u << 20)     /* octets on the wire of each link */
 #define PORT_PENDING            (4u << 20)      /* octets that the socket does not take yet */
