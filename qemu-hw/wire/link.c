@@ -177,8 +177,8 @@ static int take_descriptor(struct msghdr *msg)
 
 /*
  * Store to buffer, of len octets, the next message. *passed: the descriptor with it, which
- * is the caller's, or -1. The length of the message, 0 when the peer has gone, -1 if there
- * is none.
+ * is the caller's, or -1. The length of the message; 0 when the peer has gone, or has sent an
+ * empty one; -1 if there is none.
  */
 static ssize_t receive(SvanWireLink *link, void *buffer, size_t len, int *passed)
 {
@@ -196,7 +196,7 @@ static ssize_t receive(SvanWireLink *link, void *buffer, size_t len, int *passed
     do {
         n = recvmsg(link->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (n < 0 && errno == EINTR);
-    *passed = n > 0 ? take_descriptor(&msg) : -1;
+    *passed = n >= 0 ? take_descriptor(&msg) : -1;      /* an empty message may have one */
     if (n < 0) {
         return errno == EAGAIN ? -1 : 0;
     }

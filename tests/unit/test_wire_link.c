@@ -373,6 +373,22 @@ static void leaves(int fd)
 {
 }
 
+/* An empty message, which carries descriptors all the same. */
+static void passes_descriptors_with_nothing(int fd)
+{
+    char control[CMSG_SPACE(4 * sizeof(int))] = { 0 };
+    struct msghdr msg = { .msg_control = control, .msg_controllen = sizeof(control) };
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(4 * sizeof(int));
+    for (unsigned i = 0; i < 4; i++) {
+        memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof(int));
+    }
+    sendmsg(fd, &msg, 0);
+}
+
 static void has_other_version(int fd)
 {
     struct svan_wire_hello hello = {
@@ -385,7 +401,9 @@ static void has_other_version(int fd)
 
 static void test_hostile_connector(void **state)
 {
-    static HostileClient *const clients[] = { says_nothing_valid, leaves, has_other_version };
+    static HostileClient *const clients[] = {
+        says_nothing_valid, leaves, passes_descriptors_with_nothing, has_other_version,
+    };
     Place *place = *state;
     int listener = listen_at(place);
 
