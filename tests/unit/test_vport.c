@@ -373,6 +373,14 @@ static const Headers built[] = {
     { { IPV6(44), 17, 0, 0, 1, 0, 0, 0, 1, UDP(4791) }, 90, true },
     { { IPV6(44), 17, 0, 0, 9, 0, 0, 0, 1, UDP(4791) }, 90, false },
     { { IPV6(58), UDP(4791) }, 90, false },
+    /* A first fragment that ends within the options: UDP follows in the next one. */
+    { { IPV6(44), 60, 0, 0, 1, 0, 0, 0, 1, 17, 7, 0, 0, 0, 0, 0, 0 }, 78, true },
+    { { IPV6(44), 60, 0, 0, 1, 0, 0, 0, 1 }, 62, true },
+    /* The same, and what fills up the frame is not of the packet. */
+    { { 0x86, 0xdd, 0x60, 0, 0, 0, 0, 16, 44, 64, [10] = 0xfd, [25] = 1, [26] = 0xfd,
+        [41] = 2, 60, 0, 0, 1, 0, 0, 0, 1, 17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        UDP(4790) }, 100, true },
+    { { IPV6(44), 17, 0, 0, 0, 0, 0, 0, 1, UDP(4790) }, 100, false },
     /* options without end, so that it cannot be told */
     { { IPV6(60), OPTION(60), OPTION(60), OPTION(60), OPTION(60), OPTION(60), OPTION(60),
         OPTION(60), OPTION(60), OPTION(60) }, 120, true },

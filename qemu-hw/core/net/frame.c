@@ -67,10 +67,17 @@ uint32_t svan_frame_l3(const SvanFrame *frame, uint32_t *type)
     return offset;
 }
 
-/* Where UDP begins behind IPv6 and its extension headers; 0: there is other payload. */
+/*
+ * Where UDP begins behind IPv6 and its extension headers; 0: there is other payload. Of a
+ * first fragment only what the IPv6 header counts is looked at: whoever puts fragments
+ * together goes on with the next one there, not with what fills up this frame.
+ */
 static uint32_t udp_behind_ipv6(const SvanFrame *frame, uint32_t offset, bool *unknown)
 {
-    uint8_t next = frame->data[offset + 6];
+    const uint8_t *ip = frame->data + offset;
+    uint32_t end = frame->len;
+    bool fragment = false;
+    uint8_t next = ip[6];
 
     offset += IPV6_HLEN;
     for (uint32_t headers = 0; headers <= MAX_EXTENSIONS; headers++) {
@@ -78,6 +85,7 @@ static uint32_t udp_behind_ipv6(const SvanFrame *frame, uint32_t offset, bool *u
 
         switch (next) {
         case IPPROTO_UDP:
+            *unknown = fragment && offset + 4 > end;
             return offset;
         case IPPROTO_HOPOPTS:
         case IPPROTO_ROUTING:
@@ -88,13 +96,19 @@ static uint32_t udp_behind_ipv6(const SvanFrame *frame, uint32_t offset, bool *u
         default:
             return 0;
         }
-        if (offset + size > frame->len) {
-            return 0;                   /* nobody finds a UDP header in it either */
+        if (offset + size > end) {
+            *unknown = fragment;
+            return 0;                   /* of no fragment: nobody finds UDP in it either */
         }
         if (next != IPPROTO_FRAGMENT) {
             size += frame->data[offset + 1] * 8;
         } else if ((frame->data[offset + 2] << 8 | frame->data[offset + 3]) & ~7u) {
             return 0;                   /* not the first fragment */
+        } else if (!fragment) {
+            uint32_t counted = (uint32_t)(ip - frame->data) + IPV6_HLEN + (ip[4] << 8 | ip[5]);
+
+            end = counted < end ? counted : end;
+            fragment = true;
         }
         next = frame->data[offset];
         offset += size;
