@@ -341,6 +341,39 @@ static void a_gid_at_several_indices(void **state)
     assert_int_equal(try_gid(hall, OFFENDER, gid, mac, -1), SVAN_CMD_OK);
 }
 
+/* Its GIDs are of the MAC that it has chosen, whether it receives now or not. */
+static void a_trusted_function_is_loaded(void **state)
+{
+    static const uint8_t gid[16] = { 0xfd, [15] = 9 };
+    Hall *hall = *state;
+    Station *station = &hall->stations[OFFENDER];
+    struct svan_cmd off = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
+
+    trust(hall, OFFENDER);
+    memcpy(station->mac, stranger_mac, 6);
+    filter(hall, OFFENDER, 0);
+    assert_int_equal(try_gid(hall, OFFENDER, gid, stranger_mac, -1), SVAN_CMD_OK);
+    assert_true(fake_restore(hall->fake));
+    assert_true(fn_of(hall, OFFENDER)->net->gids[3].valid);
+    host_must(station->host, &off);
+    assert_true(fake_restore(hall->fake));
+    assert_true(fn_of(hall, OFFENDER)->net->gids[3].valid);
+}
+
+/* The physical function came second, and is not checked. */
+static void functions_that_share_a_gid_are_loaded(void **state)
+{
+    static const uint8_t gid[16] = { 0xfd, [15] = 9 };
+    Hall *hall = *state;
+
+    assert_int_equal(try_gid(hall, OFFENDER, gid, hall->stations[OFFENDER].mac, -1),
+                     SVAN_CMD_OK);
+    assert_int_equal(try_gid(hall, 0, gid, hall->stations[0].mac, -1), SVAN_CMD_OK);
+    assert_true(fake_restore(hall->fake));
+    assert_true(fn_of(hall, OFFENDER)->net->gids[3].valid);
+    assert_true(fn_of(hall, 0)->net->gids[3].valid);
+}
+
 /* ---- RoCE packets that are built by hand ---- */
 
 typedef struct Headers {
@@ -587,6 +620,8 @@ int main(void)
         HALL_TEST(a_new_mac),
         HALL_TEST(nobody_has_anothers_gid),
         HALL_TEST(a_gid_at_several_indices),
+        HALL_TEST(a_trusted_function_is_loaded),
+        HALL_TEST(functions_that_share_a_gid_are_loaded),
         HALL_TEST(roce_packets_are_sent_by_queue_pairs),
         HALL_TEST(a_function_in_a_vlan),
         HALL_TEST(nobody_leaves_his_vlan),

@@ -334,7 +334,7 @@ bool svan_load_net(SvanFn *fn, SvanReader *reader)
 
     while (svan_get_u8(reader)) {
         svan_get_bytes(reader, &cmd, sizeof(cmd));
-        if (reader->failed || svan_gid_set(fn, &cmd) != SVAN_CMD_OK) {
+        if (reader->failed || svan_gid_load(fn, &cmd) != SVAN_CMD_OK) {
             return false;
         }
     }

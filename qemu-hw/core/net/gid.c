@@ -145,7 +145,7 @@ static void remember(SvanFn *fn, uint32_t index, const SvanGid *gid)
     }
 }
 
-uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+static uint32_t set(SvanFn *fn, const struct svan_cmd_set_gid *cmd, bool is_new)
 {
     static const uint8_t none[16];
     uint32_t index = le32toh(cmd->index);
@@ -163,11 +163,11 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     if (cmd->smac[0] & MCAST_OCTET) {
         return REFUSE(BAD_PARAM, set_gid.smac);
     }
-    if (!svan_vport_allows_gid(fn, cmd)) {
+    if (is_new && !svan_vport_allows_gid(fn, cmd)) {
         return REFUSE(NOT_PERMITTED, set_gid.smac);
     }
     gid = entry_of(fn, cmd);
-    if (is_of_another(fn, &gid) || is_claimed(fn, &gid)) {
+    if (is_of_another(fn, &gid) || (is_new && is_claimed(fn, &gid))) {
         return REFUSE(NOT_PERMITTED, set_gid.gid);
     }
     if (!svan_stations_reserve(fn->core->sw, 2)) {
@@ -175,6 +175,16 @@ uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     }
     remember(fn, index, &gid);
     return SVAN_CMD_OK;
+}
+
+uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    return set(fn, cmd, true);
+}
+
+uint32_t svan_gid_load(SvanFn *fn, const struct svan_cmd_set_gid *cmd)
+{
+    return set(fn, cmd, false);
 }
 
 void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid *cmd)

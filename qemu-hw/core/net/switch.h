@@ -322,6 +322,11 @@ typedef struct SvanIngress {
 
 /* All that the commands check is checked here. SVAN_CMD_OK, or the refusal. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
+/*
+ * The same for an entry that the function had: what allowed it then, such as its filter, or
+ * that it was the first to have the GID, cannot be asked for any more.
+ */
+uint32_t svan_gid_load(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
 /* The command by which the function's driver has set a valid entry. */
 void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid *cmd);
