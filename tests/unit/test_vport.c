@@ -374,6 +374,19 @@ static void functions_that_share_a_gid_are_loaded(void **state)
     assert_true(fn_of(hall, 0)->net->gids[3].valid);
 }
 
+/* What has nothing to do with addresses costs a function none. */
+static void a_new_rate_takes_no_gid(void **state)
+{
+    static const uint8_t gid[16] = { 0xfd, [15] = 9 };
+    Hall *hall = *state;
+
+    assert_int_equal(try_gid(hall, VICTIM, gid, hall->stations[VICTIM].mac, -1),
+                     SVAN_CMD_OK);
+    assert_int_equal(try_gid(hall, 0, gid, hall->stations[0].mac, -1), SVAN_CMD_OK);
+    SET(hall, VICTIM, TX_MAX, .tx_max = htole32(1000));
+    assert_true(fn_of(hall, VICTIM)->net->gids[3].valid);
+}
+
 /* ---- RoCE packets that are built by hand ---- */
 
 typedef struct Headers {
@@ -622,6 +635,7 @@ int main(void)
         HALL_TEST(a_gid_at_several_indices),
         HALL_TEST(a_trusted_function_is_loaded),
         HALL_TEST(functions_that_share_a_gid_are_loaded),
+        HALL_TEST(a_new_rate_takes_no_gid),
         HALL_TEST(roce_packets_are_sent_by_queue_pairs),
         HALL_TEST(a_function_in_a_vlan),
         HALL_TEST(nobody_leaves_his_vlan),

@@ -11,6 +11,10 @@
 #define MAX_VLAN        4094
 #define MAX_PRIORITY    7
 
+/* What decides which addresses a function may have. */
+#define OF_ADDRESSES    (SVAN_SET_FUNCTION_MAC | SVAN_SET_FUNCTION_VLAN | \
+                         SVAN_SET_FUNCTION_SPOOF_CHECK | SVAN_SET_FUNCTION_TRUSTED)
+
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_function.field)
 
 /* ---- settings ---- */
@@ -125,7 +129,9 @@ uint32_t svan_vport_set(SvanFn *fn, uint32_t mask,
     if (mask & SVAN_SET_FUNCTION_TX_SHARE) {
         vport->tx_share = le32toh(attr->tx_share);
     }
-    apply(fn);
+    if (mask & OF_ADDRESSES) {
+        apply(fn);
+    }
     return SVAN_CMD_OK;
 }
 
