@@ -324,7 +324,7 @@ static bool svan_cmd_frees_memory(u16 opcode)
 /**
  * svan_cmd_destroy_object - run a command that destroys an object
  * @dev: the function
- * @opcode: FREE_UAR, FREE_PD, DESTROY_EQ, DESTROY_KEY, DESTROY_CQ, DESTROY_QP
+ * @opcode: FREE_UAR, FREE_PD, CLEAR_GID, DESTROY_EQ, DESTROY_KEY, DESTROY_CQ, DESTROY_QP
  * @id: the object's number or key
  *
  * On return the device does not use the object's memory any more. If it refuses to
@@ -340,6 +340,9 @@ void svan_cmd_destroy_object(struct svan_dev *dev, u16 opcode, u32 id)
 
 	err = svan_cmd_exec(dev, &cmd, NULL);
 	if (!err || err == -ENODEV)
+		return;
+	/* The hypervisor may have taken an entry of the GID table away. */
+	if (err == -ENOENT && opcode == SVAN_CMD_CLEAR_GID)
 		return;
 	dev_err(&dev->pdev->dev, "command %#05x of object %#x: error %d\n",
 		opcode, id, err);
