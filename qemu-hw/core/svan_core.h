@@ -32,6 +32,7 @@ typedef struct SvanFrame {
     uint32_t len;               /* octets of data in use */
     uint32_t capacity;          /* octets of data */
     uint16_t from;              /* set by the core: the sending function, or the port */
+    uint32_t rules;             /* set by the core: under which it may leave */
     _Alignas(8) uint8_t data[];
 } SvanFrame;
 

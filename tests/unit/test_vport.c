@@ -525,6 +525,32 @@ static void nobody_leaves_his_vlan(void **state)
     assert_true(left_by_the_port(hall));
 }
 
+/* A frame that had to wait does not leave in the VLAN that its function was in then. */
+static void a_frame_that_waits_for_its_rate(void **state)
+{
+    static const uint8_t tag[] = { 0x81, 0, 0, 9 };
+    Hall *hall = *state;
+    SvanFrame *frame;
+
+    in_vlan(hall, OFFENDER, VLAN, 0);
+    SET(hall, OFFENDER, TX_MAX, .tx_max = htole32(1));
+    for (uint32_t i = 0; i < 8; i++) {
+        post_frame(hall, OFFENDER, stranger_mac, 1);
+    }
+    fake_run(hall->fake);
+    while ((frame = fake_frame(hall->fake))) {
+        svan_frame_free(frame);
+    }
+    in_vlan(hall, OFFENDER, 9, 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        fake_advance(hall->fake, MS);
+    }
+    while ((frame = fake_frame(hall->fake))) {
+        assert_memory_equal(frame->data + 12, tag, sizeof(tag));
+        svan_frame_free(frame);
+    }
+}
+
 static void gids_in_a_vlan(void **state)
 {
     static const uint8_t gid[16] = { 0xfd, [15] = 9 };
@@ -639,6 +665,7 @@ int main(void)
         HALL_TEST(roce_packets_are_sent_by_queue_pairs),
         HALL_TEST(a_function_in_a_vlan),
         HALL_TEST(nobody_leaves_his_vlan),
+        HALL_TEST(a_frame_that_waits_for_its_rate),
         HALL_TEST(gids_in_a_vlan),
         HALL_TEST(packets_in_a_vlan),
         HALL_TEST(a_rate_is_held),

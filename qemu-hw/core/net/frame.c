@@ -20,6 +20,7 @@ SvanFrame *svan_frame_alloc(uint32_t capacity)
         frame->len = 0;
         frame->capacity = capacity;
         frame->from = SVAN_FROM_PORT;
+        frame->rules = 0;
     }
     return frame;
 }

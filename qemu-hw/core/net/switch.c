@@ -515,12 +515,19 @@ static SvanStep forward(SvanFn *fn, SvanFrame *frame, bool *sent)
     return step;
 }
 
-/* Once for each frame: a frame that could not leave at once has been admitted. */
+/*
+ * Once for each frame: a frame that could not leave at once has been admitted. If the rules
+ * have changed since, it may have the tag of another VLAN, or another's address by now.
+ */
 static bool is_admitted(SvanFn *fn, SvanFrame *frame)
 {
     const SvanVport *vport = &fn->net->vport;
 
     if (frame->from == fn->id) {
+        if (frame->rules != vport->rules) {
+            svan_frame_drop(fn, frame, &fn->stats->source_drops, SVAN_DROP_SOURCE);
+            return false;
+        }
         return true;
     }
     if ((vport->vlan || (vport->flags & SVAN_FUNCTION_SPOOF_CHECK)) &&
@@ -528,6 +535,7 @@ static bool is_admitted(SvanFn *fn, SvanFrame *frame)
         return false;
     }
     frame->from = fn->id;
+    frame->rules = vport->rules;
     return true;
 }
 

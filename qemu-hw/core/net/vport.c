@@ -61,6 +61,7 @@ static void set_vlan(SvanFn *fn, uint16_t vlan, uint8_t priority)
 void svan_vport_reset(SvanFn *fn)
 {
     fn->net->vport = (SvanVport) {
+        .rules = fn->net->vport.rules + 1,
         .flags = fn->id ? SVAN_FUNCTION_SPOOF_CHECK : SVAN_FUNCTION_TRUSTED,
     };
     own_mac(fn, fn->net->vport.mac);
@@ -130,6 +131,7 @@ uint32_t svan_vport_set(SvanFn *fn, uint32_t mask,
         vport->tx_share = le32toh(attr->tx_share);
     }
     if (mask & OF_ADDRESSES) {
+        vport->rules++;
         apply(fn);
     }
     return SVAN_CMD_OK;

@@ -14,6 +14,7 @@ typedef struct SvanVport {
     uint8_t priority;           /* of the tags, 0..7 */
     uint16_t vlan;              /* of all its traffic, 1..4094; 0: none is set */
     uint8_t mac[6];             /* its own address, as its registers show it */
+    uint32_t rules;             /* how often what a frame may be has changed */
     uint32_t tx_max;            /* Mb/s, 0: no limit */
     uint32_t tx_share;          /* Mb/s; kept for the PF's driver */
     /* The limit: all that was sent would have left by then (ns, VM clock) ... */
