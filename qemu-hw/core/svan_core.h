@@ -212,6 +212,8 @@ void svan_behind_iommu(SvanCore *core);
 
 /* Function level reset: every object of fn is gone when it returns. */
 void svan_reset(SvanCore *core, uint16_t fn);
+/* As the whole device is reset: forget what the PF has set for virtual functions. */
+void svan_reset_settings(SvanCore *core);
 
 /*
  * Register access (include/svan/regs.h): offset in BAR 0, below SVAN_REG_END, size 4

@@ -388,13 +388,13 @@ bool svan_nic_load(SvanNic *nic, const void *stream, size_t len, Error **errp)
     svan_shm_port_new_core(&nic->shm);
     svan_engine_unlock(&nic->engine);
     svan_port_new_core(&nic->port);
+    /* Whatever was loaded: the core sends to no port that is not there. */
+    svan_nic_link_changed(nic, svan_nic_link_is_up(nic));
     if (!ok) {
         error_setg(errp, "svan: the saved state is of another version of the "
                    "device, or its source has other properties");
-        return false;
     }
-    svan_nic_link_changed(nic, svan_nic_link_is_up(nic));
-    return true;
+    return ok;
 }
 
 /* ---- functions ---- */
@@ -446,6 +446,7 @@ void svan_nic_reset(SvanNic *nic)
     }
     svan_port_drop(&nic->port);
     svan_engine_lock(&nic->engine);
+    svan_reset_settings(nic->core);
     svan_shm_port_drop(&nic->shm);
     svan_engine_unlock(&nic->engine);
 }

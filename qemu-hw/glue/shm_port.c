@@ -41,9 +41,9 @@ static void svan_shm_port_release(SvanShmPort *port)
 
 uint8_t *svan_shm_port_packet_room(SvanShmPort *port, uint32_t len)
 {
-    uint8_t *room = svan_ring_room(&port->link.tx, len);
+    uint8_t *room = port->up ? svan_ring_room(&port->link.tx, len) : NULL;
 
-    if (!room && !port->link.tx.broken) {
+    if (!room && port->up && !port->link.tx.broken) {
         svan_shm_port_publish(port);
         if (svan_ring_wait_room(&port->link.tx)) {
             room = svan_ring_room(&port->link.tx, len);

@@ -158,7 +158,7 @@ static void what_the_mask_does_not_name_stays(void **state)
     assert_int_equal(query(hall, VICTIM).flags, SVAN_FUNCTION_TRUSTED);
 }
 
-/* The PF's settings outlive the function, and a snapshot; they end with the PF. */
+/* Settings outlive resets of the function and the PF, and a snapshot. */
 static void how_long_settings_last(void **state)
 {
     static const uint8_t mac[6] = { 0x52, 0x54, 0, 1, 2, 3 };
@@ -180,6 +180,9 @@ static void how_long_settings_last(void **state)
     assert_int_equal(svan_reg_read(hall->fake->core, VICTIM, SVAN_REG_MAC_LO, 4),
                      mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
     svan_reset(hall->fake->core, 0);
+    svan_vport_get(hall->fake->core->fns[VICTIM], &now);
+    assert_memory_equal(&set, &now, sizeof(set));
+    svan_reset_settings(hall->fake->core);
     svan_vport_get(hall->fake->core->fns[VICTIM], &now);
     assert_memory_equal(&first, &now, sizeof(first));
 }

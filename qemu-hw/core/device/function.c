@@ -177,16 +177,19 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
-    /* What the PF's driver has set for the others goes with it. */
-    for (uint32_t i = 0; id == 0 && i < core->num_fns; i++) {
-        svan_vport_reset(core->fns[i]);
-    }
     if (core->ingress->fn == id) {
         core->ingress->offset = 0;      /* what it received of a frame is gone */
         core->ingress->qpn = 0;
     }
     fn->generation++;
     svan_trace(fn, SVAN_TRACE_RESET, id, fn->generation, 0, 0);
+}
+
+void svan_reset_settings(SvanCore *core)
+{
+    for (uint32_t i = 0; i < core->num_fns; i++) {
+        svan_vport_reset(core->fns[i]);
+    }
 }
 
 /*

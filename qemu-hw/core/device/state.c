@@ -410,6 +410,7 @@ static void reset_all(SvanCore *core)
     for (uint32_t f = 0; f < core->num_fns; f++) {
         svan_reset(core, f);
     }
+    svan_reset_settings(core);
     while (svan_db_collect(core)) {
         /* Drop what was rung: a queue that is loaded may have one of these numbers. */
     }

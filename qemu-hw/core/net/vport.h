@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the physical function sets for a function, and the switch enforces (PRM
- * "Virtual functions"). It survives the function's reset.
+ * "Virtual functions"). It survives resets of functions, the PF's included.
  */
 #ifndef SVAN_NET_VPORT_H
 #define SVAN_NET_VPORT_H

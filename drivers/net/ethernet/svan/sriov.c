@@ -83,22 +83,24 @@ int svan_vf_query(struct svan_vf *vf, struct svan_function_attr *attr)
 	return err;
 }
 
-/* The physical function was reset, and with it what was set. */
+/* The device may have been reset as a whole, and have lost what was set. */
 void svan_sriov_restore(struct svan_dev *dev)
 {
 	struct svan_sriov *sriov = dev->sriov;
-	int n, err = 0;
+	int n, err;
 
 	if (!sriov)
 		return;
 	mutex_lock(&sriov->lock);
-	for (n = 0; n < pci_num_vf(dev->pdev) && !err; n++)
+	for (n = 0; n < pci_num_vf(dev->pdev); n++) {
 		err = svan_vf_apply(&sriov->vfs[n], SVAN_SET_FUNCTION_MASK,
 				    &sriov->vfs[n].attr);
+		if (err)
+			dev_err(&dev->pdev->dev,
+				"settings of virtual function %d are lost: error %d\n",
+				n, err);
+	}
 	mutex_unlock(&sriov->lock);
-	if (err)
-		dev_err(&dev->pdev->dev,
-			"settings of virtual functions are lost: error %d\n", err);
 }
 
 /* ---- on and off ---- */
