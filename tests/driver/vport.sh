@@ -116,7 +116,7 @@ print(int(json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"]))')
 limited() {
 	local before
 	before=$(vf_counter vf1 rate_delays)
-	vf_set 0 max_tx_rate 20 && rate_is 20 &&
+	vf_set 0 max_tx_rate 5 && rate_is 5 &&
 		[ "$(vf_counter vf1 rate_delays)" -gt "$before" ] && vf_set 0 max_tx_rate 0
 }
 
