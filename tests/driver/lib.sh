@@ -86,6 +86,8 @@ rdma_devices_are() { [ "$(cd /sys/class/infiniband && echo *)" = "$*" ]; }
 
 users=() pingpong_logs=()
 
+# The server of a pair closes its socket when the other end, which is ready, has connected.
+is_taken() { ! listens "$@"; }
 listens() { ${2:+ip netns exec "$2"} ss -Hltn "sport = :$1" | grep -q .; }
 
 # The name of a function's RDMA device: which is which depends on who came first.
@@ -114,6 +116,7 @@ endless_pair() {
 	log=$(mktemp)
 	pingpong svan0 10.77.0.1 "" -n 100000000 -p $port "$@" "$address" >"$log" 2>&1 &
 	users+=($!) pingpong_logs+=("$log")
+	await 60 is_taken $port "$ns"
 }
 
 endless_pingpong() { endless_pair svan1 10.77.0.2 peer "$@"; }
