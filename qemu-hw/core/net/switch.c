@@ -562,10 +562,10 @@ SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
     } else if (step == SVAN_STEP_DONE) {
         svan_frame_free(frame);
     }
-    if (*sent && fn->net->vport.tx_max) {
-        svan_vport_sent(fn, len);
-    }
     if (*sent) {
+        if (fn->net->vport.tx_max) {
+            svan_vport_sent(fn, len);
+        }
         fn->stats->eth_tx_frames++;
         fn->stats->eth_tx_bytes += len;
     }
