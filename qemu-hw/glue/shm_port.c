@@ -200,8 +200,12 @@ SvanRun svan_shm_port_after(SvanShmPort *port, SvanRun result)
 {
     uint64_t poll_ns;
 
-    if (!port->up || result == SVAN_RUN_MORE || result == SVAN_RUN_MISS) {
+    if (!port->up || result == SVAN_RUN_MISS) {
         return result;
+    }
+    /* Others may have work for ever, of which none goes over the wire. */
+    if (svan_shm_port_is_broken(port) || result == SVAN_RUN_MORE) {
+        return SVAN_RUN_MORE;
     }
     svan_shm_port_flush(port);
     if (svan_shm_port_is_broken(port)) {
