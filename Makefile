@@ -39,6 +39,9 @@
 #:                 (half an hour; build/experiments/faults/report.html)
 #:   make experiment-neighbours
 #:                 the rate of a process beside one whose faults nobody serves
+#:   make experiment-attacks
+#:                 a virtual function beside one that attacks what the two share
+#:                 (10 minutes; build/experiments/attacks/attacks.csv)
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
@@ -85,7 +88,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside}.py tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside,attacks}.py tools/experiment/attacks-guest tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64
@@ -135,7 +138,7 @@ test-fresh:
 compare: build
 	@tools/run/compare $(BENCH)
 
-experiment-registration experiment-faults experiment-neighbours experiment-peer: experiment-%: $(parts)
+experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer: experiment-%: $(parts)
 	@tools/experiment/$*
 
 check: host-packages
@@ -193,5 +196,5 @@ build/linux/scripts/checkpatch.pl: | root
 
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
 .PHONY: test-long test-nested test-kvm test-fresh compare
-.PHONY: experiment-registration experiment-faults experiment-neighbours experiment-peer
+.PHONY: experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer
 .PHONY: root host-packages debug-kernel

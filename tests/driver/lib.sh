@@ -76,6 +76,34 @@ restore() {
 	esac
 }
 
+# function_up NAME NUMBER: the netdev of a function that was just bound comes to be
+# 10.77.0.NUMBER in the namespace NAME, which is there.
+function_up() {
+	await 20 netdev_of "${mac[$1]}" >/dev/null && rename_netdev "${mac[$1]}" "$1" &&
+		netdev_up "$1" "$2" "$1" && carrier "$1" "$1" && await 20 has_gid "$1" "10.77.0.$2"
+}
+
+# vfs_are NUMBER: the virtual functions of svan0 that there will be, vf1 and so on
+vfs_are() {
+	local n
+	for ((n = 1; n <= $1; n++)); do
+		slot[vf$n]=${slot[svan0]%.*}.$n
+		mac[vf$n]=$(printf '52:54:00:77:%02x:01' "$n")
+	done
+}
+
+# Each is 10.77.0.11 in the namespace vf1, and so on.
+vf_up() { function_up "vf$1" $((10 + $1)); }
+
+# vfs_on NUMBER: switches them on
+vfs_on() {
+	local n
+	echo "$1" >"$pci/devices/${slot[svan0]}/sriov_numvfs" || return
+	for ((n = 1; n <= $1; n++)); do
+		ip netns add "vf$n" && ip -n "vf$n" link set lo up && vf_up "$n" || return
+	done
+}
+
 unbind() { echo "${slot[$1]}" >$pci/drivers/svan/unbind; }
 bind_again() { echo "${slot[$1]}" >$pci/drivers/svan/bind && restore "$1"; }
 rebind() { unbind "$1" && bind_again "$1"; }

@@ -6,25 +6,7 @@
 VFS=4
 numvfs=$pci/devices/${slot[svan0]}/sriov_numvfs
 
-for ((n = 1; n <= VFS; n++)); do
-	slot[vf$n]=${slot[svan0]%.*}.$n
-	mac[vf$n]=$(printf '52:54:00:77:%02x:01' $n)
-done
-
-vf_up() {
-	local n=$1
-	await 10 netdev_of "${mac[vf$n]}" >/dev/null && rename_netdev "${mac[vf$n]}" vf$n &&
-		netdev_up vf$n $((10 + n)) vf$n && carrier vf$n vf$n &&
-		await 20 has_gid vf$n 10.77.0.$((10 + n))
-}
-
-vfs_on() {
-	local n
-	echo $VFS >"$numvfs" || return
-	for ((n = 1; n <= VFS; n++)); do
-		ip netns add vf$n && ip -n vf$n link set lo up && vf_up $n || return
-	done
-}
+vfs_are $VFS
 
 # The devices of a namespace go with it; netdevs come back to the first one.
 vfs_off() {
@@ -211,13 +193,13 @@ sixty_four() {
 }
 
 driver_unloaded() {
-	vfs_on && rmmod svan_ib && rmmod svan && [ "$(cat "$numvfs")" = 0 ] &&
+	vfs_on $VFS && rmmod svan_ib && rmmod svan && [ "$(cat "$numvfs")" = 0 ] &&
 		modprobe svan && modprobe svan_ib && restore svan0 && restore svan1 && wire_works
 }
 
 sriov_tests() {
 	rdma system set netns shared
-	test_case "four virtual functions in four namespaces" vfs_on
+	test_case "four virtual functions in four namespaces" vfs_on $VFS
 	test_case "each reaches the others, the physical function and the wire" ping_all
 	test_case "RDMA among them, to the physical function and over the wire" verified_pairs
 	test_case "perftest among them, to the physical function and over the wire" perftest_all

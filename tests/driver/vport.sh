@@ -11,7 +11,7 @@ vf_counter() { ip netns exec $1 ethtool -S $1 | sed -n "s/^ *$2: //p"; }
 vport_begin() {
 	local n
 	for ((n = 1; n <= VFS; n++)); do ip netns del vf$n 2>/dev/null; done
-	vfs_on
+	vfs_on $VFS
 }
 
 set_and_shown() {

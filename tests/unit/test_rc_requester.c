@@ -461,19 +461,41 @@ static void test_rnr_exhausted(void **state)
     assert_int_equal(RC_STAT(rc, rnr_nak_retry_err), 3);
 }
 
+/*
+ * A request that is asked for again for ever is asked for less and less often: soon enough for
+ * who gets ready late, and next to never for who never will.
+ */
 static void test_rnr_for_ever(void **state)
 {
+    const uint64_t longest = svan_rc_rnr_ns(0);
+    uint64_t wait, elapsed = 0;
     Rc *rc = rc_new();
 
     rc->attrs.attr.rnr_retry = 7;
     rc_to(rc, SVAN_QPS_RTS);
     post_sends(rc, 1);
-    for (uint32_t i = 0; i < 100; i++) {
+    for (uint32_t naks = 0; naks < 150; naks++) {
         RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
         rc_inject_ack(rc, SVAN_AETH_RNR_NAK | 1, PSN_OUT);
-        fake_advance(rc->fake, 10000);
+        wait = elapsed / 8 < 10000 ? 10000 : elapsed / 8;
+        wait = wait < longest ? wait : longest;
+        fake_advance(rc->fake, wait - 1);
+        RC_SENT_NOTHING(rc);
+        fake_advance(rc->fake, 1);
+        elapsed += wait;
     }
+    assert_true(elapsed > 25000000000ull);
     RC_NO_CQE(rc);
+
+    /* what gets through ends that */
+    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
+    rc_inject_ack(rc, SVAN_AETH_ACK | 31, PSN_OUT);
+    RC_SQ_DONE(rc, 0, SUCCESS);
+    post_sends(rc, 1);
+    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT + 1);
+    rc_inject_ack(rc, SVAN_AETH_RNR_NAK | 1, PSN_OUT + 1);
+    fake_advance(rc->fake, 10000);
+    RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT + 1);
     rc_free(rc);
 }
 

@@ -214,6 +214,7 @@ static void take_attributes(SvanRc *rc)
 
     req->retries = rc->qp->retry_cnt;
     req->rnr_retries = rc->qp->rnr_retry;
+    req->rnr_since = 0;
     svan_timer_cancel(rc->qp->fn->core, &req->ack_timer);
     req->ack_fired = false;
     svan_rc_start_ack_timer(rc->qp);

@@ -169,6 +169,7 @@ typedef struct SvanRcRequester {
     uint32_t timer_progress;    /* `progress` when ack_timer was started */
     uint32_t touch_limit;       /* octets, as more do not stay present; 0: no limit */
     SvanTimer rnr_timer;
+    uint64_t rnr_since;         /* the first RNR NAK since una moved; 0: none (ns) */
     SvanRcWqe few[SVAN_RC_FEW];
 } SvanRcRequester;
 

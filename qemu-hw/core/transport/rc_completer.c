@@ -7,6 +7,9 @@
 
 #include "transport/rc.h"
 
+#define RNR_NO_LIMIT    7       /* of rnr_retry */
+#define RNR_LONGER      8       /* a wait adds this part of the whole, at most */
+
 /* ---- timers and retries ---- */
 
 static void go_back(SvanQp *qp, SvanRcRetry reason, uint32_t left)
@@ -153,6 +156,27 @@ static bool acknowledge(SvanQp *qp, uint32_t seq)
     return false;
 }
 
+/*
+ * How long to wait after an RNR NAK: at least what its timer says. Who waits without a limit
+ * adds at most an eighth to what it has waited already: else a few requests that nobody will
+ * ever receive keep the device, and all its functions, busy with asking. A loaded state begins
+ * with short waits again.
+ */
+static uint64_t rnr_wait(SvanQp *qp, uint8_t syndrome)
+{
+    SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
+    uint64_t now = svan_now(qp->fn->core), least = svan_rc_rnr_ns(syndrome), longer;
+
+    if (!req->rnr_since) {
+        req->rnr_since = now;
+    }
+    longer = (now - req->rnr_since) / RNR_LONGER;
+    if (longer > svan_rc_rnr_ns(0)) {
+        longer = svan_rc_rnr_ns(0);     /* the longest that a timer can say */
+    }
+    return qp->rnr_retry == RNR_NO_LIMIT && longer > least ? longer : least;
+}
+
 /* An RNR NAK makes the requester wait (9.7.5.2.8). */
 static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
 {
@@ -163,7 +187,7 @@ static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
         return;
     }
     qp->fn->stats->rnr_nak_retry_err++;
-    if (qp->rnr_retry != 7) {
+    if (qp->rnr_retry != RNR_NO_LIMIT) {
         if (!req->rnr_retries) {
             svan_rc_fail(qp, req->acked, SVAN_CQE_RNR_RETRY_EXC_ERR,
                          SVAN_SYN_RNR);
@@ -175,7 +199,7 @@ static void rx_rnr_nak(SvanQp *qp, const SvanPkt *pkt)
     go_back(qp, SVAN_RC_RETRY_RNR, req->rnr_retries);
     req->state = SVAN_RC_REQ_RNR_WAIT;
     svan_timer_set(core, &req->rnr_timer,
-                   svan_now(core) + svan_rc_rnr_ns(pkt->syndrome));
+                   svan_now(core) + rnr_wait(qp, pkt->syndrome));
 }
 
 static void remote_error(SvanQp *qp, uint8_t status)

@@ -57,6 +57,7 @@ static void moved(SvanQp *qp, uint32_t old_una)
         req->heard = 0;
         req->retries = qp->retry_cnt;
         req->rnr_retries = qp->rnr_retry;
+        req->rnr_since = 0;
         svan_qp_schedule(qp);
     }
 }
