@@ -618,7 +618,9 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(flow_marks)		X(flow_drops) \
 	X(spoof_mac_drops)	X(spoof_vlan_drops) \
 	X(spoof_roce_drops)	X(promisc_refused) \
-	X(rate_delays)		X(cnps_ignored)
+	X(rate_delays)		X(cnps_ignored) \
+	X(cnps_sent)		X(cnps_handled) \
+	X(qp_rate_delays)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -626,6 +628,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 90);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 93);
 
 #endif /* SVAN_CMD_H */

@@ -83,7 +83,8 @@ typedef enum SvanDma {
     X(PAGE_RESPONSE, "token", "status", "class", "time_ns") \
     X(FAULT,        "qpn",  "token", "psn", "va") \
     X(FAULT_MODE,   "qpn",  "token", "mode", "time_ns") \
-    X(FAULT_END,    "qpn",  "token", "status", "time_ns")
+    X(FAULT_END,    "qpn",  "token", "status", "time_ns") \
+    X(RATE,         "qpn",  "bits_per_s", "target", "alpha")
 
 typedef enum SvanTraceEvent {
 #define SVAN_TRACE_ENUM(name, id, a, b, c) SVAN_TRACE_##name,

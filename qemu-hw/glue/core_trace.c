@@ -43,7 +43,8 @@
     X(PAGE_RESPONSE,  page_response,  ID_A_B_C) \
     X(FAULT,          fault,          ID_A_B_C) \
     X(FAULT_MODE,     fault_mode,     ID_A_B_C) \
-    X(FAULT_END,      fault_end,      ID_A_B_C)
+    X(FAULT_END,      fault_end,      ID_A_B_C) \
+    X(RATE,           rate,           ID_A_B_C)
 
 void svan_core_traced(void *opaque, const SvanTrace *t)
 {

@@ -145,7 +145,7 @@ counters_by_their_names() {
 	for name in {rx,tx}_vport_rdma_unicast_{packets,bytes}; do
 		[ "$(vf_counter vf1 $name)" -gt 0 ] || { echo "$name"; return 1; }
 	done
-	for name in np_ecn_marked_roce_packets np_cnp_sent rp_cnp_handled; do
+	for name in np_ecn_marked_roce_packets np_cnp_sent rp_cnp_{handled,ignored}; do
 		[ -e "$(sysfs_port vf1)/hw_counters/$name" ] || { echo "$name"; return 1; }
 	done
 	ip -s link show svan0 | grep -A 3 "vf 0 " | grep -q "RX: bytes"

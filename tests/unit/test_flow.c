@@ -210,6 +210,7 @@ static void what_is_dropped_is_lost(void **state)
 static void packets_are_marked(void **state)
 {
     Court *court = *state;
+    SvanCongestion congestion = *svan_congestion(court->hall->fake->core);
     SvanFrame *frame;
     SvanPkt pkt;
 
@@ -225,7 +226,13 @@ static void packets_are_marked(void **state)
     svan_frame_free(frame);
     assert_int_equal(STAT(court->hall, OTHER, ecn_marked_roce_packets), 1);
     assert_int_equal(COURT_STAT(court, ecn_marked_roce_packets), 1);
+    /* the receivers, of which one is the sender, say so */
+    assert_int_equal(STAT(court->hall, OTHER, cnps_sent), 1);
+    assert_int_equal(COURT_STAT(court, cnps_sent), 1);
+    assert_int_equal(COURT_STAT(court, cnps_handled), 2);
     /* one that does not say that it can be */
+    congestion.enabled = false;
+    assert_true(svan_congestion_set(court->hall->fake->core, &congestion));
     inside(&court->qps[TO_OTHER])->av.traffic_class = 0;
     post_write(court, TO_OTHER, 2);
     fake_run(court->hall->fake);

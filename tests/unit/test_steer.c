@@ -124,7 +124,7 @@ static void damage_is_counted(void **state)
     assert_int_equal(STATS(pair).rx_malformed, 1);
 }
 
-/* Congestion notifications are right, and nobody listens yet. */
+/* Congestion notifications that nobody may listen to are right all the same. */
 static void notifications_are_no_damage(void **state)
 {
     static uint8_t reserved[16];
@@ -134,6 +134,7 @@ static void notifications_are_no_damage(void **state)
     SvanTrace *drop = &pair->host->fake->last[SVAN_TRACE_PKT_DROP];
 
     pkt.opcode = SVAN_OP_CNP;
+    pkt.dqpn ^= 0x400;
     pkt.payload_len = sizeof(reserved);
     pkt.num_runs = 1;
     pkt.runs[0] = (SvanMem) { .host = reserved, .len = sizeof(reserved) };
@@ -141,9 +142,10 @@ static void notifications_are_no_damage(void **state)
         arrive(pair, svan_pkt_encode(&pkt));
         assert_int_equal(drop->a, SVAN_OP_CNP);
         assert_int_equal(drop->c, SVAN_DROP_FILTERED);
-        pkt.dqpn ^= 0x400;
+        pkt.dqpn ^= 0x400;              /* the peer is right, but BECN is not set */
     }
     assert_int_equal(fn->stats->port_rx_frames, 2);
+    assert_int_equal(fn->stats->cnps_ignored, 2);
     assert_int_equal(fn->stats->rx_malformed | fn->stats->rx_no_qp |
                      fn->stats->rx_wrong_peer | fn->stats->rx_wrong_state |
                      fn->stats->roce_rx_packets | fn->stats->eth_rx_filtered, 0);

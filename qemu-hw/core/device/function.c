@@ -187,6 +187,7 @@ void svan_reset(SvanCore *core, uint16_t id)
 
 void svan_reset_settings(SvanCore *core)
 {
+    svan_congestion_reset(core);
     for (uint32_t i = 0; i < core->num_fns; i++) {
         svan_vport_reset(core->fns[i]);
     }
@@ -303,6 +304,7 @@ SvanCore *svan_create(const SvanConfig *config, const SvanOps *ops,
         svan_policy_default(&core->config.policy);
     }
     core_init(core);
+    svan_congestion_reset(core);
     core->fns = calloc(1 + config->num_vfs, sizeof(core->fns[0]));
     if (!core->fns || !config_is_sane(&core->config)) {
         svan_destroy(core);

@@ -236,10 +236,10 @@ static const FnSection fn_sections[] = {
     { 0x14, 3, false, svan_save_eqs, svan_load_eqs },
     { 0x15, 2, false, svan_save_cqs, svan_load_cqs },
     { 0x1c, 1, false, svan_save_counters, svan_load_counters },
-    { 0x16, 7, false, svan_save_qps, svan_load_qps },
+    { 0x16, 8, false, svan_save_qps, svan_load_qps },
     { 0x1d, 1, true, svan_save_vport, svan_load_vport },
     { 0x17, 2, false, svan_save_net, svan_load_net },
-    { 0x18, 5, true, svan_save_stats, svan_load_stats },
+    { 0x18, 6, true, svan_save_stats, svan_load_stats },
     { 0x1a, 2, false, svan_save_prq, svan_load_prq },
     { 0x1b, 1, false, svan_save_spares, svan_load_spares },
 };

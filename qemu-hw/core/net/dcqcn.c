@@ -54,6 +54,15 @@ void svan_rp_init(SvanRp *rp, const SvanDcqcnParams *params)
     rp->alpha = SVAN_RP_ALPHA_ONE;
 }
 
+bool svan_rp_is_valid(const SvanRp *rp)
+{
+    return is_in(rp->current, SVAN_DCQCN_LEAST_RATE, SVAN_DCQCN_MAX_LINE) &&
+           is_in(rp->target, SVAN_DCQCN_LEAST_RATE, SVAN_DCQCN_MAX_LINE) &&
+           rp->alpha <= SVAN_RP_ALPHA_ONE &&
+           rp->time_stage <= SVAN_DCQCN_MAX_STAGES + 1 &&
+           rp->byte_stage <= SVAN_DCQCN_MAX_STAGES + 1;
+}
+
 /* ---- what expires ---- */
 
 static void update_alpha(SvanRp *rp, const SvanDcqcnParams *params)

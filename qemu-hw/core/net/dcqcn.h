@@ -60,6 +60,8 @@ typedef struct SvanRp {
 } SvanRp;
 
 void svan_rp_init(SvanRp *rp, const SvanDcqcnParams *params);
+/* Can the functions below have led to this, under some valid parameters? */
+bool svan_rp_is_valid(const SvanRp *rp);
 
 /* false: it sends at line rate and has no timers. */
 static inline bool svan_rp_is_limited(const SvanRp *rp)

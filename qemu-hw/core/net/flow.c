@@ -8,10 +8,6 @@
 #include "net/stations.h"
 #include "net/wire_ip.h"
 
-#define ECN_MASK        3
-#define ECN_NONE        0
-#define ECN_CE          3
-
 /* ---- a sender that waits ---- */
 
 static void fire(SvanTimer *timer)

@@ -113,6 +113,8 @@ struct SvanSwitch {
     SvanFnSet in_vlan;          /* functions that the PF has put into a VLAN */
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
+    SvanCongestion congestion;
+    uint8_t ecn_kept, ecn_set;  /* of the traffic class of a RoCE packet */
     /* frames of each function that wait in the receive queue for others */
     uint8_t waiting[1 + SVAN_MAX_VFS];
 };
@@ -187,6 +189,13 @@ bool svan_vport_admits(SvanFn *fn, SvanFrame *frame);
 bool svan_vport_may_send(SvanEgress *egress, SvanStep *step);
 /* So many octets of a function with a limit have left. */
 void svan_vport_sent(SvanFn *fn, uint32_t len);
+
+/* ---- senders that are paced ---- */
+
+/* egress->pace is not NULL. May the packet leave? false: *step is LATER. */
+bool svan_pace_may_send(SvanEgress *egress, const SvanPkt *pkt, SvanStep *step);
+/* The packet has left; egress->pace is not NULL. */
+void svan_pace_sent(SvanEgress *egress, const SvanPkt *pkt);
 
 /* ---- verdicts ---- */
 

@@ -112,12 +112,6 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
         return svan_pkt_drop(fn, pkt, &fn->stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
-    if (pkt->opcode == SVAN_OP_CNP) {
-        svan_trace(fn, SVAN_TRACE_PKT_DROP, pkt->dqpn, pkt->opcode, pkt->psn,
-                   SVAN_DROP_FILTERED);
-        fn->stats->cnps_ignored++;
-        return SVAN_STEP_DONE;          /* there is no congestion control */
-    }
     return fn->net->receiver->packet(fn, pkt);
 }
 
@@ -402,6 +396,9 @@ static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
 {
     SvanFn *fn = egress->work->fn;
 
+    if (egress->pace && !svan_pace_may_send(egress, pkt, step)) {
+        return false;
+    }
     if (fn->net->vport.tx_max && !svan_vport_may_send(egress, step)) {
         return false;
     }
@@ -426,6 +423,8 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
         return svan_pkt_drop(fn, pkt, &stats->source_drops, SVAN_DROP_SOURCE);
     }
+    pkt->addr.traffic_class = (pkt->addr.traffic_class & fn->core->sw->ecn_kept) |
+                              fn->core->sw->ecn_set;
     if (!may_leave(egress, pkt, NULL, &step)) {
         return step;
     }
@@ -434,6 +433,9 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;
+        if (egress->pace) {
+            svan_pace_sent(egress, pkt);
+        }
         if (fn->net->vport.tx_max) {
             svan_vport_sent(fn, svan_pkt_len(pkt));
         }

@@ -9,11 +9,18 @@
 #include <string.h>
 
 #include "memory/memory.h"
+#include "net/pace.h"
 #include "net/vport.h"
 
 typedef struct SvanSwitch SvanSwitch;
 
 /* ---- packets ---- */
+
+/* Of the traffic class (RFC 3168). */
+#define ECN_MASK                3
+#define ECN_NONE                0
+#define ECN_ECT0                2
+#define ECN_CE                  3
 
 typedef struct SvanAv {
     uint8_t dgid[16];
@@ -161,11 +168,12 @@ static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
 /* The sending side of an object that has work; part of that object. */
-typedef struct SvanEgress {
+struct SvanEgress {
     SvanWork *work;
+    SvanPace *pace;             /* NULL: not limited */
     SvanTimer later;            /* runs while a verdict makes the sender wait */
     bool marked;                /* the packet being sent is; counted when it has left */
-} SvanEgress;
+};
 
 /* The caller has reserved the timer: svan_timer_reserve(). */
 void svan_egress_init(SvanEgress *egress, SvanWork *work);

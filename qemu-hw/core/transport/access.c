@@ -46,8 +46,21 @@ void svan_qp_packet(SvanQp *qp, SvanPkt *pkt, uint8_t op, uint32_t psn)
     }
 }
 
+/* Differs between connections. */
+static inline uint32_t entropy(const SvanQp *qp)
+{
+    return qp->qpn * 0x9e3779b1u ^ qp->dest_qpn * 0x85ebca6bu;
+}
+
 SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt)
 {
-    return svan_pkt_send(&qp->egress, &qp->av, qp->qpn * 0x9e3779b1u ^
-                                               qp->dest_qpn * 0x85ebca6bu, pkt);
+    return svan_pkt_send(&qp->egress, &qp->av, entropy(qp), pkt);
+}
+
+SvanStep svan_qp_send_as(SvanQp *qp, uint8_t traffic_class, SvanPkt *pkt)
+{
+    SvanAv av = qp->av;
+
+    av.traffic_class = traffic_class;
+    return svan_pkt_send(&qp->egress, &av, entropy(qp), pkt);
 }

@@ -33,6 +33,8 @@ SvanStep svan_qp_remote(SvanAccess *access, uint32_t len, SvanMem *runs,
 void svan_qp_packet(SvanQp *qp, SvanPkt *pkt, uint8_t op, uint32_t psn);
 /* Send a packet to the peer; the results are those of svan_pkt_send(). */
 SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt);
+/* The same with another traffic class than the peer's address vector has. */
+SvanStep svan_qp_send_as(SvanQp *qp, uint8_t traffic_class, SvanPkt *pkt);
 
 /* ---- segment.c: a WQE becomes packets ---- */
 

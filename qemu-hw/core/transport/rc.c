@@ -78,6 +78,15 @@ static void check_drained(SvanQp *qp)
     }
 }
 
+/* A CNP that has to wait for a verdict does not stop the rest either. */
+static SvanStep notify(SvanQp *qp, bool *progress)
+{
+    SvanStep step = svan_rc_send_cnp(qp);
+
+    *progress |= step == SVAN_STEP_DONE;
+    return step == SVAN_STEP_LATER || step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
+}
+
 static SvanStep rc_step(SvanQp *qp)
 {
     SvanRc *rc = qp->priv;
@@ -92,6 +101,12 @@ static SvanStep rc_step(SvanQp *qp)
     step = run_unit(qp, svan_suspension_step, &budget, &progress);
     if (step != SVAN_STEP_DONE) {
         return step;
+    }
+    if (rc->congestion.cnp_due) {
+        step = notify(qp, &progress);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
     }
     for (uint32_t i = 0; i < MAX_UNITS && qp->state == state; i++) {
         /* Units 1 and 2 take turns at being run first. */
@@ -159,6 +174,7 @@ static void forget(SvanRc *rc)
     svan_rc_share(rc->qp);
     svan_rc_patience_init(&rc->resp.patience, rc->qp);
     svan_suspension_init(rc->qp);
+    svan_rc_congestion_forget(rc->qp);
     svan_timer_init(&rc->req.ack_timer, fire_ack);
     svan_timer_init(&rc->req.rnr_timer, fire_rnr);
 }
@@ -191,6 +207,7 @@ static void rc_destroy(SvanQp *qp)
 
     stop_waiting(rc);
     svan_rc_release(qp);
+    svan_rc_congestion_forget(qp);
     svan_timer_unreserve(qp->fn->core, RC_TIMERS);
     free(rc);
     qp->priv = NULL;
@@ -240,6 +257,7 @@ static void enter_error(SvanRc *rc)
     rc->resp.num_new = 0;
     rc->resp.ack_due = false;
     rc->resp.nak.pending = false;
+    rc->congestion.cnp_due = false;
 }
 
 static void rc_enter(SvanQp *qp, uint8_t old)
@@ -284,6 +302,8 @@ const SvanTransport svan_rc_transport = {
     .enter = rc_enter,
     .step = rc_step,
     .rx = rc_rx,
+    .marked = svan_rc_marked,
+    .notified = svan_rc_notified,
     .sq_ci = rc_sq_ci,
     .save = svan_rc_save,
     .load = svan_rc_load,

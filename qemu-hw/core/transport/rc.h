@@ -13,6 +13,7 @@
  *   rc_suspension.c  requests that meet an absent page
  *   rc_kept.c        requests that are kept until a page comes, or were dropped
  *   rc_patience.c    what the remote requester hears while it waits for a page
+ *   rc_congestion.c  notifications of congestion, sent and received
  *   rc_state.c       save and load
  *
  * Receiving only records. An error that an arriving packet causes is noted in the
@@ -303,6 +304,13 @@ typedef struct SvanSuspension {
     uint32_t kept_answers;      /* READs and atomics among those kept */
 } SvanSuspension;
 
+/* Both ends of congestion control: of what arrives, and of what is sent. */
+typedef struct SvanRcCongestion {
+    bool cnp_due;               /* a CNP is to be sent in the next step */
+    SvanNp np;
+    SvanPace *pace;             /* NULL: it has never been limited */
+} SvanRcCongestion;
+
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
@@ -311,6 +319,7 @@ typedef struct SvanRc {
     SvanRcRequester req;
     SvanRcResponder resp;
     SvanSuspension suspension;
+    SvanRcCongestion congestion;
 } SvanRc;
 
 /* Packets of a message, or of a READ's response, of length octets. */
@@ -494,6 +503,19 @@ uint64_t svan_rc_remaining_ns(const SvanQp *qp, const SvanEstimate *estimate);
 bool svan_rc_is_far(const SvanQp *qp, const SvanEstimate *estimate);
 /* The timer code of an RNR NAK that covers ns. */
 uint8_t svan_rc_rnr_code(const SvanQp *qp, uint64_t ns);
+
+/* ---- rc_congestion.c ---- */
+
+/* No rate is limited and nothing is due any more. */
+void svan_rc_congestion_forget(SvanQp *qp);
+/* A packet of the peer has come with CE. */
+void svan_rc_marked(SvanQp *qp);
+/* A CNP has come from the peer. false: malformed, control is off, or no memory. */
+bool svan_rc_notified(SvanQp *qp, const SvanPkt *pkt);
+/* Send the CNP that is due. */
+SvanStep svan_rc_send_cnp(SvanQp *qp);
+void svan_rc_congestion_save(const SvanQp *qp, SvanWriter *writer);
+bool svan_rc_congestion_load(SvanQp *qp, SvanReader *reader);
 
 /* ---- rc_answers.c ---- */
 

@@ -413,6 +413,7 @@ void svan_rc_save(const SvanQp *qp, SvanWriter *writer)
     svan_put_u8(writer, rc->respond_last);
     save_requester(&rc->req, writer);
     save_responder(&rc->resp, writer);
+    svan_rc_congestion_save(qp, writer);
     save_waits(rc, writer);
 }
 
@@ -421,7 +422,8 @@ bool svan_rc_load(SvanQp *qp, SvanReader *reader)
     SvanRc *rc = qp->priv;
 
     rc->respond_last = svan_get_u8(reader);
-    if (!load_requester(qp, reader) || !load_responder(qp, reader)) {
+    if (!load_requester(qp, reader) || !load_responder(qp, reader) ||
+        !svan_rc_congestion_load(qp, reader)) {
         return false;
     }
     load_waits(qp, reader);

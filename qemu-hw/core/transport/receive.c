@@ -28,12 +28,35 @@ static bool takes_class(const SvanQp *qp, uint8_t opcode)
            (opcode & SVAN_BTH_TRANSPORT_MASK) == qp->kind->bth_class;
 }
 
+static void marked(SvanQp *qp)
+{
+    qp->fn->stats->ecn_marked_roce_packets++;
+    if (qp->transport->marked) {
+        qp->transport->marked(qp);
+    }
+}
+
+/* qp NULL: there is none. Only its peer can slow a queue pair down. */
+static SvanStep receive_cnp(SvanFn *fn, SvanQp *qp, const SvanPkt *pkt)
+{
+    if (qp && qp->transport->notified && svan_qp_is_in_service(qp) &&
+        (pkt->pkey | 0x8000) == SVAN_PKEY_DEFAULT && is_from_peer(qp, pkt) &&
+        qp->transport->notified(qp, pkt)) {
+        fn->stats->cnps_handled++;
+        return SVAN_STEP_DONE;
+    }
+    return svan_pkt_drop(fn, pkt, &fn->stats->cnps_ignored, SVAN_DROP_FILTERED);
+}
+
 static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
 {
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
     SvanStep step;
 
     if (!qp || !takes_class(qp, pkt->opcode)) {
+        if (pkt->opcode == SVAN_OP_CNP) {
+            return receive_cnp(fn, qp, pkt);
+        }
         return svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
     }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
@@ -41,7 +64,7 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
         return svan_pkt_drop(fn, pkt, &fn->stats->rx_wrong_peer,
                              SVAN_DROP_WRONG_PEER);
     }
-    if (qp->state < SVAN_QPS_RTR || qp->state == SVAN_QPS_ERR) {
+    if (!svan_qp_is_in_service(qp)) {
         return svan_pkt_drop(fn, pkt, &fn->stats->rx_wrong_state,
                              SVAN_DROP_WRONG_STATE);
     }
@@ -49,8 +72,8 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
     if (step == SVAN_STEP_DONE) {
         fn->stats->roce_rx_packets++;
         fn->stats->roce_rx_bytes += pkt->payload_len;
-        if ((pkt->addr.traffic_class & 3) == 3) {
-            fn->stats->ecn_marked_roce_packets++;
+        if ((pkt->addr.traffic_class & ECN_MASK) == ECN_CE) {
+            marked(qp);
         }
         svan_trace(fn, SVAN_TRACE_PKT_RX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);

@@ -25,6 +25,10 @@ typedef struct SvanTransport {
      * consumed, or dropped and counted. AGAIN, MISS: it comes again in another step.
      */
     SvanStep (*rx)(SvanQp *qp, const SvanPkt *pkt);
+    /* The two of congestion control. NULL: there is none. */
+    void (*marked)(SvanQp *qp);         /* a packet with CE has been received */
+    /* A CNP of the peer; false: it is not valid, or not listened to. */
+    bool (*notified)(SvanQp *qp, const SvanPkt *pkt);
     /* The oldest block of the send queue in use, for QUERY_QP. */
     uint32_t (*sq_ci)(const SvanQp *qp);
     void (*save)(const SvanQp *qp, SvanWriter *writer);
@@ -92,6 +96,12 @@ bool svan_qp_has_attrs(const SvanQp *qp);
 uint32_t svan_qp_attach(SvanQp *qp, SvanCounter *counter, uint32_t sides);
 /* NULL: there is no queue pair of this number. */
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
+
+/* It receives packets, and may answer them. */
+static inline bool svan_qp_is_in_service(const SvanQp *qp)
+{
+    return qp->state >= SVAN_QPS_RTR && qp->state != SVAN_QPS_ERR;
+}
 
 static inline void svan_qp_schedule(SvanQp *qp)
 {

@@ -11,6 +11,7 @@ static const struct rdma_stat_desc svan_ib_stat_descs[] = {
 	{ .name = "np_ecn_marked_roce_packets" },
 	{ .name = "np_cnp_sent" },
 	{ .name = "rp_cnp_handled" },
+	{ .name = "rp_cnp_ignored" },
 };
 
 #define SVAN_IB_NUM_DEVICE_STATS	(sizeof(struct svan_stats) / sizeof(__le64))
@@ -31,7 +32,7 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	struct svan_stats hw;
 	int i, err;
 
-	static_assert(SVAN_IB_NUM_DEVICE_STATS + 3 ==
+	static_assert(SVAN_IB_NUM_DEVICE_STATS + 4 ==
 		      ARRAY_SIZE(svan_ib_stat_descs));
 
 	err = svan_read_stats(dev->sdev, &hw);
@@ -42,8 +43,8 @@ int svan_ib_get_hw_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats,
 	for (i = 0; i < SVAN_IB_NUM_DEVICE_STATS; i++)
 		stats->value[i] = le64_to_cpu(values[i]);
 	stats->value[i++] = le64_to_cpu(hw.ecn_marked_roce_packets);
-	/* The device neither sends congestion notifications nor reacts to them. */
-	stats->value[i++] = 0;
-	stats->value[i++] = 0;
+	stats->value[i++] = le64_to_cpu(hw.cnps_sent);
+	stats->value[i++] = le64_to_cpu(hw.cnps_handled);
+	stats->value[i++] = le64_to_cpu(hw.cnps_ignored);
 	return ARRAY_SIZE(svan_ib_stat_descs);
 }

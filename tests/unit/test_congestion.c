@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Congestion control of an RC queue pair: CE is answered by CNPs, CNPs slow it down, and
+ * what it sends is paced.
+ */
+#include "rc_peer.h"
+
+#define US              1000ull
+#define INTERVAL        (50 * US)
+#define MBPS            1000000ull
+#define CE(pkt)         ((pkt).addr.traffic_class |= ECN_CE)
+
+static const SvanCongestion *settings(Rc *rc)
+{
+    return svan_congestion(rc->fake->core);
+}
+
+static void set_enabled(Rc *rc, bool enabled)
+{
+    SvanCongestion congestion = *settings(rc);
+
+    congestion.enabled = enabled;
+    assert_true(svan_congestion_set(rc->fake->core, &congestion));
+}
+
+static SvanPace *pace(Rc *rc)
+{
+    return rc_priv(rc)->congestion.pace;
+}
+
+/* The next WRITE of the peer, marked. */
+static void marked_request(Rc *rc)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, rc_priv(rc)->resp.epsn, NULL, 0);
+
+    CE(pkt);
+    rc_inject_run(rc, &pkt);
+}
+
+static SvanPkt cnp(void)
+{
+    static uint8_t reserved[16];
+    SvanPkt pkt = rc_pkt(SVAN_OP_CNP, 0, reserved, sizeof(reserved));
+
+    pkt.becn = true;
+    return pkt;
+}
+
+static void notify(Rc *rc)
+{
+    SvanPkt pkt = cnp();
+
+    rc_inject_run(rc, &pkt);
+}
+
+/* Take what was sent; how many CNPs were among it. */
+static uint32_t take_cnps(Rc *rc)
+{
+    uint32_t cnps = 0;
+
+    while (rc_sent(rc)) {
+        cnps += rc->pkt.opcode == SVAN_OP_CNP;
+    }
+    return cnps;
+}
+
+/* ---- the notification point ---- */
+
+static void a_mark_is_answered_by_a_cnp(void **state)
+{
+    static const uint8_t zeroes[16];
+    Rc *rc = *state;
+
+    marked_request(rc);
+    RC_SENT(rc, SVAN_OP_CNP, 0);
+    assert_true(rc->pkt.becn);
+    assert_false(rc->pkt.fecn || rc->pkt.ack_req || rc->pkt.bth_flags);
+    assert_int_equal(rc->pkt.payload_len, 16);
+    assert_memory_equal(rc->pkt.runs[0].host, zeroes, 16);
+    assert_int_equal(rc->pkt.addr.traffic_class, 48 << 2 | ECN_ECT0);
+    assert_int_equal(RC_STAT(rc, cnps_sent), 1);
+    assert_int_equal(RC_STAT(rc, ecn_marked_roce_packets), 1);
+    assert_null(pace(rc));
+}
+
+static void what_is_not_marked_is_not_answered(void **state)
+{
+    Rc *rc = *state;
+
+    for (uint8_t ecn = 0; ecn < ECN_CE; ecn++) {
+        SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN + ecn, NULL, 0);
+
+        pkt.addr.traffic_class = 46 << 2 | ecn;
+        rc_inject_run(rc, &pkt);
+    }
+    assert_int_equal(take_cnps(rc), 0);
+    assert_int_equal(RC_STAT(rc, ecn_marked_roce_packets), 0);
+}
+
+static void there_is_one_cnp_in_an_interval(void **state)
+{
+    Rc *rc = *state;
+
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 1);
+    fake_advance(rc->fake, INTERVAL - 1);
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 0);
+    fake_advance(rc->fake, 1);
+    marked_request(rc);
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 1);
+    assert_int_equal(RC_STAT(rc, cnps_sent), 2);
+    assert_int_equal(RC_STAT(rc, ecn_marked_roce_packets), 4);
+}
+
+static void acknowledgements_and_duplicates_count_too(void **state)
+{
+    Rc *rc = *state;
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN - 1, NULL, 0);
+
+    CE(pkt);
+    rc_inject_run(rc, &pkt);
+    assert_int_equal(take_cnps(rc), 1);
+    fake_advance(rc->fake, INTERVAL);
+    pkt = rc_pkt(SVAN_OP_ACK, PSN_OUT, NULL, 0);
+    CE(pkt);
+    rc_inject_run(rc, &pkt);
+    assert_int_equal(take_cnps(rc), 1);
+}
+
+static void a_cnp_waits_for_room(void **state)
+{
+    Rc *rc = *state;
+
+    rc->fake->out_full = true;
+    marked_request(rc);
+    fake_advance(rc->fake, 2 * INTERVAL);
+    marked_request(rc);
+    assert_int_equal(RC_STAT(rc, cnps_sent), 0);
+    rc->fake->out_full = false;
+    svan_tx_ready(rc->fake->core);
+    fake_run(rc->fake);
+    assert_int_equal(take_cnps(rc), 1);
+    fake_advance(rc->fake, INTERVAL - 1);       /* from when it has left */
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 0);
+}
+
+static void the_interval_is_the_settings(void **state)
+{
+    Rc *rc = *state;
+    SvanCongestion congestion = *settings(rc);
+
+    congestion.params.cnp_interval = 7 * US;
+    congestion.cnp_dscp = 1;
+    assert_true(svan_congestion_set(rc->fake->core, &congestion));
+    marked_request(rc);
+    RC_SENT(rc, SVAN_OP_CNP, 0);
+    assert_int_equal(rc->pkt.addr.traffic_class, 1 << 2 | ECN_ECT0);
+    take_cnps(rc);
+    fake_advance(rc->fake, 7 * US);
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 1);
+}
+
+/* ---- who may slow a queue pair down ---- */
+
+static void a_cnp_of_the_peer_slows_the_queue_pair_down(void **state)
+{
+    Rc *rc = *state;
+    uint64_t line = settings(rc)->params.line_rate;
+
+    notify(rc);
+    assert_int_equal(RC_STAT(rc, cnps_handled), 1);
+    assert_int_equal(svan_pace_rate(pace(rc)), line / 2);
+    assert_int_equal(rc->fake->last[SVAN_TRACE_RATE].id, rc->qp.qpn);
+    assert_int_equal(rc->fake->last[SVAN_TRACE_RATE].a, line / 2);
+    RC_SENT_NOTHING(rc);
+    fake_advance(rc->fake, INTERVAL);
+    notify(rc);
+    assert_int_equal(svan_pace_rate(pace(rc)), line / 4);
+}
+
+static void other_cnps_are_counted_and_ignored(void **state)
+{
+    Rc *rc = *state;
+    SvanPkt pkt = cnp();
+
+    pkt.becn = false;
+    rc_inject_run(rc, &pkt);
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 1);
+    pkt = cnp();
+    pkt.payload_len = 12;
+    rc_inject_run(rc, &pkt);
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 2);
+    pkt = cnp();
+    rc->core->av.dgid[15] ^= 1;         /* the sender is not the peer any more */
+    rc_inject_run(rc, &pkt);
+    rc->core->av.dgid[15] ^= 1;
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 3);
+    rc->qp.qpn ^= 0x400;
+    rc_inject_run(rc, &pkt);
+    rc->qp.qpn ^= 0x400;
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 4);
+    set_enabled(rc, false);
+    rc_inject_run(rc, &pkt);
+    set_enabled(rc, true);
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 5);
+    rc_modify(rc, SVAN_QPS_ERR, 0);
+    rc_inject_run(rc, &pkt);
+    assert_int_equal(RC_STAT(rc, cnps_ignored), 6);
+    assert_int_equal(RC_STAT(rc, cnps_handled), 0);
+    assert_null(rc->core->egress.pace);
+}
+
+/* ---- pacing ---- */
+
+#define WRITES          20
+
+/* So slow that a packet of 256 octets takes some 300 us. */
+static void slow_down(Rc *rc)
+{
+    for (uint32_t i = 0; i < 20; i++) {
+        fake_advance(rc->fake, INTERVAL);
+        notify(rc);
+    }
+    assert_int_equal(svan_pace_rate(pace(rc)), settings(rc)->params.min_rate);
+}
+
+/* ns that the packet taken last takes at the minimum rate */
+static uint64_t packet_ns(Rc *rc)
+{
+    return rc->frame->len * 8 * 1000 / (settings(rc)->params.min_rate / MBPS);
+}
+
+/* The next packet leaves by itself; how long it took. */
+static uint64_t next_leaves(Rc *rc)
+{
+    uint64_t begin = rc->fake->now;
+
+    while (!rc_sent(rc)) {
+        uint64_t next = svan_timer_next(rc->fake->core);
+
+        assert_true(next != UINT64_MAX && next >= rc->fake->now);
+        fake_advance(rc->fake, next - rc->fake->now);
+    }
+    return rc->fake->now - begin;
+}
+
+/* The rate is the lowest, and stays so until the test has moved the clock by 55 us. */
+static void keep_slow(Rc *rc)
+{
+    SvanCongestion congestion = *settings(rc);
+
+    congestion.params.increase_interval = congestion.params.alpha_interval =
+        SVAN_DCQCN_MAX_NS;
+    assert_true(svan_congestion_set(rc->fake->core, &congestion));
+    slow_down(rc);
+}
+
+static void packets_leave_at_the_rate(void **state)
+{
+    Rc *rc = *state;
+    uint64_t wait;
+
+    keep_slow(rc);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_FIRST, PSN_OUT);
+    for (uint32_t i = 1; i < WRITES; i++) {
+        uint64_t due = packet_ns(rc);
+
+        RC_SENT_NOTHING(rc);
+        wait = next_leaves(rc);
+        assert_in_range(wait, due - 1, due + 1);
+    }
+    assert_int_equal(rc->pkt.opcode, SVAN_OP_WRITE_LAST);
+    assert_true(RC_STAT(rc, qp_rate_delays) >= WRITES - 1);
+}
+
+static void packets_that_are_sent_again_are_paced(void **state)
+{
+    Rc *rc = *state;
+    uint64_t due;
+
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 4 * MTU);
+    rc_go(rc);
+    assert_int_equal(rc_skip_sent(rc), 4);
+    keep_slow(rc);
+    rc_inject_ack(rc, NAK(PSN_SEQ), PSN_OUT);
+    RC_SENT(rc, SVAN_OP_WRITE_FIRST, PSN_OUT);
+    due = packet_ns(rc);
+    RC_SENT_NOTHING(rc);
+    assert_in_range(next_leaves(rc), due - 1, due + 1);
+    assert_int_equal(rc->pkt.opcode, SVAN_OP_WRITE_MIDDLE);
+}
+
+static SvanPkt read_request(Rc *rc, uint32_t psn, uint32_t len)
+{
+    SvanPkt pkt = rc_pkt(SVAN_OP_READ_REQUEST, psn, NULL, 0);
+
+    pkt.va = rc->buffer;
+    pkt.rkey = rc->host->all_key;
+    pkt.dma_len = len;
+    return pkt;
+}
+
+static void responses_are_paced_and_acknowledgements_are_not(void **state)
+{
+    Rc *rc = *state;
+    SvanPkt pkt = read_request(rc, PSN_IN, 3 * MTU);
+    uint64_t due;
+
+    keep_slow(rc);
+    rc_inject_run(rc, &pkt);
+    RC_SENT(rc, SVAN_OP_READ_RESP_FIRST, PSN_IN);
+    due = packet_ns(rc);
+    RC_SENT_NOTHING(rc);
+    assert_in_range(next_leaves(rc), due - 1, due + 1);
+    assert_int_equal(rc->pkt.opcode, SVAN_OP_READ_RESP_MIDDLE);
+    next_leaves(rc);
+    pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN + 3, NULL, 0);
+    pkt.ack_req = true;
+    rc_inject_run(rc, &pkt);
+    RC_SENT(rc, SVAN_OP_ACK, PSN_IN + 3);
+}
+
+/* What an engine that comes late could not send it sends afterwards. */
+static void a_late_engine_catches_up(void **state)
+{
+    Rc *rc = *state;
+    uint64_t due;
+
+    keep_slow(rc);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_FIRST, PSN_OUT);
+    RC_SENT_NOTHING(rc);
+    next_leaves(rc);
+    due = packet_ns(rc);
+    fake_advance(rc->fake, 3 * due + 10);
+    assert_int_equal(rc_skip_sent(rc), 3);
+    fake_advance(rc->fake, due);
+    assert_int_equal(rc_skip_sent(rc), 1);
+    fake_advance(rc->fake, 10 * due);           /* more than is made up for */
+    assert_in_range(rc_skip_sent(rc), 3, 6);
+}
+
+static void an_idle_sender_saves_nothing_up(void **state)
+{
+    Rc *rc = *state;
+
+    keep_slow(rc);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
+    rc_go(rc);
+    assert_int_equal(rc_skip_sent(rc), 1);
+    fake_advance(rc->fake, 900 * US);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 4 * MTU);
+    rc_go(rc);
+    assert_int_equal(rc_skip_sent(rc), 1);
+}
+
+static void a_sender_that_recovers_is_not_paced_any_more(void **state)
+{
+    Rc *rc = *state;
+
+    notify(rc);
+    assert_non_null(rc->core->egress.pace);
+    fake_advance(rc->fake, 1000000 * US);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    assert_int_equal(rc_skip_sent(rc), WRITES);
+    assert_null(rc->core->egress.pace);
+}
+
+static void a_reset_forgets_the_rate(void **state)
+{
+    Rc *rc = *state;
+
+    slow_down(rc);
+    rc_modify(rc, SVAN_QPS_RESET, 0);
+    assert_null(rc->core->egress.pace);
+    assert_null(pace(rc));
+    rc_to(rc, SVAN_QPS_RTS);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    assert_int_equal(rc_skip_sent(rc), WRITES);
+}
+
+/* ---- ECN ---- */
+
+static void packets_leave_ecn_capable(void **state)
+{
+    Rc *rc = *state;
+    SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN, NULL, 0);
+
+    rc->core->av.traffic_class = 26 << 2;
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_ONLY, PSN_OUT);
+    assert_int_equal(rc->pkt.addr.traffic_class, 26 << 2 | ECN_ECT0);
+    rc->core->av.traffic_class = 26 << 2 | ECN_CE;      /* nobody marks himself */
+    pkt.ack_req = true;
+    rc_inject_run(rc, &pkt);
+    RC_SENT(rc, SVAN_OP_ACK, PSN_IN);
+    assert_int_equal(rc->pkt.addr.traffic_class, 26 << 2 | ECN_ECT0);
+}
+
+static void without_control_nothing_is_done(void **state)
+{
+    Rc *rc = *state;
+
+    set_enabled(rc, false);
+    rc->core->av.traffic_class = 26 << 2 | 1;
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_ONLY, PSN_OUT);
+    assert_int_equal(rc->pkt.addr.traffic_class, 26 << 2 | 1);
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 0);
+    assert_int_equal(RC_STAT(rc, ecn_marked_roce_packets), 1);
+}
+
+/* ---- state ---- */
+
+static void restore(Rc *rc)
+{
+    assert_true(fake_restore(rc->fake));
+    rc->core = svan_qp_get(host_fn(rc->host), rc->qp.qpn);
+    assert_non_null(rc->core);
+}
+
+static void rates_and_intervals_are_saved(void **state)
+{
+    Rc *rc = *state;
+    SvanPace before;
+
+    marked_request(rc);
+    notify(rc);
+    assert_int_equal(take_cnps(rc), 1);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    assert_true(rc_skip_sent(rc) < WRITES);
+    before = *pace(rc);
+    restore(rc);
+    assert_memory_equal(pace(rc), &before, sizeof(before));
+    assert_ptr_equal(rc->core->egress.pace, pace(rc));
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 0);
+    fake_advance(rc->fake, INTERVAL);
+    marked_request(rc);
+    assert_int_equal(take_cnps(rc), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RC_TEST(a_mark_is_answered_by_a_cnp),
+        RC_TEST(what_is_not_marked_is_not_answered),
+        RC_TEST(there_is_one_cnp_in_an_interval),
+        RC_TEST(acknowledgements_and_duplicates_count_too),
+        RC_TEST(a_cnp_waits_for_room),
+        RC_TEST(the_interval_is_the_settings),
+        RC_TEST(a_cnp_of_the_peer_slows_the_queue_pair_down),
+        RC_TEST(other_cnps_are_counted_and_ignored),
+        RC_TEST(packets_leave_at_the_rate),
+        RC_TEST(packets_that_are_sent_again_are_paced),
+        RC_TEST(responses_are_paced_and_acknowledgements_are_not),
+        RC_TEST(a_late_engine_catches_up),
+        RC_TEST(an_idle_sender_saves_nothing_up),
+        RC_TEST(a_sender_that_recovers_is_not_paced_any_more),
+        RC_TEST(a_reset_forgets_the_rate),
+        RC_TEST(packets_leave_ecn_capable),
+        RC_TEST(without_control_nothing_is_done),
+        RC_TEST(rates_and_intervals_are_saved),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
