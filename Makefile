@@ -96,8 +96,9 @@ modules   := build/stamp/modules
 provider  := build/stamp/provider
 selftests := $(if $(wildcard tests/selftests/Makefile),build/stamp/selftests)
 switch    := build/svan-switch
+fabric    := build/svan-fabric
 debug     := build/debug-kernel/bzImage
-parts     := $(qemu) $(modules) $(provider) $(selftests) $(switch)
+parts     := $(qemu) $(modules) $(provider) $(selftests) $(switch) $(fabric)
 ifneq ($(filter-out 0,$(DEBUG_KERNEL)),)
 parts     += $(debug) build/stamp/modules-debug
 endif
@@ -179,6 +180,9 @@ $(provider): $(user_src) | root
 
 $(switch): $(shell find tools/switch) | host-packages
 	@$(MAKE) -C tools/switch OUT=$(CURDIR)/$@
+
+$(fabric): $(shell find tools/fabric tools/switch tests/lib qemu-hw/core) $(headers) | host-packages
+	@$(MAKE) -C tools/fabric OUT=$(CURDIR)/$@ BUILD=$(CURDIR)/build/fabric-obj
 
 build/stamp/selftests: $(self_src) $(provider) | root
 	@tools/build/selftests.sh

@@ -20,9 +20,11 @@ out  := $(top)/build/tests
 accel := $(top)/qemu-hw/accel/core
 wire  := $(top)/qemu-hw/wire
 switch := $(top)/tools/switch
+fabric := $(top)/tools/fabric
 
 core_sources := $(wildcard $(core)/*/*.c) $(wildcard $(accel)/*.c) $(wildcard $(wire)/*.c) \
-                $(filter-out $(switch)/main.c,$(wildcard $(switch)/*.c $(switch)/*/*.c))
+                $(filter-out $(switch)/main.c,$(wildcard $(switch)/*.c $(switch)/*/*.c)) \
+                $(filter-out $(fabric)/main.c,$(wildcard $(fabric)/*.c))
 lib_sources  := $(wildcard lib/*.c)
 core_libs    := -ldeflate
 
@@ -39,7 +41,7 @@ link_fuzz   := -fsanitize=fuzzer
 
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \
-          -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -I$(switch) -Ilib -MMD -MP
+          -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -I$(switch) -I$(fabric) -Ilib -MMD -MP
 
 # A failure found later should not be a hang or a silent one.
 export ASAN_OPTIONS := abort_on_error=0:detect_leaks=1:allocator_may_return_null=1
@@ -51,8 +53,9 @@ objects = $(patsubst $(core)/%.c,$(out)/$(1)/core/%.o,$(filter $(core)/%,$(2))) 
           $(patsubst $(accel)/%.c,$(out)/$(1)/accel/%.o,$(filter $(accel)/%,$(2))) \
           $(patsubst $(wire)/%.c,$(out)/$(1)/wire/%.o,$(filter $(wire)/%,$(2))) \
           $(patsubst $(switch)/%.c,$(out)/$(1)/switch/%.o,$(filter $(switch)/%,$(2))) \
+          $(patsubst $(fabric)/%.c,$(out)/$(1)/fabric/%.o,$(filter $(fabric)/%,$(2))) \
           $(patsubst %.c,$(out)/$(1)/%.o, \
-              $(filter-out $(core)/% $(accel)/% $(wire)/% $(switch)/%,$(2)))
+              $(filter-out $(core)/% $(accel)/% $(wire)/% $(switch)/% $(fabric)/%,$(2)))
 
 define variant
 $(out)/$(1)/core/%.o: $(core)/%.c
@@ -68,6 +71,10 @@ $(out)/$(1)/wire/%.o: $(wire)/%.c
 	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/switch/%.o: $(switch)/%.c
+	@mkdir -p $$(@D)
+	@$(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+
+$(out)/$(1)/fabric/%.o: $(fabric)/%.c
 	@mkdir -p $$(@D)
 	@$(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 

@@ -90,6 +90,10 @@ static SvanDma op_map(void *opaque, uint16_t fn, uint64_t addr, uint32_t len,
         fake->misses++;
         return SVAN_DMA_MISS;
     }
+    if (fake->hooks.outside && !in_ram(fake, addr, len)) {
+        *host = fake->hooks.outside(fake->hooks_arg, addr, for_write);
+        return *host ? SVAN_DMA_OK : SVAN_DMA_ERROR;
+    }
     if (!in_ram(fake, addr, len) || (fake->bad_page &&
         addr / SVAN_PAGE_SIZE == fake->bad_page / SVAN_PAGE_SIZE)) {
         return SVAN_DMA_ERROR;
@@ -109,6 +113,10 @@ static void op_written(void *opaque, uint16_t fn, uint64_t addr, void *host,
 {
     Fake *fake = opaque;
 
+    if (fake->hooks.outside_written && !in_ram(fake, addr, 1)) {
+        fake->hooks.outside_written(fake->hooks_arg, addr, host, len);
+        return;
+    }
     if (fn > fake->config.num_vfs || !len || !in_ram(fake, addr, len) ||
         host != fake->ram + (addr - fake->bus)) {
         fake_die("written: %u bytes at %" PRIx64, len, addr);
@@ -153,6 +161,9 @@ static uint8_t *op_packet_room(void *opaque, uint32_t len)
 {
     Fake *fake = opaque;
 
+    if (fake->hooks.port) {
+        return fake->hooks.port->room(fake->hooks_arg, len);
+    }
     if (len > sizeof(fake->room)) {
         fake_die("room for %u octets", len);
     }
@@ -162,8 +173,13 @@ static uint8_t *op_packet_room(void *opaque, uint32_t len)
 static void op_packet_out(void *opaque, uint32_t len)
 {
     Fake *fake = opaque;
-    SvanFrame *frame = fake_must(svan_frame_alloc(len));
+    SvanFrame *frame;
 
+    if (fake->hooks.port) {
+        fake->hooks.port->out(fake->hooks_arg, len);
+        return;
+    }
+    frame = fake_must(svan_frame_alloc(len));
     memcpy(frame->data, fake->room, len);
     frame->len = len;
     op_frame_out(fake, frame);
@@ -174,6 +190,9 @@ static const SvanLentPacket *op_packet_next(void *opaque)
 {
     Fake *fake = opaque;
 
+    if (fake->hooks.port) {
+        return fake->hooks.port->next(fake->hooks_arg);
+    }
     return fake->lent.data ? &fake->lent : NULL;
 }
 
@@ -181,6 +200,10 @@ static void op_packet_done(void *opaque)
 {
     Fake *fake = opaque;
 
+    if (fake->hooks.port) {
+        fake->hooks.port->done(fake->hooks_arg);
+        return;
+    }
     if (!fake->lent.data) {
         fake_die("done with a packet that was not lent");
     }
@@ -253,7 +276,10 @@ static SvanCore *new_core(Fake *fake)
 {
     SvanOps own = ops;
 
-    if (fake->hooks.lends) {
+    if (fake->hooks.quiet) {
+        own.trace = NULL;
+    }
+    if (fake->hooks.lends || fake->hooks.port) {
         own.packet_room = op_packet_room;
         own.packet_out = op_packet_out;
         own.packet_next = op_packet_next;

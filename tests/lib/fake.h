@@ -26,6 +26,13 @@
 
 #define FAKE_VECTORS    64
 
+typedef struct FakePort {
+    uint8_t *(*room)(void *arg, uint32_t len);
+    void (*out)(void *arg, uint32_t len);
+    const SvanLentPacket *(*next)(void *arg);
+    void (*done)(void *arg);
+} FakePort;
+
 /*
  * What the core does, told to somebody else once it is recorded; each may be
  * NULL. arg is the machine's hooks_arg.
@@ -43,6 +50,16 @@ typedef struct FakeHooks {
     void (*deadline)(void *arg, uint64_t when);
     void (*kick)(void *arg);
     void (*trace)(void *arg, const SvanTrace *trace);
+    /* nothing is traced, and nothing of it recorded: faster */
+    bool quiet;
+    /*
+     * Memory that lies outside of the machine's own; NULL: there is none at that address.
+     * The core has stored to it.
+     */
+    void *(*outside)(void *arg, uint64_t bus, bool for_write);
+    void (*outside_written)(void *arg, uint64_t bus, const void *host, uint32_t len);
+    /* a port of packets without ICRC, as the operations of SvanOps; NULL: `lends` */
+    const FakePort *port;
     /* the port takes packets without ICRC, in place, and lends what fake_lend() gives it */
     bool lends;
 } FakeHooks;

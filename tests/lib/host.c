@@ -440,7 +440,9 @@ void host_connect_to(HostQp *qp, const HostConnection *to)
     const Host *peer = to->peer->host;
     struct svan_cmd_modify_qp attrs = {
         .attr = to->attr,
-        .av = { .hop_limit = 64, .sgid_index = to->gid },
+        .av = {
+            .hop_limit = 64, .sgid_index = to->gid, .traffic_class = to->traffic_class,
+        },
     };
 
     attrs.attr.port = 1;

@@ -138,6 +138,7 @@ typedef struct HostConnection {
     const HostQp *peer;
     struct svan_qp_attr attr;   /* all but state, port and dest_qpn */
     uint8_t gid;                /* index, on both sides */
+    uint8_t traffic_class;
 } HostConnection;
 
 /* To a peer, patiently. */

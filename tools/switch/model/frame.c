@@ -12,17 +12,24 @@
 #define TYPE_CVLAN      0x8100u
 #define TYPE_SVLAN      0x88a8u
 
-NetFrame *net_frame_new(const void *data, uint32_t len)
+NetFrame *net_frame_head(const void *data, uint32_t kept, uint32_t len, uint64_t tag)
 {
-    NetFrame *frame = malloc(sizeof(*frame) + len);
+    NetFrame *frame = malloc(sizeof(*frame) + kept);
 
     if (!frame) {
         return NULL;
     }
     frame->refs = 1;
     frame->len = len;
-    memcpy(frame->data, data, len);
+    frame->kept = kept;
+    frame->tag = tag;
+    memcpy(frame->data, data, kept);
     return frame;
+}
+
+NetFrame *net_frame_new(const void *data, uint32_t len)
+{
+    return net_frame_head(data, len, len, 0);
 }
 
 NetFrame *net_frame_ref(NetFrame *frame)
@@ -45,7 +52,7 @@ NetFrame *net_frame_own(NetFrame *frame)
     if (frame->refs == 1) {
         return frame;
     }
-    copy = net_frame_new(frame->data, frame->len);
+    copy = net_frame_head(frame->data, frame->kept, frame->len, frame->tag);
     net_frame_put(frame);
     return copy;
 }
@@ -61,7 +68,7 @@ static uint32_t find_ip(const NetFrame *frame, uint32_t *type)
     uint32_t at = 12;
 
     for (uint32_t tags = 0; tags <= 2; tags++) {
-        if (at + 2 > frame->len) {
+        if (at + 2 > frame->kept) {
             return 0;
         }
         *type = get16(frame->data + at);
@@ -72,10 +79,10 @@ static uint32_t find_ip(const NetFrame *frame, uint32_t *type)
     }
     at += 2;
     if (*type == TYPE_IPV4) {
-        return at + 20 <= frame->len && frame->data[at] >> 4 == 4 ? at : 0;
+        return at + 20 <= frame->kept && frame->data[at] >> 4 == 4 ? at : 0;
     }
     if (*type == TYPE_IPV6) {
-        return at + 40 <= frame->len && frame->data[at] >> 4 == 6 ? at : 0;
+        return at + 40 <= frame->kept && frame->data[at] >> 4 == 6 ? at : 0;
     }
     return 0;
 }

@@ -13,14 +13,22 @@
 #define NET_FRAME_MIN           14u
 #define NET_FRAME_MAX           65535u
 
+/*
+ * A simulation may keep only the first octets of a frame, the headers, and say by a tag
+ * what the others are. Only octets that are kept are damaged.
+ */
 typedef struct NetFrame {
     uint32_t refs;
     uint32_t len;               /* octets, NET_FRAME_MIN to NET_FRAME_MAX */
+    uint32_t kept;              /* of them, in data */
+    uint64_t tag;               /* whoever made the frame knows what it says */
     uint8_t data[];
 } NetFrame;
 
 /* One reference is the caller's. NULL: no memory. */
 NetFrame *net_frame_new(const void *data, uint32_t len);
+/* Of a frame of len octets the first `kept`. */
+NetFrame *net_frame_head(const void *data, uint32_t kept, uint32_t len, uint64_t tag);
 NetFrame *net_frame_ref(NetFrame *frame);
 /* Takes a reference; NULL does nothing. */
 void net_frame_put(NetFrame *frame);

@@ -92,7 +92,7 @@ static uint64_t lateness(NetLink *link, uint64_t number, uint32_t draws, uint32_
 /* NULL: no memory. */
 static NetFrame *damage(NetLink *link, NetFrame *frame, uint64_t random)
 {
-    uint64_t bit = below(random, frame->len * 8ull);
+    uint64_t bit = below(random, frame->kept * 8ull);
 
     frame = net_frame_own(frame);
     if (frame) {
@@ -326,6 +326,7 @@ void net_link_send(NetLink *link, NetFrame *frame)
     }
     link->queue[(link->head + link->len++) % link->capacity] = (NetWaiting) { frame, fate };
     link->queued += frame->len;
+    link->longest = link->queued > link->longest ? link->queued : link->longest;
     if (link->buffer) {
         link->buffer->used += frame->len;
     }

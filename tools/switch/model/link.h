@@ -116,7 +116,7 @@ typedef struct NetLink {
     /* The link's. */
     NetWaiting *queue;          /* a ring; the first one is being transmitted */
     uint32_t head, len, capacity;
-    uint64_t queued;            /* octets in it */
+    uint64_t queued, longest;   /* octets in it; the most there were */
     uint64_t under_way;
     uint64_t free_at;           /* ns: when the transmitter has sent, or has sent, its frame */
     uint64_t remainder;         /* of a nanosecond, in 1/rate */

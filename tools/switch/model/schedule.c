@@ -33,7 +33,7 @@ static bool grow(NetSchedule *schedule)
     return true;
 }
 
-bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, NetEvent event)
+bool net_schedule_put(NetSchedule *schedule, const NetEvent *event)
 {
     NetEvent *heap;
     uint32_t i;
@@ -41,14 +41,24 @@ bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, Net
     if (schedule->len == schedule->capacity && !grow(schedule)) {
         return false;
     }
-    event.node = node;
-    event.source = source->id;
-    event.sequence = source->sequence++;
     heap = schedule->heap;
-    for (i = schedule->len++; i && earlier(&event, &heap[(i - 1) / 2]); i = (i - 1) / 2) {
+    for (i = schedule->len++; i && earlier(event, &heap[(i - 1) / 2]); i = (i - 1) / 2) {
         heap[i] = heap[(i - 1) / 2];
     }
-    heap[i] = event;
+    heap[i] = *event;
+    return true;
+}
+
+bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, NetEvent event)
+{
+    event.node = node;
+    event.source = source->id;
+    event.sequence = source->sequence;
+    if (!(schedule->away && schedule->away(schedule->away_arg, &event)) &&
+        !net_schedule_put(schedule, &event)) {
+        return false;
+    }
+    source->sequence++;
     return true;
 }
 
@@ -78,15 +88,24 @@ static NetEvent take_first(NetSchedule *schedule)
     return first;
 }
 
+bool net_schedule_step(NetSchedule *schedule, uint64_t until)
+{
+    NetEvent event;
+
+    if (!schedule->len || net_schedule_next(schedule) > until) {
+        return false;
+    }
+    event = take_first(schedule);
+    schedule->now = event.time;
+    event.fn(event.arg, event.frame);
+    return true;
+}
+
 uint64_t net_schedule_run(NetSchedule *schedule, uint64_t until)
 {
     uint64_t count = 0;
 
-    while (net_schedule_next(schedule) <= until) {
-        NetEvent event = take_first(schedule);
-
-        schedule->now = event.time;
-        event.fn(event.arg, event.frame);
+    while (net_schedule_step(schedule, until)) {
         count++;
     }
     if (schedule->now < until) {

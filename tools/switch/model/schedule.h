@@ -40,6 +40,12 @@ typedef struct NetSchedule {
     uint64_t now;               /* ns: the time of the event that happens */
     NetEvent *heap;
     uint32_t len, capacity;
+    /*
+     * NULL, or offered each event that is added: true takes it, because its node is
+     * scheduled elsewhere.
+     */
+    bool (*away)(void *arg, const NetEvent *event);
+    void *away_arg;
 } NetSchedule;
 
 /*
@@ -48,8 +54,12 @@ typedef struct NetSchedule {
  * nothing is taken.
  */
 bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, NetEvent event);
+/* The same for an event that was added elsewhere: all of it is filled in. */
+bool net_schedule_put(NetSchedule *schedule, const NetEvent *event);
 /* The time of the first event; UINT64_MAX: there is none. */
 uint64_t net_schedule_next(const NetSchedule *schedule);
+/* Lets one event happen, unless there is none up to a time. */
+bool net_schedule_step(NetSchedule *schedule, uint64_t until);
 /* Lets everything happen up to a time, which is now afterwards; how much it was. */
 uint64_t net_schedule_run(NetSchedule *schedule, uint64_t until);
 /* Gives up all events. */
