@@ -7,6 +7,8 @@
 
 #include "fabric.h"
 
+#define AHEAD           2       /* most events are as far away as a link's delay */
+
 /* ---- what goes to other ranks ---- */
 
 /* A frame on its way to a switch of another rank; its octets that are kept follow. */
@@ -204,6 +206,9 @@ Fabric *fabric_new(const FabricOptions *options, Ranks *ranks)
     fabric->options = options;
     fabric->ranks = ranks;
     fabric->tree = tree_of(options->hosts);
+    if (!net_schedule_spread(&fabric->schedule, AHEAD * options->link.delay)) {
+        fake_die("out of memory");
+    }
     payload_init(&fabric->payload, options->message);
     traffic_make(&fabric->traffic, options);
     make_nodes(fabric);

@@ -42,6 +42,7 @@ struct FabricHost {
     Fake *fake;
     Host *driver;
     HostCq cq;
+    uint64_t written;           /* Fake.written when it was looked at */
     uint32_t key;               /* of the payload's region */
     FabricEnd *ends;
     uint32_t num_ends;

@@ -86,7 +86,7 @@ void switch_rewatch(Switch *sw, int fd, Handler *handler, uint32_t events)
 }
 
 /* When something has to be done, if nothing comes before; the model's time. */
-static uint64_t next_time(const Switch *sw)
+static uint64_t next_time(Switch *sw)
 {
     uint64_t next = net_schedule_next(&sw->schedule);
 

@@ -103,9 +103,11 @@ static NetFrame *damage(NetLink *link, NetFrame *frame, uint64_t random)
 }
 
 /* One copy; draws: where its draws start. */
-static void carry(NetLink *link, NetFrame *frame, uint64_t number, uint32_t draws, uint32_t fate)
+static void carry(NetLink *link, NetWaiting first, uint64_t number, uint32_t draws)
 {
     NetEvent event = { .kind = NET_EVENT_ARRIVAL, .fn = link->arrive, .arg = link->to };
+    NetFrame *frame = first.frame;
+    uint32_t fate = first.fate;
 
     event.time = link->schedule->now + link->model.delay + lateness(link, number, draws, &fate);
     if (happens(link, number, draws + DRAW_CORRUPT, link->model.corrupt)) {
@@ -121,33 +123,36 @@ static void carry(NetLink *link, NetFrame *frame, uint64_t number, uint32_t draw
         event.fn = arrive;
         event.arg = link;
     }
-    if ((link->under_way_max && link->under_way + frame->len > link->under_way_max) ||
+    if ((link->under_way_max && link->under_way + first.len > link->under_way_max) ||
         !net_schedule_add(link->schedule, link->to_node, link->from, event)) {
         drop(link, frame, fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
         return;
     }
     if (link->under_way_max) {
-        link->under_way += frame->len;
+        link->under_way += first.len;
     }
     link->counts.sent++;
-    link->counts.sent_bytes += frame->len;
+    link->counts.sent_bytes += first.len;
     see(link, frame, fate);
 }
 
 /* The last octet has left. */
-static void depart(NetLink *link, NetFrame *frame, uint32_t fate)
+static void depart(NetLink *link, NetWaiting first)
 {
     uint64_t number = link->departures++;
 
     if (happens(link, number, DRAW_LOSS, link->model.loss)) {
-        drop(link, frame, fate | NET_FATE_LOST, &link->counts.lost);
+        drop(link, first.frame, first.fate | NET_FATE_LOST, &link->counts.lost);
         return;
     }
     if (happens(link, number, DRAW_DUPLICATE, link->model.duplicate)) {
+        NetWaiting copy = { net_frame_ref(first.frame), first.len, first.fate };
+
         link->counts.duplicated++;
-        carry(link, net_frame_ref(frame), number, DRAWS, fate | NET_FATE_DUPLICATE);
+        copy.fate |= NET_FATE_DUPLICATE;
+        carry(link, copy, number, DRAWS);
     }
-    carry(link, frame, number, 0, fate);
+    carry(link, first, number, 0);
 }
 
 /* ---- the transmitter ---- */
@@ -156,11 +161,11 @@ static NetWaiting take_first(NetLink *link)
 {
     NetWaiting first = link->queue[link->head];
 
-    link->head = (link->head + 1) % link->capacity;
+    link->head = (link->head + 1) & (link->capacity - 1);
     link->len--;
-    link->queued -= first.frame->len;
+    link->queued -= first.len;
     if (link->buffer) {
-        link->buffer->used -= first.frame->len;
+        link->buffer->used -= first.len;
     }
     return first;
 }
@@ -184,7 +189,7 @@ static void transmit(NetLink *link)
 {
     NetEvent event = { .kind = NET_EVENT_DEPARTURE, .fn = transmitted, .arg = link };
 
-    link->free_at += transmission(link, link->queue[link->head].frame->len);
+    link->free_at += transmission(link, link->queue[link->head].len);
     event.time = link->free_at > link->schedule->now ? link->free_at : link->schedule->now;
     link->busy = net_schedule_add(link->schedule, link->from->id, link->from, event);
     if (!link->busy) {
@@ -200,7 +205,7 @@ static void transmitted(void *arg, NetFrame *none)
     NetWaiting first = take_first(link);
 
     link->busy = false;
-    depart(link, first.frame, first.fate);
+    depart(link, first);
     if (link->len) {
         transmit(link);
     }
@@ -281,7 +286,7 @@ static bool grow(NetLink *link)
         return false;
     }
     for (uint32_t i = 0; i < link->len; i++) {
-        queue[i] = link->queue[(link->head + i) % link->capacity];
+        queue[i] = link->queue[(link->head + i) & (link->capacity - 1)];
     }
     free(link->queue);
     link->queue = queue;
@@ -309,7 +314,7 @@ void net_link_send(NetLink *link, NetFrame *frame)
     link->counts.frames++;
     link->counts.bytes += frame->len;
     if (!link->model.rate && !link->len) {
-        depart(link, frame, fate);
+        depart(link, (NetWaiting) { frame, frame->len, fate });
         return;
     }
     if (!has_room(link, frame->len)) {
@@ -324,7 +329,9 @@ void net_link_send(NetLink *link, NetFrame *frame)
         drop(link, frame, fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
         return;
     }
-    link->queue[(link->head + link->len++) % link->capacity] = (NetWaiting) { frame, fate };
+    link->queue[(link->head + link->len++) & (link->capacity - 1)] = (NetWaiting) {
+        frame, frame->len, fate,
+    };
     link->queued += frame->len;
     link->longest = link->queued > link->longest ? link->queued : link->longest;
     if (link->buffer) {

@@ -84,7 +84,8 @@ enum {
 };
 
 typedef struct NetWaiting {
-    NetFrame *frame;
+    NetFrame *frame;            /* not looked at while it waits: that would miss the cache */
+    uint32_t len;               /* its octets */
     uint32_t fate;
 } NetWaiting;
 

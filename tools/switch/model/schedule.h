@@ -35,11 +35,14 @@ typedef struct NetEvent {
     NetFrame *frame;            /* the event's reference; may be NULL */
 } NetEvent;
 
+typedef struct NetCalendar NetCalendar;
+
 /* Zeroes are an empty schedule at time 0. */
 typedef struct NetSchedule {
     uint64_t now;               /* ns: the time of the event that happens */
     NetEvent *heap;
     uint32_t len, capacity;
+    NetCalendar *calendar;      /* NULL: all events are in the heap */
     /*
      * NULL, or offered each event that is added: true takes it, because its node is
      * scheduled elsewhere.
@@ -56,8 +59,14 @@ typedef struct NetSchedule {
 bool net_schedule_add(NetSchedule *schedule, uint32_t node, NetNode *source, NetEvent event);
 /* The same for an event that was added elsewhere: all of it is filled in. */
 bool net_schedule_put(NetSchedule *schedule, const NetEvent *event);
+/*
+ * For many thousands of events at a time, most of them less than `ahead` ns away: those
+ * are kept in a calendar until their time is near, so that the heap stays small. The
+ * order is the same. The schedule is empty. false: no memory, and nothing has changed.
+ */
+bool net_schedule_spread(NetSchedule *schedule, uint64_t ahead);
 /* The time of the first event; UINT64_MAX: there is none. */
-uint64_t net_schedule_next(const NetSchedule *schedule);
+uint64_t net_schedule_next(NetSchedule *schedule);
 /* Lets one event happen, unless there is none up to a time. */
 bool net_schedule_step(NetSchedule *schedule, uint64_t until);
 /* Lets everything happen up to a time, which is now afterwards; how much it was. */
