@@ -45,6 +45,10 @@
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
+#:   make experiment-fabric
+#:                 fat trees of 100 to 10,000 device cores in virtual time: packets a
+#:                 second, memory, the same bytes for 1, 2 and 4 processes (15 minutes;
+#:                 build/experiments/fabric/report.html); LONG=1: 10^8 packets, too
 #:   make lint     checkpatch, sparse, shellcheck, licences, sizes of files and
 #:                 functions, the core's rooms, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
@@ -142,6 +146,9 @@ compare: build
 experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer: experiment-%: $(parts)
 	@tools/experiment/$*
 
+experiment-fabric: $(fabric)
+	@tools/experiment/fabric
+
 check: host-packages
 	@$(MAKE) -C tests check
 
@@ -201,4 +208,5 @@ build/linux/scripts/checkpatch.pl: | root
 .PHONY: help run bench guest shell build test check fuzz lint docs clean
 .PHONY: test-long test-nested test-kvm test-fresh compare
 .PHONY: experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer
+.PHONY: experiment-fabric
 .PHONY: root host-packages debug-kernel
