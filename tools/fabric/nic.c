@@ -113,7 +113,7 @@ static void on_out(void *arg, uint32_t len)
     uint32_t begin = HEADERS + extension(info), pad = room[AT_BTH + 1] >> PAD_SHIFT & 3;
     uint64_t tag = PAYLOAD_NONE;
 
-    if (info->payload && len > begin + pad + ICRC) {
+    if (info->payload && room[AT_BTH] != SVAN_OP_CNP && len > begin + pad + ICRC) {
         tag = payload_tag(&host->fabric->payload, room + begin, len - begin - pad - ICRC,
                           is_due(host, host->counts.sent++));
     }
@@ -381,6 +381,16 @@ static SvanConfig config_of(const FabricHost *host)
     };
 }
 
+static void set_congestion(FabricHost *host)
+{
+    SvanCongestion congestion = *svan_congestion(host->fake->core);
+
+    congestion.enabled = host->fabric->options->dcqcn;
+    if (!svan_congestion_set(host->fake->core, &congestion)) {
+        fake_die("host %u: wrong parameters of congestion control", host->node.id);
+    }
+}
+
 FabricHost *nic_new(Fabric *fabric, uint32_t id)
 {
     FabricHost *host = fake_must(calloc(1, sizeof(*host)));
@@ -394,6 +404,7 @@ FabricHost *nic_new(Fabric *fabric, uint32_t id)
     setup.config = config_of(host);
     setup.ram_size = ram_size(host);
     host->fake = fake_create_as(&setup);
+    set_congestion(host);
     host->driver = host_create(host->fake, 0, id);
     host->driver->brief = true;
     host->driver->user = fabric;

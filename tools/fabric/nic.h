@@ -28,7 +28,8 @@ typedef struct FabricEnd {
     x(sent)             /* data packets, repeated ones included */ \
     x(delivered)        /* data packets whose payload was stored, each once */ \
     x(runs)             /* of the engine */ \
-    x(retransmits)      /* at the end */
+    x(retransmits)      /* packets that were sent again */ \
+    x(cnps)             /* congestion notifications that were sent */
 
 typedef struct FabricCounts {
 #define FABRIC_COUNT(name) uint64_t name;

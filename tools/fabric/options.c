@@ -24,7 +24,7 @@ const FabricOptions fabric_defaults = {
         .rate = 100000000000ull, .delay = 1000, .overhead = 24,
         .marking = NET_MARK_RED, .kmin = 100 << 10, .kmax = 400 << 10, .pmax = 100000,
     },
-    .buffer = 16 << 20, .timeout = 10, .seed = 1, .until = 10000000000ull, .check = 64,
+    .buffer = 16 << 20, .dcqcn = true, .timeout = 10, .seed = 1, .until = 10000000000ull, .check = 64,
 };
 
 static const char help[] =
@@ -40,6 +40,7 @@ static const char help[] =
 "  --link 'SETTINGS'  of all links, as of svan-switch: rate, delay, queue, ecn, loss ...\n"
 "                     ('rate=100G delay=1us overhead=24 ecn=red:100K:400K:10%')\n"
 "  --buffer SIZE      of a switch, shared by its ports; 0: no bound (16M)\n"
+"  --dcqcn on|off     whether the devices control congestion (on)\n"
 "  --timeout CODE     of queue pairs: 4.096 us times 2^CODE, 5 to 20 (10)\n"
 "  --seed N           of all that is random (1)\n"
 "  --until TIME       of virtual time (10s)\n"
@@ -56,7 +57,7 @@ enum { OPT_FIRST = 256 };
 
 enum {
     OPT_HOSTS = OPT_FIRST, OPT_PATTERN, OPT_FAN_IN, OPT_PACKETS, OPT_MTU, OPT_MESSAGE,
-    OPT_DEPTH, OPT_LINK, OPT_BUFFER, OPT_TIMEOUT, OPT_SEED, OPT_UNTIL, OPT_CHECK,
+    OPT_DEPTH, OPT_LINK, OPT_BUFFER, OPT_DCQCN, OPT_TIMEOUT, OPT_SEED, OPT_UNTIL, OPT_CHECK,
     OPT_JSON, OPT_FLOWS, OPT_COST, OPT_QUIET, OPT_HELP,
 };
 
@@ -65,7 +66,8 @@ static const struct option names[] = {
     { "fan-in", 1, NULL, OPT_FAN_IN }, { "packets", 1, NULL, OPT_PACKETS },
     { "mtu", 1, NULL, OPT_MTU }, { "message", 1, NULL, OPT_MESSAGE },
     { "depth", 1, NULL, OPT_DEPTH }, { "link", 1, NULL, OPT_LINK },
-    { "buffer", 1, NULL, OPT_BUFFER }, { "timeout", 1, NULL, OPT_TIMEOUT },
+    { "buffer", 1, NULL, OPT_BUFFER }, { "dcqcn", 1, NULL, OPT_DCQCN },
+    { "timeout", 1, NULL, OPT_TIMEOUT },
     { "seed", 1, NULL, OPT_SEED }, { "until", 1, NULL, OPT_UNTIL },
     { "check", 1, NULL, OPT_CHECK }, { "json", 1, NULL, OPT_JSON },
     { "flows", 1, NULL, OPT_FLOWS }, { "cost", 1, NULL, OPT_COST },
@@ -126,6 +128,13 @@ static bool set_message(FabricOptions *options, const char *text, Error *error)
     return value >= 64 || error_set(error, "%.40s is less than 64 octets", text);
 }
 
+static bool set_switch(bool *on, const char *text, Error *error)
+{
+    *on = !strcmp(text, "on");
+    return *on || !strcmp(text, "off") ||
+           error_set(error, "%.40s is neither on nor off", text);
+}
+
 static bool set_link(FabricOptions *options, const char *text, Error *error)
 {
     char line[256], *words[LINK_WORDS], *save;
@@ -174,6 +183,8 @@ static bool set(FabricOptions *options, int which, const char *text, Error *erro
         return set_link(options, text, error);
     case OPT_BUFFER:
         return parse_size(text, 1ull << 40, &options->buffer, error);
+    case OPT_DCQCN:
+        return set_switch(&options->dcqcn, text, error);
     case OPT_TIMEOUT:
         return number(text, 5, 20, &options->timeout, error);
     case OPT_SEED:

@@ -30,6 +30,7 @@ typedef struct FabricOptions {
     uint32_t fan_in;
     NetLinkModel link;          /* all of them */
     uint64_t buffer;            /* octets, of a switch */
+    bool dcqcn;                 /* the devices control congestion */
     uint32_t timeout;           /* of a queue pair: 4.096 us times 2^timeout */
     uint64_t seed;
     uint64_t until;             /* ns */

@@ -53,6 +53,7 @@ static void add_host(Report *report, FabricHost *host)
 
     svan_stats(host->fake->core, 0, &stats);
     host->counts.retransmits = stats.retransmits;
+    host->counts.cnps = stats.cnps_sent;
     add_counts(&report->hosts, &host->counts);
     add_link(&report->links[0], &host->out);
 #define FOLD(name) digest = digest_fold(digest, host->counts.name);
@@ -277,11 +278,11 @@ static void print_options(const Fabric *fabric, FILE *file)
             "\"packets\": %" PRIu64 ", \"mtu\": %u,\n    \"message\": %u, \"depth\": %u, "
             "\"rate\": %" PRIu64 ", \"delay\": %" PRIu64 ", \"overhead\": %u, \"queue\": %u,\n"
             "    \"marking\": %u, \"kmin\": %u, \"kmax\": %u, \"pmax\": %u, \"buffer\": %" PRIu64
-            ", \"timeout\": %u, \"seed\": %" PRIu64 "},\n",
+            ",\n    \"dcqcn\": %d, \"timeout\": %u, \"seed\": %" PRIu64 "},\n",
             options->hosts, fabric_patterns[options->pattern], options->fan_in,
             options->packets, 1u << options->log_mtu, options->message, options->depth,
             link->rate, link->delay, link->overhead, link->queue, link->marking, link->kmin,
-            link->kmax, link->pmax, options->buffer, options->timeout, options->seed);
+            link->kmax, link->pmax, options->buffer, options->dcqcn, options->timeout, options->seed);
 }
 
 void report_json(const Report *report, const Fabric *fabric, FILE *file)
