@@ -27,6 +27,9 @@ libs_ring := -lpthread
 # The states of a suspension are held against their picture.
 cflags_unit/test_suspension := -DMANUAL='"$(abspath ../Documentation/prm/faults.rst)"'
 
+# The states of a flow, too.
+cflags_unit/test_flow_estimate := -DMANUAL='"$(abspath ../Documentation/prm/enforcement.rst)"'
+
 $(foreach n,$(unit_asan),$(call program,unit_$(n),asan,unit/test_$(n).c,-lcmocka $(libs_$(n))))
 $(foreach n,$(unit_races),$(foreach v,tsan opt,$(call program,unit_$(n),$(v),unit/test_$(n).c,-lcmocka -lpthread)))
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Flows and paths of a function, as they come and go.
+ */
+#include "net/flow_table.h"
+
+#define LOOKS           8       /* entries that are looked at to make room */
+
+static SvanFlow *as_flow(SvanAged *aged)
+{
+    return (SvanFlow *)aged;
+}
+
+static SvanPath *as_path(SvanAged *aged)
+{
+    return (SvanPath *)aged;
+}
+
+bool svan_flows_init(SvanFlows *flows, SvanFn *fn, uint64_t seed)
+{
+    flows->fn = fn;
+    if (!svan_aged_init(&flows->flows, SVAN_MAX_FLOWS, sizeof(SvanFlow), seed)) {
+        return false;
+    }
+    if (!svan_aged_init(&flows->paths, SVAN_MAX_PATHS, sizeof(SvanPath), ~seed)) {
+        svan_aged_fini(&flows->flows);
+        return false;
+    }
+    svan_path_init(&flows->other, fn, &flows->params, flows->turn);
+    flows->overflow.path = &flows->other;
+    return true;
+}
+
+void svan_flows_fini(SvanFlows *flows)
+{
+    svan_aged_fini(&flows->flows);
+    svan_aged_fini(&flows->paths);
+}
+
+/* ---- recognition ---- */
+
+SvanDcqcnParams svan_flows_params(const SvanFlows *flows)
+{
+    SvanDcqcnParams params = flows->params;
+
+    if (flows->congested > 1) {
+        params.increase_additive /= flows->congested;
+        params.increase_hyper /= flows->congested;
+    }
+    return params;
+}
+
+static bool is_congested(const SvanPath *path)
+{
+    return path->recognition.state >= SVAN_CONGESTION_CONGESTING;
+}
+
+bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
+{
+    SvanDcqcnParams params = svan_flows_params(flows);
+    bool changed;
+
+    svan_rp_timer(&path->rp, &params, now);
+    svan_estimate_age(&path->estimate, now);
+    changed = svan_recognition_step(&path->recognition, &flows->patience,
+                                    svan_symptom(&path->estimate),
+                                    svan_rp_is_limited(&path->rp), now);
+    if (path->counted != is_congested(path)) {
+        path->counted = !path->counted;
+        flows->congested += path->counted ? 1 : -1;
+    }
+    return changed;
+}
+
+/* ---- making room ---- */
+
+static void forget(SvanFlows *flows, SvanFlow *flow)
+{
+    flow->path->flows--;
+    if (flows->last == flow) {
+        flows->last = NULL;
+    }
+    svan_aged_remove(&flows->flows, &flow->aged);
+}
+
+/* Flows that were silent for `idle` ns, a few at a time. */
+static void forget_old(SvanFlows *flows, uint64_t idle, uint64_t now)
+{
+    SvanAged *oldest = svan_aged_next(&flows->flows, NULL);
+
+    for (uint32_t i = 0; i < LOOKS && oldest && now - oldest->used_at >= idle; i++) {
+        forget(flows, as_flow(oldest));
+        oldest = svan_aged_next(&flows->flows, NULL);
+    }
+}
+
+/* A path that nobody will miss; false: none of the oldest is. */
+static bool make_room_for_path(SvanFlows *flows, uint64_t now)
+{
+    SvanAged *entry = svan_aged_next(&flows->paths, NULL);
+
+    for (uint32_t i = 0; i < LOOKS && entry; i++) {
+        svan_flows_step(flows, as_path(entry), now);
+        if (svan_path_is_idle(as_path(entry), now)) {
+            svan_aged_remove(&flows->paths, entry);
+            return true;
+        }
+        entry = svan_aged_next(&flows->paths, entry);
+    }
+    return false;
+}
+
+/* ---- finding ---- */
+
+static SvanPath *get_path(SvanFlows *flows, const SvanAgedKey *flow, uint64_t now)
+{
+    SvanAgedKey key = svan_path_key(flow);
+    SvanAged *entry = svan_aged_find(&flows->paths, &key);
+
+    if (!entry) {
+        entry = svan_aged_add(&flows->paths, &key, now);
+        if (!entry && make_room_for_path(flows, now)) {
+            entry = svan_aged_add(&flows->paths, &key, now);
+        }
+        if (!entry) {
+            return &flows->other;
+        }
+        svan_path_init(as_path(entry), flows->fn, &flows->params, flows->turn);
+    }
+    svan_aged_touch(&flows->paths, entry, now);
+    return as_path(entry);
+}
+
+SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now)
+{
+    SvanAged *entry = svan_aged_find(&flows->flows, key);
+    SvanPath *path;
+
+    if (entry) {
+        svan_aged_touch(&flows->flows, entry, now);
+        if (as_flow(entry)->path != &flows->other) {
+            svan_aged_touch(&flows->paths, &as_flow(entry)->path->aged, now);
+        }
+        return flows->last = as_flow(entry);
+    }
+    forget_old(flows, flows->flows.count < SVAN_MAX_FLOWS ? SVAN_FLOW_OLD : SVAN_FLOW_IDLE,
+               now);
+    path = get_path(flows, key, now);
+    entry = svan_aged_add(&flows->flows, key, now);
+    if (!entry) {
+        flows->overflow.path = path;
+        return &flows->overflow;
+    }
+    as_flow(entry)->path = path;
+    path->flows++;
+    return flows->last = as_flow(entry);
+}
+
+SvanFlow *svan_flows_find(const SvanFlows *flows, const SvanAgedKey *key)
+{
+    return as_flow(svan_aged_find(&flows->flows, key));
+}
+
+SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key)
+{
+    SvanAgedKey path = svan_path_key(key);
+    SvanAged *entry = svan_aged_find(&flows->paths, &path);
+
+    return entry ? as_path(entry) : &flows->other;
+}
+
+/* ---- numbers ---- */
+
+bool svan_series_sent(SvanSeries *series, uint32_t number, uint32_t length, uint32_t window,
+                      uint64_t now)
+{
+    uint32_t end = number + length, ahead = end - series->high;
+
+    if (!series->known) {
+        series->known = true;
+        series->high = end;
+        return false;
+    }
+    if ((int32_t)ahead > 0) {
+        if (ahead > window) {
+            series->jumped_at = now;
+        }
+        series->high = end;
+        return false;
+    }
+    if (-ahead > window) {
+        series->jumped_at = now;
+        series->high = end;
+        return false;
+    }
+    return length;
+}
+
+bool svan_series_is_plausible(const SvanSeries *series, uint32_t number, uint32_t window,
+                              uint64_t now)
+{
+    if (!series->known) {
+        return false;
+    }
+    if (series->jumped_at && now - series->jumped_at < SVAN_WITNESS_AGE) {
+        return true;
+    }
+    return series->high - number - 1 < window;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The flows of one function, and its paths: bounded and aged. What finds no room is in an
+ * overflow entry, by which all of it is governed as one, so nothing escapes by being one
+ * too many (PRM "Enforcement", "Flows and paths").
+ */
+#ifndef SVAN_NET_FLOW_TABLE_H
+#define SVAN_NET_FLOW_TABLE_H
+
+#include "net/path.h"
+
+#define SVAN_MAX_FLOWS          512u            /* of a function */
+#define SVAN_MAX_PATHS          128u
+#define SVAN_FLOW_OLD           1000000000ull   /* ns; then a flow is forgotten */
+#define SVAN_FLOW_IDLE          10000000ull     /* ns; then it makes room for a new one */
+
+/* How far behind the last PSN, or TCP octet, a witness may lie. */
+#define SVAN_PSN_WINDOW         (1u << 14)
+#define SVAN_TCP_WINDOW         (1u << 22)
+
+/* The order in which the packets of a flow are numbered. */
+typedef struct SvanSeries {
+    uint32_t high;              /* the latest, shifted up so that it wraps at 2^32 */
+    bool known;
+    uint64_t jumped_at;         /* ns: when it was moved by more than a window; 0: never */
+} SvanSeries;
+
+typedef struct SvanFlow {
+    SvanAged aged;
+    SvanPath *path;
+    uint32_t qpn;               /* of the function, that has sent it last; 0: Ethernet */
+    SvanFlowEstimate estimate;
+    SvanRecognition recognition;
+    SvanSeries series[2];       /* RDMA: requests, responses; TCP: the first */
+    uint64_t packets, octets;
+} SvanFlow;
+
+typedef struct SvanFlows {
+    SvanFn *fn;
+    SvanAgedTable flows, paths;
+    SvanFlow *last;             /* was used last */
+    SvanFlow overflow;          /* flows without room; its path is that of the last */
+    SvanPath other;             /* peers without room */
+    uint32_t congested;         /* paths that are CONGESTING or RECOVERING */
+    SvanDcqcnParams params;     /* of a path that is congested alone */
+    SvanPatience patience;
+    void (*turn)(SvanTimer *turn);      /* of paths */
+} SvanFlows;
+
+/* seed: of the hash. params, patience and turn have been set. false: no memory. */
+bool svan_flows_init(SvanFlows *flows, SvanFn *fn, uint64_t seed);
+void svan_flows_fini(SvanFlows *flows);         /* nothing waits */
+
+/* A flow that is not the last one used. */
+SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now);
+
+/* The flow of what is about to leave, new if need be. */
+static inline SvanFlow *svan_flows_get(SvanFlows *flows, const SvanAgedKey *key,
+                                       uint64_t now)
+{
+    SvanFlow *flow = flows->last;
+
+    if (flow && svan_aged_is(&flow->aged.key, key)) {
+        flow->aged.used_at = flow->path->aged.used_at = now;
+        return flow;
+    }
+    return svan_flows_search(flows, key, now);
+}
+
+/* NULL: there is none of its own. Not a use of it. */
+SvanFlow *svan_flows_find(const SvanFlows *flows, const SvanAgedKey *key);
+/* The path of a peer, which is `other` if there is none of its own. */
+SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key);
+/*
+ * One step of the path's recognition, with what time has done to its rate. Has the state
+ * changed?
+ */
+bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
+/*
+ * The parameters of the rate of a path. What all paths of a function rise in a time is
+ * that which one would rise alone, so that nobody gains by having many peers.
+ */
+SvanDcqcnParams svan_flows_params(const SvanFlows *flows);
+
+static inline bool svan_flow_is_overflow(const SvanFlows *flows, const SvanFlow *flow)
+{
+    return flow == &flows->overflow;
+}
+
+/*
+ * What has left carried this number; length: how many it counts. Returns whether it had
+ * been sent before.
+ */
+bool svan_series_sent(SvanSeries *series, uint32_t number, uint32_t length, uint32_t window,
+                      uint64_t now);
+/* May a packet of that number have left lately? */
+bool svan_series_is_plausible(const SvanSeries *series, uint32_t number, uint32_t window,
+                              uint64_t now);
+
+#endif /* SVAN_NET_FLOW_TABLE_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Paths: their rates, and what has left by them.
+ */
+#include "net/path.h"
+
+#define BITS_NS         (8 * 1000000000ull)     /* ns of an octet at 1 bit/s */
+#define HALF            (SVAN_WITNESSES / 2)
+
+/* ---- witnesses ---- */
+
+static uint32_t witness_mark(const SvanAgedKey *flow, uint32_t witness)
+{
+    return (flow->words[4] * 0x9e3779b97f4a7c15ull >> 32) ^ witness;
+}
+
+void svan_witness_add(SvanWitnesses *witnesses, const SvanAgedKey *flow, uint32_t witness,
+                      uint64_t now)
+{
+    uint32_t at = witnesses->next++ % SVAN_WITNESSES;
+
+    if (at % HALF == 0) {
+        witnesses->begun[at / HALF] = now;
+    }
+    witnesses->marks[at] = witness_mark(flow, witness);
+}
+
+/* The half that is not being written was begun before all of its marks left. */
+bool svan_witness_is_plausible(const SvanWitnesses *witnesses, const SvanAgedKey *flow,
+                               uint32_t witness, uint64_t now)
+{
+    uint32_t mark = witness_mark(flow, witness), count = witnesses->next;
+    uint32_t older = !(count % SVAN_WITNESSES / HALF);
+
+    if (count > SVAN_WITNESSES && now - witnesses->begun[older] < SVAN_WITNESS_AGE) {
+        return true;
+    }
+    for (uint32_t i = 0; i < SVAN_WITNESSES && i < count; i++) {
+        if (witnesses->marks[i] == mark) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- paths ---- */
+
+void svan_path_init(SvanPath *path, SvanFn *fn, const SvanDcqcnParams *params,
+                    void (*turn)(SvanTimer *turn))
+{
+    path->fn = fn;
+    svan_rp_init(&path->rp, params);
+    svan_list_init(&path->waiters);
+    svan_timer_init(&path->turn, turn);
+}
+
+bool svan_path_is_idle(const SvanPath *path, uint64_t now)
+{
+    return !path->flows && !svan_rp_is_limited(&path->rp) && path->until <= now &&
+           path->recognition.state == SVAN_CONGESTION_CLEAR &&
+           svan_list_empty(&path->waiters) && path->turn.slot < 0;
+}
+
+bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint64_t *when)
+{
+    if (path->until <= now + burst) {
+        return true;
+    }
+    *when = path->until - burst;
+    return false;
+}
+
+void svan_path_charge(SvanPath *path, uint64_t rate, uint32_t octets, uint64_t now)
+{
+    uint64_t parts;
+
+    if (path->until < now) {
+        path->until = now;
+        path->until_part = 0;
+    }
+    parts = octets * BITS_NS / rate * 256 + octets * BITS_NS % rate * 256 / rate +
+            path->until_part;
+    path->until += parts / 256;
+    path->until_part = parts % 256;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A path: all flows of one function to one peer, which is what gets a rate. A flow that is
+ * new is governed by its path from its first packet on.
+ */
+#ifndef SVAN_NET_PATH_H
+#define SVAN_NET_PATH_H
+
+#include "net/dcqcn.h"
+#include "net/estimate.h"
+#include "net/flow_key.h"
+#include "net/recognition.h"
+
+/* Of the packets that have left, of those flows that are not numbered by the NIC. */
+#define SVAN_WITNESSES          128u
+/* A notification tells of packets that are no older than this, ns. */
+#define SVAN_WITNESS_AGE        2000000ull
+
+/* A ring in which each half remembers when it was begun. */
+typedef struct SvanWitnesses {
+    uint32_t marks[SVAN_WITNESSES];     /* of flow and witness */
+    uint64_t begun[2];          /* ns */
+    uint32_t next;
+} SvanWitnesses;
+
+void svan_witness_add(SvanWitnesses *witnesses, const SvanAgedKey *flow, uint32_t witness,
+                      uint64_t now);
+/*
+ * May the packet have left lately? true, too, if so many have left that the ring does not
+ * reach back far enough: who sends so fast does not escape by it.
+ */
+bool svan_witness_is_plausible(const SvanWitnesses *witnesses, const SvanAgedKey *flow,
+                               uint32_t witness, uint64_t now);
+
+typedef struct SvanPath {
+    SvanAged aged;
+    SvanFn *fn;
+    uint32_t flows;             /* in the table that belong to it */
+    SvanRp rp;
+    SvanFlowEstimate estimate;
+    SvanRecognition recognition;
+    bool counted;               /* among SvanFlows.congested */
+    bool peer_notifies;         /* its NIC has sent a notification that was accepted */
+    uint32_t sequence;          /* of the last one */
+    uint64_t cut_at;            /* ns: the last decrease without a notification */
+    /* At its rate all that was sent would have left by then, ns, and this part of one. */
+    uint64_t until;
+    uint32_t until_part;        /* in 1/256 ns */
+    SvanLink waiters;           /* SvanEgress, whose turn comes in this order */
+    SvanTimer turn;
+    SvanWitnesses witnesses;
+    uint64_t packets, octets;
+    uint32_t notifications;
+} SvanPath;
+
+void svan_path_init(SvanPath *path, SvanFn *fn, const SvanDcqcnParams *params,
+                    void (*turn)(SvanTimer *turn));
+/* Nothing waits or is known that would be lost with it. */
+bool svan_path_is_idle(const SvanPath *path, uint64_t now);
+
+/*
+ * May something leave now, at this rate (bit/s), if up to `burst` ns may be sent ahead? If
+ * not: *when it may.
+ */
+bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint64_t *when);
+void svan_path_charge(SvanPath *path, uint64_t rate, uint32_t octets, uint64_t now);
+
+#endif /* SVAN_NET_PATH_H */

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Tables of flows and paths: which flow a packet or a frame is of, how tables age, and
+ * what becomes of flows without room.
+ */
+#include "net/flow_table.h"
+#include "net/wire_ip.h"
+#include "unit.h"
+
+#define MS              1000000ull
+#define MANY            10000u
+
+/* ---- aged tables ---- */
+
+static SvanAgedKey key_of(uint64_t n)
+{
+    return (SvanAgedKey) { .words = { n << 32, 0, 0, 0, n << 40 } };
+}
+
+static void a_table_is_bounded_and_has_an_order(void **state)
+{
+    SvanAged *entries[8], *entry = NULL;
+    SvanAgedTable table;
+    SvanAgedKey key;
+
+    assert_true(svan_aged_init(&table, SIZE(entries), sizeof(SvanAged) + 8, 1));
+    for (uint32_t i = 0; i < SIZE(entries); i++) {
+        key = key_of(i);
+        assert_null(svan_aged_find(&table, &key));
+        entries[i] = svan_aged_add(&table, &key, i);
+        assert_non_null(entries[i]);
+        assert_ptr_equal(svan_aged_find(&table, &key), entries[i]);
+    }
+    key = key_of(99);
+    assert_null(svan_aged_add(&table, &key, 99));
+    svan_aged_touch(&table, entries[0], 100);
+    svan_aged_touch(&table, entries[7], 101);
+    svan_aged_touch(&table, entries[7], 102);
+    for (uint32_t i = 0; i < SIZE(entries); i++) {
+        static const uint8_t order[] = { 1, 2, 3, 4, 5, 6, 0, 7 };
+
+        entry = svan_aged_next(&table, entry);
+        assert_ptr_equal(entry, entries[order[i]]);
+    }
+    assert_null(svan_aged_next(&table, entry));
+    svan_aged_remove(&table, entries[3]);
+    assert_int_equal(table.count, 7);
+    key = key_of(3);
+    assert_null(svan_aged_find(&table, &key));
+    key = key_of(99);
+    assert_ptr_equal(svan_aged_add(&table, &key, 103), entries[3]);
+    svan_aged_fini(&table);
+}
+
+/* Keys that differ in any of their parts, and with each seed, share no bucket in numbers. */
+static void no_part_of_a_key_makes_chains_long(void **state)
+{
+    for (uint32_t shift = 0; shift < 64 * SVAN_AGED_WORDS; shift += 5) {
+        SvanAgedTable table;
+        uint32_t longest = 0;
+
+        assert_true(svan_aged_init(&table, 512, sizeof(SvanAged), shift));
+        for (uint64_t n = 0; n < 512; n++) {
+            SvanAgedKey key = { { 0 } };
+
+            key.words[shift / 64] = n << shift % 64;
+            if (!svan_aged_find(&table, &key)) {
+                svan_aged_add(&table, &key, 0);
+            }
+        }
+        for (uint32_t i = 0; i < 1u << table.log_buckets; i++) {
+            uint32_t length = 0;
+
+            for (SvanAged *entry = table.buckets[i]; entry; entry = entry->chain) {
+                length++;
+            }
+            longest = length > longest ? length : longest;
+        }
+        assert_in_range(longest, 1, 24);
+        svan_aged_fini(&table);
+    }
+}
+
+/* ---- which flow ---- */
+
+static const uint8_t tcp_frame[] = {
+    2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0xa0, 5, 8, 0,
+    0x45, 0xb9, 0, 44, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    0x30, 0x39, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, 0x50, 0x10, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9,
+};
+
+static SvanFrame *frame_of(const uint8_t *data, uint32_t len)
+{
+    SvanFrame *frame = svan_frame_alloc(len);
+
+    memcpy(frame->data, data, len);
+    frame->len = len;
+    return frame;
+}
+
+static void both_ends_see_the_same_flow(void **state)
+{
+    SvanFrame *frame = frame_of(tcp_frame, sizeof(tcp_frame));
+    SvanFlowInfo out, in;
+
+    svan_flow_of_frame(frame, SVAN_OUTGOING, &out);
+    svan_flow_of_frame(frame, SVAN_INCOMING, &in);
+    assert_int_equal(out.kind, SVAN_FLOW_TCP);
+    assert_int_equal(svan_flow_kind(&out.key), SVAN_FLOW_TCP);
+    assert_int_equal(svan_flow_number(&out.key), 12345 << 16 | 80);
+    assert_int_equal(svan_flow_number(&in.key), 80 << 16 | 12345);
+    assert_int_equal(svan_flow_vlan(&out.key), 5);
+    assert_int_equal(out.traffic_class, 0xb9);
+    assert_int_equal(out.witness, 0x01020304);
+    assert_int_equal(out.payload, 4);
+    assert_true(out.is_tcp_ack);
+    assert_int_equal(out.ack, 0x05060708);
+    assert_memory_equal(svan_flow_peer(&out.key) + 12, tcp_frame + 34, 4);
+    assert_memory_equal(svan_flow_own(&out.key), svan_flow_peer(&in.key), 16);
+    assert_memory_equal(svan_flow_peer(&out.key), svan_flow_own(&in.key), 16);
+    svan_frame_free(frame);
+}
+
+static uint8_t kind_of(const uint8_t *data, uint32_t len, uint32_t at, uint8_t value)
+{
+    SvanFrame *frame = frame_of(data, len);
+    SvanFlowInfo info;
+
+    frame->data[at] = value;
+    svan_flow_of_frame(frame, SVAN_OUTGOING, &info);
+    svan_frame_free(frame);
+    return info.kind;
+}
+
+/* However little of a frame there is, or however wrong it is. */
+static void each_frame_is_of_a_flow(void **state)
+{
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 24, 0x20), SVAN_FLOW_IP);
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 27, 17), SVAN_FLOW_UDP);
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 27, 47), SVAN_FLOW_IP);
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 18, 0x4f), SVAN_FLOW_IP);
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 18, 0x41), SVAN_FLOW_ETHERNET);
+    assert_int_equal(kind_of(tcp_frame, sizeof(tcp_frame), 17, 6), SVAN_FLOW_ETHERNET);
+    for (uint32_t len = 14; len < sizeof(tcp_frame); len++) {
+        SvanFrame *frame = frame_of(tcp_frame, len);
+        SvanFlowInfo info;
+
+        svan_flow_of_frame(frame, SVAN_OUTGOING, &info);
+        assert_in_range(info.kind, SVAN_FLOW_TCP, SVAN_FLOW_ETHERNET);
+        assert_int_equal(info.kind == SVAN_FLOW_TCP, len >= 58);
+        svan_frame_free(frame);
+    }
+}
+
+/* ---- flows ---- */
+
+static SvanAgedKey rdma(uint32_t peer, uint32_t qpn)
+{
+    uint8_t gid[2][16] = { { 0 }, { 0 } };
+
+    svan_gid_from_ipv4(gid[0], (uint8_t[]) { 10, peer >> 16, peer >> 8, peer });
+    return svan_flow_key(gid[0], gid[1], 0, SVAN_FLOW_RDMA, qpn);
+}
+
+static int flows_setup(void **state)
+{
+    static SvanFlows flows;
+
+    memset(&flows, 0, sizeof(flows));
+    svan_dcqcn_default(&flows.params, 10000000000ull);
+    flows.patience = (SvanPatience) { 5 * MS, MS, 10 * MS };
+    assert_true(svan_flows_init(&flows, NULL, 7));
+    *state = &flows;
+    return 0;
+}
+
+static int flows_teardown(void **state)
+{
+    svan_flows_fini(*state);
+    return 0;
+}
+
+#define FLOWS_TEST(name) \
+    cmocka_unit_test_setup_teardown(name, flows_setup, flows_teardown)
+
+static SvanFlow *get(SvanFlows *flows, uint32_t peer, uint32_t qpn, uint64_t now)
+{
+    SvanAgedKey key = rdma(peer, qpn);
+
+    return svan_flows_get(flows, &key, now);
+}
+
+static void flows_to_a_peer_share_a_path(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanFlow *a = get(flows, 1, 10, 1), *b = get(flows, 1, 11, 2), *c = get(flows, 2, 10, 3);
+
+    assert_ptr_not_equal(a, b);
+    assert_ptr_equal(a->path, b->path);
+    assert_ptr_not_equal(a->path, c->path);
+    assert_ptr_equal(get(flows, 1, 10, 4), a);
+    assert_ptr_equal(get(flows, 1, 10, 5), a);
+    assert_int_equal(a->aged.used_at, 5);
+    assert_int_equal(a->path->flows, 2);
+}
+
+/* However fast one hops: memory is bounded, and the path stays. */
+static void who_hops_gains_nothing(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *path = get(flows, 1, 0, 1)->path;
+    uint32_t overflowed = 0;
+
+    for (uint32_t i = 1; i < MANY; i++) {
+        SvanFlow *flow = get(flows, 1, i, 1 + i);
+
+        assert_ptr_equal(flow->path, path);
+        overflowed += svan_flow_is_overflow(flows, flow);
+    }
+    assert_int_equal(flows->flows.count, SVAN_MAX_FLOWS);
+    assert_int_equal(overflowed, MANY - SVAN_MAX_FLOWS);
+    /* Those that are silent make room. */
+    assert_false(svan_flow_is_overflow(flows, get(flows, 1, MANY, SVAN_FLOW_IDLE + MANY)));
+    get(flows, 1, MANY + 1, 10 * SVAN_FLOW_OLD);
+    get(flows, 1, MANY + 2, 10 * SVAN_FLOW_OLD);
+    assert_in_range(flows->flows.count, 1, SVAN_MAX_FLOWS - 8);
+    assert_int_equal(path->flows, flows->flows.count);
+}
+
+static void peers_without_room_share_a_path(void **state)
+{
+    SvanFlows *flows = *state;
+
+    for (uint32_t i = 0; i < 2 * SVAN_MAX_PATHS; i++) {
+        SvanFlow *flow = get(flows, i, 1, 1 + i);
+
+        assert_int_equal(flow->path == &flows->other, i >= SVAN_MAX_PATHS);
+    }
+    /* A path whose flows are forgotten makes room; one with a rate does not. */
+    svan_rp_notified(&((SvanPath *)svan_aged_next(&flows->paths, NULL))->rp, &flows->params,
+                     3 * SVAN_FLOW_OLD);
+    for (uint32_t i = 0; i < 64; i++) {
+        assert_ptr_not_equal(get(flows, MANY + i, 1, 3 * SVAN_FLOW_OLD)->path,
+                             &flows->other);
+    }
+    assert_true(svan_rp_is_limited(&svan_flows_path(flows, &(SvanAgedKey) {
+        .words = { rdma(0, 1).words[0], rdma(0, 1).words[1] } })->rp));
+}
+
+/* The increase is divided, the decrease is not. */
+static void congested_paths_share_the_increase(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *paths[4];
+
+    for (uint32_t i = 0; i < SIZE(paths); i++) {
+        paths[i] = get(flows, i, 1, 1)->path;
+        svan_estimate_marks(&paths[i]->estimate, 4, 4, 1);
+        assert_true(svan_flows_step(flows, paths[i], 1));
+        assert_int_equal(flows->congested, i + 1);
+    }
+    assert_int_equal(svan_flows_params(flows).increase_additive,
+                     flows->params.increase_additive / 4);
+    assert_int_equal(svan_flows_params(flows).decrease_interval,
+                     flows->params.decrease_interval);
+    for (uint64_t now = MS; now < 60 * MS; now += MS) {
+        for (uint32_t i = 0; i < SIZE(paths); i++) {
+            svan_flows_step(flows, paths[i], now);
+        }
+    }
+    assert_int_equal(flows->congested, 0);
+}
+
+/* ---- numbers and witnesses ---- */
+
+static void numbers_that_go_on(void **state)
+{
+    SvanSeries series = { .high = 0 };
+
+    assert_false(svan_series_is_plausible(&series, 5, 100, 1));
+    assert_false(svan_series_sent(&series, 0xfffffff0, 32, 100, 1));
+    assert_true(svan_series_is_plausible(&series, 0xfffffff0, 100, 1));
+    assert_true(svan_series_is_plausible(&series, 0x0f, 100, 1));
+    assert_false(svan_series_is_plausible(&series, 0x10, 100, 1));
+    assert_false(svan_series_is_plausible(&series, 0x10 - 101, 100, 1));
+    assert_true(svan_series_sent(&series, 0xfffffff0, 32, 100, 2));
+    assert_false(svan_series_sent(&series, 0x10, 1, 100, 3));
+    /* Who jumps about is believed to have sent anything, for a while. */
+    assert_false(svan_series_sent(&series, 5000, 1, 100, 4));
+    assert_true(svan_series_is_plausible(&series, 77777777, 100, 5));
+    assert_false(svan_series_is_plausible(&series, 77777777, 100, SVAN_WITNESS_AGE + 5));
+}
+
+static void witnesses_are_remembered(void **state)
+{
+    SvanWitnesses witnesses = { .next = 0 };
+    SvanAgedKey flow = rdma(1, 1), other = rdma(1, 2);
+
+    assert_false(svan_witness_is_plausible(&witnesses, &flow, 0, 1));
+    for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
+        svan_witness_add(&witnesses, &flow, i, i * SVAN_WITNESS_AGE / 32);
+    }
+    for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
+        assert_int_equal(svan_witness_is_plausible(&witnesses, &flow, i,
+                                                   12 * SVAN_WITNESS_AGE),
+                         i >= 2 * SVAN_WITNESSES);
+    }
+    assert_false(svan_witness_is_plausible(&witnesses, &other, 3 * SVAN_WITNESSES - 1,
+                                           12 * SVAN_WITNESS_AGE));
+    /* Who sends so fast that the ring does not reach back does not escape by that. */
+    for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
+        svan_witness_add(&witnesses, &flow, i, 13 * SVAN_WITNESS_AGE + i);
+    }
+    assert_true(svan_witness_is_plausible(&witnesses, &other, 1, 13 * SVAN_WITNESS_AGE + 999));
+}
+
+static void a_rate_is_exact(void **state)
+{
+    SvanPath path = { .until = 0 };
+    uint64_t when = 0;
+
+    /* 1,000 octets at 3 Gbit/s: 2,666 2/3 ns */
+    for (uint32_t i = 0; i < 3000; i++) {
+        svan_path_charge(&path, 3000000000ull, 1000, 1);
+    }
+    assert_in_range(path.until, 8000000 - 20, 8000001);
+    assert_false(svan_path_may_send(&path, 1000, 0, &when));
+    assert_int_equal(when, path.until - 1000);
+    assert_true(svan_path_may_send(&path, 1000, when, &when));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_table_is_bounded_and_has_an_order),
+        cmocka_unit_test(no_part_of_a_key_makes_chains_long),
+        cmocka_unit_test(both_ends_see_the_same_flow),
+        cmocka_unit_test(each_frame_is_of_a_flow),
+        FLOWS_TEST(flows_to_a_peer_share_a_path),
+        FLOWS_TEST(who_hops_gains_nothing),
+        FLOWS_TEST(peers_without_room_share_a_path),
+        FLOWS_TEST(congested_paths_share_the_increase),
+        cmocka_unit_test(numbers_that_go_on),
+        cmocka_unit_test(witnesses_are_remembered),
+        cmocka_unit_test(a_rate_is_exact),
+    };
+
+    return cmocka_run_group_tests_name("flow_table", tests, NULL, NULL);
+}
