@@ -10,6 +10,7 @@
 #define SVAN_CMD_H
 
 #include "faults.h"
+#include "flows.h"
 #include "keys.h"
 #include "queues.h"
 
@@ -61,8 +62,12 @@ enum svan_cmd_opcode {
 	SVAN_CMD_SET_CONTEXT_TABLE	= 0x0a0,
 	SVAN_CMD_SET_FUNCTION		= 0x0b0,
 	SVAN_CMD_QUERY_FUNCTION		= 0x0b1,
+	SVAN_CMD_SET_ENFORCEMENT	= 0x0b4,
+	SVAN_CMD_QUERY_ENFORCEMENT	= 0x0b5,
+	SVAN_CMD_QUERY_FLOWS		= 0x0b6,
+	SVAN_CMD_JUDGE_FLOW		= 0x0b7,
 
-	/* 0x080..0x08f shared receive queues, 0x0c0..0x0cf flows and congestion: reserved */
+	/* 0x080..0x08f shared receive queues: reserved */
 };
 
 enum svan_cmd_status {
@@ -508,6 +513,9 @@ struct svan_cmd {
 		struct svan_cmd_spare_pages	spare_pages;
 		struct svan_cmd_context_table	context_table;
 		struct svan_cmd_set_function	set_function;
+		struct svan_cmd_set_enforcement	set_enforcement;
+		struct svan_cmd_query_flows	query_flows;
+		struct svan_cmd_judge_flow	judge_flow;
 		__u8				payload[SVAN_CMD_PAYLOAD];
 	};
 };
@@ -557,6 +565,8 @@ struct svan_cmd_resp {
 		struct svan_cmd_query_qp_resp	query_qp;
 		struct svan_fault_policy	fault_policy;
 		struct svan_function_attr	query_function;
+		struct svan_enforcement_attr	query_enforcement;
+		struct svan_cmd_query_flows_resp query_flows;
 		__u8				payload[SVAN_CMD_RESP_PAYLOAD];
 	};
 };
@@ -620,7 +630,13 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(spoof_roce_drops)	X(promisc_refused) \
 	X(rate_delays)		X(cnps_ignored) \
 	X(cnps_sent)		X(cnps_handled) \
-	X(qp_rate_delays)
+	X(qp_rate_delays) \
+	X(enforce_delays)	X(enforce_marks) \
+	X(enforce_drops)	X(enforce_ect_set) \
+	X(flows_overflowed)	X(paths_overflowed) \
+	X(paths_congesting)	X(paths_suspect) \
+	X(notifications_sent)	X(notifications_received) \
+	X(notifications_ignored) X(notifications_no_room)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -628,6 +644,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 93);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 105);
 
 #endif /* SVAN_CMD_H */

@@ -197,6 +197,11 @@ typedef struct SvanConfig {
      * are configured alike.
      */
     bool no_icrc;
+    /*
+     * For tests: nothing is learned of the congestion of flows, so enforcement, which
+     * decides by that alone, polices nobody.
+     */
+    bool frozen_estimates;
 } SvanConfig;
 
 /* NULL: config is out of range, or there is no memory. ops and config are copied. */

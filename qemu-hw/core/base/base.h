@@ -198,6 +198,7 @@ typedef enum SvanTurn {
     SVAN_TURN_RX,
     SVAN_TURN_QP,
     SVAN_TURN_POLL,
+    SVAN_TURN_NOTIFY,
     SVAN_TURN_COUNT,
 } SvanTurn;
 

@@ -38,7 +38,7 @@ static SvanStep query_map(SvanCmdCtx *ctx, uint32_t len, SvanMem mem[2],
     return step;
 }
 
-static SvanStep query_answer(SvanCmdCtx *ctx, const void *data, uint32_t size)
+SvanStep svan_cmd_query_answer(SvanCmdCtx *ctx, const void *data, uint32_t size)
 {
     uint64_t addr = le64toh(ctx->cmd->query.addr);
     uint32_t len = le32toh(ctx->cmd->query.length);
@@ -107,7 +107,7 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
         .max_pasid = htole32(processes ? SVAN_PASID_COUNT - 1 : 0),
     };
 
-    return query_answer(ctx, &caps, sizeof(caps));
+    return svan_cmd_query_answer(ctx, &caps, sizeof(caps));
 }
 
 SvanStep svan_cmd_query_stats(SvanCmdCtx *ctx)
@@ -127,5 +127,5 @@ SvanStep svan_cmd_query_stats(SvanCmdCtx *ctx)
 #define COPY_STAT(name) stats.name = htole64(now.name);
     SVAN_STATS(COPY_STAT)
 #undef COPY_STAT
-    return query_answer(ctx, &stats, sizeof(stats));
+    return svan_cmd_query_answer(ctx, &stats, sizeof(stats));
 }

@@ -60,6 +60,10 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_SET_SPARE_PAGES]  = svan_cmd_set_spare_pages,
     [SVAN_CMD_SET_CONTEXT_TABLE] = svan_cmd_set_context_table,
     [SVAN_CMD_SET_FUNCTION]     = svan_cmd_set_function,
+    [SVAN_CMD_SET_ENFORCEMENT]  = svan_cmd_set_enforcement,
+    [SVAN_CMD_QUERY_ENFORCEMENT] = svan_cmd_query_enforcement,
+    [SVAN_CMD_QUERY_FLOWS]      = svan_cmd_query_flows,
+    [SVAN_CMD_JUDGE_FLOW]       = svan_cmd_judge_flow,
     [SVAN_CMD_QUERY_FUNCTION]   = svan_cmd_query_function,
 };
 

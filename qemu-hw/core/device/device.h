@@ -24,6 +24,8 @@ typedef SvanStep SvanCmdHandler(SvanCmdCtx *ctx);
  * Fill in status and syndrome of the response: SVAN_CMD_OK or a refusal. Always DONE.
  */
 SvanStep svan_cmd_answer(SvanCmdCtx *ctx, uint32_t refusal);
+/* Write what a query is answered with to where it asks for it, and answer it. DONE, MISS. */
+SvanStep svan_cmd_query_answer(SvanCmdCtx *ctx, const void *data, uint32_t size);
 
 SvanCmdHandler svan_cmd_query_caps, svan_cmd_query_stats;
 SvanCmdHandler svan_cmd_create_eq, svan_cmd_destroy_eq;
@@ -44,6 +46,8 @@ SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
 SvanCmdHandler svan_cmd_set_context_table;
 SvanCmdHandler svan_cmd_set_function, svan_cmd_query_function;
+SvanCmdHandler svan_cmd_set_enforcement, svan_cmd_query_enforcement;
+SvanCmdHandler svan_cmd_query_flows, svan_cmd_judge_flow;
 
 /* CONTROL.ENABLE: latch the registers of the command queue. */
 void svan_cmdq_start(SvanFn *fn);

@@ -26,6 +26,7 @@ typedef struct SvanFnAlways {
 
 static void fn_free(SvanFn *fn)
 {
+    svan_enforcement_end(fn);
     svan_parts_free(fn);
     free(fn->stats);
     svan_db_table_free(fn);
@@ -190,6 +191,7 @@ void svan_reset_settings(SvanCore *core)
     svan_congestion_reset(core);
     for (uint32_t i = 0; i < core->num_fns; i++) {
         svan_vport_reset(core->fns[i]);
+        svan_enforcement_end(core->fns[i]);
     }
 }
 
@@ -364,6 +366,7 @@ void svan_set_poll(SvanCore *core, uint64_t poll_ns)
 
 void svan_tx_ready(SvanCore *core)
 {
+    svan_switch_tx_ready(core);
     if (svan_list_empty(&core->blocked)) {
         return;
     }

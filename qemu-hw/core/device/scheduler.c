@@ -57,6 +57,7 @@ static const Source sources[SVAN_TURN_COUNT] = {
     [SVAN_TURN_RX]    = { .step_of_all = svan_rx_step },
     [SVAN_TURN_QP]    = { .step = qp_turn },
     [SVAN_TURN_POLL]  = { .step = svan_poll_step },
+    [SVAN_TURN_NOTIFY] = { .step_of_all = svan_notify_step },
 };
 
 /* The source that only looks for work, in doorbell records. */

@@ -29,6 +29,8 @@ void svan_save_qps(SvanFn *fn, SvanWriter *writer);
 bool svan_load_qps(SvanFn *fn, SvanReader *reader);
 void svan_save_vport(SvanFn *fn, SvanWriter *writer);
 bool svan_load_vport(SvanFn *fn, SvanReader *reader);
+void svan_save_enforcement(SvanFn *fn, SvanWriter *writer);
+bool svan_load_enforcement(SvanFn *fn, SvanReader *reader);
 void svan_save_net(SvanFn *fn, SvanWriter *writer);
 bool svan_load_net(SvanFn *fn, SvanReader *reader);
 void svan_save_stats(SvanFn *fn, SvanWriter *writer);

@@ -282,6 +282,23 @@ bool svan_load_vport(SvanFn *fn, SvanReader *reader)
            svan_vport_set(fn, SVAN_SET_FUNCTION_MASK, &attr) == SVAN_CMD_OK;
 }
 
+/* What is enforced; what is known of flows is learned anew. */
+void svan_save_enforcement(SvanFn *fn, SvanWriter *writer)
+{
+    struct svan_enforcement_attr attr;
+
+    svan_enforcement_get(fn, &attr);
+    svan_put_bytes(writer, &attr, sizeof(attr));
+}
+
+bool svan_load_enforcement(SvanFn *fn, SvanReader *reader)
+{
+    struct svan_enforcement_attr attr;
+
+    svan_get_bytes(reader, &attr, sizeof(attr));
+    return !reader->failed && svan_enforcement_set(fn, &attr) == SVAN_CMD_OK;
+}
+
 /* ---- GIDs, port and filters ---- */
 
 void svan_save_net(SvanFn *fn, SvanWriter *writer)

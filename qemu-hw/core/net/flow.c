@@ -24,6 +24,8 @@ void svan_egress_init(SvanEgress *egress, SvanWork *work)
 void svan_egress_stop(SvanEgress *egress)
 {
     svan_timer_cancel(egress->work->fn->core, &egress->later);
+    svan_list_remove(&egress->turn);
+    egress->called = false;
 }
 
 /* A sender may have several units that wait: its timer is that of the earliest. */
@@ -48,18 +50,24 @@ static bool is_markable(uint8_t ecn)
 }
 
 /* The header checksum is updated (RFC 1624), not computed: a wrong one stays wrong. */
-static void mark_ipv4(uint8_t *ip)
+static void set_ipv4(uint8_t *ip, uint8_t ecn)
 {
     uint32_t old = ip[0] << 8 | ip[1], sum;
 
-    ip[1] |= ECN_CE;
+    ip[1] |= ecn;
     sum = (uint16_t)~(ip[10] << 8 | ip[11]);
     sum = svan_csum_fold(sum + (uint16_t)~old + (ip[0] << 8 | ip[1]));
     ip[10] = sum >> 8;
     ip[11] = sum;
 }
 
-static bool mark_frame(SvanFrame *frame)
+static bool is_markless(uint8_t ecn)
+{
+    return (ecn & ECN_MASK) == ECN_NONE;
+}
+
+/* Set these bits, if the frame is an IP packet whose bits are such. */
+static bool set_frame(SvanFrame *frame, uint8_t ecn, bool (*is_such)(uint8_t ecn))
 {
     uint32_t type, offset = svan_frame_l3(frame, &type);
     uint8_t *ip = frame->data + offset;
@@ -68,13 +76,13 @@ static bool mark_frame(SvanFrame *frame)
         return false;
     }
     if (type == ETHERTYPE_IPV4 && frame->len >= offset + IPV4_HLEN &&
-        ip[0] >> 4 == 4 && is_markable(ip[1])) {
-        mark_ipv4(ip);
+        ip[0] >> 4 == 4 && is_such(ip[1])) {
+        set_ipv4(ip, ecn);
         return true;
     }
     if (type == ETHERTYPE_IPV6 && frame->len >= offset + IPV6_HLEN &&
-        ip[0] >> 4 == 6 && is_markable(ip[1] >> 4)) {
-        ip[1] |= ECN_CE << 4;
+        ip[0] >> 4 == 6 && is_such(ip[1] >> 4)) {
+        ip[1] |= ecn << 4;
         return true;
     }
     return false;
@@ -84,25 +92,34 @@ static bool mark_frame(SvanFrame *frame)
  * A packet that cannot leave at once is built anew later, without the mark; so its mark
  * is counted when it has left. A frame keeps its mark.
  */
-static void mark(SvanEgress *egress, const SvanFlowUnit *unit)
+void svan_unit_mark(SvanEgress *egress, const SvanFlowUnit *unit)
 {
     if (unit->frame) {
-        unit->fn->stats->flow_marks += mark_frame(unit->frame);
+        unit->fn->stats->flow_marks += set_frame(unit->frame, ECN_CE, is_markable);
     } else if (is_markable(unit->pkt->addr.traffic_class)) {
         unit->pkt->addr.traffic_class |= ECN_CE;
         egress->marked = true;
     }
 }
 
+bool svan_unit_set_ect(const SvanFlowUnit *unit)
+{
+    if (unit->frame) {
+        return set_frame(unit->frame, ECN_ECT0, is_markless);
+    }
+    if (!is_markless(unit->pkt->addr.traffic_class)) {
+        return false;
+    }
+    unit->pkt->addr.traffic_class |= ECN_ECT0;
+    return true;
+}
+
 /* ---- verdicts ---- */
 
-static SvanStep drop(SvanFn *fn, const SvanFlowUnit *unit)
+SvanStep svan_unit_drop(const SvanFlowUnit *unit, uint64_t *counter)
 {
-    uint64_t *counter = &fn->stats->flow_drops;
-
-    return unit->pkt ? svan_pkt_drop(fn, unit->pkt, counter, SVAN_DROP_FLOW) :
-                       svan_frame_drop(fn, unit->frame, counter,
-                                       SVAN_DROP_FLOW);
+    return unit->pkt ? svan_pkt_drop(unit->fn, unit->pkt, counter, SVAN_DROP_FLOW) :
+                       svan_frame_drop(unit->fn, unit->frame, counter, SVAN_DROP_FLOW);
 }
 
 bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
@@ -121,10 +138,10 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
         *step = svan_egress_wait(egress, when, &fn->stats->flow_delays);
         return false;
     case SVAN_VERDICT_DROP:
-        *step = drop(fn, unit);
+        *step = svan_unit_drop(unit, &fn->stats->flow_drops);
         return false;
     case SVAN_VERDICT_MARK:
-        mark(egress, unit);
+        svan_unit_mark(egress, unit);
         return true;
     default:
         return true;

@@ -120,7 +120,7 @@ static uint32_t udp_behind_ipv6(const SvanFrame *frame, uint32_t offset, bool *u
 
 bool svan_frame_may_be_roce(const SvanFrame *frame)
 {
-    uint32_t type, offset = svan_frame_l3(frame, &type), udp = 0;
+    uint32_t type, offset = svan_frame_l3(frame, &type), udp = 0, port = 0;
     const uint8_t *ip = frame->data + offset;
     bool unknown = false;
 
@@ -134,9 +134,10 @@ bool svan_frame_may_be_roce(const SvanFrame *frame)
     } else if (type == ETHERTYPE_IPV6 && frame->len >= offset + IPV6_HLEN) {
         udp = udp_behind_ipv6(frame, offset, &unknown);
     }
-    return unknown || (udp && frame->len >= udp + 4 &&
-                       (frame->data[udp + 2] << 8 | frame->data[udp + 3]) ==
-                       SVAN_ROCE_UDP_PORT);
+    if (!unknown && udp && frame->len >= udp + 4) {
+        port = frame->data[udp + 2] << 8 | frame->data[udp + 3];
+    }
+    return unknown || port == SVAN_ROCE_UDP_PORT || port == SVAN_NOTIFICATION_PORT;
 }
 
 /* ---- filters ---- */

@@ -121,6 +121,7 @@ SvanSwitch *svan_switch_new(void)
         factor = (factor ^ factor >> 29) * odd + i;
         sw->factors[i] = factor | 1;
     }
+    svan_list_init(&sw->notices);
     if (!grow(sw, MIN_LOG_BUCKETS)) {
         free(sw);
         return NULL;

@@ -111,6 +111,7 @@ struct SvanSwitch {
     /* functions that receive frames; those of them with ALLMULTI, with PROMISC */
     SvanFnSet receiving, allmulti, promisc;
     SvanFnSet in_vlan;          /* functions that the PF has put into a VLAN */
+    SvanLink notices;           /* SvanArrival, whose notifications are due */
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
     SvanCongestion congestion;
@@ -173,7 +174,10 @@ SvanFrame *svan_frame_untag(const SvanFrame *frame);
  * type.
  */
 uint32_t svan_frame_l3(const SvanFrame *frame, uint32_t *type);
-/* Is it a RoCE packet for anybody who looks into it, or can that not be told? */
+/*
+ * Is it a RoCE packet, or a notification between NICs, for anybody who looks into it, or
+ * can that not be told?
+ */
 bool svan_frame_may_be_roce(const SvanFrame *frame);
 
 /* ---- what the PF has set for a function ---- */
@@ -198,6 +202,21 @@ bool svan_pace_may_send(SvanEgress *egress, const SvanPkt *pkt, SvanStep *step);
 void svan_pace_sent(SvanEgress *egress, const SvanPkt *pkt);
 
 /* ---- verdicts ---- */
+
+/* The counters of the function; of a VF that is not enabled, the PF's. */
+static inline SvanFnStats *svan_fn_stats(const SvanFn *fn)
+{
+    return fn->stats ? fn->stats : fn->core->fns[0]->stats;
+}
+
+/* Set CE, if the unit is ECN-capable. It counts when it has left. */
+void svan_unit_mark(SvanEgress *egress, const SvanFlowUnit *unit);
+/* If the unit is an IP packet that is not ECN-capable, make it one. Has it changed? */
+bool svan_unit_set_ect(const SvanFlowUnit *unit);
+/* Lose the unit. Always DONE; a frame stays the caller's. */
+SvanStep svan_unit_drop(const SvanFlowUnit *unit, uint64_t *counter);
+/* BLOCKED: the frame stays the caller's; else DONE, and it is the port's. */
+SvanStep svan_port_out(SvanCore *core, SvanFrame *frame);
 
 /*
  * Wait until `when`, or until an earlier unit of the same sender may leave. Always

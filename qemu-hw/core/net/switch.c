@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/stations.h"
+#include "net/enforcement.h"
 #include "net/wire_ip.h"
 
 #define DEFAULT_RX_FRAMES       1024u
@@ -115,6 +115,17 @@ static SvanStep deliver(SvanFn *fn, const SvanPkt *pkt)
     return fn->net->receiver->packet(fn, pkt);
 }
 
+/* By the port. */
+static SvanStep deliver_from_port(SvanFn *fn, const SvanPkt *pkt)
+{
+    SvanStep step = deliver(fn, pkt);
+
+    if (step == SVAN_STEP_DONE && fn->net->enforcement) {
+        svan_enforce_packet_in(fn, pkt);
+    }
+    return step;
+}
+
 static bool is_forged(SvanCore *core, const SvanFrame *frame,
                       const SvanAddr *addr)
 {
@@ -160,7 +171,8 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
                                    svan_pkt_decode(frame, &pkt)) {
     case SVAN_DECODE_OK:
-        return deliver(fn, &pkt);
+        return frame->from == SVAN_FROM_PORT ? deliver_from_port(fn, &pkt) :
+                                               deliver(fn, &pkt);
     case SVAN_DECODE_BAD_ICRC:
         fn->stats->rx_icrc_errors++;
         break;
@@ -216,6 +228,9 @@ static SvanStep rx_ethernet(SvanCore *core, const SvanFrame *frame)
     fn = core->fns[id];
     step = rx_function(fn, frame, &ingress->offset);
     if (step == SVAN_STEP_DONE) {
+        if (fn->net->enforcement && frame->from == SVAN_FROM_PORT) {
+            svan_enforce_frame_in(fn, frame);
+        }
         rx_turn_to(ingress, id + 1);
         step = svan_fn_set_next(&wanted, id + 1) == SVAN_NONE ?
                SVAN_STEP_DONE : SVAN_STEP_AGAIN;
@@ -247,7 +262,7 @@ static SvanStep rx_lent(SvanCore *core, const SvanLentPacket *lent)
     switch (svan_pkt_decode_lent(lent, &pkt)) {
     case SVAN_DECODE_OK:
         fn = svan_gid_owner(core, &pkt.addr);
-        return fn ? deliver(fn, &pkt) : rx_as_frame(core, lent);
+        return fn ? deliver_from_port(fn, &pkt) : rx_as_frame(core, lent);
     case SVAN_DECODE_NOT_ROCE:
         return rx_as_frame(core, lent);
     default:
@@ -277,6 +292,12 @@ static SvanStep rx_packet(SvanCore *core)
 
 /* ---- the receive queue's step ---- */
 
+/* A function has begun to receive the head. */
+static bool is_begun(const SvanIngress *ingress)
+{
+    return ingress->fn || ingress->qpn;
+}
+
 static SvanStep rx_frame(SvanCore *core)
 {
     SvanFrame *frame = core->ingress->head;
@@ -291,8 +312,12 @@ static SvanStep rx_frame(SvanCore *core)
         svan_rx_drop_head(core);
         return SVAN_STEP_DONE;
     }
-    step = core->ingress->fn || core->ingress->qpn ? SVAN_STEP_DONE :
-                                         rx_roce(core, frame, &mine);
+    if (!is_begun(core->ingress) && frame->from == SVAN_FROM_PORT &&
+        svan_enforce_notified(core, frame)) {
+        svan_rx_drop_head(core);
+        return SVAN_STEP_DONE;
+    }
+    step = is_begun(core->ingress) ? SVAN_STEP_DONE : rx_roce(core, frame, &mine);
     if (!mine) {
         step = rx_ethernet(core, frame);
     }
@@ -339,8 +364,7 @@ static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
     return step;
 }
 
-/* BLOCKED: the frame stays the caller's. */
-static SvanStep port_out(SvanCore *core, SvanFrame *frame)
+SvanStep svan_port_out(SvanCore *core, SvanFrame *frame)
 {
     uint32_t len = frame->len;
 
@@ -383,35 +407,51 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     if (!frame) {
         return SVAN_STEP_DONE;          /* lost, as on a wire */
     }
-    step = port_out(from->core, frame);
+    step = svan_port_out(from->core, frame);
     if (step == SVAN_STEP_BLOCKED) {
         svan_frame_free(frame);
     }
     return step;
 }
 
-/* May the packet or the frame leave? false: *step says what becomes of it. */
-static inline bool may_leave(SvanEgress *egress, SvanPkt *pkt, SvanFrame *frame,
-                             SvanStep *step)
+/* May the unit leave? false: *step says what becomes of it. */
+static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step)
 {
-    SvanFn *fn = egress->work->fn;
+    SvanFn *fn = unit->fn;
 
-    if (egress->pace && !svan_pace_may_send(egress, pkt, step)) {
+    if (egress->pace && !svan_pace_may_send(egress, unit->pkt, step)) {
         return false;
     }
     if (fn->net->vport.tx_max && !svan_vport_may_send(egress, step)) {
         return false;
     }
-    return !fn->core->sw->flow ||
-           svan_flow_passes(egress, &(SvanFlowUnit) {
-               .fn = fn, .pkt = pkt, .frame = frame,
-           }, step);
+    if (fn->core->sw->flow && !svan_flow_passes(egress, unit, step)) {
+        return false;
+    }
+    return !svan_enforces_egress(fn) || svan_enforce_passes(egress, unit, step);
+}
+
+/* The unit has left: so many octets. */
+static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
+{
+    SvanFn *fn = unit->fn;
+
+    if (egress->pace) {
+        svan_pace_sent(egress, unit->pkt);
+    }
+    if (fn->net->vport.tx_max) {
+        svan_vport_sent(fn, len);
+    }
+    if (svan_enforces_egress(fn)) {
+        svan_enforce_sent(egress, unit, len);
+    }
 }
 
 SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
                        SvanPkt *pkt)
 {
     SvanFn *fn = egress->work->fn;
+    SvanFlowUnit unit = { .fn = fn, .pkt = pkt };
     SvanFnStats *stats = fn->stats;
     SvanStep step;
     SvanFn *to;
@@ -425,7 +465,7 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     }
     pkt->addr.traffic_class = (pkt->addr.traffic_class & fn->core->sw->ecn_kept) |
                               fn->core->sw->ecn_set;
-    if (!may_leave(egress, pkt, NULL, &step)) {
+    if (!may_leave(egress, &unit, &step)) {
         return step;
     }
     to = svan_gid_owner(fn->core, &pkt->addr);
@@ -433,12 +473,7 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;
-        if (egress->pace) {
-            svan_pace_sent(egress, pkt);
-        }
-        if (fn->net->vport.tx_max) {
-            svan_vport_sent(fn, svan_pkt_len(pkt));
-        }
+        has_left(egress, &unit, svan_pkt_len(pkt));
         stats->flow_marks += egress->marked;
         egress->marked = false;
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
@@ -488,7 +523,7 @@ static SvanStep frame_to_port(SvanFn *fn, SvanFrame *frame, bool *sent)
     SvanStep step = SVAN_STEP_DONE;
 
     if (fn->core->link_up) {
-        step = port_out(fn->core, frame);
+        step = svan_port_out(fn->core, frame);
         *sent = step == SVAN_STEP_DONE;
     } else {
         svan_frame_free(frame);         /* lost, as on a wire */
@@ -544,6 +579,7 @@ static bool is_admitted(SvanFn *fn, SvanFrame *frame)
 SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
 {
     SvanFn *fn = egress->work->fn;
+    SvanFlowUnit unit = { .fn = fn, .frame = frame };
     SvanStep step = SVAN_STEP_DONE;
     uint32_t len;
 
@@ -559,15 +595,13 @@ SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
         return step;
     }
     len = frame->len;
-    if (may_leave(egress, NULL, frame, &step)) {
+    if (may_leave(egress, &unit, &step)) {
         step = forward(fn, frame, sent);
     } else if (step == SVAN_STEP_DONE) {
         svan_frame_free(frame);
     }
     if (*sent) {
-        if (fn->net->vport.tx_max) {
-            svan_vport_sent(fn, len);
-        }
+        has_left(egress, &unit, len);
         fn->stats->eth_tx_frames++;
         fn->stats->eth_tx_bytes += len;
     }

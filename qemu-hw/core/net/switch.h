@@ -173,6 +173,9 @@ struct SvanEgress {
     SvanPace *pace;             /* NULL: not limited */
     SvanTimer later;            /* runs while a verdict makes the sender wait */
     bool marked;                /* the packet being sent is; counted when it has left */
+    bool called;                /* its turn has come (enforcement) */
+    SvanLink turn;              /* SvanPath.waiters */
+    uint32_t qpn;               /* of the queue pair that it is part of */
 };
 
 /* The caller has reserved the timer: svan_timer_reserve(). */
@@ -181,7 +184,7 @@ void svan_egress_stop(SvanEgress *egress);      /* it does not wait any more */
 
 static inline bool svan_egress_waits(const SvanEgress *egress)
 {
-    return egress->later.slot >= 0;
+    return egress->later.slot >= 0 || egress->turn.next;
 }
 
 /*
@@ -215,6 +218,8 @@ typedef struct SvanReceiver {
     SvanStep (*packet)(SvanFn *fn, const SvanPkt *pkt);
     /* At most one page a step; *offset, 0 at first, is kept for the next step. */
     SvanStep (*frame)(SvanFn *fn, const SvanFrame *frame, uint32_t *offset);
+    /* The QPN of the queue pair's peer; 0: it has none. */
+    uint32_t (*peer_qpn)(SvanFn *fn, uint32_t qpn);
 } SvanReceiver;
 
 /* One step of the receive queue. IDLE: the queue is empty. */
@@ -238,6 +243,7 @@ typedef enum SvanDrop {
     SVAN_DROP_PORT_DISABLED,
     SVAN_DROP_SOURCE,
     SVAN_DROP_FLOW,
+    SVAN_DROP_NOTIFICATION,
 } SvanDrop;
 
 /* ---- flows ---- */
@@ -304,6 +310,7 @@ bool svan_frame_complete_csum(SvanFrame *frame, const struct svan_wqe_eth *eth);
 typedef struct SvanNet {
     const SvanReceiver *receiver;
     SvanVport vport;
+    struct SvanEnforcement *enforcement;        /* NULL: none is set */
     bool port_enabled;          /* SVAN_CMD_SET_PORT */
     SvanGid *gids;              /* SVAN_MAX_GID; NULL: the function is disabled */
     uint32_t gid_limit;         /* one above the highest valid index */
@@ -342,8 +349,13 @@ void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid 
 void svan_gids_apply(SvanFn *fn);
 void svan_gids_clear(SvanFn *fn);
 
+/* The port has room again: what waits for it at the switch itself goes on. */
+void svan_switch_tx_ready(SvanCore *core);
 /* The switch between the functions of a core and the port; opaque outside of net/. */
 SvanSwitch *svan_switch_new(void);              /* NULL: no memory */
 void svan_switch_free(SvanSwitch *sw);          /* after all functions */
+
+/* What is enforced on functions. */
+#include "net/enforce.h"
 
 #endif /* SVAN_NET_SWITCH_H */

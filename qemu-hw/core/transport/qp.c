@@ -326,6 +326,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
         goto err_timer;
     }
     qp->waiter.qpn = qp->events.qn = qp->sq.qpn = qp->db.qn = qp->qpn;
+    qp->egress.qpn = qp->qpn;
     qp->db.rung = qp_rung;
     if (!qp->transport->create(qp)) {
         goto err_remove;

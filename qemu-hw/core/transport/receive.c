@@ -81,7 +81,15 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
     return step;
 }
 
+static uint32_t peer_qpn(SvanFn *fn, uint32_t qpn)
+{
+    const SvanQp *qp = svan_qp_get(fn, qpn);
+
+    return qp && qp->kind->addressing == SVAN_ADDRESS_OF_PEER ? qp->dest_qpn : 0;
+}
+
 const SvanReceiver svan_qp_receiver = {
     .packet = receive_packet,
     .frame = svan_eth_rx,
+    .peer_qpn = peer_qpn,
 };

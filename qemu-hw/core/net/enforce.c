@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an untrusted function sends: to which flow and path it belongs, and whether it may
+ * leave now (PRM "Enforcement").
+ */
+#include "net/enforcement.h"
+
+#define NEXT_NS         10000ull        /* if who was called sends nothing: the next one */
+#define WATCH_NS        500000ull
+#define AMBIGUOUS_CUT   SVAN_ESTIMATE_WINDOW    /* between decreases without marks */
+
+/* ---- recognition ---- */
+
+static void tell(const SvanPath *path)
+{
+    SvanFnStats *stats = svan_fn_stats(path->fn);
+
+    stats->paths_congesting += path->recognition.state == SVAN_CONGESTION_CONGESTING;
+    stats->paths_suspect += path->recognition.state == SVAN_CONGESTION_SUSPECT;
+}
+
+void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
+{
+    SvanDcqcnParams params = svan_flows_params(&enforcement->flows);
+
+    if (path->counted && enforcement->attr.action != SVAN_ENFORCE_WATCH) {
+        svan_rp_notified(&path->rp, &params, now);
+    }
+}
+
+/*
+ * Marks are told by notifications, and each of them is a sign. Where nobody notifies, what
+ * is left are losses and a queue that grows: while these last there is a sign in each
+ * window.
+ */
+static void react_to_ambiguity(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
+{
+    if (path->recognition.state == SVAN_CONGESTION_CONGESTING &&
+        svan_symptom(&path->estimate) == SVAN_SYMPTOM_AMBIGUOUS &&
+        now - path->cut_at >= AMBIGUOUS_CUT) {
+        path->cut_at = now;
+        svan_enforce_react(enforcement, path, now);
+    }
+}
+
+void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path,
+                            uint64_t now)
+{
+    if (flow && !enforcement->fn->core->config.frozen_estimates) {
+        svan_estimate_age(&flow->estimate, now);
+        svan_recognition_step(&flow->recognition, &enforcement->flows.patience,
+                              svan_symptom(&flow->estimate), false, now);
+    }
+    if (svan_flows_step(&enforcement->flows, path, now)) {
+        tell(path);
+    }
+    react_to_ambiguity(enforcement, path, now);
+}
+
+/* ---- turns of a path ---- */
+
+static void call(SvanPath *path)
+{
+    SvanEgress *egress = svan_container(path->waiters.next, SvanEgress, turn);
+
+    svan_list_remove(&egress->turn);
+    egress->called = true;
+    svan_work_ready(egress->work);
+}
+
+void svan_enforce_turn(SvanTimer *turn)
+{
+    SvanPath *path = svan_container(turn, SvanPath, turn);
+    SvanCore *core = path->fn->core;
+    uint64_t now = svan_now(core), when;
+
+    if (svan_list_empty(&path->waiters)) {
+        return;
+    }
+    if (!svan_path_may_send(path, path->fn->net->enforcement->burst, now, &when)) {
+        svan_timer_set(core, turn, when);
+        return;
+    }
+    call(path);
+    if (!svan_list_empty(&path->waiters)) {
+        svan_timer_set(core, turn, now + NEXT_NS);
+    }
+}
+
+void svan_enforce_release(SvanPath *path)
+{
+    while (!svan_list_empty(&path->waiters)) {
+        call(path);
+    }
+    svan_timer_cancel(path->fn->core, &path->turn);
+}
+
+/* Who comes later waits behind those who wait. */
+static bool is_its_turn(const SvanPath *path, const SvanEgress *egress)
+{
+    return egress->called || svan_list_empty(&path->waiters) ||
+           path->waiters.next == &egress->turn;
+}
+
+static SvanStep wait_for_turn(SvanPath *path, SvanEgress *egress, uint64_t when)
+{
+    SvanFn *fn = egress->work->fn;
+
+    if (!egress->turn.next) {
+        fn->stats->enforce_delays++;
+        svan_list_append(&path->waiters, &egress->turn);
+    }
+    if (path->turn.slot < 0 || path->turn.deadline > when) {
+        svan_timer_set(fn->core, &path->turn, when);
+    }
+    return SVAN_STEP_LATER;
+}
+
+/* ---- verdicts ---- */
+
+/* What answers others must not wait behind what the function itself wants to send. */
+static bool is_answer(const SvanFlowUnit *unit)
+{
+    return unit->pkt && !unit->pkt->payload_len &&
+           !svan_op_info(unit->pkt->opcode)->request;
+}
+
+static bool is_policed(const SvanEnforcement *enforcement, const SvanPath *path)
+{
+    return enforcement->attr.action != SVAN_ENFORCE_WATCH &&
+           (svan_rp_is_limited(&path->rp) ||
+            (path->counted && enforcement->cap != UINT64_MAX));
+}
+
+static bool pace(SvanEnforcement *enforcement, SvanEgress *egress, SvanStep *step)
+{
+    SvanPath *path = enforcement->path;
+    uint64_t when = enforcement->now + NEXT_NS;
+
+    if (is_its_turn(path, egress) &&
+        svan_path_may_send(path, enforcement->burst, enforcement->now, &when)) {
+        return true;
+    }
+    *step = wait_for_turn(path, egress, when);
+    return false;
+}
+
+/* The unit's path has a rate. */
+static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
+                   const SvanFlowUnit *unit, SvanStep *step)
+{
+    uint64_t when;
+
+    enforcement->charged = true;
+    if (is_answer(unit)) {
+        return true;
+    }
+    if (enforcement->attr.action == SVAN_ENFORCE_PACE) {
+        return pace(enforcement, egress, step);
+    }
+    if (svan_path_may_send(enforcement->path, enforcement->burst, enforcement->now, &when)) {
+        return true;
+    }
+    enforcement->charged = false;
+    if (enforcement->attr.action == SVAN_ENFORCE_MARK) {
+        unit->fn->stats->enforce_marks++;
+        svan_unit_mark(egress, unit);
+        return true;
+    }
+    *step = svan_unit_drop(unit, &unit->fn->stats->enforce_drops);
+    return false;
+}
+
+static void find_flow(SvanEnforcement *enforcement, const SvanFlowUnit *unit)
+{
+    enforcement->now = svan_now(enforcement->fn->core);
+    if (unit->pkt) {
+        svan_flow_of_packet(unit->pkt, SVAN_OUTGOING, &enforcement->info);
+    } else {
+        svan_flow_of_frame(unit->frame, SVAN_OUTGOING, &enforcement->info);
+    }
+    enforcement->flow = svan_flows_get(&enforcement->flows, &enforcement->info.key,
+                                       enforcement->now);
+    enforcement->path = enforcement->flow->path;
+}
+
+bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step)
+{
+    SvanEnforcement *enforcement = unit->fn->net->enforcement;
+    SvanPath *path;
+    bool passes = true;
+
+    find_flow(enforcement, unit);
+    path = enforcement->path;
+    enforcement->charged = false;
+    enforcement->ect_set = svan_unit_set_ect(unit);
+    if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
+        svan_rp_is_limited(&path->rp)) {
+        svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);
+        passes = !is_policed(enforcement, path) ||
+                 police(enforcement, egress, unit, step);
+    }
+    if (passes) {
+        svan_list_remove(&egress->turn);
+        egress->called = false;
+    }
+    return passes;
+}
+
+/* ---- what has left ---- */
+
+static void watch(SvanEnforcement *enforcement)
+{
+    enforcement->awaits = true;
+    if (enforcement->watch.slot < 0) {
+        svan_timer_set(enforcement->fn->core, &enforcement->watch,
+                       enforcement->now + WATCH_NS);
+    }
+}
+
+/* Does the packet ask for an answer that comes at once? */
+static bool is_probe(const SvanFlowUnit *unit, const SvanFlowInfo *info)
+{
+    if (unit->pkt) {
+        uint8_t verb = svan_op_info(unit->pkt->opcode)->verb;
+
+        return info->is_request && unit->pkt->ack_req &&
+               (verb == SVAN_VERB_SEND || verb == SVAN_VERB_WRITE);
+    }
+    return info->kind == SVAN_FLOW_TCP && info->payload;
+}
+
+/* The numbers of the flow go on. Has this packet been sent before? */
+static bool number(SvanFlow *flow, const SvanFlowInfo *info, uint64_t now)
+{
+    if (info->kind == SVAN_FLOW_RDMA) {
+        return svan_series_sent(&flow->series[!info->is_request], info->witness << 8, 1 << 8,
+                                SVAN_PSN_WINDOW << 8, now) && info->is_request;
+    }
+    return info->kind == SVAN_FLOW_TCP &&
+           svan_series_sent(&flow->series[0], info->witness, info->payload, SVAN_TCP_WINDOW,
+                            now);
+}
+
+static void estimate(SvanEnforcement *enforcement, const SvanFlowUnit *unit, uint32_t len,
+                     bool again)
+{
+    SvanFlow *flow = enforcement->flow;
+    SvanPath *path = enforcement->path;
+    const SvanFlowInfo *info = &enforcement->info;
+    uint64_t now = enforcement->now;
+    svan_estimate_sent(&flow->estimate, len, now);
+    svan_estimate_sent(&path->estimate, len, now);
+    if (again) {
+        svan_estimate_lost(&flow->estimate, now);
+        svan_estimate_lost(&path->estimate, now);
+        svan_enforce_recognize(enforcement, flow, path, now);
+    } else if (!flow->estimate.probing && is_probe(unit, info)) {
+        svan_estimate_probe(&flow->estimate, unit->pkt ? info->witness :
+                            info->witness + info->payload, enforcement->now);
+        watch(enforcement);
+    }
+}
+
+void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
+{
+    SvanEnforcement *enforcement = egress->work->fn->net->enforcement;
+    SvanFlow *flow = enforcement->flow;
+    SvanPath *path = enforcement->path;
+    SvanFnStats *stats = svan_fn_stats(enforcement->fn);
+    bool overflows = svan_flow_is_overflow(&enforcement->flows, flow), again;
+
+    flow->packets++;
+    flow->octets += len;
+    path->packets++;
+    path->octets += len;
+    flow->qpn = unit->pkt ? egress->qpn : 0;
+    stats->flows_overflowed += overflows;
+    stats->paths_overflowed += path == &enforcement->flows.other;
+    stats->enforce_ect_set += enforcement->ect_set;
+    if (overflows || enforcement->info.kind != SVAN_FLOW_RDMA) {
+        svan_witness_add(&path->witnesses, &enforcement->info.key, enforcement->info.witness,
+                         enforcement->now);
+    }
+    again = number(flow, &enforcement->info, enforcement->now);
+    if (!enforcement->fn->core->config.frozen_estimates) {
+        estimate(enforcement, unit, len, again);
+    }
+    if (enforcement->charged) {
+        SvanDcqcnParams params = svan_flows_params(&enforcement->flows);
+        uint64_t rate = path->rp.current < enforcement->cap ? path->rp.current :
+                                                              enforcement->cap;
+
+        svan_path_charge(path, rate, len, enforcement->now);
+        svan_rp_sent(&path->rp, &params, len, enforcement->now);
+    }
+    if (!svan_list_empty(&path->waiters)) {
+        svan_timer_set(enforcement->fn->core, &path->turn,
+                       path->until > enforcement->now + enforcement->burst ?
+                       path->until - enforcement->burst : enforcement->now);
+    }
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the physical function sets for enforcement, and what it is shown (PRM
+ * "Enforcement").
+ */
+#include <stdlib.h>
+
+#include "net/enforcement.h"
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_enforcement.attr.field)
+#define MBPS            1000000ull
+#define DEFAULT_LINK    100000          /* Mb/s, if the device has none to show */
+#define MAX_CAP         4000000         /* Mb/s */
+#define TIMERS          (SVAN_MAX_PATHS + 2)    /* of paths, of the rest, the watch */
+
+void svan_enforcement_default(struct svan_enforcement_attr *attr)
+{
+    *attr = (struct svan_enforcement_attr) {
+        .burst = htole32(50000), .interval = htole32(50000), .suspect = htole32(5000),
+        .calm = htole32(1000), .recovery = htole32(10000),
+    };
+    for (uint32_t i = 0; i < SVAN_NOTIFICATION_CLASSES; i++) {
+        attr->delay[i] = htole16(10);
+    }
+}
+
+static uint32_t check(const struct svan_enforcement_attr *attr)
+{
+    if (attr->flags & ~SVAN_ENFORCE_FLAGS) {
+        return REFUSE(BAD_PARAM, flags);
+    }
+    if (attr->action >= SVAN_ENFORCE_ACTIONS) {
+        return REFUSE(BAD_PARAM, action);
+    }
+    if (le32toh(attr->cap) > MAX_CAP) {
+        return REFUSE(BAD_PARAM, cap);
+    }
+    if (le32toh(attr->burst) > SVAN_ENFORCE_MAX_NS) {
+        return REFUSE(BAD_PARAM, burst);
+    }
+    return le32toh(attr->interval) > SVAN_ENFORCE_MAX_NS ? REFUSE(BAD_PARAM, interval) :
+                                                           SVAN_CMD_OK;
+}
+
+/* ---- life ---- */
+
+static SvanPath *next_path(const SvanFlows *flows, SvanPath *path)
+{
+    return (SvanPath *)svan_aged_next(&flows->paths, path ? &path->aged : NULL);
+}
+
+static void release_all(SvanFlows *flows)
+{
+    for (SvanPath *path = next_path(flows, NULL); path; path = next_path(flows, path)) {
+        svan_enforce_release(path);
+    }
+    svan_enforce_release(&flows->other);
+}
+
+void svan_enforcement_end(SvanFn *fn)
+{
+    SvanEnforcement *enforcement = fn->net->enforcement;
+
+    if (!enforcement) {
+        return;
+    }
+    release_all(&enforcement->flows);
+    svan_timer_cancel(fn->core, &enforcement->watch);
+    fn->net->enforcement = NULL;
+    svan_arrivals_fini(&enforcement->arrivals);
+    svan_flows_fini(&enforcement->flows);
+    svan_timer_unreserve(fn->core, TIMERS);
+    free(enforcement);
+}
+
+static uint64_t line_rate(const SvanFn *fn)
+{
+    uint32_t link = fn->core->config.link_mbps;
+
+    return (link ? link : DEFAULT_LINK) * MBPS;
+}
+
+/* NULL: no memory. */
+static SvanEnforcement *enforcement_new(SvanFn *fn)
+{
+    SvanEnforcement *enforcement = calloc(1, sizeof(*enforcement));
+    uint64_t seed = (uintptr_t)enforcement * 2 + fn->id;
+
+    if (!enforcement || !svan_timer_reserve(fn->core, TIMERS)) {
+        free(enforcement);
+        return NULL;
+    }
+    enforcement->fn = fn;
+    svan_dcqcn_default(&enforcement->flows.params, line_rate(fn));
+    enforcement->flows.turn = svan_enforce_turn;
+    svan_timer_init(&enforcement->watch, svan_enforce_watch);
+    if (!svan_flows_init(&enforcement->flows, fn, seed)) {
+        goto err_timers;
+    }
+    if (!svan_arrivals_init(&enforcement->arrivals, fn, seed)) {
+        goto err_flows;
+    }
+    return enforcement;
+
+err_flows:
+    svan_flows_fini(&enforcement->flows);
+err_timers:
+    svan_timer_unreserve(fn->core, TIMERS);
+    free(enforcement);
+    return NULL;
+}
+
+static void apply(SvanEnforcement *enforcement, const struct svan_enforcement_attr *attr)
+{
+    uint64_t suspect = le32toh(attr->suspect);
+
+    enforcement->attr = *attr;
+    enforcement->cap = attr->cap ? le32toh(attr->cap) * MBPS : UINT64_MAX;
+    enforcement->burst = le32toh(attr->burst);
+    enforcement->flows.patience = (SvanPatience) {
+        .suspect = suspect ? suspect * 1000 : UINT64_MAX,
+        .calm = le32toh(attr->calm) * 1000ull,
+        .recovery = le32toh(attr->recovery) * 1000ull,
+    };
+    enforcement->arrivals.interval = le32toh(attr->interval);
+    for (uint32_t i = 0; i < SVAN_NOTIFICATION_CLASSES; i++) {
+        enforcement->arrivals.delay[i] = le16toh(attr->delay[i]) * 1000ull;
+    }
+}
+
+uint32_t svan_enforcement_set(SvanFn *fn, const struct svan_enforcement_attr *attr)
+{
+    uint32_t refusal = check(attr);
+
+    if (refusal) {
+        return refusal;
+    }
+    if (!attr->flags) {
+        svan_enforcement_end(fn);
+        return SVAN_CMD_OK;
+    }
+    if (!fn->net->enforcement) {
+        fn->net->enforcement = enforcement_new(fn);
+    }
+    if (!fn->net->enforcement) {
+        return REFUSE(NO_RESOURCES, flags);
+    }
+    release_all(&fn->net->enforcement->flows);
+    apply(fn->net->enforcement, attr);
+    return SVAN_CMD_OK;
+}
+
+void svan_enforcement_get(const SvanFn *fn, struct svan_enforcement_attr *attr)
+{
+    if (fn->net->enforcement) {
+        *attr = fn->net->enforcement->attr;
+    } else {
+        memset(attr, 0, sizeof(*attr));
+    }
+}
+
+/* ---- what is known ---- */
+
+static SvanPath *find_path(SvanFlows *flows, const uint8_t *peer, uint16_t vlan)
+{
+    static const uint8_t none[16];
+    SvanAgedKey key = svan_flow_key(peer, none, vlan, 0, 0);
+
+    return (SvanPath *)svan_aged_find(&flows->paths, &key);
+}
+
+bool svan_enforcement_judge(SvanFn *fn, const uint8_t *peer, uint16_t vlan,
+                            bool congesting)
+{
+    SvanEnforcement *enforcement = fn->net->enforcement;
+    SvanPath *path = enforcement ? find_path(&enforcement->flows, peer, vlan) : NULL;
+    uint64_t now;
+
+    if (!path) {
+        return false;
+    }
+    now = svan_now(fn->core);
+    svan_flows_step(&enforcement->flows, path, now);
+    if (svan_recognition_judge(&path->recognition, congesting, now)) {
+        svan_enforce_recognize(enforcement, NULL, path, now);
+    }
+    return true;
+}
+
+static uint32_t le32_of(uint64_t value)
+{
+    return htole32(value < UINT32_MAX ? value : UINT32_MAX);
+}
+
+static void show_estimate(const SvanFlowEstimate *e, struct svan_flow_entry *entry)
+{
+    entry->ce = htole32(e->ce);
+    entry->loss = htole32(e->loss);
+    entry->cnps = htole32(e->cnp_rate);
+    entry->rtt = le32_of(e->rtt);
+    entry->rtt_min = le32_of(e->rtt_min);
+    entry->rtt_gradient = htole32(e->rtt_gradient);
+    entry->rate = htole64(e->rate);
+}
+
+static void show_flow(const SvanFlow *flow, struct svan_flow_entry *entry)
+{
+    const SvanAgedKey *key = &flow->aged.key;
+
+    *entry = (struct svan_flow_entry) {
+        .flow = htole32(svan_flow_number(key)), .qpn = htole32(flow->qpn),
+        .vlan = htole16(svan_flow_vlan(key)), .kind = svan_flow_kind(key),
+        .state = flow->recognition.state, .packets = htole64(flow->packets),
+        .octets = htole64(flow->octets),
+    };
+    memcpy(entry->peer, svan_flow_peer(key), 16);
+    memcpy(entry->own, svan_flow_own(key), 16);
+    show_estimate(&flow->estimate, entry);
+}
+
+static void show_path(const SvanPath *path, struct svan_flow_entry *entry)
+{
+    const SvanAgedKey *key = &path->aged.key;
+
+    *entry = (struct svan_flow_entry) {
+        .vlan = htole16(svan_flow_vlan(key)), .state = path->recognition.state,
+        .notifications = htole32(path->notifications),
+        .limit = htole64(svan_rp_is_limited(&path->rp) ? path->rp.current : 0),
+        .packets = htole64(path->packets), .octets = htole64(path->octets),
+    };
+    memcpy(entry->peer, svan_flow_peer(key), 16);
+    show_estimate(&path->estimate, entry);
+}
+
+uint32_t svan_enforcement_entries(const SvanFn *fn, const SvanFlowQuery *query,
+                                  struct svan_flow_entry *entries, uint32_t *total)
+{
+    const SvanEnforcement *enforcement = fn->net->enforcement;
+    const SvanAgedTable *table;
+    SvanAged *aged = NULL;
+    uint32_t n = 0, count = 0;
+
+    *total = 0;
+    if (!enforcement) {
+        return 0;
+    }
+    table = query->paths ? &enforcement->flows.paths : &enforcement->flows.flows;
+    *total = table->count;
+    while (count < query->max && (aged = svan_aged_next(table, aged)) != NULL) {
+        if (n++ < query->first) {
+            continue;
+        }
+        if (query->paths) {
+            show_path((SvanPath *)aged, &entries[count++]);
+        } else {
+            show_flow((SvanFlow *)aged, &entries[count++]);
+        }
+    }
+    return count;
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Enforcement on one function of a device, whose peer is beyond the port: what is sent,
+ * who is notified, and whom the NIC believes. Function 1 is policed; 0 is the hypervisor.
+ */
+#include "stand.h"
+
+/* ---- what leaves ---- */
+
+static void what_is_not_ecn_capable_becomes_so(void **state)
+{
+    Stand *stand = *state;
+    uint8_t traffic_class = 0xff;
+
+    inside(stand)->av.traffic_class = 46 << 2;
+    post(stand, 1);
+    assert_int_equal(left(stand, &traffic_class), 1);
+    assert_int_equal(traffic_class, 46 << 2 | 2);
+    assert_int_equal(COUNT(stand, enforce_ect_set), 1);
+    inside(stand)->av.traffic_class = 1;
+    post(stand, 1);
+    assert_int_equal(left(stand, &traffic_class), 1);
+    assert_int_equal(traffic_class, 1);
+    assert_int_equal(COUNT(stand, enforce_ect_set), 1);
+}
+
+static void innocent_paths_are_not_policed(void **state)
+{
+    Stand *stand = *state;
+
+    post(stand, 20);
+    assert_int_equal(left(stand, NULL), 20);
+    assert_int_equal(COUNT(stand, enforce_delays), 0);
+    assert_int_equal(path_of(stand)->packets, 20);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
+}
+
+/* Its rate is half of the line's then, and all that is sent keeps to it. */
+static void who_is_notified_is_paced(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    uint64_t start;
+    SvanNotice notice;
+    uint32_t count;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    assert_int_equal(COUNT(stand, notifications_received), 1);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
+    assert_int_equal(COUNT(stand, paths_congesting), 1);
+    /* a rate that does not change in the test: 8 us a packet, or so */
+    path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
+    start = fake->now;
+    post(stand, 20);
+    count = left(stand, NULL);
+    assert_in_range(count, 1, 2);
+    assert_int_equal(COUNT(stand, enforce_delays), 1);
+    assert_true(svan_egress_waits(&inside(stand)->egress));
+    while (count < 20) {
+        assert_in_range(fake->deadline, fake->now, fake->now + 10 * US);
+        fake_advance(fake, fake->deadline - fake->now);
+        count += left(stand, NULL);
+    }
+    assert_in_range(fake->now - start, 18 * 8 * US, 21 * 8 * US);
+    assert_false(svan_egress_waits(&inside(stand)->egress));
+}
+
+/* Queue pairs of a path wait for each other's turns, in their order. */
+static void queue_pairs_take_turns(void **state)
+{
+    Stand *stand = *state;
+    Station *station = &stand->hall->stations[POLICED];
+    Fake *fake = stand->hall->fake;
+    HostQp first = stand->qp, second = host_qp(station->host, &station->send_cq,
+                                               &station->recv_cq, NULL);
+    uint32_t seen[2] = { 0 }, count = 0;
+    SvanNotice notice;
+    SvanFrame *frame;
+    SvanPkt pkt;
+
+    beyond(stand, &second, PEER_QPN + 1);
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
+    post(stand, 6);
+    stand->qp = second;
+    post(stand, 6);
+    stand->qp = first;
+    while (count < 12) {
+        while ((frame = fake_frame(fake)) != NULL) {
+            assert_int_equal(svan_pkt_decode(frame, &pkt), SVAN_DECODE_OK);
+            seen[pkt.dqpn - PEER_QPN]++;
+            count++;
+            svan_frame_free(frame);
+        }
+        assert_true(count < 4 || seen[0] <= seen[1] + 2);
+        fake_advance(fake, US);
+        assert_true(fake->now < 1010 * MS);
+    }
+    assert_int_equal(seen[0], seen[1]);
+}
+
+static void other_actions_than_pacing(void **state)
+{
+    Stand *stand = *state;
+    struct svan_enforcement_attr attr = normal();
+    uint8_t traffic_class = 0;
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    path_of(stand)->rp.current = path_of(stand)->rp.target = 10000000ull;
+    attr.action = SVAN_ENFORCE_MARK;
+    enforce(stand, &attr);
+    post(stand, 3);
+    assert_int_equal(left(stand, &traffic_class), 3);
+    assert_int_equal(traffic_class & 3, 3);
+    assert_in_range(COUNT(stand, enforce_marks), 1, 2);
+    attr.action = SVAN_ENFORCE_WATCH;
+    enforce(stand, &attr);
+    post(stand, 3);
+    assert_int_equal(left(stand, &traffic_class), 3);
+    assert_int_equal(traffic_class & 3, 2);
+    attr.action = SVAN_ENFORCE_DROP;
+    enforce(stand, &attr);
+    post(stand, 3);
+    assert_int_equal(left(stand, NULL), 0);
+    assert_in_range(COUNT(stand, enforce_drops), 3, 3);
+}
+
+static void a_cap_holds_while_there_is_congestion(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    struct svan_enforcement_attr attr = normal();
+    SvanNotice notice;
+    uint32_t count;
+
+    attr.cap = htole32(100);
+    enforce(stand, &attr);
+    post(stand, 10);
+    assert_int_equal(left(stand, NULL), 10);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    post(stand, 10);
+    count = left(stand, NULL);
+    for (uint32_t i = 0; i < 9; i++) {
+        fake_advance(fake, 40 * US);
+        count += left(stand, NULL);
+    }
+    assert_in_range(count, 4, 6);
+}
+
+/* A reset of the function takes nothing back. */
+static void a_reset_does_not_help(void **state)
+{
+    Stand *stand = *state;
+    SvanCore *core = stand->hall->fake->core;
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    post(stand, 10);
+    left(stand, NULL);
+    assert_true(svan_egress_waits(&inside(stand)->egress));
+    svan_reset(core, POLICED);
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+    assert_true(svan_list_empty(&path_of(stand)->waiters));
+    fake_advance(stand->hall->fake, 10 * MS);
+    svan_reset_settings(core);
+    assert_null(policed(stand)->net->enforcement);
+}
+
+static void frozen_estimates_police_nobody(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice notice;
+
+    stand->hall->fake->core->config.frozen_estimates = true;
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    assert_int_equal(COUNT(stand, notifications_received), 1);
+    post(stand, 20);
+    assert_int_equal(left(stand, NULL), 20);
+    assert_int_equal(COUNT(stand, enforce_delays), 0);
+}
+
+/* ---- frames ---- */
+
+static void send_segment(Stand *stand, uint32_t seq)
+{
+    bool sent;
+
+    assert_int_equal(svan_frame_send(egress_of(stand->hall, POLICED),
+                                     segment(stand, true, seq, 0), &sent), SVAN_STEP_DONE);
+    assert_true(sent);
+    left(stand, NULL);
+}
+
+static SvanFlow *tcp_flow(Stand *stand)
+{
+    SvanAddr addr = backwards(stand);
+    SvanAgedKey key = svan_flow_key(addr.sgid, addr.dgid, 0, SVAN_FLOW_TCP,
+                                    12345 << 16 | 80);
+
+    return svan_flows_find(&policed(stand)->net->enforcement->flows, &key);
+}
+
+static void tcp_is_seen_passing(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    SvanNotice notice = {
+        .kind = SVAN_FLOW_TCP, .flow = 12345 << 16 | 80, .witness = 1000, .packets = 9,
+        .marks = 9, .sequence = 4,
+    };
+    SvanFlow *flow;
+
+    send_segment(stand, 1000);
+    flow = tcp_flow(stand);
+    assert_non_null(flow);
+    assert_ptr_equal(flow->path, path_of(stand));
+    fake_advance(fake, 30 * US);
+    receive(stand, segment(stand, false, 1, 1099));
+    assert_int_equal(flow->estimate.rtt, 0);
+    receive(stand, segment(stand, false, 1, 1100));
+    assert_int_equal(flow->estimate.rtt, 30 * US);
+    assert_int_equal(flow->path->estimate.rtt, 30 * US);
+    send_segment(stand, 1100);
+    send_segment(stand, 1000);
+    assert_int_equal(flow->estimate.losses, 1);
+    notice.witness = 1201;
+    notify(stand, &notice);
+    assert_int_equal(COUNT(stand, notifications_ignored), 1);
+    notice.witness = 1100;
+    notify(stand, &notice);
+    assert_int_equal(COUNT(stand, notifications_received), 1);
+    assert_true(svan_rp_is_limited(&flow->path->rp));
+}
+
+/* ---- answers of queue pairs ---- */
+
+static void answer(Stand *stand, uint8_t syndrome, uint32_t psn)
+{
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_ACK, .pkey = SVAN_PKEY_DEFAULT, .dqpn = stand->qp.qpn,
+        .psn = psn, .syndrome = syndrome,
+    };
+
+    pkt.addr = backwards(stand);
+    receive(stand, svan_pkt_encode(&pkt));
+}
+
+static void round_trips_of_queue_pairs(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    SvanFlow *flow;
+
+    post(stand, 1);
+    assert_int_equal(left(stand, NULL), 1);
+    fake_advance(fake, 20 * US);
+    answer(stand, SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS, stand->psn);
+    flow = policed(stand)->net->enforcement->flows.last;
+    assert_int_equal(flow->estimate.rtt, 20 * US);
+    assert_int_equal(flow->qpn, stand->qp.qpn);
+    post(stand, 2);
+    left(stand, NULL);
+    answer(stand, SVAN_AETH_NAK | SVAN_NAK_PSN_SEQ, stand->psn - 1);
+    assert_int_equal(left(stand, NULL), 2);
+    assert_int_equal(flow->estimate.losses, 3);
+    assert_int_equal(COUNT(stand, retransmits), 2);
+}
+
+/* Nobody notifies, but what is sent is lost: in the end that counts, or a verdict does. */
+static void ambiguity_and_verdicts(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_JUDGE_FLOW);
+
+    for (uint32_t i = 0; i < 4; i++) {
+        send_segment(stand, 1000);
+        fake_advance(fake, MS);
+    }
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
+    assert_int_equal(COUNT(stand, paths_suspect), 1);
+    assert_false(svan_rp_is_limited(&path_of(stand)->rp));
+    cmd.judge_flow.function = htole32(POLICED);
+    memcpy(cmd.judge_flow.peer, peer_gid, 16);
+    host_must(stand->hall->stations[0].host, &cmd);
+    send_segment(stand, 1000);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
+    /* It holds for those symptoms, not for the next ones. */
+    fake_advance(fake, 1000 * MS);
+    send_segment(stand, 1100);
+    fake_advance(fake, 1000 * MS);
+    for (uint32_t i = 0; i < 3; i++) {
+        send_segment(stand, 1100);
+        fake_advance(fake, MS);
+    }
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
+    cmd.judge_flow.congesting = 1;
+    host_must(stand->hall->stations[0].host, &cmd);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+    cmd.judge_flow.peer[15]++;
+    assert_int_equal(host_cmd(stand->hall->stations[0].host, &cmd, NULL),
+                     SVAN_CMD_BAD_RESOURCE);
+}
+
+/* ---- commands ---- */
+
+static void only_the_physical_function_commands(void **state)
+{
+    static const uint16_t opcodes[] = {
+        SVAN_CMD_SET_ENFORCEMENT, SVAN_CMD_QUERY_ENFORCEMENT, SVAN_CMD_QUERY_FLOWS,
+        SVAN_CMD_JUDGE_FLOW,
+    };
+    Stand *stand = *state;
+
+    for (uint32_t i = 0; i < SIZE(opcodes); i++) {
+        struct svan_cmd cmd = host_cmd_init(opcodes[i]);
+
+        assert_int_equal(host_cmd(stand->hall->stations[POLICED].host, &cmd, NULL),
+                         SVAN_CMD_NOT_PERMITTED);
+    }
+}
+
+static uint32_t query(Stand *stand, bool paths, uint32_t first, uint32_t room, uint64_t bus,
+                      uint32_t *total)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_FLOWS);
+    struct svan_cmd_resp resp;
+
+    cmd.query_flows.addr = htole64(bus);
+    cmd.query_flows.length = htole32(room * sizeof(struct svan_flow_entry));
+    cmd.query_flows.function = htole32(POLICED);
+    cmd.query_flows.first = htole32(first);
+    cmd.query_flows.paths = paths;
+    assert_int_equal(host_cmd(stand->hall->stations[0].host, &cmd, &resp), SVAN_CMD_OK);
+    *total = le32toh(resp.query_flows.total);
+    return le32toh(resp.query_flows.written);
+}
+
+static void flows_are_shown(void **state)
+{
+    Stand *stand = *state;
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    const struct svan_flow_entry *entries = fake_ram(stand->hall->fake, bus);
+    SvanNotice notice;
+    uint32_t total;
+
+    post(stand, 3);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    send_segment(stand, 5);
+    assert_int_equal(query(stand, false, 0, 39, bus, &total), 2);
+    assert_int_equal(total, 2);
+    assert_memory_equal(entries[0].peer, peer_gid, 16);
+    assert_int_equal(entries[0].kind, SVAN_FLOW_RDMA);
+    assert_int_equal(le32toh(entries[0].flow), PEER_QPN);
+    assert_int_equal(le32toh(entries[0].qpn), stand->qp.qpn);
+    assert_int_equal(le64toh(entries[0].packets), 3);
+    assert_int_equal(entries[0].state, SVAN_CONGESTION_CONGESTING);
+    assert_in_range(le32toh(entries[0].ce), 1, SVAN_FRACTION_ONE);
+    assert_int_equal(entries[1].kind, SVAN_FLOW_TCP);
+    assert_int_equal(query(stand, false, 1, 39, bus, &total), 1);
+    assert_int_equal(entries[0].kind, SVAN_FLOW_TCP);
+    assert_int_equal(query(stand, true, 0, 39, bus, &total), 1);
+    assert_int_equal(le32toh(entries[0].notifications), 1);
+    assert_int_equal(le64toh(entries[0].packets), 4);
+    assert_in_range(le64toh(entries[0].limit), 1, 1000000000000ull);
+    assert_int_equal(query(stand, true, 0, 0, bus, &total), 0);
+    assert_int_equal(total, 1);
+}
+
+static void settings_are_checked_and_saved(void **state)
+{
+    Stand *stand = *state;
+    Host *pf = stand->hall->stations[0].host;
+    struct svan_cmd set = host_cmd_init(SVAN_CMD_SET_ENFORCEMENT), get;
+    struct svan_cmd_resp resp;
+
+    set.set_enforcement.function = htole32(POLICED);
+    set.set_enforcement.attr = normal();
+#define REFUSED(field, value) do { \
+        struct svan_cmd bad = set; \
+        bad.set_enforcement.attr.field = value; \
+        assert_int_equal(host_cmd(pf, &bad, NULL), SVAN_CMD_BAD_PARAM); \
+    } while (0)
+    REFUSED(flags, 4);
+    REFUSED(action, SVAN_ENFORCE_ACTIONS);
+    REFUSED(cap, htole32(5000000));
+    REFUSED(burst, htole32(2000000000));
+    REFUSED(interval, htole32(2000000000));
+    set.set_enforcement.function = htole32(NUM_STATIONS);
+    assert_int_equal(host_cmd(pf, &set, NULL), SVAN_CMD_BAD_RESOURCE);
+    post(stand, 3);
+    assert_true(fake_restore(stand->hall->fake));
+    get = host_cmd_init(SVAN_CMD_QUERY_ENFORCEMENT);
+    get.object.id = htole32(POLICED);
+    assert_int_equal(host_cmd(pf, &get, &resp), SVAN_CMD_OK);
+    assert_memory_equal(&resp.query_enforcement, &set.set_enforcement.attr,
+                        sizeof(resp.query_enforcement));
+    get.object.id = htole32(2);
+    assert_int_equal(host_cmd(pf, &get, &resp), SVAN_CMD_OK);
+    assert_int_equal(resp.query_enforcement.flags, 0);
+    left(stand, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAND_TEST(what_is_not_ecn_capable_becomes_so),
+        STAND_TEST(innocent_paths_are_not_policed),
+        STAND_TEST(who_is_notified_is_paced),
+        STAND_TEST(queue_pairs_take_turns),
+        STAND_TEST(other_actions_than_pacing),
+        STAND_TEST(a_cap_holds_while_there_is_congestion),
+        STAND_TEST(a_reset_does_not_help),
+        STAND_TEST(frozen_estimates_police_nobody),
+        STAND_TEST(tcp_is_seen_passing),
+        STAND_TEST(round_trips_of_queue_pairs),
+        STAND_TEST(ambiguity_and_verdicts),
+        STAND_TEST(only_the_physical_function_commands),
+        STAND_TEST(flows_are_shown),
+        STAND_TEST(settings_are_checked_and_saved),
+    };
+
+    return cmocka_run_group_tests_name("enforce", tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Congestion notifications between NICs: who is told, when, and whom the NIC believes.
+ */
+#include "stand.h"
+
+#define INTERVAL        (50 * US)
+
+/* ---- whom the NIC believes ---- */
+
+static void forgeries_are_ignored(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice good, bad;
+    SvanAddr addr = backwards(stand);
+    uint32_t ignored = 0;
+    SvanFrame *frame;
+
+    post(stand, 3);
+    left(stand, NULL);
+    good = notice_of(stand);
+#define IGNORED(change) do { \
+        bad = good; \
+        change; \
+        receive(stand, svan_notice_encode(&bad, &addr)); \
+        assert_int_equal(COUNT(stand, notifications_ignored), ++ignored); \
+        addr = backwards(stand); \
+    } while (0)
+    IGNORED(bad.witness = (good.witness + 1) & 0xffffff);
+    IGNORED(bad.witness = (good.witness - SVAN_PSN_WINDOW - 1) & 0xffffff);
+    IGNORED(bad.witness |= 1u << 24);
+    IGNORED(bad.flow++);
+    IGNORED(bad.kind = SVAN_FLOW_TCP);
+    IGNORED(bad.kind = 0);
+    IGNORED(bad.kind = SVAN_FLOW_ETHERNET);
+    IGNORED(bad.marks = bad.packets + 1);
+    IGNORED(bad.marks = 0);
+    IGNORED(bad.traffic_class = 8);
+    IGNORED(addr.sgid[15]++);
+    IGNORED(addr.dgid[15]++);
+    for (uint32_t i = 0; i < 36; i++) {         /* its checksum is wrong then */
+        frame = svan_notice_encode(&good, &addr);
+        frame->data[42 + i] ^= 0x40;
+        receive(stand, frame);
+        assert_int_equal(COUNT(stand, notifications_ignored), ++ignored);
+    }
+    assert_int_equal(COUNT(stand, notifications_received), 0);
+    assert_false(svan_rp_is_limited(&path_of(stand)->rp));
+    notify(stand, &good);
+    assert_int_equal(COUNT(stand, notifications_received), 1);
+    IGNORED((void)0);                           /* once */
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+    assert_int_equal(completed(&stand->hall->stations[POLICED].recv_cq), 0);
+}
+
+/* Whoever it is for, the hosts do not see it, whether or not anything is enforced. */
+static void notifications_stay_in_the_nic(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice notice = { .kind = SVAN_FLOW_RDMA, .packets = 1, .marks = 1 };
+    SvanAddr addr = backwards(stand);
+
+    for (uint32_t id = 0; id < NUM_STATIONS; id++) {
+        memcpy(addr.dmac, stand->hall->stations[id].mac, 6);
+        receive(stand, svan_notice_encode(&notice, &addr));
+        assert_int_equal(completed(&stand->hall->stations[id].recv_cq), 0);
+        assert_int_equal(STAT(stand->hall, id, notifications_ignored), 1);
+    }
+    memcpy(addr.dmac, stranger_mac, 6);
+    addr.has_vlan = true;
+    addr.vlan = 7;
+    addr.ipv4 = false;
+    memcpy(addr.sgid, (uint8_t[16]) { 0xfe, 0x80 }, 16);
+    memcpy(addr.dgid, (uint8_t[16]) { 0xfe, 0x80 }, 16);
+    receive(stand, svan_notice_encode(&notice, &addr));
+    assert_int_equal(STAT(stand->hall, 0, notifications_ignored), 2);
+}
+
+static void functions_cannot_send_them(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice notice = { .kind = SVAN_FLOW_RDMA, .packets = 1, .marks = 1 };
+    SvanAddr addr = backwards(stand);
+    SvanFrame *frame;
+    bool sent;
+
+    memcpy(addr.smac, stand->hall->stations[POLICED].mac, 6);
+    memcpy(addr.dmac, stranger_mac, 6);
+    frame = svan_notice_encode(&notice, &addr);
+    svan_frame_send(egress_of(stand->hall, POLICED), frame, &sent);
+    assert_false(sent);
+    assert_int_equal(COUNT(stand, spoof_roce_drops), 1);
+    /* One that may send anything reaches no other function's reaction point by it. */
+    svan_fn_trust(policed(stand));
+    memcpy(addr.dmac, stand->hall->stations[2].mac, 6);
+    frame = svan_notice_encode(&notice, &addr);
+    svan_frame_send(egress_of(stand->hall, POLICED), frame, &sent);
+    fake_run(stand->hall->fake);
+    assert_int_equal(completed(&stand->hall->stations[2].recv_cq), 1);
+    assert_int_equal(STAT(stand->hall, 2, notifications_ignored), 0);
+}
+
+/* ---- who is notified ---- */
+
+/* A packet of the peer for the queue pair, or for none. */
+static void packet_in(Stand *stand, uint8_t traffic_class, uint32_t psn)
+{
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_SEND_ONLY, .pkey = SVAN_PKEY_DEFAULT, .dqpn = stand->qp.qpn,
+        .psn = psn,
+    };
+
+    pkt.addr = backwards(stand);
+    pkt.addr.traffic_class = traffic_class;
+    receive(stand, svan_pkt_encode(&pkt));
+}
+
+/* The notification that has left; false: none has. Other frames are dropped. */
+static bool notified(Stand *stand, SvanNotice *notice)
+{
+    bool found = false;
+    SvanFlowInfo info;
+    SvanFrame *frame;
+
+    while ((frame = fake_frame(stand->hall->fake)) != NULL) {
+        if (svan_notice_decode(frame, notice, &info) == SVAN_NOTICE_OK) {
+            assert_false(found);
+            found = true;
+            assert_memory_equal(frame->data, stranger_mac, 6);
+            assert_memory_equal(svan_flow_own(&info.key), peer_gid, 16);
+            assert_int_equal(info.traffic_class, 0xc0);
+        }
+        svan_frame_free(frame);
+    }
+    return found;
+}
+
+static void marks_are_told_once_and_by_class(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    SvanNotice notice;
+
+    for (uint32_t class = 0; class < SVAN_NOTIFICATION_CLASSES; class++) {
+        uint64_t delay = 10 * (class + 1) * US;
+
+        fake_advance(fake, 10 * MS);
+        packet_in(stand, class << 5 | 2, 1);
+        assert_false(notified(stand, &notice));
+        packet_in(stand, class << 5 | 3, 2);
+        packet_in(stand, class << 5 | 2, 3);
+        packet_in(stand, class << 5 | 3, 4);
+        fake_advance(fake, delay - 1);
+        assert_false(notified(stand, &notice));
+        fake_advance(fake, 1);
+        assert_true(notified(stand, &notice));
+        assert_int_equal(notice.kind, SVAN_FLOW_RDMA);
+        assert_int_equal(notice.flow, stand->qp.qpn);
+        assert_int_equal(notice.witness, 4);
+        assert_int_equal(notice.packets, class ? 3 : 4);
+        assert_int_equal(notice.marks, 2);
+        assert_int_equal(notice.traffic_class, class);
+        assert_int_equal(notice.delay, delay);
+        assert_int_equal(notice.sequence, class);
+    }
+    assert_int_equal(COUNT(stand, notifications_sent), SVAN_NOTIFICATION_CLASSES);
+}
+
+static void none_comes_too_soon(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    uint64_t last = 0;
+    uint32_t count = 0, marks = 0;
+    SvanNotice notice;
+
+    for (uint32_t i = 0; i < 1000; i++) {
+        packet_in(stand, 3, i);
+        if (notified(stand, &notice)) {
+            assert_true(!last || fake->now - last >= INTERVAL);
+            last = fake->now;
+            marks += notice.marks;
+            count++;
+        }
+        fake_advance(fake, US);
+    }
+    assert_in_range(count, 18, 20);
+    assert_in_range(marks, 940, 1000);
+}
+
+static void a_full_port_delays_them(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    SvanNotice notice;
+
+    fake->out_full = true;
+    packet_in(stand, 3, 1);
+    fake_advance(fake, MS);
+    packet_in(stand, 3, 2);
+    fake->out_full = false;
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    assert_true(notified(stand, &notice));
+    assert_int_equal(notice.marks, 2);
+    fake_advance(fake, MS);
+    assert_false(notified(stand, &notice));
+}
+
+/* However many claim to be peers. */
+static void peers_are_counted_within_bounds(void **state)
+{
+    Stand *stand = *state;
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_SEND_ONLY, .pkey = SVAN_PKEY_DEFAULT, .dqpn = stand->qp.qpn,
+    };
+
+    for (uint32_t i = 0; i < 3 * SVAN_MAX_ARRIVALS; i++) {
+        pkt.addr = backwards(stand);
+        pkt.addr.traffic_class = 3;
+        pkt.addr.sgid[14] = i >> 8;
+        pkt.addr.sgid[15] = i;
+        receive(stand, svan_pkt_encode(&pkt));
+    }
+    assert_int_equal(COUNT(stand, notifications_no_room), 2 * SVAN_MAX_ARRIVALS);
+    fake_advance(stand->hall->fake, MS);
+    assert_int_equal(COUNT(stand, notifications_sent), SVAN_MAX_ARRIVALS);
+    left(stand, NULL);
+}
+
+static void frames_are_notified_too(void **state)
+{
+    Stand *stand = *state;
+    SvanFrame *frame = segment(stand, false, 77, 0);
+    SvanNotice notice;
+
+    frame->data[15] = 3;
+    receive(stand, frame);
+    fake_advance(stand->hall->fake, MS);
+    assert_true(notified(stand, &notice));
+    assert_int_equal(notice.kind, SVAN_FLOW_TCP);
+    assert_int_equal(notice.flow, 80 << 16 | 12345);
+    assert_int_equal(notice.witness, 77);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STAND_TEST(forgeries_are_ignored),
+        STAND_TEST(notifications_stay_in_the_nic),
+        STAND_TEST(functions_cannot_send_them),
+        STAND_TEST(marks_are_told_once_and_by_class),
+        STAND_TEST(none_comes_too_soon),
+        STAND_TEST(a_full_port_delays_them),
+        STAND_TEST(peers_are_counted_within_bounds),
+        STAND_TEST(frames_are_notified_too),
+    };
+
+    return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
+}
