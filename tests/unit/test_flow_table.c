@@ -260,7 +260,7 @@ static void congested_paths_share_the_increase(void **state)
         assert_int_equal(flows->congested, i + 1);
     }
     assert_int_equal(svan_flows_params(flows).increase_additive,
-                     flows->params.increase_additive / 4);
+                     flows->params.increase_additive / 64 + 1);
     assert_int_equal(svan_flows_params(flows).decrease_interval,
                      flows->params.decrease_interval);
     for (uint64_t now = MS; now < 60 * MS; now += MS) {

@@ -23,7 +23,8 @@ void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint64_t n
 {
     SvanDcqcnParams params = svan_flows_params(&enforcement->flows);
 
-    if (path->counted && enforcement->attr.action != SVAN_ENFORCE_WATCH) {
+    if (path->recognition.state >= SVAN_CONGESTION_CONGESTING &&
+        enforcement->attr.action != SVAN_ENFORCE_WATCH) {
         svan_rp_notified(&path->rp, &params, now);
     }
 }
@@ -188,7 +189,6 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
 {
     SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanPath *path;
-    bool passes = true;
 
     find_flow(enforcement, unit);
     path = enforcement->path;
@@ -197,14 +197,9 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
         svan_rp_is_limited(&path->rp)) {
         svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);
-        passes = !is_policed(enforcement, path) ||
-                 police(enforcement, egress, unit, step);
+        return !is_policed(enforcement, path) || police(enforcement, egress, unit, step);
     }
-    if (passes) {
-        svan_list_remove(&egress->turn);
-        egress->called = false;
-    }
-    return passes;
+    return true;
 }
 
 /* ---- what has left ---- */
@@ -270,6 +265,9 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     SvanFnStats *stats = svan_fn_stats(enforcement->fn);
     bool overflows = svan_flow_is_overflow(&enforcement->flows, flow), again;
 
+    /* Not before: a unit for which the port has no room keeps its turn. */
+    svan_list_remove(&egress->turn);
+    egress->called = false;
     flow->packets++;
     flow->octets += len;
     path->packets++;

@@ -44,15 +44,22 @@ SvanDcqcnParams svan_flows_params(const SvanFlows *flows)
     SvanDcqcnParams params = flows->params;
 
     if (flows->congested > 1) {
-        params.increase_additive /= flows->congested;
-        params.increase_hyper /= flows->congested;
+        uint64_t n = flows->congested, cube = n * n * n;
+
+        params.increase_additive = params.increase_additive / cube + 1;
+        params.increase_hyper = params.increase_hyper / cube + 1;
     }
     return params;
 }
 
-static bool is_congested(const SvanPath *path)
+/* What has been recovering for long does not slow down the others, nor itself. */
+static bool is_congested(const SvanFlows *flows, const SvanPath *path, uint64_t now)
 {
-    return path->recognition.state >= SVAN_CONGESTION_CONGESTING;
+    const SvanRecognition *r = &path->recognition;
+
+    return r->state == SVAN_CONGESTION_CONGESTING ||
+           (r->state == SVAN_CONGESTION_RECOVERING &&
+            now - r->since < flows->patience.recovery);
 }
 
 bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
@@ -65,7 +72,7 @@ bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
     changed = svan_recognition_step(&path->recognition, &flows->patience,
                                     svan_symptom(&path->estimate),
                                     svan_rp_is_limited(&path->rp), now);
-    if (path->counted != is_congested(path)) {
+    if (path->counted != is_congested(flows, path, now)) {
         path->counted = !path->counted;
         flows->congested += path->counted ? 1 : -1;
     }

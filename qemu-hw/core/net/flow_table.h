@@ -41,7 +41,7 @@ typedef struct SvanFlows {
     SvanFlow *last;             /* was used last */
     SvanFlow overflow;          /* flows without room; its path is that of the last */
     SvanPath other;             /* peers without room */
-    uint32_t congested;         /* paths that are CONGESTING or RECOVERING */
+    uint32_t congested;         /* paths that are CONGESTING, or were lately */
     SvanDcqcnParams params;     /* of a path that is congested alone */
     SvanPatience patience;
     void (*turn)(SvanTimer *turn);      /* of paths */
@@ -77,8 +77,10 @@ SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key);
  */
 bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
 /*
- * The parameters of the rate of a path. What all paths of a function rise in a time is
- * that which one would rise alone, so that nobody gains by having many peers.
+ * The parameters of the rate of a path. Where a path settles goes with the third root of
+ * its increase: each mark costs it alpha / 2 of its rate, and both marks in a time and
+ * alpha go with the rate. So the increase is divided by the cube of the number of congested
+ * paths, and n of them settle where one would, together: nobody gains by many peers.
  */
 SvanDcqcnParams svan_flows_params(const SvanFlows *flows);
 
