@@ -46,6 +46,7 @@ struct SvanState {
     bool wire_server;
     OnOffAuto atomics;
     uint32_t max_qp, max_cq, max_key, max_rx_frames;
+    bool frozen_estimates;
     SvanFaultProperties faults;
 
     SvanNic nic;
@@ -127,6 +128,7 @@ static bool svan_configure_core(SvanState *s, SvanConfig *config, Error **errp)
     config->max_cq = s->max_cq;
     config->max_key = s->max_key;
     config->max_rx_frames = s->max_rx_frames;
+    config->frozen_estimates = s->frozen_estimates;
     return true;
 }
 
@@ -350,6 +352,7 @@ static const Property svan_properties[] = {
     DEFINE_PROP_UINT32("max-cq", SvanState, max_cq, 0),
     DEFINE_PROP_UINT32("max-key", SvanState, max_key, 0),
     DEFINE_PROP_UINT32("max-rx-frames", SvanState, max_rx_frames, 0),
+    DEFINE_PROP_BOOL("frozen-flows", SvanState, frozen_estimates, false),
     DEFINE_SVAN_FAULT_PROPERTIES(SvanState, faults),
     DEFINE_PROP_UINT16("num-vfs", SvanState, num_vfs, 0),
 };
