@@ -49,6 +49,9 @@
 #:                 fat trees of 100 to 10,000 device cores in virtual time: packets a
 #:                 second, memory, the same bytes for 1, 2 and 4 processes (15 minutes;
 #:                 build/experiments/fabric/report.html); LONG=1: 10^8 packets, too
+#:   make check-dcqcn
+#:                 congestion control against what is published about DCQCN, in virtual time,
+#:                 no guest (4 minutes; build/dcqcn/report.html)
 #:   make lint     checkpatch, sparse, shellcheck, licences, sizes of files and
 #:                 functions, the core's rooms, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
@@ -152,6 +155,9 @@ experiment-fabric: $(fabric)
 check: host-packages
 	@$(MAKE) -C tests check
 
+check-dcqcn: host-packages
+	@$(MAKE) -C tests check-dcqcn
+
 fuzz: host-packages
 	@$(MAKE) -C tests fuzz
 
@@ -205,7 +211,7 @@ build/stamp/modules-debug: $(kmod_src) $(debug)
 build/linux/scripts/checkpatch.pl: | root
 	@tools/build/sources.sh linux-tools
 
-.PHONY: help run bench guest shell build test check fuzz lint docs clean
+.PHONY: help run bench guest shell build test check check-dcqcn fuzz lint docs clean
 .PHONY: test-long test-nested test-kvm test-fresh compare
 .PHONY: experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer
 .PHONY: experiment-fabric

@@ -160,6 +160,42 @@ static void red_is_a_ramp(void **state)
     }
 }
 
+/* The same fractions, but none is left to chance. */
+static void red_may_mark_evenly(void **state)
+{
+    NetLinkModel model = { .rate = NET_RATE_MIN, .marking = NET_MARK_RED, .evenly = true,
+                           .kmin = 5000, .kmax = 25000, .pmax = 200000 };
+    static const struct { uint32_t waiting, of_1000; } points[] = {
+        { 100, 0 }, { 5000, 0 }, { 10000, 50 }, { 15000, 100 }, { 25000, 200 }, { 25001, 1000 },
+    };
+
+    for (uint32_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
+        Line *line = marked_line(model, points[i].waiting, 1000, true);
+        uint64_t marked = line->link.counts.marked;
+
+        assert_in_range(marked + 1, points[i].of_1000, points[i].of_1000 + 1);
+        line_free(line);
+    }
+}
+
+/* What waits when the frame has left decides, not what waits as it comes. */
+static void frames_may_be_marked_as_they_leave(void **state)
+{
+    uint8_t data[100] = { [12] = 0x08, [14] = 0x45, [15] = 2 };
+    Line *line = line_new((NetLinkModel) {
+        .rate = 1000000, .marking = NET_MARK_STEP, .kmax = 500, .leaving = true,
+    }, 3);
+
+    for (uint32_t i = 0; i < 10; i++) {
+        net_link_send(&line->link, net_frame_new(data, sizeof(data)));
+    }
+    assert_int_equal(line->link.counts.marked, 0);
+    net_schedule_run(&line->schedule, SECOND);
+    assert_int_equal(line->to.count, 10);
+    assert_int_equal(line->link.counts.marked, 4);      /* 900 to 600 octets are behind them */
+    line_free(line);
+}
+
 static void a_step_marks_above_it(void **state)
 {
     NetLinkModel model = { .rate = NET_RATE_MIN, .marking = NET_MARK_STEP, .kmax = 3000 };
@@ -302,6 +338,8 @@ int main(void)
         cmocka_unit_test(a_rate_changes_with_the_next_frame),
         cmocka_unit_test(a_queue_is_bounded),
         cmocka_unit_test(red_is_a_ramp),
+        cmocka_unit_test(red_may_mark_evenly),
+        cmocka_unit_test(frames_may_be_marked_as_they_leave),
         cmocka_unit_test(a_step_marks_above_it),
         cmocka_unit_test(chances_are_kept),
         cmocka_unit_test(reordered_ones_are_overtaken),

@@ -184,6 +184,7 @@ static uint64_t transmission(NetLink *link, uint32_t len)
 }
 
 static void transmitted(void *arg, NetFrame *none);
+static NetFrame *mark(NetLink *link, NetFrame *frame, uint32_t *fate);
 
 static void transmit(NetLink *link)
 {
@@ -205,7 +206,12 @@ static void transmitted(void *arg, NetFrame *none)
     NetWaiting first = take_first(link);
 
     link->busy = false;
-    depart(link, first);
+    if (link->model.leaving) {
+        first.frame = mark(link, first.frame, &first.fate);
+    }
+    if (first.frame) {
+        depart(link, first);
+    }
     if (link->len) {
         transmit(link);
     }
@@ -219,7 +225,15 @@ static bool has_room(const NetLink *link, uint32_t len)
            (!link->buffer || net_buffer_admits(link->buffer, link->queued, len));
 }
 
-static bool above_red(const NetLink *link)
+static bool mark_is_due(NetLink *link)
+{
+    bool due = link->marks_due >> 32;
+
+    link->marks_due &= UINT32_MAX;
+    return due;
+}
+
+static bool above_red(NetLink *link)
 {
     const NetLinkModel *model = &link->model;
     uint64_t chance;
@@ -233,12 +247,20 @@ static bool above_red(const NetLink *link)
     /* in 2^-32: pmax is at most 10^6, the octets at most NET_BYTES_MAX */
     chance = ((uint64_t)model->pmax << 32) / NET_PPM * (link->queued - model->kmin) /
              (model->kmax - model->kmin);
-    /* by the number of the frame as it comes, which no departure has at this link */
-    return draw(link, link->counts.frames, DRAW_RED) >> 32 < chance;
+    /*
+     * By the number of the frame as it comes, or as it leaves; a link draws for RED by one
+     * of the two only.
+     */
+    if (model->evenly) {
+        link->marks_due += chance;
+        return mark_is_due(link);
+    }
+    return draw(link, model->leaving ? link->departures : link->counts.frames, DRAW_RED) >> 32 <
+           chance;
 }
 
 /* Whether the queue is so long that a frame should be marked. */
-static bool is_congested(const NetLink *link)
+static bool is_congested(NetLink *link)
 {
     switch (link->model.marking) {
     case NET_MARK_RED:
@@ -321,7 +343,7 @@ void net_link_send(NetLink *link, NetFrame *frame)
         drop(link, frame, NET_FATE_FULL, &link->counts.full);
         return;
     }
-    frame = mark(link, frame, &fate);
+    frame = link->model.leaving ? frame : mark(link, frame, &fate);
     if (!frame) {
         return;
     }

@@ -42,6 +42,8 @@ typedef struct NetLinkModel {
      */
     NetMarking marking;
     uint32_t kmin, kmax, pmax;
+    bool leaving;               /* by the octets that wait when the frame has left instead */
+    bool evenly;                /* RED: as many as the chances add up to, without chance */
     uint32_t loss, duplicate, reorder, corrupt;
     uint64_t reorder_delay;     /* ns that a reordered frame is late */
 } NetLinkModel;
@@ -121,6 +123,7 @@ typedef struct NetLink {
     uint64_t under_way;
     uint64_t free_at;           /* ns: when the transmitter has sent, or has sent, its frame */
     uint64_t remainder;         /* of a nanosecond, in 1/rate */
+    uint64_t marks_due;         /* model.evenly: the chances since the last mark, in 2^-32 */
     uint64_t departures;
     bool busy;
     NetLinkCounts counts;
