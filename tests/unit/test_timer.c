@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #define TIMERS  200u
+#define MOST    32u                     /* that fire in one call */
 
 typedef struct Alarm {
     SvanTimer timer;
@@ -49,6 +50,17 @@ static void alarms_init(Alarm *alarms)
     }
 }
 
+/* However many are due at once, a call is short. */
+static void fire_all(SvanCore *core)
+{
+    uint32_t before = num_fired;
+
+    while (svan_timer_fire_due(core)) {
+        assert_in_range(num_fired - before, 1, MOST);
+        before = num_fired;
+    }
+}
+
 /* Timers start, move and stop at random; a list of their deadlines is the model. */
 static void they_fire_in_order(void **state)
 {
@@ -80,7 +92,7 @@ static void they_fire_in_order(void **state)
     }
     assert_int_equal(fake->core->heap_len, running);
     fake->now += 100000;
-    assert_true(svan_timer_fire_due(fake->core));
+    fire_all(fake->core);
     assert_int_equal(num_fired, running);
     for (uint32_t i = 1; i < num_fired; i++) {
         assert_true(model[fired[i - 1]] <= model[fired[i]]);
@@ -100,7 +112,7 @@ static void equal_deadlines_keep_their_order(void **state)
     fake->now += 4;
     assert_false(svan_timer_fire_due(fake->core));
     fake->now += 1;
-    assert_true(svan_timer_fire_due(fake->core));
+    fire_all(fake->core);
     for (uint32_t i = 0; i < TIMERS; i++) {
         assert_int_equal(fired[i], i);
         assert_int_equal(alarms[i].timer.slot, -1);

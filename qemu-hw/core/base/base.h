@@ -139,7 +139,11 @@ void svan_timer_cancel(SvanCore *core, SvanTimer *timer);
  */
 bool svan_timer_reserve(SvanCore *core, uint32_t count);
 void svan_timer_unreserve(SvanCore *core, uint32_t count);
-bool svan_timer_fire_due(SvanCore *core);           /* false: none was due */
+/*
+ * Fire timers that are due, but so few that a call is short, the earliest first; others are
+ * left to the next call. false: none was due.
+ */
+bool svan_timer_fire_due(SvanCore *core);
 uint64_t svan_timer_next(const SvanCore *core);     /* UINT64_MAX: none */
 
 /* ---- intrusive lists ---- */

@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #define MIN_HEAP        64u
+#define MAX_FIRED       32u             /* in one call, however many are due */
 
 void svan_timer_init(SvanTimer *timer, void (*fire)(SvanTimer *timer))
 {
@@ -139,7 +140,8 @@ bool svan_timer_fire_due(SvanCore *core)
     }
     now = svan_now(core);
     /* At most as many as ran before: one that is set again waits for the next call. */
-    for (uint32_t n = core->heap_len; n && svan_timer_next(core) <= now; n--) {
+    for (uint32_t n = core->heap_len < MAX_FIRED ? core->heap_len : MAX_FIRED;
+         n && svan_timer_next(core) <= now; n--) {
         SvanTimer *timer = core->heap[0];
 
         svan_timer_cancel(core, timer);
