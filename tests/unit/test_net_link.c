@@ -86,7 +86,7 @@ static void a_jump_is_made_up_for(void **state)
         net_link_send(&line->link, numbered(100, i));
     }
     net_schedule_run(&line->schedule, SECOND);
-    assert_int_equal(line->link.len, 2);
+    assert_int_equal(net_link_len(&line->link), 2);
     line_free(line);
 }
 
@@ -131,10 +131,10 @@ static Line *marked_line(NetLinkModel model, uint32_t waiting, uint32_t n, bool 
     for (uint32_t i = 0; i < n; i++) {
         net_link_send(&line->link, net_frame_new(data, sizeof(data)));
         /* the last one is taken back, so that the queue keeps its length */
-        if (line->link.len == 2) {
-            line->link.len--;
+        if (line->link.waiting) {
+            line->link.waiting--;
             line->link.queued -= sizeof(data);
-            net_frame_put(line->link.queue[(line->link.head + 1) % line->link.capacity].frame);
+            net_frame_put(line->link.queue[line->link.head].frame);
         }
     }
     return line;

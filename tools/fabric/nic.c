@@ -91,7 +91,7 @@ static uint8_t *on_room(void *arg, uint32_t len)
 {
     FabricHost *host = arg;
 
-    if (host->out.len >= LINK_FRAMES) {
+    if (net_link_len(&host->out) >= LINK_FRAMES) {
         host->blocked = true;
         return NULL;
     }

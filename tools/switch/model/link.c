@@ -157,17 +157,32 @@ static void depart(NetLink *link, NetWaiting first)
 
 /* ---- the transmitter ---- */
 
-static NetWaiting take_first(NetLink *link)
+/* The next one, of those that wait. */
+static NetWaiting take_next(NetLink *link)
 {
-    NetWaiting first = link->queue[link->head];
+    NetWaiting next = link->queue[link->head];
 
     link->head = (link->head + 1) & (link->capacity - 1);
-    link->len--;
-    link->queued -= first.len;
+    link->waiting--;
+    return next;
+}
+
+/* A frame is in the queue, or is no more. */
+static void enter(NetLink *link, uint32_t len)
+{
+    link->queued += len;
+    link->longest = link->queued > link->longest ? link->queued : link->longest;
     if (link->buffer) {
-        link->buffer->used -= first.len;
+        link->buffer->used += len;
     }
-    return first;
+}
+
+static void leave(NetLink *link, uint32_t len)
+{
+    link->queued -= len;
+    if (link->buffer) {
+        link->buffer->used -= len;
+    }
 }
 
 /* How long a frame takes; what is left of a nanosecond counts for the next one. */
@@ -186,16 +201,16 @@ static uint64_t transmission(NetLink *link, uint32_t len)
 static void transmitted(void *arg, NetFrame *none);
 static NetFrame *mark(NetLink *link, NetFrame *frame, uint32_t *fate);
 
-static void transmit(NetLink *link)
+static void transmit(NetLink *link, NetWaiting first)
 {
     NetEvent event = { .kind = NET_EVENT_DEPARTURE, .fn = transmitted, .arg = link };
 
-    link->free_at += transmission(link, link->queue[link->head].len);
+    link->first = first;
+    link->free_at += transmission(link, first.len);
     event.time = link->free_at > link->schedule->now ? link->free_at : link->schedule->now;
     link->busy = net_schedule_add(link->schedule, link->from->id, link->from, event);
     if (!link->busy) {
-        NetWaiting first = take_first(link);
-
+        leave(link, first.len);
         drop(link, first.frame, first.fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
     }
 }
@@ -203,17 +218,17 @@ static void transmit(NetLink *link)
 static void transmitted(void *arg, NetFrame *none)
 {
     NetLink *link = arg;
-    NetWaiting first = take_first(link);
 
     link->busy = false;
+    leave(link, link->first.len);
     if (link->model.leaving) {
-        first.frame = mark(link, first.frame, &first.fate);
+        link->first.frame = mark(link, link->first.frame, &link->first.fate);
     }
-    if (first.frame) {
-        depart(link, first);
+    if (link->first.frame) {
+        depart(link, link->first);
     }
-    if (link->len) {
-        transmit(link);
+    if (link->waiting) {
+        transmit(link, take_next(link));
     }
 }
 
@@ -307,7 +322,7 @@ static bool grow(NetLink *link)
     if (!queue) {
         return false;
     }
-    for (uint32_t i = 0; i < link->len; i++) {
+    for (uint32_t i = 0; i < link->waiting; i++) {
         queue[i] = link->queue[(link->head + i) & (link->capacity - 1)];
     }
     free(link->queue);
@@ -329,46 +344,52 @@ static void start_at(NetLink *link)
     link->remainder = 0;
 }
 
+/* Behind those that wait. false: no memory. */
+static bool wait(NetLink *link, NetWaiting last)
+{
+    if (link->waiting == link->capacity && !grow(link)) {
+        return false;
+    }
+    link->queue[(link->head + link->waiting++) & (link->capacity - 1)] = last;
+    return true;
+}
+
 void net_link_send(NetLink *link, NetFrame *frame)
 {
-    uint32_t fate = 0;
+    NetWaiting last = { frame, frame->len, 0 };
 
     link->counts.frames++;
-    link->counts.bytes += frame->len;
-    if (!link->model.rate && !link->len) {
-        depart(link, (NetWaiting) { frame, frame->len, fate });
+    link->counts.bytes += last.len;
+    if (!link->model.rate && !net_link_len(link)) {
+        depart(link, last);
         return;
     }
-    if (!has_room(link, frame->len)) {
+    if (!has_room(link, last.len)) {
         drop(link, frame, NET_FATE_FULL, &link->counts.full);
         return;
     }
-    frame = link->model.leaving ? frame : mark(link, frame, &fate);
-    if (!frame) {
+    last.frame = link->model.leaving ? frame : mark(link, frame, &last.fate);
+    if (!last.frame) {
         return;
     }
-    if (link->len == link->capacity && !grow(link)) {
-        drop(link, frame, fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
+    if (net_link_len(link) && !wait(link, last)) {
+        drop(link, last.frame, last.fate | NET_FATE_NO_MEMORY, &link->counts.no_memory);
         return;
     }
-    link->queue[(link->head + link->len++) & (link->capacity - 1)] = (NetWaiting) {
-        frame, frame->len, fate,
-    };
-    link->queued += frame->len;
-    link->longest = link->queued > link->longest ? link->queued : link->longest;
-    if (link->buffer) {
-        link->buffer->used += frame->len;
-    }
+    enter(link, last.len);
     if (!link->busy) {
         start_at(link);
-        transmit(link);
+        transmit(link, link->waiting ? take_next(link) : last);
     }
 }
 
 void net_link_fini(NetLink *link)
 {
-    while (link->len) {
-        net_frame_put(take_first(link).frame);
+    if (link->busy) {
+        net_frame_put(link->first.frame);
+    }
+    while (link->waiting) {
+        net_frame_put(take_next(link).frame);
     }
     free(link->queue);
     link->queue = NULL;

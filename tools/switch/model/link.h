@@ -92,20 +92,28 @@ typedef struct NetWaiting {
 } NetWaiting;
 
 typedef struct NetLink {
+    /*
+     * The link's own. What each frame needs comes first, so that it lies in few lines of
+     * the cache: a world may have many thousands of links.
+     */
+    NetWaiting first;           /* is being transmitted, while busy */
+    NetWaiting *queue;          /* a ring: those behind it */
+    uint32_t head, waiting, capacity;
+    bool busy;
+    uint64_t queued;            /* octets, of the first one and those that wait */
+    uint64_t free_at;           /* ns: when the transmitter has sent, or has sent, its frame */
+    uint64_t remainder;         /* of a nanosecond, in 1/rate */
+    uint64_t departures;
+    uint64_t marks_due;         /* model.evenly: the chances since the last mark, in 2^-32 */
+    uint64_t longest;           /* octets: the most that were queued */
+    uint64_t under_way;
     /* Set by the user; the model may change at any time and holds from the next frame. */
-    NetLinkModel model;
     NetSchedule *schedule;
     NetNode *from;              /* the sending end */
-    uint32_t to_node;           /* the other end's number */
-    NetBuffer *buffer;          /* of the sending end; NULL: its own queue only */
     NetEventFn *arrive;         /* takes the frame at the other end */
     void *to;
-    uint64_t key;               /* net_link_key() */
-    /*
-     * Octets that may be under way; 0: no bound. With a bound the two ends belong to one
-     * thread.
-     */
-    uint64_t under_way_max;
+    NetBuffer *buffer;          /* of the sending end; NULL: its own queue only */
+    uint32_t to_node;           /* the other end's number */
     /*
      * The sender waits for the link, whatever the clock says: an idle link starts the next
      * frame where it stopped, up to burst ns ago. For real time, in which the clock jumps;
@@ -113,21 +121,24 @@ typedef struct NetLink {
      */
     bool held;
     uint64_t burst;
+    NetLinkModel model;
+    uint64_t key;               /* net_link_key() */
+    /*
+     * Octets that may be under way; 0: no bound. With a bound the two ends belong to one
+     * thread.
+     */
+    uint64_t under_way_max;
     /* NULL, or sees every frame when its fate is known; the frame stays the link's. */
     void (*tap)(void *arg, const NetFrame *frame, uint32_t fate);
     void *tap_arg;
-    /* The link's. */
-    NetWaiting *queue;          /* a ring; the first one is being transmitted */
-    uint32_t head, len, capacity;
-    uint64_t queued, longest;   /* octets in it; the most there were */
-    uint64_t under_way;
-    uint64_t free_at;           /* ns: when the transmitter has sent, or has sent, its frame */
-    uint64_t remainder;         /* of a nanosecond, in 1/rate */
-    uint64_t marks_due;         /* model.evenly: the chances since the last mark, in 2^-32 */
-    uint64_t departures;
-    bool busy;
-    NetLinkCounts counts;
+    NetLinkCounts counts;       /* the link's */
 } NetLink;
+
+/* Frames in the queue, with the one that is being transmitted. */
+static inline uint32_t net_link_len(const NetLink *link)
+{
+    return link->busy + link->waiting;
+}
 
 /* Of the port of a node: the stream of chances of its link. */
 uint64_t net_link_key(uint64_t seed, uint32_t node, uint32_t port);
