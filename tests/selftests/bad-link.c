@@ -20,7 +20,7 @@
 #define SECONDS		10
 #define LIMIT		7200		/* the caller's limit comes first */
 #define WAIT_LOST_MS	60000
-#define TIMEOUT		15		/* 134 ms, seven times again */
+#define TIMEOUT		17		/* 0.5 s, seven times again: a busy machine is no loss */
 #define PER_CONNECTION	200		/* batches between two connections */
 
 static const enum ibv_wr_opcode opcodes[] = {
