@@ -272,7 +272,7 @@ static void round_trips_of_queue_pairs(void **state)
     assert_int_equal(left(stand, NULL), 1);
     fake_advance(fake, 20 * US);
     answer(stand, SVAN_AETH_ACK | SVAN_AETH_NO_CREDITS, stand->psn);
-    flow = policed(stand)->net->enforcement->flows.last;
+    flow = policed(stand)->net->enforcement->flow;
     assert_int_equal(flow->estimate.rtt, 20 * US);
     assert_int_equal(flow->qpn, stand->qp.qpn);
     post(stand, 2);

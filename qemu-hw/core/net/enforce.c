@@ -172,7 +172,8 @@ static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
     return false;
 }
 
-static void find_flow(SvanEnforcement *enforcement, const SvanFlowUnit *unit)
+static void find_flow(SvanEnforcement *enforcement, SvanEgress *egress,
+                      const SvanFlowUnit *unit)
 {
     enforcement->now = svan_now(enforcement->fn->core);
     if (unit->pkt) {
@@ -181,7 +182,7 @@ static void find_flow(SvanEnforcement *enforcement, const SvanFlowUnit *unit)
         svan_flow_of_frame(unit->frame, SVAN_OUTGOING, &enforcement->info);
     }
     enforcement->flow = svan_flows_get(&enforcement->flows, &enforcement->info.key,
-                                       enforcement->now);
+                                       enforcement->now, &egress->flow_hint);
     enforcement->path = enforcement->flow->path;
 }
 
@@ -190,7 +191,7 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanPath *path;
 
-    find_flow(enforcement, unit);
+    find_flow(enforcement, egress, unit);
     path = enforcement->path;
     enforcement->charged = false;
     enforcement->ect_set = svan_unit_set_ect(unit);

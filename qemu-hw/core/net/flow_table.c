@@ -84,9 +84,6 @@ bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
 static void forget(SvanFlows *flows, SvanFlow *flow)
 {
     flow->path->flows--;
-    if (flows->last == flow) {
-        flows->last = NULL;
-    }
     svan_aged_remove(&flows->flows, &flow->aged);
 }
 
@@ -138,7 +135,14 @@ static SvanPath *get_path(SvanFlows *flows, const SvanAgedKey *flow, uint64_t no
     return as_path(entry);
 }
 
-SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now)
+static SvanFlow *hinted(const SvanFlows *flows, SvanAged *entry, uint32_t *hint)
+{
+    *hint = as_flow(entry) - (SvanFlow *)flows->flows.entries;
+    return as_flow(entry);
+}
+
+SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now,
+                            uint32_t *hint)
 {
     SvanAged *entry = svan_aged_find(&flows->flows, key);
     SvanPath *path;
@@ -148,7 +152,7 @@ SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t n
         if (as_flow(entry)->path != &flows->other) {
             svan_aged_touch(&flows->paths, &as_flow(entry)->path->aged, now);
         }
-        return flows->last = as_flow(entry);
+        return hinted(flows, entry, hint);
     }
     forget_old(flows, flows->flows.count < SVAN_MAX_FLOWS ? SVAN_FLOW_OLD : SVAN_FLOW_IDLE,
                now);
@@ -160,7 +164,7 @@ SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t n
     }
     as_flow(entry)->path = path;
     path->flows++;
-    return flows->last = as_flow(entry);
+    return hinted(flows, entry, hint);
 }
 
 SvanFlow *svan_flows_find(const SvanFlows *flows, const SvanAgedKey *key)

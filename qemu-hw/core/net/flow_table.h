@@ -38,7 +38,6 @@ typedef struct SvanFlow {
 typedef struct SvanFlows {
     SvanFn *fn;
     SvanAgedTable flows, paths;
-    SvanFlow *last;             /* was used last */
     SvanFlow overflow;          /* flows without room; its path is that of the last */
     SvanPath other;             /* peers without room */
     uint32_t congested;         /* paths that are CONGESTING, or were lately */
@@ -51,20 +50,27 @@ typedef struct SvanFlows {
 bool svan_flows_init(SvanFlows *flows, SvanFn *fn, uint64_t seed);
 void svan_flows_fini(SvanFlows *flows);         /* nothing waits */
 
-/* A flow that is not the last one used. */
-SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now);
+/* Times of use are kept as exactly as this, ns. */
+#define SVAN_FLOW_GRAIN         1000000ull
 
-/* The flow of what is about to leave, new if need be. */
+/* A flow that was used before `now` by more than the grain, or is not where it was hinted. */
+SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now,
+                            uint32_t *hint);
+
+/*
+ * The flow of what is about to leave, new if need be. *hint: where the flow of the same
+ * sender was found before, whatever it was; the sender keeps it for the next time.
+ */
 static inline SvanFlow *svan_flows_get(SvanFlows *flows, const SvanAgedKey *key,
-                                       uint64_t now)
+                                       uint64_t now, uint32_t *hint)
 {
-    SvanFlow *flow = flows->last;
+    SvanFlow *flow = (SvanFlow *)flows->flows.entries + *hint;
 
-    if (flow && svan_aged_is(&flow->aged.key, key)) {
-        flow->aged.used_at = flow->path->aged.used_at = now;
+    if (flow->aged.age.next && svan_aged_is(&flow->aged.key, key) &&
+        now - flow->aged.used_at < SVAN_FLOW_GRAIN) {
         return flow;
     }
-    return svan_flows_search(flows, key, now);
+    return svan_flows_search(flows, key, now, hint);
 }
 
 /* NULL: there is none of its own. Not a use of it. */

@@ -414,7 +414,10 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     return step;
 }
 
-/* May the unit leave? false: *step says what becomes of it. */
+/*
+ * May the unit leave? false: *step says what becomes of it. Enforcement is for the port:
+ * between functions of a device there is no network to be congested.
+ */
 static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step)
 {
     SvanFn *fn = unit->fn;
@@ -428,7 +431,8 @@ static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanS
     if (fn->core->sw->flow && !svan_flow_passes(egress, unit, step)) {
         return false;
     }
-    return !svan_enforces_egress(fn) || svan_enforce_passes(egress, unit, step);
+    return unit->is_local || !svan_enforces_egress(fn) ||
+           svan_enforce_passes(egress, unit, step);
 }
 
 /* The unit has left: so many octets. */
@@ -442,7 +446,7 @@ static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32
     if (fn->net->vport.tx_max) {
         svan_vport_sent(fn, len);
     }
-    if (svan_enforces_egress(fn)) {
+    if (!unit->is_local && svan_enforces_egress(fn)) {
         svan_enforce_sent(egress, unit, len);
     }
 }
@@ -465,10 +469,11 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     }
     pkt->addr.traffic_class = (pkt->addr.traffic_class & fn->core->sw->ecn_kept) |
                               fn->core->sw->ecn_set;
+    to = svan_gid_owner(fn->core, &pkt->addr);
+    unit.is_local = to;
     if (!may_leave(egress, &unit, &step)) {
         return step;
     }
-    to = svan_gid_owner(fn->core, &pkt->addr);
     step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;

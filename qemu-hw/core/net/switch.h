@@ -176,6 +176,7 @@ struct SvanEgress {
     bool called;                /* its turn has come (enforcement) */
     SvanLink turn;              /* SvanPath.waiters */
     uint32_t qpn;               /* of the queue pair that it is part of */
+    uint32_t flow_hint;         /* below SVAN_MAX_FLOWS: where its flow was found last */
 };
 
 /* The caller has reserved the timer: svan_timer_reserve(). */
@@ -256,6 +257,7 @@ typedef struct SvanFlowUnit {
     SvanFn *fn;                 /* the sender */
     SvanPkt *pkt;               /* complete; NULL: the unit is a frame */
     SvanFrame *frame;           /* NULL: the unit is a packet */
+    bool is_local;              /* a packet for a function of this device */
 } SvanFlowUnit;
 
 typedef enum SvanVerdict {
