@@ -62,6 +62,8 @@ enum svan_cmd_opcode {
 	SVAN_CMD_SET_CONTEXT_TABLE	= 0x0a0,
 	SVAN_CMD_SET_FUNCTION		= 0x0b0,
 	SVAN_CMD_QUERY_FUNCTION		= 0x0b1,
+	SVAN_CMD_SET_CONGESTION		= 0x0b2,
+	SVAN_CMD_QUERY_CONGESTION	= 0x0b3,
 	SVAN_CMD_SET_ENFORCEMENT	= 0x0b4,
 	SVAN_CMD_QUERY_ENFORCEMENT	= 0x0b5,
 	SVAN_CMD_QUERY_FLOWS		= 0x0b6,
@@ -309,6 +311,10 @@ enum svan_qp_state {
 #define SVAN_QP_ATTR_RNR_RETRY		0x2000
 #define SVAN_QP_ATTR_QKEY		0x4000
 #define SVAN_QP_ATTR_SQD_NOTIFY		0x8000
+#define SVAN_QP_ATTR_RATE_LIMIT		0x10000	/* RC */
+
+#define SVAN_RATE_LIMIT_MIN	100u		/* kb/s */
+#define SVAN_RATE_LIMIT_MAX	4000000000u	/* kb/s */
 
 /*
  * Attributes of a QP without its address vector: in MODIFY_QP behind (qpn, mask), and
@@ -339,7 +345,7 @@ struct svan_cmd_modify_qp {
 	__le32	qpn;
 	__le32	mask;			/* SVAN_QP_ATTR_* */
 	struct svan_qp_attr attr;
-	__le32	reserved;
+	__le32	rate_limit;		/* kb/s, 0: none */
 	struct svan_av av;
 };
 
@@ -442,6 +448,50 @@ struct svan_cmd_set_function {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_set_function, 32);
 
+/* Congestion control of the whole device (PRM "Congestion control"). */
+struct svan_congestion_attr {
+	__le32	line_rate;		/* kb/s */
+	__le32	min_rate;		/* kb/s */
+	__le32	increase_additive;	/* kb/s */
+	__le32	increase_hyper;		/* kb/s */
+	__le32	alpha_interval;		/* ns */
+	__le32	increase_interval;	/* ns */
+	__le32	decrease_interval;	/* ns */
+	__le32	cnp_interval;		/* ns */
+	__le32	byte_counter;		/* octets */
+	__u8	alpha_shift_g;		/* g = 2^-n */
+	__u8	fast_recovery;
+	__u8	cnp_dscp;
+	__u8	enabled;		/* 0 or 1 */
+};
+
+SVAN_ASSERT_SIZE(struct svan_congestion_attr, 40);
+
+/* svan_cmd_set_congestion.mask: which fields count */
+#define SVAN_SET_CONGESTION_LINE_RATE		0x0001
+#define SVAN_SET_CONGESTION_MIN_RATE		0x0002
+#define SVAN_SET_CONGESTION_INCREASE_ADDITIVE	0x0004
+#define SVAN_SET_CONGESTION_INCREASE_HYPER	0x0008
+#define SVAN_SET_CONGESTION_ALPHA_INTERVAL	0x0010
+#define SVAN_SET_CONGESTION_INCREASE_INTERVAL	0x0020
+#define SVAN_SET_CONGESTION_DECREASE_INTERVAL	0x0040
+#define SVAN_SET_CONGESTION_CNP_INTERVAL	0x0080
+#define SVAN_SET_CONGESTION_BYTE_COUNTER	0x0100
+#define SVAN_SET_CONGESTION_ALPHA_SHIFT_G	0x0200
+#define SVAN_SET_CONGESTION_FAST_RECOVERY	0x0400
+#define SVAN_SET_CONGESTION_CNP_DSCP		0x0800
+#define SVAN_SET_CONGESTION_ENABLED		0x1000
+#define SVAN_SET_CONGESTION_MASK		0x1fff
+
+/* For the physical function alone; QUERY_CONGESTION answers with the attributes. */
+struct svan_cmd_set_congestion {
+	__le32	mask;			/* SVAN_SET_CONGESTION_* */
+	__le32	reserved;
+	struct svan_congestion_attr attr;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_set_congestion, 48);
+
 /*
  * The function's page request queue: 2^log_size requests, and twice as many
  * responses, so that a request can be answered PENDING and then finally.
@@ -513,6 +563,7 @@ struct svan_cmd {
 		struct svan_cmd_spare_pages	spare_pages;
 		struct svan_cmd_context_table	context_table;
 		struct svan_cmd_set_function	set_function;
+		struct svan_cmd_set_congestion	set_congestion;
 		struct svan_cmd_set_enforcement	set_enforcement;
 		struct svan_cmd_query_flows	query_flows;
 		struct svan_cmd_judge_flow	judge_flow;
@@ -549,7 +600,8 @@ struct svan_cmd_query_qp_resp {
 	struct svan_qp_attr attr;
 	__le32	sq_ci;
 	__le32	rq_ci;
-	__le32	reserved[3];
+	__le32	rate_limit;		/* kb/s, 0: none */
+	__le32	reserved[2];
 };
 
 struct svan_cmd_resp {
@@ -565,6 +617,7 @@ struct svan_cmd_resp {
 		struct svan_cmd_query_qp_resp	query_qp;
 		struct svan_fault_policy	fault_policy;
 		struct svan_function_attr	query_function;
+		struct svan_congestion_attr	query_congestion;
 		struct svan_enforcement_attr	query_enforcement;
 		struct svan_cmd_query_flows_resp query_flows;
 		__u8				payload[SVAN_CMD_RESP_PAYLOAD];

@@ -352,4 +352,46 @@ TEST_F_TIMEOUT(errors, unsupported, LIMIT)
 	ASSERT_EQ(0, ibv_destroy_cq(cq));
 }
 
+/* ---- rate limit ---- */
+
+#define SLOW_KBPS	4000
+#define SLOW_MS		(AREA * 8 / SLOW_KBPS)
+
+/* How long a WRITE of the whole area takes, ms; or an error. */
+static int timed_write(struct pair *pair, struct area *remote)
+{
+	uint64_t begin = now_ms();
+	int ret = pair_write(pair, remote->mr, remote->data, AREA);
+
+	return ret ? -EIO : (int)(now_ms() - begin);
+}
+
+TEST_F_TIMEOUT(errors, rate_limit, LIMIT)
+{
+	struct ibv_qp_rate_limit_attr limit = { .rate_limit = SLOW_KBPS };
+	struct ibv_device_attr_ex attr = {};
+	int took;
+
+	ASSERT_EQ(0, ibv_query_device_ex(self->pair.node[0].ctx, NULL, &attr));
+	ASSERT_EQ(1 << IBV_QPT_RC, attr.packet_pacing_caps.supported_qpts);
+	ASSERT_EQ(0, start(&self->pair, &quick));
+	ASSERT_EQ(0, ibv_modify_qp_rate_limit(self->req->qp, &limit));
+	took = timed_write(&self->pair, self->remote);
+	ASSERT_LE(SLOW_MS - 10, took);
+
+	limit.rate_limit = attr.packet_pacing_caps.qp_rate_limit_min - 1;
+	ASSERT_EQ(EINVAL, ibv_modify_qp_rate_limit(self->req->qp, &limit));
+	limit.rate_limit = attr.packet_pacing_caps.qp_rate_limit_max + 1;
+	ASSERT_EQ(EINVAL, ibv_modify_qp_rate_limit(self->req->qp, &limit));
+	limit.rate_limit = SLOW_KBPS;
+	limit.max_burst_sz = 1;
+	ASSERT_EQ(EINVAL, ibv_modify_qp_rate_limit(self->req->qp, &limit));
+
+	limit = (struct ibv_qp_rate_limit_attr) { .rate_limit = 0 };
+	ASSERT_EQ(0, ibv_modify_qp_rate_limit(self->req->qp, &limit));
+	took = timed_write(&self->pair, self->remote);
+	ASSERT_LE(0, took);
+	ASSERT_GT(SLOW_MS / 2, took);
+}
+
 TEST_HARNESS_MAIN

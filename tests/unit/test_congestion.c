@@ -453,9 +453,148 @@ static void rates_and_intervals_are_saved(void **state)
     assert_int_equal(take_cnps(rc), 1);
 }
 
+/* ---- the queue pair's own limit ---- */
+
+static uint8_t set_limit(Rc *rc, uint32_t kbps)
+{
+    struct svan_cmd_modify_qp cmd = { .rate_limit = htole32(kbps) };
+
+    return host_modify(&rc->qp, SVAN_QPS_RTS, SVAN_QP_ATTR_RATE_LIMIT, &cmd);
+}
+
+static void a_limit_is_kept(void **state)
+{
+    Rc *rc = *state;
+    uint64_t due;
+
+    assert_int_equal(set_limit(rc, 10000), SVAN_CMD_OK);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_FIRST, PSN_OUT);
+    for (uint32_t i = 1; i < WRITES; i++) {
+        due = packet_ns(rc);
+        RC_SENT_NOTHING(rc);
+        assert_in_range(next_leaves(rc), due - 1, due + 1);
+        if (i == WRITES / 2) {
+            restore(rc);
+            fake_run(rc->fake);
+            assert_int_equal(rc->core->rate_limit, 10000);
+        }
+    }
+    /* of the limit and of what congestion leaves, the lower counts */
+    notify(rc);
+    assert_int_equal(svan_pace_rate(pace(rc)), 10 * MBPS);
+    assert_int_equal(set_limit(rc, 0), SVAN_CMD_OK);
+    assert_true(svan_pace_rate(pace(rc)) > 10 * MBPS);
+}
+
+static void limits_out_of_range_are_refused(void **state)
+{
+    Rc *rc = *state;
+
+    assert_int_equal(set_limit(rc, 99), SVAN_CMD_BAD_PARAM);
+    assert_int_equal(set_limit(rc, UINT32_MAX), SVAN_CMD_BAD_PARAM);
+    assert_null(rc->core->egress.pace);
+    assert_int_equal(set_limit(rc, 100), SVAN_CMD_OK);
+    assert_int_equal(set_limit(rc, 4000000000u), SVAN_CMD_OK);
+}
+
+/* Half of a wait is over when the rate becomes twice as high. */
+static void a_new_limit_shortens_the_wait_in_proportion(void **state)
+{
+    Rc *rc = *state;
+    uint64_t due;
+
+    assert_int_equal(set_limit(rc, 10000), SVAN_CMD_OK);
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, WRITES * MTU);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_FIRST, PSN_OUT);
+    due = packet_ns(rc);
+    RC_SENT_NOTHING(rc);
+    fake_advance(rc->fake, due / 2);
+    for (uint32_t i = 0; i < 50; i++) {         /* to set it often saves nothing */
+        assert_int_equal(set_limit(rc, 5000), SVAN_CMD_OK);
+        assert_int_equal(set_limit(rc, 20000), SVAN_CMD_OK);
+    }
+    RC_SENT_NOTHING(rc);
+    assert_in_range(next_leaves(rc), due / 4 - 100, due / 4 + 100);
+    RC_SENT_NOTHING(rc);
+    assert_int_equal(set_limit(rc, 0), SVAN_CMD_OK);
+    assert_int_equal(rc_skip_sent(rc), WRITES - 2);
+}
+
+/* ---- commands ---- */
+
+static void parameters_are_set_and_kept(void **state)
+{
+    Rc *rc = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONGESTION);
+    struct svan_cmd query = host_cmd_init(SVAN_CMD_QUERY_CONGESTION);
+    struct svan_congestion_attr *attr = &cmd.set_congestion.attr;
+    struct svan_cmd_resp resp;
+
+    assert_int_equal(host_cmd(rc->host, &query, &resp), SVAN_CMD_OK);
+    assert_int_equal(le32toh(resp.query_congestion.line_rate), 100000000);
+    assert_int_equal(resp.query_congestion.enabled, 1);
+    *attr = (struct svan_congestion_attr) {
+        .line_rate = htole32(1000000), .min_rate = htole32(1000),
+        .increase_additive = htole32(5000), .increase_hyper = htole32(50000),
+        .alpha_interval = htole32(1001), .increase_interval = htole32(1002),
+        .decrease_interval = htole32(1003), .cnp_interval = htole32(1004),
+        .byte_counter = htole32(65536), .alpha_shift_g = 4, .fast_recovery = 3,
+        .cnp_dscp = 5, .enabled = 0,
+    };
+    cmd.set_congestion.mask = htole32(SVAN_SET_CONGESTION_MASK);
+    assert_int_equal(host_cmd(rc->host, &cmd, NULL), SVAN_CMD_OK);
+    assert_int_equal(settings(rc)->params.decrease_interval, 1003);
+    restore(rc);
+    assert_int_equal(host_cmd(rc->host, &query, &resp), SVAN_CMD_OK);
+    assert_memory_equal(&resp.query_congestion, attr, sizeof(*attr));
+    /* one field alone */
+    attr->min_rate = htole32(2000);
+    attr->cnp_dscp = 9;
+    cmd.set_congestion.mask = htole32(SVAN_SET_CONGESTION_MIN_RATE);
+    assert_int_equal(host_cmd(rc->host, &cmd, NULL), SVAN_CMD_OK);
+    assert_int_equal(settings(rc)->params.min_rate, 2 * MBPS);
+    assert_int_equal(settings(rc)->cnp_dscp, 5);
+    svan_reset(rc->fake->core, 0);              /* outlived by them */
+    assert_int_equal(settings(rc)->cnp_dscp, 5);
+    svan_reset_settings(rc->fake->core);
+    assert_int_equal(settings(rc)->cnp_dscp, 48);
+}
+
+static void bad_parameters_change_nothing(void **state)
+{
+    Rc *rc = *state;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_CONGESTION);
+    SvanCongestion before = *settings(rc);
+    struct svan_cmd_resp resp;
+
+    cmd.set_congestion.mask = htole32(SVAN_SET_CONGESTION_MASK + 1);
+    assert_int_equal(host_cmd(rc->host, &cmd, &resp), SVAN_CMD_BAD_PARAM);
+    assert_int_equal(le32toh(resp.syndrome), offsetof(struct svan_cmd, set_congestion.mask));
+    for (uint32_t bit = 1; bit < SVAN_SET_CONGESTION_ENABLED; bit *= 2) {
+        memset(&cmd.set_congestion.attr, bit == SVAN_SET_CONGESTION_ALPHA_SHIFT_G ||
+               bit == SVAN_SET_CONGESTION_CNP_DSCP ? 0xff : 0, sizeof(cmd.set_congestion.attr));
+        cmd.set_congestion.mask = htole32(bit);
+        assert_int_equal(host_cmd(rc->host, &cmd, &resp), SVAN_CMD_BAD_PARAM);
+        assert_int_equal(le32toh(resp.syndrome),
+                         offsetof(struct svan_cmd, set_congestion.attr));
+    }
+    cmd.set_congestion.attr.enabled = 2;
+    cmd.set_congestion.mask = htole32(SVAN_SET_CONGESTION_ENABLED);
+    assert_int_equal(host_cmd(rc->host, &cmd, &resp), SVAN_CMD_BAD_PARAM);
+    assert_memory_equal(settings(rc), &before, sizeof(before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RC_TEST(a_limit_is_kept),
+        RC_TEST(limits_out_of_range_are_refused),
+        RC_TEST(a_new_limit_shortens_the_wait_in_proportion),
+        RC_TEST(parameters_are_set_and_kept),
+        RC_TEST(bad_parameters_change_nothing),
         RC_TEST(a_mark_is_answered_by_a_cnp),
         RC_TEST(what_is_not_marked_is_not_answered),
         RC_TEST(there_is_one_cnp_in_an_interval),

@@ -91,14 +91,15 @@ static const Way rc_ways[] = {
     { SVAN_QPS_RESET, SVAN_QPS_INIT, INIT_ATTRS, 0 },
     { SVAN_QPS_INIT, SVAN_QPS_INIT, 0, INIT_ATTRS },
     { SVAN_QPS_INIT, SVAN_QPS_RTR, RTR_ATTRS, A(ACCESS) | A(PKEY_INDEX) },
-    { SVAN_QPS_RTR, SVAN_QPS_RTS, RTS_ATTRS, A(ACCESS) | A(MIN_RNR_TIMER) },
-    { SVAN_QPS_RTS, SVAN_QPS_RTS, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
+    { SVAN_QPS_RTR, SVAN_QPS_RTS, RTS_ATTRS,
+      A(ACCESS) | A(MIN_RNR_TIMER) | A(RATE_LIMIT) },
+    { SVAN_QPS_RTS, SVAN_QPS_RTS, 0, A(ACCESS) | A(MIN_RNR_TIMER) | A(RATE_LIMIT) },
     { SVAN_QPS_RTS, SVAN_QPS_SQD, 0, A(SQD_NOTIFY) },
-    { SVAN_QPS_SQD, SVAN_QPS_RTS, 0, A(ACCESS) | A(MIN_RNR_TIMER) },
+    { SVAN_QPS_SQD, SVAN_QPS_RTS, 0, A(ACCESS) | A(MIN_RNR_TIMER) | A(RATE_LIMIT) },
     { SVAN_QPS_SQD, SVAN_QPS_SQD, 0,
       A(PORT) | A(AV) | A(TIMEOUT) | A(RETRY_CNT) | A(RNR_RETRY) |
       A(MAX_RD_ATOMIC) | A(MAX_DEST_RD_ATOMIC) | A(ACCESS) | A(PKEY_INDEX) |
-      A(MIN_RNR_TIMER) },
+      A(MIN_RNR_TIMER) | A(RATE_LIMIT) },
 };
 
 static const Way eth_ways[] = {
@@ -136,7 +137,7 @@ static void check_way(Bench *bench, uint8_t from, uint8_t to, const Way *way)
         assert_int_equal(bench->core->state, from);
         return;
     }
-    for (uint32_t bit = 1; bit < 0x20000; bit <<= 1) {
+    for (uint32_t bit = 1; bit < 0x40000; bit <<= 1) {
         if (way->required & bit) {
             assert_int_equal(move(bench, to, way->required & ~bit),
                              SVAN_CMD_BAD_PARAM);

@@ -65,6 +65,8 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_QUERY_FLOWS]      = svan_cmd_query_flows,
     [SVAN_CMD_JUDGE_FLOW]       = svan_cmd_judge_flow,
     [SVAN_CMD_QUERY_FUNCTION]   = svan_cmd_query_function,
+    [SVAN_CMD_SET_CONGESTION]   = svan_cmd_set_congestion,
+    [SVAN_CMD_QUERY_CONGESTION] = svan_cmd_query_congestion,
 };
 
 static SvanStep cmd_execute(SvanCmdCtx *ctx)

@@ -46,6 +46,7 @@ SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
 SvanCmdHandler svan_cmd_set_context_table;
 SvanCmdHandler svan_cmd_set_function, svan_cmd_query_function;
+SvanCmdHandler svan_cmd_set_congestion, svan_cmd_query_congestion;
 SvanCmdHandler svan_cmd_set_enforcement, svan_cmd_query_enforcement;
 SvanCmdHandler svan_cmd_query_flows, svan_cmd_judge_flow;
 
@@ -101,5 +102,12 @@ typedef struct SvanRegs {
     } cmdq;
     SvanLink cmd_link;          /* fn->work[SVAN_TURN_CMD]: commands, or the DMA test */
 } SvanRegs;
+
+/* ---- cmd_congestion.c ---- */
+
+void svan_congestion_get_attr(const SvanCore *core, struct svan_congestion_attr *attr);
+/* Set the attributes of mask (SVAN_SET_CONGESTION_*). false: out of range, none is set. */
+bool svan_congestion_set_attr(SvanCore *core, uint32_t mask,
+                              const struct svan_congestion_attr *attr);
 
 #endif /* SVAN_DEVICE_H */

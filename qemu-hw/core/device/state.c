@@ -91,6 +91,23 @@ static bool load_device(SvanCore *core, SvanReader *reader)
     return true;
 }
 
+static void save_congestion(SvanCore *core, SvanWriter *writer)
+{
+    struct svan_congestion_attr attr;
+
+    svan_congestion_get_attr(core, &attr);
+    svan_put_bytes(writer, &attr, sizeof(attr));
+}
+
+static bool load_congestion(SvanCore *core, SvanReader *reader)
+{
+    struct svan_congestion_attr attr;
+
+    svan_get_bytes(reader, &attr, sizeof(attr));
+    return !reader->failed &&
+           svan_congestion_set_attr(core, SVAN_SET_CONGESTION_MASK, &attr);
+}
+
 /* ---- lists of queue pairs, whose order is state ---- */
 
 /* The queue pairs that are in turn at a source, or those that wait for the wire. */
@@ -249,6 +266,7 @@ static const Section sections[] = {
     { 0x01, 1, save_device, load_device },
     { 0x02, 2, save_frames, load_frames },
     { 0x03, 1, save_lists, load_lists },
+    { 0x1e, 1, save_congestion, load_congestion },
 };
 
 #define NUM_FN_SECTIONS (sizeof(fn_sections) / sizeof(fn_sections[0]))

@@ -7,6 +7,7 @@
  */
 #include "net/stations.h"
 
+#define KBPS            1000u
 #define MBPS            1000000ull
 #define UNKNOWN_MBPS    100000u
 #define MAX_LATE_NS     1000000ull
@@ -80,8 +81,17 @@ void svan_pace_init(SvanPace *pace, SvanCore *core)
 
 void svan_pace_limit(SvanPace *pace, SvanEgress *egress, uint64_t limit)
 {
+    uint64_t now = svan_now(egress->work->fn->core);
+    uint64_t old = svan_pace_rate(pace), new;
+
     pace->limit = limit;
     attach(pace, egress);
+    new = svan_pace_rate(pace);
+    if (pace->until > now && old) {
+        /* What is left to wait for goes on at the new rate: to set limits saves no wait. */
+        pace->until = now + (new ? (pace->until - now) * (old / KBPS) / (new / KBPS) : 0);
+        svan_work_ready(egress->work);
+    }
 }
 
 void svan_pace_notified(SvanPace *pace, SvanEgress *egress)
@@ -154,7 +164,6 @@ void svan_pace_save(const SvanPace *pace, SvanWriter *writer)
 {
     const SvanRp *rp = &pace->rp;
 
-    svan_put_u64(writer, pace->limit);
     svan_put_u64(writer, pace->until);
     svan_put_u64(writer, pace->rest);
     svan_put_u8(writer, pace->behind);
@@ -178,7 +187,6 @@ bool svan_pace_load(SvanPace *pace, SvanEgress *egress, SvanReader *reader)
     uint64_t until, rest;
     bool behind;
 
-    pace->limit = svan_get_u64(reader);
     until = svan_get_u64(reader);
     rest = svan_get_u64(reader);
     behind = svan_get_u8(reader);
@@ -198,6 +206,5 @@ bool svan_pace_load(SvanPace *pace, SvanEgress *egress, SvanReader *reader)
     pace->until = until;
     pace->rest = rest;
     pace->behind = behind;
-    return svan_rp_is_valid(rp) && pace->limit <= SVAN_DCQCN_MAX_LINE && rest <= NS_PER_S *
-           SVAN_MAX_FRAME * 8;
+    return svan_rp_is_valid(rp) && rest <= SVAN_DCQCN_MAX_LINE;
 }

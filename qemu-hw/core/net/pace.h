@@ -41,6 +41,7 @@ void svan_pace_limit(SvanPace *pace, SvanEgress *egress, uint64_t limit);
 void svan_pace_notified(SvanPace *pace, SvanEgress *egress);
 /* bit/s; 0: not limited. */
 uint64_t svan_pace_rate(const SvanPace *pace);
+/* All but the limit, which is an attribute of its owner. */
 void svan_pace_save(const SvanPace *pace, SvanWriter *writer);
 /* false: not what svan_pace_save() could have written. */
 bool svan_pace_load(SvanPace *pace, SvanEgress *egress, SvanReader *reader);

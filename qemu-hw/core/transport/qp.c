@@ -438,6 +438,7 @@ static void qp_forget(SvanQp *qp)
     qp->min_rnr_timer = qp->timeout = qp->retry_cnt = qp->rnr_retry = 0;
     qp->pkey_index = qp->port = 0;
     qp->sqd_notify = false;
+    qp->rate_limit = 0;
     qp->dest_qpn = qp->rq_psn = qp->sq_psn = qp->qkey = 0;
     memset(&qp->av, 0, sizeof(qp->av));
 }
@@ -569,6 +570,11 @@ static uint32_t check_attrs(const struct svan_cmd_modify_qp *cmd)
     if ((mask & A(ACCESS)) && (cmd->attr.access & ~QP_ACCESS)) {
         return REFUSE(BAD_PARAM, attr.access);
     }
+    if ((mask & A(RATE_LIMIT)) && cmd->rate_limit &&
+        (le32toh(cmd->rate_limit) < SVAN_RATE_LIMIT_MIN ||
+         le32toh(cmd->rate_limit) > SVAN_RATE_LIMIT_MAX)) {
+        return REFUSE(BAD_PARAM, rate_limit);
+    }
     if ((mask & A(AV)) && cmd->av.sgid_index >= SVAN_MAX_GID) {
         return REFUSE(BAD_PARAM, av.sgid_index);
     }
@@ -593,11 +599,17 @@ static void set_av(SvanAv *to, const struct svan_av *from)
         } \
     } while (0)
 
-static void apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
+/* SVAN_CMD_OK, or NO_RESOURCES, with nothing changed. */
+static uint32_t apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
 {
     const struct svan_qp_attr *attr = &cmd->attr;
     uint32_t mask = le32toh(cmd->mask);
 
+    /* A stream that is loaded may name it for a kind that has none. */
+    if ((mask & A(RATE_LIMIT)) && qp->transport->limit &&
+        !qp->transport->limit(qp, le32toh(cmd->rate_limit))) {
+        return SVAN_CMD_NO_RESOURCES;
+    }
     SET(ACCESS, access, attr->access);
     SET(PKEY_INDEX, pkey_index, attr->pkey_index);
     SET(PORT, port, attr->port);
@@ -612,21 +624,20 @@ static void apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     SET(RETRY_CNT, retry_cnt, attr->retry_cnt);
     SET(RNR_RETRY, rnr_retry, attr->rnr_retry);
     SET(QKEY, qkey, le32toh(attr->qkey));
+    SET(RATE_LIMIT, rate_limit, le32toh(cmd->rate_limit));
     SET(SQD_NOTIFY, sqd_notify, true);
     if (mask & A(AV)) {
         set_av(&qp->av, &cmd->av);
     }
     qp->attr_mask |= mask;
+    return SVAN_CMD_OK;
 }
 
 uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
 {
     uint32_t refusal = check_attrs(cmd);
 
-    if (!refusal) {
-        apply_attrs(qp, cmd);
-    }
-    return refusal;
+    return refusal ? refusal : apply_attrs(qp, cmd);
 }
 
 /* The transitions to RESET and ERR require nothing, so nothing can be missing there. */
@@ -661,7 +672,10 @@ uint32_t svan_qp_modify(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     if (refusal) {
         return refusal;
     }
-    apply_attrs(qp, cmd);
+    refusal = apply_attrs(qp, cmd);
+    if (refusal) {
+        return refusal;
+    }
     if (cmd->attr.state == SVAN_QPS_SQD && qp->state != SVAN_QPS_SQD) {
         qp->sqd_notify = mask & A(SQD_NOTIFY);
     }

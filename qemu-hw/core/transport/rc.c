@@ -304,6 +304,7 @@ const SvanTransport svan_rc_transport = {
     .rx = rc_rx,
     .marked = svan_rc_marked,
     .notified = svan_rc_notified,
+    .limit = svan_rc_limit,
     .sq_ci = rc_sq_ci,
     .save = svan_rc_save,
     .load = svan_rc_load,

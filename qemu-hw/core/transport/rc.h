@@ -512,6 +512,8 @@ void svan_rc_congestion_forget(SvanQp *qp);
 void svan_rc_marked(SvanQp *qp);
 /* A CNP has come from the peer. false: malformed, control is off, or no memory. */
 bool svan_rc_notified(SvanQp *qp, const SvanPkt *pkt);
+/* A new limit, 0: none. false: no memory. */
+bool svan_rc_limit(SvanQp *qp, uint32_t kbps);
 /* Send the CNP that is due. */
 SvanStep svan_rc_send_cnp(SvanQp *qp);
 void svan_rc_congestion_save(const SvanQp *qp, SvanWriter *writer);

@@ -9,6 +9,7 @@
 #include "transport/rc.h"
 
 #define DSCP_SHIFT      2
+#define BPS_PER_KBPS    1000u
 #define CNP_RESERVED    16u             /* octets of payload, zeroes */
 
 /* Schedule the CNP that a marked packet of the peer calls for, unless it is too soon. */
@@ -74,6 +75,16 @@ bool svan_rc_notified(SvanQp *qp, const SvanPkt *pkt)
     svan_trace(qp->fn, SVAN_TRACE_RATE, qp->qpn, svan_pace_rate(pace), pace->rp.target,
                pace->rp.alpha);
     return true;
+}
+
+bool svan_rc_limit(SvanQp *qp, uint32_t kbps)
+{
+    SvanPace *pace = pace_of(qp);
+
+    if (pace) {
+        svan_pace_limit(pace, &qp->egress, (uint64_t)kbps * BPS_PER_KBPS);
+    }
+    return pace;
 }
 
 void svan_rc_congestion_forget(SvanQp *qp)

@@ -29,6 +29,8 @@ typedef struct SvanTransport {
     void (*marked)(SvanQp *qp);         /* a packet with CE has been received */
     /* A CNP of the peer; false: it is not valid, or not listened to. */
     bool (*notified)(SvanQp *qp, const SvanPkt *pkt);
+    /* Send no faster from now on; kb/s, 0: no limit. false: no memory. NULL: never. */
+    bool (*limit)(SvanQp *qp, uint32_t kbps);
     /* The oldest block of the send queue in use, for QUERY_QP. */
     uint32_t (*sq_ci)(const SvanQp *qp);
     void (*save)(const SvanQp *qp, SvanWriter *writer);
@@ -61,6 +63,7 @@ struct SvanQp {
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
     SvanAv av;
     uint32_t dest_qpn, rq_psn, sq_psn, qkey;
+    uint32_t rate_limit;        /* kb/s, 0: none */
     uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t pkey_index, port;
     bool sqd_notify;

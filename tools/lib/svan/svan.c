@@ -31,6 +31,7 @@ static const struct verbs_context_ops svan_context_ops = {
 	.free_context = svan_free_context,
 	.modify_cq = svan_modify_cq,
 	.modify_qp = svan_modify_qp,
+	.modify_qp_rate_limit = svan_modify_qp_rate_limit,
 	.poll_cq = svan_poll_cq,
 	.post_recv = svan_post_recv,
 	.post_send = svan_post_send,

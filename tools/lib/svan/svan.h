@@ -20,6 +20,7 @@
 #include <infiniband/driver.h>
 #include <util/udma_barrier.h>
 #include <util/mmio.h>
+#include <util/util.h>
 #include <ccan/container_of.h>
 #include <ccan/minmax.h>
 
@@ -206,6 +207,8 @@ struct ibv_qp *svan_create_qp_ex(struct ibv_context *ibctx,
 				 struct ibv_qp_init_attr_ex *attr);
 int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
 		   int attr_mask);
+int svan_modify_qp_rate_limit(struct ibv_qp *ibqp,
+			      struct ibv_qp_rate_limit_attr *attr);
 int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
 		  struct ibv_qp_init_attr *init_attr);
 int svan_destroy_qp(struct ibv_qp *ibqp);

@@ -479,6 +479,20 @@ int svan_modify_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr,
 	return 0;
 }
 
+/* The device sends each packet by itself, so there are no bursts to be limited. */
+int svan_modify_qp_rate_limit(struct ibv_qp *ibqp,
+			      struct ibv_qp_rate_limit_attr *attr)
+{
+	struct ibv_qp_attr qp_attr = { .rate_limit = attr->rate_limit };
+	struct ib_uverbs_ex_modify_qp_resp resp = {};
+	struct ibv_modify_qp_ex cmd = {};
+
+	if (attr->comp_mask || attr->max_burst_sz || attr->typical_pkt_sz)
+		return EINVAL;
+	return ibv_cmd_modify_qp_ex(ibqp, &qp_attr, IBV_QP_RATE_LIMIT, &cmd,
+				    sizeof(cmd), &resp, sizeof(resp));
+}
+
 int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
 		  struct ibv_qp_init_attr *init_attr)
 {

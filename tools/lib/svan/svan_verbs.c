@@ -25,6 +25,14 @@ int svan_query_device_ex(struct ibv_context *ibctx,
 	snprintf(attr->orig_attr.fw_ver, sizeof(attr->orig_attr.fw_ver),
 		 "%u.%u", (unsigned int)(resp.base.fw_ver >> 16) & 0xffff,
 		 (unsigned int)resp.base.fw_ver & 0xffff);
+	if (attr_size >= offsetofend(struct ibv_device_attr_ex,
+				     packet_pacing_caps)) {
+		attr->packet_pacing_caps = (struct ibv_packet_pacing_caps) {
+			.qp_rate_limit_min = SVAN_RATE_LIMIT_MIN,
+			.qp_rate_limit_max = SVAN_RATE_LIMIT_MAX,
+			.supported_qpts = 1 << IBV_QPT_RC,
+		};
+	}
 	return 0;
 }
 

@@ -39,6 +39,7 @@ static const struct {
 	{ IB_QP_RETRY_CNT,		SVAN_QP_ATTR_RETRY_CNT },
 	{ IB_QP_RNR_RETRY,		SVAN_QP_ATTR_RNR_RETRY },
 	{ IB_QP_QKEY,			SVAN_QP_ATTR_QKEY },
+	{ IB_QP_RATE_LIMIT,		SVAN_QP_ATTR_RATE_LIMIT },
 };
 
 static u32 svan_qp_mask(const struct ib_qp_attr *attr, int mask)
@@ -76,6 +77,11 @@ static int svan_qp_check_values(struct svan_ib_dev *dev,
 	    (attr->path_mtu < IB_MTU_256 || attr->path_mtu > IB_MTU_4096 ||
 	     ib_mtu_enum_to_int(attr->path_mtu) >
 	     le32_to_cpu(dev->caps->max_mtu)))
+		return -EINVAL;
+
+	if (mask & IB_QP_RATE_LIMIT && attr->rate_limit &&
+	    (attr->rate_limit < SVAN_RATE_LIMIT_MIN ||
+	     attr->rate_limit > SVAN_RATE_LIMIT_MAX))
 		return -EINVAL;
 
 	/* There are no alternate paths. */
@@ -127,6 +133,7 @@ static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
 	to->rq_psn = cpu_to_le32(attr->rq_psn & 0xffffff);
 	to->sq_psn = cpu_to_le32(attr->sq_psn & 0xffffff);
 	to->qkey = cpu_to_le32(attr->qkey);
+	modify->rate_limit = cpu_to_le32(attr->rate_limit);
 	if (mask & IB_QP_AV)
 		return svan_qp_fill_av(&modify->av, &attr->ah_attr);
 	return 0;
@@ -149,7 +156,9 @@ static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	};
 	int err;
 
-	if (!ib_modify_qp_is_ok(cur, next, qp->ibqp.qp_type, mask))
+	/* The core knows a rate limit of raw packets only; the device checks it. */
+	if (!ib_modify_qp_is_ok(cur, next, qp->ibqp.qp_type,
+				mask & ~IB_QP_RATE_LIMIT))
 		return -EINVAL;
 	err = svan_qp_fill_attr(&cmd.modify_qp, attr, mask);
 	if (err)
@@ -174,7 +183,9 @@ int svan_ib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	enum ib_qp_state old;
 	int err;
 
-	if (mask & ~IB_QP_ATTR_STANDARD_BITS)
+	if (mask & ~(IB_QP_ATTR_STANDARD_BITS | IB_QP_RATE_LIMIT))
+		return -EOPNOTSUPP;
+	if (mask & IB_QP_RATE_LIMIT && ibqp->qp_type != IB_QPT_RC)
 		return -EOPNOTSUPP;
 	err = svan_ib_no_ureq(udata);
 	if (err)
@@ -248,6 +259,7 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	err = svan_cmd_exec(dev->sdev, &cmd, &resp);
 	if (!err) {
 		svan_qp_read_attr(&resp.query_qp.attr, attr);
+		attr->rate_limit = le32_to_cpu(resp.query_qp.rate_limit);
 		svan_qp_read_av(&qp->av, &attr->ah_attr);
 		/* The device may have put the QP into an error state. */
 		WRITE_ONCE(qp->state, attr->qp_state);
