@@ -478,7 +478,7 @@ static void a_limit_is_kept(void **state)
         if (i == WRITES / 2) {
             restore(rc);
             fake_run(rc->fake);
-            assert_int_equal(rc->core->rate_limit, 10000);
+            assert_int_equal(svan_qp_rate_limit(rc->core), 10000);
         }
     }
     /* of the limit and of what congestion leaves, the lower counts */

@@ -187,7 +187,7 @@ static SvanFlow *get(SvanFlows *flows, uint32_t peer, uint32_t qpn, uint64_t now
 {
     SvanAgedKey key = rdma(peer, qpn);
 
-    static uint32_t hint;
+    static uint16_t hint;
 
     return svan_flows_get(flows, &key, now, &hint);
 }

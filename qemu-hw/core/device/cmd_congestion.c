@@ -5,17 +5,16 @@
  */
 #include "device/device.h"
 
-#define KBPS            1000u
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, field)
 
 static __le32 kbps(uint64_t rate)
 {
-    return htole32(rate / KBPS);
+    return htole32(rate / SVAN_BPS_PER_KBPS);
 }
 
 static uint64_t bps(__le32 rate)
 {
-    return (uint64_t)le32toh(rate) * KBPS;
+    return (uint64_t)le32toh(rate) * SVAN_BPS_PER_KBPS;
 }
 
 void svan_congestion_get_attr(const SvanCore *core, struct svan_congestion_attr *attr)

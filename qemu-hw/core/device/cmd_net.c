@@ -68,7 +68,7 @@ SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(BAD_RESOURCE, object.id));
     }
     svan_qp_query(qp, &resp->attr);
-    resp->rate_limit = htole32(qp->rate_limit);
+    resp->rate_limit = htole32(svan_qp_rate_limit(qp));
     resp->sq_ci = htole32(qp->transport->sq_ci(qp));
     resp->rq_ci = htole32(qp->rq.ci);
     return svan_cmd_answer(ctx, SVAN_CMD_OK);

@@ -236,7 +236,7 @@ static void save_attrs(const SvanQp *qp, SvanWriter *writer)
 {
     struct svan_cmd_modify_qp cmd = {
         .qpn = htole32(qp->qpn), .mask = htole32(qp->attr_mask),
-        .rate_limit = htole32(qp->rate_limit),
+        .rate_limit = htole32(svan_qp_rate_limit(qp)),
     };
 
     svan_qp_query(qp, &cmd.attr);

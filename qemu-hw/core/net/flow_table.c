@@ -135,14 +135,14 @@ static SvanPath *get_path(SvanFlows *flows, const SvanAgedKey *flow, uint64_t no
     return as_path(entry);
 }
 
-static SvanFlow *hinted(const SvanFlows *flows, SvanAged *entry, uint32_t *hint)
+static SvanFlow *hinted(const SvanFlows *flows, SvanAged *entry, uint16_t *hint)
 {
     *hint = as_flow(entry) - (SvanFlow *)flows->flows.entries;
     return as_flow(entry);
 }
 
 SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now,
-                            uint32_t *hint)
+                            uint16_t *hint)
 {
     SvanAged *entry = svan_aged_find(&flows->flows, key);
     SvanPath *path;

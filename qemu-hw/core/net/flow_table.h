@@ -55,14 +55,14 @@ void svan_flows_fini(SvanFlows *flows);         /* nothing waits */
 
 /* A flow that was used before `now` by more than the grain, or is not where it was hinted. */
 SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t now,
-                            uint32_t *hint);
+                            uint16_t *hint);
 
 /*
  * The flow of what is about to leave, new if need be. *hint: where the flow of the same
  * sender was found before, whatever it was; the sender keeps it for the next time.
  */
 static inline SvanFlow *svan_flows_get(SvanFlows *flows, const SvanAgedKey *key,
-                                       uint64_t now, uint32_t *hint)
+                                       uint64_t now, uint16_t *hint)
 {
     SvanFlow *flow = (SvanFlow *)flows->flows.entries + *hint;
 

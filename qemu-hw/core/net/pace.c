@@ -7,7 +7,6 @@
  */
 #include "net/stations.h"
 
-#define KBPS            1000u
 #define MBPS            1000000ull
 #define UNKNOWN_MBPS    100000u
 #define MAX_LATE_NS     1000000ull
@@ -89,7 +88,8 @@ void svan_pace_limit(SvanPace *pace, SvanEgress *egress, uint64_t limit)
     new = svan_pace_rate(pace);
     if (pace->until > now && old) {
         /* What is left to wait for goes on at the new rate: to set limits saves no wait. */
-        pace->until = now + (new ? (pace->until - now) * (old / KBPS) / (new / KBPS) : 0);
+        pace->until = now + (new ? (pace->until - now) * (old / SVAN_BPS_PER_KBPS) /
+                                   (new / SVAN_BPS_PER_KBPS) : 0);
         svan_work_ready(egress->work);
     }
 }

@@ -25,6 +25,8 @@ const SvanCongestion *svan_congestion(const SvanCore *core);
 /* false: out of range, and nothing is changed. Limited senders go on under the new ones. */
 bool svan_congestion_set(SvanCore *core, const SvanCongestion *congestion);
 
+#define SVAN_BPS_PER_KBPS       1000u
+
 typedef struct SvanPace {
     SvanRp rp;
     uint64_t limit;             /* bit/s, the owner's; 0: none */

@@ -172,11 +172,11 @@ struct SvanEgress {
     SvanWork *work;
     SvanPace *pace;             /* NULL: not limited */
     SvanTimer later;            /* runs while a verdict makes the sender wait */
-    bool marked;                /* the packet being sent is; counted when it has left */
-    bool called;                /* its turn has come (enforcement) */
     SvanLink turn;              /* SvanPath.waiters */
     uint32_t qpn;               /* of the queue pair that it is part of */
-    uint32_t flow_hint;         /* below SVAN_MAX_FLOWS: where its flow was found last */
+    uint16_t flow_hint;         /* below SVAN_MAX_FLOWS: where its flow was found last */
+    bool marked;                /* the packet being sent is; counted when it has left */
+    bool called;                /* its turn has come (enforcement) */
 };
 
 /* The caller has reserved the timer: svan_timer_reserve(). */

@@ -438,7 +438,6 @@ static void qp_forget(SvanQp *qp)
     qp->min_rnr_timer = qp->timeout = qp->retry_cnt = qp->rnr_retry = 0;
     qp->pkey_index = qp->port = 0;
     qp->sqd_notify = false;
-    qp->rate_limit = 0;
     qp->dest_qpn = qp->rq_psn = qp->sq_psn = qp->qkey = 0;
     memset(&qp->av, 0, sizeof(qp->av));
 }
@@ -624,7 +623,6 @@ static uint32_t apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     SET(RETRY_CNT, retry_cnt, attr->retry_cnt);
     SET(RNR_RETRY, rnr_retry, attr->rnr_retry);
     SET(QKEY, qkey, le32toh(attr->qkey));
-    SET(RATE_LIMIT, rate_limit, le32toh(cmd->rate_limit));
     SET(SQD_NOTIFY, sqd_notify, true);
     if (mask & A(AV)) {
         set_av(&qp->av, &cmd->av);

@@ -102,7 +102,7 @@ static SvanStep rc_step(SvanQp *qp)
     if (step != SVAN_STEP_DONE) {
         return step;
     }
-    if (rc->congestion.cnp_due) {
+    if (rc->cnp_due) {
         step = notify(qp, &progress);
         if (step != SVAN_STEP_DONE) {
             return step;
@@ -257,7 +257,7 @@ static void enter_error(SvanRc *rc)
     rc->resp.num_new = 0;
     rc->resp.ack_due = false;
     rc->resp.nak.pending = false;
-    rc->congestion.cnp_due = false;
+    rc->cnp_due = false;
 }
 
 static void rc_enter(SvanQp *qp, uint8_t old)

@@ -306,7 +306,6 @@ typedef struct SvanSuspension {
 
 /* Both ends of congestion control: of what arrives, and of what is sent. */
 typedef struct SvanRcCongestion {
-    bool cnp_due;               /* a CNP is to be sent in the next step */
     SvanNp np;
     SvanPace *pace;             /* NULL: it has never been limited */
 } SvanRcCongestion;
@@ -314,6 +313,7 @@ typedef struct SvanRcCongestion {
 typedef struct SvanRc {
     SvanQp *qp;
     bool respond_last;          /* the requester goes first in the next step */
+    bool cnp_due;               /* a CNP is to be sent in the next step */
     /* entries of fn->qps->rc that it uses; they may hold WQEs of other queue pairs */
     SvanRcCache *out, *in;
     SvanRcRequester req;

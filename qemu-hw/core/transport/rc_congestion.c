@@ -9,25 +9,24 @@
 #include "transport/rc.h"
 
 #define DSCP_SHIFT      2
-#define BPS_PER_KBPS    1000u
 #define CNP_RESERVED    16u             /* octets of payload, zeroes */
 
 /* Schedule the CNP that a marked packet of the peer calls for, unless it is too soon. */
 void svan_rc_marked(SvanQp *qp)
 {
-    SvanRcCongestion *cc = &((SvanRc *)qp->priv)->congestion;
+    SvanRc *rc = qp->priv;
     SvanCore *core = qp->fn->core;
 
-    if (!cc->cnp_due && svan_congestion(core)->enabled &&
-        svan_np_is_due(&cc->np, svan_now(core))) {
-        cc->cnp_due = true;
+    if (!rc->cnp_due && svan_congestion(core)->enabled &&
+        svan_np_is_due(&rc->congestion.np, svan_now(core))) {
+        rc->cnp_due = true;
         svan_qp_schedule(qp);
     }
 }
 
 SvanStep svan_rc_send_cnp(SvanQp *qp)
 {
-    SvanRcCongestion *cc = &((SvanRc *)qp->priv)->congestion;
+    SvanRc *rc = qp->priv;
     const SvanCongestion *congestion = svan_congestion(qp->fn->core);
     SvanStep step;
     SvanPkt pkt;
@@ -39,8 +38,8 @@ SvanStep svan_rc_send_cnp(SvanQp *qp)
     pkt.payload_len = CNP_RESERVED;
     step = svan_qp_send_as(qp, congestion->cnp_dscp << DSCP_SHIFT, &pkt);
     if (step == SVAN_STEP_DONE) {
-        cc->cnp_due = false;
-        svan_np_sent(&cc->np, &congestion->params, svan_now(qp->fn->core));
+        rc->cnp_due = false;
+        svan_np_sent(&rc->congestion.np, &congestion->params, svan_now(qp->fn->core));
         qp->fn->stats->cnps_sent++;
     }
     return step;
@@ -82,41 +81,42 @@ bool svan_rc_limit(SvanQp *qp, uint32_t kbps)
     SvanPace *pace = pace_of(qp);
 
     if (pace) {
-        svan_pace_limit(pace, &qp->egress, (uint64_t)kbps * BPS_PER_KBPS);
+        svan_pace_limit(pace, &qp->egress, (uint64_t)kbps * SVAN_BPS_PER_KBPS);
     }
     return pace;
 }
 
 void svan_rc_congestion_forget(SvanQp *qp)
 {
-    SvanRcCongestion *cc = &((SvanRc *)qp->priv)->congestion;
+    SvanRc *rc = qp->priv;
 
     qp->egress.pace = NULL;
-    free(cc->pace);
-    memset(cc, 0, sizeof(*cc));
+    free(rc->congestion.pace);
+    memset(&rc->congestion, 0, sizeof(rc->congestion));
+    rc->cnp_due = false;
 }
 
 void svan_rc_congestion_save(const SvanQp *qp, SvanWriter *writer)
 {
-    const SvanRcCongestion *cc = &((const SvanRc *)qp->priv)->congestion;
+    const SvanRc *rc = qp->priv;
 
-    svan_put_u64(writer, cc->np.next);
-    svan_put_u8(writer, cc->cnp_due);
-    svan_put_u8(writer, cc->pace != NULL);
-    if (cc->pace) {
-        svan_pace_save(cc->pace, writer);
+    svan_put_u64(writer, rc->congestion.np.next);
+    svan_put_u8(writer, rc->cnp_due);
+    svan_put_u8(writer, rc->congestion.pace != NULL);
+    if (rc->congestion.pace) {
+        svan_pace_save(rc->congestion.pace, writer);
     }
 }
 
 bool svan_rc_congestion_load(SvanQp *qp, SvanReader *reader)
 {
-    SvanRcCongestion *cc = &((SvanRc *)qp->priv)->congestion;
+    SvanRc *rc = qp->priv;
 
-    cc->np.next = svan_get_u64(reader);
-    cc->cnp_due = svan_get_u8(reader);
-    if (cc->cnp_due && !svan_qp_is_in_service(qp)) {
+    rc->congestion.np.next = svan_get_u64(reader);
+    rc->cnp_due = svan_get_u8(reader);
+    if (rc->cnp_due && !svan_qp_is_in_service(qp)) {
         return false;
     }
     return !svan_get_u8(reader) ||
-           (pace_of(qp) && svan_pace_load(cc->pace, &qp->egress, reader));
+           (pace_of(qp) && svan_pace_load(rc->congestion.pace, &qp->egress, reader));
 }

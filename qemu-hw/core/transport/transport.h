@@ -63,7 +63,6 @@ struct SvanQp {
     uint8_t min_rnr_timer, timeout, retry_cnt, rnr_retry;
     SvanAv av;
     uint32_t dest_qpn, rq_psn, sq_psn, qkey;
-    uint32_t rate_limit;        /* kb/s, 0: none */
     uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t pkey_index, port;
     bool sqd_notify;
@@ -104,6 +103,12 @@ SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 static inline bool svan_qp_is_in_service(const SvanQp *qp)
 {
     return qp->state >= SVAN_QPS_RTR && qp->state != SVAN_QPS_ERR;
+}
+
+/* The limit that it was given, kb/s; 0: none. */
+static inline uint32_t svan_qp_rate_limit(const SvanQp *qp)
+{
+    return qp->egress.pace ? qp->egress.pace->limit / SVAN_BPS_PER_KBPS : 0;
 }
 
 static inline void svan_qp_schedule(SvanQp *qp)
