@@ -94,7 +94,8 @@ static void notify(Stage *stage, Input *input)
     SvanAddr addr = { .ipv4 = true };
     SvanNotice notice = {
         .kind = input_number(input, 1) % 8, .traffic_class = input_number(input, 1) % 16,
-        .sequence = input_number(input, 1), .packets = input_number(input, 1), .marks = input_number(input, 1),
+        .sequence = input_number(input, 1), .packets = input_number(input, 1),
+        .marks = input_number(input, 1),
     };
 
     notice.flow = input_number(input, 1) << 16 | input_number(input, 1);

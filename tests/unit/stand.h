@@ -70,6 +70,15 @@ static inline void beyond(Stand *stand, HostQp *qp, uint32_t dest_qpn)
     memcpy(svan->av.dmac, stranger_mac, 6);
 }
 
+/* Queue pairs neither react to CNPs, nor are their packets made ECN-capable. */
+static inline void turn_off_native_control(SvanCore *core)
+{
+    SvanCongestion off = *svan_congestion(core);
+
+    off.enabled = false;
+    assert_true(svan_congestion_set(core, &off));
+}
+
 static inline int stand_setup(void **state)
 {
     Stand *stand = calloc(1, sizeof(*stand));
@@ -80,6 +89,7 @@ static inline int stand_setup(void **state)
     hall_setup(&hall);
     stand->hall = hall;
     stand->hall->fake->now = 1000 * MS;
+    turn_off_native_control(stand->hall->fake->core);
     station = &stand->hall->stations[POLICED];
     stand->qp = host_qp(station->host, &station->send_cq, &station->recv_cq, NULL);
     beyond(stand, &stand->qp, PEER_QPN);

@@ -41,6 +41,7 @@ typedef struct Way {
     uint32_t qps;
     uint64_t hop;               /* ns, another queue pair each; 0: all at once */
     uint8_t traffic_class;
+    bool deaf;                  /* its NIC has no native congestion control */
     bool two_peers;             /* half of them to each, behind the same link */
 } Way;
 
@@ -268,6 +269,12 @@ static void make_sender(World *world, uint32_t id, const Way *way)
     Node *sink = &world->nodes[SINK];
 
     sender->node = &world->nodes[id];
+    if (way->deaf) {
+        SvanCongestion off = *svan_congestion(sender->node->fake->core);
+
+        off.enabled = false;
+        assert_true(svan_congestion_set(sender->node->fake->core, &off));
+    }
     sender->way = *way;
     sender->cq = host_cq(sender->node->vf, 10);
     sender->peer_cqs[0] = host_cq(sink->pf, 4);
@@ -403,7 +410,8 @@ static const Cheat cheats[] = {
     { "none", { .qps = 1, .traffic_class = 2 }, false },
     { "16 queue pairs", { .qps = 16, .traffic_class = 2 }, true },
     { "another queue pair each ms", { .qps = 16, .traffic_class = 2, .hop = MS }, false },
-    { "Not-ECT, 4 queue pairs", { .qps = 4 }, false },
+    { "deaf to CNPs", { .qps = 1, .traffic_class = 2, .deaf = true }, true },
+    { "deaf, Not-ECT, 4 queue pairs", { .qps = 4, .deaf = true }, false },
     { "two peers", { .qps = 16, .traffic_class = 2, .two_peers = true }, true },
 };
 

@@ -122,8 +122,9 @@ static SvanStep wait_for_turn(SvanPath *path, SvanEgress *egress, uint64_t when)
 /* What answers others must not wait behind what the function itself wants to send. */
 static bool is_answer(const SvanFlowUnit *unit)
 {
-    return unit->pkt && !unit->pkt->payload_len &&
-           !svan_op_info(unit->pkt->opcode)->request;
+    return unit->pkt && (unit->pkt->opcode == SVAN_OP_CNP ||
+                         (!unit->pkt->payload_len &&
+                          !svan_op_info(unit->pkt->opcode)->request));
 }
 
 static bool is_policed(const SvanEnforcement *enforcement, const SvanPath *path)

@@ -9,7 +9,6 @@
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_enforcement.attr.field)
 #define MBPS            1000000ull
-#define DEFAULT_LINK    100000          /* Mb/s, if the device has none to show */
 #define MAX_CAP         4000000         /* Mb/s */
 #define TIMERS          (SVAN_MAX_PATHS + 2)    /* of paths, of the rest, the watch */
 
@@ -73,13 +72,6 @@ void svan_enforcement_end(SvanFn *fn)
     free(enforcement);
 }
 
-static uint64_t line_rate(const SvanFn *fn)
-{
-    uint32_t link = fn->core->config.link_mbps;
-
-    return (link ? link : DEFAULT_LINK) * MBPS;
-}
-
 /* NULL: no memory. */
 static SvanEnforcement *enforcement_new(SvanFn *fn)
 {
@@ -91,7 +83,7 @@ static SvanEnforcement *enforcement_new(SvanFn *fn)
         return NULL;
     }
     enforcement->fn = fn;
-    svan_dcqcn_default(&enforcement->flows.params, line_rate(fn));
+    enforcement->flows.params = svan_congestion(fn->core)->params;
     enforcement->flows.turn = svan_enforce_turn;
     svan_timer_init(&enforcement->watch, svan_enforce_watch);
     if (!svan_flows_init(&enforcement->flows, fn, seed)) {
@@ -117,6 +109,7 @@ static void apply(SvanEnforcement *enforcement, const struct svan_enforcement_at
     enforcement->attr = *attr;
     enforcement->cap = attr->cap ? le32toh(attr->cap) * MBPS : UINT64_MAX;
     enforcement->burst = le32toh(attr->burst);
+    enforcement->flows.params = svan_congestion(enforcement->fn->core)->params;
     enforcement->flows.patience = (SvanPatience) {
         .suspect = suspect ? suspect * 1000 : UINT64_MAX,
         .calm = le32toh(attr->calm) * 1000ull,
