@@ -37,8 +37,11 @@ static bool on_away(void *arg, const NetEvent *event)
         fabric->switches[event->node - fabric->tree.hosts]) {
         return false;
     }
-    crossing = ranks_room(&fabric->ranks->out[rank_of(fabric, event->node)],
-                          sizeof(*crossing) + padded(frame->kept));
+    crossing = ranks_out(fabric->ranks, rank_of(fabric, event->node),
+                         sizeof(*crossing) + padded(frame->kept));
+    if (event->time < fabric->crossed_next) {
+        fabric->crossed_next = event->time;
+    }
     *crossing = (Crossing) {
         .time = event->time, .sequence = event->sequence, .tag = frame->tag,
         .node = event->node, .source = event->source, .len = frame->len, .kept = frame->kept,
@@ -95,15 +98,20 @@ static void settle(Fabric *fabric)
     }
 }
 
-static void agree(Fabric *fabric)
+/* Frames are exchanged, and what everybody should know of the others. */
+static void exchange(Fabric *fabric)
 {
+    uint64_t next = net_schedule_next(&fabric->schedule);
     FabricState mine = {
-        .next = net_schedule_next(&fabric->schedule), .done = fabric->done,
-        .delivered = fabric->delivered, .events = fabric->events,
+        .next = next < fabric->crossed_next ? next : fabric->crossed_next,
+        .done = fabric->done, .delivered = fabric->delivered, .events = fabric->events,
     };
     FabricState all[RANKS_MAX];
 
-    ranks_share(fabric->ranks, &mine, sizeof(mine), all);
+    put_crossed(fabric);
+    ranks_exchange(fabric->ranks, &mine, sizeof(mine), all);
+    take_crossings(fabric);
+    fabric->crossed_next = UINT64_MAX;
     fabric->all = (FabricState) { .next = UINT64_MAX };
     for (uint32_t i = 0; i < fabric->ranks->count; i++) {
         if (all[i].next < fabric->all.next) {
@@ -128,12 +136,7 @@ bool fabric_step(Fabric *fabric)
         settle(fabric);
     }
     fabric->windows++;
-    if (fabric->ranks->count > 1) {
-        put_crossed(fabric);
-        ranks_exchange(fabric->ranks);
-        take_crossings(fabric);
-    }
-    agree(fabric);
+    exchange(fabric);
     return true;
 }
 
@@ -219,7 +222,8 @@ Fabric *fabric_new(const FabricOptions *options, Ranks *ranks)
         fabric->schedule.away = on_away;
         fabric->schedule.away_arg = fabric;
     }
-    agree(fabric);
+    fabric->crossed_next = UINT64_MAX;
+    exchange(fabric);
     return fabric;
 }
 

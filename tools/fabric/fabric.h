@@ -45,6 +45,7 @@ struct Fabric {
     FabricHost **hosts;
     FabricSwitch **switches;    /* by node - tree.hosts */
     RanksBuffer crossed;        /* NetFrame *: copied for another rank in this window */
+    uint64_t crossed_next;      /* ns: the first of their arrivals; UINT64_MAX: none */
     FabricHost *ready;          /* hosts whose engine has something to do */
     Traffic traffic;
     Payload payload;

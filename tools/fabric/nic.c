@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fabric.h"
+#include "net/enforce.h"
 #include "net/switch.h"
 
 #define AT_ECN          15      /* the IPv4 header's octet of DSCP and ECN */
@@ -119,6 +120,21 @@ static void on_out(void *arg, uint32_t len)
     }
     net_link_send(&host->out, fake_must(tag == PAYLOAD_NONE ? net_frame_new(room, len) :
                                         net_frame_head(room, begin, len, tag)));
+}
+
+/* What is no packet of a queue pair: notifications of NICs. */
+static bool on_frame_out(void *arg, SvanFrame *frame)
+{
+    FabricHost *host = arg;
+
+    if (net_link_len(&host->out) >= LINK_FRAMES) {
+        host->blocked = true;
+        return false;
+    }
+    host->counts.notifications++;
+    net_link_send(&host->out, fake_must(net_frame_new(frame->data, frame->len)));
+    svan_frame_free(frame);
+    return true;
 }
 
 static const SvanLentPacket *on_next(void *arg)
@@ -332,6 +348,7 @@ static const FakeHooks hooks = {
     .outside_written = on_outside_written,
     .deadline = on_deadline,
     .kick = on_kick,
+    .frame_out = on_frame_out,
     .port = &port,
 };
 
@@ -385,8 +402,13 @@ static void set_congestion(FabricHost *host)
 {
     SvanCongestion congestion = *svan_congestion(host->fake->core);
 
+    struct svan_enforcement_attr attr;
+
     congestion.enabled = host->fabric->options->dcqcn;
-    if (!svan_congestion_set(host->fake->core, &congestion)) {
+    svan_enforcement_default(&attr);
+    attr.flags = host->fabric->options->enforce ? SVAN_ENFORCE_FLAGS : 0;
+    if (!svan_congestion_set(host->fake->core, &congestion) ||
+        svan_enforcement_set(svan_fn(host->fake->core, 0), &attr) != SVAN_CMD_OK) {
         fake_die("host %u: wrong parameters of congestion control", host->node.id);
     }
 }

@@ -29,7 +29,8 @@ typedef struct FabricEnd {
     x(delivered)        /* data packets whose payload was stored, each once */ \
     x(runs)             /* of the engine */ \
     x(retransmits)      /* packets that were sent again */ \
-    x(cnps)             /* congestion notifications that were sent */
+    x(cnps)             /* of queue pairs, that were sent */ \
+    x(notifications)    /* of devices, that were sent */
 
 typedef struct FabricCounts {
 #define FABRIC_COUNT(name) uint64_t name;

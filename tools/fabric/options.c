@@ -19,7 +19,7 @@ const char *const fabric_patterns[FABRIC_PATTERNS] = {
 /* Ethernet's preamble, FCS and gap are 24 octets. */
 const FabricOptions fabric_defaults = {
     .hosts = 1000, .pattern = FABRIC_PERMUTATION, .packets = 1000000, .log_mtu = 10,
-    .message = 64 << 10, .depth = 4, .fan_in = 16,
+    .message = 64 << 10, .depth = 4, .fan_in = 16, .cheat = 1,
     .link = {
         .rate = 100000000000ull, .delay = 1000, .overhead = 24,
         .marking = NET_MARK_RED, .kmin = 100 << 10, .kmax = 400 << 10, .pmax = 100000,
@@ -33,6 +33,7 @@ static const char help[] =
 "  --hosts N          16 to 16384 (1000)\n"
 "  --pattern NAME     permutation, incast or storage (permutation)\n"
 "  --fan-in N         hosts that send to one: of incast, and of storage (16)\n"
+"  --cheat N          flows that one of them has in each incast, in place of one (1)\n"
 "  --packets N        data packets in all, at least (1000000)\n"
 "  --mtu OCTETS       256, 512, 1024, 2048 or 4096 (1024)\n"
 "  --message SIZE     of a work request, up to 1M (64K)\n"
@@ -41,9 +42,11 @@ static const char help[] =
 "                     ('rate=100G delay=1us overhead=24 ecn=red:100K:400K:10%')\n"
 "  --buffer SIZE      of a switch, shared by its ports; 0: no bound (16M)\n"
 "  --dcqcn on|off     whether the devices control congestion (on)\n"
+"  --enforce on|off   whether they police paths that congest (off)\n"
 "  --timeout CODE     of queue pairs: 4.096 us times 2^CODE, 5 to 20 (10)\n"
 "  --seed N           of all that is random (1)\n"
 "  --until TIME       of virtual time (10s)\n"
+"  --for TIME         flows go on until then, whatever --packets says\n"
 "  --check N          one packet in N is compared octet by octet (64)\n"
 "  --json FILE        the results; - is standard output\n"
 "  --flows FILE       a line of CSV for each flow\n"
@@ -58,6 +61,7 @@ enum { OPT_FIRST = 256 };
 enum {
     OPT_HOSTS = OPT_FIRST, OPT_PATTERN, OPT_FAN_IN, OPT_PACKETS, OPT_MTU, OPT_MESSAGE,
     OPT_DEPTH, OPT_LINK, OPT_BUFFER, OPT_DCQCN, OPT_TIMEOUT, OPT_SEED, OPT_UNTIL, OPT_CHECK,
+    OPT_CHEAT, OPT_ENFORCE, OPT_FOR,
     OPT_JSON, OPT_FLOWS, OPT_COST, OPT_QUIET, OPT_HELP,
 };
 
@@ -71,8 +75,9 @@ static const struct option names[] = {
     { "seed", 1, NULL, OPT_SEED }, { "until", 1, NULL, OPT_UNTIL },
     { "check", 1, NULL, OPT_CHECK }, { "json", 1, NULL, OPT_JSON },
     { "flows", 1, NULL, OPT_FLOWS }, { "cost", 1, NULL, OPT_COST },
-    { "quiet", 0, NULL, OPT_QUIET }, { "help", 0, NULL, OPT_HELP },
-    { NULL, 0, NULL, 0 },
+    { "cheat", 1, NULL, OPT_CHEAT }, { "enforce", 1, NULL, OPT_ENFORCE },
+    { "for", 1, NULL, OPT_FOR }, { "quiet", 0, NULL, OPT_QUIET },
+    { "help", 0, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
 };
 
 /* ---- values ---- */
@@ -183,6 +188,13 @@ static bool set(FabricOptions *options, int which, const char *text, Error *erro
         return set_link(options, text, error);
     case OPT_BUFFER:
         return parse_size(text, 1ull << 40, &options->buffer, error);
+    case OPT_CHEAT:
+        return number(text, 1, 256, &options->cheat, error);
+    case OPT_ENFORCE:
+        return set_switch(&options->enforce, text, error);
+    case OPT_FOR:
+        options->endless = true;
+        return parse_time(text, 1000000000000ull, &options->until, error);
     case OPT_DCQCN:
         return set_switch(&options->dcqcn, text, error);
     case OPT_TIMEOUT:
@@ -213,6 +225,9 @@ static bool is_possible(const FabricOptions *options, Error *error)
     if (options->pattern != FABRIC_PERMUTATION && options->fan_in >= options->hosts) {
         return error_set(error, "--fan-in: %u hosts cannot send to one of %u", options->fan_in,
                          options->hosts);
+    }
+    if (options->cheat > 1 && options->pattern != FABRIC_INCAST) {
+        return error_set(error, "--cheat: there are cheats in --pattern incast only");
     }
     return true;
 }

@@ -28,12 +28,15 @@ typedef struct FabricOptions {
     uint32_t message;           /* octets, of one work request */
     uint32_t depth;             /* work requests that a flow has outstanding */
     uint32_t fan_in;
+    uint32_t cheat;             /* flows of one source in each group of an incast */
     NetLinkModel link;          /* all of them */
     uint64_t buffer;            /* octets, of a switch */
-    bool dcqcn;                 /* the devices control congestion */
+    bool dcqcn;                 /* the devices control congestion of their own accord */
+    bool enforce;               /* ... and police paths, whatever the guests do */
     uint32_t timeout;           /* of a queue pair: 4.096 us times 2^timeout */
     uint64_t seed;
     uint64_t until;             /* ns */
+    bool endless;               /* flows go on until then */
     uint32_t check;             /* one packet in so many is compared, octet by octet */
     bool quiet;                 /* no progress */
     const char *json;           /* files; NULL: not written */

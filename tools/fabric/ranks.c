@@ -22,6 +22,17 @@ void *ranks_room(RanksBuffer *buffer, size_t len)
     return room;
 }
 
+/* Each message begins with the value of its sender. */
+void *ranks_out(Ranks *ranks, uint32_t rank, size_t len)
+{
+    RanksBuffer *out = &ranks->out[rank];
+
+    if (!out->len) {
+        ranks_room(out, RANKS_VALUE);
+    }
+    return ranks_room(out, len);
+}
+
 static Ranks *ranks_new(uint32_t rank, uint32_t count)
 {
     Ranks *ranks = fake_must(calloc(1, sizeof(*ranks)));
@@ -40,14 +51,36 @@ static void ranks_free(Ranks *ranks)
     free(ranks);
 }
 
+static void exchange_alone(Ranks *ranks, const void *value, size_t len, void *all)
+{
+    RanksBuffer *out = &ranks->out[0];
+
+    ranks->in.len = 0;
+    if (out->len > RANKS_VALUE) {
+        memcpy(ranks_room(&ranks->in, out->len - RANKS_VALUE), out->data + RANKS_VALUE,
+               out->len - RANKS_VALUE);
+    }
+    out->len = 0;
+    memcpy(all, value, len);
+}
+
 #ifdef FABRIC_MPI
 
 #include <mpi.h>
+
+/* Without a launcher a process is alone, and what MPI starts for it is not needed. */
+static bool is_launched(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMI_RANK");
+}
 
 Ranks *ranks_start(int *argc, char ***argv)
 {
     int rank, count;
 
+    if (!is_launched()) {
+        return ranks_new(0, 1);
+    }
     MPI_Init(argc, argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &count);
@@ -61,15 +94,9 @@ Ranks *ranks_start(int *argc, char ***argv)
 void ranks_end(Ranks *ranks)
 {
     ranks_free(ranks);
-    MPI_Finalize();
-}
-
-void ranks_abort(Ranks *ranks, int status)
-{
-    if (ranks->count > 1) {
-        MPI_Abort(MPI_COMM_WORLD, status);
+    if (is_launched()) {
+        MPI_Finalize();
     }
-    exit(status);
 }
 
 void ranks_share(Ranks *ranks, const void *value, size_t len, void *all)
@@ -81,35 +108,41 @@ void ranks_share(Ranks *ranks, const void *value, size_t len, void *all)
     }
 }
 
-void ranks_exchange(Ranks *ranks)
+/* The message of a rank: its value is stored, the rest comes behind what is in. */
+static void receive(Ranks *ranks, int from, size_t len, void *value)
 {
-    int out[RANKS_MAX], in[RANKS_MAX], at[RANKS_MAX];
+    size_t at = ranks->in.len;
+    MPI_Status status;
+    uint8_t *message;
+    int size;
+
+    MPI_Probe(from, 0, MPI_COMM_WORLD, &status);
+    MPI_Get_count(&status, MPI_BYTE, &size);
+    message = ranks_room(&ranks->in, size);
+    MPI_Recv(message, size, MPI_BYTE, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    memcpy(value, message, len);
+    memmove(message, message + RANKS_VALUE, size - RANKS_VALUE);
+    ranks->in.len = at + size - RANKS_VALUE;
+}
+
+void ranks_exchange(Ranks *ranks, const void *value, size_t len, void *all)
+{
     MPI_Request sends[RANKS_MAX];
     int num_sends = 0;
 
-    ranks->in.len = 0;
     if (ranks->count == 1) {
+        exchange_alone(ranks, value, len, all);
         return;
     }
+    ranks->in.len = 0;
     for (uint32_t i = 0; i < ranks->count; i++) {
-        out[i] = ranks->out[i].len;
-    }
-    MPI_Alltoall(out, 1, MPI_INT, in, 1, MPI_INT, MPI_COMM_WORLD);
-    for (uint32_t i = 0; i < ranks->count; i++) {
-        if (out[i]) {
-            MPI_Isend(ranks->out[i].data, out[i], MPI_BYTE, i, 0, MPI_COMM_WORLD,
-                      &sends[num_sends++]);
-        }
+        ranks_out(ranks, i, 0);
+        memcpy(ranks->out[i].data, value, len);
+        MPI_Isend(ranks->out[i].data, ranks->out[i].len, MPI_BYTE, i, 0, MPI_COMM_WORLD,
+                  &sends[num_sends++]);
     }
     for (uint32_t i = 0; i < ranks->count; i++) {
-        at[i] = ranks->in.len;
-        ranks_room(&ranks->in, in[i]);
-    }
-    for (uint32_t i = 0; i < ranks->count; i++) {
-        if (in[i]) {
-            MPI_Recv(ranks->in.data + at[i], in[i], MPI_BYTE, i, 0, MPI_COMM_WORLD,
-                     MPI_STATUS_IGNORE);
-        }
+        receive(ranks, i, len, (uint8_t *)all + i * len);
     }
     MPI_Waitall(num_sends, sends, MPI_STATUSES_IGNORE);
     for (uint32_t i = 0; i < ranks->count; i++) {
@@ -129,33 +162,14 @@ void ranks_end(Ranks *ranks)
     ranks_free(ranks);
 }
 
-void ranks_abort(Ranks *ranks, int status)
-{
-    exit(status);
-}
-
 void ranks_share(Ranks *ranks, const void *value, size_t len, void *all)
 {
     memcpy(all, value, len);
 }
 
-void ranks_exchange(Ranks *ranks)
+void ranks_exchange(Ranks *ranks, const void *value, size_t len, void *all)
 {
-    ranks->in.len = 0;
+    exchange_alone(ranks, value, len, all);
 }
 
 #endif
-
-void ranks_gather(Ranks *ranks)
-{
-    if (ranks->count > 1) {
-        ranks_exchange(ranks);
-        return;
-    }
-    ranks->in.len = 0;
-    if (ranks->out[0].len) {
-        memcpy(ranks_room(&ranks->in, ranks->out[0].len), ranks->out[0].data,
-               ranks->out[0].len);
-    }
-    ranks->out[0].len = 0;
-}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define RANKS_MAX       64u
+#define RANKS_VALUE     64u
 
 typedef struct RanksBuffer {
     uint8_t *data;
@@ -24,15 +25,16 @@ typedef struct Ranks {
 
 Ranks *ranks_start(int *argc, char ***argv);
 void ranks_end(Ranks *ranks);
-/* Ends all of them. */
-void ranks_abort(Ranks *ranks, int status) __attribute__((noreturn));
-/* Room for len octets more; the program ends if there is none. */
+/* Room for len octets more behind what is in the buffer; the program ends if there is none. */
 void *ranks_room(RanksBuffer *buffer, size_t len);
+/* The same behind what goes to a rank. */
+void *ranks_out(Ranks *ranks, uint32_t rank, size_t len);
 /* Everybody's value of len octets, by rank, is stored to all. */
 void ranks_share(Ranks *ranks, const void *value, size_t len, void *all);
-/* What is in out[] goes to their in; then out[] is empty. */
-void ranks_exchange(Ranks *ranks);
-/* What is in out[0] goes to the in of rank 0, by rank; then it is empty. */
-void ranks_gather(Ranks *ranks);
+/*
+ * What is in out[] goes to their in; then out[] is empty. Everybody's value of up to
+ * RANKS_VALUE octets goes with it, and is stored to all, by rank.
+ */
+void ranks_exchange(Ranks *ranks, const void *value, size_t len, void *all);
 
 #endif /* FABRIC_RANKS_H */

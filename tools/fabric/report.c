@@ -115,7 +115,7 @@ static void tell_flows(Fabric *fabric)
         const FabricFlow *flow = &fabric->traffic.flows[i];
 
         if (fabric->hosts[flow->source]) {
-            FlowRecord *record = ranks_room(&fabric->ranks->out[0], sizeof(*record));
+            FlowRecord *record = ranks_out(fabric->ranks, 0, sizeof(*record));
 
             *record = (FlowRecord) {
                 .end = flow->end, .id = flow->id, .done = flow->done, .failed = flow->failed,
@@ -174,6 +174,7 @@ static void add_flows(Report *report, const Fabric *fabric)
 void report_make(Report *report, Fabric *fabric)
 {
     Report mine, *all = fake_must(calloc(fabric->ranks->count, sizeof(*all)));
+    uint8_t nothing[RANKS_MAX];
 
     own(&mine, fabric);
     ranks_share(fabric->ranks, &mine, sizeof(mine), all);
@@ -183,7 +184,7 @@ void report_make(Report *report, Fabric *fabric)
     }
     free(all);
     tell_flows(fabric);
-    ranks_gather(fabric->ranks);
+    ranks_exchange(fabric->ranks, nothing, 0, nothing);
     hear_flows(fabric);
     add_flows(report, fabric);
 }
@@ -198,6 +199,9 @@ const char *report_fault(const Report *report, const Fabric *fabric)
     }
     if (report->failed) {
         return "a flow has failed: its queue pair gave up";
+    }
+    if (fabric->options->endless) {
+        return report->hosts.delivered ? NULL : "nothing was delivered";
     }
     if (report->done != fabric->traffic.num_flows) {
         return "flows have not ended: more time is needed (--until)";
@@ -235,22 +239,74 @@ static uint32_t durations(const Fabric *fabric, uint64_t *values)
 static uint64_t rate(const Fabric *fabric, const FabricFlow *flow)
 {
     unsigned __int128 bits = (unsigned __int128)flow->done * fabric->options->message * 8;
+    uint64_t end = flow->end ? flow->end : fabric->options->until;
 
-    return flow->end > flow->start ? bits * 1000000000 / (flow->end - flow->start) : 0;
+    return end > flow->start ? bits * 1000000000 / (end - flow->start) : 0;
 }
 
-/* Jain's index of the flows' rates (in kbit/s), in ppm. */
-static uint64_t fairness(const Fabric *fabric)
+/* Hosts that send requests. */
+typedef struct Sources {
+    uint64_t *rates;            /* of each host, bit/s; 0: it is none */
+    bool *cheats;
+    uint32_t honest, cheating;
+    uint64_t honest_rate, cheating_rate;        /* the mean */
+    uint64_t fairness;          /* Jain's index, ppm */
+} Sources;
+
+static void add_source(Sources *sources, uint64_t rate, bool cheats)
 {
+    if (!rate) {
+        return;
+    }
+    sources->honest += !cheats;
+    sources->cheating += cheats;
+    *(cheats ? &sources->cheating_rate : &sources->honest_rate) += rate;
+}
+
+static uint64_t mean(uint64_t sum, uint32_t count)
+{
+    return count ? sum / count : 0;
+}
+
+static Sources sources_of(const Fabric *fabric)
+{
+    uint32_t hosts = fabric->tree.hosts, num;
+    Sources sources = {
+        .rates = fake_must(calloc(hosts, sizeof(sources.rates[0]))),
+        .cheats = fake_must(calloc(hosts, sizeof(sources.cheats[0]))),
+    };
     unsigned __int128 sum = 0, squares = 0;
 
     for (uint32_t i = 0; i < fabric->traffic.num_flows; i++) {
-        uint64_t x = rate(fabric, &fabric->traffic.flows[i]) / 1000;
+        const FabricFlow *flow = &fabric->traffic.flows[i];
 
+        sources.rates[flow->source] += rate(fabric, flow);
+        sources.cheats[flow->source] |= flow->cheats;
+    }
+    for (uint32_t i = 0; i < hosts; i++) {
+        uint64_t x = sources.rates[i] / 1000;
+
+        add_source(&sources, sources.rates[i], sources.cheats[i]);
         sum += x;
         squares += (unsigned __int128)x * x;
     }
-    return squares ? sum * sum / fabric->traffic.num_flows / (squares / 1000000 + 1) : 0;
+    num = sources.honest + sources.cheating;
+    sources.fairness = squares ? sum * sum / num / (squares / 1000000 + 1) : 0;
+    sources.honest_rate = mean(sources.honest_rate, sources.honest);
+    sources.cheating_rate = mean(sources.cheating_rate, sources.cheating);
+    free(sources.rates);
+    free(sources.cheats);
+    return sources;
+}
+
+static void print_sources(const Fabric *fabric, FILE *file)
+{
+    Sources sources = sources_of(fabric);
+
+    fprintf(file, "  \"sources\": {\"honest\": %u, \"honest_bit_s\": %" PRIu64
+            ", \"cheating\": %u, \"cheating_bit_s\": %" PRIu64 ", \"fairness_ppm\": %"
+            PRIu64 "},\n", sources.honest, sources.honest_rate, sources.cheating,
+            sources.cheating_rate, sources.fairness);
 }
 
 static void print_links(const Report *report, FILE *file)
@@ -278,11 +334,13 @@ static void print_options(const Fabric *fabric, FILE *file)
             "\"packets\": %" PRIu64 ", \"mtu\": %u,\n    \"message\": %u, \"depth\": %u, "
             "\"rate\": %" PRIu64 ", \"delay\": %" PRIu64 ", \"overhead\": %u, \"queue\": %u,\n"
             "    \"marking\": %u, \"kmin\": %u, \"kmax\": %u, \"pmax\": %u, \"buffer\": %" PRIu64
-            ",\n    \"dcqcn\": %d, \"timeout\": %u, \"seed\": %" PRIu64 "},\n",
+            ",\n    \"cheat\": %u, \"dcqcn\": %d, \"enforce\": %d, \"timeout\": %u, "
+            "\"seed\": %" PRIu64 "},\n",
             options->hosts, fabric_patterns[options->pattern], options->fan_in,
             options->packets, 1u << options->log_mtu, options->message, options->depth,
             link->rate, link->delay, link->overhead, link->queue, link->marking, link->kmin,
-            link->kmax, link->pmax, options->buffer, options->dcqcn, options->timeout, options->seed);
+            link->kmax, link->pmax, options->buffer, options->cheat, options->dcqcn,
+            options->enforce, options->timeout, options->seed);
 }
 
 void report_json(const Report *report, const Fabric *fabric, FILE *file)
@@ -302,7 +360,7 @@ void report_json(const Report *report, const Fabric *fabric, FILE *file)
             PRIu64 ", \"most\": %" PRIu64 "},\n", num ? values[0] : 0,
             num ? values[num / 2] : 0, num ? values[num * 99ull / 100] : 0,
             num ? values[num - 1] : 0);
-    fprintf(file, "  \"fairness_ppm\": %" PRIu64 ",\n", fairness(fabric));
+    print_sources(fabric, file);
     fprintf(file, "  \"payload\": {\"checked\": %" PRIu64 ", \"wrong\": %" PRIu64 "},\n",
             report->checked, report->wrong);
     fprintf(file, "  \"hosts\": {\"strays\": %" PRIu64, report->strays);

@@ -64,11 +64,19 @@ static void incast(Traffic *traffic, const FabricOptions *options, uint32_t *ord
     uint32_t size = options->fan_in + 1;
 
     shuffle(order, options);
-    room_for(traffic, options->hosts);
+    room_for(traffic, options->hosts * options->cheat);
     for (uint32_t group = 0; (group + 1) * size <= options->hosts; group++) {
+        const uint32_t *hosts = order + group * size;
+
         for (uint32_t i = 1; i < size; i++) {
-            add_flow(traffic, order[group * size + i], order[group * size], false);
+            add_flow(traffic, hosts[i], hosts[0], false);
         }
+        for (uint32_t i = 1; i < options->cheat; i++) {
+            add_flow(traffic, hosts[1], hosts[0], false);
+            traffic->flows[traffic->num_flows - 1].cheats = true;
+        }
+        traffic->flows[traffic->num_flows - size - options->cheat + 2].cheats =
+            options->cheat > 1;
     }
 }
 
@@ -114,7 +122,7 @@ void traffic_make(Traffic *traffic, const FabricOptions *options)
     for (uint32_t i = 0; i < traffic->num_flows; i++) {
         Rng rng = rng_of_node(options->seed, RNG_START, i);
 
-        traffic->flows[i].messages = messages;
+        traffic->flows[i].messages = options->endless ? UINT32_MAX : messages;
         traffic->flows[i].start = 1 + rng_below(&rng, START_WITHIN);
     }
 }

@@ -19,6 +19,7 @@ typedef struct FabricFlow {
     uint32_t id;
     uint32_t source, target;    /* hosts */
     uint32_t source_end, target_end;    /* index of the queue pair at each */
+    bool cheats;                /* its source has more than one to the same target */
     bool read;                  /* the source reads: data come from the target */
     bool failed;                /* a work request has */
     uint32_t messages;          /* work requests */
