@@ -163,6 +163,7 @@ typedef struct SvanRcRequester {
     uint32_t touched;           /* up to here the targets at nxt are present, octets */
     uint32_t touched_pos;       /* position of the WQE that was sent last, */
     uint32_t touched_end;       /* and `touched` when it was sent */
+    uint32_t rnr_since;         /* the first RNR NAK since una moved, 2^12 ns; 0: none */
     SvanPageWait wait;          /* for a page to send from, or of a target */
     SvanPageWait in_wait;       /* for a page that a response is to be stored to */
     SvanTimer ack_timer;
@@ -170,7 +171,6 @@ typedef struct SvanRcRequester {
     uint32_t timer_progress;    /* `progress` when ack_timer was started */
     uint32_t touch_limit;       /* octets, as more do not stay present; 0: no limit */
     SvanTimer rnr_timer;
-    uint64_t rnr_since;         /* the first RNR NAK since una moved; 0: none (ns) */
     SvanRcWqe few[SVAN_RC_FEW];
 } SvanRcRequester;
 

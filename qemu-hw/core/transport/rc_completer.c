@@ -8,6 +8,7 @@
 #include "transport/rc.h"
 
 #define RNR_NO_LIMIT    7       /* of rnr_retry */
+#define RNR_SHIFT       12      /* ns, of a time that is kept in 32 bits */
 #define RNR_LONGER      8       /* a wait adds this part of the whole, at most */
 
 /* ---- timers and retries ---- */
@@ -165,12 +166,13 @@ static bool acknowledge(SvanQp *qp, uint32_t seq)
 static uint64_t rnr_wait(SvanQp *qp, uint8_t syndrome)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    uint64_t now = svan_now(qp->fn->core), least = svan_rc_rnr_ns(syndrome), longer;
+    uint64_t least = svan_rc_rnr_ns(syndrome), longer;
+    uint32_t now = svan_now(qp->fn->core) >> RNR_SHIFT;
 
     if (!req->rnr_since) {
-        req->rnr_since = now;
+        req->rnr_since = now ? now : UINT32_MAX;        /* one before */
     }
-    longer = (now - req->rnr_since) / RNR_LONGER;
+    longer = ((uint64_t)(uint32_t)(now - req->rnr_since) << RNR_SHIFT) / RNR_LONGER;
     if (longer > svan_rc_rnr_ns(0)) {
         longer = svan_rc_rnr_ns(0);     /* the longest that a timer can say */
     }
