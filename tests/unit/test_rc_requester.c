@@ -468,7 +468,8 @@ static void test_rnr_exhausted(void **state)
 static void test_rnr_for_ever(void **state)
 {
     const uint64_t longest = svan_rc_rnr_ns(0);
-    uint64_t wait, elapsed = 0, first = 0;
+    uint64_t wait, elapsed = 0;
+    int64_t first = 0;
     Rc *rc = rc_new();
 
     rc->attrs.attr.rnr_retry = 7;
@@ -478,7 +479,7 @@ static void test_rnr_for_ever(void **state)
         RC_SENT(rc, SVAN_OP_SEND_ONLY, PSN_OUT);
         rc_inject_ack(rc, SVAN_AETH_RNR_NAK | 1, PSN_OUT);
         /* the clock that counts has a resolution of 2^12 ns */
-        first = first ? first : svan_now(rc->fake->core) >> 12 ?: 1;
+        first = first ? first : (int64_t)(svan_now(rc->fake->core) >> 12) ?: -1;
         wait = (((svan_now(rc->fake->core) >> 12) - first) << 12) / 8;
         wait = wait < 10000 ? 10000 : wait;
         wait = wait < longest ? wait : longest;
