@@ -313,9 +313,6 @@ enum svan_qp_state {
 #define SVAN_QP_ATTR_SQD_NOTIFY		0x8000
 #define SVAN_QP_ATTR_RATE_LIMIT		0x10000	/* RC */
 
-#define SVAN_RATE_LIMIT_MIN	100u		/* kb/s */
-#define SVAN_RATE_LIMIT_MAX	4000000000u	/* kb/s */
-
 /*
  * Attributes of a QP without its address vector: in MODIFY_QP behind (qpn, mask), and
  * in the response of QUERY_QP.

@@ -338,4 +338,8 @@ SVAN_ASSERT_OFFSET(struct svan_eqe, owner, 15);
 #define SVAN_SQ_MAX_LOG_BBS	17
 #define SVAN_RQ_MAX_LOG_SIZE	15
 
+/* What a queue pair may be limited to, kb/s. */
+#define SVAN_RATE_LIMIT_MIN	100u
+#define SVAN_RATE_LIMIT_MAX	4000000000u
+
 #endif /* SVAN_QUEUES_H */
