@@ -24,7 +24,8 @@ const FabricOptions fabric_defaults = {
         .rate = 100000000000ull, .delay = 1000, .overhead = 24,
         .marking = NET_MARK_RED, .kmin = 100 << 10, .kmax = 400 << 10, .pmax = 100000,
     },
-    .buffer = 16 << 20, .dcqcn = true, .timeout = 10, .seed = 1, .until = 10000000000ull, .check = 64,
+    .buffer = 16 << 20, .dcqcn = true, .timeout = 10, .seed = 1, .check = 64,
+    .until = 10000000000ull,
 };
 
 static const char help[] =
