@@ -249,6 +249,116 @@ static void tcp_is_seen_passing(void **state)
     assert_true(svan_rp_is_limited(&flow->path->rp));
 }
 
+/* A frame to the peer, or to its neighbour; the number goes into its last octet. */
+static SvanFrame *frame_to(Stand *stand, bool neighbour, uint8_t number)
+{
+    SvanFrame *frame = segment(stand, true, 1000 + number * 100, 0);
+
+    frame->data[33] += neighbour;
+    frame->data[frame->len - 1] = number;
+    return frame;
+}
+
+static void send_frames(Stand *stand, bool neighbour, uint32_t count)
+{
+    bool sent;
+
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(svan_frame_send(egress_of(stand->hall, POLICED),
+                                         frame_to(stand, neighbour, i), &sent),
+                         SVAN_STEP_DONE);
+    }
+    fake_run(stand->hall->fake);
+}
+
+/* Frames that have left, by destination; those of the peer in their order. */
+static void frames_left(Stand *stand, uint32_t *to_peer, uint32_t *to_neighbour)
+{
+    SvanFrame *frame;
+
+    while ((frame = fake_frame(stand->hall->fake)) != NULL) {
+        if (frame->data[33] == peer_gid[15]) {
+            assert_int_equal(frame->data[frame->len - 1], *to_peer & 0xff);
+            ++*to_peer;
+        } else {
+            ++*to_neighbour;
+        }
+        svan_frame_free(frame);
+    }
+}
+
+static void congest(Stand *stand, uint64_t rate)
+{
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    path_of(stand)->rp.current = path_of(stand)->rp.target = rate;
+}
+
+/* One queue pair, two paths: only the frames of that which is congested wait. */
+static void frames_to_others_do_not_wait(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    uint32_t to_peer = 0, to_neighbour = 0;
+    uint64_t start;
+
+    congest(stand, 100000000ull);
+    start = fake->now;
+    send_frames(stand, false, 20);
+    send_frames(stand, true, 20);
+    frames_left(stand, &to_peer, &to_neighbour);
+    assert_int_equal(to_neighbour, 20);
+    assert_in_range(to_peer, 0, 2);
+    fake->out_full = true;
+    fake_advance(fake, 30 * US);
+    frames_left(stand, &to_peer, &to_neighbour);
+    assert_in_range(to_peer, 0, 2);
+    fake->out_full = false;
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    while (to_peer < 20) {
+        fake_advance(fake, US);
+        frames_left(stand, &to_peer, &to_neighbour);
+        assert_true(fake->now - start < MS);
+    }
+    /* 154 octets take 12.3 us */
+    assert_in_range(fake->now - start, 18 * 12 * US, 24 * 13 * US);
+    assert_int_equal(policed(stand)->net->enforcement->held_octets, 0);
+}
+
+static uint32_t left_frames(Stand *stand)
+{
+    uint32_t count = 0;
+    SvanFrame *frame;
+
+    while ((frame = fake_frame(stand->hall->fake)) != NULL) {
+        svan_frame_free(frame);
+        count++;
+    }
+    return count;
+}
+
+static void frames_wait_within_bounds(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    uint32_t most = (128 << 10) / 154;
+
+    congest(stand, 10000000ull);
+    for (uint32_t i = 0; i < 5; i++) {
+        send_frames(stand, false, 250);
+    }
+    assert_in_range(COUNT(stand, enforce_drops), 1250 - most - 2, 1250 - most);
+    svan_reset(fake->core, POLICED);
+    assert_int_equal(policed(stand)->net->enforcement->held_octets, 0);
+    fake_advance(fake, 10 * MS);
+    assert_in_range(left_frames(stand), 0, 2);
+}
+
 /* ---- answers of queue pairs ---- */
 
 static void answer(Stand *stand, uint8_t syndrome, uint32_t psn)
@@ -433,6 +543,8 @@ int main(void)
         STAND_TEST(a_reset_does_not_help),
         STAND_TEST(frozen_estimates_police_nobody),
         STAND_TEST(tcp_is_seen_passing),
+        STAND_TEST(frames_to_others_do_not_wait),
+        STAND_TEST(frames_wait_within_bounds),
         STAND_TEST(round_trips_of_queue_pairs),
         STAND_TEST(ambiguity_and_verdicts),
         STAND_TEST(only_the_physical_function_commands),

@@ -175,6 +175,7 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_miss_forget(core, &fn->miss);
     svan_cmdq_stop(fn);
     fn_destroy_objects(fn);
+    svan_enforcement_reset(fn);
     svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);

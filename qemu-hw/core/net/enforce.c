@@ -69,22 +69,43 @@ static void call(SvanPath *path)
     svan_work_ready(egress->work);
 }
 
+/* Queue pairs and frames take turns. */
+static bool somebody_waits(const SvanPath *path)
+{
+    return path->held || !svan_list_empty(&path->waiters);
+}
+
 void svan_enforce_turn(SvanTimer *turn)
 {
     SvanPath *path = svan_container(turn, SvanPath, turn);
     SvanCore *core = path->fn->core;
     uint64_t now = svan_now(core), when;
 
-    if (svan_list_empty(&path->waiters)) {
+    if (!somebody_waits(path)) {
         return;
     }
     if (!svan_path_may_send(path, path->fn->net->enforcement->burst, now, &when)) {
         svan_timer_set(core, turn, when);
         return;
     }
-    call(path);
-    if (!svan_list_empty(&path->waiters)) {
+    if (path->held && (path->held_next || svan_list_empty(&path->waiters))) {
+        svan_shaper_due(path);
+    } else {
+        call(path);
+    }
+    path->held_next = !path->held_next;
+    if (somebody_waits(path)) {
         svan_timer_set(core, turn, now + NEXT_NS);
+    }
+}
+
+void svan_enforce_next(SvanPath *path, uint64_t now)
+{
+    uint64_t burst = path->fn->net->enforcement->burst;
+
+    if (somebody_waits(path)) {
+        svan_timer_set(path->fn->core, &path->turn,
+                       path->until > now + burst ? path->until - burst : now);
     }
 }
 
@@ -94,13 +115,16 @@ void svan_enforce_release(SvanPath *path)
         call(path);
     }
     svan_timer_cancel(path->fn->core, &path->turn);
+    if (path->held) {
+        svan_timer_set(path->fn->core, &path->turn, svan_now(path->fn->core));
+    }
 }
 
 /* Who comes later waits behind those who wait. */
 static bool is_its_turn(const SvanPath *path, const SvanEgress *egress)
 {
-    return egress->called || svan_list_empty(&path->waiters) ||
-           path->waiters.next == &egress->turn;
+    return egress->called || !somebody_waits(path) ||
+           (!path->held && path->waiters.next == &egress->turn);
 }
 
 static SvanStep wait_for_turn(SvanPath *path, SvanEgress *egress, uint64_t when)
@@ -134,7 +158,30 @@ static bool is_policed(const SvanEnforcement *enforcement, const SvanPath *path)
             (path->counted && enforcement->cap != UINT64_MAX));
 }
 
-static bool pace(SvanEnforcement *enforcement, SvanEgress *egress, SvanStep *step)
+/* *step is IDLE: the frame waits; DONE: it was dropped. */
+static bool pace_frame(SvanEnforcement *enforcement, const SvanFlowUnit *unit, SvanStep *step)
+{
+    SvanPath *path = enforcement->path;
+    uint64_t when = enforcement->now;
+
+    if (!somebody_waits(path) &&
+        svan_path_may_send(path, enforcement->burst, enforcement->now, &when)) {
+        return true;
+    }
+    if (!svan_shaper_hold(enforcement, path, unit->frame)) {
+        *step = svan_unit_drop(unit, &unit->fn->stats->enforce_drops);
+        return false;
+    }
+    unit->fn->stats->enforce_delays++;
+    unit->fn->stats->enforce_ect_set += enforcement->ect_set;
+    if (path->turn.slot < 0) {
+        svan_timer_set(unit->fn->core, &path->turn, when);
+    }
+    *step = SVAN_STEP_IDLE;
+    return false;
+}
+
+static bool pace_packet(SvanEnforcement *enforcement, SvanEgress *egress, SvanStep *step)
 {
     SvanPath *path = enforcement->path;
     uint64_t when = enforcement->now + NEXT_NS;
@@ -158,7 +205,8 @@ static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
         return true;
     }
     if (enforcement->attr.action == SVAN_ENFORCE_PACE) {
-        return pace(enforcement, egress, step);
+        return unit->frame ? pace_frame(enforcement, unit, step) :
+                             pace_packet(enforcement, egress, step);
     }
     if (svan_path_may_send(enforcement->path, enforcement->burst, enforcement->now, &when)) {
         return true;
@@ -173,8 +221,7 @@ static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
     return false;
 }
 
-static void find_flow(SvanEnforcement *enforcement, SvanEgress *egress,
-                      const SvanFlowUnit *unit)
+static void find_flow(SvanEnforcement *enforcement, uint16_t *hint, const SvanFlowUnit *unit)
 {
     enforcement->now = svan_now(enforcement->fn->core);
     if (unit->pkt) {
@@ -183,8 +230,15 @@ static void find_flow(SvanEnforcement *enforcement, SvanEgress *egress,
         svan_flow_of_frame(unit->frame, SVAN_OUTGOING, &enforcement->info);
     }
     enforcement->flow = svan_flows_get(&enforcement->flows, &enforcement->info.key,
-                                       enforcement->now, &egress->flow_hint);
+                                       enforcement->now, hint);
     enforcement->path = enforcement->flow->path;
+}
+
+void svan_enforce_identify(SvanEnforcement *enforcement, const SvanFlowUnit *unit)
+{
+    find_flow(enforcement, &enforcement->flow_hint, unit);
+    enforcement->charged = is_policed(enforcement, enforcement->path);
+    enforcement->ect_set = false;
 }
 
 bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step)
@@ -192,7 +246,7 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanPath *path;
 
-    find_flow(enforcement, egress, unit);
+    find_flow(enforcement, &egress->flow_hint, unit);
     path = enforcement->path;
     enforcement->charged = false;
     enforcement->ect_set = svan_unit_set_ect(unit);
@@ -261,15 +315,17 @@ static void estimate(SvanEnforcement *enforcement, const SvanFlowUnit *unit, uin
 
 void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
 {
-    SvanEnforcement *enforcement = egress->work->fn->net->enforcement;
+    SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanFlow *flow = enforcement->flow;
     SvanPath *path = enforcement->path;
     SvanFnStats *stats = svan_fn_stats(enforcement->fn);
     bool overflows = svan_flow_is_overflow(&enforcement->flows, flow), again;
 
     /* Not before: a unit for which the port has no room keeps its turn. */
-    svan_list_remove(&egress->turn);
-    egress->called = false;
+    if (egress) {
+        svan_list_remove(&egress->turn);
+        egress->called = false;
+    }
     flow->packets++;
     flow->octets += len;
     path->packets++;
@@ -294,9 +350,5 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
         svan_path_charge(path, rate, len, enforcement->now);
         svan_rp_sent(&path->rp, &params, len, enforcement->now);
     }
-    if (!svan_list_empty(&path->waiters)) {
-        svan_timer_set(enforcement->fn->core, &path->turn,
-                       path->until > enforcement->now + enforcement->burst ?
-                       path->until - enforcement->burst : enforcement->now);
-    }
+    svan_enforce_next(path, enforcement->now);
 }

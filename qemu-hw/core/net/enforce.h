@@ -15,6 +15,8 @@ uint32_t svan_enforcement_set(SvanFn *fn, const struct svan_enforcement_attr *at
 void svan_enforcement_get(const SvanFn *fn, struct svan_enforcement_attr *attr);
 void svan_enforcement_default(struct svan_enforcement_attr *attr);
 void svan_enforcement_end(SvanFn *fn);
+/* The function is reset: what it has sent and still waits is lost. */
+void svan_enforcement_reset(SvanFn *fn);
 /* A verdict on a path that is SUSPECT. false: the function has none to that peer. */
 bool svan_enforcement_judge(SvanFn *fn, const uint8_t *peer, uint16_t vlan,
                             bool congesting);
@@ -31,7 +33,7 @@ typedef struct SvanFlowQuery {
 uint32_t svan_enforcement_entries(const SvanFn *fn, const SvanFlowQuery *query,
                                   struct svan_flow_entry *entries, uint32_t *total);
 
-/* One step: send a notification. IDLE: none is due. */
+/* One step: send a notification, or a frame that has waited. IDLE: none is due. */
 SvanStep svan_notify_step(SvanCore *core);
 
 #endif /* SVAN_NET_ENFORCE_H */

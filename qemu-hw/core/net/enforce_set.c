@@ -56,6 +56,20 @@ static void release_all(SvanFlows *flows)
     svan_enforce_release(&flows->other);
 }
 
+void svan_enforcement_reset(SvanFn *fn)
+{
+    SvanEnforcement *enforcement = fn->net->enforcement;
+
+    if (enforcement) {
+        SvanFlows *flows = &enforcement->flows;
+
+        for (SvanPath *path = next_path(flows, NULL); path; path = next_path(flows, path)) {
+            svan_shaper_drop(enforcement, path);
+        }
+        svan_shaper_drop(enforcement, &flows->other);
+    }
+}
+
 void svan_enforcement_end(SvanFn *fn)
 {
     SvanEnforcement *enforcement = fn->net->enforcement;
@@ -63,6 +77,7 @@ void svan_enforcement_end(SvanFn *fn)
     if (!enforcement) {
         return;
     }
+    svan_enforcement_reset(fn);
     release_all(&enforcement->flows);
     svan_timer_cancel(fn->core, &enforcement->watch);
     fn->net->enforcement = NULL;

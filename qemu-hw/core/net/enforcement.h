@@ -21,6 +21,8 @@ typedef struct SvanEnforcement {
     SvanPath *path;
     SvanFlowInfo info;
     bool charged;               /* it takes from the rate of its path */
+    uint16_t flow_hint;         /* of frames that waited */
+    uint32_t held_octets;       /* that wait */
     bool ect_set;
     uint64_t now;               /* ns: when it asked */
     /* Runs while answers are awaited: if it fires late the engine did not run. */
@@ -31,14 +33,34 @@ typedef struct SvanEnforcement {
 
 /* ---- what leaves (enforce.c) ---- */
 
-/* May the unit leave? false: *step is LATER, or DONE if it was dropped. */
+/*
+ * May the unit leave? false: *step is LATER; DONE if it was dropped; IDLE if it is a frame
+ * that is not the caller's any more, and leaves by itself.
+ */
 bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step);
-/* It has left: so many octets. */
+/* It has left: so many octets. egress NULL: it had waited in a path. */
 void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len);
 /* The path's turn has come: SvanPath.turn fires. */
 void svan_enforce_turn(SvanTimer *turn);
-/* Nobody waits for the path any more: all are to ask again. */
+/* Something may wait: it is to have its turn when the rate of the path says so. */
+void svan_enforce_next(SvanPath *path, uint64_t now);
+/* A frame that waited is about to leave. */
+void svan_enforce_identify(SvanEnforcement *enforcement, const SvanFlowUnit *unit);
+/* No queue pair waits for the path any more: all are to ask again. */
 void svan_enforce_release(SvanPath *path);
+
+/* ---- frames that wait (shaper.c) ---- */
+
+/* Takes the frame. false: there is no room, and it stays the caller's. */
+bool svan_shaper_hold(SvanEnforcement *enforcement, SvanPath *path, SvanFrame *frame);
+/* It is the turn of the path's first frame. */
+void svan_shaper_due(SvanPath *path);
+/* All that wait in the path are lost. */
+void svan_shaper_drop(SvanEnforcement *enforcement, SvanPath *path);
+/* The first of the frames; there is one. It counts no more. */
+SvanFrame *svan_shaper_take(SvanEnforcement *enforcement, SvanPath *path);
+/* It is the first again. */
+void svan_shaper_give_back(SvanEnforcement *enforcement, SvanPath *path, SvanFrame *frame);
 
 /* ---- what arrives by the port (enforce_rx.c) ---- */
 

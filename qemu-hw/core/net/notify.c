@@ -4,8 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "net/notify.h"
-#include "net/stations.h"
+#include "net/enforcement.h"
 #include "net/wire_ip.h"
 
 #define DSCP_CONTROL    0xc0    /* CS6: it is not to wait in the queue it tells of */
@@ -299,16 +298,8 @@ static SvanFrame *frame_of(SvanArrival *arrival, uint64_t now)
     return svan_notice_encode(notice, &addr);
 }
 
-void svan_switch_tx_ready(SvanCore *core)
-{
-    if (!svan_list_empty(&core->sw->notices)) {
-        svan_source_ready(core, SVAN_TURN_NOTIFY);
-        svan_kick(core);
-    }
-}
-
 /* Without memory or a link it is lost, as on a wire; so is the frame of a full port. */
-SvanStep svan_notify_step(SvanCore *core)
+SvanStep svan_notices_step(SvanCore *core)
 {
     SvanLink *notices = &core->sw->notices;
     SvanArrival *arrival = svan_container(notices->next, SvanArrival, due);
@@ -316,15 +307,13 @@ SvanStep svan_notify_step(SvanCore *core)
     uint64_t now;
 
     if (svan_list_empty(notices)) {
-        svan_source_idle(core, SVAN_TURN_NOTIFY);
         return SVAN_STEP_IDLE;
     }
     now = svan_now(core);
     frame = svan_port_is_open(arrival->fn) && core->link_up ? frame_of(arrival, now) : NULL;
     if (frame && svan_port_out(core, frame) == SVAN_STEP_BLOCKED) {
         svan_frame_free(frame);
-        svan_source_idle(core, SVAN_TURN_NOTIFY);       /* until svan_tx_ready() */
-        return SVAN_STEP_IDLE;
+        return SVAN_STEP_BLOCKED;
     }
     svan_list_remove(&arrival->due);
     svan_fn_stats(arrival->fn)->notifications_sent += frame != NULL;

@@ -44,6 +44,9 @@ typedef struct SvanArrivals {
 bool svan_arrivals_init(SvanArrivals *arrivals, SvanFn *fn, uint64_t seed);
 void svan_arrivals_fini(SvanArrivals *arrivals);
 
+/* One step: send a notification. IDLE: none is due; BLOCKED. */
+SvanStep svan_notices_step(SvanCore *core);
+
 /* Ethernet addresses of a packet. */
 typedef struct SvanMacs {
     const uint8_t *source, *destination;

@@ -58,7 +58,7 @@ bool svan_path_is_idle(const SvanPath *path, uint64_t now)
 {
     return !path->flows && !svan_rp_is_limited(&path->rp) && path->until <= now &&
            path->recognition.state == SVAN_CONGESTION_CLEAR &&
-           svan_list_empty(&path->waiters) && path->turn.slot < 0;
+           svan_list_empty(&path->waiters) && !path->held && path->turn.slot < 0;
 }
 
 bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint64_t *when)

@@ -48,6 +48,10 @@ typedef struct SvanPath {
     uint32_t until_part;        /* in 1/256 ns */
     SvanLink waiters;           /* SvanEgress, whose turn comes in this order */
     SvanTimer turn;
+    SvanFrame *held, **held_tail;       /* frames that wait for their turns */
+    uint32_t held_octets;
+    bool held_next;             /* the next turn is theirs */
+    SvanLink due;               /* SvanSwitch.shaped */
     SvanWitnesses witnesses;
     uint64_t packets, octets;
     uint32_t notifications;

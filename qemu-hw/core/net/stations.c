@@ -122,6 +122,7 @@ SvanSwitch *svan_switch_new(void)
         sw->factors[i] = factor | 1;
     }
     svan_list_init(&sw->notices);
+    svan_list_init(&sw->shaped);
     if (!grow(sw, MIN_LOG_BUCKETS)) {
         free(sw);
         return NULL;

@@ -112,6 +112,7 @@ struct SvanSwitch {
     SvanFnSet receiving, allmulti, promisc;
     SvanFnSet in_vlan;          /* functions that the PF has put into a VLAN */
     SvanLink notices;           /* SvanArrival, whose notifications are due */
+    SvanLink shaped;            /* SvanPath, whose turn it is to send a frame */
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
     SvanCongestion congestion;
@@ -215,6 +216,8 @@ void svan_unit_mark(SvanEgress *egress, const SvanFlowUnit *unit);
 bool svan_unit_set_ect(const SvanFlowUnit *unit);
 /* Lose the unit. Always DONE; a frame stays the caller's. */
 SvanStep svan_unit_drop(const SvanFlowUnit *unit, uint64_t *counter);
+/* A frame of the function that has waited. BLOCKED: it stays the caller's; else DONE. */
+SvanStep svan_frame_release(SvanFn *fn, SvanFrame *frame);
 /* BLOCKED: the frame stays the caller's; else DONE, and it is the port's. */
 SvanStep svan_port_out(SvanCore *core, SvanFrame *frame);
 

@@ -364,18 +364,6 @@ static SvanStep send_local(SvanFn *from, SvanFn *to, const SvanPkt *pkt)
     return step;
 }
 
-SvanStep svan_port_out(SvanCore *core, SvanFrame *frame)
-{
-    uint32_t len = frame->len;
-
-    if (!core->ops.frame_out(core->opaque, frame)) {
-        return SVAN_STEP_BLOCKED;
-    }
-    core->fns[0]->stats->port_tx_frames++;
-    core->fns[0]->stats->port_tx_bytes += len;
-    return SVAN_STEP_DONE;
-}
-
 static SvanStep port_packet_out(SvanCore *core, const SvanPkt *pkt)
 {
     uint32_t len = svan_pkt_len(pkt);
@@ -435,12 +423,12 @@ static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanS
            svan_enforce_passes(egress, unit, step);
 }
 
-/* The unit has left: so many octets. */
+/* The unit has left: so many octets. egress NULL: it had waited in a path. */
 static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
 {
     SvanFn *fn = unit->fn;
 
-    if (egress->pace) {
+    if (egress && egress->pace) {
         svan_pace_sent(egress, unit->pkt);
     }
     if (fn->net->vport.tx_max) {
@@ -581,34 +569,59 @@ static bool is_admitted(SvanFn *fn, SvanFrame *frame)
     return true;
 }
 
+/* false: it was dropped, and is gone. */
+static bool may_be_sent(SvanFn *fn, SvanFrame *frame)
+{
+    if (!svan_port_is_open(fn)) {
+        svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
+                        SVAN_DROP_PORT_DISABLED);
+        svan_frame_free(frame);
+        return false;
+    }
+    if (!is_admitted(fn, frame)) {
+        svan_frame_free(frame);
+        return false;
+    }
+    return true;
+}
+
+/* egress NULL: it has waited elsewhere. */
+static SvanStep frame_leaves(SvanEgress *egress, const SvanFlowUnit *unit, bool *sent)
+{
+    uint32_t len = unit->frame->len;
+    SvanStep step = forward(unit->fn, unit->frame, sent);
+
+    if (*sent) {
+        has_left(egress, unit, len);
+        unit->fn->stats->eth_tx_frames++;
+        unit->fn->stats->eth_tx_bytes += len;
+    }
+    return step;
+}
+
+SvanStep svan_frame_release(SvanFn *fn, SvanFrame *frame)
+{
+    SvanFlowUnit unit = { .fn = fn, .frame = frame };
+    bool sent = false;
+
+    return may_be_sent(fn, frame) ? frame_leaves(NULL, &unit, &sent) : SVAN_STEP_DONE;
+}
+
 SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
 {
     SvanFn *fn = egress->work->fn;
     SvanFlowUnit unit = { .fn = fn, .frame = frame };
     SvanStep step = SVAN_STEP_DONE;
-    uint32_t len;
 
     *sent = false;
-    if (!svan_port_is_open(fn)) {
-        svan_frame_drop(fn, frame, &fn->stats->port_disabled_drops,
-                        SVAN_DROP_PORT_DISABLED);
-        svan_frame_free(frame);
+    if (!may_be_sent(fn, frame)) {
         return step;
     }
-    if (!is_admitted(fn, frame)) {
-        svan_frame_free(frame);
-        return step;
-    }
-    len = frame->len;
     if (may_leave(egress, &unit, &step)) {
-        step = forward(fn, frame, sent);
-    } else if (step == SVAN_STEP_DONE) {
+        return frame_leaves(egress, &unit, sent);
+    }
+    if (step == SVAN_STEP_DONE) {
         svan_frame_free(frame);
     }
-    if (*sent) {
-        has_left(egress, &unit, len);
-        fn->stats->eth_tx_frames++;
-        fn->stats->eth_tx_bytes += len;
-    }
-    return step;
+    return step == SVAN_STEP_IDLE ? SVAN_STEP_DONE : step;
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the switch itself sends to the port: notifications, and frames that have waited for
+ * the rate of their path.
+ */
+#include "net/enforcement.h"
+
+void svan_switch_tx_ready(SvanCore *core)
+{
+    if (!svan_list_empty(&core->sw->notices) || !svan_list_empty(&core->sw->shaped)) {
+        svan_source_ready(core, SVAN_TURN_NOTIFY);
+        svan_kick(core);
+    }
+}
+
+/* IDLE: it is no frame's turn. */
+static SvanStep shaper_step(SvanCore *core)
+{
+    SvanPath *path = svan_container(core->sw->shaped.next, SvanPath, due);
+    SvanEnforcement *enforcement;
+    SvanFrame *frame;
+    SvanStep step;
+
+    if (svan_list_empty(&core->sw->shaped)) {
+        return SVAN_STEP_IDLE;
+    }
+    enforcement = path->fn->net->enforcement;
+    frame = svan_shaper_take(enforcement, path);
+    svan_enforce_identify(enforcement, &(SvanFlowUnit) { .fn = path->fn, .frame = frame });
+    step = svan_frame_release(path->fn, frame);
+    if (step == SVAN_STEP_BLOCKED) {
+        svan_shaper_give_back(enforcement, path, frame);
+        return step;
+    }
+    svan_list_remove(&path->due);
+    svan_enforce_next(path, enforcement->now);
+    return SVAN_STEP_DONE;
+}
+
+SvanStep svan_notify_step(SvanCore *core)
+{
+    SvanStep step = svan_notices_step(core);
+
+    if (step == SVAN_STEP_IDLE) {
+        step = shaper_step(core);
+    }
+    if (step == SVAN_STEP_DONE) {
+        return step;
+    }
+    svan_source_idle(core, SVAN_TURN_NOTIFY);           /* BLOCKED: until svan_tx_ready() */
+    return SVAN_STEP_IDLE;
+}
