@@ -495,6 +495,15 @@ static void flows_are_shown(void **state)
     assert_in_range(le64toh(entries[0].limit), 1, 1000000000000ull);
     assert_int_equal(query(stand, true, 0, 0, bus, &total), 0);
     assert_int_equal(total, 1);
+    /* What has become of it since, though nothing was sent. */
+    for (uint32_t i = 0; i < 4; i++) {
+        fake_advance(stand->hall->fake, 500 * MS);
+        query(stand, true, 0, 39, bus, &total);
+    }
+    assert_int_equal(entries[0].state, SVAN_CONGESTION_CLEAR);
+    assert_int_equal(le64toh(entries[0].limit), 0);
+    assert_int_equal(query(stand, false, 0, 39, bus, &total), 2);
+    assert_int_equal(le32toh(entries[0].ce), 0);
 }
 
 static void settings_are_checked_and_saved(void **state)

@@ -274,6 +274,26 @@ static void congested_paths_share_the_increase(void **state)
     assert_int_equal(flows->congested, 0);
 }
 
+/* One that is silent has no steps of its own. */
+static void silent_paths_do_not_count_for_ever(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *paths[4];
+
+    for (uint32_t i = 0; i < SIZE(paths); i++) {
+        paths[i] = get(flows, i, 1, 1)->path;
+        svan_estimate_marks(&paths[i]->estimate, 4, 4, 1);
+        svan_flows_step(flows, paths[i], 1);
+    }
+    for (uint64_t now = MS; now < 60 * MS; now += MS) {
+        svan_estimate_marks(&paths[0]->estimate, 4, 4, now);
+        svan_flows_step(flows, paths[0], now);
+        svan_flows_step_another(flows, now);
+    }
+    assert_int_equal(flows->congested, 1);
+    assert_int_equal(paths[0]->recognition.state, SVAN_CONGESTION_CONGESTING);
+}
+
 /* ---- numbers and witnesses ---- */
 
 static void numbers_that_go_on(void **state)
@@ -343,6 +363,7 @@ int main(void)
         FLOWS_TEST(who_hops_gains_nothing),
         FLOWS_TEST(peers_without_room_share_a_path),
         FLOWS_TEST(congested_paths_share_the_increase),
+        FLOWS_TEST(silent_paths_do_not_count_for_ever),
         cmocka_unit_test(numbers_that_go_on),
         cmocka_unit_test(witnesses_are_remembered),
         cmocka_unit_test(a_rate_is_exact),

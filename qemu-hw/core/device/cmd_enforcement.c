@@ -47,7 +47,7 @@ SvanStep svan_cmd_query_flows(SvanCmdCtx *ctx)
     const struct svan_cmd_query_flows *cmd = &ctx->cmd->query_flows;
     uint32_t refusal, written, total, room = le32toh(cmd->length);
     struct svan_flow_entry entries[MAX_ENTRIES];
-    const SvanFn *fn = named(ctx, cmd->function, REFUSE(BAD_RESOURCE, query_flows.function),
+    SvanFn *fn = named(ctx, cmd->function, REFUSE(BAD_RESOURCE, query_flows.function),
                              &refusal);
     SvanFlowQuery query;
     SvanStep step;

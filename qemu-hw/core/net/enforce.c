@@ -55,6 +55,7 @@ void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPa
     if (svan_flows_step(&enforcement->flows, path, now)) {
         tell(path);
     }
+    svan_flows_step_another(&enforcement->flows, now);
     react_to_ambiguity(enforcement, path, now);
 }
 

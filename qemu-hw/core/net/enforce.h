@@ -30,7 +30,7 @@ typedef struct SvanFlowQuery {
  * Fill in entries, the one that was used longest ago first; how many. *total: what there
  * is.
  */
-uint32_t svan_enforcement_entries(const SvanFn *fn, const SvanFlowQuery *query,
+uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
                                   struct svan_flow_entry *entries, uint32_t *total);
 
 /* One step: send a notification, or a frame that has waited. IDLE: none is due. */

@@ -240,10 +240,10 @@ static void show_path(const SvanPath *path, struct svan_flow_entry *entry)
     show_estimate(&path->estimate, entry);
 }
 
-uint32_t svan_enforcement_entries(const SvanFn *fn, const SvanFlowQuery *query,
+uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
                                   struct svan_flow_entry *entries, uint32_t *total)
 {
-    const SvanEnforcement *enforcement = fn->net->enforcement;
+    SvanEnforcement *enforcement = fn->net->enforcement;
     const SvanAgedTable *table;
     SvanAged *aged = NULL;
     uint32_t n = 0, count = 0;
@@ -252,6 +252,7 @@ uint32_t svan_enforcement_entries(const SvanFn *fn, const SvanFlowQuery *query,
     if (!enforcement) {
         return 0;
     }
+    svan_flows_step_all(&enforcement->flows, svan_now(fn->core));
     table = query->paths ? &enforcement->flows.paths : &enforcement->flows.flows;
     *total = table->count;
     while (count < query->max && (aged = svan_aged_next(table, aged)) != NULL) {

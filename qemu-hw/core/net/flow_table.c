@@ -79,6 +79,36 @@ bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
     return changed;
 }
 
+void svan_flows_step_another(SvanFlows *flows, uint64_t now)
+{
+    SvanPath *paths = (SvanPath *)flows->paths.entries, *path;
+
+    if (!flows->paths.fresh) {
+        return;
+    }
+    flows->cursor = flows->cursor + 1 < flows->paths.fresh ? flows->cursor + 1 : 0;
+    path = &paths[flows->cursor];
+    if (path->aged.age.next) {
+        svan_flows_step(flows, path, now);
+    }
+}
+
+void svan_flows_step_all(SvanFlows *flows, uint64_t now)
+{
+    SvanAged *entry = NULL;
+
+    for (uint32_t i = 0; i < flows->paths.fresh; i++) {
+        svan_flows_step_another(flows, now);
+    }
+    while ((entry = svan_aged_next(&flows->flows, entry)) != NULL) {
+        SvanFlow *flow = as_flow(entry);
+
+        svan_estimate_age(&flow->estimate, now);
+        svan_recognition_step(&flow->recognition, &flows->patience,
+                              svan_symptom(&flow->estimate), false, now);
+    }
+}
+
 /* ---- making room ---- */
 
 static void forget(SvanFlows *flows, SvanFlow *flow)

@@ -41,6 +41,7 @@ typedef struct SvanFlows {
     SvanFlow overflow;          /* flows without room; its path is that of the last */
     SvanPath other;             /* peers without room */
     uint32_t congested;         /* paths that are CONGESTING, or were lately */
+    uint32_t cursor;            /* of svan_flows_step_another() */
     SvanDcqcnParams params;     /* of a path that is congested alone */
     SvanPatience patience;
     void (*turn)(SvanTimer *turn);      /* of paths */
@@ -82,6 +83,13 @@ SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key);
  * changed?
  */
 bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
+/*
+ * A step of another path, one after the other: one that is silent has no steps of its own,
+ * and would count as congested for ever.
+ */
+void svan_flows_step_another(SvanFlows *flows, uint64_t now);
+/* The same of all, and of all flows. */
+void svan_flows_step_all(SvanFlows *flows, uint64_t now);
 /*
  * The parameters of the rate of a path. Where a path settles goes with the third root of
  * its increase: each mark costs it alpha / 2 of its rate, and both marks in a time and
