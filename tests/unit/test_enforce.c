@@ -10,8 +10,12 @@
 static void what_is_not_ecn_capable_becomes_so(void **state)
 {
     Stand *stand = *state;
+    SvanCore *core = stand->hall->fake->core;
+    SvanCongestion congestion = *svan_congestion(core);
     uint8_t traffic_class = 0xff;
 
+    congestion.enabled = false;         /* it would have them ECN-capable before */
+    assert_true(svan_congestion_set(core, &congestion));
     inside(stand)->av.traffic_class = 46 << 2;
     post(stand, 1);
     assert_int_equal(left(stand, &traffic_class), 1);
