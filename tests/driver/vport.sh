@@ -163,6 +163,39 @@ after_a_reset() {
 	return $status
 }
 
+# enforced NUMBER KIND PEER: what the hypervisor sees of a function
+enforced() {
+	svan-dump flows | tee /tmp/flows | grep -q "^$1 *$2 *::ffff:$3 " ||
+		{ cat /tmp/flows; return 1; }
+}
+
+enforcement() {
+	devlink dev param set "pci/${slot[svan0]}" name enforcement value "$1" cmode runtime
+}
+
+# Virtual functions are watched, by their packets and frames; the physical one is not.
+enforced_on_all() {
+	enforcement true && devlink dev param show "pci/${slot[svan0]}" name enforcement |
+		grep -q "value true" &&
+		ip netns exec vf1 ping -c 3 -i 0.05 -q 10.77.0.2 && ping -c 1 -q 10.77.0.2 &&
+		pair_between svan1 10.77.0.2 peer vf2 10.77.0.12 vf2 18741 -n 200 &&
+		wait "${users[@]}" && users=() &&
+		enforced 1 path 10.77.0.2 && enforced 2 path 10.77.0.2 &&
+		enforced 2 rdma 10.77.0.2 && ! enforced 0 path 10.77.0.2 >/dev/null &&
+		ip netns exec vf1 ping -c 1 -q 10.77.0.12
+}
+
+# The first functions that are switched on afterwards are enforced on as well.
+enforced_on_new_ones() {
+	vfs_off && vfs_on $VFS && ip netns exec vf1 ping -c 3 -i 0.05 -q 10.77.0.2 &&
+		enforced 1 path 10.77.0.2
+}
+
+enforced_no_more() {
+	enforcement false && ip netns exec vf1 ping -c 1 -q 10.77.0.2 &&
+		[ "$(svan-dump flows --json)" = "[]" ]
+}
+
 vport_tests() {
 	rdma system set netns shared
 	test_case "virtual functions to set" vport_begin
@@ -178,5 +211,8 @@ vport_tests() {
 	test_case "a rate is held" limited
 	test_case "counters by the names of the field" counters_by_their_names
 	test_case "devlink sets and shows the same" by_devlink
+	test_case "congestion control is enforced on virtual functions" enforced_on_all
+	test_case "on those that are switched on later, too" enforced_on_new_ones
+	test_case "until it is switched off" enforced_no_more
 	test_case "settings outlast a reset of the physical function" after_a_reset
 }

@@ -377,6 +377,42 @@ static int svan_cmd_query(struct svan_dev *dev, u16 opcode, u32 function, void *
 	return err;
 }
 
+/*
+ * What the device knows of the flows, or paths, of a function, from number @first on:
+ * @got entries, SVAN_QUERY_FLOWS_MAX octets at most. @total, unless it is NULL, is how many
+ * there are.
+ */
+int svan_query_flows(struct svan_dev *dev, u32 function, bool paths, u32 first,
+		     struct svan_flow_entry *entries, u32 *got, u32 *total)
+{
+	const u32 room = SVAN_QUERY_FLOWS_MAX / sizeof(*entries);
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_QUERY_FLOWS),
+		.query_flows = {
+			.addr = cpu_to_le64(dev->page_dma),
+			.length = cpu_to_le32(SVAN_QUERY_FLOWS_MAX),
+			.function = cpu_to_le32(function),
+			.first = cpu_to_le32(first),
+			.paths = paths,
+		},
+	};
+	struct svan_cmd_resp resp;
+	int err;
+
+	BUILD_BUG_ON(SVAN_QUERY_FLOWS_MAX > SVAN_PAGE_BYTES);
+	*got = 0;
+	mutex_lock(&dev->page_lock);
+	err = svan_cmd_exec(dev, &cmd, &resp);
+	if (!err) {
+		*got = min(le32_to_cpu(resp.query_flows.written), room);
+		memcpy(entries, dev->page, *got * sizeof(*entries));
+		if (total)
+			*total = le32_to_cpu(resp.query_flows.total);
+	}
+	mutex_unlock(&dev->page_lock);
+	return err;
+}
+
 /* Let the function take part in the traffic of its port, RDMA included, or not. */
 int svan_set_port_enabled(struct svan_dev *dev, bool enabled)
 {

@@ -5,7 +5,7 @@
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 
-#include "svan.h"
+#include "sriov.h"
 
 static struct dentry *svan_debugfs_root;
 
@@ -96,6 +96,9 @@ void svan_debugfs_add(struct svan_dev *dev)
 	dev->debugfs = debugfs_create_dir(svan_name(dev), svan_debugfs_root);
 	debugfs_create_file("regs", 0400, dev->debugfs, dev, &regs_fops);
 	debugfs_create_file("caps", 0400, dev->debugfs, dev, &caps_fops);
+	if (dev->sriov)
+		debugfs_create_file("flows", 0400, dev->debugfs, dev->sriov,
+				    svan_flows_fops());
 }
 
 void svan_debugfs_del(struct svan_dev *dev)

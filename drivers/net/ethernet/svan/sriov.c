@@ -100,6 +100,8 @@ void svan_sriov_restore(struct svan_dev *dev)
 				"settings of virtual function %d are lost: error %d\n",
 				n, err);
 	}
+	if (svan_enforcement_apply(sriov, pci_num_vf(dev->pdev)))
+		dev_err(&dev->pdev->dev, "congestion control is not enforced any more\n");
 	mutex_unlock(&sriov->lock);
 }
 
@@ -121,6 +123,11 @@ static int svan_sriov_enable(struct svan_dev *dev, int count)
 	int err;
 
 	err = svan_vfs_reset(dev->sriov, count);
+	if (err)
+		return err;
+	mutex_lock(&dev->sriov->lock);
+	err = svan_enforcement_apply(dev->sriov, count);
+	mutex_unlock(&dev->sriov->lock);
 	if (err)
 		return err;
 	err = svan_devlink_add_ports(dev->sriov, count);
@@ -160,11 +167,19 @@ int svan_sriov_configure(struct pci_dev *pdev, int count)
 int svan_sriov_init(struct svan_dev *dev)
 {
 	int max_vfs = pci_sriov_get_totalvfs(dev->pdev);
+	int err;
 
 	if (!dev->pdev->is_physfn || max_vfs <= 0)
 		return 0;
 	dev->sriov = svan_devlink_alloc(dev, max_vfs);
-	return dev->sriov ? 0 : -ENOMEM;
+	if (!dev->sriov)
+		return -ENOMEM;
+	err = svan_congestion_params_register(dev->sriov);
+	if (err) {
+		svan_devlink_free(dev->sriov);
+		dev->sriov = NULL;
+	}
+	return err;
 }
 
 /* The function is complete: users may manage what it has. */
@@ -185,8 +200,10 @@ void svan_sriov_stop(struct svan_dev *dev)
 /* After the netdev, whose operations use it. */
 void svan_sriov_exit(struct svan_dev *dev)
 {
-	if (dev->sriov)
-		svan_devlink_free(dev->sriov);
+	if (!dev->sriov)
+		return;
+	svan_congestion_params_unregister(dev->sriov);
+	svan_devlink_free(dev->sriov);
 	dev->sriov = NULL;
 }
 

@@ -28,6 +28,7 @@ struct svan_vf {
  * struct svan_sriov - what a physical function knows of its virtual ones
  * @dev: the physical function
  * @lock: protects the attributes, on both sides: in @vfs and in the device
+ * @enforced: congestion control is enforced on the virtual functions; under @lock
  * @num_ports: devlink ports that are registered; under the devlink instance's lock
  * @max_vfs: number of entries in @vfs
  * @vfs: all virtual functions that there may be
@@ -35,6 +36,7 @@ struct svan_vf {
 struct svan_sriov {
 	struct svan_dev		*dev;
 	struct mutex		lock;		/* protects the attributes */
+	bool			enforced;
 	u32			num_ports;
 	u32			max_vfs;
 	struct svan_vf		vfs[] __counted_by(max_vfs);
@@ -51,5 +53,11 @@ void svan_devlink_register(struct svan_sriov *sriov);
 void svan_devlink_unregister(struct svan_sriov *sriov);
 int svan_devlink_add_ports(struct svan_sriov *sriov, u32 count);
 void svan_devlink_del_ports(struct svan_sriov *sriov);
+
+/* congestion.c */
+int svan_enforcement_apply(struct svan_sriov *sriov, u32 count);
+int svan_congestion_params_register(struct svan_sriov *sriov);
+void svan_congestion_params_unregister(struct svan_sriov *sriov);
+const struct file_operations *svan_flows_fops(void);
 
 #endif /* SVAN_SRIOV_H */

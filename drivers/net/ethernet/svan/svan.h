@@ -233,6 +233,8 @@ void svan_cmdq_use_events(struct svan_dev *dev, bool on);
 void svan_cmdq_reap(struct svan_dev *dev);
 int svan_set_port_enabled(struct svan_dev *dev, bool enabled);
 int svan_read_caps(struct svan_dev *dev, struct svan_caps *caps);
+int svan_query_flows(struct svan_dev *dev, u32 function, bool paths, u32 first,
+		     struct svan_flow_entry *entries, u32 *got, u32 *total);
 int svan_read_function_stats(struct svan_dev *dev, u32 function,
 			     struct svan_stats *stats);
 int svan_cmd_errno(u8 status);

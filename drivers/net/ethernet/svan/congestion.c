@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Congestion control that the NIC enforces on virtual functions, whatever their stacks do
+ * (PRM chapter "Enforcement"): a devlink parameter switches it on, and debugfs shows the
+ * flows.
+ */
+#include <linux/seq_file.h>
+
+#include "sriov.h"
+
+#define SVAN_ENFORCE_DELAY_US	10	/* from a mark to its notification, every class */
+
+enum svan_devlink_param_id {
+	SVAN_DEVLINK_PARAM_ID_BASE = DEVLINK_PARAM_GENERIC_ID_MAX,
+	SVAN_DEVLINK_PARAM_ID_ENFORCEMENT,
+};
+
+/* ---- on and off ---- */
+
+static int svan_enforce(struct svan_sriov *sriov, u32 function, u8 flags)
+{
+	struct svan_cmd cmd = {
+		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_ENFORCEMENT),
+		.set_enforcement = {
+			.function = cpu_to_le32(function),
+			.attr = {
+				.flags = flags,
+				.action = SVAN_ENFORCE_PACE,
+				.burst = cpu_to_le32(50 * NSEC_PER_USEC),
+				.interval = cpu_to_le32(50 * NSEC_PER_USEC),
+				.suspect = cpu_to_le32(5 * USEC_PER_MSEC),
+				.calm = cpu_to_le32(USEC_PER_MSEC),
+				.recovery = cpu_to_le32(10 * USEC_PER_MSEC),
+			},
+		},
+	};
+	int n;
+
+	lockdep_assert_held(&sriov->lock);
+	for (n = 0; n < SVAN_NOTIFICATION_CLASSES; n++)
+		cmd.set_enforcement.attr.delay[n] = cpu_to_le16(SVAN_ENFORCE_DELAY_US);
+	return svan_cmd_exec(sriov->dev, &cmd, NULL);
+}
+
+/*
+ * Of the first @count virtual functions, what they send is policed. Whoever sends to them, or
+ * to the physical function, is notified. The caller holds the lock.
+ */
+int svan_enforcement_apply(struct svan_sriov *sriov, u32 count)
+{
+	u8 flags = sriov->enforced ? SVAN_ENFORCE_EGRESS | SVAN_ENFORCE_NOTIFY : 0;
+	int err;
+	u32 n;
+
+	err = svan_enforce(sriov, 0, sriov->enforced ? SVAN_ENFORCE_NOTIFY : 0);
+	for (n = 1; n <= count && !err; n++)
+		err = svan_enforce(sriov, n, flags);
+	/* A device that cannot do it does not do it. */
+	return err == -EOPNOTSUPP && !sriov->enforced ? 0 : err;
+}
+
+static int svan_enforcement_set(struct svan_sriov *sriov, bool enforced)
+{
+	bool before;
+	int err;
+
+	mutex_lock(&sriov->lock);
+	before = sriov->enforced;
+	sriov->enforced = enforced;
+	err = svan_enforcement_apply(sriov, pci_num_vf(sriov->dev->pdev));
+	if (err) {
+		sriov->enforced = before;
+		svan_enforcement_apply(sriov, pci_num_vf(sriov->dev->pdev));
+	}
+	mutex_unlock(&sriov->lock);
+	return err;
+}
+
+/* ---- devlink dev param ---- */
+
+static int svan_param_enforcement_get(struct devlink *devlink, u32 id,
+				      struct devlink_param_gset_ctx *ctx)
+{
+	struct svan_sriov *sriov = devlink_priv(devlink);
+
+	ctx->val.vbool = READ_ONCE(sriov->enforced);
+	return 0;
+}
+
+static int svan_param_enforcement_set(struct devlink *devlink, u32 id,
+				      struct devlink_param_gset_ctx *ctx,
+				      struct netlink_ext_ack *extack)
+{
+	int err = svan_enforcement_set(devlink_priv(devlink), ctx->val.vbool);
+
+	if (err)
+		NL_SET_ERR_MSG_MOD(extack, "the device has refused it");
+	return err;
+}
+
+static const struct devlink_param svan_devlink_params[] = {
+	DEVLINK_PARAM_DRIVER(SVAN_DEVLINK_PARAM_ID_ENFORCEMENT, "enforcement",
+			     DEVLINK_PARAM_TYPE_BOOL, BIT(DEVLINK_PARAM_CMODE_RUNTIME),
+			     svan_param_enforcement_get, svan_param_enforcement_set, NULL),
+};
+
+int svan_congestion_params_register(struct svan_sriov *sriov)
+{
+	return devlink_params_register(priv_to_devlink(sriov), svan_devlink_params,
+				       ARRAY_SIZE(svan_devlink_params));
+}
+
+void svan_congestion_params_unregister(struct svan_sriov *sriov)
+{
+	devlink_params_unregister(priv_to_devlink(sriov), svan_devlink_params,
+				  ARRAY_SIZE(svan_devlink_params));
+}
+
+/* ---- flows ---- */
+
+static const char *svan_congestion_name(u8 state)
+{
+	static const char *const names[] = {
+		[SVAN_CONGESTION_CLEAR]		= "clear",
+		[SVAN_CONGESTION_SUSPECT]	= "suspect",
+		[SVAN_CONGESTION_CONGESTING]	= "congesting",
+		[SVAN_CONGESTION_RECOVERING]	= "recovering",
+	};
+
+	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
+}
+
+static const char *svan_flow_name(u8 kind)
+{
+	static const char *const names[] = {
+		[0]			= "path",
+		[SVAN_FLOW_RDMA]	= "rdma",
+		[SVAN_FLOW_TCP]		= "tcp",
+		[SVAN_FLOW_UDP]		= "udp",
+		[SVAN_FLOW_IP]		= "ip",
+		[SVAN_FLOW_ETHERNET]	= "ethernet",
+	};
+
+	return kind < ARRAY_SIZE(names) ? names[kind] : "unknown";
+}
+
+static void svan_flow_show(struct seq_file *s, u32 function,
+			   const struct svan_flow_entry *entry)
+{
+	seq_printf(s, "{\"function\": %u, \"kind\": \"%s\", \"peer\": \"%pI6c\", ", function,
+		   svan_flow_name(entry->kind), entry->peer);
+	seq_printf(s, "\"own\": \"%pI6c\", \"flow\": %u, \"qpn\": %u, \"vlan\": %u, ",
+		   entry->own, le32_to_cpu(entry->flow), le32_to_cpu(entry->qpn),
+		   le16_to_cpu(entry->vlan));
+	seq_printf(s, "\"state\": \"%s\", \"ce\": %u, \"loss\": %u, \"cnps\": %u, ",
+		   svan_congestion_name(entry->state), le32_to_cpu(entry->ce),
+		   le32_to_cpu(entry->loss), le32_to_cpu(entry->cnps));
+	seq_printf(s, "\"rtt\": %u, \"rtt_min\": %u, \"rtt_gradient\": %d, ",
+		   le32_to_cpu(entry->rtt), le32_to_cpu(entry->rtt_min),
+		   (s32)le32_to_cpu(entry->rtt_gradient));
+	seq_printf(s, "\"notifications\": %u, \"rate\": %llu, \"limit\": %llu, ",
+		   le32_to_cpu(entry->notifications), le64_to_cpu(entry->rate),
+		   le64_to_cpu(entry->limit));
+	seq_printf(s, "\"packets\": %llu, \"octets\": %llu}\n", le64_to_cpu(entry->packets),
+		   le64_to_cpu(entry->octets));
+}
+
+/* All paths, or flows, of a function: as many as there were at the first look. */
+static int svan_flows_show_function(struct seq_file *s, struct svan_sriov *sriov,
+				    u32 function, bool paths)
+{
+	struct svan_flow_entry *entries;
+	u32 first = 0, got, total = 0, n;
+	int err = 0;
+
+	entries = kmalloc(SVAN_QUERY_FLOWS_MAX, GFP_KERNEL);
+	if (!entries)
+		return -ENOMEM;
+	do {
+		err = svan_query_flows(sriov->dev, function, paths, first, entries, &got,
+				       first ? NULL : &total);
+		for (n = 0; n < got && !err; n++)
+			svan_flow_show(s, function, &entries[n]);
+		first += got;
+	} while (!err && got && first < total);
+	kfree(entries);
+	return err;
+}
+
+/* An object of JSON for each, one a line. */
+static int flows_show(struct seq_file *s, void *unused)
+{
+	struct svan_sriov *sriov = s->private;
+	u32 function, count = pci_num_vf(sriov->dev->pdev);
+	int err = 0;
+
+	for (function = 0; function <= count && !err; function++) {
+		err = svan_flows_show_function(s, sriov, function, true);
+		if (!err)
+			err = svan_flows_show_function(s, sriov, function, false);
+	}
+	return err;
+}
+DEFINE_SHOW_ATTRIBUTE(flows);
+
+const struct file_operations *svan_flows_fops(void)
+{
+	return &flows_fops;
+}
