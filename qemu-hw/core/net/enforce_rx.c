@@ -7,6 +7,7 @@
 #include "net/wire_ip.h"
 
 #define STALL_NS        1000000ull      /* the engine is late by more: it did not run */
+#define PACKETS_OF_CNP  64              /* that one of them stands for */
 #define NOTICE_MAX      128             /* octets of a frame with a notification */
 
 /* ---- answers ---- */
@@ -85,6 +86,27 @@ static SvanFlow *flow_of_qp(SvanEnforcement *enforcement, const SvanPkt *pkt)
     return svan_flows_find(&enforcement->flows, &key);
 }
 
+/*
+ * The peer's NIC has seen a mark. If it notifies, that says more, and has a witness; else a
+ * CNP counts as one mark among a few packets, whether or not the queue pair listens to it.
+ */
+static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
+{
+    uint64_t now = svan_now(enforcement->fn->core);
+    SvanPath *path = flow->path;
+
+    svan_estimate_cnp(&flow->estimate, now);
+    svan_estimate_cnp(&path->estimate, now);
+    if (path->peer_notifies) {
+        svan_enforce_recognize(enforcement, flow, path, now);
+        return;
+    }
+    svan_estimate_marks(&flow->estimate, PACKETS_OF_CNP, 1, now);
+    svan_estimate_marks(&path->estimate, PACKETS_OF_CNP, 1, now);
+    svan_enforce_recognize(enforcement, flow, path, now);
+    svan_enforce_react(enforcement, path, now);
+}
+
 static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
 {
     SvanFlow *flow;
@@ -99,11 +121,7 @@ static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
     if (pkt->opcode == SVAN_OP_ACK) {
         acknowledged(enforcement, flow, pkt);
     } else {
-        uint64_t now = svan_now(enforcement->fn->core);
-
-        svan_estimate_cnp(&flow->estimate, now);
-        svan_estimate_cnp(&flow->path->estimate, now);
-        svan_enforce_recognize(enforcement, flow, flow->path, now);
+        hear_cnp(enforcement, flow);
     }
 }
 
