@@ -252,6 +252,17 @@ static void drop(SvanFn *fn, const SvanFrame *frame)
                     SVAN_DROP_NOTIFICATION);
 }
 
+/* Most small frames are acknowledgements: IPv4 without tag or options, for another port. */
+static bool is_plainly_none(const SvanFrame *frame)
+{
+    const uint8_t *p = frame->data, *port = p + ETH_HLEN + IPV4_HLEN + 2;
+
+    return frame->len > NOTICE_MAX ||
+           (frame->len >= ETH_HLEN + IPV4_HLEN + UDP_HLEN &&
+            (p[12] << 8 | p[13]) == ETHERTYPE_IPV4 && p[ETH_HLEN] == 0x45 &&
+            (port[0] << 8 | port[1]) != SVAN_NOTIFICATION_PORT);
+}
+
 /* Counted by the first function that it is for, or by the physical one. */
 bool svan_enforce_notified(SvanCore *core, const SvanFrame *frame)
 {
@@ -261,7 +272,7 @@ bool svan_enforce_notified(SvanCore *core, const SvanFrame *frame)
     SvanNotice notice;
     SvanFnSet fns;
 
-    if (frame->len > NOTICE_MAX) {
+    if (is_plainly_none(frame)) {
         return false;
     }
     decoded = svan_notice_decode(frame, &notice, &info);
