@@ -109,6 +109,57 @@ static void queue_pairs_take_turns(void **state)
     assert_int_equal(seen[0], seen[1]);
 }
 
+/* The peer asks for answers, as often as it likes. */
+static void ask(Stand *stand, uint32_t count)
+{
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_SEND_ONLY, .pkey = SVAN_PKEY_DEFAULT, .ack_req = true,
+        .dqpn = stand->qp.qpn, .psn = inside(stand)->rq_psn, .addr = backwards(stand),
+    };
+
+    while (count--) {
+        receive(stand, svan_pkt_encode(&pkt));
+    }
+}
+
+/* Answers do not wait; they take nobody's turn, and make no debt that others pay. */
+static void answers_leave_the_turn_alone(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    path_of(stand)->rp.current = path_of(stand)->rp.target = 10000000ull;
+    post(stand, 20);
+    assert_in_range(left(stand, NULL), 1, 2);
+    assert_non_null(inside(stand)->egress.turn.next);
+    ask(stand, 1000);
+    assert_int_equal(left(stand, NULL), 1000);
+    assert_non_null(inside(stand)->egress.turn.next);
+    /* a packet of LENGTH takes 0.9 ms */
+    assert_true(path_of(stand)->until < fake->now + 2 * MS);
+    fake_advance(fake, 2 * MS);
+    assert_in_range(left(stand, NULL), 1, 2);
+}
+
+/* Between functions of a device there is no network. */
+static void frames_to_neighbours_are_not_watched(void **state)
+{
+    Stand *stand = *state;
+    SvanFrame *frame = segment(stand, true, 1, 0);
+    bool sent = false;
+
+    memcpy(frame->data, stand->hall->stations[0].mac, 6);
+    assert_int_equal(svan_frame_send(&inside(stand)->egress, frame, &sent), SVAN_STEP_DONE);
+    fake_run(stand->hall->fake);
+    assert_true(sent);
+    assert_int_equal(policed(stand)->net->enforcement->flows.flows.count, 0);
+}
+
 static void other_actions_than_pacing(void **state)
 {
     Stand *stand = *state;
@@ -551,6 +602,8 @@ int main(void)
         STAND_TEST(innocent_paths_are_not_policed),
         STAND_TEST(who_is_notified_is_paced),
         STAND_TEST(queue_pairs_take_turns),
+        STAND_TEST(answers_leave_the_turn_alone),
+        STAND_TEST(frames_to_neighbours_are_not_watched),
         STAND_TEST(other_actions_than_pacing),
         STAND_TEST(a_cap_holds_while_there_is_congestion),
         STAND_TEST(a_reset_does_not_help),

@@ -304,6 +304,21 @@ static void frames_are_notified_too(void **state)
     assert_int_equal(notice.witness, 77);
 }
 
+/* Who hears what is for all does not answer in the name of all. */
+static void marks_for_groups_are_not_told(void **state)
+{
+    Stand *stand = *state;
+    SvanFrame *frame = segment(stand, false, 77, 0);
+    SvanNotice notice;
+
+    memset(frame->data, 0xff, 6);
+    frame->data[15] = 3;
+    receive(stand, frame);
+    fake_advance(stand->hall->fake, MS);
+    assert_false(notified(stand, &notice));
+    assert_int_equal(COUNT(stand, notifications_sent), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +331,7 @@ int main(void)
         STAND_TEST(a_full_port_delays_them),
         STAND_TEST(peers_are_counted_within_bounds),
         STAND_TEST(frames_are_notified_too),
+        STAND_TEST(marks_for_groups_are_not_told),
     };
 
     return cmocka_run_group_tests_name("notify", tests, NULL, NULL);

@@ -321,9 +321,10 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     SvanPath *path = enforcement->path;
     SvanFnStats *stats = svan_fn_stats(enforcement->fn);
     bool overflows = svan_flow_is_overflow(&enforcement->flows, flow), again;
+    bool answers = is_answer(unit);
 
     /* Not before: a unit for which the port has no room keeps its turn. */
-    if (egress) {
+    if (egress && !answers) {
         svan_list_remove(&egress->turn);
         egress->called = false;
     }
@@ -348,7 +349,10 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
         uint64_t rate = path->rp.current < enforcement->cap ? path->rp.current :
                                                               enforcement->cap;
 
-        svan_path_charge(path, rate, len, enforcement->now);
+        /* Answers do not wait: else whoever asks for many makes a debt for the rest. */
+        if (!answers || path->until <= enforcement->now + enforcement->burst) {
+            svan_path_charge(path, rate, len, enforcement->now);
+        }
         svan_rp_sent(&path->rp, &params, len, enforcement->now);
     }
     svan_enforce_next(path, enforcement->now);

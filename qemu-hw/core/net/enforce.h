@@ -15,6 +15,8 @@ uint32_t svan_enforcement_set(SvanFn *fn, const struct svan_enforcement_attr *at
 void svan_enforcement_get(const SvanFn *fn, struct svan_enforcement_attr *attr);
 void svan_enforcement_default(struct svan_enforcement_attr *attr);
 void svan_enforcement_end(SvanFn *fn);
+/* The parameters of DCQCN have changed: paths of all functions follow. */
+void svan_enforcement_follow(SvanCore *core);
 /* The function is reset: what it has sent and still waits is lost. */
 void svan_enforcement_reset(SvanFn *fn);
 /* A verdict on a path that is SUSPECT. false: the function has none to that peer. */

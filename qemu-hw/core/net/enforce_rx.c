@@ -8,6 +8,7 @@
 
 #define STALL_NS        1000000ull      /* the engine is late by more: it did not run */
 #define PACKETS_OF_CNP  64              /* that one of them stands for */
+#define MCAST_OCTET     1               /* group bit of an address's first octet */
 #define NOTICE_MAX      128             /* octets of a frame with a notification */
 
 /* ---- answers ---- */
@@ -64,7 +65,9 @@ static void acknowledged(SvanEnforcement *enforcement, SvanFlow *flow, const Sva
         }
         break;
     case SVAN_AETH_NAK:
-        if ((pkt->syndrome & SVAN_AETH_VALUE_MASK) == SVAN_NAK_PSN_SEQ) {
+        if ((pkt->syndrome & SVAN_AETH_VALUE_MASK) == SVAN_NAK_PSN_SEQ &&
+            svan_series_is_plausible(&flow->series[0], pkt->psn << 8, SVAN_PSN_WINDOW << 8,
+                                     now)) {
             lost(enforcement, flow, now);
         }
         break;
@@ -111,7 +114,8 @@ static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
 {
     SvanFlow *flow;
 
-    if (pkt->opcode != SVAN_OP_ACK && pkt->opcode != SVAN_OP_CNP) {
+    if ((pkt->opcode != SVAN_OP_ACK && pkt->opcode != SVAN_OP_CNP) ||
+        (pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT) {
         return;
     }
     flow = flow_of_qp(enforcement, pkt);
@@ -120,7 +124,7 @@ static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
     }
     if (pkt->opcode == SVAN_OP_ACK) {
         acknowledged(enforcement, flow, pkt);
-    } else {
+    } else if (pkt->becn && pkt->payload_len == SVAN_CNP_PAYLOAD) {
         hear_cnp(enforcement, flow);
     }
 }
@@ -149,6 +153,15 @@ void svan_enforce_packet_in(SvanFn *fn, const SvanPkt *pkt)
     }
 }
 
+/* Who hears what is for others, or for all, does not answer for them. */
+static bool is_for(const SvanFn *fn, const SvanFrame *frame)
+{
+    SvanStationKey key = svan_station_mac(frame->data);
+    const SvanFnSet *owners = svan_stations_find(fn->core->sw, &key);
+
+    return !(frame->data[0] & MCAST_OCTET) && owners && svan_fn_set_has(owners, fn->id);
+}
+
 void svan_enforce_frame_in(SvanFn *fn, const SvanFrame *frame)
 {
     SvanEnforcement *enforcement = fn->net->enforcement;
@@ -158,7 +171,7 @@ void svan_enforce_frame_in(SvanFn *fn, const SvanFrame *frame)
     if (svan_enforces_egress(fn) && !fn->core->config.frozen_estimates && info.is_tcp_ack) {
         hear_tcp(enforcement, &info);
     }
-    if (enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) {
+    if ((enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) && is_for(fn, frame)) {
         svan_arrivals_count(&enforcement->arrivals, &info,
                             (SvanMacs) { frame->data + 6, frame->data });
     }

@@ -124,7 +124,6 @@ static void apply(SvanEnforcement *enforcement, const struct svan_enforcement_at
     enforcement->attr = *attr;
     enforcement->cap = attr->cap ? le32toh(attr->cap) * MBPS : UINT64_MAX;
     enforcement->burst = le32toh(attr->burst);
-    enforcement->flows.params = svan_congestion(enforcement->fn->core)->params;
     enforcement->flows.patience = (SvanPatience) {
         .suspect = suspect ? suspect * 1000 : UINT64_MAX,
         .calm = le32toh(attr->calm) * 1000ull,
@@ -133,6 +132,15 @@ static void apply(SvanEnforcement *enforcement, const struct svan_enforcement_at
     enforcement->arrivals.interval = le32toh(attr->interval);
     for (uint32_t i = 0; i < SVAN_NOTIFICATION_CLASSES; i++) {
         enforcement->arrivals.delay[i] = le16toh(attr->delay[i]) * 1000ull;
+    }
+}
+
+void svan_enforcement_follow(SvanCore *core)
+{
+    for (uint32_t i = 0; core->fns && i < core->num_fns; i++) {
+        if (core->fns[i] && core->fns[i]->net->enforcement) {
+            core->fns[i]->net->enforcement->flows.params = svan_congestion(core)->params;
+        }
     }
 }
 

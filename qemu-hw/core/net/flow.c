@@ -33,7 +33,7 @@ SvanStep svan_egress_wait(SvanEgress *egress, uint64_t when, uint64_t *counter)
 {
     SvanFn *fn = egress->work->fn;
 
-    if (!svan_egress_waits(egress)) {
+    if (egress->later.slot < 0) {
         ++*counter;
     } else if (when >= egress->later.deadline) {
         return SVAN_STEP_LATER;

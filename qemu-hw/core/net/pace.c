@@ -5,6 +5,7 @@
  * MAX_LATE_NS, makes up for it by sending sooner afterwards; a sender that had nothing to
  * send does not.
  */
+#include "net/enforce.h"
 #include "net/stations.h"
 
 #define MBPS            1000000ull
@@ -31,6 +32,7 @@ bool svan_congestion_set(SvanCore *core, const SvanCongestion *congestion)
     sw->congestion = *congestion;
     sw->ecn_kept = congestion->enabled ? (uint8_t)~ECN_MASK : 0xff;
     sw->ecn_set = congestion->enabled ? ECN_ECT0 : 0;
+    svan_enforcement_follow(core);
     return true;
 }
 

@@ -37,14 +37,18 @@ static SvanStep shaper_step(SvanCore *core)
     return SVAN_STEP_DONE;
 }
 
+/* The two take turns, so that a flood of marks does not hold frames up. */
 SvanStep svan_notify_step(SvanCore *core)
 {
-    SvanStep step = svan_notices_step(core);
+    static SvanStep (*const senders[])(SvanCore *core) = { svan_notices_step, shaper_step };
+    SvanSwitch *sw = core->sw;
+    SvanStep step = senders[sw->shaper_next](core);
 
     if (step == SVAN_STEP_IDLE) {
-        step = shaper_step(core);
+        step = senders[!sw->shaper_next](core);
     }
     if (step == SVAN_STEP_DONE) {
+        sw->shaper_next = !sw->shaper_next;
         return step;
     }
     svan_source_idle(core, SVAN_TURN_NOTIFY);           /* BLOCKED: until svan_tx_ready() */

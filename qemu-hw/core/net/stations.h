@@ -33,6 +33,11 @@ static inline void svan_fn_set_unite(SvanFnSet *set, const SvanFnSet *more)
     set->bits[1] |= more->bits[1];
 }
 
+static inline bool svan_fn_set_has(const SvanFnSet *set, uint16_t id)
+{
+    return set->bits[id / 64] >> id % 64 & 1;
+}
+
 static inline bool svan_fn_set_is_empty(const SvanFnSet *set)
 {
     return !(set->bits[0] | set->bits[1]);
@@ -113,6 +118,7 @@ struct SvanSwitch {
     SvanFnSet in_vlan;          /* functions that the PF has put into a VLAN */
     SvanLink notices;           /* SvanArrival, whose notifications are due */
     SvanLink shaped;            /* SvanPath, whose turn it is to send a frame */
+    bool shaper_next;           /* these come before notifications the next time */
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
     SvanCongestion congestion;

@@ -617,6 +617,7 @@ SvanStep svan_frame_send(SvanEgress *egress, SvanFrame *frame, bool *sent)
     if (!may_be_sent(fn, frame)) {
         return step;
     }
+    unit.is_local = svan_enforces_egress(fn) && !route_out(fn, frame).port;
     if (may_leave(egress, &unit, &step)) {
         return frame_leaves(egress, &unit, sent);
     }

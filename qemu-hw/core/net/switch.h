@@ -17,6 +17,8 @@ typedef struct SvanSwitch SvanSwitch;
 /* ---- packets ---- */
 
 /* Of the traffic class (RFC 3168). */
+#define SVAN_CNP_PAYLOAD        16u     /* octets of a CNP, zeroes (annex A17) */
+
 #define ECN_MASK                3
 #define ECN_NONE                0
 #define ECN_ECT0                2

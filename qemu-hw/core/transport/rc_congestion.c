@@ -9,7 +9,6 @@
 #include "transport/rc.h"
 
 #define DSCP_SHIFT      2
-#define CNP_RESERVED    16u             /* octets of payload, zeroes */
 
 /* Schedule the CNP that a marked packet of the peer calls for, unless it is too soon. */
 void svan_rc_marked(SvanQp *qp)
@@ -35,7 +34,7 @@ SvanStep svan_rc_send_cnp(SvanQp *qp)
     pkt.opcode = SVAN_OP_CNP;
     pkt.bth_flags = 0;
     pkt.becn = true;
-    pkt.payload_len = CNP_RESERVED;
+    pkt.payload_len = SVAN_CNP_PAYLOAD;
     step = svan_qp_send_as(qp, congestion->cnp_dscp << DSCP_SHIFT, &pkt);
     if (step == SVAN_STEP_DONE) {
         rc->cnp_due = false;
@@ -63,7 +62,7 @@ bool svan_rc_notified(SvanQp *qp, const SvanPkt *pkt)
     SvanPace *pace;
 
     if (!svan_congestion(qp->fn->core)->enabled || !pkt->becn ||
-        pkt->payload_len != CNP_RESERVED) {
+        pkt->payload_len != SVAN_CNP_PAYLOAD) {
         return false;
     }
     pace = pace_of(qp);

@@ -85,7 +85,8 @@ static uint32_t peer_qpn(SvanFn *fn, uint32_t qpn)
 {
     const SvanQp *qp = svan_qp_get(fn, qpn);
 
-    return qp && qp->kind->addressing == SVAN_ADDRESS_OF_PEER ? qp->dest_qpn : 0;
+    return qp && qp->kind->addressing == SVAN_ADDRESS_OF_PEER && svan_qp_is_in_service(qp) ?
+           qp->dest_qpn : 0;
 }
 
 const SvanReceiver svan_qp_receiver = {

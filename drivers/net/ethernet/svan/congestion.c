@@ -43,17 +43,17 @@ static int svan_enforce(struct svan_sriov *sriov, u32 function, u8 flags)
 }
 
 /*
- * Of the first @count virtual functions, what they send is policed. Whoever sends to them, or
- * to the physical function, is notified. The caller holds the lock.
+ * What virtual functions send is policed. Whoever sends to them, or to the physical function,
+ * is notified. The caller holds the lock.
  */
-int svan_enforcement_apply(struct svan_sriov *sriov, u32 count)
+int svan_enforcement_apply(struct svan_sriov *sriov)
 {
 	u8 flags = sriov->enforced ? SVAN_ENFORCE_EGRESS | SVAN_ENFORCE_NOTIFY : 0;
 	int err;
 	u32 n;
 
 	err = svan_enforce(sriov, 0, sriov->enforced ? SVAN_ENFORCE_NOTIFY : 0);
-	for (n = 1; n <= count && !err; n++)
+	for (n = 1; n <= sriov->num_vfs && !err; n++)
 		err = svan_enforce(sriov, n, flags);
 	/* A device that cannot do it does not do it. */
 	return err == -EOPNOTSUPP && !sriov->enforced ? 0 : err;
@@ -67,10 +67,10 @@ static int svan_enforcement_set(struct svan_sriov *sriov, bool enforced)
 	mutex_lock(&sriov->lock);
 	before = sriov->enforced;
 	sriov->enforced = enforced;
-	err = svan_enforcement_apply(sriov, pci_num_vf(sriov->dev->pdev));
+	err = svan_enforcement_apply(sriov);
 	if (err) {
 		sriov->enforced = before;
-		svan_enforcement_apply(sriov, pci_num_vf(sriov->dev->pdev));
+		svan_enforcement_apply(sriov);
 	}
 	mutex_unlock(&sriov->lock);
 	return err;
@@ -191,7 +191,7 @@ static int svan_flows_show_function(struct seq_file *s, struct svan_sriov *sriov
 static int flows_show(struct seq_file *s, void *unused)
 {
 	struct svan_sriov *sriov = s->private;
-	u32 function, count = pci_num_vf(sriov->dev->pdev);
+	u32 function, count = READ_ONCE(sriov->num_vfs);
 	int err = 0;
 
 	for (function = 0; function <= count && !err; function++) {

@@ -100,7 +100,7 @@ void svan_sriov_restore(struct svan_dev *dev)
 				"settings of virtual function %d are lost: error %d\n",
 				n, err);
 	}
-	if (svan_enforcement_apply(sriov, pci_num_vf(dev->pdev)))
+	if (svan_enforcement_apply(sriov))
 		dev_err(&dev->pdev->dev, "congestion control is not enforced any more\n");
 	mutex_unlock(&sriov->lock);
 }
@@ -118,6 +118,18 @@ static int svan_vfs_reset(struct svan_sriov *sriov, int count)
 	return err;
 }
 
+/* So many there are from now on: congestion control is enforced on them, if it is. */
+static int svan_vfs_count(struct svan_sriov *sriov, u32 count)
+{
+	int err;
+
+	mutex_lock(&sriov->lock);
+	WRITE_ONCE(sriov->num_vfs, count);
+	err = svan_enforcement_apply(sriov);
+	mutex_unlock(&sriov->lock);
+	return err;
+}
+
 static int svan_sriov_enable(struct svan_dev *dev, int count)
 {
 	int err;
@@ -125,17 +137,21 @@ static int svan_sriov_enable(struct svan_dev *dev, int count)
 	err = svan_vfs_reset(dev->sriov, count);
 	if (err)
 		return err;
-	mutex_lock(&dev->sriov->lock);
-	err = svan_enforcement_apply(dev->sriov, count);
-	mutex_unlock(&dev->sriov->lock);
+	err = svan_vfs_count(dev->sriov, count);
 	if (err)
-		return err;
+		goto err_count;
 	err = svan_devlink_add_ports(dev->sriov, count);
 	if (err)
-		return err;
+		goto err_count;
 	err = pci_enable_sriov(dev->pdev, count);
 	if (err)
-		svan_devlink_del_ports(dev->sriov);
+		goto err_ports;
+	return 0;
+
+err_ports:
+	svan_devlink_del_ports(dev->sriov);
+err_count:
+	svan_vfs_count(dev->sriov, 0);
 	return err;
 }
 
@@ -143,6 +159,7 @@ static void svan_sriov_disable(struct svan_dev *dev)
 {
 	pci_disable_sriov(dev->pdev);
 	svan_devlink_del_ports(dev->sriov);
+	svan_vfs_count(dev->sriov, 0);
 }
 
 int svan_sriov_configure(struct pci_dev *pdev, int count)
@@ -178,8 +195,11 @@ int svan_sriov_init(struct svan_dev *dev)
 	if (err) {
 		svan_devlink_free(dev->sriov);
 		dev->sriov = NULL;
+		return err;
 	}
-	return err;
+	/* The device may remember what a driver before this one has set. */
+	svan_vfs_count(dev->sriov, 0);
+	return 0;
 }
 
 /* The function is complete: users may manage what it has. */

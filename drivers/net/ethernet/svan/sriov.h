@@ -29,6 +29,7 @@ struct svan_vf {
  * @dev: the physical function
  * @lock: protects the attributes, on both sides: in @vfs and in the device
  * @enforced: congestion control is enforced on the virtual functions; under @lock
+ * @num_vfs: virtual functions that are enabled, or about to be; under @lock
  * @num_ports: devlink ports that are registered; under the devlink instance's lock
  * @max_vfs: number of entries in @vfs
  * @vfs: all virtual functions that there may be
@@ -37,6 +38,7 @@ struct svan_sriov {
 	struct svan_dev		*dev;
 	struct mutex		lock;		/* protects the attributes */
 	bool			enforced;
+	u32			num_vfs;
 	u32			num_ports;
 	u32			max_vfs;
 	struct svan_vf		vfs[] __counted_by(max_vfs);
@@ -55,7 +57,7 @@ int svan_devlink_add_ports(struct svan_sriov *sriov, u32 count);
 void svan_devlink_del_ports(struct svan_sriov *sriov);
 
 /* congestion.c */
-int svan_enforcement_apply(struct svan_sriov *sriov, u32 count);
+int svan_enforcement_apply(struct svan_sriov *sriov);
 int svan_congestion_params_register(struct svan_sriov *sriov);
 void svan_congestion_params_unregister(struct svan_sriov *sriov);
 const struct file_operations *svan_flows_fops(void);
