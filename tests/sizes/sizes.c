@@ -33,7 +33,7 @@
 #define AT_A_TIME       4u
 
 #define CORE_MARK       (64 * KIB)
-#define QP_MARK         (1.5 * KIB)
+#define QP_MARK         (1.6 * KIB)
 #define DISABLED_MARK   (1 * KIB)
 #define ENABLED_MARK    (256 * KIB)
 

@@ -67,12 +67,12 @@ struct SvanQp {
     uint8_t pkey_index, port;
     bool sqd_notify;
     struct svan_fault_policy policy;    /* checked */
+    uint32_t uar;
 
     SvanRq rq;
     SvanDbTarget db;
     SvanWaiter waiter;          /* for absent pages */
     SvanEvents events;
-    uint32_t uar;
 };
 
 /*
