@@ -173,22 +173,38 @@ enforcement() {
 	devlink dev param set "pci/${slot[svan0]}" name enforcement value "$1" cmode runtime
 }
 
+# pinging NETNS: 10.77.0.2, until users_stop, as what is silent for a second is forgotten
+pinging() {
+	${1:+ip netns exec "$1"} ping -i 0.1 -q 10.77.0.2 >/dev/null &
+	users+=($!)
+}
+
 # Virtual functions are watched, by their packets and frames; the physical one is not.
 enforced_on_all() {
+	local status
 	enforcement true && devlink dev param show "pci/${slot[svan0]}" name enforcement |
-		grep -q "value true" &&
-		ip netns exec vf1 ping -c 3 -i 0.05 -q 10.77.0.2 && ping -c 1 -q 10.77.0.2 &&
-		pair_between svan1 10.77.0.2 peer vf2 10.77.0.12 vf2 18741 -n 200 &&
-		wait "${users[@]}" && users=() &&
-		enforced 1 path 10.77.0.2 && enforced 2 path 10.77.0.2 &&
-		enforced 2 rdma 10.77.0.2 && ! enforced 0 path 10.77.0.2 >/dev/null &&
-		ip netns exec vf1 ping -c 1 -q 10.77.0.12
+		grep -q "value true" || return
+	users=()
+	pinging vf1
+	pinging ""
+	pair_between svan1 10.77.0.2 peer vf2 10.77.0.12 vf2 18741 -n 100000000 &&
+		await 30 enforced 1 path 10.77.0.2 && await 30 enforced 2 path 10.77.0.2 &&
+		await 30 enforced 2 rdma 10.77.0.2 && ! enforced 0 path 10.77.0.2 >/dev/null
+	status=$?
+	users_stop
+	return $status
 }
 
 # The first functions that are switched on afterwards are enforced on as well.
 enforced_on_new_ones() {
-	vfs_off && vfs_on $VFS && ip netns exec vf1 ping -c 3 -i 0.05 -q 10.77.0.2 &&
-		enforced 1 path 10.77.0.2
+	local status
+	vfs_off && vfs_on $VFS || return
+	users=()
+	pinging vf1
+	await 30 enforced 1 path 10.77.0.2
+	status=$?
+	users_stop
+	return $status
 }
 
 enforced_no_more() {
