@@ -121,8 +121,8 @@ struct SvanAssembly {
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* octets of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */
-    uint64_t va;
     uint32_t rkey;
+    uint64_t va;
 };
 
 /* Why a packet is not taken. The kind of queue pair decides what its sender is told. */

@@ -217,8 +217,8 @@ typedef struct SvanRcPatience {
     uint64_t met;               /* ns: when the page was met */
     uint64_t seen;              /* ns: when the request came last */
     uint32_t psn;               /* of the packet that waits, or waited last */
-    uint64_t timeout;           /* ns: shortest ACK timeout seen; UINT64_MAX: none */
     uint32_t naks;              /* RNR NAKs since the page was met */
+    uint64_t timeout;           /* ns: shortest ACK timeout seen; UINT64_MAX: none */
     bool told;                  /* it was told to wait, and is not back yet */
     bool returned;              /* it is back after it was told to wait */
     bool timed_out;             /* it has sent again without being told to wait */
@@ -239,13 +239,13 @@ typedef struct SvanRcResponder {
     bool ack_due;
     bool unsaid;                /* executed requests lack an ACK; not saved */
     bool early_ack;             /* what lies before owed[0] lacks an ACK; not saved */
+    uint16_t next_atomic;       /* below SVAN_MAX_RD_ATOMIC */
     SvanRcNak nak;              /* recorded last */
+    uint32_t owed_room;
     SvanAssembly assembly;
 
     uint64_t heard_ns;          /* when a later one came while a duplicate waited */
     SvanRcOwed *owed;           /* in the order of PSNs; room for owed_room */
-    uint32_t owed_room;
-    uint32_t next_atomic;
     SvanRcAtomic *atomics;      /* SVAN_MAX_RD_ATOMIC; NULL: there was none yet */
     SvanRcPatience patience;    /* while owed[0] waits */
 } SvanRcResponder;
