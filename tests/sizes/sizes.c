@@ -60,7 +60,8 @@ static double resident(void)
     unsigned long kib = 0;
     char line[128];
 
-    while (file && fgets(line, sizeof(line), file) && sscanf(line, "Anonymous: %lu kB", &kib) != 1) {
+    while (file && fgets(line, sizeof(line), file) &&
+           sscanf(line, "Anonymous: %lu kB", &kib) != 1) {
     }
     if (!kib) {
         fake_die("/proc/self/smaps_rollup cannot be read");
