@@ -4,6 +4,7 @@
  * whatever the other end stores there harms nobody.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #include "unit.h"
@@ -267,6 +268,14 @@ static void test_threads(void **state)
  */
 #define ROUNDS          200000u
 
+/* For a thread that polls: where there is one CPU, the other thread needs it. */
+static void polled(uint32_t *times)
+{
+    if (++*times % 256 == 0) {
+        sched_yield();
+    }
+}
+
 typedef struct Litmus {
     Wire *wire;
     _Atomic uint32_t taken, rung;
@@ -277,9 +286,11 @@ static void *publishing(void *arg)
     Litmus *litmus = arg;
     SvanRingTx *tx = &litmus->wire->tx;
     Rng rng = rng_make(1, 4);
+    uint32_t polls = 0;
 
     for (uint32_t i = 0; i < ROUNDS; i++) {
         while (litmus->taken != i) {
+            polled(&polls);
         }
         for (volatile uint32_t delay = rng_below(&rng, 64); delay; delay--) {
         }
@@ -295,7 +306,7 @@ static void test_sleep_races(void **state)
 {
     Litmus litmus = { .wire = *state };
     SvanRingRx *rx = &litmus.wire->peer_rx;
-    uint32_t heard = 0, slept = 0;
+    uint32_t heard = 0, slept = 0, polls = 0;
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, publishing, &litmus), 0);
@@ -308,6 +319,7 @@ static void test_sleep_races(void **state)
             if (svan_ring_sleep(rx)) {
                 for (slept++; litmus.rung == heard;) {
                     assert_true(time(NULL) < limit);
+                    polled(&polls);
                 }
                 heard++;
             } else if (svan_ring_next(rx, &frame)) {
@@ -425,6 +437,9 @@ static void *scribbling(void *arg)
                            rng_below(&rng, 64), __ATOMIC_RELAXED);
         __atomic_add_fetch((uint32_t *)&w->control->to_connector.consumer.tail,
                            rng_below(&rng, 8), __ATOMIC_RELAXED);
+        if (!rng_below(&rng, 16)) {
+            sched_yield();      /* where there is one CPU, the reader sees small steps, too */
+        }
     }
     return NULL;
 }
@@ -435,6 +450,7 @@ static void test_scribbler(void **state)
     Wire *w = *state;
     const uint8_t *begin = w->rx.cells, *end = begin + (size_t)CELLS * SVAN_RING_CELL;
     uint64_t frames = 0, breaks = 0;
+    uint32_t polls = 0;
     time_t limit = time(NULL) + 30;
     pthread_t thread;
 
@@ -463,6 +479,7 @@ static void test_scribbler(void **state)
                 svan_le32_to_cpu(w->control->to_listener.producer.head);
             breaks++;
         }
+        polled(&polls);
     }
     w->stop = true;
     pthread_join(thread, NULL);
