@@ -5,8 +5,9 @@
  * in virtual time. Every link has the same rate; the switch marks what leaves by RED, so that
  * marks do not wait behind the queue that they tell of.
  *
- * usage: dcqcn_world SENDERS LOOP_NS RUN_US STAGGER_US SEED MARKING OUT_PREFIX [CAPTURE_US]
+ * usage: dcqcn_world SENDERS MBPS LOOP_NS RUN_US STAGGER_US SEED MARKING OUT_PREFIX [CAPTURE_US]
  *
+ *   MBPS         rate of the links
  *   LOOP_NS      from a mark to the effect of the sender's reaction at the switch, without
  *                what the frame waits there
  *   STAGGER_US   between the starts of two senders
@@ -29,7 +30,7 @@
 #include "transport/rc.h"
 
 #define US              UINT64_C(1000)
-#define RATE            UINT64_C(40000000000)
+#define MBPS            UINT64_C(1000000)
 #define KMIN            5000u
 #define KMAX            200000u
 #define PMAX            10000u          /* ppm */
@@ -71,7 +72,7 @@ struct Sim {
     Machine *machines;          /* senders, then the receiver */
     HostQp *ends;               /* the receiver's queue pairs */
     uint32_t senders;
-    uint64_t loop, run, stagger, seed, capture_until;
+    uint64_t rate, loop, run, stagger, seed, capture_until;
     const char *marking;
     uint64_t source, target;    /* bus addresses, the same on all machines */
     FILE *queue_csv, *rates_csv;
@@ -271,7 +272,7 @@ static void set_marking(const Sim *sim, NetLinkModel *model)
 static void join(Machine *machine, uint32_t index)
 {
     Sim *sim = machine->sim;
-    NetLinkModel model = { .rate = RATE, .delay = sim->loop / 4 };
+    NetLinkModel model = { .rate = sim->rate, .delay = sim->loop / 4 };
     bool is_receiver = index == sim->senders;
 
     machine->port = &sim->bridge->ports[index];
@@ -298,7 +299,7 @@ static void machine_init(Sim *sim, uint32_t index)
     Machine *machine = &sim->machines[index];
     FakeSetup setup = {
         .config = {
-            .mac = { 2, 0x53, 0x56, 0, index >> 8, index + 1 }, .link_mbps = RATE / 1000000,
+            .mac = { 2, 0x53, 0x56, 0, index >> 8, index + 1 }, .link_mbps = sim->rate / MBPS,
             .true_atomics = true, .max_qp = 256, .max_cq = 256, .max_key = 256,
             .no_icrc = !sim->capture,
         },
@@ -395,7 +396,7 @@ static uint64_t rate_of(const Machine *machine)
     const SvanPace *pace = ((const SvanRc *)qp->priv)->congestion.pace;
     uint64_t rate = pace ? svan_pace_rate(pace) : 0;
 
-    return rate ? rate : RATE;
+    return rate ? rate : machine->sim->rate;
 }
 
 static void observe_rates(void *arg, NetFrame *none)
@@ -473,21 +474,22 @@ int main(int argc, char **argv)
 {
     Sim sim = { .observer = { .id = OBSERVER } };
 
-    if (argc < 8 || argc > 9) {
-        fprintf(stderr, "usage: dcqcn_world SENDERS LOOP_NS RUN_US STAGGER_US SEED "
-                "red|even|ramp OUT_PREFIX [CAPTURE_US]\n");
+    if (argc < 9 || argc > 10) {
+        fprintf(stderr, "usage: dcqcn_world SENDERS MBPS LOOP_NS RUN_US STAGGER_US "
+                "SEED red|even|ramp OUT_PREFIX [CAPTURE_US]\n");
         return 2;
     }
     sim.senders = number(argv[1], MAX_SENDERS);
-    sim.loop = number(argv[2], 1000000000);
-    sim.run = number(argv[3], 100000000) * US;
-    sim.stagger = number(argv[4], 100000000) * US;
-    sim.seed = number(argv[5], UINT64_MAX);
-    sim.marking = argv[6];
-    sim.queue_csv = open_csv(argv[7], "queue");
-    sim.rates_csv = open_csv(argv[7], "rates");
-    if (argc == 9) {
-        open_capture(&sim, argv[7], number(argv[8], 1000000));
+    sim.rate = number(argv[2], 1000000) * MBPS;
+    sim.loop = number(argv[3], 1000000000);
+    sim.run = number(argv[4], 100000000) * US;
+    sim.stagger = number(argv[5], 100000000) * US;
+    sim.seed = number(argv[6], UINT64_MAX);
+    sim.marking = argv[7];
+    sim.queue_csv = open_csv(argv[8], "queue");
+    sim.rates_csv = open_csv(argv[8], "rates");
+    if (argc == 10) {
+        open_capture(&sim, argv[8], number(argv[9], 1000000));
     }
     build(&sim);
     at(&sim, &sim.observer, CAPTURE_FROM, observe_queue, &sim);

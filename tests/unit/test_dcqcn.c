@@ -39,6 +39,27 @@ static void the_defaults_are_valid_at_any_line_rate(void **state)
     }
 }
 
+/* As many packets in each interval, and as much of the line by each increase. */
+static void on_slow_lines_all_is_slower(void **state)
+{
+    SvanDcqcnParams fast, slow;
+
+    svan_dcqcn_default(&fast, 10 * GBPS);
+    svan_dcqcn_default(&slow, GBPS / 10);
+    assert_int_equal(fast.increase_additive, 40000000);
+    assert_int_equal(fast.cnp_interval, 50000);
+    assert_int_equal(slow.min_rate, fast.min_rate / 100);
+    assert_int_equal(slow.increase_additive, fast.increase_additive / 100);
+    assert_int_equal(slow.increase_hyper, fast.increase_hyper / 100);
+    assert_int_equal(slow.byte_counter, fast.byte_counter / 100);
+    assert_int_equal(slow.alpha_interval, fast.alpha_interval * 100);
+    assert_int_equal(slow.increase_interval, fast.increase_interval * 100);
+    assert_int_equal(slow.decrease_interval, fast.decrease_interval * 100);
+    assert_int_equal(slow.cnp_interval, fast.cnp_interval * 100);
+    svan_dcqcn_default(&slow, 100 * GBPS);
+    assert_int_equal(slow.increase_additive, fast.increase_additive);
+}
+
 static void parameters_out_of_range_are_refused(void **state)
 {
     SvanDcqcnParams good, bad;
@@ -287,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_defaults_are_valid_at_any_line_rate),
+        cmocka_unit_test(on_slow_lines_all_is_slower),
         cmocka_unit_test(parameters_out_of_range_are_refused),
         cmocka_unit_test(a_flow_begins_at_line_rate_without_timers),
         cmocka_unit_test(the_first_notification_halves_the_rate),

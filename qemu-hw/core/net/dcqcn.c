@@ -6,22 +6,31 @@
 
 #include "net/dcqcn.h"
 
-#define MBPS            1000000ull
 #define US              1000u
+/* bit/s: below, an interval of 55 us would have fewer than 64 packets of 1 KiB. */
+#define SLOW_LINE       10000000000ull
 /* Expiries that are made up for at once: at 40 Mb/s each, those of a rise to 80 Gbit/s. */
 #define MAX_EXPIRIES    4096
 
+static uint64_t part(uint64_t line_rate, uint64_t divisor, uint64_t least)
+{
+    return line_rate / divisor > least ? line_rate / divisor : least;
+}
+
 void svan_dcqcn_default(SvanDcqcnParams *params, uint64_t line_rate)
 {
+    uint64_t line = line_rate < SLOW_LINE ? line_rate : SLOW_LINE;
+    uint32_t stretch = SLOW_LINE / line;
+
     *params = (SvanDcqcnParams) {
         .line_rate = line_rate,
-        .min_rate = 10 * MBPS < line_rate ? 10 * MBPS : line_rate,
-        .increase_additive = 40 * MBPS < line_rate ? 40 * MBPS : line_rate,
-        .increase_hyper = 400 * MBPS < line_rate ? 400 * MBPS : line_rate,
+        .min_rate = part(line, 1000, SVAN_DCQCN_LEAST_RATE),
+        .increase_additive = part(line, 250, SVAN_DCQCN_LEAST_RATE),
+        .increase_hyper = part(line, 25, SVAN_DCQCN_LEAST_RATE),
         .alpha_shift_g = 8,
-        .alpha_interval = 55 * US, .increase_interval = 55 * US,
-        .byte_counter = 10000000, .fast_recovery = 5,
-        .decrease_interval = 50 * US, .cnp_interval = 50 * US,
+        .alpha_interval = 55 * US * stretch, .increase_interval = 55 * US * stretch,
+        .byte_counter = part(line, 1000, SVAN_DCQCN_MIN_BYTES), .fast_recovery = 5,
+        .decrease_interval = 50 * US * stretch, .cnp_interval = 50 * US * stretch,
     };
 }
 

@@ -38,7 +38,10 @@ typedef struct SvanDcqcnParams {
 #define SVAN_DCQCN_MIN_BYTES    1024u
 #define SVAN_DCQCN_MAX_STAGES   31u
 
-/* The defaults of the publications, but for the line rate, which is the caller's. */
+/*
+ * The defaults of the publications, but for the line rate, which is the caller's. Below
+ * 10 Gbit/s rates and octets are less in proportion to it, and times longer.
+ */
 void svan_dcqcn_default(SvanDcqcnParams *params, uint64_t line_rate);
 /* Is each parameter in its range, and no rate above the line's? */
 bool svan_dcqcn_is_valid(const SvanDcqcnParams *params);
