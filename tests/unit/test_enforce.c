@@ -39,27 +39,25 @@ static void innocent_paths_are_not_policed(void **state)
     assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
 }
 
-/* Its rate is half of the line's then, and all that is sent keeps to it. */
-static void who_is_notified_is_paced(void **state)
+/* The path is congesting, and has a rate that does not change: 8 us a packet, or so. */
+static void limit(Stand *stand)
 {
-    Stand *stand = *state;
-    Fake *fake = stand->hall->fake;
-    uint64_t start;
     SvanNotice notice;
-    uint32_t count;
 
     post(stand, 1);
     left(stand, NULL);
     notice = notice_of(stand);
     notify(stand, &notice);
-    assert_int_equal(COUNT(stand, notifications_received), 1);
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
-    assert_int_equal(COUNT(stand, paths_congesting), 1);
-    /* a rate that does not change in the test: 8 us a packet, or so */
     path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
-    start = fake->now;
-    post(stand, 20);
-    count = left(stand, NULL);
+}
+
+/* 20 packets, whose sending has begun, leave at that rate. */
+static void leave_in_time(Stand *stand)
+{
+    Fake *fake = stand->hall->fake;
+    uint64_t start = fake->now;
+    uint32_t count = left(stand, NULL);
+
     assert_in_range(count, 1, 2);
     assert_int_equal(COUNT(stand, enforce_delays), 1);
     assert_true(svan_egress_waits(&inside(stand)->egress));
@@ -70,6 +68,43 @@ static void who_is_notified_is_paced(void **state)
     }
     assert_in_range(fake->now - start, 18 * 8 * US, 21 * 8 * US);
     assert_false(svan_egress_waits(&inside(stand)->egress));
+}
+
+static void who_is_notified_is_paced(void **state)
+{
+    Stand *stand = *state;
+
+    limit(stand);
+    assert_int_equal(COUNT(stand, notifications_received), 1);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
+    assert_int_equal(COUNT(stand, paths_congesting), 1);
+    post(stand, 20);
+    leave_in_time(stand);
+}
+
+/* What the CPU has prepared, and another peripheral submits by storing to the window. */
+static void triggered_sends_are_paced(void **state)
+{
+    Stand *stand = *state;
+    HostSend write = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .addr = stand->memory, .length = LENGTH,
+        .remote = stand->memory, .rkey = stand->qp.host->all_key,
+    };
+    uint32_t submitted;
+
+    limit(stand);
+    submitted = stand->qp.sq_pi;
+    stand->qp.mmio_only = true;
+    for (uint32_t i = 0; i < 20; i++) {
+        host_send(&stand->qp, &write);
+    }
+    fake_run(stand->hall->fake);
+    assert_int_equal(left(stand, NULL), 0);
+    while (submitted != stand->qp.sq_pi) {
+        host_ring(&stand->qp, SVAN_UAR_SQ_DB, ++submitted);
+        fake_run(stand->hall->fake);
+    }
+    leave_in_time(stand);
 }
 
 /* Queue pairs of a path wait for each other's turns, in their order. */
@@ -601,6 +636,7 @@ int main(void)
         STAND_TEST(what_is_not_ecn_capable_becomes_so),
         STAND_TEST(innocent_paths_are_not_policed),
         STAND_TEST(who_is_notified_is_paced),
+        STAND_TEST(triggered_sends_are_paced),
         STAND_TEST(queue_pairs_take_turns),
         STAND_TEST(answers_leave_the_turn_alone),
         STAND_TEST(frames_to_neighbours_are_not_watched),
