@@ -5,7 +5,8 @@
  * in virtual time. Every link has the same rate; the switch marks what leaves by RED, so that
  * marks do not wait behind the queue that they tell of.
  *
- * usage: dcqcn_world SENDERS MBPS LOOP_NS RUN_US STAGGER_US SEED MARKING OUT_PREFIX [CAPTURE_US]
+ * usage: dcqcn_world SENDERS MBPS LOOP_NS RUN_US STAGGER_US SEED MARKING OUT_PREFIX \
+ *                    [CAPTURE_US [notify]]
  *
  *   MBPS         rate of the links
  *   LOOP_NS      from a mark to the effect of the sender's reaction at the switch, without
@@ -13,7 +14,9 @@
  *   STAGGER_US   between the starts of two senders
  *   MARKING      red: by chance; even: by RED's fractions, without chance; ramp: the same, but
  *                RED's ramp goes on above Kmax, as linear models have it
- *   CAPTURE_US   of the receiver's link, from 100 us on; frames have an ICRC then
+ *   CAPTURE_US   of the receiver's link; frames have an ICRC then
+ *   notify       the receiver's NIC notifies those of the senders, of which every other one
+ *                sends in traffic class 3: SVAN_ENFORCE_NOTIFY with the delays of notify_delay()
  *
  * Writes OUT_PREFIX-queue.csv (us, octets), OUT_PREFIX-rates.csv (us, bit/s of each sender's
  * rate) and OUT_PREFIX.pcapng, and prints `key value` lines.
@@ -27,6 +30,7 @@
 #include "host.h"
 #include "inside.h"
 #include "model/bridge.h"
+#include "net/enforce.h"
 #include "transport/rc.h"
 
 #define US              UINT64_C(1000)
@@ -46,7 +50,9 @@
 #define QUEUE_EVERY     US
 #define RATES_EVERY     (100 * US)
 #define MAX_SENDERS     128u
-#define CAPTURE_FROM    (100 * US)
+#define OBSERVED_FROM   (100 * US)
+#define NOTIFY_US       100u            /* between notifications to a sender */
+#define OTHER_CLASS     3u
 #define SWITCH          0xffffu
 #define OBSERVER        0xfffeu
 
@@ -77,7 +83,7 @@ struct Sim {
     uint64_t source, target;    /* bus addresses, the same on all machines */
     FILE *queue_csv, *rates_csv;
     Capture *capture;
-    bool started;
+    bool started, notify;
 };
 
 static Machine *receiver(Sim *sim)
@@ -240,7 +246,7 @@ static void capture(Sim *sim, const NetFrame *frame, bool incoming, uint32_t fat
 {
     uint64_t now = sim->schedule.now;
 
-    if (sim->capture && now >= CAPTURE_FROM && now < sim->capture_until) {
+    if (sim->capture && now < sim->capture_until) {
         capture_frame(sim->capture, now, frame, incoming, fate);
     }
 }
@@ -323,13 +329,34 @@ static HostQp new_qp(Machine *machine)
     return host_qp(machine->host, &machine->cq, &machine->cq, &attr);
 }
 
-static void connect_qps(HostQp *a, HostQp *b)
+static void connect_qps(HostQp *a, HostQp *b, uint8_t traffic_class)
 {
     HostConnection to_a = host_connection(a), to_b = host_connection(b);
 
+    to_a.traffic_class = to_b.traffic_class = traffic_class;
     to_a.attr.log_mtu = to_b.attr.log_mtu = MTU_LOG;
     host_connect_to(a, &to_b);
     host_connect_to(b, &to_a);
+}
+
+/* us from a mark to its notification, which is not sent before. */
+static uint16_t notify_delay(uint32_t traffic_class)
+{
+    return traffic_class == OTHER_CLASS ? 40 : 10;
+}
+
+static void notify(Host *host)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_ENFORCEMENT);
+    struct svan_enforcement_attr *attr = &cmd.set_enforcement.attr;
+
+    svan_enforcement_default(attr);
+    attr->flags = SVAN_ENFORCE_NOTIFY;
+    attr->interval = htole32(NOTIFY_US * US);
+    for (uint32_t i = 0; i < SVAN_NOTIFICATION_CLASSES; i++) {
+        attr->delay[i] = htole16(notify_delay(i));
+    }
+    host_must(host, &cmd);
 }
 
 /* So that the switch knows behind which port each machine is. */
@@ -355,7 +382,11 @@ static void build(Sim *sim)
     for (uint32_t i = 0; i < sim->senders; i++) {
         sim->machines[i].qp = new_qp(&sim->machines[i]);
         sim->ends[i] = new_qp(receiver(sim));
-        connect_qps(&sim->machines[i].qp, &sim->ends[i]);
+        connect_qps(&sim->machines[i].qp, &sim->ends[i], i % 2 && sim->notify ?
+                    OTHER_CLASS << 5 : 0);
+    }
+    if (sim->notify) {
+        notify(receiver(sim)->host);
     }
     for (uint32_t i = 0; i <= sim->senders; i++) {
         announce(&sim->machines[i]);
@@ -456,7 +487,7 @@ static void open_capture(Sim *sim, const char *prefix, uint64_t us)
     if (!sim->capture) {
         fake_die("%s", error.text);
     }
-    sim->capture_until = CAPTURE_FROM + us * US;
+    sim->capture_until = us * US;
 }
 
 static uint64_t number(const char *text, uint64_t max)
@@ -474,9 +505,9 @@ int main(int argc, char **argv)
 {
     Sim sim = { .observer = { .id = OBSERVER } };
 
-    if (argc < 9 || argc > 10) {
+    if (argc < 9 || argc > 11) {
         fprintf(stderr, "usage: dcqcn_world SENDERS MBPS LOOP_NS RUN_US STAGGER_US "
-                "SEED red|even|ramp OUT_PREFIX [CAPTURE_US]\n");
+                "SEED red|even|ramp OUT_PREFIX [CAPTURE_US [notify]]\n");
         return 2;
     }
     sim.senders = number(argv[1], MAX_SENDERS);
@@ -488,12 +519,13 @@ int main(int argc, char **argv)
     sim.marking = argv[7];
     sim.queue_csv = open_csv(argv[8], "queue");
     sim.rates_csv = open_csv(argv[8], "rates");
-    if (argc == 10) {
+    sim.notify = argc == 11;
+    if (argc >= 10) {
         open_capture(&sim, argv[8], number(argv[9], 1000000));
     }
     build(&sim);
-    at(&sim, &sim.observer, CAPTURE_FROM, observe_queue, &sim);
-    at(&sim, &sim.observer, CAPTURE_FROM, observe_rates, &sim);
+    at(&sim, &sim.observer, OBSERVED_FROM, observe_queue, &sim);
+    at(&sim, &sim.observer, OBSERVED_FROM, observe_rates, &sim);
     net_schedule_run(&sim.schedule, sim.run);
     report(&sim);
     take_down(&sim);
