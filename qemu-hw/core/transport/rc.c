@@ -87,6 +87,15 @@ static SvanStep notify(SvanQp *qp, bool *progress)
     return step == SVAN_STEP_LATER || step == SVAN_STEP_AGAIN ? SVAN_STEP_DONE : step;
 }
 
+/*
+ * Who has sent something and then finds no room goes behind the others before it waits for
+ * room; else it would be the first whenever there is room for one packet, and the only one.
+ */
+static SvanStep stop(SvanStep step, bool progress)
+{
+    return step == SVAN_STEP_BLOCKED && progress ? SVAN_STEP_DONE : step;
+}
+
 static SvanStep rc_step(SvanQp *qp)
 {
     SvanRc *rc = qp->priv;
@@ -100,12 +109,12 @@ static SvanStep rc_step(SvanQp *qp)
     budget.units = SVAN_RC_BURST;
     step = run_unit(qp, svan_suspension_step, &budget, &progress);
     if (step != SVAN_STEP_DONE) {
-        return step;
+        return stop(step, progress);
     }
     if (rc->cnp_due) {
         step = notify(qp, &progress);
         if (step != SVAN_STEP_DONE) {
-            return step;
+            return stop(step, progress);
         }
     }
     for (uint32_t i = 0; i < MAX_UNITS && qp->state == state; i++) {
@@ -119,7 +128,7 @@ static SvanStep rc_step(SvanQp *qp)
         budget.units = SVAN_RC_BURST;
         step = run_unit(qp, unit, &budget, &progress);
         if (step != SVAN_STEP_DONE) {
-            return step;
+            return stop(step, progress);
         }
     }
     rc->respond_last = !turn && budget.bytes < SVAN_PAGE_SIZE;
