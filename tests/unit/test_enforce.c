@@ -107,6 +107,24 @@ static void triggered_sends_are_paced(void **state)
     leave_in_time(stand);
 }
 
+/* With packets of a quarter of the usual size it takes four marks. */
+static void marks_on_small_packets_count_less(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    path_of(stand)->estimate.size = SVAN_PATH_SIZE / 4 + 1;
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_false(svan_rp_is_limited(&path_of(stand)->rp));
+        notice = notice_of(stand);
+        notice.marks = 1;
+        notify(stand, &notice);
+    }
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+}
+
 /* Queue pairs of a path wait for each other's turns, in their order. */
 static void queue_pairs_take_turns(void **state)
 {
@@ -637,6 +655,7 @@ int main(void)
         STAND_TEST(innocent_paths_are_not_policed),
         STAND_TEST(who_is_notified_is_paced),
         STAND_TEST(triggered_sends_are_paced),
+        STAND_TEST(marks_on_small_packets_count_less),
         STAND_TEST(queue_pairs_take_turns),
         STAND_TEST(answers_leave_the_turn_alone),
         STAND_TEST(frames_to_neighbours_are_not_watched),

@@ -250,7 +250,7 @@ static void peers_without_room_share_a_path(void **state)
         .words = { rdma(0, 1).words[0], rdma(0, 1).words[1] } })->rp));
 }
 
-/* The increase is divided, the decrease is not. */
+/* They take n times as long to rise by the n-th part. */
 static void congested_paths_share_the_increase(void **state)
 {
     SvanFlows *flows = *state;
@@ -262,16 +262,41 @@ static void congested_paths_share_the_increase(void **state)
         assert_true(svan_flows_step(flows, paths[i], 1));
         assert_int_equal(flows->congested, i + 1);
     }
-    assert_int_equal(svan_flows_params(flows).increase_additive,
-                     flows->params.increase_additive / 64 + 1);
-    assert_int_equal(svan_flows_params(flows).decrease_interval,
-                     flows->params.decrease_interval);
+    assert_int_equal(svan_flows_params(flows, paths[0]).increase_additive,
+                     flows->params.increase_additive / 4 + 1);
+    assert_int_equal(svan_flows_params(flows, paths[0]).min_rate, flows->params.min_rate / 4);
+    assert_int_equal(svan_flows_params(flows, paths[0]).increase_interval,
+                     flows->params.increase_interval * 4);
+    assert_int_equal(svan_flows_params(flows, paths[0]).byte_counter,
+                     flows->params.byte_counter);
     for (uint64_t now = MS; now < 60 * MS; now += MS) {
         for (uint32_t i = 0; i < SIZE(paths); i++) {
             svan_flows_step(flows, paths[i], now);
         }
     }
     assert_int_equal(flows->congested, 0);
+}
+
+/* They are marked more rarely, so all takes longer; small ones change nothing. */
+static void large_packets_take_their_time(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *path = get(flows, 0, 1, 1)->path;
+    SvanDcqcnParams params;
+
+    for (uint32_t i = 0; i < 2000; i++) {
+        svan_estimate_sent(&path->estimate, i % 2 ? 64 : 8 * SVAN_PATH_SIZE - 64,
+                           1 + i * 10000);
+    }
+    assert_int_equal(svan_path_size(path), 4 * SVAN_PATH_SIZE);
+    params = svan_flows_params(flows, path);
+    assert_int_equal(params.increase_interval, flows->params.increase_interval * 4);
+    assert_int_equal(params.alpha_interval, flows->params.alpha_interval * 4);
+    assert_int_equal(params.byte_counter, flows->params.byte_counter * 4);
+    assert_int_equal(params.min_rate, flows->params.min_rate);
+    path->estimate.size = 64;
+    params = svan_flows_params(flows, path);
+    assert_memory_equal(&params, &flows->params, sizeof(params));
 }
 
 /* One that is silent has no steps of its own. */
@@ -363,6 +388,7 @@ int main(void)
         FLOWS_TEST(who_hops_gains_nothing),
         FLOWS_TEST(peers_without_room_share_a_path),
         FLOWS_TEST(congested_paths_share_the_increase),
+        FLOWS_TEST(large_packets_take_their_time),
         FLOWS_TEST(silent_paths_do_not_count_for_ever),
         cmocka_unit_test(numbers_that_go_on),
         cmocka_unit_test(witnesses_are_remembered),

@@ -19,12 +19,22 @@ static void tell(const SvanPath *path)
     stats->paths_suspect += path->recognition.state == SVAN_CONGESTION_SUSPECT;
 }
 
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
+/* Marks on packets that are small are as many more as there are more packets. */
+static bool is_sign(SvanPath *path, uint32_t marks)
 {
-    SvanDcqcnParams params = svan_flows_params(&enforcement->flows);
+    uint64_t octets = (uint64_t)svan_path_size(path) * marks + path->marked_octets;
+
+    path->marked_octets = octets % SVAN_PATH_SIZE;
+    return octets >= SVAN_PATH_SIZE;
+}
+
+void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t marks,
+                        uint64_t now)
+{
+    SvanDcqcnParams params = svan_flows_params(&enforcement->flows, path);
 
     if (path->recognition.state >= SVAN_CONGESTION_CONGESTING &&
-        enforcement->attr.action != SVAN_ENFORCE_WATCH) {
+        enforcement->attr.action != SVAN_ENFORCE_WATCH && is_sign(path, marks)) {
         svan_rp_notified(&path->rp, &params, now);
     }
 }
@@ -40,7 +50,7 @@ static void react_to_ambiguity(SvanEnforcement *enforcement, SvanPath *path, uin
         svan_symptom(&path->estimate) == SVAN_SYMPTOM_AMBIGUOUS &&
         now - path->cut_at >= AMBIGUOUS_CUT) {
         path->cut_at = now;
-        svan_enforce_react(enforcement, path, now);
+        svan_enforce_react(enforcement, path, SVAN_PATH_SIZE, now);
     }
 }
 
@@ -345,7 +355,7 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
         estimate(enforcement, unit, len, again);
     }
     if (enforcement->charged) {
-        SvanDcqcnParams params = svan_flows_params(&enforcement->flows);
+        SvanDcqcnParams params = svan_flows_params(&enforcement->flows, path);
         uint64_t rate = path->rp.current < enforcement->cap ? path->rp.current :
                                                               enforcement->cap;
 

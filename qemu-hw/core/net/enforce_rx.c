@@ -107,7 +107,7 @@ static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
     svan_estimate_marks(&flow->estimate, PACKETS_OF_CNP, 1, now);
     svan_estimate_marks(&path->estimate, PACKETS_OF_CNP, 1, now);
     svan_enforce_recognize(enforcement, flow, path, now);
-    svan_enforce_react(enforcement, path, now);
+    svan_enforce_react(enforcement, path, 1, now);
 }
 
 static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
@@ -220,7 +220,7 @@ static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path
     }
     svan_estimate_marks(&path->estimate, notice->packets, notice->marks, now);
     svan_enforce_recognize(enforcement, flow, path, now);
-    svan_enforce_react(enforcement, path, now);
+    svan_enforce_react(enforcement, path, notice->marks, now);
 }
 
 static bool take_notice(SvanFn *fn, const SvanNotice *notice, const SvanFlowInfo *info)

@@ -76,8 +76,9 @@ void svan_enforce_watch(SvanTimer *watch);
 /* There may be a symptom, or none any more: what the flow and the path are recognized as. */
 void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path,
                             uint64_t now);
-/* A sign of congestion of the path has come. */
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint64_t now);
+/* So many packets of the path were marked, or there is another sign of congestion. */
+void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t marks,
+                        uint64_t now);
 
 static inline bool svan_enforces_egress(const SvanFn *fn)
 {

@@ -39,16 +39,32 @@ void svan_flows_fini(SvanFlows *flows)
 
 /* ---- recognition ---- */
 
-SvanDcqcnParams svan_flows_params(const SvanFlows *flows)
+static void slow_down(uint32_t *value, uint64_t times)
+{
+    uint64_t slower = *value * times / SVAN_PATH_SIZE;
+
+    *value = slower < UINT32_MAX ? slower : UINT32_MAX;
+}
+
+SvanDcqcnParams svan_flows_params(const SvanFlows *flows, const SvanPath *path)
 {
     SvanDcqcnParams params = flows->params;
+    uint32_t size = svan_path_size(path), n = flows->congested;
 
-    if (flows->congested > 1) {
-        uint64_t n = flows->congested, cube = n * n * n;
-
-        params.increase_additive = params.increase_additive / cube + 1;
-        params.increase_hyper = params.increase_hyper / cube + 1;
+    size = size > SVAN_PATH_SIZE ? size : SVAN_PATH_SIZE;
+    if (n <= 1 && size == SVAN_PATH_SIZE) {
+        return params;
     }
+    n = n ? n : 1;
+    params.increase_additive = params.increase_additive / n + 1;
+    params.increase_hyper = params.increase_hyper / n + 1;
+    if (params.min_rate / n >= SVAN_DCQCN_LEAST_RATE) {
+        params.min_rate /= n;
+    }
+    slow_down(&params.alpha_interval, (uint64_t)n * size);
+    slow_down(&params.increase_interval, (uint64_t)n * size);
+    slow_down(&params.decrease_interval, (uint64_t)n * size);
+    slow_down(&params.byte_counter, size);
     return params;
 }
 
@@ -64,7 +80,7 @@ static bool is_congested(const SvanFlows *flows, const SvanPath *path, uint64_t 
 
 bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
 {
-    SvanDcqcnParams params = svan_flows_params(flows);
+    SvanDcqcnParams params = svan_flows_params(flows, path);
     bool changed;
 
     svan_rp_timer(&path->rp, &params, now);

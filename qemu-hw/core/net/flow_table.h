@@ -91,12 +91,13 @@ void svan_flows_step_another(SvanFlows *flows, uint64_t now);
 /* The same of all, and of all flows. */
 void svan_flows_step_all(SvanFlows *flows, uint64_t now);
 /*
- * The parameters of the rate of a path. Where a path settles goes with the third root of
- * its increase: each mark costs it alpha / 2 of its rate, and both marks in a time and
- * alpha go with the rate. So the increase is divided by the cube of the number of congested
- * paths, and n of them settle where one would, together: nobody gains by many peers.
+ * The parameters of the rate of a path. A path that is one of n congested ones has the n-th
+ * part of the rate, and of the marks, of one that is alone; with packets that are k times as
+ * large it has the k-th part of the marks. So its time passes slower by n and k, and what it
+ * rises by in that time is the n-th part: it is in all like one that is alone, but for its
+ * pace, and nobody gains by many peers or by large packets.
  */
-SvanDcqcnParams svan_flows_params(const SvanFlows *flows);
+SvanDcqcnParams svan_flows_params(const SvanFlows *flows, const SvanPath *path);
 
 static inline bool svan_flow_is_overflow(const SvanFlows *flows, const SvanFlow *flow)
 {

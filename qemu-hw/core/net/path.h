@@ -13,6 +13,8 @@
 
 /* Of the packets that have left, of those flows that are not numbered by the NIC. */
 #define SVAN_WITNESSES          128u
+/* Octets of frames for which the parameters of congestion control are meant. */
+#define SVAN_PATH_SIZE          1082u
 /* A notification tells of packets that are no older than this, ns. */
 #define SVAN_WITNESS_AGE        2000000ull
 
@@ -42,6 +44,7 @@ typedef struct SvanPath {
     bool counted;               /* among SvanFlows.congested */
     bool peer_notifies;         /* its NIC has sent a notification that was accepted */
     uint32_t sequence;          /* of the last one */
+    uint32_t marked_octets;     /* below SVAN_PATH_SIZE: what marks are left over */
     uint64_t cut_at;            /* ns: the last decrease without a notification */
     /* At its rate all that was sent would have left by then, ns, and this part of one. */
     uint64_t until;
@@ -59,6 +62,12 @@ typedef struct SvanPath {
 
 void svan_path_init(SvanPath *path, SvanFn *fn, const SvanDcqcnParams *params,
                     void (*turn)(SvanTimer *turn));
+/* Octets of its packets, on average; SVAN_PATH_SIZE if it is not known yet. */
+static inline uint32_t svan_path_size(const SvanPath *path)
+{
+    return path->estimate.size ? path->estimate.size : SVAN_PATH_SIZE;
+}
+
 /* Nothing waits or is known that would be lost with it. */
 bool svan_path_is_idle(const SvanPath *path, uint64_t now);
 
