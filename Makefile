@@ -42,6 +42,9 @@
 #:   make experiment-attacks
 #:                 a virtual function beside one that attacks what the two share
 #:                 (10 minutes; build/experiments/attacks/attacks.csv)
+#:   make experiment-congestion
+#:                 functions that share a link, one of which cheats, with and without
+#:                 enforcement (5 minutes; build/experiments/congestion/report.html)
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
@@ -146,7 +149,7 @@ test-fresh:
 compare: build
 	@tools/run/compare $(BENCH)
 
-experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer: experiment-%: $(parts)
+experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-congestion experiment-peer: experiment-%: $(parts)
 	@tools/experiment/$*
 
 experiment-fabric: $(fabric)
