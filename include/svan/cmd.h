@@ -686,7 +686,8 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(flows_overflowed)	X(paths_overflowed) \
 	X(paths_congesting)	X(paths_suspect) \
 	X(notifications_sent)	X(notifications_received) \
-	X(notifications_ignored) X(notifications_no_room)
+	X(notifications_ignored) X(notifications_no_room) \
+	X(flow_events)		X(flow_events_merged)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -694,6 +695,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 105);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 107);
 
 #endif /* SVAN_CMD_H */

@@ -29,7 +29,8 @@ enum svan_enforcement_action {
 /* svan_enforcement_attr.flags */
 #define SVAN_ENFORCE_EGRESS	0x01	/* what the function sends is estimated and policed */
 #define SVAN_ENFORCE_NOTIFY	0x02	/* who sends marked packets to it is notified */
-#define SVAN_ENFORCE_FLAGS	0x03
+#define SVAN_ENFORCE_EVENTS	0x04	/* SVAN_EVENT_FLOW when a path of it changes its state */
+#define SVAN_ENFORCE_FLAGS	0x07
 
 #define SVAN_ENFORCE_MAX_NS	1000000000
 

@@ -314,7 +314,7 @@ enum svan_event {
 	SVAN_EVENT_SRQ_LIMIT		= 0x16,	/* reserved */
 	SVAN_EVENT_QP_LAST_WQE		= 0x17,	/* reserved */
 	SVAN_EVENT_PAGE_REQUEST		= 0x20,	/* faults.h */
-	SVAN_EVENT_FLOW			= 0x21,	/* reserved */
+	SVAN_EVENT_FLOW			= 0x21,	/* qn: function, flows.h; of the PF alone */
 	SVAN_EVENT_FATAL		= 0x3f,	/* data: enum svan_fatal */
 };
 

@@ -211,4 +211,32 @@ static inline SvanFrame *segment(Stand *stand, bool out, uint32_t seq, uint32_t 
     return frame;
 }
 
+/* It leaves at once. */
+static inline void send_segment(Stand *stand, uint32_t seq)
+{
+    bool sent;
+
+    assert_int_equal(svan_frame_send(egress_of(stand->hall, POLICED),
+                                     segment(stand, true, seq, 0), &sent), SVAN_STEP_DONE);
+    assert_true(sent);
+    left(stand, NULL);
+}
+
+/* A query of the paths, or flows; how many entries were written. */
+static inline uint32_t query(Stand *stand, bool paths, uint32_t first, uint32_t room,
+                             uint64_t bus, uint32_t *total)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_FLOWS);
+    struct svan_cmd_resp resp;
+
+    cmd.query_flows.addr = htole64(bus);
+    cmd.query_flows.length = htole32(room * sizeof(struct svan_flow_entry));
+    cmd.query_flows.function = htole32(POLICED);
+    cmd.query_flows.first = htole32(first);
+    cmd.query_flows.paths = paths;
+    assert_int_equal(host_cmd(stand->hall->stations[0].host, &cmd, &resp), SVAN_CMD_OK);
+    *total = le32toh(resp.query_flows.total);
+    return le32toh(resp.query_flows.written);
+}
+
 #endif /* TESTS_STAND_H */

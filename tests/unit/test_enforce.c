@@ -306,16 +306,6 @@ static void frozen_estimates_police_nobody(void **state)
 
 /* ---- frames ---- */
 
-static void send_segment(Stand *stand, uint32_t seq)
-{
-    bool sent;
-
-    assert_int_equal(svan_frame_send(egress_of(stand->hall, POLICED),
-                                     segment(stand, true, seq, 0), &sent), SVAN_STEP_DONE);
-    assert_true(sent);
-    left(stand, NULL);
-}
-
 static SvanFlow *tcp_flow(Stand *stand)
 {
     SvanAddr addr = backwards(stand);
@@ -556,22 +546,6 @@ static void only_the_physical_function_commands(void **state)
     }
 }
 
-static uint32_t query(Stand *stand, bool paths, uint32_t first, uint32_t room, uint64_t bus,
-                      uint32_t *total)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_FLOWS);
-    struct svan_cmd_resp resp;
-
-    cmd.query_flows.addr = htole64(bus);
-    cmd.query_flows.length = htole32(room * sizeof(struct svan_flow_entry));
-    cmd.query_flows.function = htole32(POLICED);
-    cmd.query_flows.first = htole32(first);
-    cmd.query_flows.paths = paths;
-    assert_int_equal(host_cmd(stand->hall->stations[0].host, &cmd, &resp), SVAN_CMD_OK);
-    *total = le32toh(resp.query_flows.total);
-    return le32toh(resp.query_flows.written);
-}
-
 static void flows_are_shown(void **state)
 {
     Stand *stand = *state;
@@ -628,7 +602,7 @@ static void settings_are_checked_and_saved(void **state)
         bad.set_enforcement.attr.field = value; \
         assert_int_equal(host_cmd(pf, &bad, NULL), SVAN_CMD_BAD_PARAM); \
     } while (0)
-    REFUSED(flags, 4);
+    REFUSED(flags, 8);
     REFUSED(action, SVAN_ENFORCE_ACTIONS);
     REFUSED(cap, htole32(5000000));
     REFUSED(burst, htole32(2000000000));

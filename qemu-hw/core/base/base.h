@@ -322,6 +322,8 @@ void svan_timer_load(SvanCore *core, SvanTimer *timer, SvanReader *reader);
 /* What rooms below device/ have device/ do with a function. */
 typedef struct SvanFnOps {
     void (*fatal)(SvanFn *fn);  /* fn->fatal has just been set: stop everything */
+    /* A path of the function has changed its state. false: there is nobody to tell. */
+    bool (*path_changed)(SvanFn *fn);
 } SvanFnOps;
 
 /* The counters of a function; svan_stats() shows them outside of the core. */

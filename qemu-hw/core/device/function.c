@@ -239,8 +239,21 @@ static void fn_is_fatal(SvanFn *fn)
     svan_eq_schedule(eq);               /* to write the events before it */
 }
 
+/* It waits on EQ 0 of the physical function, if that is full. */
+static bool fn_path_changed(SvanFn *fn)
+{
+    SvanQueues *queues = fn->core->fns[0]->queues;
+
+    if (!queues || !queues->eqs[0]) {
+        return false;
+    }
+    svan_event(&queues->flows[fn->id], SVAN_EVENT_FLOW, 0);
+    return true;
+}
+
 static const SvanFnOps fn_ops = {
     .fatal = fn_is_fatal,
+    .path_changed = fn_path_changed,
 };
 
 /* ---- the device ---- */

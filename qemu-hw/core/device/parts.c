@@ -35,6 +35,18 @@ static bool net_fill(SvanNet *net)
     return net->gids && net->eth.mcast;
 }
 
+/* The physical function hears of the paths of all functions. */
+static bool flow_events_make(SvanQueues *queues, SvanFn *fn)
+{
+    uint32_t count = 1 + fn->core->config.num_vfs;
+
+    queues->flows = calloc(count, sizeof(queues->flows[0]));
+    for (uint32_t id = 0; queues->flows && id < count; id++) {
+        queues->flows[id] = (SvanEvents) { .fn = fn, .qn = id };
+    }
+    return queues->flows;
+}
+
 /* UAR page 0 is the kernel's. */
 static bool queues_make(SvanFn *fn)
 {
@@ -45,6 +57,9 @@ static bool queues_make(SvanFn *fn)
         return false;
     }
     queues->events.fn = fn;
+    if (!fn->id && !flow_events_make(queues, fn)) {
+        return false;
+    }
     svan_table_init(&queues->cqs, fn->core->config.max_cq, SVAN_FIRST_CQ,
                     fn->regs->variant);
     /* as many as CQs, which they stand beside or in place of */
@@ -128,6 +143,7 @@ void svan_parts_free(SvanFn *fn)
         svan_table_fini(&fn->queues->cqs);
         svan_table_fini(&fn->queues->counters);
         free(fn->queues->uars);
+        free(fn->queues->flows);
     }
     if (fn->qps) {
         svan_table_fini(&fn->qps->table);

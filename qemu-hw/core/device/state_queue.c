@@ -372,6 +372,9 @@ SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn)
     SvanCq *cq = are_of(types, SVAN_EVENTS_CQ) ? svan_cq_get(fn, qn) : NULL;
     SvanQp *qp = are_of(types, SVAN_EVENTS_QP) ? svan_qp_get(fn, qn) : NULL;
 
+    if (are_of(types, SVAN_EVENTS_FLOW)) {
+        return fn->queues->flows && qn < fn->core->num_fns ? &fn->queues->flows[qn] : NULL;
+    }
     return cq ? &cq->events : qp ? &qp->events :
            are_of(types, SVAN_EVENTS_FN) && !qn ? &fn->queues->events : NULL;
 }

@@ -11,12 +11,28 @@
 
 /* ---- recognition ---- */
 
-static void tell(const SvanPath *path)
+void svan_enforce_tell(SvanEnforcement *enforcement)
+{
+    SvanFn *fn = enforcement->fn;
+
+    if (!(enforcement->attr.flags & SVAN_ENFORCE_EVENTS)) {
+        return;
+    }
+    if (enforcement->told) {
+        svan_fn_stats(fn)->flow_events_merged++;
+    } else if (fn->ops->path_changed(fn)) {
+        enforcement->told = true;
+        svan_fn_stats(fn)->flow_events++;
+    }
+}
+
+void svan_enforce_changed(SvanPath *path)
 {
     SvanFnStats *stats = svan_fn_stats(path->fn);
 
     stats->paths_congesting += path->recognition.state == SVAN_CONGESTION_CONGESTING;
     stats->paths_suspect += path->recognition.state == SVAN_CONGESTION_SUSPECT;
+    svan_enforce_tell(path->fn->net->enforcement);
 }
 
 /* Marks on packets that are small are as many more as there are more packets. */
@@ -62,9 +78,7 @@ void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPa
         svan_recognition_step(&flow->recognition, &enforcement->flows.patience,
                               svan_symptom(&flow->estimate), false, now);
     }
-    if (svan_flows_step(&enforcement->flows, path, now)) {
-        tell(path);
-    }
+    svan_flows_step(&enforcement->flows, path, now);
     svan_flows_step_another(&enforcement->flows, now);
     react_to_ambiguity(enforcement, path, now);
 }

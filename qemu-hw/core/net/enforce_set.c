@@ -100,6 +100,7 @@ static SvanEnforcement *enforcement_new(SvanFn *fn)
     enforcement->fn = fn;
     enforcement->flows.params = svan_congestion(fn->core)->params;
     enforcement->flows.turn = svan_enforce_turn;
+    enforcement->flows.changed = svan_enforce_changed;
     svan_timer_init(&enforcement->watch, svan_enforce_watch);
     if (!svan_flows_init(&enforcement->flows, fn, seed)) {
         goto err_timers;
@@ -135,6 +136,21 @@ static void apply(SvanEnforcement *enforcement, const struct svan_enforcement_at
     }
 }
 
+/* Whoever sets it knows of nothing: it may be another driver than before. */
+static void tell_anew(SvanEnforcement *enforcement)
+{
+    SvanFlows *flows = &enforcement->flows;
+    bool innocent = flows->other.recognition.state == SVAN_CONGESTION_CLEAR;
+
+    for (SvanPath *path = next_path(flows, NULL); path; path = next_path(flows, path)) {
+        innocent &= path->recognition.state == SVAN_CONGESTION_CLEAR;
+    }
+    enforcement->told = false;
+    if (!innocent) {
+        svan_enforce_tell(enforcement);
+    }
+}
+
 void svan_enforcement_follow(SvanCore *core)
 {
     for (uint32_t i = 0; core->fns && i < core->num_fns; i++) {
@@ -163,6 +179,7 @@ uint32_t svan_enforcement_set(SvanFn *fn, const struct svan_enforcement_attr *at
     }
     release_all(&fn->net->enforcement->flows);
     apply(fn->net->enforcement, attr);
+    tell_anew(fn->net->enforcement);
     return SVAN_CMD_OK;
 }
 
@@ -255,12 +272,17 @@ uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
     const SvanAgedTable *table;
     SvanAged *aged = NULL;
     uint32_t n = 0, count = 0;
+    bool looks;
 
     *total = 0;
     if (!enforcement) {
         return 0;
     }
+    /* Whoever looks at all paths needs no event of what has changed until then. */
+    looks = query->paths && !query->first;
+    enforcement->told |= looks;
     svan_flows_step_all(&enforcement->flows, svan_now(fn->core));
+    enforcement->told &= !looks;
     table = query->paths ? &enforcement->flows.paths : &enforcement->flows.flows;
     *total = table->count;
     while (count < query->max && (aged = svan_aged_next(table, aged)) != NULL) {

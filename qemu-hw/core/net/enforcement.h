@@ -24,6 +24,7 @@ typedef struct SvanEnforcement {
     uint16_t flow_hint;         /* of frames that waited */
     uint32_t held_octets;       /* that wait */
     bool ect_set;
+    bool told;                  /* of a change of paths, since they were looked at */
     uint64_t now;               /* ns: when it asked */
     /* Runs while answers are awaited: if it fires late the engine did not run. */
     SvanTimer watch;
@@ -79,6 +80,10 @@ void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPa
 /* So many packets of the path were marked, or there is another sign of congestion. */
 void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t marks,
                         uint64_t now);
+/* The state of a path has changed: SvanFlows.changed. */
+void svan_enforce_changed(SvanPath *path);
+/* There is one event for all changes between two looks at the paths. */
+void svan_enforce_tell(SvanEnforcement *enforcement);
 
 static inline bool svan_enforces_egress(const SvanFn *fn)
 {

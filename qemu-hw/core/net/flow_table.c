@@ -78,7 +78,7 @@ static bool is_congested(const SvanFlows *flows, const SvanPath *path, uint64_t 
             now - r->since < flows->patience.recovery);
 }
 
-bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
+void svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
 {
     SvanDcqcnParams params = svan_flows_params(flows, path);
     bool changed;
@@ -92,7 +92,9 @@ bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
         path->counted = !path->counted;
         flows->congested += path->counted ? 1 : -1;
     }
-    return changed;
+    if (changed && flows->changed) {
+        flows->changed(path);
+    }
 }
 
 void svan_flows_step_another(SvanFlows *flows, uint64_t now)

@@ -45,9 +45,10 @@ typedef struct SvanFlows {
     SvanDcqcnParams params;     /* of a path that is congested alone */
     SvanPatience patience;
     void (*turn)(SvanTimer *turn);      /* of paths */
+    void (*changed)(SvanPath *path);    /* its state; may be NULL */
 } SvanFlows;
 
-/* seed: of the hash. params, patience and turn have been set. false: no memory. */
+/* seed: of the hash. params, patience, turn and changed have been set. false: no memory. */
 bool svan_flows_init(SvanFlows *flows, SvanFn *fn, uint64_t seed);
 void svan_flows_fini(SvanFlows *flows);         /* nothing waits */
 
@@ -78,11 +79,8 @@ static inline SvanFlow *svan_flows_get(SvanFlows *flows, const SvanAgedKey *key,
 SvanFlow *svan_flows_find(const SvanFlows *flows, const SvanAgedKey *key);
 /* The path of a peer, which is `other` if there is none of its own. */
 SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key);
-/*
- * One step of the path's recognition, with what time has done to its rate. Has the state
- * changed?
- */
-bool svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
+/* One step of the path's recognition, with what time has done to its rate. */
+void svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
 /*
  * A step of another path, one after the other: one that is silent has no steps of its own,
  * and would count as congested for ever.

@@ -146,6 +146,7 @@ static uint8_t first_type(const SvanEvents *events)
         SVAN_EVENT_CMD, SVAN_EVENT_PORT, SVAN_EVENT_PAGE_REQUEST,
         SVAN_EVENT_QP_COMM_EST, SVAN_EVENT_QP_SQ_DRAINED, SVAN_EVENT_CQ_ERROR,
         SVAN_EVENT_QP_FATAL, SVAN_EVENT_QP_REQ_ERR, SVAN_EVENT_QP_ACCESS_ERR,
+        SVAN_EVENT_FLOW,
     };
 
     for (size_t i = 0; i < sizeof(order); i++) {

@@ -18,7 +18,7 @@ typedef struct SvanEq SvanEq;
  */
 typedef struct SvanEvents {
     SvanFn *fn;
-    uint32_t qn;                /* of the object; 0: the function's own */
+    uint32_t qn;                /* of the object, or function, they are about; 0: fn itself */
     SvanLink link;              /* SvanEq.sources of EQ 0, while types is not 0 */
     uint64_t types;             /* bit n: enum svan_event n */
     uint32_t syndrome;          /* data of its error events */
@@ -45,6 +45,7 @@ struct SvanEq {
                                  SVAN_EVENTS_BIT(PORT) | \
                                  SVAN_EVENTS_BIT(PAGE_REQUEST) | \
                                  SVAN_EVENTS_BIT(FATAL))
+#define SVAN_EVENTS_FLOW        SVAN_EVENTS_BIT(FLOW)
 #define SVAN_EVENTS_CQ          SVAN_EVENTS_BIT(CQ_ERROR)
 #define SVAN_EVENTS_QP_ERROR    (SVAN_EVENTS_BIT(QP_FATAL) | \
                                  SVAN_EVENTS_BIT(QP_REQ_ERR) | \
@@ -465,6 +466,7 @@ typedef struct SvanUar {
 typedef struct SvanQueues {
     SvanEq *eqs[SVAN_MAX_EQS];
     SvanEvents events;          /* of the function itself */
+    SvanEvents *flows;          /* PF: of the flows of each function; else NULL */
     SvanUar *uars;              /* num_uars; the pages behind these are free */
     uint32_t num_uars;
     SvanTable cqs;
