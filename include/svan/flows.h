@@ -62,7 +62,7 @@ struct svan_cmd_query_flows {
 	__le64	addr;			/* bus address, 8-byte aligned */
 	__le32	length;			/* bytes of room, SVAN_QUERY_FLOWS_MAX at most */
 	__le32	function;
-	__le32	first;			/* those before are skipped, in the order of their use */
+	__le32	first;			/* those before are skipped */
 	__u8	paths;			/* 1: paths; 0: flows */
 	__u8	reserved[3];
 };
@@ -103,9 +103,11 @@ struct svan_flow_entry {
 	__le64	limit;			/* bit/s; 0: none; of a path */
 	__le64	packets;
 	__le64	octets;
+	__u8	classes;		/* bit n: class n was sent since CLEAR; of a path */
+	__u8	reserved[7];
 };
 
-SVAN_ASSERT_SIZE(struct svan_flow_entry, 104);
+SVAN_ASSERT_SIZE(struct svan_flow_entry, 112);
 SVAN_ASSERT_OFFSET(struct svan_flow_entry, rate, 72);
 
 #endif /* SVAN_FLOWS_H */

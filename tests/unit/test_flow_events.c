@@ -56,7 +56,7 @@ static void look(Stand *stand, bool paths, uint32_t first)
     uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
     uint32_t total;
 
-    query(stand, paths, first, 39, bus, &total);
+    query(stand, paths, first, 36, bus, &total);
 }
 
 static void congest(Stand *stand)
@@ -146,6 +146,59 @@ static void suspicion_is_told(void **state)
     }
     assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
     assert_int_equal(heard(stand, 0), 1);
+}
+
+static struct svan_flow_entry only_path(Stand *stand)
+{
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    uint32_t total;
+
+    assert_int_equal(query(stand, true, 0, 36, bus, &total), 1);
+    return *(struct svan_flow_entry *)fake_ram(stand->hall->fake, bus);
+}
+
+/* What was sent before, and by other flows of the path, counts until it is innocent. */
+static void classes_are_kept_until_it_is_clear(void **state)
+{
+    Stand *stand = *state;
+
+    inside(stand)->av.traffic_class = 46 << 2;
+    post(stand, 1);
+    inside(stand)->av.traffic_class = 8 << 2;
+    congest(stand);
+    assert_int_equal(only_path(stand).classes, 1 << 5 | 1 << 1);
+    for (uint32_t i = 0; i < 10; i++) {
+        fake_advance(stand->hall->fake, 500 * MS);
+        only_path(stand);
+    }
+    assert_int_equal(only_path(stand).state, SVAN_CONGESTION_CLEAR);
+    /* What is not acknowledged is sent again in the meantime. */
+    assert_int_equal(only_path(stand).classes & ~(1 << 1), 0);
+}
+
+/* However they are used between two queries, each path is shown. */
+static void paths_keep_their_places(void **state)
+{
+    Stand *stand = *state;
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    const struct svan_flow_entry *entries = fake_ram(stand->hall->fake, bus);
+    uint32_t total, seen = 0;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        inside(stand)->av.dgid[15] = peer_gid[15] + i;
+        post(stand, 1);
+    }
+    left(stand, NULL);
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_int_equal(query(stand, true, i, 1, bus, &total), 1);
+        seen |= 1u << (entries[0].peer[15] - peer_gid[15]);
+        inside(stand)->av.dgid[15] = entries[0].peer[15];
+        fake_advance(stand->hall->fake, 2 * MS);
+        post(stand, 1);
+        left(stand, NULL);
+    }
+    assert_int_equal(total, 8);
+    assert_int_equal(seen, 0xff);
 }
 
 /* ---- who is told ---- */
@@ -239,6 +292,8 @@ int main(void)
         EVENTS_TEST(no_more_events_than_looks),
         EVENTS_TEST(a_look_makes_no_event),
         EVENTS_TEST(suspicion_is_told),
+        EVENTS_TEST(classes_are_kept_until_it_is_clear),
+        EVENTS_TEST(paths_keep_their_places),
         EVENTS_TEST(nobody_is_told_unasked),
         EVENTS_TEST(virtual_functions_are_not_told),
         EVENTS_TEST(a_full_queue_loses_nothing),

@@ -30,6 +30,9 @@ void svan_enforce_changed(SvanPath *path)
 {
     SvanFnStats *stats = svan_fn_stats(path->fn);
 
+    if (path->recognition.state == SVAN_CONGESTION_CLEAR) {
+        path->classes = 0;
+    }
     stats->paths_congesting += path->recognition.state == SVAN_CONGESTION_CONGESTING;
     stats->paths_suspect += path->recognition.state == SVAN_CONGESTION_SUSPECT;
     svan_enforce_tell(path->fn->net->enforcement);
@@ -356,6 +359,7 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     flow->octets += len;
     path->packets++;
     path->octets += len;
+    path->classes |= 1 << (enforcement->info.traffic_class >> 5);
     flow->qpn = unit->pkt ? egress->qpn : 0;
     stats->flows_overflowed += overflows;
     stats->paths_overflowed += path == &enforcement->flows.other;

@@ -29,8 +29,8 @@ typedef struct SvanFlowQuery {
 } SvanFlowQuery;
 
 /*
- * Fill in entries, the one that was used longest ago first; how many. *total: what there
- * is.
+ * Fill in entries; how many. *total: what there is. Flows begin with the one that was used
+ * longest ago. Paths do not change their order.
  */
 uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
                                   struct svan_flow_entry *entries, uint32_t *total);

@@ -260,40 +260,58 @@ static void show_path(const SvanPath *path, struct svan_flow_entry *entry)
         .notifications = htole32(path->notifications),
         .limit = htole64(svan_rp_is_limited(&path->rp) ? path->rp.current : 0),
         .packets = htole64(path->packets), .octets = htole64(path->octets),
+        .classes = path->classes,
     };
     memcpy(entry->peer, svan_flow_peer(key), 16);
     show_estimate(&path->estimate, entry);
+}
+
+static uint32_t show_flows(const SvanAgedTable *flows, const SvanFlowQuery *query,
+                           struct svan_flow_entry *entries)
+{
+    uint32_t n = 0, count = 0;
+    SvanAged *aged = NULL;
+
+    while (count < query->max && (aged = svan_aged_next(flows, aged)) != NULL) {
+        if (n++ >= query->first) {
+            show_flow((SvanFlow *)aged, &entries[count++]);
+        }
+    }
+    return count;
+}
+
+/* In the order of their places: none moves while others are used, come or go. */
+static uint32_t show_paths(const SvanAgedTable *paths, const SvanFlowQuery *query,
+                           struct svan_flow_entry *entries)
+{
+    const SvanPath *path = (const SvanPath *)paths->entries;
+    uint32_t n = 0, count = 0;
+
+    for (uint32_t i = 0; i < paths->fresh && count < query->max; i++, path++) {
+        if (path->aged.age.next && n++ >= query->first) {
+            show_path(path, &entries[count++]);
+        }
+    }
+    return count;
 }
 
 uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
                                   struct svan_flow_entry *entries, uint32_t *total)
 {
     SvanEnforcement *enforcement = fn->net->enforcement;
-    const SvanAgedTable *table;
-    SvanAged *aged = NULL;
-    uint32_t n = 0, count = 0;
-    bool looks;
+    bool looks = query->paths && !query->first;
+    SvanFlows *flows;
 
     *total = 0;
     if (!enforcement) {
         return 0;
     }
+    flows = &enforcement->flows;
     /* Whoever looks at all paths needs no event of what has changed until then. */
-    looks = query->paths && !query->first;
     enforcement->told |= looks;
-    svan_flows_step_all(&enforcement->flows, svan_now(fn->core));
+    svan_flows_step_all(flows, svan_now(fn->core));
     enforcement->told &= !looks;
-    table = query->paths ? &enforcement->flows.paths : &enforcement->flows.flows;
-    *total = table->count;
-    while (count < query->max && (aged = svan_aged_next(table, aged)) != NULL) {
-        if (n++ < query->first) {
-            continue;
-        }
-        if (query->paths) {
-            show_path((SvanPath *)aged, &entries[count++]);
-        } else {
-            show_flow((SvanFlow *)aged, &entries[count++]);
-        }
-    }
-    return count;
+    *total = query->paths ? flows->paths.count : flows->flows.count;
+    return query->paths ? show_paths(&flows->paths, query, entries) :
+                          show_flows(&flows->flows, query, entries);
 }

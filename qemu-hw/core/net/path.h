@@ -54,6 +54,7 @@ typedef struct SvanPath {
     SvanFrame *held, **held_tail;       /* frames that wait for their turns */
     uint32_t held_octets;
     bool held_next;             /* the next turn is theirs */
+    uint8_t classes;            /* bit n: class n has left since it became CLEAR */
     SvanLink due;               /* SvanSwitch.shaped */
     SvanWitnesses witnesses;
     uint64_t packets, octets;
