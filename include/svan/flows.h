@@ -33,6 +33,7 @@ enum svan_enforcement_action {
 #define SVAN_ENFORCE_FLAGS	0x07
 
 #define SVAN_ENFORCE_MAX_NS	1000000000
+#define SVAN_ENFORCE_MAX_CAP	4000000
 
 /* Of one function; SET with flags 0 ends it, and forgets its flows. */
 struct svan_enforcement_attr {
@@ -68,6 +69,7 @@ struct svan_cmd_query_flows {
 };
 
 #define SVAN_QUERY_FLOWS_MAX	4096
+#define SVAN_MAX_PATHS		128	/* of a function */
 
 struct svan_cmd_query_flows_resp {
 	__le32	written;		/* entries */

@@ -148,6 +148,32 @@ static void suspicion_is_told(void **state)
     assert_int_equal(heard(stand, 0), 1);
 }
 
+/* The device's timer does not run: only a verdict has it limited. */
+static void without_a_verdict_nothing_is_limited(void **state)
+{
+    Stand *stand = *state;
+    struct svan_enforcement_attr attr = normal();
+    struct svan_cmd judge = host_cmd_init(SVAN_CMD_JUDGE_FLOW);
+
+    attr.flags |= SVAN_ENFORCE_EVENTS;
+    attr.suspect = 0;
+    enforce(stand, &attr);
+    for (uint32_t i = 0; i < 1000; i++) {
+        send_segment(stand, 1000);
+        fake_advance(stand->hall->fake, MS);
+    }
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
+    assert_false(svan_rp_is_limited(&path_of(stand)->rp));
+    assert_int_equal(COUNT(stand, enforce_delays), 0);
+    assert_int_equal(heard(stand, 0), 1);
+    judge.judge_flow.function = htole32(POLICED);
+    judge.judge_flow.congesting = 1;
+    memcpy(judge.judge_flow.peer, peer_gid, 16);
+    host_must(pf_of(stand), &judge);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+}
+
 static struct svan_flow_entry only_path(Stand *stand)
 {
     uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
@@ -292,6 +318,7 @@ int main(void)
         EVENTS_TEST(no_more_events_than_looks),
         EVENTS_TEST(a_look_makes_no_event),
         EVENTS_TEST(suspicion_is_told),
+        EVENTS_TEST(without_a_verdict_nothing_is_limited),
         EVENTS_TEST(classes_are_kept_until_it_is_clear),
         EVENTS_TEST(paths_keep_their_places),
         EVENTS_TEST(nobody_is_told_unasked),

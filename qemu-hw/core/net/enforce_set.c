@@ -9,7 +9,6 @@
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_enforcement.attr.field)
 #define MBPS            1000000ull
-#define MAX_CAP         4000000         /* Mb/s */
 #define TIMERS          (SVAN_MAX_PATHS + 2)    /* of paths, of the rest, the watch */
 
 void svan_enforcement_default(struct svan_enforcement_attr *attr)
@@ -31,7 +30,7 @@ static uint32_t check(const struct svan_enforcement_attr *attr)
     if (attr->action >= SVAN_ENFORCE_ACTIONS) {
         return REFUSE(BAD_PARAM, action);
     }
-    if (le32toh(attr->cap) > MAX_CAP) {
+    if (le32toh(attr->cap) > SVAN_ENFORCE_MAX_CAP) {
         return REFUSE(BAD_PARAM, cap);
     }
     if (le32toh(attr->burst) > SVAN_ENFORCE_MAX_NS) {

@@ -10,7 +10,6 @@
 #include "net/path.h"
 
 #define SVAN_MAX_FLOWS          512u            /* of a function */
-#define SVAN_MAX_PATHS          128u
 #define SVAN_FLOW_OLD           1000000000ull   /* ns; then a flow is forgotten */
 #define SVAN_FLOW_IDLE          10000000ull     /* ns; then it makes room for a new one */
 

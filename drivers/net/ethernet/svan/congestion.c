@@ -1,63 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Congestion control that the NIC enforces on virtual functions, whatever their stacks do
- * (PRM chapter "Enforcement"): a devlink parameter switches it on, and debugfs shows the
- * flows.
+ * (PRM chapter "Enforcement"): devlink parameters switch it on and choose the policy, and
+ * debugfs shows the flows.
  */
 #include <linux/seq_file.h>
 
 #include "sriov.h"
-
-#define SVAN_ENFORCE_DELAY_US	10	/* from a mark to its notification, every class */
+#include "svan_trace.h"
 
 enum svan_devlink_param_id {
 	SVAN_DEVLINK_PARAM_ID_BASE = DEVLINK_PARAM_GENERIC_ID_MAX,
 	SVAN_DEVLINK_PARAM_ID_ENFORCEMENT,
+	SVAN_DEVLINK_PARAM_ID_POLICY,
 };
 
-/* ---- on and off ---- */
-
-static int svan_enforce(struct svan_sriov *sriov, u32 function, u8 flags)
-{
-	struct svan_cmd cmd = {
-		.hdr.opcode = cpu_to_le16(SVAN_CMD_SET_ENFORCEMENT),
-		.set_enforcement = {
-			.function = cpu_to_le32(function),
-			.attr = {
-				.flags = flags,
-				.action = SVAN_ENFORCE_PACE,
-				.burst = cpu_to_le32(50 * NSEC_PER_USEC),
-				.interval = cpu_to_le32(50 * NSEC_PER_USEC),
-				.suspect = cpu_to_le32(5 * USEC_PER_MSEC),
-				.calm = cpu_to_le32(USEC_PER_MSEC),
-				.recovery = cpu_to_le32(10 * USEC_PER_MSEC),
-			},
-		},
-	};
-	int n;
-
-	lockdep_assert_held(&sriov->lock);
-	for (n = 0; n < SVAN_NOTIFICATION_CLASSES; n++)
-		cmd.set_enforcement.attr.delay[n] = cpu_to_le16(SVAN_ENFORCE_DELAY_US);
-	return svan_cmd_exec(sriov->dev, &cmd, NULL);
-}
-
-/*
- * What virtual functions send is policed. Whoever sends to them, or to the physical function,
- * is notified. The caller holds the lock.
- */
-int svan_enforcement_apply(struct svan_sriov *sriov)
-{
-	u8 flags = sriov->enforced ? SVAN_ENFORCE_EGRESS | SVAN_ENFORCE_NOTIFY : 0;
-	int err;
-	u32 n;
-
-	err = svan_enforce(sriov, 0, sriov->enforced ? SVAN_ENFORCE_NOTIFY : 0);
-	for (n = 1; n <= sriov->num_vfs && !err; n++)
-		err = svan_enforce(sriov, n, flags);
-	/* A device that cannot do it does not do it. */
-	return err == -EOPNOTSUPP && !sriov->enforced ? 0 : err;
-}
+/* ---- on and off, and the standard policy ---- */
 
 static int svan_enforcement_set(struct svan_sriov *sriov, bool enforced)
 {
@@ -71,6 +29,26 @@ static int svan_enforcement_set(struct svan_sriov *sriov, bool enforced)
 	if (err) {
 		sriov->enforced = before;
 		svan_enforcement_apply(sriov);
+	}
+	mutex_unlock(&sriov->lock);
+	return err;
+}
+
+static int svan_standard_policy_set(struct svan_sriov *sriov, const struct svan_policy *policy)
+{
+	const struct svan_policy *before;
+	int err = 0;
+
+	mutex_lock(&sriov->lock);
+	before = sriov->policy;
+	sriov->policy = policy;
+	if (sriov->enforced)
+		err = svan_enforcement_apply(sriov);
+	if (err) {
+		sriov->policy = before;
+		svan_enforcement_apply(sriov);
+	} else {
+		trace_svan_policy(sriov->dev, 0, policy->name);
 	}
 	mutex_unlock(&sriov->lock);
 	return err;
@@ -98,10 +76,45 @@ static int svan_param_enforcement_set(struct devlink *devlink, u32 id,
 	return err;
 }
 
+static int svan_param_policy_get(struct devlink *devlink, u32 id,
+				 struct devlink_param_gset_ctx *ctx)
+{
+	struct svan_sriov *sriov = devlink_priv(devlink);
+
+	strscpy(ctx->val.vstr, READ_ONCE(sriov->policy)->name, sizeof(ctx->val.vstr));
+	return 0;
+}
+
+static int svan_param_policy_set(struct devlink *devlink, u32 id,
+				 struct devlink_param_gset_ctx *ctx,
+				 struct netlink_ext_ack *extack)
+{
+	int err = svan_standard_policy_set(devlink_priv(devlink),
+					   svan_policy_find(ctx->val.vstr));
+
+	if (err)
+		NL_SET_ERR_MSG_MOD(extack, "the device has refused it");
+	return err;
+}
+
+static int svan_param_policy_validate(struct devlink *devlink, u32 id,
+				      union devlink_param_value val,
+				      struct netlink_ext_ack *extack)
+{
+	if (svan_policy_find(val.vstr))
+		return 0;
+	NL_SET_ERR_MSG_MOD(extack, "policies are " SVAN_POLICY_NAMES);
+	return -EINVAL;
+}
+
 static const struct devlink_param svan_devlink_params[] = {
 	DEVLINK_PARAM_DRIVER(SVAN_DEVLINK_PARAM_ID_ENFORCEMENT, "enforcement",
 			     DEVLINK_PARAM_TYPE_BOOL, BIT(DEVLINK_PARAM_CMODE_RUNTIME),
 			     svan_param_enforcement_get, svan_param_enforcement_set, NULL),
+	DEVLINK_PARAM_DRIVER(SVAN_DEVLINK_PARAM_ID_POLICY, "enforcement_policy",
+			     DEVLINK_PARAM_TYPE_STRING, BIT(DEVLINK_PARAM_CMODE_RUNTIME),
+			     svan_param_policy_get, svan_param_policy_set,
+			     svan_param_policy_validate),
 };
 
 int svan_congestion_params_register(struct svan_sriov *sriov)
@@ -181,6 +194,9 @@ static int svan_flows_show_function(struct seq_file *s, struct svan_sriov *sriov
 				       first ? NULL : &total);
 		for (n = 0; n < got && !err; n++)
 			svan_flow_show(s, function, &entries[n]);
+		/* What this query has found changed makes no event. */
+		if (paths)
+			svan_shim_poke(&sriov->shim, function);
 		first += got;
 	} while (!err && got && first < total);
 	kfree(entries);

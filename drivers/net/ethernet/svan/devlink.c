@@ -214,10 +214,12 @@ struct svan_sriov *svan_devlink_alloc(struct svan_dev *dev, u32 max_vfs)
 	sriov = devlink_priv(devlink);
 	sriov->dev = dev;
 	sriov->max_vfs = max_vfs;
+	sriov->policy = svan_policy_find("nic");
 	mutex_init(&sriov->lock);
 	for (n = 0; n < max_vfs; n++) {
 		sriov->vfs[n].sriov = sriov;
 		sriov->vfs[n].number = n;
+		sriov->vfs[n].police = svan_police_default;
 	}
 	return sriov;
 }

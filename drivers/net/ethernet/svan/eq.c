@@ -12,6 +12,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 
+#include "shim.h"
 #include "svan.h"
 #include "svan_trace.h"
 
@@ -73,6 +74,14 @@ static void svan_dispatch_page_event(struct svan_dev *dev)
 		handler->request(handler);
 }
 
+static void svan_dispatch_flow_event(struct svan_dev *dev, u32 function)
+{
+	struct svan_shim *shim = READ_ONCE(dev->shim);
+
+	if (shim)
+		svan_shim_event(shim, function);
+}
+
 static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 {
 	struct svan_dev *dev = eq->dev;
@@ -104,6 +113,9 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 		break;
 	case SVAN_EVENT_PAGE_REQUEST:
 		svan_dispatch_page_event(dev);
+		break;
+	case SVAN_EVENT_FLOW:
+		svan_dispatch_flow_event(dev, qn);
 		break;
 	default:
 		dev_warn_ratelimited(&dev->pdev->dev,
@@ -358,3 +370,16 @@ void svan_page_detach(struct svan_dev *dev)
 	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
 }
 EXPORT_SYMBOL_GPL(svan_page_detach);
+
+/* The shim hears of flows from here on. */
+void svan_shim_attach(struct svan_dev *dev, struct svan_shim *shim)
+{
+	WRITE_ONCE(dev->shim, shim);
+}
+
+/* On return it does not hear of any, and no handler uses it. May sleep. */
+void svan_shim_detach(struct svan_dev *dev)
+{
+	WRITE_ONCE(dev->shim, NULL);
+	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
+}

@@ -6,6 +6,7 @@
 #include <linux/log2.h>
 
 #include "eth.h"
+#include "sriov.h"
 
 static const char svan_stat_names[][ETH_GSTRING_LEN] = {
 #define SVAN_STAT_NAME(name)	#name,
@@ -36,6 +37,23 @@ static const struct svan_vport_stat {
 	{ "tx_vport_rdma_unicast_bytes", offsetof(struct svan_stats, roce_tx_bytes) },
 };
 
+/* Of a physical function that may have virtual ones. */
+static const char svan_shim_stat_names[][ETH_GSTRING_LEN] = {
+#define SVAN_SHIM_STAT_NAME(name)	"shim_" #name,
+	SVAN_SHIM_STATS(SVAN_SHIM_STAT_NAME)
+#undef SVAN_SHIM_STAT_NAME
+};
+
+static_assert(ARRAY_SIZE(svan_shim_stat_names) ==
+	      sizeof(struct svan_shim_stats) / sizeof(atomic64_t));
+
+static u32 svan_num_shim_stats(struct net_device *netdev)
+{
+	struct svan_eth *eth = netdev_priv(netdev);
+
+	return eth->dev->sriov ? ARRAY_SIZE(svan_shim_stat_names) : 0;
+}
+
 static void svan_get_drvinfo(struct net_device *netdev,
 			     struct ethtool_drvinfo *info)
 {
@@ -51,7 +69,8 @@ static void svan_get_drvinfo(struct net_device *netdev,
 static int svan_get_sset_count(struct net_device *netdev, int sset)
 {
 	return sset == ETH_SS_STATS ?
-	       ARRAY_SIZE(svan_stat_names) + ARRAY_SIZE(svan_vport_stats) : -EOPNOTSUPP;
+	       ARRAY_SIZE(svan_stat_names) + ARRAY_SIZE(svan_vport_stats) +
+	       svan_num_shim_stats(netdev) : -EOPNOTSUPP;
 }
 
 static void svan_get_strings(struct net_device *netdev, u32 sset, u8 *data)
@@ -64,6 +83,7 @@ static void svan_get_strings(struct net_device *netdev, u32 sset, u8 *data)
 	data += sizeof(svan_stat_names);
 	for (n = 0; n < ARRAY_SIZE(svan_vport_stats); n++, data += ETH_GSTRING_LEN)
 		memcpy(data, svan_vport_stats[n].name, ETH_GSTRING_LEN);
+	memcpy(data, svan_shim_stat_names, svan_num_shim_stats(netdev) * ETH_GSTRING_LEN);
 }
 
 static void svan_get_ethtool_stats(struct net_device *netdev,
@@ -87,6 +107,8 @@ static void svan_get_ethtool_stats(struct net_device *netdev,
 	for (n = 0; n < ARRAY_SIZE(svan_vport_stats); n++)
 		*data++ = le64_to_cpu(*(const __le64 *)((const char *)&device +
 							svan_vport_stats[n].offset));
+	for (n = 0; n < svan_num_shim_stats(netdev); n++)
+		*data++ = atomic64_read((const atomic64_t *)&eth->dev->sriov->shim.stats + n);
 }
 
 static int svan_get_link_ksettings(struct net_device *netdev,

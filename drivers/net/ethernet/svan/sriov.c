@@ -181,6 +181,29 @@ int svan_sriov_configure(struct pci_dev *pdev, int count)
 	return err ? err : count;
 }
 
+static int svan_shim_open(struct svan_sriov *sriov)
+{
+	int err;
+
+	sriov->shim_entries = kmalloc(SVAN_QUERY_FLOWS_MAX, GFP_KERNEL);
+	if (!sriov->shim_entries)
+		return -ENOMEM;
+	err = svan_shim_init(&sriov->shim, sriov->max_vfs + 1, svan_name(sriov->dev),
+			     svan_shim_look);
+	if (err)
+		kfree(sriov->shim_entries);
+	else
+		svan_shim_attach(sriov->dev, &sriov->shim);
+	return err;
+}
+
+static void svan_shim_close(struct svan_sriov *sriov)
+{
+	svan_shim_detach(sriov->dev);
+	svan_shim_exit(&sriov->shim);
+	kfree(sriov->shim_entries);
+}
+
 int svan_sriov_init(struct svan_dev *dev)
 {
 	int max_vfs = pci_sriov_get_totalvfs(dev->pdev);
@@ -191,28 +214,48 @@ int svan_sriov_init(struct svan_dev *dev)
 	dev->sriov = svan_devlink_alloc(dev, max_vfs);
 	if (!dev->sriov)
 		return -ENOMEM;
+	err = svan_shim_open(dev->sriov);
+	if (err)
+		goto err_free;
+	err = svan_police_files_add(dev->sriov);
+	if (err)
+		goto err_shim;
+	err = svan_health_create(dev->sriov);
+	if (err)
+		goto err_files;
 	err = svan_congestion_params_register(dev->sriov);
-	if (err) {
-		svan_devlink_free(dev->sriov);
-		dev->sriov = NULL;
-		return err;
-	}
+	if (err)
+		goto err_health;
 	/* The device may remember what a driver before this one has set. */
 	svan_vfs_count(dev->sriov, 0);
 	return 0;
+
+err_health:
+	svan_health_destroy(dev->sriov);
+err_files:
+	svan_police_files_del(dev->sriov);
+err_shim:
+	svan_shim_close(dev->sriov);
+err_free:
+	svan_devlink_free(dev->sriov);
+	dev->sriov = NULL;
+	return err;
 }
 
 /* The function is complete: users may manage what it has. */
 void svan_sriov_start(struct svan_dev *dev)
 {
-	if (dev->sriov)
-		svan_devlink_register(dev->sriov);
+	if (!dev->sriov)
+		return;
+	svan_devlink_register(dev->sriov);
+	svan_shim_start(&dev->sriov->shim);
 }
 
 void svan_sriov_stop(struct svan_dev *dev)
 {
 	if (!dev->sriov)
 		return;
+	svan_shim_stop(&dev->sriov->shim);
 	svan_devlink_unregister(dev->sriov);
 	svan_sriov_disable(dev);
 }
@@ -223,6 +266,9 @@ void svan_sriov_exit(struct svan_dev *dev)
 	if (!dev->sriov)
 		return;
 	svan_congestion_params_unregister(dev->sriov);
+	svan_health_destroy(dev->sriov);
+	svan_police_files_del(dev->sriov);
+	svan_shim_close(dev->sriov);
 	svan_devlink_free(dev->sriov);
 	dev->sriov = NULL;
 }

@@ -7,6 +7,7 @@
 
 #include <net/devlink.h>
 
+#include "shim.h"
 #include "svan.h"
 
 /**
@@ -15,12 +16,18 @@
  * @number: its number on the bus, from 0; the device counts from 1
  * @attr: what was set for it; under svan_sriov.lock. A MAC address of zeros means the
  *	one that the device chooses
+ * @police: how it is policed; under svan_sriov.lock
+ * @folder: of its attributes in sysfs
+ * @overflowed: packets of paths without room, when the shim looked last
  * @port: its devlink port; registered while the function exists
  */
 struct svan_vf {
 	struct svan_sriov		*sriov;
 	u32				number;
 	struct svan_function_attr	attr;
+	struct svan_police		police;
+	struct kobject			*folder;
+	u64				overflowed;
 	struct devlink_port		port;
 };
 
@@ -29,6 +36,11 @@ struct svan_vf {
  * @dev: the physical function
  * @lock: protects the attributes, on both sides: in @vfs and in the device
  * @enforced: congestion control is enforced on the virtual functions; under @lock
+ * @policy: of virtual functions that have none of their own; under @lock
+ * @shim: judges what the device finds ambiguous
+ * @shim_entries: paths that it looks at; under @lock
+ * @folder: of attributes in sysfs
+ * @reporter: devlink health reporter
  * @num_vfs: virtual functions that are enabled, or about to be; under @lock
  * @num_ports: devlink ports that are registered; under the devlink instance's lock
  * @max_vfs: number of entries in @vfs
@@ -38,6 +50,11 @@ struct svan_sriov {
 	struct svan_dev		*dev;
 	struct mutex		lock;		/* protects the attributes */
 	bool			enforced;
+	const struct svan_policy *policy;
+	struct svan_shim	shim;
+	struct svan_flow_entry	*shim_entries;
+	struct kobject		*folder;
+	struct devlink_health_reporter *reporter;
 	u32			num_vfs;
 	u32			num_ports;
 	u32			max_vfs;
@@ -56,8 +73,21 @@ void svan_devlink_unregister(struct svan_sriov *sriov);
 int svan_devlink_add_ports(struct svan_sriov *sriov, u32 count);
 void svan_devlink_del_ports(struct svan_sriov *sriov);
 
-/* congestion.c */
+/* police.c */
 int svan_enforcement_apply(struct svan_sriov *sriov);
+int svan_police_files_add(struct svan_sriov *sriov);
+void svan_police_files_del(struct svan_sriov *sriov);
+
+/* health.c */
+int svan_health_create(struct svan_sriov *sriov);
+void svan_health_destroy(struct svan_sriov *sriov);
+void svan_health_failed(struct svan_sriov *sriov, u32 function, int err);
+void svan_health_overflowed(struct svan_sriov *sriov, u32 function);
+
+/* verdict.c */
+u32 svan_shim_look(struct svan_shim *shim, u32 function);
+
+/* congestion.c */
 int svan_congestion_params_register(struct svan_sriov *sriov);
 void svan_congestion_params_unregister(struct svan_sriov *sriov);
 const struct file_operations *svan_flows_fops(void);

@@ -124,6 +124,7 @@ struct svan_eq {
  * @cqs: struct svan_cq_handler by CQ number
  * @qps: struct svan_qp_handler by QP number
  * @page_handler: handler of page requests, or NULL
+ * @shim: hears of flows, or NULL
  * @inv_lock: serialises writers of SVAN_REG_INV_TARGET, _ADDR, _LENGTH and _GO,
  *	which together describe one invalidation
  * @netdev: the network device
@@ -157,6 +158,7 @@ struct svan_dev {
 	struct xarray		cqs;
 	struct xarray		qps;
 	struct svan_page_handler *page_handler;
+	struct svan_shim	*shim;
 	spinlock_t		inv_lock;	/* protects the registers of an invalidation */
 	struct net_device	*netdev;
 	struct svan_aux		*aux;
@@ -245,6 +247,8 @@ int svan_eqs_create(struct svan_dev *dev);
 void svan_eqs_destroy(struct svan_dev *dev);
 int svan_vectors_alloc(struct svan_dev *dev);
 void svan_vectors_free(struct svan_dev *dev);
+void svan_shim_attach(struct svan_dev *dev, struct svan_shim *shim);
+void svan_shim_detach(struct svan_dev *dev);
 
 /* sleep.c */
 extern const struct pci_error_handlers svan_err_handler;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of the functions of svan.ko that need no device: validity of entries,
- * index arithmetic, decoding of responses, decisions about checksums and lengths.
+ * index arithmetic, decoding of responses, decisions about checksums and lengths, turns
+ * and policies of the shim.
  */
 #include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 #include "eth.h"
+#include "shim.h"
 
 /* ---- entries: valid by phase, over several passes of the ring ---- */
 
@@ -223,6 +227,150 @@ static void svan_test_port_mbps(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svan_port_mbps(~0u), 6553500);
 }
 
+/* ---- the shim ---- */
+
+#define SVAN_TEST_FUNCTIONS	65
+#define SVAN_TEST_MS		2000
+
+/* A look costs as many commands as that of a function with many paths. */
+static u32 svan_test_look(struct svan_shim *shim, u32 function)
+{
+	usleep_range(100, 200);
+	return SVAN_SHIM_QUERIES + SVAN_SHIM_VERDICTS;
+}
+
+static s64 svan_test_stat(const atomic64_t *stat)
+{
+	return atomic64_read(stat);
+}
+
+/* However many events there are, the turns are limited, and nothing is kept but bits. */
+static void svan_test_shim_storm(struct kunit *test)
+{
+	struct svan_shim *shim = kunit_kzalloc(test, sizeof(*shim), GFP_KERNEL);
+	struct svan_shim_stats *stats;
+	s64 events, looks, merged, turns;
+	unsigned long end;
+	u32 function = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, shim);
+	stats = &shim->stats;
+	KUNIT_ASSERT_EQ(test, svan_shim_init(shim, SVAN_TEST_FUNCTIONS, "test",
+					     svan_test_look), 0);
+	svan_shim_start(shim);
+	end = jiffies + msecs_to_jiffies(SVAN_TEST_MS);
+	while (time_before(jiffies, end)) {
+		svan_shim_event(shim, function++ % SVAN_TEST_FUNCTIONS);
+		if (function % 1024 == 0)
+			cond_resched();
+	}
+	svan_shim_stop(shim);
+	events = svan_test_stat(&stats->events);
+	merged = svan_test_stat(&stats->events_merged);
+	turns = svan_test_stat(&stats->turns);
+	looks = events - merged;
+	kunit_info(test, "%lld events in %u ms, %lld merged, %lld turns\n", events,
+		   SVAN_TEST_MS, merged, turns);
+	KUNIT_EXPECT_GE(test, events, 100000 * SVAN_TEST_MS / MSEC_PER_SEC);
+	KUNIT_EXPECT_GT(test, merged, events * 9 / 10);
+	KUNIT_EXPECT_GT(test, turns, 2);
+	KUNIT_EXPECT_LE(test, turns, SVAN_TEST_MS / SVAN_SHIM_INTERVAL_MS + 2);
+	/* Each event that was not merged is one look. A turn has some. */
+	KUNIT_EXPECT_LE(test, looks, SVAN_TEST_FUNCTIONS +
+			turns * DIV_ROUND_UP(SVAN_SHIM_COMMANDS,
+					     SVAN_SHIM_QUERIES + SVAN_SHIM_VERDICTS));
+	svan_shim_event(shim, SVAN_TEST_FUNCTIONS);
+	svan_shim_event(shim, U32_MAX);
+	KUNIT_EXPECT_EQ(test, svan_test_stat(&stats->failures), 2);
+	svan_shim_exit(shim);
+}
+
+static unsigned long svan_test_looked[BITS_TO_LONGS(SVAN_TEST_FUNCTIONS)];
+static u32 svan_test_looks;
+
+static u32 svan_test_look_and_defer(struct svan_shim *shim, u32 function)
+{
+	set_bit(function, svan_test_looked);
+	if (!svan_test_looks++)
+		svan_shim_defer(shim, function);
+	return 1;
+}
+
+/* All have their turns; what comes before the start is not lost; what is deferred returns. */
+static void svan_test_shim_turns(struct kunit *test)
+{
+	struct svan_shim *shim = kunit_kzalloc(test, sizeof(*shim), GFP_KERNEL);
+	u32 n;
+
+	KUNIT_ASSERT_NOT_NULL(test, shim);
+	bitmap_zero(svan_test_looked, SVAN_TEST_FUNCTIONS);
+	svan_test_looks = 0;
+	KUNIT_ASSERT_EQ(test, svan_shim_init(shim, SVAN_TEST_FUNCTIONS, "test",
+					     svan_test_look_and_defer), 0);
+	for (n = 0; n < SVAN_TEST_FUNCTIONS; n++)
+		svan_shim_event(shim, n);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(svan_test_looks), 0);
+	svan_shim_start(shim);
+	for (n = 0; n < 500 && READ_ONCE(svan_test_looks) <= SVAN_TEST_FUNCTIONS; n++)
+		usleep_range(10000, 20000);
+	svan_shim_stop(shim);
+	KUNIT_EXPECT_EQ(test, svan_test_looks, SVAN_TEST_FUNCTIONS + 1);
+	KUNIT_EXPECT_TRUE(test, bitmap_full(svan_test_looked, SVAN_TEST_FUNCTIONS));
+	KUNIT_EXPECT_EQ(test, svan_test_stat(&shim->stats.events_merged), 0);
+	svan_shim_exit(shim);
+}
+
+static enum svan_verdict svan_test_verdict(const struct svan_police *police, u8 classes,
+					   u32 loss, u32 rtt)
+{
+	struct svan_flow_entry path = {
+		.classes = classes, .loss = cpu_to_le32(loss), .rtt = cpu_to_le32(rtt),
+		.rtt_min = cpu_to_le32(1000),
+	};
+
+	return svan_police_judge(police, svan_policy_find("nic"), &path);
+}
+
+static void svan_test_policies(struct kunit *test)
+{
+	struct svan_police police = svan_police_default;
+
+	KUNIT_EXPECT_NULL(test, svan_policy_find("stric"));
+	KUNIT_EXPECT_NULL(test, svan_policy_find(""));
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 65536, 0), SVAN_VERDICT_NONE);
+	police.policy = svan_policy_find("strict");
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 0, 0), SVAN_VERDICT_CONGESTING);
+	police.policy = svan_policy_find("lenient");
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 65536, 0), SVAN_VERDICT_CLEAR);
+	/* 5% of losses, or five times the least round trip, and not more */
+	police.policy = svan_policy_find("threshold");
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 3276, 5000), SVAN_VERDICT_LATER);
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 3277, 5000),
+			SVAN_VERDICT_CONGESTING);
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 3276, 5001),
+			SVAN_VERDICT_CONGESTING);
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 0, U32_MAX),
+			SVAN_VERDICT_CONGESTING);
+	police.limits.rtt = 0;
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 1, 0, U32_MAX), SVAN_VERDICT_LATER);
+}
+
+/* The strictest of the classes that the guest has used counts. */
+static void svan_test_classes(struct kunit *test)
+{
+	struct svan_police police = svan_police_default;
+
+	police.policy = svan_policy_find("strict");
+	police.of_class[3] = svan_policy_find("lenient");
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, BIT(3), 0, 0), SVAN_VERDICT_CLEAR);
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, BIT(3) | BIT(7), 0, 0),
+			SVAN_VERDICT_CONGESTING);
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, BIT(2), 0, 0),
+			SVAN_VERDICT_CONGESTING);
+	/* A device that does not tell the classes. */
+	KUNIT_EXPECT_EQ(test, svan_test_verdict(&police, 0, 0, 0), SVAN_VERDICT_CONGESTING);
+}
+
 static struct kunit_case svan_test_cases[] = {
 	KUNIT_CASE(svan_test_cqe_valid),
 	KUNIT_CASE(svan_test_eqe_valid),
@@ -237,6 +385,10 @@ static struct kunit_case svan_test_cases[] = {
 	KUNIT_CASE(svan_test_rx_length),
 	KUNIT_CASE(svan_test_rxq_entry),
 	KUNIT_CASE(svan_test_port_mbps),
+	KUNIT_CASE_SLOW(svan_test_shim_storm),
+	KUNIT_CASE(svan_test_shim_turns),
+	KUNIT_CASE(svan_test_policies),
+	KUNIT_CASE(svan_test_classes),
 	{}
 };
 

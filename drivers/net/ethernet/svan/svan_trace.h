@@ -13,6 +13,7 @@
 #include <linux/skbuff.h>
 #include <linux/tracepoint.h>
 
+#include "shim.h"
 #include "svan.h"
 
 TRACE_EVENT(svan_cmd,
@@ -100,6 +101,60 @@ TRACE_EVENT(svan_doorbell,
 				   { SVAN_UAR_RQ_DB, "rq" },
 				   { SVAN_UAR_CQ_DB, "cq" }),
 		  __entry->qn, __entry->index)
+);
+
+#define svan_show_verdict(verdict) \
+	__print_symbolic(verdict, \
+		{ SVAN_VERDICT_CLEAR,		"clear" }, \
+		{ SVAN_VERDICT_LATER,		"later" }, \
+		{ SVAN_VERDICT_NONE,		"none" }, \
+		{ SVAN_VERDICT_CONGESTING,	"congesting" })
+
+TRACE_EVENT(svan_verdict,
+	TP_PROTO(const struct svan_dev *dev, u32 function,
+		 const struct svan_flow_entry *path, u32 verdict),
+	TP_ARGS(dev, function, path, verdict),
+	TP_STRUCT__entry(
+		__string(name, svan_name(dev))
+		__array(u8, peer, 16)
+		__field(u32, function)
+		__field(u32, verdict)
+		__field(u32, loss)
+		__field(u32, cnps)
+		__field(u32, rtt)
+		__field(u32, rtt_min)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		memcpy(__entry->peer, path->peer, sizeof(__entry->peer));
+		__entry->function = function;
+		__entry->verdict = verdict;
+		__entry->loss = le32_to_cpu(path->loss);
+		__entry->cnps = le32_to_cpu(path->cnps);
+		__entry->rtt = le32_to_cpu(path->rtt);
+		__entry->rtt_min = le32_to_cpu(path->rtt_min);
+	),
+	TP_printk("%s function=%u peer=%pI6c verdict=%s loss=%u cnps=%u rtt=%u rtt_min=%u",
+		  __get_str(name), __entry->function, __entry->peer,
+		  svan_show_verdict(__entry->verdict), __entry->loss, __entry->cnps,
+		  __entry->rtt, __entry->rtt_min)
+);
+
+TRACE_EVENT(svan_policy,
+	TP_PROTO(const struct svan_dev *dev, u32 function, const char *policy),
+	TP_ARGS(dev, function, policy),
+	TP_STRUCT__entry(
+		__string(name, svan_name(dev))
+		__string(policy, policy)
+		__field(u32, function)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__assign_str(policy);
+		__entry->function = function;
+	),
+	TP_printk("%s function=%u policy=%s", __get_str(name), __entry->function,
+		  __get_str(policy))
 );
 
 TRACE_EVENT(svan_tx,

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2317,SC2154,SC2034,SC2086
+# How virtual functions are policed: policies, by which the driver of the physical function
+# judges what the NIC finds ambiguous, and what a virtual function has of all this, which is
+# nothing. Beside sriov.sh and vport.sh, whose functions it uses.
+
+police=$pci/devices/${slot[svan0]}/svan
+
+param() { devlink dev param set "pci/${slot[svan0]}" name "$1" value "$2" cmode runtime; }
+param_is() {
+	devlink dev param show "pci/${slot[svan0]}" name "$1" | grep -q "value $2\b"
+}
+
+# They may be set before the functions are there.
+police_begin() {
+	local n
+	for ((n = 1; n <= VFS; n++)); do ip netns del vf$n 2>/dev/null; done
+	echo 0 >"$numvfs"
+	echo strict >$police/vf1/policy && echo mark >$police/vf1/action && vfs_on $VFS &&
+		[ "$(<$police/vf1/policy)" = strict ] && [ "$(<$police/vf1/action)" = mark ] &&
+		echo default >$police/vf1/policy && echo pace >$police/vf1/action
+}
+
+standard_policies() {
+	local name
+	param_is enforcement_policy nic || return
+	for name in strict lenient threshold nic; do
+		param enforcement_policy $name && param_is enforcement_policy $name || return
+	done
+	! param enforcement_policy cruel >/tmp/refused 2>&1 &&
+		grep -q "nic, strict, lenient, threshold" /tmp/refused &&
+		param_is enforcement_policy nic
+}
+
+settings() {
+	local name
+	for name in burst:50000 interval:50000 suspect:5000 calm:1000 recovery:10000 cap:0 \
+		threshold_loss:50 threshold_cnps:100 threshold_rtt:500; do
+		[ "$(<$police/vf0/${name%:*})" = "${name#*:}" ] &&
+			echo 77 >$police/vf0/${name%:*} && [ "$(<$police/vf0/${name%:*})" = 77 ] &&
+			echo ${name#*:} >$police/vf0/${name%:*} || { echo $name; return 1; }
+	done
+	echo 20 >$police/vf0/delay && [ "$(<$police/vf0/delay)" = "20 20 20 20 20 20 20 20" ] &&
+		echo "class 3 50" >$police/vf0/delay &&
+		[ "$(<$police/vf0/delay)" = "20 20 20 50 20 20 20 20" ] &&
+		echo 10 >$police/vf0/delay && echo "class 6 lenient" >$police/vf0/policy &&
+		[ "$(<$police/vf0/policy)" = "default
+class 6 lenient" ] && echo "class 6 default" >$police/vf0/policy &&
+		[ "$(<$police/vf0/policy)" = default ]
+}
+
+wrong_settings() {
+	local wrong
+	for wrong in policy:cruel policy: "policy:class 8 strict" "policy:class 1 cruel" \
+		action:shoot cap:4000001 burst:1000000001 interval:1000000001 calm:-1 \
+		recovery:x delay:70000 "delay:class 8 1" threshold_loss:1001; do
+		! echo "${wrong#*:}" 2>/dev/null >$police/vf0/${wrong%%:*} ||
+			{ echo "$wrong"; return 1; }
+	done 2>/dev/null
+}
+
+# path_of_vf1 EXPRESSION: is it true of the path from vf1 to the peer?
+path_of_vf1() {
+	svan-dump flows --json >/tmp/flows || return
+	python3 - "$1" <<-'END'
+	import json, sys
+	paths = [e for e in json.load(open("/tmp/flows")) if e["function"] == 1 and
+	         e["kind"] == "path" and e["peer"] == "::ffff:10.77.0.2"]
+	if not (paths and eval(sys.argv[1], {}, paths[0])):
+	    sys.exit("not %s: %s" % (sys.argv[1], paths))
+	END
+}
+
+shim_has() { [ "$(counter svan0 shim_$1)" -gt "$2" ]; }
+
+# What is sent again and again, without a notification, is ambiguous to the NIC; calm: for
+# longer than the guest stands still. What was known before is forgotten.
+again_begin() {
+	enforcement false && echo 1000000 >$police/vf0/calm && echo 1 >$police/vf0/cap &&
+		echo 0 >$police/vf0/burst && echo $1 >$police/vf0/policy &&
+		enforcement true || return
+	ip netns exec vf1 ./again.py vf1 "${mac[svan1]}" 10.77.0.11 10.77.0.2 &
+	users=($!)
+}
+
+# health FIELD: of vf1, as its hypervisor is shown
+health() {
+	devlink -j health diagnose "pci/${slot[svan0]}" reporter congestion |
+		python3 -c 'import json, sys
+def find(value):
+    if isinstance(value, dict):
+        if value.get("vf") == 0:
+            print(value[sys.argv[1]])
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            find(item)
+find(json.load(sys.stdin))' $1
+}
+delayed_more_than() { [ "$(health enforce_delays)" -gt $1 ]; }
+
+# limited POLICY: frames of the path wait for their turns, by a verdict
+limited_by() {
+	local status before
+	before=$(counter svan0 shim_verdicts_congesting)
+	again_begin $1 && await 30 shim_has verdicts_congesting $before &&
+		await 30 path_of_vf1 'state == "congesting"' &&
+		await 30 delayed_more_than "$(health enforce_delays)"
+	status=$?
+	users_stop
+	return $status
+}
+
+# free_by POLICY COUNTER STATE: none waits, and the path stays in that state, by a verdict
+free_by() {
+	local status before n delays
+	delays=$(health enforce_delays)
+	before=$(counter svan0 shim_$2)
+	again_begin $1 && await 30 shim_has $2 $before
+	status=$?
+	for ((n = 0; n < 5 && status == 0; n++)); do
+		sleep 0.2
+		path_of_vf1 "state == '$3' and limit == 0 and loss > 0"
+		status=$?
+	done
+	[ "$(health enforce_delays)" = "${delays:-0}" ] || status=1
+	users_stop
+	return $status
+}
+
+strict_is_strict() { limited_by strict; }
+lenient_is_lenient() { free_by lenient verdicts_clear clear; }
+below_threshold() {
+	echo 1000 >$police/vf0/threshold_loss && free_by threshold verdicts_deferred suspect &&
+		echo 50 >$police/vf0/threshold_loss
+}
+above_threshold() { limited_by threshold; }
+
+# The standard one, of a function that has none of its own.
+by_default() {
+	param enforcement_policy strict && limited_by default && param enforcement_policy lenient &&
+		free_by default verdicts_clear clear && param enforcement_policy nic
+}
+
+# The segments are of class 0.
+by_class() {
+	echo "class 0 strict" >$police/vf0/policy && limited_by lenient &&
+		echo "class 0 default" >$police/vf0/policy
+}
+
+# The NIC's own timer; the shim is not asked.
+left_to_the_nic() {
+	local status before
+	before=$(counter svan0 shim_events)
+	again_begin nic && await 30 path_of_vf1 'state == "congesting"' &&
+		await 30 delayed_more_than "$(health enforce_delays)" &&
+		[ "$(counter svan0 shim_events)" = "$before" ]
+	status=$?
+	users_stop
+	return $status
+}
+
+# The device's queues end and begin again, and what was set is set again.
+judged_after_a_reset() {
+	echo strict >$police/vf0/policy && reset_function svan0 && wire_works && rebind_vf1 &&
+		limited_by strict
+}
+
+diagnosed() {
+	[ "$(health policy)" = strict ] && [ "$(health paths)" -ge 1 ] &&
+		[ "$(health paths_overflowed)" = 0 ] &&
+		devlink health show "pci/${slot[svan0]}" reporter congestion |
+			grep -q "state healthy error 0" &&
+		devlink health recover "pci/${slot[svan0]}" reporter congestion
+}
+
+outlast_the_functions() {
+	echo threshold >$police/vf2/policy && echo 300 >$police/vf2/cap && vfs_off &&
+		vfs_on $VFS && [ "$(<$police/vf2/policy)" = threshold ] &&
+		[ "$(<$police/vf2/cap)" = 300 ] && echo default >$police/vf2/policy &&
+		echo 0 >$police/vf2/cap
+}
+
+counted_and_traced() {
+	local name
+	for name in events events_merged turns queries verdicts_{congesting,clear,deferred}; do
+		[ -n "$(counter svan0 shim_$name)" ] || { echo $name; return 1; }
+	done
+	[ "$(counter svan0 shim_failures)" = 0 ] && shim_has events 0 && shim_has turns 0 &&
+		shim_has queries 0 && [ -d /sys/kernel/tracing/events/svan/svan_verdict ] &&
+		[ -d /sys/kernel/tracing/events/svan/svan_policy ]
+}
+
+# Nor can it ask: its commands are refused (tests/unit/test_enforce.c).
+unseen_by_virtual_functions() {
+	! devlink dev show | grep -q "${slot[vf1]}" && [ ! -e $pci/devices/${slot[vf1]}/svan ] &&
+		[ ! -e /sys/kernel/debug/svan/${slot[vf1]}/flows ] &&
+		! ip netns exec vf1 ethtool -S vf1 | grep -q shim_
+}
+
+unloaded_while_judging() {
+	local status
+	again_begin strict && await 30 shim_has verdicts_congesting 0 && rmmod svan_ib &&
+		rmmod svan && modprobe svan && modprobe svan_ib && restore svan0 &&
+		restore svan1 && wire_works && [ "$(<$police/vf0/policy)" = default ]
+	status=$?
+	users_stop
+	return $status
+}
+
+police_tests() {
+	# What is sent again and again is load enough.
+	traffic_stop
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
+	rdma system set netns shared
+	test_case "a virtual function is policed as was set before it came" police_begin
+	test_case "the standard policy is set by devlink" standard_policies
+	test_case "a function's settings by its files" settings
+	test_case "what is out of range is refused" wrong_settings
+	test_case "strict: what is ambiguous is limited" strict_is_strict
+	test_case "lenient: it is not" lenient_is_lenient
+	test_case "threshold: not below it" below_threshold
+	test_case "threshold: above it" above_threshold
+	test_case "the standard policy is that of who has none" by_default
+	test_case "a class has a policy of its own" by_class
+	test_case "nic: the NIC decides by itself" left_to_the_nic
+	test_case "the shim judges after a reset" judged_after_a_reset
+	test_case "devlink health shows how functions are policed" diagnosed
+	test_case "settings outlast the functions" outlast_the_functions
+	test_case "what the shim does is counted and traced" counted_and_traced
+	test_case "a virtual function sees nothing of it" unseen_by_virtual_functions
+	test_case "the driver is unloaded while it judges" unloaded_while_judging
+	traffic_start
+}
