@@ -269,7 +269,7 @@ static void be_alone(const Case *of)
     contest_free(contest);
 }
 
-/* One whose link nobody else uses, while the others are policed. */
+/* One on the cheat's NIC whose peer's link nobody else uses, while the others are policed. */
 static void be_innocent(const Case *of)
 {
     Run run = { .of = of, .regime = &regimes[ENFORCED] };
@@ -278,6 +278,7 @@ static void be_innocent(const Case *of)
     Contest *contest;
 
     setup.senders[VICTIM].nic = 1;
+    setup.senders[CHEAT].nic = 0;
     setup.senders[OTHER].way = of->way;
     setup.senders[OTHER].way.aside = true;
     setup.senders[CHEAT].way = (ContestWay) { .flows = 16, RDMA };
