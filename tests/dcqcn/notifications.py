@@ -6,8 +6,8 @@ dissector of tools/wireshark.
     notifications.py PCAPNG INTERVAL_US CLASS:DELAY_US...
 
 Each is sent when the delay of the class of the first mark is over and the interval since the
-one before, not sooner, and 5 us later at most; it tells of all marks since the one before, and of no
-other; no mark is left untold. Prints what it has counted; fails with the first that is wrong.
+one before, not sooner, and 5 us later at most; it tells of all marks since the one before, and of
+no other; no mark is left untold. Prints what it has counted; fails with the first that is wrong.
 """
 
 import os
