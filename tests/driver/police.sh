@@ -111,41 +111,45 @@ limited_by() {
 	return $status
 }
 
-# free_by POLICY COUNTER STATE: none waits, and the path stays in that state, by a verdict
+# free_by POLICY COUNTER: by a verdict none of a thousand packets waits
 free_by() {
-	local status before n delays
+	local status before delays
 	delays=$(health enforce_delays)
 	before=$(counter svan0 shim_$2)
-	again_begin $1 && await 30 shim_has $2 $before
+	again_begin $1 && await 30 shim_has $2 $before &&
+		await 30 path_of_vf1 'packets >= 1000 and state != "congesting"' &&
+		[ "$(health enforce_delays)" = "${delays:-0}" ]
 	status=$?
-	for ((n = 0; n < 5 && status == 0; n++)); do
-		sleep 0.2
-		path_of_vf1 "state == '$3' and limit == 0 and loss > 0"
-		status=$?
-	done
-	[ "$(health enforce_delays)" = "${delays:-0}" ] || status=1
 	users_stop
 	return $status
 }
 
 strict_is_strict() { limited_by strict; }
-lenient_is_lenient() { free_by lenient verdicts_clear clear; }
+lenient_is_lenient() { free_by lenient verdicts_clear; }
 below_threshold() {
-	echo 1000 >$police/vf0/threshold_loss && free_by threshold verdicts_deferred suspect &&
-		echo 50 >$police/vf0/threshold_loss
+	local status
+	echo 1000 >$police/vf0/threshold_loss && free_by threshold verdicts_deferred
+	status=$?
+	echo 50 >$police/vf0/threshold_loss
+	return $status
 }
 above_threshold() { limited_by threshold; }
 
 # The standard one, of a function that has none of its own.
 by_default() {
+	local status
 	param enforcement_policy strict && limited_by default && param enforcement_policy lenient &&
-		free_by default verdicts_clear clear && param enforcement_policy nic
+		free_by default verdicts_clear
+	status=$?
+	param enforcement_policy nic && return $status
 }
 
 # The segments are of class 0.
 by_class() {
-	echo "class 0 strict" >$police/vf0/policy && limited_by lenient &&
-		echo "class 0 default" >$police/vf0/policy
+	local status
+	echo "class 0 strict" >$police/vf0/policy && limited_by lenient
+	status=$?
+	echo "class 0 default" >$police/vf0/policy && return $status
 }
 
 # The NIC's own timer; the shim is not asked.
