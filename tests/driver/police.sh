@@ -178,6 +178,20 @@ diagnosed() {
 		devlink health recover "pci/${slot[svan0]}" reporter congestion
 }
 
+# What was set stands again after a reset; what was not is the device's own.
+dcqcn() {
+	local own
+	own=$(devlink dev param show "pci/${slot[svan0]}" name rp_hai_rate) &&
+		param rp_ai_rate 20000 && param rp_dce_tcp_g 6 && param rp_byte_reset 1000000 &&
+		param_is rp_ai_rate 20000 && param_is rp_dce_tcp_g 6 &&
+		param_is rp_byte_reset 1000000 && ! param rp_dce_tcp_g 16 >/tmp/refused 2>&1 &&
+		grep -q "rp_dce_tcp_g is from 0 to 15" /tmp/refused && ! param rp_ai_rate 99 &&
+		! param rp_min_rate 4294967295 && ! param np_cnp_dscp 64 &&
+		param_is rp_dce_tcp_g 6 && reset_function svan0 && wire_works &&
+		param_is rp_ai_rate 20000 &&
+		[ "$(devlink dev param show "pci/${slot[svan0]}" name rp_hai_rate)" = "$own" ]
+}
+
 outlast_the_functions() {
 	echo threshold >$police/vf2/policy && echo 300 >$police/vf2/cap && vfs_off &&
 		vfs_on $VFS && [ "$(<$police/vf2/policy)" = threshold ] &&
@@ -230,6 +244,7 @@ police_tests() {
 	test_case "nic: the NIC decides by itself" left_to_the_nic
 	test_case "the shim judges after a reset" judged_after_a_reset
 	test_case "devlink health shows how functions are policed" diagnosed
+	test_case "parameters of DCQCN are set by devlink" dcqcn
 	test_case "settings outlast the functions" outlast_the_functions
 	test_case "what the shim does is counted and traced" counted_and_traced
 	test_case "a virtual function sees nothing of it" unseen_by_virtual_functions

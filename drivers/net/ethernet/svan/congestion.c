@@ -9,12 +9,6 @@
 #include "sriov.h"
 #include "svan_trace.h"
 
-enum svan_devlink_param_id {
-	SVAN_DEVLINK_PARAM_ID_BASE = DEVLINK_PARAM_GENERIC_ID_MAX,
-	SVAN_DEVLINK_PARAM_ID_ENFORCEMENT,
-	SVAN_DEVLINK_PARAM_ID_POLICY,
-};
-
 /* ---- on and off, and the standard policy ---- */
 
 static int svan_enforcement_set(struct svan_sriov *sriov, bool enforced)

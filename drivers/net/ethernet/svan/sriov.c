@@ -100,6 +100,8 @@ void svan_sriov_restore(struct svan_dev *dev)
 				"settings of virtual function %d are lost: error %d\n",
 				n, err);
 	}
+	if (svan_dcqcn_restore(sriov))
+		dev_err(&dev->pdev->dev, "parameters of congestion control are lost\n");
 	if (svan_enforcement_apply(sriov))
 		dev_err(&dev->pdev->dev, "congestion control is not enforced any more\n");
 	mutex_unlock(&sriov->lock);
@@ -226,10 +228,15 @@ int svan_sriov_init(struct svan_dev *dev)
 	err = svan_congestion_params_register(dev->sriov);
 	if (err)
 		goto err_health;
+	err = svan_dcqcn_register(dev->sriov);
+	if (err)
+		goto err_params;
 	/* The device may remember what a driver before this one has set. */
 	svan_vfs_count(dev->sriov, 0);
 	return 0;
 
+err_params:
+	svan_congestion_params_unregister(dev->sriov);
 err_health:
 	svan_health_destroy(dev->sriov);
 err_files:
@@ -265,6 +272,7 @@ void svan_sriov_exit(struct svan_dev *dev)
 {
 	if (!dev->sriov)
 		return;
+	svan_dcqcn_unregister(dev->sriov);
 	svan_congestion_params_unregister(dev->sriov);
 	svan_health_destroy(dev->sriov);
 	svan_police_files_del(dev->sriov);

@@ -10,6 +10,15 @@
 #include "shim.h"
 #include "svan.h"
 
+#define SVAN_DCQCN_PARAMS	13
+
+enum svan_devlink_param_id {
+	SVAN_DEVLINK_PARAM_ID_BASE = DEVLINK_PARAM_GENERIC_ID_MAX,
+	SVAN_DEVLINK_PARAM_ID_ENFORCEMENT,
+	SVAN_DEVLINK_PARAM_ID_POLICY,
+	SVAN_DEVLINK_PARAM_ID_DCQCN,	/* the first of SVAN_DCQCN_PARAMS */
+};
+
 /**
  * struct svan_vf - a virtual function
  * @sriov: what it belongs to
@@ -41,6 +50,9 @@ struct svan_vf {
  * @shim_entries: paths that it looks at; under @lock
  * @folder: of attributes in sysfs
  * @reporter: devlink health reporter
+ * @congestion: parameters of DCQCN that were set; under @lock
+ * @congestion_mask: which of them; under @lock
+ * @dcqcn_params: their devlink parameters
  * @num_vfs: virtual functions that are enabled, or about to be; under @lock
  * @num_ports: devlink ports that are registered; under the devlink instance's lock
  * @max_vfs: number of entries in @vfs
@@ -55,6 +67,9 @@ struct svan_sriov {
 	struct svan_flow_entry	*shim_entries;
 	struct kobject		*folder;
 	struct devlink_health_reporter *reporter;
+	struct svan_congestion_attr congestion;
+	u32			congestion_mask;
+	struct devlink_param	dcqcn_params[SVAN_DCQCN_PARAMS];
 	u32			num_vfs;
 	u32			num_ports;
 	u32			max_vfs;
@@ -77,6 +92,11 @@ void svan_devlink_del_ports(struct svan_sriov *sriov);
 int svan_enforcement_apply(struct svan_sriov *sriov);
 int svan_police_files_add(struct svan_sriov *sriov);
 void svan_police_files_del(struct svan_sriov *sriov);
+
+/* dcqcn.c */
+int svan_dcqcn_restore(struct svan_sriov *sriov);
+int svan_dcqcn_register(struct svan_sriov *sriov);
+void svan_dcqcn_unregister(struct svan_sriov *sriov);
 
 /* health.c */
 int svan_health_create(struct svan_sriov *sriov);
