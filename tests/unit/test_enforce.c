@@ -107,6 +107,26 @@ static void triggered_sends_are_paced(void **state)
     leave_in_time(stand);
 }
 
+/* What an engine that comes late could not send it sends afterwards; idleness saves nothing. */
+static void a_late_engine_catches_up(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+
+    limit(stand);
+    post(stand, 20);
+    assert_in_range(left(stand, NULL), 1, 2);
+    fake_advance(fake, 100 * US);
+    assert_in_range(left(stand, NULL), 11, 13);
+    while (svan_egress_waits(&inside(stand)->egress)) {
+        fake_advance(fake, 10 * US);
+    }
+    left(stand, NULL);
+    fake_advance(fake, 100 * US);
+    post(stand, 20);
+    assert_in_range(left(stand, NULL), 1, 2);
+}
+
 /* With packets of a quarter of the usual size it takes four marks. */
 static void marks_on_small_packets_count_less(void **state)
 {
@@ -187,6 +207,7 @@ static void answers_leave_the_turn_alone(void **state)
     notice = notice_of(stand);
     notify(stand, &notice);
     path_of(stand)->rp.current = path_of(stand)->rp.target = 10000000ull;
+    path_of(stand)->rp.increase_at = fake->now + 1000 * MS;
     post(stand, 20);
     assert_in_range(left(stand, NULL), 1, 2);
     assert_non_null(inside(stand)->egress.turn.next);
@@ -196,7 +217,7 @@ static void answers_leave_the_turn_alone(void **state)
     /* a packet of LENGTH takes 0.9 ms */
     assert_true(path_of(stand)->until < fake->now + 2 * MS);
     fake_advance(fake, 2 * MS);
-    assert_in_range(left(stand, NULL), 1, 2);
+    assert_in_range(left(stand, NULL), 1, 3);
 }
 
 /* Between functions of a device there is no network. */
@@ -629,6 +650,7 @@ int main(void)
         STAND_TEST(innocent_paths_are_not_policed),
         STAND_TEST(who_is_notified_is_paced),
         STAND_TEST(triggered_sends_are_paced),
+        STAND_TEST(a_late_engine_catches_up),
         STAND_TEST(marks_on_small_packets_count_less),
         STAND_TEST(queue_pairs_take_turns),
         STAND_TEST(answers_leave_the_turn_alone),

@@ -132,6 +132,7 @@ void svan_enforce_next(SvanPath *path, uint64_t now)
     uint64_t burst = path->fn->net->enforcement->burst;
 
     if (somebody_waits(path)) {
+        path->behind = true;
         svan_timer_set(path->fn->core, &path->turn,
                        path->until > now + burst ? path->until - burst : now);
     }
@@ -159,6 +160,7 @@ static SvanStep wait_for_turn(SvanPath *path, SvanEgress *egress, uint64_t when)
 {
     SvanFn *fn = egress->work->fn;
 
+    path->behind = true;
     if (!egress->turn.next) {
         fn->stats->enforce_delays++;
         svan_list_append(&path->waiters, &egress->turn);
@@ -200,6 +202,7 @@ static bool pace_frame(SvanEnforcement *enforcement, const SvanFlowUnit *unit, S
         *step = svan_unit_drop(unit, &unit->fn->stats->enforce_drops);
         return false;
     }
+    path->behind = true;
     unit->fn->stats->enforce_delays++;
     unit->fn->stats->enforce_ect_set += enforcement->ect_set;
     if (path->turn.slot < 0) {

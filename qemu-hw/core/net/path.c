@@ -5,6 +5,7 @@
 #include "net/path.h"
 
 #define BITS_NS         (8 * 1000000000ull)     /* ns of an octet at 1 bit/s */
+#define MAX_LATE_NS     1000000ull      /* that is made up for */
 #define HALF            (SVAN_WITNESSES / 2)
 
 /* ---- witnesses ---- */
@@ -72,14 +73,15 @@ bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint
 
 void svan_path_charge(SvanPath *path, uint64_t rate, uint32_t octets, uint64_t now)
 {
-    uint64_t parts;
+    uint64_t parts, late = path->behind ? MAX_LATE_NS : 0;
 
-    if (path->until < now) {
-        path->until = now;
+    if (path->until + late < now) {
+        path->until = now - late;
         path->until_part = 0;
     }
     parts = octets * BITS_NS / rate * 256 + octets * BITS_NS % rate * 256 / rate +
             path->until_part;
     path->until += parts / 256;
     path->until_part = parts % 256;
+    path->behind = path->behind && path->until < now;
 }

@@ -49,6 +49,7 @@ typedef struct SvanPath {
     /* At its rate all that was sent would have left by then, ns, and this part of one. */
     uint64_t until;
     uint32_t until_part;        /* in 1/256 ns */
+    bool behind;                /* something has waited, and it has not caught up yet */
     SvanLink waiters;           /* SvanEgress, whose turn comes in this order */
     SvanTimer turn;
     SvanFrame *held, **held_tail;       /* frames that wait for their turns */
