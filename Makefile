@@ -73,6 +73,7 @@
 #:   LINK='rate=10G delay=5us loss=1%'
 #:                      svan-switch between the two guests, or devices, with such links
 #:                      (Documentation/testing/switch.rst)
+#:   NICS=3             one guest with so many Svan devices
 #:   VFS=4              each device has so many virtual functions, for sriov_numvfs
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN

@@ -75,6 +75,7 @@ class Settings:
         self.peer = setting("PEER", "")
         self.share = setting("SHARE", "")
         self.svan = setting("SVAN", "1") != "0"
+        self.nics = int(setting("NICS", "2"))
         self.vfs = int(setting("VFS", "0"))
         self.wire = setting("WIRE", "ring")
         self.rxe = setting("RXE", "0") != "0"
@@ -85,6 +86,8 @@ class Settings:
         self.peer_wait = float(setting("PEER_WAIT", "30"))
         if self.vms not in (1, 2):
             sys.exit("VMS is 1 or 2")
+        if not 2 <= self.nics <= 4 or (self.vms == 2 and self.nics != 2):
+            sys.exit("NICS is 2 to 4, and 2 with VMS=2: each guest has one of them")
         if self.wire not in ("ring", "stream"):
             sys.exit("WIRE is ring or stream")
         if self.rxe and self.vms != 2:
@@ -200,7 +203,7 @@ class Guest:
                 self.wires.ring, "on" if self.number == 1 else "off"))
         line = []
         first = 2 if self.side == "B" else 1
-        last = 1 if self.settings.vms == 2 and self.side == "A" else 2
+        last = 1 if self.settings.vms == 2 and self.side == "A" else self.settings.nics
         for number in range(first, last + 1):
             if self.wires.svan:
                 line += self.stream_args("wire%d" % number, self.wires.svan[number - first])
@@ -251,6 +254,7 @@ class Guest:
     def configuration(self):
         """Assignments for init."""
         values = {"SVAN_SIDE": self.side, "SVAN_VMS": self.settings.vms,
+                  "SVAN_NICS": self.settings.nics,
                   "SVAN": int(self.settings.svan), "SHARE": int(bool(self.settings.share)),
                   "SVAN_PEERDEV": int(self.settings.peerdev),
                   "SVAN_NO_RDMA": setting("SVAN_NO_RDMA", "")}
@@ -358,15 +362,15 @@ class Guest:
 
 
 class Switch:
-    """svan-switch between the two devices, whose ports are a and b."""
+    """svan-switch between the devices, whose ports are a, b and so on."""
 
     def __init__(self, settings):
-        pairs = [socket.socketpair() for _ in range(2)]
+        pairs = [socket.socketpair() for _ in range(settings.nics)]
         self.wires = [ours for ours, _ in pairs]
         early = [s for s in settings.link if s.split()[0] in ("seed", "buffer")]
         command = [settings.args.switch, "--control", "switch.ctl", "--report", "switch.json"]
         command += early + ["port %s fd:%d" % (name, theirs.fileno())
-                            for name, (_, theirs) in zip("ab", pairs)]
+                            for name, (_, theirs) in zip("abcd", pairs)]
         command += [s for s in settings.link if s not in early]
         # paths in LINK are of the run's folder
         self.process = subprocess.Popen(
@@ -378,7 +382,8 @@ class Switch:
         if not self.process.stdout.readline():
             sys.exit(self.process.stderr.read().replace("svan-switch:", "LINK:").strip())
         path = os.path.relpath(os.path.join(settings.args.run, "switch.ctl"))
-        note("svan-switch joins ports a and b: build/svan-switch ctl %s show" % path)
+        note("svan-switch joins ports %s to %s: build/svan-switch ctl %s show"
+             % ("a", "abcd"[settings.nics - 1], path))
 
     def end(self):
         """It writes its report."""

@@ -84,10 +84,11 @@ rdma_up() {
 	[ -n "${!3}" ]
 }
 
+# peer_netns NAME
 peer_netns() {
-	ip netns add peer
-	ip netns exec peer sysctl -qw net.ipv6.conf.default.accept_dad=0
-	ip -n peer link set lo up
+	ip netns add "$1"
+	ip netns exec "$1" sysctl -qw net.ipv6.conf.default.accept_dad=0
+	ip -n "$1" link set lo up
 }
 
 load_drivers() {
@@ -97,12 +98,25 @@ load_drivers() {
 	fi
 }
 
+# Those beyond the second, each in a namespace of its own.
+more_devices() {
+	local n
+	for ((n = 2; n < ${SVAN_NICS:-2}; n++)); do
+		peer_netns peer$n
+		rename_netdev $MAC_PREFIX:0$((n + 1)) svan$n && netdev_up svan$n $((n + 1)) peer$n &&
+			carrier svan$n peer$n || return
+		[ -n "${SVAN_NO_RDMA:-}" ] ||
+			wait_gid svan_$n 10.77.0.$((n + 1)) >/dev/null || return
+	done
+}
+
 one_guest() {
 	SVAN_LOCAL=10.77.0.1 SVAN_PEER=10.77.0.2 SVAN_LOCAL6=fd77::1 SVAN_PEER6=fd77::2
-	peer_netns
+	peer_netns peer
 	rename_netdev $MAC_PREFIX:01 svan0 && rename_netdev $MAC_PREFIX:02 svan1 || return
 	netdev_up svan0 1 && netdev_up svan1 2 peer || return
 	carrier svan0 && carrier svan1 peer || return
+	more_devices || return
 	[ -n "${SVAN_NO_RDMA:-}" ] && return
 	SVAN_DEV=svan_0 SVAN_PEER_DEV=svan_1
 	rdma_up svan_0 $SVAN_LOCAL SVAN_GID && rdma_up svan_1 $SVAN_PEER SVAN_PEER_GID
