@@ -53,6 +53,7 @@ static void svan_census_show(struct devlink_fmsg *fmsg, const struct svan_census
 				  census->states[SVAN_CONGESTION_RECOVERING]);
 	devlink_fmsg_u32_pair_put(fmsg, "limited", census->limited);
 #define SVAN_PUT(name) devlink_fmsg_u64_pair_put(fmsg, #name, le64_to_cpu(stats->name))
+	SVAN_PUT(notifications_received);
 	SVAN_PUT(enforce_delays);
 	SVAN_PUT(enforce_marks);
 	SVAN_PUT(enforce_drops);
