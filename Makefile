@@ -41,10 +41,10 @@
 #:                 the rate of a process beside one whose faults nobody serves
 #:   make experiment-attacks
 #:                 a virtual function beside one that attacks what the two share
-#:                 (10 minutes; build/experiments/attacks/attacks.csv)
+#:                 (10 minutes; build/experiments/attacks/attacks.csv); ENFORCED=1: policed
 #:   make experiment-congestion
 #:                 functions that share a link, one of which cheats, with and without
-#:                 enforcement (5 minutes; build/experiments/congestion/report.html)
+#:                 enforcement (14 minutes; build/experiments/congestion/report.html)
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
@@ -99,7 +99,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] tools/experiment/{sweep,beside,attacks}.py tools/experiment/attacks-guest tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] $(addprefix tools/experiment/,sweep.py beside.py attacks.py share.py attacks-guest congestion-guest) tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""attacks.py DIR ATTACKER VICTIM ROUNDS SECONDS [KIND...]: in the guest, one function beside
+"""attacks.py FILE ATTACKER VICTIM ROUNDS SECONDS [KIND...]: in the guest, one function beside
 another that attacks.
 
 ATTACKER and VICTIM are the environment of programs of the functions vf1 and vf2, each in the
 namespace of that name. In each of ROUNDS a victim is measured for SECONDS beside an attacker
 of each kind, and before that beside one that burns as much with traffic of its own. Prints a
-table; DIR/attacks.csv has every run.
+table; FILE, a CSV, has every run.
 """
 
 import csv
@@ -97,7 +97,7 @@ def main():
     kinds = sys.argv[6:] or KINDS
     rows = measure(Place("vf1", 1, attacker), Place("vf2", 0, victim), int(rounds),
                    int(seconds), kinds)
-    with open(os.path.join(out, "attacks.csv"), "w", encoding="ascii", newline="") as file:
+    with open(out, "w", encoding="ascii", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("round", "attacker_does", "beside", "mb_s", "p50_us", "p99_us"))
         writer.writerows(rows)

@@ -5,15 +5,150 @@
     congestion.py DIR
 """
 
+import collections
 import csv
 import os
+import statistics
 import sys
 
+import attacks
 import cheats
 import plot
 
-PARTS = (("virtual.csv", "In virtual time", cheats.sections),)
 COLUMNS = ("part", "case", "bottlenecks", "regime", "what", "key", "value")
+JAIN, TAIL, USED, RED = 0.95, 2, 0.9, 0.9
+CASES = {"honest": "all honest", "many": "16 queue pairs",
+         "limit": "4 queue pairs and their rate limits raised",
+         "tcp": "8 connections of TCP without ECN",
+         "stacks": "five stacks of TCP: reno, cubic, bbr, dctcp, ECN off"}
+
+
+class Run:
+    """One run in a guest."""
+
+    def __init__(self):
+        self.figures, self.rates = {}, collections.defaultdict(list)
+
+    def add(self, what, key, value):
+        """A row."""
+        if what == "mbit_s":
+            who, second = key.rsplit(" ", 1)
+            self.rates[who].append((int(second) + 0.5, value))
+        else:
+            self.figures[what, key] = value
+
+    def jain(self, which="all"):
+        """Of the means, or of the seconds the least or the median."""
+        return self.figures["jain", which]
+
+    def tail(self):
+        """The victim's p99, ms; 0: there is none."""
+        return self.figures.get(("p99_us", "victim"), 0) / 1000
+
+
+def read(path):
+    """{(bottlenecks, case, regime): Run}."""
+    runs = collections.defaultdict(Run)
+    with open(path, encoding="ascii") as file:
+        for case, place, regime, what, key, value in csv.reader(file):
+            runs[place, case, regime].add(what, key, float(value))
+    return runs
+
+
+def capacity(runs):
+    """What the guest sends by itself, and by a bottleneck, Mbit/s."""
+    alone = runs["none", "honest", "free"].figures
+    total = sum(value for (what, _), value in alone.items() if what == "goodput")
+    rates = [sum(value for (what, _), value in run.figures.items() if what == "goodput") /
+             run.figures["used", "link"] for key, run in runs.items() if key[0] == "one"]
+    return total, rates[0]
+
+
+def row(verdicts, runs, place, case):
+    """A case with and without enforcement."""
+    free, enforced = (runs[place, case, regime] for regime in ("free", "enforced"))
+    tail = enforced.tail() / runs[place, "honest", "enforced"].tail()
+    used = enforced.figures["used", "link"]
+    good = enforced.jain("median") >= JAIN and tail <= TAIL and used >= USED
+    return [CASES[case], "%.3f" % free.jain(), "%.3f" % enforced.jain(),
+            "%.3f" % enforced.jain("median"), "%.3f" % enforced.jain("least"),
+            "%.0f" % enforced.tail() if tail else "-", "%.2f" % tail if tail else "-",
+            "%.2f" % used,
+            verdicts.expect(good, "in a guest, bottlenecks: %s, %s: Jain %.3f, of the median "
+                            "second %.3f, of the least %.3f (free %.3f), victim's p99 %.2f times, "
+                            "link %.2f" % (place, CASES[case], enforced.jain(),
+                                           enforced.jain("median"), enforced.jain("least"),
+                                           free.jain(), tail, used))]
+
+
+HEAD = ["the third function", "Jain, free", "Jain", "median second", "least second",
+        "victim's p99, ms", "times the honest", "link used", "as it should be"]
+
+
+def guest_sections(verdicts, path):
+    """What was seen in guests."""
+    runs = read(path)
+    total, rate = capacity(runs)
+    parts = ["<p>The guest alone sends %.0f Mbit/s; the bottleneck has %.0f.</p>" % (total, rate)]
+    verdicts.expect(rate <= total / 5, "the bottleneck has %.0f Mbit/s, a fifth at most of what "
+                    "the guest sends, %.0f" % (rate, total))
+    for place, title in cheats.PLACES.items():
+        rows = [row(verdicts, runs, place, case) for case in CASES
+                if (place, case, "enforced") in runs]
+        parts += ["<h3>%s</h3>" % title, plot.table(HEAD, rows)]
+    frozen = runs["one", "many", "frozen"].jain()
+    verdicts.expect(frozen < RED, "in a guest, estimates frozen, %s: Jain %.3f, as bad as without "
+                    "enforcement" % (CASES["many"], frozen))
+    parts.append("<p>With the estimates frozen, %s: Jain %.3f.</p>" % (CASES["many"], frozen))
+    for (place, case, regime), run in runs.items():
+        if place != "none":
+            parts.append(plot.figure(plot.svg(
+                "set xlabel 's'\nset ylabel 'Mbit/s'\nset yrange [0:%d]\n" % (1.2 * rate),
+                run.rates, plot.LINES), "%s, %s. %s." % (CASES[case], regime,
+                                                         cheats.PLACES[place])))
+    return parts
+
+
+def attack_ratios(path):
+    """{kind: (rate kept, p99 times)}, medians of the rounds, as attacks.py has them."""
+    with open(path, encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    found = {}
+    for kind in dict.fromkeys(row["beside"] for row in rows):
+        decent, attack = ({row["round"]: row for row in rows if row["beside"] == kind and
+                           row["attacker_does"] == what} for what in (attacks.DECENT, kind))
+        found[kind] = [statistics.median(float(attack[n][column]) / float(decent[n][column])
+                                         for n in attack) for column in ("mb_s", "p99_us")]
+    return found
+
+
+def attack_sections(verdicts, path):
+    """What attacks on shared resources do to a neighbour; path is of the runs without
+    enforcement."""
+    regimes = {"free": attack_ratios(path)}
+    enforced = os.path.join(os.path.dirname(path), "enforced.csv")
+    if os.path.exists(enforced):
+        regimes["enforced"] = attack_ratios(enforced)
+    rows = []
+    for kind in regimes["free"]:
+        cells = [regime.get(kind) for regime in regimes.values()]
+        good = all(cell and cell[0] >= attacks.RATE and cell[1] <= attacks.TAIL for cell in cells)
+        text = ", ".join("%s: rate kept %.2f, p99 %.2f times" % (name, *cell) for name, cell in
+                         zip(regimes, cells) if cell)
+        rows.append([kind] + ["%.2f" % x for cell in cells if cell for x in cell] +
+                    [verdicts.expect(good, "attack %s, %s" % (kind, text))])
+    return [plot.table(["attack"] + ["%s, %s" % (what, regime) for regime in regimes for what in
+                                     ("rate kept", "p99 times")] + ["as it should be"], rows)]
+
+
+PARTS = (("virtual.csv", "In virtual time", cheats.sections),
+         ("guest.csv", "In guests", guest_sections),
+         ("../attacks/attacks.csv", "Attacks on what functions share", attack_sections))
+
+
+def part_name(path):
+    """Of a file of results."""
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def main():
@@ -25,7 +160,7 @@ def main():
             path = os.path.join(out, name)
             if os.path.exists(path):
                 with open(path, encoding="ascii") as part:
-                    writer.writerows([name.split(".", 1)[0]] + row for row in csv.reader(part))
+                    writer.writerows([part_name(name)] + row for row in csv.reader(part))
                 sections += ["<h2>%s</h2>" % title] + section(verdicts, path)
     verdict = "%d passed, %d failed" % (verdicts.passed, len(verdicts.failures))
     with open(os.path.join(out, "report.html"), "w", encoding="utf-8") as file:
