@@ -103,7 +103,8 @@ more_devices() {
 	local n
 	for ((n = 2; n < ${SVAN_NICS:-2}; n++)); do
 		peer_netns peer$n
-		rename_netdev $MAC_PREFIX:0$((n + 1)) svan$n && netdev_up svan$n $((n + 1)) peer$n &&
+		rename_netdev $MAC_PREFIX:0$((n + 1)) svan$n &&
+			netdev_up svan$n $((n + 1)) peer$n &&
 			carrier svan$n peer$n || return
 		[ -n "${SVAN_NO_RDMA:-}" ] ||
 			wait_gid svan_$n 10.77.0.$((n + 1)) >/dev/null || return
