@@ -226,22 +226,21 @@ unloaded_while_judging() {
 	return $status
 }
 
-police_tests() {
+policed_guest() {
 	# What is sent again and again is load enough.
 	traffic_stop
 	mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
 	rdma system set netns shared
 	test_case "a virtual function is policed as was set before it came" police_begin
+}
+
+police_tests() {
+	policed_guest
 	test_case "the standard policy is set by devlink" standard_policies
 	test_case "a function's settings by its files" settings
 	test_case "what is out of range is refused" wrong_settings
 	test_case "strict: what is ambiguous is limited" strict_is_strict
 	test_case "lenient: it is not" lenient_is_lenient
-	test_case "threshold: not below it" below_threshold
-	test_case "threshold: above it" above_threshold
-	test_case "the standard policy is that of who has none" by_default
-	test_case "a class has a policy of its own" by_class
-	test_case "nic: the NIC decides by itself" left_to_the_nic
 	test_case "the shim judges after a reset" judged_after_a_reset
 	test_case "devlink health shows how functions are policed" diagnosed
 	test_case "parameters of DCQCN are set by devlink" dcqcn
@@ -249,5 +248,16 @@ police_tests() {
 	test_case "what the shim does is counted and traced" counted_and_traced
 	test_case "a virtual function sees nothing of it" unseen_by_virtual_functions
 	test_case "the driver is unloaded while it judges" unloaded_while_judging
+	traffic_start
+}
+
+# Of policies and classes the rest: make test-long.
+policies_tests() {
+	policed_guest
+	test_case "threshold: not below it" below_threshold
+	test_case "threshold: above it" above_threshold
+	test_case "the standard policy is that of who has none" by_default
+	test_case "a class has a policy of its own" by_class
+	test_case "nic: the NIC decides by itself" left_to_the_nic
 	traffic_start
 }
