@@ -56,8 +56,34 @@ static void on_slow_lines_all_is_slower(void **state)
     assert_int_equal(slow.increase_interval, fast.increase_interval * 100);
     assert_int_equal(slow.decrease_interval, fast.decrease_interval * 100);
     assert_int_equal(slow.cnp_interval, fast.cnp_interval * 100);
+    svan_dcqcn_default(&slow, 8 * GBPS);
+    assert_int_equal(slow.increase_additive, fast.increase_additive * 8 / 10);
+    assert_int_equal(slow.increase_interval, fast.increase_interval * 10 / 8);
+    assert_int_equal(slow.decrease_interval, fast.decrease_interval * 10 / 8);
     svan_dcqcn_default(&slow, 100 * GBPS);
     assert_int_equal(slow.increase_additive, fast.increase_additive);
+    assert_int_equal(slow.increase_interval, fast.increase_interval);
+}
+
+/* Also of who had no rate at the line's old one, or has a higher rate than the new one. */
+static void the_line_may_change(void **state)
+{
+    Flow flow = flow_at_line();
+    uint64_t again;
+
+    svan_dcqcn_default(&flow.params, 4 * LINE);
+    svan_rp_notified(&flow.rp, &flow.params, 0);
+    assert_int_equal(flow.rp.current, 2 * LINE);
+    flow = flow_at_line();
+
+    svan_dcqcn_default(&flow.params, LINE / 10);
+    svan_rp_notified(&flow.rp, &flow.params, 0);
+    assert_int_equal(flow.rp.current, LINE / 20);
+    again = flow.params.decrease_interval;
+    svan_dcqcn_default(&flow.params, LINE / 100);
+    svan_rp_notified(&flow.rp, &flow.params, again);
+    assert_true(flow.rp.current < LINE / 100);
+    assert_true(flow.rp.target <= LINE / 100);
 }
 
 static void parameters_out_of_range_are_refused(void **state)
@@ -309,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_defaults_are_valid_at_any_line_rate),
         cmocka_unit_test(on_slow_lines_all_is_slower),
+        cmocka_unit_test(the_line_may_change),
         cmocka_unit_test(parameters_out_of_range_are_refused),
         cmocka_unit_test(a_flow_begins_at_line_rate_without_timers),
         cmocka_unit_test(the_first_notification_halves_the_rate),

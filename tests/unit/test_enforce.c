@@ -145,6 +145,30 @@ static void marks_on_small_packets_count_less(void **state)
     assert_true(svan_rp_is_limited(&path_of(stand)->rp));
 }
 
+/* Whoever waited has gone: nobody else makes up for its turn. */
+static void a_turn_that_nobody_took_is_no_credit(void **state)
+{
+    Stand *stand = *state;
+    Station *station = &stand->hall->stations[POLICED];
+    HostQp second = host_qp(station->host, &station->send_cq, &station->recv_cq, NULL);
+
+    beyond(stand, &second, PEER_QPN + 1);
+    limit(stand);
+    post(stand, 20);
+    left(stand, NULL);
+    assert_true(svan_egress_waits(&inside(stand)->egress));
+    host_object(stand->qp.host, SVAN_CMD_DESTROY_QP, stand->qp.qpn);
+    fake_advance(stand->hall->fake, 50 * MS);
+    left(stand, NULL);
+    svan_flows_step(&policed(stand)->net->enforcement->flows, path_of(stand),
+                    stand->hall->fake->now);
+    path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
+    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
+    stand->qp = second;
+    post(stand, 60);
+    assert_in_range(left(stand, NULL), 1, 3);
+}
+
 /* Queue pairs of a path wait for each other's turns, in their order. */
 static void queue_pairs_take_turns(void **state)
 {
@@ -652,6 +676,7 @@ int main(void)
         STAND_TEST(triggered_sends_are_paced),
         STAND_TEST(a_late_engine_catches_up),
         STAND_TEST(marks_on_small_packets_count_less),
+        STAND_TEST(a_turn_that_nobody_took_is_no_credit),
         STAND_TEST(queue_pairs_take_turns),
         STAND_TEST(answers_leave_the_turn_alone),
         STAND_TEST(frames_to_neighbours_are_not_watched),

@@ -250,6 +250,24 @@ static void peers_without_room_share_a_path(void **state)
         .words = { rdma(0, 1).words[0], rdma(0, 1).words[1] } })->rp));
 }
 
+/* Though nothing more is sent by it: it would slow down all others for ever. */
+static void their_path_recovers_too(void **state)
+{
+    SvanFlows *flows = *state;
+
+    for (uint32_t i = 0; i <= SVAN_MAX_PATHS; i++) {
+        get(flows, i, 1, 1);
+    }
+    svan_estimate_marks(&flows->other.estimate, 4, 4, 1);
+    svan_flows_step(flows, &flows->other, 1);
+    assert_int_equal(flows->congested, 1);
+    for (uint64_t now = MS; now < 60 * MS; now += MS) {
+        svan_flows_step_all(flows, now);
+    }
+    assert_int_equal(flows->congested, 0);
+    assert_int_equal(flows->other.recognition.state, SVAN_CONGESTION_CLEAR);
+}
+
 static SvanPath *changed;
 
 static void note_change(SvanPath *path)
@@ -396,6 +414,7 @@ int main(void)
         FLOWS_TEST(flows_to_a_peer_share_a_path),
         FLOWS_TEST(who_hops_gains_nothing),
         FLOWS_TEST(peers_without_room_share_a_path),
+        FLOWS_TEST(their_path_recovers_too),
         FLOWS_TEST(congested_paths_share_the_increase),
         FLOWS_TEST(large_packets_take_their_time),
         FLOWS_TEST(silent_paths_do_not_count_for_ever),

@@ -12,6 +12,11 @@
 /* Expiries that are made up for at once: at 40 Mb/s each, those of a rise to 80 Gbit/s. */
 #define MAX_EXPIRIES    4096
 
+static uint32_t stretched(uint32_t ns, uint64_t line)
+{
+    return ns * SLOW_LINE / line;
+}
+
 static uint64_t part(uint64_t line_rate, uint64_t divisor, uint64_t least)
 {
     return line_rate / divisor > least ? line_rate / divisor : least;
@@ -20,7 +25,6 @@ static uint64_t part(uint64_t line_rate, uint64_t divisor, uint64_t least)
 void svan_dcqcn_default(SvanDcqcnParams *params, uint64_t line_rate)
 {
     uint64_t line = line_rate < SLOW_LINE ? line_rate : SLOW_LINE;
-    uint32_t stretch = SLOW_LINE / line;
 
     *params = (SvanDcqcnParams) {
         .line_rate = line_rate,
@@ -28,9 +32,10 @@ void svan_dcqcn_default(SvanDcqcnParams *params, uint64_t line_rate)
         .increase_additive = part(line, 250, SVAN_DCQCN_LEAST_RATE),
         .increase_hyper = part(line, 25, SVAN_DCQCN_LEAST_RATE),
         .alpha_shift_g = 8,
-        .alpha_interval = 55 * US * stretch, .increase_interval = 55 * US * stretch,
+        .alpha_interval = stretched(55 * US, line),
+        .increase_interval = stretched(55 * US, line),
         .byte_counter = part(line, 1000, SVAN_DCQCN_MIN_BYTES), .fast_recovery = 5,
-        .decrease_interval = 50 * US * stretch, .cnp_interval = 50 * US * stretch,
+        .decrease_interval = stretched(50 * US, line), .cnp_interval = stretched(50 * US, line),
     };
 }
 
@@ -178,10 +183,12 @@ void svan_rp_notified(SvanRp *rp, const SvanDcqcnParams *params, uint64_t now)
 {
     svan_rp_timer(rp, params, now);
     if (!rp->limited) {
+        svan_rp_init(rp, params);       /* the line may have another rate than before */
         rp->limited = true;
         rp->alpha_at = now + params->alpha_interval;
         rp->decrease_at = now;
     }
+    rp->current = rp->current < params->line_rate ? rp->current : params->line_rate;
     rp->notified = true;
     if (now >= rp->decrease_at) {
         decrease(rp, params, now);

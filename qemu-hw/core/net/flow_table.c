@@ -104,7 +104,10 @@ void svan_flows_step_another(SvanFlows *flows, uint64_t now)
     if (!flows->paths.fresh) {
         return;
     }
-    flows->cursor = flows->cursor + 1 < flows->paths.fresh ? flows->cursor + 1 : 0;
+    if (++flows->cursor >= flows->paths.fresh) {
+        flows->cursor = 0;
+        svan_flows_step(flows, &flows->other, now);
+    }
     path = &paths[flows->cursor];
     if (path->aged.age.next) {
         svan_flows_step(flows, path, now);

@@ -2,7 +2,7 @@
 /*
  * Senders that are paced (PRM "Congestion control"). Each unit leaves when the one before
  * it would have left a link of the sender's rate. An engine that comes late, by up to
- * MAX_LATE_NS, makes up for it by sending sooner afterwards; a sender that had nothing to
+ * SVAN_LATE_NS, makes up for it by sending sooner afterwards; a sender that had nothing to
  * send does not.
  */
 #include "net/enforce.h"
@@ -10,7 +10,6 @@
 
 #define MBPS            1000000ull
 #define UNKNOWN_MBPS    100000u
-#define MAX_LATE_NS     1000000ull
 #define NS_PER_S        1000000000ull
 #define DEFAULT_CNP_DSCP        48
 #define MAX_DSCP        63
@@ -137,17 +136,16 @@ bool svan_pace_may_send(SvanEgress *egress, const SvanPkt *pkt, SvanStep *step)
 void svan_pace_sent(SvanEgress *egress, const SvanPkt *pkt)
 {
     SvanPace *pace = egress->pace;
-    uint64_t now, rate, bits, len = svan_pkt_len(pkt);
+    uint64_t now, rate, bits, late, len = svan_pkt_len(pkt);
 
     if (!is_paced(pkt)) {
         return;
     }
     now = svan_now(egress->work->fn->core);
-    if (!pace->behind) {
-        pace->until = now;
+    late = svan_late(pace->behind, pace->until, now);
+    if (pace->until + late < now) {
+        pace->until = now - late;
         pace->rest = 0;
-    } else if (pace->until + MAX_LATE_NS < now) {
-        pace->until = now - MAX_LATE_NS;
     }
     svan_rp_sent(&pace->rp, params_of(egress), len, now);
     rate = svan_pace_rate(pace);

@@ -26,6 +26,16 @@ const SvanCongestion *svan_congestion(const SvanCore *core);
 bool svan_congestion_set(SvanCore *core, const SvanCongestion *congestion);
 
 #define SVAN_BPS_PER_KBPS       1000u
+/* Of a turn that comes late this much is made up for, ns ... */
+#define SVAN_LATE_NS            1000000ull
+/* ... and one that is later had nobody who waited for it. */
+#define SVAN_GONE_NS            20000000ull
+
+/* How far before `now` what is sent may be counted, by a schedule that has got to `until`. */
+static inline uint64_t svan_late(bool behind, uint64_t until, uint64_t now)
+{
+    return behind && now < until + SVAN_GONE_NS ? SVAN_LATE_NS : 0;
+}
 
 typedef struct SvanPace {
     SvanRp rp;

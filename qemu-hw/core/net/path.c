@@ -2,10 +2,10 @@
 /*
  * Paths: their rates, and what has left by them.
  */
+#include "net/pace.h"
 #include "net/path.h"
 
 #define BITS_NS         (8 * 1000000000ull)     /* ns of an octet at 1 bit/s */
-#define MAX_LATE_NS     1000000ull      /* that is made up for */
 #define HALF            (SVAN_WITNESSES / 2)
 
 /* ---- witnesses ---- */
@@ -73,7 +73,7 @@ bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint
 
 void svan_path_charge(SvanPath *path, uint64_t rate, uint32_t octets, uint64_t now)
 {
-    uint64_t parts, late = path->behind ? MAX_LATE_NS : 0;
+    uint64_t parts, late = svan_late(path->behind, path->until, now);
 
     if (path->until + late < now) {
         path->until = now - late;
