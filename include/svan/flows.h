@@ -76,6 +76,9 @@ struct svan_cmd_query_flows_resp {
 	__le32	total;			/* that the function has now */
 };
 
+/* In place of a VLAN: the path of all peers that have no room for one of their own. */
+#define SVAN_PATH_OTHERS	0xffff
+
 /* A verdict on a path that is SUSPECT; on others it has no effect. */
 struct svan_cmd_judge_flow {
 	__le32	function;
@@ -91,7 +94,7 @@ struct svan_flow_entry {
 	__u8	own[16];
 	__le32	flow;			/* as in svan_notification */
 	__le32	qpn;			/* of the function, by which it was sent last */
-	__le16	vlan;			/* 0: none */
+	__le16	vlan;			/* 0: none; SVAN_PATH_OTHERS */
 	__u8	kind;			/* enum svan_flow_kind */
 	__u8	state;			/* enum svan_congestion */
 	__le32	ce;			/* marked packets, in 1 / 65536 */

@@ -59,13 +59,13 @@ wrong_settings() {
 	done 2>/dev/null
 }
 
-# path_of_vf1 EXPRESSION: is it true of the path from vf1 to the peer?
+# path_of_vf1 EXPRESSION [PEER]: is it true of the path from vf1 to the peer?
 path_of_vf1() {
 	svan-dump flows --json >/tmp/flows || return
-	python3 - "$1" <<-'END'
+	python3 - "$1" "${2:-::ffff:10.77.0.2}" <<-'END'
 	import json, sys
 	paths = [e for e in json.load(open("/tmp/flows")) if e["function"] == 1 and
-	         e["kind"] == "path" and e["peer"] == "::ffff:10.77.0.2"]
+	         e["kind"] in ("path", "others") and e["peer"] == sys.argv[2]]
 	if not (paths and eval(sys.argv[1], {}, paths[0])):
 	    sys.exit("not %s: %s" % (sys.argv[1], paths))
 	END
@@ -75,11 +75,12 @@ shim_has() { [ "$(counter svan0 shim_$1)" -gt "$2" ]; }
 
 # What is sent again and again, without a notification, is ambiguous to the NIC; calm: for
 # longer than the guest stands still. What was known before is forgotten.
+# again_begin POLICY [PEERS]
 again_begin() {
 	enforcement false && echo 1000000 >$police/vf0/calm && echo 1 >$police/vf0/cap &&
 		echo 0 >$police/vf0/burst && echo $1 >$police/vf0/policy &&
 		enforcement true || return
-	ip netns exec vf1 ./again.py vf1 "${mac[svan1]}" 10.77.0.11 10.77.0.2 &
+	ip netns exec vf1 ./again.py vf1 "${mac[svan1]}" 10.77.0.11 10.77.0.2 $2 &
 	users=($!)
 }
 
@@ -159,6 +160,19 @@ left_to_the_nic() {
 	again_begin nic && await 30 path_of_vf1 'state == "congesting"' &&
 		await 30 delayed_more_than "$(health enforce_delays)" &&
 		[ "$(counter svan0 shim_events)" = "$before" ]
+	status=$?
+	users_stop
+	return $status
+}
+
+# Of 200 peers the NIC tells 128 apart. The others have a path together, and are judged;
+# nothing is reported of it.
+peers_without_room() {
+	local status
+	again_begin strict 200 && await 60 path_of_vf1 'state == "congesting"' :: &&
+		[ "$(health paths_overflowed)" -gt 0 ] &&
+		devlink health show "pci/${slot[svan0]}" reporter congestion |
+			grep -q "state healthy error 0"
 	status=$?
 	users_stop
 	return $status
@@ -259,5 +273,6 @@ policies_tests() {
 	test_case "the standard policy is that of who has none" by_default
 	test_case "a class has a policy of its own" by_class
 	test_case "nic: the NIC decides by itself" left_to_the_nic
+	test_case "peers without room are judged, too" peers_without_room
 	traffic_start
 }

@@ -575,6 +575,54 @@ static void ambiguity_and_verdicts(void **state)
 
 /* ---- commands ---- */
 
+/* Peers without room share a path, which is shown, and judged like any other. */
+static void others_are_shown_and_judged(void **state)
+{
+    Stand *stand = *state;
+    SvanFlows *flows = &policed(stand)->net->enforcement->flows;
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    struct svan_enforcement_attr attr = normal();
+    static const uint8_t none[16];
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_JUDGE_FLOW);
+    const uint32_t most = SVAN_MAX_PATHS;
+    struct svan_flow_entry *entries;
+    uint32_t total;
+
+    attr.suspect = 0;                   /* only verdicts count */
+    enforce(stand, &attr);
+    post(stand, 1);
+    query(stand, true, 0, 36, bus, &total);
+    assert_int_equal(total, 1);
+    assert_false(svan_enforcement_judge(policed(stand), none, SVAN_PATH_OTHERS, true));
+    for (uint32_t i = 1; i < most; i++) {
+        const uint8_t peer[16] = { 0xfd, [15] = i };
+        SvanAgedKey key = svan_flow_key(peer, peer, 0, SVAN_FLOW_UDP, 1);
+        uint16_t hint = 0;
+
+        svan_flows_get(flows, &key, svan_now(stand->hall->fake->core), &hint);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        inside(stand)->av.dgid[15]++;
+        post(stand, 1);
+    }
+    left(stand, NULL);
+    assert_int_equal(flows->other.packets, 2);
+    flows->other.estimate.loss = SVAN_FRACTION_ONE / 2;
+    svan_flows_step(flows, &flows->other, svan_now(stand->hall->fake->core));
+    query(stand, true, most - 1, 36, bus, &total);
+    entries = fake_ram(stand->hall->fake, bus);
+    assert_int_equal(total, most + 1);
+    assert_int_equal(le16toh(entries[1].vlan), SVAN_PATH_OTHERS);
+    assert_int_equal(entries[1].state, SVAN_CONGESTION_SUSPECT);
+    assert_int_equal(le64toh(entries[1].packets), 2);
+    cmd.judge_flow.function = htole32(POLICED);
+    cmd.judge_flow.vlan = htole16(SVAN_PATH_OTHERS);
+    cmd.judge_flow.congesting = 1;
+    host_must(stand->hall->stations[0].host, &cmd);
+    assert_int_equal(flows->other.recognition.state, SVAN_CONGESTION_CONGESTING);
+    assert_true(svan_rp_is_limited(&flows->other.rp));
+}
+
 static void only_the_physical_function_commands(void **state)
 {
     static const uint16_t opcodes[] = {
@@ -689,6 +737,7 @@ int main(void)
         STAND_TEST(frames_wait_within_bounds),
         STAND_TEST(round_trips_of_queue_pairs),
         STAND_TEST(ambiguity_and_verdicts),
+        STAND_TEST(others_are_shown_and_judged),
         STAND_TEST(only_the_physical_function_commands),
         STAND_TEST(flows_are_shown),
         STAND_TEST(settings_are_checked_and_saved),

@@ -198,6 +198,9 @@ static SvanPath *find_path(SvanFlows *flows, const uint8_t *peer, uint16_t vlan)
     static const uint8_t none[16];
     SvanAgedKey key = svan_flow_key(peer, none, vlan, 0, 0);
 
+    if (vlan == SVAN_PATH_OTHERS) {
+        return flows->other.packets ? &flows->other : NULL;
+    }
     return (SvanPath *)svan_aged_find(&flows->paths, &key);
 }
 
@@ -250,18 +253,16 @@ static void show_flow(const SvanFlow *flow, struct svan_flow_entry *entry)
     show_estimate(&flow->estimate, entry);
 }
 
-static void show_path(const SvanPath *path, struct svan_flow_entry *entry)
+static void show_path(const SvanPath *path, uint16_t vlan, struct svan_flow_entry *entry)
 {
-    const SvanAgedKey *key = &path->aged.key;
-
     *entry = (struct svan_flow_entry) {
-        .vlan = htole16(svan_flow_vlan(key)), .state = path->recognition.state,
+        .vlan = htole16(vlan), .state = path->recognition.state,
         .notifications = htole32(path->notifications),
         .limit = htole64(svan_rp_is_limited(&path->rp) ? path->rp.current : 0),
         .packets = htole64(path->packets), .octets = htole64(path->octets),
         .classes = path->classes,
     };
-    memcpy(entry->peer, svan_flow_peer(key), 16);
+    memcpy(entry->peer, svan_flow_peer(&path->aged.key), 16);
     show_estimate(&path->estimate, entry);
 }
 
@@ -279,17 +280,23 @@ static uint32_t show_flows(const SvanAgedTable *flows, const SvanFlowQuery *quer
     return count;
 }
 
-/* In the order of their places: none moves while others are used, come or go. */
-static uint32_t show_paths(const SvanAgedTable *paths, const SvanFlowQuery *query,
+/*
+ * In the order of their places: none moves while others are used, come or go. That of peers
+ * without room is the last.
+ */
+static uint32_t show_paths(const SvanFlows *flows, const SvanFlowQuery *query,
                            struct svan_flow_entry *entries)
 {
-    const SvanPath *path = (const SvanPath *)paths->entries;
+    const SvanPath *path = (const SvanPath *)flows->paths.entries;
     uint32_t n = 0, count = 0;
 
-    for (uint32_t i = 0; i < paths->fresh && count < query->max; i++, path++) {
+    for (uint32_t i = 0; i < flows->paths.fresh && count < query->max; i++, path++) {
         if (path->aged.age.next && n++ >= query->first) {
-            show_path(path, &entries[count++]);
+            show_path(path, svan_flow_vlan(&path->aged.key), &entries[count++]);
         }
+    }
+    if (flows->other.packets && count < query->max && n >= query->first) {
+        show_path(&flows->other, SVAN_PATH_OTHERS, &entries[count++]);
     }
     return count;
 }
@@ -310,7 +317,7 @@ uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
     enforcement->told |= looks;
     svan_flows_step_all(flows, svan_now(fn->core));
     enforcement->told &= !looks;
-    *total = query->paths ? flows->paths.count : flows->flows.count;
-    return query->paths ? show_paths(&flows->paths, query, entries) :
+    *total = query->paths ? flows->paths.count + !!flows->other.packets : flows->flows.count;
+    return query->paths ? show_paths(flows, query, entries) :
                           show_flows(&flows->flows, query, entries);
 }

@@ -137,7 +137,7 @@ static const char *svan_congestion_name(u8 state)
 	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
 }
 
-static const char *svan_flow_name(u8 kind)
+static const char *svan_flow_name(const struct svan_flow_entry *entry)
 {
 	static const char *const names[] = {
 		[0]			= "path",
@@ -148,14 +148,16 @@ static const char *svan_flow_name(u8 kind)
 		[SVAN_FLOW_ETHERNET]	= "ethernet",
 	};
 
-	return kind < ARRAY_SIZE(names) ? names[kind] : "unknown";
+	if (le16_to_cpu(entry->vlan) == SVAN_PATH_OTHERS)
+		return "others";
+	return entry->kind < ARRAY_SIZE(names) ? names[entry->kind] : "unknown";
 }
 
 static void svan_flow_show(struct seq_file *s, u32 function,
 			   const struct svan_flow_entry *entry)
 {
 	seq_printf(s, "{\"function\": %u, \"kind\": \"%s\", \"peer\": \"%pI6c\", ", function,
-		   svan_flow_name(entry->kind), entry->peer);
+		   svan_flow_name(entry), entry->peer);
 	seq_printf(s, "\"own\": \"%pI6c\", \"flow\": %u, \"qpn\": %u, \"vlan\": %u, ",
 		   entry->own, le32_to_cpu(entry->flow), le32_to_cpu(entry->qpn),
 		   le16_to_cpu(entry->vlan));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * devlink health reporter `congestion`: it reports that the shim cannot judge, or that a
- * function sends to more peers than the device tells apart, and shows how all functions
- * are policed.
+ * devlink health reporter `congestion`: it reports that the shim cannot judge, and shows
+ * how all functions are policed.
  */
 #include "sriov.h"
 
 #define SVAN_HEALTH_PERIOD_MS	10000	/* between two recoveries, at least */
+#define SVAN_HEALTH_REPORT_MS	(SVAN_HEALTH_PERIOD_MS + 1000)
 
 /* ---- diagnose ---- */
 
@@ -127,27 +127,37 @@ static const struct devlink_health_reporter_ops svan_health_ops = {
 	.diagnose	= svan_health_diagnose,
 };
 
-/* Not under svan_sriov.lock: it takes the devlink instance's. */
+/*
+ * Called by the shim's worker alone, and not under svan_sriov.lock: it takes the devlink
+ * instance's. A report within the period of a recovery would end all recoveries until an
+ * administrator asks for one, so there is none; failures are counted.
+ */
 void svan_health_failed(struct svan_sriov *sriov, u32 function, int err)
 {
 	char text[64];
 
+	sriov->failing = true;
+	if (time_before(jiffies, sriov->report_next))
+		return;
+	sriov->report_next = jiffies + msecs_to_jiffies(SVAN_HEALTH_REPORT_MS);
 	snprintf(text, sizeof(text), "paths of function %u are not judged: error %d",
 		 function, err);
 	devlink_health_report(sriov->reporter, text, NULL);
 }
 
-void svan_health_overflowed(struct svan_sriov *sriov, u32 function)
+/* A look has succeeded: also the shim's worker. */
+void svan_health_well(struct svan_sriov *sriov)
 {
-	char text[64];
-
-	snprintf(text, sizeof(text), "function %u has more paths than the device knows",
-		 function);
-	devlink_health_report(sriov->reporter, text, NULL);
+	if (!sriov->failing)
+		return;
+	sriov->failing = false;
+	devlink_health_reporter_state_update(sriov->reporter,
+					     DEVLINK_HEALTH_REPORTER_STATE_HEALTHY);
 }
 
 int svan_health_create(struct svan_sriov *sriov)
 {
+	sriov->report_next = jiffies;
 	sriov->reporter = devlink_health_reporter_create(priv_to_devlink(sriov),
 							 &svan_health_ops,
 							 SVAN_HEALTH_PERIOD_MS, sriov);

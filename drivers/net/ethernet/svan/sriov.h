@@ -27,7 +27,6 @@ enum svan_devlink_param_id {
  *	one that the device chooses
  * @police: how it is policed; under svan_sriov.lock
  * @folder: of its attributes in sysfs
- * @overflowed: packets of paths without room, when the shim looked last
  * @port: its devlink port; registered while the function exists
  */
 struct svan_vf {
@@ -36,7 +35,6 @@ struct svan_vf {
 	struct svan_function_attr	attr;
 	struct svan_police		police;
 	struct kobject			*folder;
-	u64				overflowed;
 	struct devlink_port		port;
 };
 
@@ -50,6 +48,8 @@ struct svan_vf {
  * @shim_entries: paths that it looks at; under @lock
  * @folder: of attributes in sysfs
  * @reporter: devlink health reporter
+ * @failing: the shim's last look has failed; the shim's worker's alone
+ * @report_next: when the next failure may be reported, jiffies; the shim's worker's alone
  * @congestion: parameters of DCQCN that were set; under @lock
  * @congestion_mask: which of them; under @lock
  * @dcqcn_params: their devlink parameters
@@ -67,6 +67,8 @@ struct svan_sriov {
 	struct svan_flow_entry	*shim_entries;
 	struct kobject		*folder;
 	struct devlink_health_reporter *reporter;
+	bool			failing;
+	unsigned long		report_next;
 	struct svan_congestion_attr congestion;
 	u32			congestion_mask;
 	struct devlink_param	dcqcn_params[SVAN_DCQCN_PARAMS];
@@ -102,7 +104,7 @@ void svan_dcqcn_unregister(struct svan_sriov *sriov);
 int svan_health_create(struct svan_sriov *sriov);
 void svan_health_destroy(struct svan_sriov *sriov);
 void svan_health_failed(struct svan_sriov *sriov, u32 function, int err);
-void svan_health_overflowed(struct svan_sriov *sriov, u32 function);
+void svan_health_well(struct svan_sriov *sriov);
 
 /* verdict.c */
 u32 svan_shim_look(struct svan_shim *shim, u32 function);

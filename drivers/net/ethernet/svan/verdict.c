@@ -20,7 +20,6 @@ struct svan_look {
 	u32			verdicts;
 	bool			deferred;	/* a path stays ambiguous for now */
 	bool			unfinished;	/* there is more than one look may do */
-	bool			overflows;	/* more paths than the device tells apart */
 };
 
 static int svan_judge_flow(struct svan_look *look, const struct svan_flow_entry *path,
@@ -69,26 +68,6 @@ static int svan_look_at_path(struct svan_look *look, const struct svan_flow_entr
 	return svan_judge_flow(look, path, congesting);
 }
 
-/* A table that is full may have left peers out since the last look. */
-static int svan_look_for_overflow(struct svan_look *look, u32 paths)
-{
-	struct svan_vf *vf = &look->sriov->vfs[look->function - 1];
-	struct svan_stats stats;
-	u64 overflowed;
-	int err;
-
-	if (paths < SVAN_MAX_PATHS)
-		return 0;
-	look->queries++;
-	err = svan_read_function_stats(look->sriov->dev, look->function, &stats);
-	if (err)
-		return err;
-	overflowed = le64_to_cpu(stats.paths_overflowed);
-	look->overflows = overflowed > vf->overflowed;
-	vf->overflowed = overflowed;
-	return 0;
-}
-
 static int svan_look_at_paths(struct svan_look *look)
 {
 	struct svan_sriov *sriov = look->sriov;
@@ -104,7 +83,7 @@ static int svan_look_at_paths(struct svan_look *look)
 			err = svan_look_at_path(look, &sriov->shim_entries[n]);
 		first += got;
 	} while (!err && got && first < total && look->queries < SVAN_SHIM_QUERIES);
-	return err ?: svan_look_for_overflow(look, total);
+	return err;
 }
 
 /* Called in a turn of the shim. */
@@ -120,16 +99,18 @@ u32 svan_shim_look(struct svan_shim *shim, u32 function)
 		err = svan_look_at_paths(&look);
 	}
 	mutex_unlock(&sriov->lock);
-	if (look.unfinished)
-		svan_shim_poke(shim, function);
-	else if (look.deferred)
-		svan_shim_defer(shim, function);
 	/* A function that is reset or gone is no failure: it will be set up anew. */
 	if (err && err != -ENODEV) {
 		atomic64_inc(&shim->stats.failures);
 		svan_health_failed(sriov, function, err);
-	} else if (look.overflows) {
-		svan_health_overflowed(sriov, function);
+		/* There may be no event: the device was not looked at to the end. */
+		svan_shim_defer(shim, function);
+	} else {
+		svan_health_well(sriov);
+		if (look.unfinished)
+			svan_shim_poke(shim, function);
+		else if (look.deferred)
+			svan_shim_defer(shim, function);
 	}
 	return look.queries + look.verdicts;
 }
