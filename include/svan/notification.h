@@ -11,7 +11,7 @@
 
 #define SVAN_NOTIFICATION_PORT		4793	/* not assigned to anybody */
 #define SVAN_NOTIFICATION_MAGIC		0x53764e43u	/* "SvNC" */
-#define SVAN_NOTIFICATION_VERSION	1
+#define SVAN_NOTIFICATION_VERSION	2
 #define SVAN_NOTIFICATION_CLASSES	8	/* of packets: the upper 3 bits of their DSCP */
 
 /* What tells a flow from others of the same two addresses and the same VLAN. */
@@ -36,9 +36,10 @@ struct svan_notification {
 	__be32	marks;			/* those of them with CE; at least 1 */
 	__be32	interval;		/* ns that are counted over */
 	__be32	delay;			/* ns from the first of the marks until this was sent */
+	__be32	octets;			/* of the marked packets, as frames without FCS */
 };
 
-SVAN_ASSERT_SIZE(struct svan_notification, 36);
+SVAN_ASSERT_SIZE(struct svan_notification, 40);
 SVAN_ASSERT_OFFSET(struct svan_notification, sequence, 8);
 SVAN_ASSERT_OFFSET(struct svan_notification, packets, 20);
 

@@ -18,22 +18,22 @@ LUA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools/wire
 FIELDS = ("frame.time_relative", "ip.src", "ip.dst", "ip.dsfield.ecn", "ip.dsfield.dscp",
           "_ws.malformed", "svan_notification.class", "svan_notification.sequence",
           "svan_notification.packets", "svan_notification.marks", "svan_notification.delay",
-          "svan_notification.malformed")
+          "svan_notification.octets", "svan_notification.malformed", "frame.len")
 CE, CS6 = 3, 48
 SLACK_US = 5            # behind what else the receiver's link sends
 EARLY_US = 0.1          # the frame with the mark may have waited for the switch's clock
 
 
 class Path:
-    """What came from one sender: (us, class or None without a mark) of each packet that it was
-    not told of yet. The NIC looks at a packet a little after it has come."""
+    """What came from one sender: (us, class or None without a mark, octets) of each packet that it
+    was not told of yet. The NIC looks at a packet a little after it has come."""
 
     def __init__(self):
         self.untold, self.last, self.sequence, self.told = [], None, None, 0
 
     def first(self):
         """The first mark: when, and of which class."""
-        return next(((at, name) for at, name in self.untold if name is not None), None)
+        return next((row for row in self.untold if row[1] is not None), None)
 
     def due(self, delays, interval):
         """When the next notification is."""
@@ -43,12 +43,14 @@ class Path:
         at = first[0] + delays[first[1]]
         return at if self.last is None else max(at, self.last + interval)
 
-    def tell(self, packets, marks):
-        """So many packets and marks, of those that have come."""
+    def tell(self, packets, marks, octets):
+        """So many packets, marks and octets of what was marked, of those that have come."""
         told, self.untold = self.untold[:packets], self.untold[packets:]
-        found = sum(name is not None for _, name in told)
+        marked = [size for _, name, size in told if name is not None]
+        found = len(marked)
         assert (len(told), found) == (packets, marks), \
             "%d marks of %d packets, not of %d" % (found, len(told), packets)
+        assert sum(marked) == octets, "%d octets are marked, not %d" % (sum(marked), octets)
         self.told += marks
 
 
@@ -67,7 +69,7 @@ def rows(path):
 def check_one(path, at, row, delays, interval):
     """A notification, and what has come before it."""
     number = {name: int(row["svan_notification." + name])
-              for name in ("class", "sequence", "packets", "marks", "delay")}
+              for name in ("class", "sequence", "packets", "marks", "delay", "octets")}
     first = path.first()
 
     assert int(row["ip.dsfield.dscp"]) == CS6 and int(row["ip.dsfield.ecn"]) == 0, "its IP header"
@@ -78,7 +80,7 @@ def check_one(path, at, row, delays, interval):
     assert path.sequence in (None, number["sequence"] - 1), "the sequence"
     # Packets without any mark are counted for a millisecond.
     path.untold = [x for x in path.untold if x[0] >= first[0] - 1000]
-    path.tell(number["packets"], number["marks"])
+    path.tell(number["packets"], number["marks"], number["octets"])
     path.last, path.sequence = at, number["sequence"]
 
 
@@ -106,7 +108,8 @@ def main(capture, interval, delays):
         elif row["ip.src"]:
             marked = int(row["ip.dsfield.ecn"]) == CE
             paths.setdefault(row["ip.src"], Path()).untold.append(
-                (at, int(row["ip.dsfield.dscp"]) >> 3 if marked else None))
+                (at, int(row["ip.dsfield.dscp"]) >> 3 if marked else None,
+                 int(row["frame.len"])))
     assert all(seen.values()), "a class has no notification: %s" % seen
     print("%d notifications until %.1f ms, by class %s, of %d marks: none early or late, none "
           "left out" % (sum(seen.values()), at / 1000, seen,

@@ -95,7 +95,7 @@ static void notify(Stage *stage, Input *input)
     SvanNotice notice = {
         .kind = input_number(input, 1) % 8, .traffic_class = input_number(input, 1) % 16,
         .sequence = input_number(input, 1), .packets = input_number(input, 1),
-        .marks = input_number(input, 1),
+        .marks = input_number(input, 1), .octets = input_number(input, 2),
     };
 
     notice.flow = input_number(input, 1) << 16 | input_number(input, 1);

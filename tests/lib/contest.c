@@ -429,7 +429,7 @@ static void make_sender(Contest *contest, uint32_t id)
     if (sender->way.deaf && !sender->way.tcp) {
         be_deaf(sender->nic);
     }
-    if (sender->way.tcp || sender->way.forges) {
+    if (sender->way.tcp || sender->way.forges || sender->way.lies) {
         eth_port_make(&sender->port, sender->host);
     }
     if (!sender->way.tcp) {
@@ -536,6 +536,9 @@ static void tick(ContestSender *sender)
     }
     if (sender->way.forges) {
         forge(sender);
+    }
+    if (sender->way.lies) {
+        lie(sender);
     }
     refill(sender);
 }

@@ -42,6 +42,7 @@ typedef struct ContestWay {
     uint64_t limit;             /* bit/s, which it sets for its queue pairs again and again */
     uint32_t forges;            /* to the others in the sink's name, CONTEST_FORGES_* */
     bool unchecked;             /* nobody checks what source addresses it uses */
+    uint32_t lies;              /* tiny frames for the sink by another link, each tick */
     bool aside;                 /* its peer has a link of its own */
 } ContestWay;
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Forged CNPs and notifications.
+ * Forged CNPs and notifications, and frames that lie about the size of others.
  */
 #include "forger.h"
 #include "inside.h"
 #include "net/notify.h"
 #include "net/wire_ip.h"
+
+#define TINY            60      /* octets of a frame */
 
 /* Takes the frame. */
 static void leave(ContestSender *forger, SvanFrame *frame)
@@ -51,7 +53,7 @@ static void forge_notification(ContestSender *forger, const ContestSender *victi
         .flow = tcp ? (uint32_t)victim->connections[0].port << 16 | TCP_PORT :
                       victim->peers[0].qpn,
         .witness = guess >> 32 & (tcp ? UINT32_MAX : SVAN_PSN_MASK),
-        .packets = 100, .marks = 100,
+        .packets = 100, .marks = 100, .octets = 100 * TINY,
     };
 
     leave(forger, svan_notice_encode(&notice, addr));
@@ -75,6 +77,30 @@ void forge(ContestSender *forger)
         }
         if (forger->way.forges & CONTEST_FORGES_NOTIFICATIONS) {
             forge_notification(forger, victim, &addr);
+        }
+    }
+}
+
+void lie(ContestSender *liar)
+{
+    const Host *peer = liar->nic->contest->sink.qp.host;
+    uint8_t frame[TINY] = {
+        [12] = ETHERTYPE_IPV4 >> 8, [14] = 0x45, [17] = TINY - ETH_HLEN, [22] = 64,
+        [23] = IPPROTO_UDP, [39] = TINY - ETH_HLEN - IPV4_HLEN,
+    };
+
+    memcpy(frame, peer->gids[0].smac, 6);
+    frame[5] = CONTEST_ASIDE + 1;
+    memcpy(frame + 6, liar->host->gids[0].smac, 6);
+    memcpy(frame + 26, liar->host->gids[0].gid + 12, 4);
+    memcpy(frame + 30, peer->gids[0].gid + 12, 4);
+    eth_port_completed(&liar->port);
+    for (uint32_t i = 0; i < liar->way.lies; i++) {
+        uint8_t *room = eth_port_begin(&liar->port);
+
+        if (room) {
+            memcpy(room, frame, TINY);
+            eth_port_send(&liar->port, TINY);
         }
     }
 }

@@ -167,6 +167,7 @@ static inline SvanNotice notice_of(Stand *stand)
     return (SvanNotice) {
         .kind = SVAN_FLOW_RDMA, .flow = PEER_QPN, .witness = stand->psn, .packets = 10,
         .marks = 5, .sequence = ++stand->sequence, .interval = 1000, .delay = 10,
+        .octets = 5 * SVAN_PATH_SIZE,
     };
 }
 

@@ -135,11 +135,11 @@ static void marks_on_small_packets_count_less(void **state)
 
     post(stand, 1);
     left(stand, NULL);
-    path_of(stand)->estimate.size = SVAN_PATH_SIZE / 4 + 1;
     for (uint32_t i = 0; i < 4; i++) {
         assert_false(svan_rp_is_limited(&path_of(stand)->rp));
         notice = notice_of(stand);
         notice.marks = 1;
+        notice.octets = SVAN_PATH_SIZE / 4 + 1;
         notify(stand, &notice);
     }
     assert_true(svan_rp_is_limited(&path_of(stand)->rp));
@@ -366,7 +366,7 @@ static void tcp_is_seen_passing(void **state)
     Fake *fake = stand->hall->fake;
     SvanNotice notice = {
         .kind = SVAN_FLOW_TCP, .flow = 12345 << 16 | 80, .witness = 1000, .packets = 9,
-        .marks = 9, .sequence = 4,
+        .marks = 9, .sequence = 4, .octets = 9 * SVAN_PATH_SIZE,
     };
     SvanFlow *flow;
 

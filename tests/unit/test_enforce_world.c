@@ -104,6 +104,8 @@ static const Cheat cheats[] = {
     { "deaf, Not-ECT, 4 queue pairs", { .flows = 4, .deaf = true }, false, true },
     { "4 peers", { .flows = 16, .peers = 4, RDMA }, true, false },
     { "large packets", { .flows = 1, .log_mtu = 12, RDMA }, true, false },
+    { "large packets, tiny aside", { .flows = 1, .log_mtu = 12, .lies = 30, RDMA }, true, false },
+    { "deaf, tiny packets aside", { .flows = 1, .lies = 30, .deaf = true, RDMA }, true, true },
     { "deaf, small packets", { .flows = 1, .log_mtu = 8, .deaf = true, RDMA }, false, false },
     { "forged notifications", { .flows = 1, .forges = CONTEST_FORGES_NOTIFICATIONS,
                                 .unchecked = true, RDMA }, false, false },

@@ -304,6 +304,29 @@ static void congested_paths_share_the_increase(void **state)
     assert_int_equal(flows->congested, 0);
 }
 
+/* What is tiny makes nothing look small that is large, though there is more of it. */
+static void sizes_are_what_most_octets_have(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *path = get(flows, 0, 1, 1)->path;
+
+    assert_int_equal(svan_path_size(path), SVAN_PATH_SIZE);
+    for (uint32_t i = 0; i < 10000; i++) {
+        svan_path_count(path, i % 4 ? 60 : 4 * SVAN_PATH_SIZE);
+    }
+    assert_in_range(svan_path_size(path), 4 * SVAN_PATH_SIZE * 9 / 10, 4 * SVAN_PATH_SIZE);
+    /* Whoever has seen the marks knows better. */
+    svan_path_told(path, 3, 3 * 700);
+    svan_path_told(path, 1, 1100);
+    assert_int_equal(svan_path_size(path), 800);
+    for (uint32_t i = 0; i < 1000; i++) {
+        svan_path_told(path, 10, 10 * 2000);
+    }
+    assert_in_range(svan_path_size(path), 1999, 2000);
+    svan_path_told(path, UINT32_MAX, UINT32_MAX);
+    assert_int_equal(svan_path_size(path), 1);
+}
+
 /* They are marked more rarely, so all takes longer; small ones change nothing. */
 static void large_packets_take_their_time(void **state)
 {
@@ -311,17 +334,13 @@ static void large_packets_take_their_time(void **state)
     SvanPath *path = get(flows, 0, 1, 1)->path;
     SvanDcqcnParams params;
 
-    for (uint32_t i = 0; i < 2000; i++) {
-        svan_estimate_sent(&path->estimate, i % 2 ? 64 : 8 * SVAN_PATH_SIZE - 64,
-                           1 + i * 10000);
-    }
-    assert_int_equal(svan_path_size(path), 4 * SVAN_PATH_SIZE);
+    svan_path_count(path, 4 * SVAN_PATH_SIZE);
     params = svan_flows_params(flows, path);
     assert_int_equal(params.increase_interval, flows->params.increase_interval * 4);
     assert_int_equal(params.alpha_interval, flows->params.alpha_interval * 4);
     assert_int_equal(params.byte_counter, flows->params.byte_counter * 4);
     assert_int_equal(params.min_rate, flows->params.min_rate);
-    path->estimate.size = 64;
+    svan_path_told(path, 1, 64);
     params = svan_flows_params(flows, path);
     assert_memory_equal(&params, &flows->params, sizeof(params));
 }
@@ -416,6 +435,7 @@ int main(void)
         FLOWS_TEST(peers_without_room_share_a_path),
         FLOWS_TEST(their_path_recovers_too),
         FLOWS_TEST(congested_paths_share_the_increase),
+        FLOWS_TEST(sizes_are_what_most_octets_have),
         FLOWS_TEST(large_packets_take_their_time),
         FLOWS_TEST(silent_paths_do_not_count_for_ever),
         cmocka_unit_test(numbers_that_go_on),

@@ -7,8 +7,8 @@
 
 local PORT = 4793
 local MAGIC = 0x53764e43
-local VERSION = 1
-local LENGTH = 36
+local VERSION = 2
+local LENGTH = 40
 
 local kinds = { [1] = "RDMA", [2] = "TCP", [3] = "UDP", [4] = "IP" }
 
@@ -30,6 +30,7 @@ f.packets = ProtoField.uint32("svan_notification.packets", "Packets")
 f.marks = ProtoField.uint32("svan_notification.marks", "Marks")
 f.interval = ProtoField.uint32("svan_notification.interval", "Interval (ns)")
 f.delay = ProtoField.uint32("svan_notification.delay", "Delay (ns)")
+f.octets = ProtoField.uint32("svan_notification.octets", "Octets marked")
 
 local malformed = ProtoExpert.new("svan_notification.malformed", "Not a valid notification",
 	expert.group.MALFORMED, expert.severity.ERROR)
@@ -67,6 +68,7 @@ function proto.dissector(buffer, pinfo, root)
 	tree:add(f.marks, buffer(24, 4))
 	tree:add(f.interval, buffer(28, 4))
 	tree:add(f.delay, buffer(32, 4))
+	tree:add(f.octets, buffer(36, 4))
 	pinfo.cols.info = string.format("%s flow 0x%08x, %u of %u packets marked, class %u",
 		kinds[buffer(5, 1):uint()], buffer(12, 4):uint(), buffer(24, 4):uint(),
 		buffer(20, 4):uint(), buffer(6, 1):uint())

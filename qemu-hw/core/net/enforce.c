@@ -39,21 +39,21 @@ void svan_enforce_changed(SvanPath *path)
 }
 
 /* Marks on packets that are small are as many more as there are more packets. */
-static bool is_sign(SvanPath *path, uint32_t marks)
+static bool is_sign(SvanPath *path, uint32_t octets)
 {
-    uint64_t octets = (uint64_t)svan_path_size(path) * marks + path->marked_octets;
+    uint64_t sum = (uint64_t)path->marked_octets + octets;
 
-    path->marked_octets = octets % SVAN_PATH_SIZE;
-    return octets >= SVAN_PATH_SIZE;
+    path->marked_octets = sum % SVAN_PATH_SIZE;
+    return sum >= SVAN_PATH_SIZE;
 }
 
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t marks,
+void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
                         uint64_t now)
 {
     SvanDcqcnParams params = svan_flows_params(&enforcement->flows, path);
 
     if (path->recognition.state >= SVAN_CONGESTION_CONGESTING &&
-        enforcement->attr.action != SVAN_ENFORCE_WATCH && is_sign(path, marks)) {
+        enforcement->attr.action != SVAN_ENFORCE_WATCH && is_sign(path, octets)) {
         svan_rp_notified(&path->rp, &params, now);
     }
 }
@@ -331,8 +331,10 @@ static void estimate(SvanEnforcement *enforcement, const SvanFlowUnit *unit, uin
     SvanPath *path = enforcement->path;
     const SvanFlowInfo *info = &enforcement->info;
     uint64_t now = enforcement->now;
+
     svan_estimate_sent(&flow->estimate, len, now);
     svan_estimate_sent(&path->estimate, len, now);
+    svan_path_count(path, len);
     if (again) {
         svan_estimate_lost(&flow->estimate, now);
         svan_estimate_lost(&path->estimate, now);

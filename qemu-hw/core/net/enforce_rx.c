@@ -107,7 +107,7 @@ static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
     svan_estimate_marks(&flow->estimate, PACKETS_OF_CNP, 1, now);
     svan_estimate_marks(&path->estimate, PACKETS_OF_CNP, 1, now);
     svan_enforce_recognize(enforcement, flow, path, now);
-    svan_enforce_react(enforcement, path, 1, now);
+    svan_enforce_react(enforcement, path, svan_path_size(path), now);
 }
 
 static void hear_packet(SvanEnforcement *enforcement, const SvanPkt *pkt)
@@ -148,7 +148,7 @@ void svan_enforce_packet_in(SvanFn *fn, const SvanPkt *pkt)
     }
     if (enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) {
         svan_flow_of_packet(pkt, SVAN_INCOMING, &info);
-        svan_arrivals_count(&enforcement->arrivals, &info,
+        svan_arrivals_count(&enforcement->arrivals, &info, svan_pkt_len(pkt),
                             (SvanMacs) { pkt->addr.smac, pkt->addr.dmac });
     }
 }
@@ -172,7 +172,7 @@ void svan_enforce_frame_in(SvanFn *fn, const SvanFrame *frame)
         hear_tcp(enforcement, &info);
     }
     if ((enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) && is_for(fn, frame)) {
-        svan_arrivals_count(&enforcement->arrivals, &info,
+        svan_arrivals_count(&enforcement->arrivals, &info, frame->len,
                             (SvanMacs) { frame->data + 6, frame->data });
     }
 }
@@ -219,8 +219,9 @@ static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path
         svan_estimate_marks(&flow->estimate, notice->packets, notice->marks, now);
     }
     svan_estimate_marks(&path->estimate, notice->packets, notice->marks, now);
+    svan_path_told(path, notice->marks, notice->octets);
     svan_enforce_recognize(enforcement, flow, path, now);
-    svan_enforce_react(enforcement, path, notice->marks, now);
+    svan_enforce_react(enforcement, path, notice->octets, now);
 }
 
 static bool take_notice(SvanFn *fn, const SvanNotice *notice, const SvanFlowInfo *info)

@@ -77,8 +77,11 @@ void svan_enforce_watch(SvanTimer *watch);
 /* There may be a symptom, or none any more: what the flow and the path are recognized as. */
 void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path,
                             uint64_t now);
-/* So many packets of the path were marked, or there is another sign of congestion. */
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t marks,
+/*
+ * So many octets of packets were marked; SVAN_PATH_SIZE of them, in one packet or several, are
+ * a sign of congestion.
+ */
+void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
                         uint64_t now);
 /* The state of a path has changed: SvanFlows.changed. */
 void svan_enforce_changed(SvanPath *path);

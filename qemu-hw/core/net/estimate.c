@@ -6,7 +6,6 @@
 
 #define CE_SHIFT        2       /* the newest report counts for a quarter */
 #define LOSS_SHIFT      2
-#define SIZE_SHIFT      2
 #define RTT_SHIFT       3
 #define GRADIENT_SHIFT  2
 #define SECOND          1000000000ull
@@ -43,11 +42,6 @@ static void close_window(SvanFlowEstimate *e, uint64_t idle)
         e->loss = approach(e->loss, fraction(e->losses, e->packets), LOSS_SHIFT);
     }
     e->loss = halved(e->loss, idle);
-    if (e->packets) {
-        uint32_t size = e->octets / e->packets;
-
-        e->size = e->size ? approach(e->size, size, SIZE_SHIFT) : size;
-    }
     e->octets = e->packets = e->losses = e->cnps = 0;
 }
 

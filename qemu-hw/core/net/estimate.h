@@ -21,7 +21,6 @@ typedef struct SvanFlowEstimate {
     /* fractions of SVAN_FRACTION_ONE: of packets that were marked, or were sent again */
     uint32_t ce, loss;
     uint64_t rate;              /* bit/s that have left */
-    uint32_t size;              /* octets of a packet, on average; 0: not known */
     uint32_t cnp_rate;          /* CNPs a second */
     uint64_t rtt, rtt_min;      /* ns; 0: not known */
     int32_t rtt_gradient;       /* between samples, in fractions of rtt_min */

@@ -56,7 +56,7 @@ SvanFrame *svan_notice_encode(const SvanNotice *notice, const SvanAddr *addr)
         .sequence = htobe32(notice->sequence), .flow = htobe32(notice->flow),
         .witness = htobe32(notice->witness), .packets = htobe32(notice->packets),
         .marks = htobe32(notice->marks), .interval = htobe32(notice->interval),
-        .delay = htobe32(notice->delay),
+        .delay = htobe32(notice->delay), .octets = htobe32(notice->octets),
     };
     uint32_t l3 = ETH_HLEN + (addr->has_vlan ? VLAN_HLEN : 0);
     uint32_t udp_len = UDP_HLEN + sizeof(body);
@@ -124,13 +124,15 @@ SvanNoticeDecode svan_notice_decode(const SvanFrame *frame, SvanNotice *notice,
         .sequence = be32toh(body.sequence), .flow = be32toh(body.flow),
         .witness = be32toh(body.witness), .packets = be32toh(body.packets),
         .marks = be32toh(body.marks), .interval = be32toh(body.interval),
-        .delay = be32toh(body.delay),
+        .delay = be32toh(body.delay), .octets = be32toh(body.octets),
     };
     return be32toh(body.magic) == SVAN_NOTIFICATION_MAGIC &&
            body.version == SVAN_NOTIFICATION_VERSION && !body.reserved &&
            body.traffic_class < SVAN_NOTIFICATION_CLASSES &&
            body.kind >= SVAN_FLOW_RDMA && body.kind <= SVAN_FLOW_IP && notice->marks &&
-           notice->marks <= notice->packets ? SVAN_NOTICE_OK : SVAN_NOTICE_MALFORMED;
+           notice->marks <= notice->packets && notice->marks <= notice->octets &&
+           notice->octets / notice->marks <= UINT16_MAX ? SVAN_NOTICE_OK :
+                                                          SVAN_NOTICE_MALFORMED;
 }
 
 /* ---- counting ---- */
@@ -217,7 +219,7 @@ static SvanArrival *arrival_of(SvanArrivals *arrivals, const SvanAgedKey *flow)
 
 static void start_window(SvanArrival *arrival, uint64_t now)
 {
-    arrival->notice.packets = arrival->notice.marks = 0;
+    arrival->notice.packets = arrival->notice.marks = arrival->notice.octets = 0;
     arrival->since = now;
 }
 
@@ -231,7 +233,7 @@ static uint32_t sender_number(const SvanFlowInfo *info)
 }
 
 static void count_mark(SvanArrivals *arrivals, SvanArrival *arrival,
-                       const SvanFlowInfo *info, SvanMacs macs)
+                       const SvanFlowInfo *info, uint32_t len, SvanMacs macs)
 {
     SvanNotice *notice = &arrival->notice;
     uint64_t now = svan_now(arrivals->fn->core), when, earliest;
@@ -239,6 +241,7 @@ static void count_mark(SvanArrivals *arrivals, SvanArrival *arrival,
     notice->kind = info->kind;
     notice->flow = sender_number(info);
     notice->witness = info->witness;
+    notice->octets = notice->octets < UINT32_MAX - len ? notice->octets + len : UINT32_MAX;
     memcpy(arrival->peer_mac, macs.source, 6);
     memcpy(arrival->own_mac, macs.destination, 6);
     if (notice->marks++) {
@@ -251,7 +254,8 @@ static void count_mark(SvanArrivals *arrivals, SvanArrival *arrival,
     svan_timer_set(arrivals->fn->core, &arrival->timer, when > earliest ? when : earliest);
 }
 
-void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, SvanMacs macs)
+void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint32_t len,
+                         SvanMacs macs)
 {
     SvanArrival *arrival;
     bool marked = (info->traffic_class & ECN_MASK) == ECN_CE;
@@ -274,7 +278,7 @@ void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, SvanM
     }
     arrival->notice.packets++;
     if (marked) {
-        count_mark(arrivals, arrival, info, macs);
+        count_mark(arrivals, arrival, info, len, macs);
     }
 }
 

@@ -15,7 +15,7 @@
 /* What a notification says, in the host's order. */
 typedef struct SvanNotice {
     uint8_t kind, traffic_class;
-    uint32_t sequence, flow, witness, packets, marks, interval, delay;
+    uint32_t sequence, flow, witness, packets, marks, interval, delay, octets;
 } SvanNotice;
 
 /* What has come from a peer to an address of a function. */
@@ -52,8 +52,9 @@ typedef struct SvanMacs {
     const uint8_t *source, *destination;
 } SvanMacs;
 
-/* A packet or a frame has arrived by the port. */
-void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, SvanMacs macs);
+/* A packet or a frame of `len` octets has arrived by the port. */
+void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint32_t len,
+                         SvanMacs macs);
 
 /*
  * A frame with the notification. addr has the MAC addresses, GIDs and VLAN; sport is the

@@ -62,6 +62,22 @@ bool svan_path_is_idle(const SvanPath *path, uint64_t now)
            svan_list_empty(&path->waiters) && !path->held && path->turn.slot < 0;
 }
 
+uint32_t svan_path_size(const SvanPath *path)
+{
+    return path->told_marks ? path->told_octets / path->told_marks :
+           path->sent ? path->sent_squares / path->sent : SVAN_PATH_SIZE;
+}
+
+void svan_path_told(SvanPath *path, uint32_t marks, uint32_t octets)
+{
+    path->told_marks += marks;
+    path->told_octets += octets;
+    while (path->told_marks >= SVAN_PATH_RECENT_MARKS) {
+        path->told_marks /= 2;
+        path->told_octets /= 2;
+    }
+}
+
 bool svan_path_may_send(const SvanPath *path, uint64_t burst, uint64_t now, uint64_t *when)
 {
     if (path->until <= now + burst) {

@@ -15,6 +15,9 @@
 #define SVAN_WITNESSES          128u
 /* Octets of frames for which the parameters of congestion control are meant. */
 #define SVAN_PATH_SIZE          1082u
+/* Octets that have left, and marks, of which the size of packets is the mean. */
+#define SVAN_PATH_RECENT        (1u << 20)
+#define SVAN_PATH_RECENT_MARKS  256u
 /* A notification tells of packets that are no older than this, ns. */
 #define SVAN_WITNESS_AGE        2000000ull
 
@@ -45,6 +48,8 @@ typedef struct SvanPath {
     bool peer_notifies;         /* its NIC has sent a notification that was accepted */
     uint32_t sequence;          /* of the last one */
     uint32_t marked_octets;     /* below SVAN_PATH_SIZE: what marks are left over */
+    uint64_t told_marks, told_octets;   /* of late: what notifications say of marked packets */
+    uint64_t sent, sent_squares;        /* of late: octets, and sum of the squares of packets */
     uint64_t cut_at;            /* ns: the last decrease without a notification */
     /* At its rate all that was sent would have left by then, ns, and this part of one. */
     uint64_t until;
@@ -64,11 +69,26 @@ typedef struct SvanPath {
 
 void svan_path_init(SvanPath *path, SvanFn *fn, const SvanDcqcnParams *params,
                     void (*turn)(SvanTimer *turn));
-/* Octets of its packets, on average; SVAN_PATH_SIZE if it is not known yet. */
-static inline uint32_t svan_path_size(const SvanPath *path)
+/*
+ * Octets of a packet that meets congestion. The peer's NIC tells it. Where that does not, it is
+ * the mean of what is sent, each octet by the size of its packet: so tiny packets, which may
+ * take another way, do not make large ones look small. SVAN_PATH_SIZE if nothing is known.
+ */
+uint32_t svan_path_size(const SvanPath *path);
+/* The peer's NIC has seen so many marked packets, with so many octets. */
+void svan_path_told(SvanPath *path, uint32_t marks, uint32_t octets);
+
+/* A packet of so many octets has left. */
+static inline void svan_path_count(SvanPath *path, uint32_t octets)
 {
-    return path->estimate.size ? path->estimate.size : SVAN_PATH_SIZE;
+    path->sent += octets;
+    path->sent_squares += (uint64_t)octets * octets;
+    if (path->sent >= SVAN_PATH_RECENT) {
+        path->sent /= 2;
+        path->sent_squares /= 2;
+    }
 }
+
 
 /* Nothing waits or is known that would be lost with it. */
 bool svan_path_is_idle(const SvanPath *path, uint64_t now);
