@@ -11,6 +11,7 @@
 
 #define US              1000ull
 #define MS              1000000ull
+#define GBPS            1000000000ull
 #define POLICED         1
 #define PEER_QPN        0x123456
 #define LENGTH          1000u
@@ -183,6 +184,21 @@ static inline SvanPath *path_of(Stand *stand)
     SvanAgedKey key = svan_flow_key(peer_gid, peer_gid, 0, SVAN_FLOW_RDMA, PEER_QPN);
 
     return svan_flows_path(&policed(stand)->net->enforcement->flows, &key);
+}
+
+/* The path to the peer is congesting, and has that rate, bit/s; 0: what a mark leaves. */
+static inline void congest(Stand *stand, uint64_t rate)
+{
+    SvanNotice notice;
+
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    notify(stand, &notice);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
+    if (rate) {
+        path_of(stand)->rp.current = path_of(stand)->rp.target = rate;
+    }
 }
 
 /* A TCP segment of the policed function to the peer, or the peer's answer. */

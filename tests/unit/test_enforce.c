@@ -39,18 +39,6 @@ static void innocent_paths_are_not_policed(void **state)
     assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
 }
 
-/* The path is congesting, and has a rate that does not change: 8 us a packet, or so. */
-static void limit(Stand *stand)
-{
-    SvanNotice notice;
-
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
-}
-
 /* 20 packets, whose sending has begun, leave at that rate. */
 static void leave_in_time(Stand *stand)
 {
@@ -74,7 +62,7 @@ static void who_is_notified_is_paced(void **state)
 {
     Stand *stand = *state;
 
-    limit(stand);
+    congest(stand, GBPS);
     assert_int_equal(COUNT(stand, notifications_received), 1);
     assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
     assert_int_equal(COUNT(stand, paths_congesting), 1);
@@ -92,7 +80,7 @@ static void triggered_sends_are_paced(void **state)
     };
     uint32_t submitted;
 
-    limit(stand);
+    congest(stand, GBPS);
     submitted = stand->qp.sq_pi;
     stand->qp.mmio_only = true;
     for (uint32_t i = 0; i < 20; i++) {
@@ -113,7 +101,7 @@ static void a_late_engine_catches_up(void **state)
     Stand *stand = *state;
     Fake *fake = stand->hall->fake;
 
-    limit(stand);
+    congest(stand, GBPS);
     post(stand, 20);
     assert_in_range(left(stand, NULL), 1, 2);
     fake_advance(fake, 100 * US);
@@ -153,7 +141,7 @@ static void a_turn_that_nobody_took_is_no_credit(void **state)
     HostQp second = host_qp(station->host, &station->send_cq, &station->recv_cq, NULL);
 
     beyond(stand, &second, PEER_QPN + 1);
-    limit(stand);
+    congest(stand, GBPS);
     post(stand, 20);
     left(stand, NULL);
     assert_true(svan_egress_waits(&inside(stand)->egress));
@@ -178,16 +166,11 @@ static void queue_pairs_take_turns(void **state)
     HostQp first = stand->qp, second = host_qp(station->host, &station->send_cq,
                                                &station->recv_cq, NULL);
     uint32_t seen[2] = { 0 }, count = 0;
-    SvanNotice notice;
     SvanFrame *frame;
     SvanPkt pkt;
 
     beyond(stand, &second, PEER_QPN + 1);
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    path_of(stand)->rp.current = path_of(stand)->rp.target = 1000000000ull;
+    congest(stand, GBPS);
     post(stand, 6);
     stand->qp = second;
     post(stand, 6);
@@ -224,13 +207,8 @@ static void answers_leave_the_turn_alone(void **state)
 {
     Stand *stand = *state;
     Fake *fake = stand->hall->fake;
-    SvanNotice notice;
 
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    path_of(stand)->rp.current = path_of(stand)->rp.target = 10000000ull;
+    congest(stand, 10000000ull);
     path_of(stand)->rp.increase_at = fake->now + 1000 * MS;
     post(stand, 20);
     assert_in_range(left(stand, NULL), 1, 2);
@@ -263,13 +241,8 @@ static void other_actions_than_pacing(void **state)
     Stand *stand = *state;
     struct svan_enforcement_attr attr = normal();
     uint8_t traffic_class = 0;
-    SvanNotice notice;
 
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    path_of(stand)->rp.current = path_of(stand)->rp.target = 10000000ull;
+    congest(stand, 10000000ull);
     attr.action = SVAN_ENFORCE_MARK;
     enforce(stand, &attr);
     post(stand, 3);
@@ -428,17 +401,6 @@ static void frames_left(Stand *stand, uint32_t *to_peer, uint32_t *to_neighbour)
         }
         svan_frame_free(frame);
     }
-}
-
-static void congest(Stand *stand, uint64_t rate)
-{
-    SvanNotice notice;
-
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    path_of(stand)->rp.current = path_of(stand)->rp.target = rate;
 }
 
 /* One queue pair, two paths: only the frames of that which is congested wait. */

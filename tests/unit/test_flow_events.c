@@ -59,21 +59,10 @@ static void look(Stand *stand, bool paths, uint32_t first)
     query(stand, paths, first, 36, bus, &total);
 }
 
-static void congest(Stand *stand)
-{
-    SvanNotice notice;
-
-    post(stand, 1);
-    left(stand, NULL);
-    notice = notice_of(stand);
-    notify(stand, &notice);
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
-}
-
 /* The path gets congested, and recovers. */
 static void toggle(Stand *stand)
 {
-    congest(stand);
+    congest(stand, 0);
     fake_advance(stand->hall->fake, 20 * MS);
     svan_flows_step_all(&policed(stand)->net->enforcement->flows,
                         svan_now(stand->hall->fake->core));
@@ -191,7 +180,7 @@ static void classes_are_kept_until_it_is_clear(void **state)
     inside(stand)->av.traffic_class = 46 << 2;
     post(stand, 1);
     inside(stand)->av.traffic_class = 8 << 2;
-    congest(stand);
+    congest(stand, 0);
     assert_int_equal(only_path(stand).classes, 1 << 5 | 1 << 1);
     for (uint32_t i = 0; i < 10; i++) {
         fake_advance(stand->hall->fake, 500 * MS);
@@ -234,7 +223,7 @@ static void nobody_is_told_unasked(void **state)
     Stand *stand = *state;
 
     watch(stand, 0);
-    congest(stand);
+    congest(stand, 0);
     assert_int_equal(heard(stand, 0), 0);
     assert_int_equal(EVENTS(stand) + MERGED(stand), 0);
     /* Who asks is told of what there is. */
@@ -302,7 +291,7 @@ static void the_physical_function_resets(void **state)
     SvanCore *core = stand->hall->fake->core;
 
     svan_reset(core, 0);
-    congest(stand);
+    congest(stand, 0);
     assert_int_equal(EVENTS(stand), 0);
     host_destroy(pf_of(stand));
     stand->hall->stations[0].host = host_create(stand->hall->fake, 0, 1);
