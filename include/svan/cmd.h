@@ -681,6 +681,10 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(rate_delays)		X(cnps_ignored) \
 	X(cnps_sent)		X(cnps_handled) \
 	X(qp_rate_delays) \
+	SVAN_STATS_ENFORCEMENT(X)
+
+/* A virtual function reads zero for these of its own. */
+#define SVAN_STATS_ENFORCEMENT(X) \
 	X(enforce_delays)	X(enforce_marks) \
 	X(enforce_drops)	X(enforce_ect_set) \
 	X(flows_overflowed)	X(paths_overflowed) \

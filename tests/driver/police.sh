@@ -100,13 +100,14 @@ find(json.load(sys.stdin))' $1
 }
 delayed_more_than() { [ "$(health enforce_delays)" -gt $1 ]; }
 
-# limited POLICY: frames of the path wait for their turns, by a verdict
+# limited_by POLICY: frames of the path wait for their turns, by a verdict; vf1 is not told
 limited_by() {
 	local status before
 	before=$(counter svan0 shim_verdicts_congesting)
 	again_begin $1 && await 30 shim_has verdicts_congesting $before &&
 		await 30 path_of_vf1 'state == "congesting"' &&
-		await 30 delayed_more_than "$(health enforce_delays)"
+		await 30 delayed_more_than "$(health enforce_delays)" &&
+		[ "$(vf_counter vf1 enforce_delays)" = 0 ]
 	status=$?
 	users_stop
 	return $status

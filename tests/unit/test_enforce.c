@@ -601,6 +601,30 @@ static void only_the_physical_function_commands(void **state)
     }
 }
 
+static uint64_t delays_shown(Stand *stand, uint32_t who, uint32_t of)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_STATS);
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    const struct svan_stats *stats = fake_ram(stand->hall->fake, bus);
+
+    cmd.query.addr = htole64(bus);
+    cmd.query.length = htole32(sizeof(*stats));
+    cmd.query.function = htole32(of);
+    host_must(stand->hall->stations[who].host, &cmd);
+    assert_int_not_equal(stats->roce_tx_packets, 0);
+    return le64toh(stats->enforce_delays);
+}
+
+static void who_is_policed_does_not_see_it(void **state)
+{
+    Stand *stand = *state;
+
+    congest(stand, GBPS);
+    post(stand, 20);
+    assert_int_equal(delays_shown(stand, 0, POLICED), 1);
+    assert_int_equal(delays_shown(stand, POLICED, 0), 0);
+}
+
 static void flows_are_shown(void **state)
 {
     Stand *stand = *state;
@@ -701,6 +725,7 @@ int main(void)
         STAND_TEST(ambiguity_and_verdicts),
         STAND_TEST(others_are_shown_and_judged),
         STAND_TEST(only_the_physical_function_commands),
+        STAND_TEST(who_is_policed_does_not_see_it),
         STAND_TEST(flows_are_shown),
         STAND_TEST(settings_are_checked_and_saved),
     };

@@ -45,7 +45,8 @@ def number(entry):
     """What tells a flow from others, as people write it."""
     if entry["kind"] in ("tcp", "udp"):
         return "%d>%d" % (entry["flow"] >> 16, entry["flow"] & 0xffff)
-    return {"path": "", "others": "", "rdma": "QP %d" % entry["flow"]}.get(entry["kind"], str(entry["flow"]))
+    return {"path": "", "others": "", "rdma": "QP %d" % entry["flow"]}.get(
+        entry["kind"], str(entry["flow"]))
 
 
 def cells(entry):

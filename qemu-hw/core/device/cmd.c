@@ -127,5 +127,10 @@ SvanStep svan_cmd_query_stats(SvanCmdCtx *ctx)
 #define COPY_STAT(name) stats.name = htole64(now.name);
     SVAN_STATS(COPY_STAT)
 #undef COPY_STAT
+    if (ctx->fn->id) {
+#define HIDE_STAT(name) stats.name = 0;
+        SVAN_STATS_ENFORCEMENT(HIDE_STAT)
+#undef HIDE_STAT
+    }
     return svan_cmd_query_answer(ctx, &stats, sizeof(stats));
 }
