@@ -52,6 +52,7 @@ class 6 lenient" ] && echo "class 6 default" >$police/vf0/policy &&
 wrong_settings() {
 	local wrong
 	for wrong in policy:cruel policy: "policy:class 8 strict" "policy:class 1 cruel" \
+		"policy:strict lenient" "policy:class 1 strict 2" "delay:class 1 5 5" \
 		action:shoot cap:4000001 burst:1000000001 interval:1000000001 calm:-1 \
 		recovery:x delay:70000 "delay:class 8 1" threshold_loss:1001; do
 		! echo "${wrong#*:}" 2>/dev/null >$police/vf0/${wrong%%:*} ||

@@ -89,7 +89,6 @@ static inline void svan_path_count(SvanPath *path, uint32_t octets)
     }
 }
 
-
 /* Nothing waits or is known that would be lost with it. */
 bool svan_path_is_idle(const SvanPath *path, uint64_t now);
 

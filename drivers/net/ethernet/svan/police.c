@@ -168,8 +168,9 @@ static int svan_delay_store(const struct svan_police_attribute *attribute,
 			    struct svan_police *police, const char *buf)
 {
 	u32 class, delay;
+	char rest;
 
-	if (sscanf(buf, "class %u %u", &class, &delay) == 2) {
+	if (sscanf(buf, "class %u %u %c", &class, &delay, &rest) == 2) {
 		if (class >= SVAN_NOTIFICATION_CLASSES || delay > U16_MAX)
 			return -ERANGE;
 		police->delay[class] = delay;
@@ -202,14 +203,14 @@ static int svan_policy_store(const struct svan_police_attribute *attribute,
 			     struct svan_police *police, const char *buf)
 {
 	const struct svan_policy **slot = &police->policy, *policy = NULL;
-	char name[SVAN_POLICY_NAME_LEN];
+	char name[SVAN_POLICY_NAME_LEN], rest;
 	u32 class;
 
-	if (sscanf(buf, "class %u %15s", &class, name) == 2) {
+	if (sscanf(buf, "class %u %15s %c", &class, name, &rest) == 2) {
 		if (class >= SVAN_NOTIFICATION_CLASSES)
 			return -ERANGE;
 		slot = &police->of_class[class];
-	} else if (sscanf(buf, "%15s", name) != 1) {
+	} else if (sscanf(buf, "%15s %c", name, &rest) != 1) {
 		return -EINVAL;
 	}
 	if (strcmp(name, "default")) {
