@@ -45,6 +45,9 @@
 #:   make experiment-congestion
 #:                 functions that share a link, one of which cheats, with and without
 #:                 enforcement (14 minutes; build/experiments/congestion/report.html)
+#:   make experiment-police
+#:                 what it costs a virtual function that it is policed while nothing is
+#:                 congested, PAIRS=7 (5 minutes)
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
@@ -150,7 +153,7 @@ test-fresh:
 compare: build
 	@tools/run/compare $(BENCH)
 
-experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-congestion experiment-peer: experiment-%: $(parts)
+experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-congestion experiment-peer experiment-police: experiment-%: $(parts)
 	@tools/experiment/$*
 
 experiment-fabric: $(fabric)
@@ -217,6 +220,6 @@ build/linux/scripts/checkpatch.pl: | root
 
 .PHONY: help run bench guest shell build test check check-dcqcn fuzz lint docs clean
 .PHONY: test-long test-nested test-kvm test-fresh compare
-.PHONY: experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer
+.PHONY: experiment-registration experiment-faults experiment-neighbours experiment-attacks experiment-peer experiment-congestion experiment-police
 .PHONY: experiment-fabric
 .PHONY: root host-packages debug-kernel

@@ -68,6 +68,7 @@ enum svan_cmd_opcode {
 	SVAN_CMD_QUERY_ENFORCEMENT	= 0x0b5,
 	SVAN_CMD_QUERY_FLOWS		= 0x0b6,
 	SVAN_CMD_JUDGE_FLOW		= 0x0b7,
+	SVAN_CMD_SET_RATE_GROUP		= 0x0b8,
 
 	/* 0x080..0x08f shared receive queues: reserved */
 };
@@ -418,9 +419,9 @@ struct svan_function_attr {
 	__u8	priority;		/* 0..7, of the tags */
 	__u8	flags;			/* SVAN_FUNCTION_* */
 	__u8	link;			/* enum svan_function_link */
-	__u8	reserved;
+	__u8	group;			/* 1..SVAN_RATE_GROUPS, 0: none */
 	__le32	tx_max;			/* Mb/s, 0: no limit */
-	__le32	tx_share;		/* Mb/s, 0: none; kept, and not enforced */
+	__le32	tx_share;		/* Mb/s, 0: none */
 };
 
 SVAN_ASSERT_SIZE(struct svan_function_attr, 20);
@@ -433,7 +434,8 @@ SVAN_ASSERT_SIZE(struct svan_function_attr, 20);
 #define SVAN_SET_FUNCTION_LINK		0x10
 #define SVAN_SET_FUNCTION_TX_MAX	0x20
 #define SVAN_SET_FUNCTION_TX_SHARE	0x40
-#define SVAN_SET_FUNCTION_MASK		0x7f
+#define SVAN_SET_FUNCTION_GROUP		0x80
+#define SVAN_SET_FUNCTION_MASK		0xff
 
 /* For the physical function alone; QUERY_FUNCTION answers with the attributes. */
 struct svan_cmd_set_function {
@@ -444,6 +446,18 @@ struct svan_cmd_set_function {
 };
 
 SVAN_ASSERT_SIZE(struct svan_cmd_set_function, 32);
+
+#define SVAN_RATE_GROUPS		64
+
+/* For the physical function alone: rates of the functions of a group together. */
+struct svan_cmd_set_rate_group {
+	__le32	group;			/* 1..SVAN_RATE_GROUPS */
+	__le32	tx_max;			/* Mb/s, 0: no limit */
+	__le32	tx_share;		/* Mb/s, 0: none */
+	__le32	reserved;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_set_rate_group, 16);
 
 /* Congestion control of the whole device (PRM "Congestion control"). */
 struct svan_congestion_attr {
@@ -560,6 +574,7 @@ struct svan_cmd {
 		struct svan_cmd_spare_pages	spare_pages;
 		struct svan_cmd_context_table	context_table;
 		struct svan_cmd_set_function	set_function;
+		struct svan_cmd_set_rate_group	set_rate_group;
 		struct svan_cmd_set_congestion	set_congestion;
 		struct svan_cmd_set_enforcement	set_enforcement;
 		struct svan_cmd_query_flows	query_flows;

@@ -140,6 +140,24 @@ by_devlink() {
 		devlink port function rate set $port tx_max 0 tx_share 0 && rebind_vf1
 }
 
+# rate_of NAME WHAT: what devlink shows of a group's or a port's rate
+rate_of() { devlink port function rate show "$1" | grep -q "$2"; }
+
+# Two functions have 20 Mbit/s together; one of them alone has all of it.
+group_of_rates() {
+	local group one two
+	group=pci/${slot[svan0]}/tenant one=$(port_of 0) two=$(port_of 1)
+	devlink port function rate add $group && ! devlink port function rate add $group &&
+		devlink port function rate set $group tx_max 20mbit tx_share 10mbit &&
+		rate_of $group "tx_share 10Mbit" && rate_of $group "tx_max 20Mbit" &&
+		devlink port function rate set $one parent tenant &&
+		devlink port function rate set $two parent tenant && rate_of $one "parent tenant" &&
+		! devlink port function rate del $group && rate_is 20 &&
+		devlink port function rate set $one noparent && ! rate_is 20 &&
+		devlink port function rate set $two noparent &&
+		devlink port function rate del $group && ! devlink port function rate show $group
+}
+
 counters_by_their_names() {
 	local name
 	for name in {rx,tx}_vport_rdma_unicast_{packets,bytes}; do
@@ -227,6 +245,7 @@ vport_tests() {
 	test_case "a rate is held" limited
 	test_case "counters by the names of the field" counters_by_their_names
 	test_case "devlink sets and shows the same" by_devlink
+	test_case "a group of functions has a rate together" group_of_rates
 	test_case "congestion control is enforced on virtual functions" enforced_on_all
 	test_case "on those that are switched on later, too" enforced_on_new_ones
 	test_case "until it is switched off" enforced_no_more

@@ -68,6 +68,7 @@ static void ends(void)
     TIGHT(svan_cmd_context_table, reserved);
     TIGHT(svan_function_attr, tx_share);
     TIGHT(svan_cmd_set_function, reserved);
+    TIGHT(svan_cmd_set_rate_group, reserved);
     TIGHT(svan_congestion_attr, enabled);
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);

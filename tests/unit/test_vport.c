@@ -115,12 +115,13 @@ static void values_are_checked(void **state)
     const Refusal bad[] = {
         BAD(set_function.function, 0, BAD_RESOURCE),
         BAD(set_function.function, NUM_STATIONS, BAD_RESOURCE),
-        BAD(set_function.mask, 0x80, BAD_PARAM),
+        BAD(set_function.mask, 0x100, BAD_PARAM),
         BAD(set_function.attr.mac, 0x01, BAD_PARAM),
         BAD(set_function.attr.vlan, 4095, BAD_PARAM),
         BAD(set_function.attr.priority, 8, BAD_PARAM),
         BAD(set_function.attr.flags, 4, BAD_PARAM),
         BAD(set_function.attr.link, 3, BAD_PARAM),
+        BAD(set_function.attr.group, SVAN_RATE_GROUPS + 1, BAD_PARAM),
     };
 
     good.set_function.function = htole32(VICTIM);
@@ -168,7 +169,7 @@ static void how_long_settings_last(void **state)
     set_function(hall, VICTIM, SVAN_SET_FUNCTION_MASK, &(struct svan_function_attr) {
         .mac = { 0x52, 0x54, 0, 1, 2, 3 }, .vlan = htole16(VLAN), .priority = 5,
         .flags = SVAN_FUNCTION_TRUSTED, .link = SVAN_FUNCTION_LINK_UP,
-        .tx_max = htole32(100), .tx_share = htole32(50),
+        .group = 3, .tx_max = htole32(100), .tx_share = htole32(50),
     });
     set = query(hall, VICTIM);
     svan_reset(hall->fake->core, VICTIM);
@@ -607,47 +608,6 @@ static void packets_in_a_vlan(void **state)
     assert_true(left_by_the_port(hall));        /* to whoever has it outside */
 }
 
-/* ---- the rate ---- */
-
-/* The offender always has something to send; the port takes all of it. */
-static void send_for(Hall *hall, uint64_t ns)
-{
-    Station *station = &hall->stations[OFFENDER];
-    uint64_t end = hall->fake->now + ns;
-    uint32_t waiting = 0, blocks = 0;
-    SvanFrame *frame;
-
-    while (hall->fake->now < end) {
-        uint32_t done;
-
-        for (; waiting < 8; waiting++) {
-            blocks = station->qp.sq_pi;
-            post_frame(hall, OFFENDER, stranger_mac, 1);
-            blocks = station->qp.sq_pi - blocks;
-        }
-        fake_advance(hall->fake, MS / 20);
-        done = completed(&station->send_cq);
-        waiting -= done;
-        station->qp.sq_ci += done * blocks;
-        while ((frame = fake_frame(hall->fake))) {
-            svan_frame_free(frame);
-        }
-    }
-}
-
-static void a_rate_is_held(void **state)
-{
-    Hall *hall = *state;
-    uint64_t octets;
-
-    SET(hall, OFFENDER, TX_MAX, .tx_max = htole32(10));
-    send_for(hall, 1000 * MS);
-    octets = STAT(hall, OFFENDER, eth_tx_bytes);
-    /* 10 Mb/s for a second, and the burst */
-    assert_in_range(octets, 1250000, 1250000 + 1250 + 200);
-    assert_true(STAT(hall, OFFENDER, rate_delays) > 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -671,7 +631,6 @@ int main(void)
         HALL_TEST(a_frame_that_waits_for_its_rate),
         HALL_TEST(gids_in_a_vlan),
         HALL_TEST(packets_in_a_vlan),
-        HALL_TEST(a_rate_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ratios.py DIR: what `make compare` has measured, new against old.
+"""ratios.py DIR [OLD NEW]: what was measured in pairs, the side NEW against OLD, by the names
+of which they are called; new against old is what `make compare` measures.
 
 DIR/1-old/results.jsonl and DIR/1-new/results.jsonl are the first pair, and so on. A
 ratio above 1 means that the new side is better, for latencies too. Exits with 1 if
@@ -44,12 +45,12 @@ def figures(path):
     return found
 
 
-def pairs(folder):
-    """(old, new) of every pair."""
+def pairs(folder, sides):
+    """The figures of both sides of every pair."""
     numbers = sorted({int(name.split("-")[0]) for name in os.listdir(folder)
-                      if re.fullmatch(r"\d+-(old|new)", name)})
+                      if re.fullmatch(r"\d+-(%s)" % "|".join(sides), name)})
     return [[figures(os.path.join(folder, "%d-%s" % (number, side), "results.jsonl"))
-             for side in ("old", "new")] for number in numbers]
+             for side in sides] for number in numbers]
 
 
 def ratio(cell, old, new):
@@ -83,10 +84,11 @@ def line(cell, old, new, ratios):
 
 def main():
     """The table, and whether it is good."""
-    measured = pairs(sys.argv[1])
+    sides = sys.argv[2:4] or ["old", "new"]
+    measured = pairs(sys.argv[1], sides)
     cells = list(dict.fromkeys(cell for pair in measured for side in pair for cell in side))
     bad = 0 if cells else 1
-    print("%-32s %10s %10s %7s   %s" % ("MB/s, or us of latency", "old", "new", "ratio",
+    print("%-32s %10s %10s %7s   %s" % ("MB/s, or us of latency", *sides, "ratio",
                                         "interval of the median ratio"))
     for cell in cells:
         both = [(old[cell], new[cell]) for old, new in measured if cell in old and cell in new]
@@ -98,8 +100,8 @@ def main():
             print("%-32s figures are missing in %d of %d pairs"
                   % (cell, len(measured) - len(both), len(measured)))
             bad += 1
-    print("ratio: how many times better than the old commit; %s"
-          % ("none is below %g" % LEAST if not bad else
+    print("ratio: how many times better than %s; %s"
+          % (sides[0], "none is below %g" % LEAST if not bad else
              "%d below %g or missing" % (bad, LEAST)))
     sys.exit(1 if bad else 0)
 

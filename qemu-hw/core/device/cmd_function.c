@@ -43,6 +43,16 @@ SvanStep svan_cmd_set_function(SvanCmdCtx *ctx)
     return svan_cmd_answer(ctx, refusal);
 }
 
+SvanStep svan_cmd_set_rate_group(SvanCmdCtx *ctx)
+{
+    uint32_t refusal = REFUSE(NOT_PERMITTED, hdr.opcode);
+
+    if (!ctx->fn->id) {
+        refusal = svan_rate_set_group(ctx->fn->core, &ctx->cmd->set_rate_group);
+    }
+    return svan_cmd_answer(ctx, refusal);
+}
+
 SvanStep svan_cmd_query_function(SvanCmdCtx *ctx)
 {
     uint32_t refusal;

@@ -60,6 +60,7 @@ static SvanCmdHandler *const handlers[] = {
     [SVAN_CMD_SET_SPARE_PAGES]  = svan_cmd_set_spare_pages,
     [SVAN_CMD_SET_CONTEXT_TABLE] = svan_cmd_set_context_table,
     [SVAN_CMD_SET_FUNCTION]     = svan_cmd_set_function,
+    [SVAN_CMD_SET_RATE_GROUP]   = svan_cmd_set_rate_group,
     [SVAN_CMD_SET_ENFORCEMENT]  = svan_cmd_set_enforcement,
     [SVAN_CMD_QUERY_ENFORCEMENT] = svan_cmd_query_enforcement,
     [SVAN_CMD_QUERY_FLOWS]      = svan_cmd_query_flows,

@@ -45,7 +45,7 @@ SvanCmdHandler svan_cmd_create_prq, svan_cmd_destroy_prq;
 SvanCmdHandler svan_cmd_set_fault_policy, svan_cmd_query_fault_policy;
 SvanCmdHandler svan_cmd_set_spare_pages;
 SvanCmdHandler svan_cmd_set_context_table;
-SvanCmdHandler svan_cmd_set_function, svan_cmd_query_function;
+SvanCmdHandler svan_cmd_set_function, svan_cmd_query_function, svan_cmd_set_rate_group;
 SvanCmdHandler svan_cmd_set_congestion, svan_cmd_query_congestion;
 SvanCmdHandler svan_cmd_set_enforcement, svan_cmd_query_enforcement;
 SvanCmdHandler svan_cmd_query_flows, svan_cmd_judge_flow;

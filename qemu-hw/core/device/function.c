@@ -190,6 +190,7 @@ void svan_reset(SvanCore *core, uint16_t id)
 void svan_reset_settings(SvanCore *core)
 {
     svan_congestion_reset(core);
+    svan_rate_reset_groups(core);
     for (uint32_t i = 0; i < core->num_fns; i++) {
         svan_vport_reset(core->fns[i]);
         svan_enforcement_end(core->fns[i]);

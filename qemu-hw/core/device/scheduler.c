@@ -5,6 +5,8 @@
 #include "device/device.h"
 
 #define TIMER_LOOK      8       /* runs between two looks at the clock */
+/* Functions ahead leave one turn of so many and one to others, who would starve else. */
+#define MAX_TURNS_AHEAD 31
 
 /* ---- queue pairs ---- */
 
@@ -42,6 +44,35 @@ static SvanStep qp_turn(SvanFn *fn)
     return step;
 }
 
+/* ---- functions ahead ---- */
+
+/* The first function that is not ahead, if one waits, has the next turn to send. */
+static void pass_turn(SvanCore *core)
+{
+    SvanLink *fns = &core->work[SVAN_TURN_QP], *link = fns->next;
+
+    while (link != fns && svan_sender(link)->has_share && svan_fn_is_ahead(svan_sender(link))) {
+        link = link->next;
+    }
+    if (link != fns) {
+        svan_list_first(fns, link);
+    }
+}
+
+static SvanStep sender_turn(SvanFn *fn)
+{
+    bool ahead = fn->has_share && svan_fn_is_ahead(fn);
+    SvanStep step = qp_turn(fn);
+
+    if (step != SVAN_STEP_BLOCKED) {
+        fn->core->turns_ahead = ahead ? fn->core->turns_ahead + 1 : 0;
+        if (fn->has_share) {
+            svan_rate_turn(fn);
+        }
+    }
+    return step;
+}
+
 /* ---- sources of work ---- */
 
 typedef struct Source {
@@ -55,7 +86,7 @@ static const Source sources[SVAN_TURN_COUNT] = {
     [SVAN_TURN_EQ]    = { .step = svan_eq_step },
     [SVAN_TURN_FAULT] = { .step = svan_prq_step },
     [SVAN_TURN_RX]    = { .step_of_all = svan_rx_step },
-    [SVAN_TURN_QP]    = { .step = qp_turn },
+    [SVAN_TURN_QP]    = { .step = sender_turn },
     [SVAN_TURN_POLL]  = { .step = svan_poll_step },
     [SVAN_TURN_NOTIFY] = { .step_of_all = svan_notify_step },
 };
@@ -92,7 +123,7 @@ static inline SvanStep take_turn(SvanCore *core, SvanTurn turn)
         svan_fn_leave(fn, turn);
     } else if (link->next != fns && link->next) {
         svan_list_remove(link);
-        svan_list_append(fns, link);
+        svan_fn_queue(fn, turn);
     }
     return step;
 }
@@ -244,7 +275,12 @@ static inline SvanStep run_step(SvanCore *core)
     core->retried = false;
     while ((ready = ready_sources(core) & ~looked_at)) {
         SvanTurn turn = next_source(core, ready);
-        SvanStep step = take_turn(core, turn);
+        SvanStep step;
+
+        if (turn == SVAN_TURN_QP && core->turns_ahead >= MAX_TURNS_AHEAD) {
+            pass_turn(core);
+        }
+        step = take_turn(core, turn);
 
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {

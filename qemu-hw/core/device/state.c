@@ -254,7 +254,7 @@ static const FnSection fn_sections[] = {
     { 0x15, 2, false, svan_save_cqs, svan_load_cqs },
     { 0x1c, 1, false, svan_save_counters, svan_load_counters },
     { 0x16, 8, false, svan_save_qps, svan_load_qps },
-    { 0x1d, 1, true, svan_save_vport, svan_load_vport },
+    { 0x1d, 2, true, svan_save_vport, svan_load_vport },
     { 0x1f, 1, true, svan_save_enforcement, svan_load_enforcement },
     { 0x17, 2, false, svan_save_net, svan_load_net },
     { 0x18, 6, true, svan_save_stats, svan_load_stats },

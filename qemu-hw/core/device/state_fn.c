@@ -260,6 +260,7 @@ bool svan_load_keys(SvanFn *fn, SvanReader *reader)
 
 /* ---- what the PF has set ---- */
 
+/* The physical function's section has the groups' rates. */
 void svan_save_vport(SvanFn *fn, SvanWriter *writer)
 {
     struct svan_function_attr attr;
@@ -267,7 +268,9 @@ void svan_save_vport(SvanFn *fn, SvanWriter *writer)
     if (fn->id) {
         svan_vport_get(fn, &attr);
         svan_put_bytes(writer, &attr, sizeof(attr));
+        return;
     }
+    svan_rate_save_groups(fn->core, writer);
 }
 
 bool svan_load_vport(SvanFn *fn, SvanReader *reader)
@@ -275,7 +278,7 @@ bool svan_load_vport(SvanFn *fn, SvanReader *reader)
     struct svan_function_attr attr;
 
     if (!fn->id) {
-        return true;
+        return svan_rate_load_groups(fn->core, reader);
     }
     svan_get_bytes(reader, &attr, sizeof(attr));
     return !reader->failed &&

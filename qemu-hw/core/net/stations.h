@@ -119,6 +119,7 @@ struct SvanSwitch {
     SvanLink notices;           /* SvanArrival, whose notifications are due */
     SvanLink shaped;            /* SvanPath, whose turn it is to send a frame */
     bool shaper_next;           /* these come before notifications the next time */
+    SvanRate groups[SVAN_RATE_GROUPS];
     const SvanFlowOps *flow;    /* NULL: nobody watches */
     void *flow_arg;
     SvanCongestion congestion;
@@ -197,9 +198,7 @@ bool svan_vport_allows_gid(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
  */
 bool svan_vport_admits(SvanFn *fn, SvanFrame *frame);
 /* Is the function, which has a limit, within it? false: *step is LATER. */
-bool svan_vport_may_send(SvanEgress *egress, SvanStep *step);
-/* So many octets of a function with a limit have left. */
-void svan_vport_sent(SvanFn *fn, uint32_t len);
+bool svan_rate_may_send(SvanEgress *egress, SvanStep *step);
 
 /* ---- senders that are paced ---- */
 

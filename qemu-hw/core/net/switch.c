@@ -413,7 +413,7 @@ static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanS
     if (egress->pace && !svan_pace_may_send(egress, unit->pkt, step)) {
         return false;
     }
-    if (fn->net->vport.tx_max && !svan_vport_may_send(egress, step)) {
+    if (fn->net->vport.rate.is_limited && !svan_rate_may_send(egress, step)) {
         return false;
     }
     if (fn->core->sw->flow && !svan_flow_passes(egress, unit, step)) {
@@ -431,8 +431,8 @@ static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32
     if (egress && egress->pace) {
         svan_pace_sent(egress, unit->pkt);
     }
-    if (fn->net->vport.tx_max) {
-        svan_vport_sent(fn, len);
+    if (fn->net->vport.rate.counts) {
+        svan_rate_sent(fn, len);
     }
     if (!unit->is_local && svan_enforces_egress(fn)) {
         svan_enforce_sent(egress, unit, len);

@@ -64,6 +64,7 @@ void svan_vport_reset(SvanFn *fn)
         .rules = fn->net->vport.rules + 1,
         .flags = fn->id ? SVAN_FUNCTION_SPOOF_CHECK : SVAN_FUNCTION_TRUSTED,
     };
+    svan_rate_join(fn, 0);
     own_mac(fn, fn->net->vport.mac);
     set_vlan(fn, 0, 0);
     apply(fn);
@@ -85,6 +86,9 @@ static uint32_t check(uint32_t mask, const struct svan_function_attr *attr)
     }
     if ((mask & SVAN_SET_FUNCTION_LINK) && attr->link > SVAN_FUNCTION_LINK_DOWN) {
         return REFUSE(BAD_PARAM, attr.link);
+    }
+    if ((mask & SVAN_SET_FUNCTION_GROUP) && attr->group > SVAN_RATE_GROUPS) {
+        return REFUSE(BAD_PARAM, attr.group);
     }
     return SVAN_CMD_OK;
 }
@@ -124,11 +128,13 @@ uint32_t svan_vport_set(SvanFn *fn, uint32_t mask,
         vport->link = attr->link;
     }
     if (mask & SVAN_SET_FUNCTION_TX_MAX) {
-        vport->tx_max = le32toh(attr->tx_max);
-        vport->tx_until = vport->tx_rest = 0;
+        svan_rate_set_max(fn, le32toh(attr->tx_max));
     }
     if (mask & SVAN_SET_FUNCTION_TX_SHARE) {
-        vport->tx_share = le32toh(attr->tx_share);
+        svan_rate_set_share(fn, le32toh(attr->tx_share));
+    }
+    if (mask & SVAN_SET_FUNCTION_GROUP) {
+        svan_rate_join(fn, attr->group);
     }
     if (mask & OF_ADDRESSES) {
         vport->rules++;
@@ -144,7 +150,8 @@ void svan_vport_get(const SvanFn *fn, struct svan_function_attr *attr)
     *attr = (struct svan_function_attr) {
         .vlan = htole16(vport->vlan), .priority = vport->priority,
         .flags = vport->flags, .link = vport->link,
-        .tx_max = htole32(vport->tx_max), .tx_share = htole32(vport->tx_share),
+        .group = svan_rate_group(fn), .tx_max = htole32(vport->rate.own.tx_max),
+        .tx_share = htole32(vport->rate.own.tx_share),
     };
     memcpy(attr->mac, vport->mac, sizeof(attr->mac));
 }

@@ -7,6 +7,7 @@
 #define SVAN_NET_VPORT_H
 
 #include "base/base.h"
+#include "net/rate.h"
 
 typedef struct SvanVport {
     uint8_t flags;              /* SVAN_FUNCTION_*; the PF's: TRUSTED */
@@ -15,11 +16,7 @@ typedef struct SvanVport {
     uint16_t vlan;              /* of all its traffic, 1..4094; 0: none is set */
     uint8_t mac[6];             /* its own address, as its registers show it */
     uint32_t rules;             /* how often what a frame may be has changed */
-    uint32_t tx_max;            /* Mb/s, 0: no limit */
-    uint32_t tx_share;          /* Mb/s; kept for the PF's driver */
-    /* The limit: all that was sent would have left by then (ns, VM clock) ... */
-    uint64_t tx_until;
-    uint64_t tx_rest;           /* ... and these thousandths of a bit later, / tx_max */
+    SvanFnRate rate;
 } SvanVport;
 
 /* The attributes of a function to which nobody has set any. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a function may send and receive, and how fast, under its settings (PRM "Virtual
- * functions").
+ * What a function may send and receive under its settings (PRM "Virtual functions").
  */
 #include <string.h>
 
@@ -9,11 +8,6 @@
 #include "net/wire_ip.h"
 
 #define TAG_OFFSET      12u             /* of a tag in a frame */
-/*
- * A function that was silent sends so much at once. It covers the time by which the
- * engine, or the thread that runs it, may come late.
- */
-#define TX_BURST_NS     1000000ull
 
 /* ---- whose name a function may use ---- */
 
@@ -103,34 +97,4 @@ SvanFrame *svan_frame_untag(const SvanFrame *frame)
                 copy->len - TAG_OFFSET);
     }
     return copy;
-}
-
-/* ---- the rate ---- */
-
-bool svan_vport_may_send(SvanEgress *egress, SvanStep *step)
-{
-    SvanFn *fn = egress->work->fn;
-    const SvanVport *vport = &fn->net->vport;
-
-    if (vport->tx_until <= svan_now(fn->core) + TX_BURST_NS) {
-        return true;
-    }
-    *step = svan_egress_wait(egress, vport->tx_until - TX_BURST_NS,
-                             &fn->stats->rate_delays);
-    return false;
-}
-
-void svan_vport_sent(SvanFn *fn, uint32_t len)
-{
-    SvanVport *vport = &fn->net->vport;
-    uint64_t now = svan_now(fn->core), millibits;
-
-    if (vport->tx_until < now) {
-        vport->tx_until = now;
-        vport->tx_rest = 0;
-    }
-    /* An octet takes 8,000 / tx_max ns. */
-    millibits = len * 8000ull + vport->tx_rest;
-    vport->tx_until += millibits / vport->tx_max;
-    vport->tx_rest = millibits % vport->tx_max;
 }

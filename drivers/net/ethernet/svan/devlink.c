@@ -8,9 +8,6 @@
 
 #include "sriov.h"
 
-/* Rates of devlink are in bytes per second, those of the device in Mb/s. */
-#define SVAN_BYTES_PER_MBIT	(1000000 / BITS_PER_BYTE)
-
 static struct svan_vf *svan_port_vf(struct devlink_port *port)
 {
 	return container_of(port, struct svan_vf, port);
@@ -99,45 +96,14 @@ static const struct devlink_port_ops svan_port_ops = {
 	.port_fn_state_set	= svan_port_state_set,
 };
 
-/* ---- devlink port function rate ---- */
-
-static int svan_rate_mbps(u64 bytes, __le32 *mbps, struct netlink_ext_ack *extack)
-{
-	u64 quotient;
-	u32 rest;
-
-	quotient = div_u64_rem(bytes, SVAN_BYTES_PER_MBIT, &rest);
-	if (rest || quotient > U32_MAX) {
-		NL_SET_ERR_MSG_MOD(extack, "a rate is a whole number of Mbit/s");
-		return -EINVAL;
-	}
-	*mbps = cpu_to_le32(quotient);
-	return 0;
-}
-
-static int svan_rate_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
-				struct netlink_ext_ack *extack)
-{
-	struct svan_function_attr attr = {};
-	int err;
-
-	err = svan_rate_mbps(bytes, &attr.tx_max, extack);
-	return err ? err : svan_vf_set(priv, SVAN_SET_FUNCTION_TX_MAX, &attr);
-}
-
-static int svan_rate_tx_share_set(struct devlink_rate *rate, void *priv, u64 bytes,
-				  struct netlink_ext_ack *extack)
-{
-	struct svan_function_attr attr = {};
-	int err;
-
-	err = svan_rate_mbps(bytes, &attr.tx_share, extack);
-	return err ? err : svan_vf_set(priv, SVAN_SET_FUNCTION_TX_SHARE, &attr);
-}
-
 static const struct devlink_ops svan_devlink_ops = {
-	.rate_leaf_tx_max_set	= svan_rate_tx_max_set,
-	.rate_leaf_tx_share_set	= svan_rate_tx_share_set,
+	.rate_leaf_tx_max_set	= svan_rate_leaf_tx_max_set,
+	.rate_leaf_tx_share_set	= svan_rate_leaf_tx_share_set,
+	.rate_leaf_parent_set	= svan_rate_leaf_parent_set,
+	.rate_node_new		= svan_rate_node_new,
+	.rate_node_del		= svan_rate_node_del,
+	.rate_node_tx_max_set	= svan_rate_node_tx_max_set,
+	.rate_node_tx_share_set	= svan_rate_node_tx_share_set,
 };
 
 /* ---- ports come and go ---- */
@@ -196,6 +162,16 @@ void svan_devlink_del_ports(struct svan_sriov *sriov)
 
 	devl_lock(devlink);
 	svan_devlink_del_ports_locked(sriov);
+	devl_unlock(devlink);
+}
+
+/* No functions are there any more. */
+void svan_devlink_del_groups(struct svan_sriov *sriov)
+{
+	struct devlink *devlink = priv_to_devlink(sriov);
+
+	devl_lock(devlink);
+	devl_rate_nodes_destroy(devlink);
 	devl_unlock(devlink);
 }
 

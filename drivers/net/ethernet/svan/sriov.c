@@ -53,6 +53,8 @@ static void svan_vf_keep(struct svan_function_attr *to, u32 mask,
 		to->tx_max = from->tx_max;
 	if (mask & SVAN_SET_FUNCTION_TX_SHARE)
 		to->tx_share = from->tx_share;
+	if (mask & SVAN_SET_FUNCTION_GROUP)
+		to->group = from->group;
 }
 
 /* Set the attributes that @mask names, in the device and for after its next reset. */
@@ -100,6 +102,8 @@ void svan_sriov_restore(struct svan_dev *dev)
 				"settings of virtual function %d are lost: error %d\n",
 				n, err);
 	}
+	if (svan_rate_groups_restore(sriov))
+		dev_err(&dev->pdev->dev, "rates of groups are lost\n");
 	if (svan_dcqcn_restore(sriov))
 		dev_err(&dev->pdev->dev, "parameters of congestion control are lost\n");
 	if (svan_enforcement_apply(sriov))
@@ -265,6 +269,7 @@ void svan_sriov_stop(struct svan_dev *dev)
 	svan_shim_stop(&dev->sriov->shim);
 	svan_devlink_unregister(dev->sriov);
 	svan_sriov_disable(dev);
+	svan_devlink_del_groups(dev->sriov);
 }
 
 /* After the netdev, whose operations use it. */

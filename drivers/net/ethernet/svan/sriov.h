@@ -39,6 +39,18 @@ struct svan_vf {
 };
 
 /**
+ * struct svan_rate_group - functions that have a limit and a share together
+ * @used: it is a node of devlink
+ * @tx_max: Mb/s, 0: no limit
+ * @tx_share: Mb/s, 0: none
+ */
+struct svan_rate_group {
+	bool	used;
+	__le32	tx_max;
+	__le32	tx_share;
+};
+
+/**
  * struct svan_sriov - what a physical function knows of its virtual ones
  * @dev: the physical function
  * @lock: protects the attributes, on both sides: in @vfs and in the device
@@ -53,6 +65,7 @@ struct svan_vf {
  * @congestion: parameters of DCQCN that were set; under @lock
  * @congestion_mask: which of them; under @lock
  * @dcqcn_params: their devlink parameters
+ * @groups: by their number in the device, less 1; under @lock
  * @num_vfs: virtual functions that are enabled, or about to be; under @lock
  * @num_ports: devlink ports that are registered; under the devlink instance's lock
  * @max_vfs: number of entries in @vfs
@@ -72,6 +85,7 @@ struct svan_sriov {
 	struct svan_congestion_attr congestion;
 	u32			congestion_mask;
 	struct devlink_param	dcqcn_params[SVAN_DCQCN_PARAMS];
+	struct svan_rate_group	groups[SVAN_RATE_GROUPS];
 	u32			num_vfs;
 	u32			num_ports;
 	u32			max_vfs;
@@ -89,6 +103,25 @@ void svan_devlink_register(struct svan_sriov *sriov);
 void svan_devlink_unregister(struct svan_sriov *sriov);
 int svan_devlink_add_ports(struct svan_sriov *sriov, u32 count);
 void svan_devlink_del_ports(struct svan_sriov *sriov);
+void svan_devlink_del_groups(struct svan_sriov *sriov);
+
+/* rate.c */
+int svan_rate_leaf_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
+			      struct netlink_ext_ack *extack);
+int svan_rate_leaf_tx_share_set(struct devlink_rate *rate, void *priv, u64 bytes,
+				struct netlink_ext_ack *extack);
+int svan_rate_leaf_parent_set(struct devlink_rate *rate, struct devlink_rate *parent,
+			      void *priv, void *priv_parent,
+			      struct netlink_ext_ack *extack);
+int svan_rate_node_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
+			      struct netlink_ext_ack *extack);
+int svan_rate_node_tx_share_set(struct devlink_rate *rate, void *priv, u64 bytes,
+				struct netlink_ext_ack *extack);
+int svan_rate_node_new(struct devlink_rate *rate, void **priv,
+		       struct netlink_ext_ack *extack);
+int svan_rate_node_del(struct devlink_rate *rate, void *priv,
+		       struct netlink_ext_ack *extack);
+int svan_rate_groups_restore(struct svan_sriov *sriov);
 
 /* police.c */
 int svan_enforcement_apply(struct svan_sriov *sriov);
