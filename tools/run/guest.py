@@ -211,6 +211,7 @@ class Runner:
         count = plan.iterations(tool, ends.device, size)
         if self.args.compared and ends.path == "loopback":
             count *= plan.COMPARED_TIMES[plan.kind(tool)]
+        count *= self.args.times
         result = "/tmp/%s.json" % name
 
         def command(end):
@@ -417,6 +418,7 @@ def parse_args():
                         default=list(CHECKS))
     parser.add_argument("--no-checks", dest="checks", action="store_const", const=[])
     parser.add_argument("--compared", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
     return parser.parse_args()
 
 

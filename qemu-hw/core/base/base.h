@@ -381,6 +381,7 @@ struct SvanCore {
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* the source that the next run looks at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
+    uint64_t looked_at;         /* VM clock */
     SvanLink work[SVAN_TURN_COUNT];     /* functions */
     uint32_t ready;             /* bit n: source n has work */
     uint32_t held;              /* bit n: source n is set aside, and has no steps */
@@ -403,7 +404,16 @@ static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)
 
 static inline uint64_t svan_now(SvanCore *core)
 {
-    return core->ops.now(core->opaque);
+    return core->looked_at = core->ops.now(core->opaque);
+}
+
+/*
+ * What the clock said when the engine looked at it last, some runs ago at most; for what is
+ * done with each packet, and need not be exact.
+ */
+static inline uint64_t svan_lately(const SvanCore *core)
+{
+    return core->looked_at;
 }
 
 /* The function with this link in the list of those that have something to send. */

@@ -132,13 +132,9 @@ uint64_t svan_timer_next(const SvanCore *core)
 
 bool svan_timer_fire_due(SvanCore *core)
 {
-    uint64_t now;
+    uint64_t now = svan_now(core);
     bool fired = false;
 
-    if (!core->heap_len) {
-        return false;
-    }
-    now = svan_now(core);
     /* At most as many as ran before: one that is set again waits for the next call. */
     for (uint32_t n = core->heap_len < MAX_FIRED ? core->heap_len : MAX_FIRED;
          n && svan_timer_next(core) <= now; n--) {

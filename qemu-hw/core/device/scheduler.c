@@ -293,18 +293,24 @@ static inline SvanStep run_step(SvanCore *core)
 
 SvanRun svan_run(SvanCore *core)
 {
+    bool looks = ++core->timer_skipped >= TIMER_LOOK;
     SvanStep step;
 
     svan_db_collect(core);
-    if (++core->timer_skipped >= TIMER_LOOK) {
+    if (looks) {
         core->timer_skipped = 0;
         svan_timer_fire_due(core);
     }
     step = run_step(core);
-    if (step != SVAN_STEP_IDLE) {
-        return step == SVAN_STEP_MISS ? SVAN_RUN_MISS : SVAN_RUN_MORE;
+    if (step != SVAN_STEP_IDLE && step != SVAN_STEP_MISS) {
+        return SVAN_RUN_MORE;
     }
-    if (svan_has_work(core) || svan_timer_fire_due(core)) {
+    /* Time may pass before the next run, which looks at the clock then. */
+    core->timer_skipped = TIMER_LOOK;
+    if (step == SVAN_STEP_MISS) {
+        return SVAN_RUN_MISS;
+    }
+    if (svan_has_work(core) || (!looks && svan_timer_fire_due(core))) {
         return SVAN_RUN_MORE;
     }
     if (!svan_list_empty(&core->aside)) {

@@ -81,6 +81,7 @@ void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPa
         svan_recognition_step(&flow->recognition, &enforcement->flows.patience,
                               svan_symptom(&flow->estimate), false, now);
     }
+    path->recognized_at = now;
     svan_flows_step(&enforcement->flows, path, now);
     svan_flows_step_another(&enforcement->flows, now);
     react_to_ambiguity(enforcement, path, now);
@@ -252,9 +253,10 @@ static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
     return false;
 }
 
-static void find_flow(SvanEnforcement *enforcement, uint16_t *hint, const SvanFlowUnit *unit)
+static void find_flow(SvanEnforcement *enforcement, uint16_t *hint, const SvanFlowUnit *unit,
+                      uint64_t now)
 {
-    enforcement->now = svan_now(enforcement->fn->core);
+    enforcement->now = now;
     if (unit->pkt) {
         svan_flow_of_packet(unit->pkt, SVAN_OUTGOING, &enforcement->info);
     } else {
@@ -267,7 +269,7 @@ static void find_flow(SvanEnforcement *enforcement, uint16_t *hint, const SvanFl
 
 void svan_enforce_identify(SvanEnforcement *enforcement, const SvanFlowUnit *unit)
 {
-    find_flow(enforcement, &enforcement->flow_hint, unit);
+    find_flow(enforcement, &enforcement->flow_hint, unit, svan_now(unit->fn->core));
     enforcement->charged = is_policed(enforcement, enforcement->path);
     enforcement->ect_set = false;
 }
@@ -277,12 +279,13 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanPath *path;
 
-    find_flow(enforcement, &egress->flow_hint, unit);
+    find_flow(enforcement, &egress->flow_hint, unit, svan_lately(unit->fn->core));
     path = enforcement->path;
     enforcement->charged = false;
     enforcement->ect_set = svan_unit_set_ect(unit);
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
         svan_rp_is_limited(&path->rp)) {
+        enforcement->now = svan_now(unit->fn->core);
         svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);
         return !is_policed(enforcement, path) || police(enforcement, egress, unit, step);
     }
@@ -341,9 +344,18 @@ static void estimate(SvanEnforcement *enforcement, const SvanFlowUnit *unit, uin
         svan_enforce_recognize(enforcement, flow, path, now);
     } else if (!flow->estimate.probing && is_probe(unit, info)) {
         svan_estimate_probe(&flow->estimate, unit->pkt ? info->witness :
-                            info->witness + info->payload, enforcement->now);
+                            info->witness + info->payload, svan_now(unit->fn->core));
         watch(enforcement);
     }
+}
+
+static void count_oddities(SvanEnforcement *enforcement, bool overflows)
+{
+    SvanFnStats *stats = svan_fn_stats(enforcement->fn);
+
+    stats->flows_overflowed += overflows;
+    stats->paths_overflowed += enforcement->path == &enforcement->flows.other;
+    stats->enforce_ect_set += enforcement->ect_set;
 }
 
 void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
@@ -351,7 +363,6 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     SvanEnforcement *enforcement = unit->fn->net->enforcement;
     SvanFlow *flow = enforcement->flow;
     SvanPath *path = enforcement->path;
-    SvanFnStats *stats = svan_fn_stats(enforcement->fn);
     bool overflows = svan_flow_is_overflow(&enforcement->flows, flow), again;
     bool answers = is_answer(unit);
 
@@ -366,9 +377,9 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     path->octets += len;
     path->classes |= 1 << (enforcement->info.traffic_class >> 5);
     flow->qpn = unit->pkt ? egress->qpn : 0;
-    stats->flows_overflowed += overflows;
-    stats->paths_overflowed += path == &enforcement->flows.other;
-    stats->enforce_ect_set += enforcement->ect_set;
+    if (overflows || path == &enforcement->flows.other || enforcement->ect_set) {
+        count_oddities(enforcement, overflows);
+    }
     if (overflows || enforcement->info.kind != SVAN_FLOW_RDMA) {
         svan_witness_add(&path->witnesses, &enforcement->info.key, enforcement->info.witness,
                          enforcement->now);
@@ -388,5 +399,7 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
         }
         svan_rp_sent(&path->rp, &params, len, enforcement->now);
     }
-    svan_enforce_next(path, enforcement->now);
+    if (somebody_waits(path)) {
+        svan_enforce_next(path, enforcement->now);
+    }
 }

@@ -7,6 +7,7 @@
 #include "net/wire_ip.h"
 
 #define STALL_NS        1000000ull      /* the engine is late by more: it did not run */
+#define RECOGNIZE_NS    20000ull        /* between looks at a path that answers, and is clear */
 #define PACKETS_OF_CNP  64              /* that one of them stands for */
 #define MCAST_OCTET     1               /* group bit of an address's first octet */
 #define NOTICE_MAX      128             /* octets of a frame with a notification */
@@ -44,7 +45,10 @@ static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
         of_path->rtt_min = of_flow->rtt_min;
         of_path->rtt_min_at = now;
     }
-    svan_enforce_recognize(enforcement, flow, flow->path, now);
+    if (flow->path->recognition.state != SVAN_CONGESTION_CLEAR ||
+        now - flow->path->recognized_at >= RECOGNIZE_NS) {
+        svan_enforce_recognize(enforcement, flow, flow->path, now);
+    }
 }
 
 static void lost(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
@@ -56,19 +60,19 @@ static void lost(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
 
 static void acknowledged(SvanEnforcement *enforcement, SvanFlow *flow, const SvanPkt *pkt)
 {
-    uint64_t now = svan_now(enforcement->fn->core);
+    SvanCore *core = enforcement->fn->core;
 
     switch (pkt->syndrome & SVAN_AETH_KIND_MASK) {
     case SVAN_AETH_ACK:
         if (flow->estimate.probing && !((pkt->psn - flow->estimate.probe) & 0x800000)) {
-            answered(enforcement, flow, now);
+            answered(enforcement, flow, svan_now(core));
         }
         break;
     case SVAN_AETH_NAK:
         if ((pkt->syndrome & SVAN_AETH_VALUE_MASK) == SVAN_NAK_PSN_SEQ &&
             svan_series_is_plausible(&flow->series[0], pkt->psn << 8, SVAN_PSN_WINDOW << 8,
-                                     now)) {
-            lost(enforcement, flow, now);
+                                     svan_now(core))) {
+            lost(enforcement, flow, svan_now(core));
         }
         break;
     default:
@@ -141,14 +145,16 @@ static void hear_tcp(SvanEnforcement *enforcement, const SvanFlowInfo *info)
 void svan_enforce_packet_in(SvanFn *fn, const SvanPkt *pkt)
 {
     SvanEnforcement *enforcement = fn->net->enforcement;
+    bool marked = (pkt->addr.traffic_class & ECN_MASK) == ECN_CE;
     SvanFlowInfo info;
 
     if (svan_enforces_egress(fn) && !fn->core->config.frozen_estimates) {
         hear_packet(enforcement, pkt);
     }
-    if (enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) {
+    if ((enforcement->attr.flags & SVAN_ENFORCE_NOTIFY) &&
+        (marked || !svan_arrivals_unmarked(&enforcement->arrivals, &pkt->addr))) {
         svan_flow_of_packet(pkt, SVAN_INCOMING, &info);
-        svan_arrivals_count(&enforcement->arrivals, &info, svan_pkt_len(pkt),
+        svan_arrivals_count(&enforcement->arrivals, &info, marked ? svan_pkt_len(pkt) : 0,
                             (SvanMacs) { pkt->addr.smac, pkt->addr.dmac });
     }
 }

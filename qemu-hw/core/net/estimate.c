@@ -86,13 +86,6 @@ void svan_estimate_age(SvanFlowEstimate *e, uint64_t now)
     age_rtt(e, now);
 }
 
-void svan_estimate_sent(SvanFlowEstimate *e, uint32_t octets, uint64_t now)
-{
-    svan_estimate_age(e, now);
-    e->octets += octets;
-    e->packets++;
-}
-
 void svan_estimate_lost(SvanFlowEstimate *e, uint64_t now)
 {
     svan_estimate_age(e, now);

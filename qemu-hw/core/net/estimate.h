@@ -37,7 +37,15 @@ typedef struct SvanFlowEstimate {
 
 /* Close windows that are over, and let go what is old. Each of the others does that first. */
 void svan_estimate_age(SvanFlowEstimate *e, uint64_t now);
-void svan_estimate_sent(SvanFlowEstimate *e, uint32_t octets, uint64_t now);
+static inline void svan_estimate_sent(SvanFlowEstimate *e, uint32_t octets, uint64_t now)
+{
+    if (now - e->window >= SVAN_ESTIMATE_WINDOW || !e->window) {
+        svan_estimate_age(e, now);
+    }
+    e->octets += octets;
+    e->packets++;
+}
+
 /* What was sent now had been sent before, or the peer says that it misses something. */
 void svan_estimate_lost(SvanFlowEstimate *e, uint64_t now);
 /* The receiver counted so many packets, and marks among them. */

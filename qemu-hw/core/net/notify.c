@@ -10,8 +10,6 @@
 #define DSCP_CONTROL    0xc0    /* CS6: it is not to wait in the queue it tells of */
 #define HOPS            64
 #define ECN_MASK        3
-#define ECN_CE          3
-#define CLOCK_EVERY     64      /* packets without a mark between looks at the clock */
 
 /* ---- the format ---- */
 
@@ -268,7 +266,7 @@ void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint3
         svan_fn_stats(arrivals->fn)->notifications_no_room += marked;
         return;
     }
-    if (!arrival->notice.marks && (marked || ++arrivals->packets >= CLOCK_EVERY)) {
+    if (!arrival->notice.marks && (marked || ++arrivals->packets >= SVAN_ARRIVALS_CLOCK)) {
         uint64_t now = svan_now(arrivals->fn->core);
 
         arrivals->packets = 0;

@@ -63,6 +63,7 @@ typedef struct SvanPath {
     uint8_t classes;            /* bit n: class n has left since it became CLEAR */
     SvanLink due;               /* SvanSwitch.shaped */
     SvanWitnesses witnesses;
+    uint64_t recognized_at;     /* ns: when its state was looked at */
     uint64_t packets, octets;
     uint32_t notifications;
 } SvanPath;
