@@ -243,6 +243,28 @@ static void the_manual_draws_this_machine(void **state)
     assert_int_equal(drawn, SIZE(turns));
 }
 
+/* RTTs that grow: from where on they tell of a queue. */
+static void a_queue_is_seen_in_long_round_trips(void **state)
+{
+    SvanFlowEstimate e = { 0 };
+    uint64_t now = MS;
+
+    (void)state;
+    trip(&e, &now, US);
+    for (uint32_t n = 2; n < 50; n++) {
+        trip(&e, &now, n * US);
+        assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_NONE);
+    }
+    for (uint32_t n = 0; n < 20; n++) {
+        trip(&e, &now, (80 + n) * US);
+    }
+    assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_AMBIGUOUS);
+    for (uint32_t n = 0; n < 4; n++) {
+        trip(&e, &now, 20 * US);        /* it falls */
+    }
+    assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +276,7 @@ int main(void)
         cmocka_unit_test(each_state_by_each_symptom),
         cmocka_unit_test(there_is_hysteresis),
         cmocka_unit_test(the_manual_draws_this_machine),
+        cmocka_unit_test(a_queue_is_seen_in_long_round_trips),
     };
 
     return cmocka_run_group_tests_name("flow_estimate", tests, NULL, NULL);

@@ -431,6 +431,28 @@ static void later(void **state)
     assert_int_equal(mock->steps, 2);
 }
 
+/* An engine that has something to do and does not run; one that sleeps is not late. */
+static void a_gap_in_what_an_engine_does(void **state)
+{
+    Bench *bench = *state;
+
+    bench->crowd[0] = writer(bench, bench->one, 5);
+    fake_advance(bench->fake, 10 * SVAN_STALL_NS);
+    ring_all(bench, 1);
+    svan_run(bench->core);
+    assert_int_equal(bench->core->stalled, 0);
+    for (uint32_t n = 0; n < 20; n++) {
+        bench->fake->now += SVAN_STALL_NS / 100;
+        assert_int_equal(svan_run(bench->core), SVAN_RUN_MORE);
+    }
+    assert_int_equal(bench->core->stalled, 0);
+    bench->fake->now += 2 * SVAN_STALL_NS;
+    for (uint32_t n = 0; n < 8; n++) {
+        svan_run(bench->core);
+    }
+    assert_int_equal(bench->core->stalled, bench->fake->now);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -444,6 +466,7 @@ int main(void)
         TEST(a_fatal_function_has_an_event),
         TEST(the_order_of_turns_is_state),
         TEST(later),
+        TEST(a_gap_in_what_an_engine_does),
     };
 
     return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);

@@ -382,6 +382,8 @@ struct SvanCore {
     SvanTurn turn;              /* the source that the next run looks at first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     uint64_t looked_at;         /* VM clock */
+    bool busy;                  /* one run follows the other, so looked_at is not old */
+    uint64_t stalled;           /* ns: when a busy engine ran again after SVAN_STALL_NS; 0: never */
     SvanLink work[SVAN_TURN_COUNT];     /* functions */
     uint32_t ready;             /* bit n: source n has work */
     uint32_t held;              /* bit n: source n is set aside, and has no steps */
@@ -397,6 +399,9 @@ struct SvanCore {
     uint64_t deadline_told;
 };
 
+/* A busy engine looks at the clock far more often, unless its thread has no CPU. */
+#define SVAN_STALL_NS           1000000ull
+
 static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)
 {
     return id < core->num_fns ? core->fns[id] : NULL;
@@ -404,7 +409,12 @@ static inline SvanFn *svan_fn(SvanCore *core, uint16_t id)
 
 static inline uint64_t svan_now(SvanCore *core)
 {
-    return core->looked_at = core->ops.now(core->opaque);
+    uint64_t now = core->ops.now(core->opaque);
+
+    if (core->busy && now - core->looked_at > SVAN_STALL_NS) {
+        core->stalled = now;
+    }
+    return core->looked_at = now;
 }
 
 /*

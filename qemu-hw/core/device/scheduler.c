@@ -301,12 +301,14 @@ SvanRun svan_run(SvanCore *core)
         core->timer_skipped = 0;
         svan_timer_fire_due(core);
     }
+    core->busy = true;
     step = run_step(core);
     if (step != SVAN_STEP_IDLE && step != SVAN_STEP_MISS) {
         return SVAN_RUN_MORE;
     }
     /* Time may pass before the next run, which looks at the clock then. */
     core->timer_skipped = TIMER_LOOK;
+    core->busy = false;
     if (step == SVAN_STEP_MISS) {
         return SVAN_RUN_MISS;
     }

@@ -5,8 +5,8 @@
  */
 #include "net/enforcement.h"
 
+#define RECOGNIZE_NS    5000ull         /* between looks at a path that is not clear */
 #define NEXT_NS         10000ull        /* if who was called sends nothing: the next one */
-#define WATCH_NS        500000ull
 #define AMBIGUOUS_CUT   SVAN_ESTIMATE_WINDOW    /* between decreases without marks */
 
 /* ---- recognition ---- */
@@ -286,7 +286,9 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
         svan_rp_is_limited(&path->rp)) {
         enforcement->now = svan_now(unit->fn->core);
-        svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);
+        if (enforcement->now - path->recognized_at >= RECOGNIZE_NS) {
+            svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);
+        }
         return !is_policed(enforcement, path) || police(enforcement, egress, unit, step);
     }
     return true;
@@ -299,7 +301,7 @@ static void watch(SvanEnforcement *enforcement)
     enforcement->awaits = true;
     if (enforcement->watch.slot < 0) {
         svan_timer_set(enforcement->fn->core, &enforcement->watch,
-                       enforcement->now + WATCH_NS);
+                       enforcement->now + SVAN_WATCH_NS);
     }
 }
 

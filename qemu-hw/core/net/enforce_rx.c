@@ -6,8 +6,7 @@
 #include "net/enforcement.h"
 #include "net/wire_ip.h"
 
-#define STALL_NS        1000000ull      /* the engine is late by more: it did not run */
-#define RECOGNIZE_NS    20000ull        /* between looks at a path that answers, and is clear */
+#define CLEAR_NS        200000ull       /* between looks at a path that answers, and is clear */
 #define PACKETS_OF_CNP  64              /* that one of them stands for */
 #define MCAST_OCTET     1               /* group bit of an address's first octet */
 #define NOTICE_MAX      128             /* octets of a frame with a notification */
@@ -20,12 +19,12 @@ void svan_enforce_watch(SvanTimer *timer)
     SvanCore *core = enforcement->fn->core;
     uint64_t now = svan_now(core);
 
-    if (now - timer->deadline > STALL_NS) {
+    if (now - timer->deadline > SVAN_STALL_NS) {
         enforcement->stalled = now;
     }
     if (enforcement->awaits) {
         enforcement->awaits = false;
-        svan_timer_set(core, timer, now + STALL_NS / 2);
+        svan_timer_set(core, timer, now + SVAN_WATCH_NS);
     }
 }
 
@@ -33,8 +32,10 @@ void svan_enforce_watch(SvanTimer *timer)
 static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
 {
     SvanFlowEstimate *of_flow = &flow->estimate, *of_path = &flow->path->estimate;
+    uint64_t stalled = enforcement->fn->core->stalled;
 
-    svan_estimate_answer(of_flow, now, enforcement->stalled);
+    svan_estimate_answer(of_flow, now,
+                         stalled > enforcement->stalled ? stalled : enforcement->stalled);
     if (of_flow->rtt_at != now) {
         return;
     }
@@ -46,7 +47,7 @@ static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
         of_path->rtt_min_at = now;
     }
     if (flow->path->recognition.state != SVAN_CONGESTION_CLEAR ||
-        now - flow->path->recognized_at >= RECOGNIZE_NS) {
+        now - flow->path->recognized_at >= CLEAR_NS) {
         svan_enforce_recognize(enforcement, flow, flow->path, now);
     }
 }
@@ -90,7 +91,12 @@ static SvanFlow *flow_of_qp(SvanEnforcement *enforcement, const SvanPkt *pkt)
                                     svan_vlan_id(addr->has_vlan, addr->vlan), SVAN_FLOW_RDMA,
                                     fn->net->receiver->peer_qpn(fn, pkt->dqpn));
 
-    return svan_flows_find(&enforcement->flows, &key);
+    SvanFlow *last = enforcement->heard_of;
+
+    if (last && last->aged.age.next && svan_aged_is(&last->aged.key, &key)) {
+        return last;
+    }
+    return enforcement->heard_of = svan_flows_find(&enforcement->flows, &key);
 }
 
 /*

@@ -10,6 +10,9 @@
 #include "net/notify.h"
 #include "net/stations.h"
 
+/* Between two firings of SvanEnforcement.watch: each wakes the engine, which costs more. */
+#define SVAN_WATCH_NS           4000000ull
+
 typedef struct SvanEnforcement {
     SvanFn *fn;
     struct svan_enforcement_attr attr;  /* as it was set */
@@ -22,11 +25,15 @@ typedef struct SvanEnforcement {
     SvanFlowInfo info;
     bool charged;               /* it takes from the rate of its path */
     uint16_t flow_hint;         /* of frames that waited */
+    SvanFlow *heard_of;         /* of the last packet that came for a queue pair, or NULL */
     uint32_t held_octets;       /* that wait */
     bool ect_set;
     bool told;                  /* of a change of paths, since they were looked at */
     uint64_t now;               /* ns: when it asked */
-    /* Runs while answers are awaited: if it fires late the engine did not run. */
+    /*
+     * Runs while answers are awaited: if it fires late an idle engine was not woken. A busy
+     * one notices by itself (SvanCore.stalled).
+     */
     SvanTimer watch;
     bool awaits;
     uint64_t stalled;           /* ns: when the engine began to run again; 0: never */

@@ -10,7 +10,7 @@ SvanSymptom svan_symptom(const SvanFlowEstimate *e)
         return SVAN_SYMPTOM_CERTAIN;
     }
     if (e->loss >= SVAN_LOSS_ON || e->cnp_rate ||
-        (e->rtt > e->rtt_min * SVAN_RTT_ON && e->rtt_gradient > 0)) {
+        (e->rtt >= SVAN_RTT_LOW && e->rtt > e->rtt_min * SVAN_RTT_ON && e->rtt_gradient > 0)) {
         return SVAN_SYMPTOM_AMBIGUOUS;
     }
     return SVAN_SYMPTOM_NONE;
