@@ -436,9 +436,9 @@ static void a_gap_in_what_an_engine_does(void **state)
 {
     Bench *bench = *state;
 
-    bench->crowd[0] = writer(bench, bench->one, 5);
+    bench->single = writer(bench, bench->one, 5);
     fake_advance(bench->fake, 10 * SVAN_STALL_NS);
-    ring_all(bench, 1);
+    ring_all(bench, 0);
     svan_run(bench->core);
     assert_int_equal(bench->core->stalled, 0);
     for (uint32_t n = 0; n < 20; n++) {
