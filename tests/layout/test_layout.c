@@ -66,6 +66,10 @@ static void ends(void)
     TIGHT(svan_cmd_fault_policy, policy);
     TIGHT(svan_cmd_spare_pages, reserved);
     TIGHT(svan_cmd_context_table, reserved);
+}
+
+static void more_ends(void)
+{
     TIGHT(svan_function_attr, tx_share);
     TIGHT(svan_cmd_set_function, reserved);
     TIGHT(svan_cmd_set_rate_group, reserved);
@@ -260,6 +264,7 @@ static void words(void)
 int main(void)
 {
     ends();
+    more_ends();
     wire_ends();
     offsets();
     accelerator_offsets();

@@ -23,7 +23,7 @@
 #include "torture.h"
 
 #define LIMIT		7200	/* the caller's limit comes first */
-#define SECONDS		20
+#define SECONDS		10
 #define CGROUP		"/sys/fs/cgroup/svan-torture"
 
 static struct torture torture;

@@ -7,7 +7,7 @@
 #define SVAN_NET_RATE_H
 
 #include "base/base.h"
-#include "svan/cmd.h"
+#include <svan/cmd.h>
 
 /* All that was sent would have left by then at a certain rate. */
 typedef struct SvanRateClock {
