@@ -31,6 +31,7 @@ static int setup(void **state)
         the_line.frames[id] = fake_alloc(the_line.hall->fake, FRAME, 64);
         the_line.lengths[id] = FRAME;
     }
+    the_line.hall->fake->core->config.link_mbps = LINE;
     return status;
 }
 
@@ -203,6 +204,28 @@ static void a_share_is_what_a_function_has_at_least(void **state)
     assert_rates(hall, 0xa, 0, 500, 0, 500);
 }
 
+/* A share of a frame in 12 ms. */
+static void a_share_is_not_more_than_it_says(void **state)
+{
+    Hall *hall = *state;
+
+    set(hall, 1, 0, 1, 0);
+    set(hall, 3, 960, 960, 0);
+    assert_rates(hall, 0xf, 13, 13, 13, 960);
+}
+
+/* A promise that cannot be kept is not kept at the cost of one that can. */
+static void a_share_beside_one_that_is_too_large(void **state)
+{
+    Hall *hall = *state;
+    uint32_t mbps[NUM_STATIONS];
+
+    set(hall, 1, 0, 300, 0);
+    set(hall, 2, 0, 1100, 0);
+    measure(hall, 0xf, mbps);
+    assert_in_range(mbps[1], 290, 310);
+}
+
 /* Shares of more than there is: others have every 32nd turn; a frame takes four. */
 static void nobody_starves(void **state)
 {
@@ -229,6 +252,7 @@ static void a_share_is_not_for_many_small_frames(void **state)
     uint64_t of_two;
 
     set(hall, 1, 0, 1000, 0);
+    hall->fake->core->config.link_mbps = 10000;
     hall->fake->hooks.frame_out = takes_all;
     the_line.lengths[1] = the_line.lengths[2] = 64;
     for (uint32_t n = 0; n < 100000; n++) {
@@ -317,6 +341,8 @@ int main(void)
         RATE_TEST(a_limit_is_held),
         RATE_TEST(members_of_a_group_divide_its_limit),
         RATE_TEST(a_share_is_what_a_function_has_at_least),
+        RATE_TEST(a_share_is_not_more_than_it_says),
+        RATE_TEST(a_share_beside_one_that_is_too_large),
         RATE_TEST(nobody_starves),
         RATE_TEST(a_share_is_not_for_many_small_frames),
         RATE_TEST(a_share_within_a_limit),

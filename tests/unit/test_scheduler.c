@@ -453,6 +453,51 @@ static void a_gap_in_what_an_engine_does(void **state)
     assert_int_equal(bench->core->stalled, bench->fake->now);
 }
 
+/* State that is loaded has another clock, which may be far behind. */
+static void a_clock_that_is_set_back(void **state)
+{
+    Bench *bench = *state;
+
+    bench->fake->now += 1000 * SVAN_STALL_NS;
+    bench->core->busy = true;
+    svan_now(bench->core);
+    assert_int_not_equal(bench->core->stalled, 0);
+    assert_false(svan_load(bench->core, "", 0));
+    assert_int_equal(bench->core->stalled, 0);
+    assert_int_equal(svan_lately(bench->core), 0);
+    fake_run(bench->fake);
+    assert_int_equal(svan_lately(bench->core), bench->fake->now);
+    assert_int_equal(bench->core->stalled, 0);
+}
+
+static void fired(SvanTimer *timer)
+{
+    (void)timer;
+}
+
+/* More timers of one deadline than fire at once: the engine does not sleep before all have. */
+static void timers_of_one_deadline(void **state)
+{
+    Bench *bench = *state;
+    SvanTimer timers[100];
+    uint64_t when;
+
+    fake_run(bench->fake);
+    when = bench->fake->now + SVAN_STALL_NS;
+    assert_true(svan_timer_reserve(bench->core, 100));
+    for (uint32_t i = 0; i < 100; i++) {
+        svan_timer_init(&timers[i], fired);
+        svan_timer_set(bench->core, &timers[i], when);
+    }
+    fake_run(bench->fake);
+    bench->fake->now = when;
+    fake_run(bench->fake);
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(timers[i].slot, -1);
+    }
+    svan_timer_unreserve(bench->core, 100);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -467,6 +512,8 @@ int main(void)
         TEST(the_order_of_turns_is_state),
         TEST(later),
         TEST(a_gap_in_what_an_engine_does),
+        TEST(a_clock_that_is_set_back),
+        TEST(timers_of_one_deadline),
     };
 
     return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);

@@ -236,12 +236,6 @@ static inline void svan_source_idle(SvanCore *core, SvanTurn turn);
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object);
 /* The object has no work for the source any more. */
 void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object);
-/*
- * Of a function with a share: is it ahead, because it has sent less than the share? Its turn
- * to send then comes after those of others that are, and before those of all the rest.
- */
-bool svan_fn_is_ahead(const SvanFn *fn);
-void svan_fn_queue_sender(SvanFn *fn);
 /* The function has no work for the source, or is set aside: it takes no turn there. */
 static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn);
 /*
@@ -388,6 +382,7 @@ struct SvanCore {
     uint32_t ready;             /* bit n: source n has work */
     uint32_t held;              /* bit n: source n is set aside, and has no steps */
     bool retried;               /* the last run was of a step that had missed */
+    uint32_t shares;            /* functions that have one */
     uint32_t turns_ahead;       /* of functions ahead, since others sent */
     SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
     SvanLink missed, aside;     /* SvanMiss: run again next; after svan_resolved() */
@@ -426,14 +421,6 @@ static inline uint64_t svan_lately(const SvanCore *core)
     return core->looked_at;
 }
 
-/* The function with this link in the list of those that have something to send. */
-static inline SvanFn *svan_sender(SvanLink *link)
-{
-    SvanFnWork *work = svan_container(link, SvanFnWork, link);
-
-    return svan_container(work - SVAN_TURN_QP, SvanFn, work[0]);
-}
-
 /* Is there work for the next run? Polling, timers and what is aside do not count. */
 bool svan_has_work(SvanCore *core);
 
@@ -452,22 +439,12 @@ static inline void svan_source_idle(SvanCore *core, SvanTurn turn)
     core->ready &= ~(1u << turn);
 }
 
-/* The function, which has work for the source, has its turn after those that wait. */
-static inline void svan_fn_queue(SvanFn *fn, SvanTurn turn)
-{
-    if (fn->has_share && turn == SVAN_TURN_QP) {
-        svan_fn_queue_sender(fn);
-    } else {
-        svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
-    }
-}
-
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object)
 {
     if (!object->next) {
         svan_list_append(&fn->work[turn].objects, object);
         if (!fn->work[turn].link.next) {
-            svan_fn_queue(fn, turn);
+            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
             svan_source_ready(fn->core, turn);
         }
     }

@@ -4,27 +4,6 @@
  */
 #include "base/base.h"
 
-bool svan_fn_is_ahead(const SvanFn *fn)
-{
-    uint64_t now = svan_now(fn->core);
-
-    return (fn->ahead_from[0] && *fn->ahead_from[0] <= now) ||
-           (fn->ahead_from[1] && *fn->ahead_from[1] <= now);
-}
-
-void svan_fn_queue_sender(SvanFn *fn)
-{
-    SvanLink *fns = &fn->core->work[SVAN_TURN_QP], *behind = fns;
-
-    if (svan_fn_is_ahead(fn)) {
-        behind = fns->next;
-        while (behind != fns && svan_fn_is_ahead(svan_sender(behind))) {
-            behind = behind->next;
-        }
-    }
-    svan_list_append(behind, &fn->work[SVAN_TURN_QP].link);
-}
-
 void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object)
 {
     svan_list_remove(object);
@@ -53,7 +32,7 @@ static void fn_resume(SvanFn *fn)
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_remove(&fn->work[turn].link);
         if (!svan_list_empty(&fn->work[turn].objects)) {
-            svan_fn_queue(fn, turn);
+            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
             svan_source_ready(fn->core, turn);
         }
     }

@@ -110,4 +110,9 @@ void svan_congestion_get_attr(const SvanCore *core, struct svan_congestion_attr 
 bool svan_congestion_set_attr(SvanCore *core, uint32_t mask,
                               const struct svan_congestion_attr *attr);
 
+/* ---- the scheduler ---- */
+
+/* The clock may be set to another time, for a state that is loaded. */
+void svan_clock_reset(SvanCore *core);
+
 #endif /* SVAN_DEVICE_H */

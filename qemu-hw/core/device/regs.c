@@ -131,7 +131,7 @@ static uint64_t read_cmdq_head(SvanFn *fn)
 
 static uint64_t read_clock(SvanFn *fn)
 {
-    return svan_now(fn->core);
+    return fn->core->ops.now(fn->core->opaque);
 }
 
 static void write_prq_db(SvanFn *fn, uint64_t value)

@@ -46,22 +46,41 @@ static SvanStep qp_turn(SvanFn *fn)
 
 /* ---- functions ahead ---- */
 
-/* The first function that is not ahead, if one waits, has the next turn to send. */
-static void pass_turn(SvanCore *core)
+/* Has it sent less than its share, or its group less than the group's? */
+static inline bool is_ahead(const SvanFn *fn, uint64_t now)
 {
-    SvanLink *fns = &core->work[SVAN_TURN_QP], *link = fns->next;
+    return (fn->ahead_from[0] && *fn->ahead_from[0] <= now) ||
+           (fn->ahead_from[1] && *fn->ahead_from[1] <= now);
+}
 
-    while (link != fns && svan_sender(link)->has_share && svan_fn_is_ahead(svan_sender(link))) {
-        link = link->next;
-    }
-    if (link != fns) {
-        svan_list_first(fns, link);
+static SvanFn *sender(SvanLink *link)
+{
+    SvanFnWork *work = svan_container(link, SvanFnWork, link);
+
+    return svan_container(work - SVAN_TURN_QP, SvanFn, work[0]);
+}
+
+/*
+ * The next turn to send is that of the first function that is ahead, and after many such turns
+ * that of the first which is not.
+ */
+static void choose_sender(SvanCore *core)
+{
+    SvanLink *fns = &core->work[SVAN_TURN_QP];
+    bool wanted = core->turns_ahead < MAX_TURNS_AHEAD;
+    uint64_t now = svan_lately(core);
+
+    for (SvanLink *link = fns->next; link != fns; link = link->next) {
+        if (is_ahead(sender(link), now) == wanted) {
+            svan_list_first(fns, link);
+            return;
+        }
     }
 }
 
 static SvanStep sender_turn(SvanFn *fn)
 {
-    bool ahead = fn->has_share && svan_fn_is_ahead(fn);
+    bool ahead = fn->has_share && is_ahead(fn, svan_lately(fn->core));
     SvanStep step = qp_turn(fn);
 
     if (step != SVAN_STEP_BLOCKED) {
@@ -123,7 +142,7 @@ static inline SvanStep take_turn(SvanCore *core, SvanTurn turn)
         svan_fn_leave(fn, turn);
     } else if (link->next != fns && link->next) {
         svan_list_remove(link);
-        svan_fn_queue(fn, turn);
+        svan_list_append(fns, link);
     }
     return step;
 }
@@ -239,6 +258,14 @@ bool svan_awaits(const SvanCore *core, uint16_t fn)
 
 /* ---- a run ---- */
 
+void svan_clock_reset(SvanCore *core)
+{
+    core->looked_at = core->stalled = 0;
+    core->busy = false;
+    core->timer_skipped = TIMER_LOOK;
+    core->turns_ahead = 0;
+}
+
 /*
  * When the next timer moves to a later time the glue is not told: to wake once for
  * nothing is cheaper than to tell the glue with each acknowledgement.
@@ -277,11 +304,10 @@ static inline SvanStep run_step(SvanCore *core)
         SvanTurn turn = next_source(core, ready);
         SvanStep step;
 
-        if (turn == SVAN_TURN_QP && core->turns_ahead >= MAX_TURNS_AHEAD) {
-            pass_turn(core);
+        if (turn == SVAN_TURN_QP && core->shares) {
+            choose_sender(core);
         }
         step = take_turn(core, turn);
-
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
             return step;
@@ -293,13 +319,13 @@ static inline SvanStep run_step(SvanCore *core)
 
 SvanRun svan_run(SvanCore *core)
 {
-    bool looks = ++core->timer_skipped >= TIMER_LOOK;
+    bool looks = ++core->timer_skipped >= TIMER_LOOK, fired = false;
     SvanStep step;
 
     svan_db_collect(core);
     if (looks) {
         core->timer_skipped = 0;
-        svan_timer_fire_due(core);
+        fired = svan_timer_fire_due(core);
     }
     core->busy = true;
     step = run_step(core);
@@ -308,13 +334,14 @@ SvanRun svan_run(SvanCore *core)
     }
     /* Time may pass before the next run, which looks at the clock then. */
     core->timer_skipped = TIMER_LOOK;
-    core->busy = false;
     if (step == SVAN_STEP_MISS) {
         return SVAN_RUN_MISS;
     }
-    if (svan_has_work(core) || (!looks && svan_timer_fire_due(core))) {
+    /* Timers that have fired may have set others, or left some that are due. */
+    if (svan_has_work(core) || (looks ? fired : svan_timer_fire_due(core))) {
         return SVAN_RUN_MORE;
     }
+    core->busy = false;
     if (!svan_list_empty(&core->aside)) {
         return SVAN_RUN_MISS;
     }

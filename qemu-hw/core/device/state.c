@@ -430,6 +430,7 @@ static void reset_all(SvanCore *core)
         svan_reset(core, f);
     }
     svan_reset_settings(core);
+    svan_clock_reset(core);
     while (svan_db_collect(core)) {
         /* Drop what was rung: a queue that is loaded may have one of these numbers. */
     }

@@ -47,6 +47,7 @@ static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
         of_path->rtt_min_at = now;
     }
     if (flow->path->recognition.state != SVAN_CONGESTION_CLEAR ||
+        svan_symptom(of_flow) != SVAN_SYMPTOM_NONE || svan_symptom(of_path) != SVAN_SYMPTOM_NONE ||
         now - flow->path->recognized_at >= CLEAR_NS) {
         svan_enforce_recognize(enforcement, flow, flow->path, now);
     }

@@ -11,7 +11,7 @@
 #include "net/stations.h"
 
 /* Between two firings of SvanEnforcement.watch: each wakes the engine, which costs more. */
-#define SVAN_WATCH_NS           4000000ull
+#define SVAN_WATCH_NS           2000000ull
 
 typedef struct SvanEnforcement {
     SvanFn *fn;

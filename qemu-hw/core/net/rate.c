@@ -14,10 +14,10 @@
 #define BURST_NS        1000000ull
 
 /*
- * Shares are of the engine's time, too: a turn is worth so many octets, so that a function
- * does not have all turns that there are because it sends little in each.
+ * Shares are of the engine's time, too: a turn is worth what the port sends in so many ns, so
+ * that a function does not have all turns that there are because it sends little in each.
  */
-#define TURN_OCTETS     256u
+#define TURN_NS         250u
 #define MAX_OCTETS_AHEAD        (64u << 10)
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_rate_group.field)
@@ -37,7 +37,9 @@ static void apply(SvanFn *fn)
     rate->is_limited = rate->own.tx_max || (group && group->tx_max);
     fn->ahead_from[0] = ahead_from(&rate->own);
     fn->ahead_from[1] = ahead_from(group);
+    fn->core->shares -= fn->has_share;
     fn->has_share = fn->ahead_from[0] || fn->ahead_from[1];
+    fn->core->shares += fn->has_share;
     rate->counts = rate->is_limited || fn->has_share;
 }
 
@@ -155,13 +157,17 @@ static void advance(SvanRateClock *clock, uint32_t mbps, uint32_t len, uint64_t 
 
 static void use_share(SvanRate *rate, uint32_t len, uint64_t now)
 {
+    uint64_t least;
+
     if (!rate || !rate->tx_share) {
         return;
     }
     advance(&rate->share, rate->tx_share, len, now > BURST_NS ? now - BURST_NS : 0);
-    /* What nobody else wanted is not held against it. */
-    if (rate->share.until > now + BURST_NS) {
-        rate->share.until = now + BURST_NS;
+    /* What nobody else wanted is not held against it, but for the last of it. */
+    least = len * 8000ull / rate->tx_share;
+    least = now + (least > BURST_NS ? least : BURST_NS);
+    if (rate->share.until > least) {
+        rate->share.until = least;
     }
 }
 
@@ -193,11 +199,12 @@ void svan_rate_sent(SvanFn *fn, uint32_t len)
 void svan_rate_turn(SvanFn *fn)
 {
     SvanFnRate *rate = &fn->net->vport.rate;
+    uint32_t worth = (uint64_t)fn->core->config.link_mbps * TURN_NS / 8000;
 
-    if (rate->octets_ahead >= TURN_OCTETS) {
-        rate->octets_ahead -= TURN_OCTETS;
+    if (rate->octets_ahead >= worth) {
+        rate->octets_ahead -= worth;
         return;
     }
-    use_shares(rate, TURN_OCTETS - rate->octets_ahead, svan_now(fn->core));
+    use_shares(rate, worth - rate->octets_ahead, svan_now(fn->core));
     rate->octets_ahead = 0;
 }

@@ -15,6 +15,9 @@ static const struct svan_function_attr svan_vf_default = {
 	.link = SVAN_FUNCTION_LINK_AUTO,
 };
 
+/* What each device knows. */
+#define SVAN_VF_ALWAYS	(SVAN_SET_FUNCTION_MASK & ~SVAN_SET_FUNCTION_GROUP)
+
 /* ---- the device's side ---- */
 
 static int svan_vf_apply(struct svan_vf *vf, u32 mask,
@@ -95,8 +98,10 @@ void svan_sriov_restore(struct svan_dev *dev)
 		return;
 	mutex_lock(&sriov->lock);
 	for (n = 0; n < pci_num_vf(dev->pdev); n++) {
-		err = svan_vf_apply(&sriov->vfs[n], SVAN_SET_FUNCTION_MASK,
-				    &sriov->vfs[n].attr);
+		struct svan_function_attr *attr = &sriov->vfs[n].attr;
+
+		err = svan_vf_apply(&sriov->vfs[n], attr->group ? SVAN_SET_FUNCTION_MASK :
+				    SVAN_VF_ALWAYS, attr);
 		if (err)
 			dev_err(&dev->pdev->dev,
 				"settings of virtual function %d are lost: error %d\n",
@@ -119,8 +124,10 @@ static int svan_vfs_reset(struct svan_sriov *sriov, int count)
 	int n, err = 0;
 
 	for (n = 0; n < count && !err; n++)
-		err = svan_vf_set(&sriov->vfs[n], SVAN_SET_FUNCTION_MASK,
-				  &svan_vf_default);
+		err = svan_vf_set(&sriov->vfs[n], SVAN_VF_ALWAYS, &svan_vf_default);
+	/* A device without groups refuses them, and has none to leave. */
+	for (n = 0; n < count && !err; n++)
+		svan_vf_set(&sriov->vfs[n], SVAN_SET_FUNCTION_GROUP, &svan_vf_default);
 	return err;
 }
 
