@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Limits of functions and groups, and shares, within which a function's turns to send come
- * before those of others (base/work.c).
+ * before those of others (device/scheduler.c).
  */
 #include <string.h>
 
