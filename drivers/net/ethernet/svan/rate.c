@@ -91,11 +91,10 @@ static int svan_rate_group_set(struct svan_sriov *sriov, struct svan_rate_group 
 	return err;
 }
 
-int svan_rate_node_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
-			      struct netlink_ext_ack *extack)
+static int svan_rate_node_set(struct devlink_rate *rate, struct svan_rate_group *group,
+			      bool is_share, u64 bytes, struct netlink_ext_ack *extack)
 {
 	struct svan_sriov *sriov = devlink_priv(rate->devlink);
-	struct svan_rate_group *group = priv;
 	__le32 mbps;
 	int err;
 
@@ -103,26 +102,22 @@ int svan_rate_node_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
 	if (err)
 		return err;
 	mutex_lock(&sriov->lock);
-	err = svan_rate_group_set(sriov, group, mbps, group->tx_share);
+	err = svan_rate_group_set(sriov, group, is_share ? group->tx_max : mbps,
+				  is_share ? mbps : group->tx_share);
 	mutex_unlock(&sriov->lock);
 	return err;
+}
+
+int svan_rate_node_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
+			      struct netlink_ext_ack *extack)
+{
+	return svan_rate_node_set(rate, priv, false, bytes, extack);
 }
 
 int svan_rate_node_tx_share_set(struct devlink_rate *rate, void *priv, u64 bytes,
 				struct netlink_ext_ack *extack)
 {
-	struct svan_sriov *sriov = devlink_priv(rate->devlink);
-	struct svan_rate_group *group = priv;
-	__le32 mbps;
-	int err;
-
-	err = svan_rate_mbps(bytes, &mbps, extack);
-	if (err)
-		return err;
-	mutex_lock(&sriov->lock);
-	err = svan_rate_group_set(sriov, group, group->tx_max, mbps);
-	mutex_unlock(&sriov->lock);
-	return err;
+	return svan_rate_node_set(rate, priv, true, bytes, extack);
 }
 
 /* The device may know rates of the group from a driver before this one. */
