@@ -108,7 +108,7 @@ between() {
 		"/usr/lib/svan/selftests/$program" "$@"
 }
 
-on_demand() { between $1 $2 odp -v explicit_wire -t write -t read; }
+on_demand() { between $1 $2 odp -v explicit_wire -t send -t write -t read; }
 
 # Each asks for pages of its own; the physical function and the other device ask for none.
 two_pairs_fault() {

@@ -5,7 +5,7 @@
 # replay it, run the program with that file.
 
 fuzz_names := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
-fuzz_runs  ?= 2000
+fuzz_runs  ?= 2600
 fuzz_seed  ?= 1
 
 $(foreach n,$(fuzz_names),$(call program,$(n),fuzz,fuzz/$(n).c))

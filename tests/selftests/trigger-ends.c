@@ -27,7 +27,7 @@
 
 #define LIMIT		300
 #define KILLS_LIMIT	3000
-#define KILLS		4
+#define KILLS		8
 #define ALL_KILLS	100
 #define WORK_US		30000
 #define SHORT_MS	50		/* in which what may not come would have come */

@@ -14,6 +14,7 @@
 
 typedef struct Line {
     Hall *hall;
+    uint32_t mbps;
     uint64_t busy_until;
     uint64_t frames[NUM_STATIONS];      /* bus addresses */
     uint32_t lengths[NUM_STATIONS];
@@ -26,7 +27,7 @@ static int setup(void **state)
 {
     int status = hall_setup(state);
 
-    the_line = (Line) { .hall = *state };
+    the_line = (Line) { .hall = *state, .mbps = LINE };
     for (uint32_t id = 0; id < NUM_STATIONS; id++) {
         the_line.frames[id] = fake_alloc(the_line.hall->fake, FRAME, 64);
         the_line.lengths[id] = FRAME;
@@ -42,7 +43,7 @@ static bool line_takes(void *arg, SvanFrame *frame)
     if (line->hall->fake->now < line->busy_until) {
         return false;
     }
-    line->busy_until = line->hall->fake->now + frame->len * 8000ull / LINE;
+    line->busy_until = line->hall->fake->now + frame->len * 8000ull / line->mbps;
     svan_frame_free(frame);
     return true;
 }
@@ -168,6 +169,22 @@ static void a_limit_is_held(void **state)
     assert_rates(hall, 0x2, 0, 1000, 0, 0);
 }
 
+/* Octet by octet: what a limit allows in a second, and the burst. */
+static void a_limit_is_exact(void **state)
+{
+    Hall *hall = *state;
+    uint64_t octets;
+
+    set(hall, 1, 10, 0, 0);
+    hall->fake->hooks.frame_out = line_takes;
+    hall->fake->hooks_arg = &the_line;
+    the_line.lengths[1] = 100;
+    go(&the_line, 0x2, 1000 * MS);
+    octets = STAT(hall, 1, eth_tx_bytes);
+    assert_in_range(octets, 1250000, 1250000 + 1250 + 200);
+    assert_true(STAT(hall, 1, rate_delays) > 0);
+}
+
 static void members_of_a_group_divide_its_limit(void **state)
 {
     Hall *hall = *state;
@@ -209,9 +226,77 @@ static void a_share_is_not_more_than_it_says(void **state)
 {
     Hall *hall = *state;
 
+    the_line.mbps = 20;
     set(hall, 1, 0, 1, 0);
-    set(hall, 3, 960, 960, 0);
-    assert_rates(hall, 0xf, 13, 13, 13, 960);
+    assert_rates(hall, 0xf, 5, 5, 5, 5);
+}
+
+static bool takes_all(void *arg, SvanFrame *frame)
+{
+    (void)arg;
+    svan_frame_free(frame);
+    return true;
+}
+
+/*
+ * Four send by an engine that takes `cost` ns a run, and never wait for the port, so each
+ * stays where it is in the order: octets of function 1, in Mb/s.
+ */
+static uint32_t by_a_slow_engine(Hall *hall, uint64_t cost, uint64_t ns)
+{
+    uint64_t end = hall->fake->now + ns, before = STAT(hall, 1, eth_tx_bytes);
+
+    hall->fake->hooks.frame_out = takes_all;
+    while (hall->fake->now < end) {
+        for (uint32_t id = 0; id < NUM_STATIONS; id++) {
+            refill(&the_line, id);
+        }
+        svan_run(hall->fake->core);
+        hall->fake->now += cost;
+    }
+    return (STAT(hall, 1, eth_tx_bytes) - before) * 8000 / ns;
+}
+
+/* A round of all takes longer than a function with a share may wait. */
+static void who_comes_to_be_ahead_does_not_wait_for_a_round(void **state)
+{
+    Hall *hall = *state;
+    uint32_t all;
+
+    hall->fake->core->config.link_mbps = 20;
+    all = 4 * by_a_slow_engine(hall, 150000, 2000 * MS);
+    assert_in_range(all, 15, 25);
+    set(hall, 1, 0, all / 2, 0);
+    by_a_slow_engine(hall, 150000, 200 * MS);
+    assert_in_range(by_a_slow_engine(hall, 150000, 2000 * MS), all / 2 - 1, all / 2 + 1);
+}
+
+static uint64_t clock_reads, (*real_now)(void *opaque);
+
+static uint64_t counted_now(void *opaque)
+{
+    clock_reads++;
+    return real_now(opaque);
+}
+
+/* However many functions have shares, to find who is first takes no look at the clock. */
+static void shares_do_not_look_at_the_clock(void **state)
+{
+    Hall *hall = *state;
+    uint32_t mbps[NUM_STATIONS];
+    uint64_t without;
+
+    real_now = hall->fake->core->ops.now;
+    hall->fake->core->ops.now = counted_now;
+    clock_reads = 0;
+    measure(hall, 0xf, mbps);
+    without = clock_reads;
+    for (uint32_t id = 1; id < NUM_STATIONS; id++) {
+        set(hall, id, 0, 200, 0);
+    }
+    clock_reads = 0;
+    measure(hall, 0xf, mbps);
+    assert_true(clock_reads < without * 3 / 2);
 }
 
 /* A promise that cannot be kept is not kept at the cost of one that can. */
@@ -236,13 +321,6 @@ static void nobody_starves(void **state)
     set(hall, 2, 0, 4000, 0);
     assert_rates(hall, 0xe, 0, 444, 444, 111);
     assert_rates(hall, 0xf, 56, 444, 444, 56);
-}
-
-static bool takes_all(void *arg, SvanFrame *frame)
-{
-    (void)arg;
-    svan_frame_free(frame);
-    return true;
 }
 
 /* Two send small frames, and the engine has 500 ns a turn, which is what is scarce. */
@@ -339,10 +417,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RATE_TEST(without_settings_all_have_the_same),
         RATE_TEST(a_limit_is_held),
+        RATE_TEST(a_limit_is_exact),
         RATE_TEST(members_of_a_group_divide_its_limit),
         RATE_TEST(a_share_is_what_a_function_has_at_least),
         RATE_TEST(a_share_is_not_more_than_it_says),
         RATE_TEST(a_share_beside_one_that_is_too_large),
+        RATE_TEST(who_comes_to_be_ahead_does_not_wait_for_a_round),
+        RATE_TEST(shares_do_not_look_at_the_clock),
         RATE_TEST(nobody_starves),
         RATE_TEST(a_share_is_not_for_many_small_frames),
         RATE_TEST(a_share_within_a_limit),

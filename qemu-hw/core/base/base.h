@@ -377,7 +377,7 @@ struct SvanCore {
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     uint64_t looked_at;         /* VM clock */
     bool busy;                  /* one run follows the other, so looked_at is not old */
-    uint64_t stalled;           /* ns: when a busy engine ran again after SVAN_STALL_NS; 0: never */
+    uint64_t stalled;           /* ns: when it ran again after SVAN_STALL_NS or more; 0: never */
     SvanLink work[SVAN_TURN_COUNT];     /* functions */
     uint32_t ready;             /* bit n: source n has work */
     uint32_t held;              /* bit n: source n is set aside, and has no steps */

@@ -20,7 +20,7 @@ void svan_enforce_watch(SvanTimer *timer)
     uint64_t now = svan_now(core);
 
     if (now - timer->deadline > SVAN_STALL_NS) {
-        enforcement->stalled = now;
+        core->stalled = now;
     }
     if (enforcement->awaits) {
         enforcement->awaits = false;
@@ -32,10 +32,8 @@ void svan_enforce_watch(SvanTimer *timer)
 static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
 {
     SvanFlowEstimate *of_flow = &flow->estimate, *of_path = &flow->path->estimate;
-    uint64_t stalled = enforcement->fn->core->stalled;
 
-    svan_estimate_answer(of_flow, now,
-                         stalled > enforcement->stalled ? stalled : enforcement->stalled);
+    svan_estimate_answer(of_flow, now, enforcement->fn->core->stalled);
     if (of_flow->rtt_at != now) {
         return;
     }
@@ -63,6 +61,7 @@ static void lost(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
 static void acknowledged(SvanEnforcement *enforcement, SvanFlow *flow, const SvanPkt *pkt)
 {
     SvanCore *core = enforcement->fn->core;
+    uint64_t now;
 
     switch (pkt->syndrome & SVAN_AETH_KIND_MASK) {
     case SVAN_AETH_ACK:
@@ -71,10 +70,11 @@ static void acknowledged(SvanEnforcement *enforcement, SvanFlow *flow, const Sva
         }
         break;
     case SVAN_AETH_NAK:
+        now = svan_now(core);
         if ((pkt->syndrome & SVAN_AETH_VALUE_MASK) == SVAN_NAK_PSN_SEQ &&
             svan_series_is_plausible(&flow->series[0], pkt->psn << 8, SVAN_PSN_WINDOW << 8,
-                                     svan_now(core))) {
-            lost(enforcement, flow, svan_now(core));
+                                     now)) {
+            lost(enforcement, flow, now);
         }
         break;
     default:
@@ -91,7 +91,6 @@ static SvanFlow *flow_of_qp(SvanEnforcement *enforcement, const SvanPkt *pkt)
     SvanAgedKey key = svan_flow_key(addr->sgid, addr->dgid,
                                     svan_vlan_id(addr->has_vlan, addr->vlan), SVAN_FLOW_RDMA,
                                     fn->net->receiver->peer_qpn(fn, pkt->dqpn));
-
     SvanFlow *last = enforcement->heard_of;
 
     if (last && last->aged.age.next && svan_aged_is(&last->aged.key, &key)) {

@@ -31,12 +31,11 @@ typedef struct SvanEnforcement {
     bool told;                  /* of a change of paths, since they were looked at */
     uint64_t now;               /* ns: when it asked */
     /*
-     * Runs while answers are awaited: if it fires late an idle engine was not woken. A busy
-     * one notices by itself (SvanCore.stalled).
+     * Runs while answers are awaited: if it fires late an idle engine was not woken, which is a
+     * stall, too (SvanCore.stalled). A busy one notices by itself.
      */
     SvanTimer watch;
     bool awaits;
-    uint64_t stalled;           /* ns: when the engine began to run again; 0: never */
 } SvanEnforcement;
 
 /* ---- what leaves (enforce.c) ---- */

@@ -9,7 +9,7 @@
 
 #define DSCP_CONTROL    0xc0    /* CS6: it is not to wait in the queue it tells of */
 #define HOPS            64
-#define ECN_MASK        3
+#define CLOCK_EVERY     64      /* packets without a mark between looks at the clock */
 
 /* ---- the format ---- */
 
@@ -252,6 +252,20 @@ static void count_mark(SvanArrivals *arrivals, SvanArrival *arrival,
     svan_timer_set(arrivals->fn->core, &arrival->timer, when > earliest ? when : earliest);
 }
 
+bool svan_arrivals_unmarked(SvanArrivals *arrivals, const SvanAddr *addr)
+{
+    SvanArrival *last = arrivals->last;
+    SvanAgedKey key = svan_flow_key(addr->sgid, addr->dgid,
+                                    svan_vlan_id(addr->has_vlan, addr->vlan), 0, 0);
+
+    if (!last || arrivals->packets >= CLOCK_EVERY || !svan_aged_is(&last->aged.key, &key)) {
+        return false;
+    }
+    arrivals->packets += !last->notice.marks;
+    last->notice.packets++;
+    return true;
+}
+
 void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint32_t len,
                          SvanMacs macs)
 {
@@ -266,7 +280,7 @@ void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint3
         svan_fn_stats(arrivals->fn)->notifications_no_room += marked;
         return;
     }
-    if (!arrival->notice.marks && (marked || ++arrivals->packets >= SVAN_ARRIVALS_CLOCK)) {
+    if (!arrival->notice.marks && (marked || ++arrivals->packets >= CLOCK_EVERY)) {
         uint64_t now = svan_now(arrivals->fn->core);
 
         arrivals->packets = 0;

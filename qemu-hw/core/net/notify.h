@@ -32,8 +32,6 @@ typedef struct SvanArrival {
     uint64_t sent_at;           /* ns: the last notification; 0: none */
 } SvanArrival;
 
-#define SVAN_ARRIVALS_CLOCK     64      /* packets without a mark between looks at the clock */
-
 typedef struct SvanArrivals {
     SvanFn *fn;
     SvanAgedTable table;
@@ -58,25 +56,7 @@ typedef struct SvanMacs {
  * A packet without a mark has arrived by the port. false: it is not of the path that was last
  * heard of, or more than a packet is to be counted, so svan_arrivals_count() is to do it.
  */
-static inline bool svan_arrivals_unmarked(SvanArrivals *arrivals, const SvanAddr *addr)
-{
-    SvanArrival *last = arrivals->last;
-    uint64_t peer[2], own[2];
-
-    if (!last || arrivals->packets >= SVAN_ARRIVALS_CLOCK) {
-        return false;
-    }
-    memcpy(peer, addr->sgid, sizeof(peer));
-    memcpy(own, addr->dgid, sizeof(own));
-    if ((last->aged.key.words[0] ^ peer[0]) | (last->aged.key.words[1] ^ peer[1]) |
-        (last->aged.key.words[2] ^ own[0]) | (last->aged.key.words[3] ^ own[1]) |
-        (svan_flow_vlan(&last->aged.key) ^ svan_vlan_id(addr->has_vlan, addr->vlan))) {
-        return false;
-    }
-    arrivals->packets += !last->notice.marks;
-    last->notice.packets++;
-    return true;
-}
+bool svan_arrivals_unmarked(SvanArrivals *arrivals, const SvanAddr *addr);
 
 /* A packet or a frame has arrived by the port; len: its octets, if it is marked. */
 void svan_arrivals_count(SvanArrivals *arrivals, const SvanFlowInfo *info, uint32_t len,

@@ -6,8 +6,9 @@
 #ifndef SVAN_NET_RATE_H
 #define SVAN_NET_RATE_H
 
-#include "base/base.h"
 #include <svan/cmd.h>
+
+#include "base/base.h"
 
 /* All that was sent would have left by then at a certain rate. */
 typedef struct SvanRateClock {

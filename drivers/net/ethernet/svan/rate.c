@@ -26,24 +26,27 @@ static int svan_rate_mbps(u64 bytes, __le32 *mbps, struct netlink_ext_ack *extac
 
 /* ---- functions ---- */
 
-int svan_rate_leaf_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
+static int svan_rate_leaf_set(struct svan_vf *vf, u32 mask, u64 bytes,
 			      struct netlink_ext_ack *extack)
 {
 	struct svan_function_attr attr = {};
 	int err;
 
 	err = svan_rate_mbps(bytes, &attr.tx_max, extack);
-	return err ? err : svan_vf_set(priv, SVAN_SET_FUNCTION_TX_MAX, &attr);
+	attr.tx_share = attr.tx_max;	/* @mask says which of them counts */
+	return err ? err : svan_vf_set(vf, mask, &attr);
+}
+
+int svan_rate_leaf_tx_max_set(struct devlink_rate *rate, void *priv, u64 bytes,
+			      struct netlink_ext_ack *extack)
+{
+	return svan_rate_leaf_set(priv, SVAN_SET_FUNCTION_TX_MAX, bytes, extack);
 }
 
 int svan_rate_leaf_tx_share_set(struct devlink_rate *rate, void *priv, u64 bytes,
 				struct netlink_ext_ack *extack)
 {
-	struct svan_function_attr attr = {};
-	int err;
-
-	err = svan_rate_mbps(bytes, &attr.tx_share, extack);
-	return err ? err : svan_vf_set(priv, SVAN_SET_FUNCTION_TX_SHARE, &attr);
+	return svan_rate_leaf_set(priv, SVAN_SET_FUNCTION_TX_SHARE, bytes, extack);
 }
 
 /* @priv_parent NULL: the function leaves its group. */
@@ -132,7 +135,8 @@ int svan_rate_node_new(struct devlink_rate *rate, void **priv,
 	while (group < sriov->groups + SVAN_RATE_GROUPS && group->used)
 		group++;
 	if (group == sriov->groups + SVAN_RATE_GROUPS) {
-		NL_SET_ERR_MSG_MOD(extack, "the device has 64 groups");
+		NL_SET_ERR_MSG_FMT_MOD(extack, "the device has %u groups",
+				       SVAN_RATE_GROUPS);
 		err = -ENOSPC;
 	} else {
 		err = svan_rate_group_set(sriov, group, 0, 0);
