@@ -102,7 +102,7 @@ static void forgeries_are_ignored(void **state)
     IGNORED(bad.traffic_class = 8);
     IGNORED(addr.sgid[15]++);
     IGNORED(addr.dgid[15]++);
-    for (uint32_t i = 0; i < 36; i++) {         /* its checksum is wrong then */
+    for (uint32_t i = 0; i < sizeof(struct svan_notification); i++) {     /* its checksum is wrong then */
         frame = svan_notice_encode(&good, &addr);
         frame->data[42 + i] ^= 0x40;
         receive(stand, frame);
@@ -236,6 +236,30 @@ static void marks_are_told_once_and_by_class(void **state)
     assert_int_equal(COUNT(stand, notifications_sent), SVAN_NOTIFICATION_CLASSES);
 }
 
+/* What comes from elsewhere, or in another VLAN, is not of the path. */
+static void each_peer_is_counted_by_itself(void **state)
+{
+    Stand *stand = *state;
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_SEND_ONLY, .pkey = SVAN_PKEY_DEFAULT, .dqpn = stand->qp.qpn,
+        .addr = backwards(stand),
+    };
+    SvanNotice notice;
+
+    pkt.addr.traffic_class = 2;
+    packet_in(stand, 3, 1);
+    for (uint32_t i = 0; i < 5; i++) {
+        pkt.addr.sgid[15] ^= 1;
+        receive(stand, svan_pkt_encode(&pkt));
+        pkt.addr.sgid[15] ^= 1;
+        packet_in(stand, 2, 2 + i);
+    }
+    fake_advance(stand->hall->fake, MS);
+    assert_true(notified(stand, &notice));
+    assert_int_equal(notice.packets, 6);
+    assert_int_equal(notice.marks, 1);
+}
+
 static void none_comes_too_soon(void **state)
 {
     Stand *stand = *state;
@@ -336,6 +360,7 @@ int main(void)
         STAND_TEST(notifications_stay_in_the_nic),
         STAND_TEST(functions_cannot_send_them),
         STAND_TEST(marks_are_told_once_and_by_class),
+        STAND_TEST(each_peer_is_counted_by_itself),
         STAND_TEST(none_comes_too_soon),
         STAND_TEST(a_full_port_delays_them),
         STAND_TEST(peers_are_counted_within_bounds),
