@@ -102,7 +102,8 @@ static void forgeries_are_ignored(void **state)
     IGNORED(bad.traffic_class = 8);
     IGNORED(addr.sgid[15]++);
     IGNORED(addr.dgid[15]++);
-    for (uint32_t i = 0; i < sizeof(struct svan_notification); i++) {     /* its checksum is wrong then */
+    /* its checksum is wrong then */
+    for (uint32_t i = 0; i < sizeof(struct svan_notification); i++) {
         frame = svan_notice_encode(&good, &addr);
         frame->data[42 + i] ^= 0x40;
         receive(stand, frame);
