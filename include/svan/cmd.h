@@ -706,7 +706,8 @@ static inline int svan_cmd_resp_valid(__u8 phase, __u32 index, __u32 log_size)
 	X(paths_congesting)	X(paths_suspect) \
 	X(notifications_sent)	X(notifications_received) \
 	X(notifications_ignored) X(notifications_no_room) \
-	X(flow_events)		X(flow_events_merged)
+	X(flow_events)		X(flow_events_merged) \
+	X(enforce_echoes_hidden)
 
 struct svan_stats {
 #define SVAN_STAT_FIELD(name)	__le64 name;
@@ -714,6 +715,6 @@ struct svan_stats {
 #undef SVAN_STAT_FIELD
 };
 
-SVAN_ASSERT_SIZE(struct svan_stats, 8 * 107);
+SVAN_ASSERT_SIZE(struct svan_stats, 8 * 108);
 
 #endif /* SVAN_CMD_H */

@@ -53,18 +53,26 @@ static SvanFrame *frame_of(Input *input, uint32_t len)
     return frame;
 }
 
-/* A TCP, UDP or other frame between two addresses that the notifications know. */
-static void dress(SvanFrame *frame, uint8_t bits)
+/*
+ * A TCP, UDP or other frame between two addresses that the notifications know, and few ports:
+ * to the function (`in`), or from it.
+ */
+static void dress(Stage *stage, SvanFrame *frame, uint8_t bits, bool in)
 {
     if (frame->len < 54) {
         return;
     }
+    if (in) {
+        memcpy(frame->data, stage->host->gids[0].smac, 6);
+    }
     memcpy(frame->data + 12, (uint8_t[]) { 8, 0, 0x45, bits & 3, 0, frame->len - 14 }, 6);
     frame->data[20] = frame->data[21] = 0;
     frame->data[23] = bits & 4 ? 6 : 17;
-    memcpy(frame->data + 26, (uint8_t[]) { 10, 0, 0, 1 }, 4);
-    memcpy(frame->data + 30, (uint8_t[]) { 10, 0, 0, 2 }, 4);
+    memcpy(frame->data + 26, (uint8_t[]) { 10, 0, 0, in ? 2 : 1 }, 4);
+    memcpy(frame->data + 30, (uint8_t[]) { 10, 0, 0, in ? 1 : 2 }, 4);
     frame->data[34] = frame->data[36] = 0;
+    frame->data[35] &= 3;
+    frame->data[37] &= 3;
 }
 
 static void transmit(Stage *stage, Input *input, uint8_t bits)
@@ -74,7 +82,7 @@ static void transmit(Stage *stage, Input *input, uint8_t bits)
     bool sent;
 
     if (bits & 0x80) {
-        dress(frame, bits);
+        dress(stage, frame, bits, false);
     }
     if (svan_frame_send(egress, frame, &sent) != SVAN_STEP_DONE) {
         svan_frame_free(frame);
@@ -118,7 +126,7 @@ static void act(Stage *stage, Input *input)
         SvanFrame *frame = frame_of(input, 14 + input_number(input, 1) % 100);
 
         if (bits & 0x80) {
-            dress(frame, bits);
+            dress(stage, frame, bits, true);
         }
         receive(stage, frame);
         break;

@@ -77,7 +77,7 @@ static void more_ends(void)
     TIGHT(svan_cmd_query_key_resp, reserved);
     TIGHT(svan_cmd_query_qp_resp, reserved);
     TIGHT(svan_cmd_resp, payload);
-    TIGHT(svan_stats, flow_events_merged);
+    TIGHT(svan_stats, enforce_echoes_hidden);
     TIGHT(svan_caps, max_counter);
     TIGHT(svan_process_context, reserved2);
     TIGHT(svan_page_request, owner);

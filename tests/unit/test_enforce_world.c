@@ -115,6 +115,8 @@ static const Cheat cheats[] = {
     { "TCP, deaf to losses", { .flows = 1, .tcp = true, .deaf = true }, false, false },
     { "TCP, another port each ms", { .flows = 16, .hop = MS, .tcp = true, .deaf = true },
       true, false },
+    { "TCP with ECN", { .flows = 1, .tcp = true, .ecn = true }, false, false },
+    { "TCP with ECN, 4 connections", { .flows = 4, .tcp = true, .ecn = true }, false, false },
     { "TCP, no ECN echo", { .flows = 1, .tcp = true, .ecn = true, .silent = true },
       true, false },
 };

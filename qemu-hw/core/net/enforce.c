@@ -283,6 +283,9 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     path = enforcement->path;
     enforcement->charged = false;
     enforcement->ect_set = svan_unit_set_ect(unit);
+    if (enforcement->flow->echo_hidden) {
+        svan_echo_answer(enforcement->flow, unit->frame, &enforcement->info);
+    }
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
         svan_rp_is_limited(&path->rp)) {
         enforcement->now = svan_now(unit->fn->core);

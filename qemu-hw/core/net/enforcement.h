@@ -78,6 +78,16 @@ void svan_enforce_frame_in(SvanFn *fn, const SvanFrame *frame);
 bool svan_enforce_notified(SvanCore *core, const SvanFrame *frame);
 void svan_enforce_watch(SvanTimer *watch);
 
+/* ---- TCP that is paced (echo.c) ---- */
+
+/* Before a frame from the port is delivered: may its receiver see the marks it tells of? */
+void svan_echo_hide(SvanCore *core, SvanFrame *frame);
+/*
+ * What was hidden is answered in the guest's place, by a frame of the flow that is about to
+ * leave, if that has payload: else the peer would go on to tell.
+ */
+void svan_echo_answer(SvanFlow *flow, SvanFrame *frame, const SvanFlowInfo *info);
+
 /* ---- both ---- */
 
 /* There may be a symptom, or none any more: what the flow and the path are recognized as. */

@@ -49,16 +49,12 @@ static bool is_markable(uint8_t ecn)
     return (ecn & ECN_MASK) != ECN_NONE && (ecn & ECN_MASK) != ECN_CE;
 }
 
-/* The header checksum is updated (RFC 1624), not computed: a wrong one stays wrong. */
 static void set_ipv4(uint8_t *ip, uint8_t ecn)
 {
-    uint32_t old = ip[0] << 8 | ip[1], sum;
+    uint16_t before = ip[0] << 8 | ip[1];
 
     ip[1] |= ecn;
-    sum = (uint16_t)~(ip[10] << 8 | ip[11]);
-    sum = svan_csum_fold(sum + (uint16_t)~old + (ip[0] << 8 | ip[1]));
-    ip[10] = sum >> 8;
-    ip[11] = sum;
+    svan_csum_update(ip + 10, before, ip[0] << 8 | ip[1]);
 }
 
 static bool is_markless(uint8_t ecn)

@@ -312,10 +312,12 @@ static SvanStep rx_frame(SvanCore *core)
         svan_rx_drop_head(core);
         return SVAN_STEP_DONE;
     }
-    if (!is_begun(core->ingress) && frame->from == SVAN_FROM_PORT &&
-        svan_enforce_notified(core, frame)) {
-        svan_rx_drop_head(core);
-        return SVAN_STEP_DONE;
+    if (!is_begun(core->ingress) && frame->from == SVAN_FROM_PORT) {
+        if (svan_enforce_notified(core, frame)) {
+            svan_rx_drop_head(core);
+            return SVAN_STEP_DONE;
+        }
+        svan_echo_hide(core, frame);
     }
     step = is_begun(core->ingress) ? SVAN_STEP_DONE : rx_roce(core, frame, &mine);
     if (!mine) {

@@ -55,6 +55,19 @@ static inline uint16_t svan_csum_fold(uint64_t sum)
     return ~sum;
 }
 
+/*
+ * A word that a checksum covers changes: the checksum is updated (RFC 1624), not computed,
+ * so that a wrong one stays wrong.
+ */
+static inline void svan_csum_update(uint8_t *checksum, uint16_t before, uint16_t after)
+{
+    uint32_t sum = (uint16_t)~(checksum[0] << 8 | checksum[1]);
+
+    sum = svan_csum_fold(sum + (uint16_t)~before + after);
+    checksum[0] = sum >> 8;
+    checksum[1] = sum;
+}
+
 static inline void svan_gid_from_ipv4(uint8_t gid[16], const uint8_t ip[4])
 {
     memset(gid, 0, 10);
