@@ -498,43 +498,6 @@ static void round_trips_of_queue_pairs(void **state)
     assert_int_equal(COUNT(stand, retransmits), 2);
 }
 
-/* Nobody notifies, but what is sent is lost: in the end that counts, or a verdict does. */
-static void ambiguity_and_verdicts(void **state)
-{
-    Stand *stand = *state;
-    Fake *fake = stand->hall->fake;
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_JUDGE_FLOW);
-
-    for (uint32_t i = 0; i < 4; i++) {
-        send_segment(stand, 1000);
-        fake_advance(fake, MS);
-    }
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
-    assert_int_equal(COUNT(stand, paths_suspect), 1);
-    assert_false(svan_rp_is_limited(&path_of(stand)->rp));
-    cmd.judge_flow.function = htole32(POLICED);
-    memcpy(cmd.judge_flow.peer, peer_gid, 16);
-    host_must(stand->hall->stations[0].host, &cmd);
-    send_segment(stand, 1000);
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
-    /* It holds for those symptoms, not for the next ones. */
-    fake_advance(fake, 1000 * MS);
-    send_segment(stand, 1100);
-    fake_advance(fake, 1000 * MS);
-    for (uint32_t i = 0; i < 3; i++) {
-        send_segment(stand, 1100);
-        fake_advance(fake, MS);
-    }
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
-    cmd.judge_flow.congesting = 1;
-    host_must(stand->hall->stations[0].host, &cmd);
-    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CONGESTING);
-    assert_true(svan_rp_is_limited(&path_of(stand)->rp));
-    cmd.judge_flow.peer[15]++;
-    assert_int_equal(host_cmd(stand->hall->stations[0].host, &cmd, NULL),
-                     SVAN_CMD_BAD_RESOURCE);
-}
-
 /* ---- commands ---- */
 
 /* Peers without room share a path, which is shown, and judged like any other. */
@@ -722,7 +685,6 @@ int main(void)
         STAND_TEST(frames_to_others_do_not_wait),
         STAND_TEST(frames_wait_within_bounds),
         STAND_TEST(round_trips_of_queue_pairs),
-        STAND_TEST(ambiguity_and_verdicts),
         STAND_TEST(others_are_shown_and_judged),
         STAND_TEST(only_the_physical_function_commands),
         STAND_TEST(who_is_policed_does_not_see_it),

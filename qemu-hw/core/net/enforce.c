@@ -7,7 +7,9 @@
 
 #define RECOGNIZE_NS    5000ull         /* between looks at a path that is not clear */
 #define NEXT_NS         10000ull        /* if who was called sends nothing: the next one */
-#define AMBIGUOUS_CUT   SVAN_ESTIMATE_WINDOW    /* between decreases without marks */
+#define CUT_LEAST       SVAN_ESTIMATE_WINDOW    /* ns between decreases without marks, ... */
+#define CUT_MOST        100000000ull            /* ... but for as long as an RTT */
+#define TOLD_LATELY     200000000ull            /* ns, in which ambiguous symptoms say no more */
 
 /* ---- recognition ---- */
 
@@ -58,16 +60,26 @@ void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t o
     }
 }
 
+/* A decrease is not seen before an RTT, which the peer can make as long as it likes. */
+static uint64_t cut_interval(const SvanPath *path)
+{
+    uint64_t rtt = path->estimate.rtt;
+
+    return rtt < CUT_LEAST ? CUT_LEAST : rtt < CUT_MOST ? rtt : CUT_MOST;
+}
+
 /*
  * Marks are told by notifications, and each of them is a sign. Where nobody notifies, what
- * is left are losses and a queue that grows: while these last there is a sign in each
- * window.
+ * is left are losses and a queue that grows: while these last there is a sign once in a while.
+ * Between notifications they say nothing new: on a slow link these are rare, and the queue
+ * that they tell of is there all the time.
  */
 static void react_to_ambiguity(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
 {
     if (path->recognition.state == SVAN_CONGESTION_CONGESTING &&
         svan_symptom(&path->estimate) == SVAN_SYMPTOM_AMBIGUOUS &&
-        now - path->cut_at >= AMBIGUOUS_CUT) {
+        (!path->told_at || now - path->told_at >= TOLD_LATELY) &&
+        now - path->cut_at >= cut_interval(path)) {
         path->cut_at = now;
         svan_enforce_react(enforcement, path, SVAN_PATH_SIZE, now);
     }

@@ -114,6 +114,7 @@ static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
         svan_enforce_recognize(enforcement, flow, path, now);
         return;
     }
+    path->told_at = now;
     svan_estimate_marks(&flow->estimate, PACKETS_OF_CNP, 1, now);
     svan_estimate_marks(&path->estimate, PACKETS_OF_CNP, 1, now);
     svan_enforce_recognize(enforcement, flow, path, now);
@@ -222,6 +223,7 @@ static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path
 {
     path->sequence = notice->sequence;
     path->peer_notifies = true;
+    path->told_at = now;
     path->notifications++;
     svan_fn_stats(enforcement->fn)->notifications_received++;
     if (enforcement->fn->core->config.frozen_estimates) {
