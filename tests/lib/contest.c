@@ -12,8 +12,9 @@
 
 #define US              1000ull
 #define MTU_LOG         10
-#define TIMEOUT         10      /* of queue pairs: 4 ms */
+#define TIMEOUT         10      /* of queue pairs: 4 ms, with the usual patience */
 #define RAM             (8u << 20)
+#define USUAL_KMIN      20000u  /* octets, for 10 Gbit/s */
 #define ROOM            1000u   /* octets that wait in the link of a NIC before it waits itself */
 #define ETH_OCTET       5       /* of a MAC address, which says the NIC */
 
@@ -331,8 +332,10 @@ static void trust(ContestNic *nic, uint32_t fn)
 static void make_links(ContestNic *nic)
 {
     Contest *contest = nic->contest;
+    uint32_t kmin = contest->setup.kmin ? contest->setup.kmin : USUAL_KMIN;
     NetLink link = {
-        .model = { .rate = contest->setup.rate, .delay = US, .overhead = 24 },
+        .model = { .rate = contest->setup.rate, .delay = US << contest->setup.log_patience,
+                   .overhead = 24 },
         .schedule = &contest->schedule, .from = &nic->net, .to = nic,
         .to_node = nic->net.id,
     };
@@ -344,12 +347,15 @@ static void make_links(ContestNic *nic)
     nic->up.key = net_link_key(1, nic->id, 0);
     nic->down.key = net_link_key(1, nic->id, 1);
     nic->in.key = net_link_key(1, nic->id, 2);
-    nic->down.model.queue = 400000;
+    nic->down.model.queue = 20 * kmin;
     nic->down.model.marking = NET_MARK_RED;
-    nic->down.model.kmin = 20000;
-    nic->down.model.kmax = 200000;
+    nic->down.model.kmin = kmin;
+    nic->down.model.kmax = 10 * kmin;
     nic->down.model.pmax = 100000;
     nic->in.model = nic->down.model;
+    if (nic->id == CONTEST_SINK && contest->setup.out_rate) {
+        nic->down.model.rate = contest->setup.out_rate;
+    }
     nic->in.model.rate = contest->setup.in_rate;
 }
 
@@ -376,12 +382,14 @@ static void make_nic(Contest *contest, uint32_t id)
     }
 }
 
-static void join(HostQp *a, HostQp *b, const ContestWay *way)
+static void join(const ContestSender *sender, HostQp *a, HostQp *b)
 {
+    const ContestWay *way = &sender->way;
     HostConnection to_a = host_connection(a), to_b = host_connection(b);
 
     to_a.attr.log_mtu = to_b.attr.log_mtu = way->log_mtu ? way->log_mtu : MTU_LOG;
-    to_a.attr.timeout = to_b.attr.timeout = TIMEOUT;
+    to_a.attr.timeout = to_b.attr.timeout =
+        TIMEOUT + sender->nic->contest->setup.log_patience;
     to_a.traffic_class = to_b.traffic_class = way->traffic_class;
     host_connect_to(a, &to_b);
     host_connect_to(b, &to_a);
@@ -403,7 +411,7 @@ static void make_queues(ContestSender *sender)
 
         sender->qps[i] = host_qp(sender->host, &sender->cq, &sender->cq, NULL);
         sender->peers[i] = host_qp(sink->hosts[i % peers], cq, cq, NULL);
-        join(&sender->qps[i], &sender->peers[i], way);
+        join(sender, &sender->qps[i], &sender->peers[i]);
     }
 }
 
@@ -439,6 +447,7 @@ static void make_sender(Contest *contest, uint32_t id)
     for (uint32_t i = 0; i < sender->way.flows; i++) {
         sender->connections[i].ecn = sender->way.ecn;
         sender->connections[i].deaf = sender->way.deaf;
+        sender->connections[i].log_patience = contest->setup.log_patience;
         tcp_sender_init(&sender->connections[i], CONTEST_MAX_FLOWS + i, 0);
     }
 }

@@ -47,8 +47,11 @@ typedef struct ContestWay {
 } ContestWay;
 
 typedef struct ContestSetup {
-    uint64_t rate;              /* bit/s of all links */
+    uint64_t rate;              /* bit/s of all links ... */
+    uint64_t out_rate;          /* ... but the one that all share; 0: of that, too */
     uint64_t in_rate;           /* of a link behind the first NIC's, which marks; 0: none */
+    uint32_t kmin;              /* octets of queues from which on they mark; 0: 20000 */
+    uint32_t log_patience;      /* timeouts, and delays of links, are 2^n times as long */
     struct {
         uint32_t nic;           /* 0 or 1 */
         ContestWay way;

@@ -13,7 +13,7 @@
 #define MOST            (TCP_WINDOW / 2 * TCP_MSS)
 #define DEAF            (96 * TCP_MSS)
 #define LEAST           (2 * TCP_MSS)
-#define LONGEST         (16 * TCP_TIMEOUT)
+#define LONGEST         16              /* times the timeout */
 #define DUPLICATES      3
 #define IP              ETH_HLEN
 #define L4              (ETH_HLEN + IPV4_HLEN)
@@ -28,12 +28,19 @@
 
 /* ---- the sender ---- */
 
+/* So long it waits for something new before it sends again, at first. */
+static uint64_t patience(const TcpSender *sender)
+{
+    return (sender->deaf ? TCP_IMPATIENCE : TCP_TIMEOUT) << sender->log_patience;
+}
+
 void tcp_sender_init(TcpSender *sender, uint16_t port, uint64_t now)
 {
     *sender = (TcpSender) {
         .port = port, .ecn = sender->ecn, .deaf = sender->deaf,
+        .log_patience = sender->log_patience,
         .window = sender->deaf ? DEAF : FIRST_WINDOW, .threshold = MOST,
-        .progress = now, .timeout = sender->deaf ? TCP_IMPATIENCE : TCP_TIMEOUT,
+        .progress = now, .timeout = patience(sender),
     };
 }
 
@@ -73,7 +80,7 @@ static bool fill_hole(TcpSender *sender, uint64_t now, uint32_t *number)
     }
     sender->again = false;
     if (is_before(sender->resent, sender->first) ||
-        (sender->deaf && now - sender->resent_at >= TCP_IMPATIENCE)) {
+        (sender->deaf && now - sender->resent_at >= patience(sender))) {
         sender->resent = sender->first;
         sender->resent_at = now;
     }
@@ -188,7 +195,7 @@ void tcp_acknowledged(TcpSender *sender, const TcpAck *ack, uint64_t now)
         sender->head = (sender->head + 1) % TCP_WINDOW;
     }
     sender->progress = now;
-    sender->timeout = sender->deaf ? TCP_IMPATIENCE : TCP_TIMEOUT;
+    sender->timeout = patience(sender);
     sender->duplicates = 0;
     if (is_before(sender->next, sender->first)) {
         sender->next = sender->first;
@@ -215,7 +222,7 @@ void tcp_look_at_clock(TcpSender *sender, uint64_t now)
     sender->duplicates = 0;
     sender->next = sender->first;
     sender->progress = now;
-    if (sender->timeout < LONGEST && !sender->deaf) {
+    if (sender->timeout < LONGEST * patience(sender) && !sender->deaf) {
         sender->timeout *= 2;
     }
 }

@@ -38,6 +38,7 @@ typedef struct TcpSender {
     uint16_t port;
     bool ecn;                   /* it has been negotiated */
     bool deaf;                  /* its window is always the same */
+    uint32_t log_patience;      /* its timeouts are 2^n times as long as usual */
     /* octets: acknowledged, sent next, not sent yet */
     uint32_t first, next, end;
     uint32_t window, threshold; /* octets */

@@ -11,6 +11,7 @@
 
 #define MS              1000000ull
 #define LINK            10000000000ull          /* bit/s */
+#define SLOW_LINK       25000000ull
 #define WARM_UP         (30 * MS)
 #define MEASURED        (60 * MS)
 #define LEAST_USED      0.9
@@ -37,32 +38,34 @@ static Contest *race(const ContestWay *first, const ContestWay *second, Regime r
 /* ---- figures ---- */
 
 typedef struct Figures {
-    double jain;                /* of the functions */
+    double jain;                /* of the functions that send */
     double used;                /* of the link */
-    double rates[2];            /* Gbit/s of payload */
+    double rates[CONTEST_SENDERS];      /* Gbit/s of payload */
 } Figures;
 
 static Figures measure(Contest *contest, uint64_t ns)
 {
     NetLink *link = &contest->nics[CONTEST_SINK].down;
     NetLinkCounts counts = link->counts;
-    uint64_t before[2], octets;
+    uint64_t before[CONTEST_SENDERS], octets;
     double sum = 0, squares = 0;
+    uint32_t count = 0;
     Figures figures;
 
-    for (uint32_t id = 0; id < 2; id++) {
+    for (uint32_t id = 0; id < CONTEST_SENDERS; id++) {
         before[id] = contest->senders[id].octets;
     }
     contest_go(contest, ns);
-    for (uint32_t id = 0; id < 2; id++) {
+    for (uint32_t id = 0; id < CONTEST_SENDERS; id++) {
         figures.rates[id] = (contest->senders[id].octets - before[id]) * 8.0 / ns;
         sum += figures.rates[id];
         squares += figures.rates[id] * figures.rates[id];
+        count += contest->setup.senders[id].way.flows > 0;
     }
     octets = link->counts.sent_bytes - counts.sent_bytes +
              (link->counts.sent - counts.sent) * link->model.overhead;
-    figures.jain = squares ? sum * sum / (2 * squares) : 0;
-    figures.used = octets * 8e9 / ns / LINK;
+    figures.jain = squares ? sum * sum / (count * squares) : 0;
+    figures.used = octets * 8e9 / ns / link->model.rate;
     return figures;
 }
 
@@ -123,7 +126,7 @@ static const Cheat cheats[] = {
 
 static void show(const char *name, const char *what, const Figures *figures)
 {
-    print_message("%-28s %-10s Jain %.3f, %.2f and %.2f Gbit/s, used %.2f\n", name, what,
+    print_message("%-28s %-10s Jain %.3f, %.4g and %.4g Gbit/s, used %.2f\n", name, what,
                   figures->jain, figures->rates[0], figures->rates[1], figures->used);
 }
 
@@ -140,6 +143,38 @@ static void nobody_gains_by_cheating(void **state)
         assert_true(with.jain >= 0.98 || (way->tcp && way->hop && with.rates[1] < with.rates[0]));
         assert_true(with.used >= LEAST_USED);
         assert_true(!cheats[i].gains || without.jain < 0.95);
+    }
+}
+
+/*
+ * Where marks are rare, and queues longer than windows. What TCP does about congestion comes on
+ * top of what its NIC does, and has to be little.
+ */
+static void slow_links_are_shared(void **state)
+{
+    /* What four queue pairs have under way fills the link. */
+    static const ContestWay tcp = { .flows = 1, .tcp = true, .ecn = true };
+    static const ContestWay rdma = { .flows = 4, RDMA };
+
+    for (uint32_t i = 0; i < 4; i++) {
+        bool many = i % 2, in_row = i / 2;
+        ContestSetup setup = {
+            .rate = 4 * SLOW_LINK, .out_rate = SLOW_LINK, .kmin = 65536, .log_patience = 8,
+            .in_rate = in_row ? SLOW_LINK / 10 * 8 : 0,
+            .enforced = true, .usual = true,
+            .senders = { { 0, rdma }, { in_row, tcp }, { !in_row, rdma } },
+        };
+        Contest *contest;
+        Figures figures;
+
+        setup.senders[2].way.flows = many ? 16 : 4;
+        contest = contest_new(&setup);
+        contest_go(contest, 5000 * MS);
+        figures = measure(contest, 20000 * MS);
+        show(many ? "16 queue pairs" : "none", in_row ? "slow, two" : "slow", &figures);
+        contest_free(contest);
+        assert_true(figures.jain >= 0.98);
+        assert_true(figures.used >= LEAST_USED);
     }
 }
 
@@ -191,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_gains_by_cheating),
+        cmocka_unit_test(slow_links_are_shared),
         cmocka_unit_test(a_peer_that_does_not_notify),
         cmocka_unit_test(frozen_estimates_let_them),
         cmocka_unit_test(who_is_alone_has_the_link),
