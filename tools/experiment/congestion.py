@@ -59,9 +59,7 @@ def capacity(runs):
     """What the guest sends by itself, and by a bottleneck, Mbit/s."""
     alone = runs["none", "honest", "free"].figures
     total = sum(value for (what, _), value in alone.items() if what == "goodput")
-    rates = [sum(value for (what, _), value in run.figures.items() if what == "goodput") /
-             run.figures["used", "link"] for key, run in runs.items() if key[0] == "one"]
-    return total, rates[0]
+    return total, runs["one", "honest", "enforced"].figures["rate", "link"]
 
 
 def row(verdicts, runs, place, case):

@@ -22,6 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 SINK, PORT = "10.77.0.3", 5201
 WARM_UP = 5             # s
+OVERHEAD = 24           # octets of a frame on the wire beside its own: svan-switch counts them
 LIMIT = "4000000000"    # kbit/s, which a queue pair sets for itself
 STACKS = ("reno", "cubic", "bbr", "dctcp", "ECN off")
 
@@ -94,6 +95,16 @@ class Sender:
         return [octets[n] * 8e-6 for n in range(seconds)], figures
 
 
+def on_wire():
+    """Octets that the sink has received by the bottleneck since ever, with what frames take on a
+    wire, and when, s."""
+    text = subprocess.run(["ip", "netns", "exec", "peer2", "ethtool", "-S", "svan2"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    counters = dict(line.split(":") for line in text.splitlines()[1:])
+    counters = {name.strip(): int(value) for name, value in counters.items()}
+    return counters["port_rx_bytes"] + OVERHEAD * counters["port_rx_frames"], time.time()
+
+
 def jain(values):
     """Jain's index."""
     squares = sum(x * x for x in values)
@@ -125,7 +136,11 @@ def run(case, regime, bottlenecks, rate, seconds):
                enumerate(functions(case, bottlenecks).items())}
     for sender in senders.values():
         sender.begin()
-    rows, means = [], {}
+    time.sleep(WARM_UP)
+    octets, begun = on_wire()
+    time.sleep(seconds - WARM_UP)
+    after, end = on_wire()
+    rows, means = [("rate", "link", rate)], {}
     rates = {who: sender.result(seconds) for who, sender in senders.items()}
     for who, (values, figures) in rates.items():
         rows += [("mbit_s", "%s %d" % (who, n), value) for n, value in enumerate(values)]
@@ -136,7 +151,7 @@ def run(case, regime, bottlenecks, rate, seconds):
                  for n in range(WARM_UP, seconds)]
     rows += [("jain", "all", jain(means.values())), ("jain", "least", min(by_second)),
              ("jain", "median", sorted(by_second)[len(by_second) // 2]),
-             ("used", "link", sum(means.values()) / rate)]
+             ("used", "link", (after - octets) * 8e-6 / (end - begun) / rate)]
     print("# %-22s %-9s Jain %.3f, of the seconds' least %.3f, median %.3f; %s; used %.2f" % (
         case, regime, *(row[2] for row in rows[-4:-1]),
         ", ".join("%s %.1f" % item for item in means.items()), rows[-1][2]),
