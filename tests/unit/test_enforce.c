@@ -261,6 +261,32 @@ static void other_actions_than_pacing(void **state)
     assert_in_range(COUNT(stand, enforce_drops), 3, 3);
 }
 
+/* However often a packet tries to leave. */
+static void marks_are_counted_when_they_leave(void **state)
+{
+    Stand *stand = *state;
+    Fake *fake = stand->hall->fake;
+    struct svan_enforcement_attr attr = normal();
+
+    congest(stand, 10000000ull);
+    path_of(stand)->until = fake->now + 1000 * MS;
+    attr.action = SVAN_ENFORCE_MARK;
+    enforce(stand, &attr);
+    fake->out_full = true;
+    post(stand, 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        svan_tx_ready(fake->core);
+        fake_run(fake);
+    }
+    assert_int_equal(COUNT(stand, enforce_marks), 0);
+    fake->out_full = false;
+    svan_tx_ready(fake->core);
+    fake_run(fake);
+    assert_int_equal(left(stand, NULL), 1);
+    assert_int_equal(COUNT(stand, enforce_marks), 1);
+    assert_int_equal(COUNT(stand, flow_marks), 0);
+}
+
 static void a_cap_holds_while_there_is_congestion(void **state)
 {
     Stand *stand = *state;
@@ -678,6 +704,7 @@ int main(void)
         STAND_TEST(answers_leave_the_turn_alone),
         STAND_TEST(frames_to_neighbours_are_not_watched),
         STAND_TEST(other_actions_than_pacing),
+        STAND_TEST(marks_are_counted_when_they_leave),
         STAND_TEST(a_cap_holds_while_there_is_congestion),
         STAND_TEST(a_reset_does_not_help),
         STAND_TEST(frozen_estimates_police_nobody),

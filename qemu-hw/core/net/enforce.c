@@ -257,8 +257,7 @@ static bool police(SvanEnforcement *enforcement, SvanEgress *egress,
     }
     enforcement->charged = false;
     if (enforcement->attr.action == SVAN_ENFORCE_MARK) {
-        unit->fn->stats->enforce_marks++;
-        svan_unit_mark(egress, unit);
+        enforcement->marked = svan_unit_mark(unit, &unit->fn->stats->enforce_marks);
         return true;
     }
     *step = svan_unit_drop(unit, &unit->fn->stats->enforce_drops);
@@ -283,7 +282,7 @@ void svan_enforce_identify(SvanEnforcement *enforcement, const SvanFlowUnit *uni
 {
     find_flow(enforcement, &enforcement->flow_hint, unit, svan_now(unit->fn->core));
     enforcement->charged = is_policed(enforcement, enforcement->path);
-    enforcement->ect_set = false;
+    enforcement->ect_set = enforcement->marked = false;
 }
 
 bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep *step)
@@ -293,7 +292,7 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
 
     find_flow(enforcement, &egress->flow_hint, unit, svan_lately(unit->fn->core));
     path = enforcement->path;
-    enforcement->charged = false;
+    enforcement->charged = enforcement->marked = false;
     enforcement->ect_set = svan_unit_set_ect(unit);
     if (enforcement->flow->echo_hidden) {
         svan_echo_answer(enforcement->flow, unit->frame, &enforcement->info);
@@ -373,6 +372,7 @@ static void count_oddities(SvanEnforcement *enforcement, bool overflows)
     stats->flows_overflowed += overflows;
     stats->paths_overflowed += enforcement->path == &enforcement->flows.other;
     stats->enforce_ect_set += enforcement->ect_set;
+    stats->enforce_marks += enforcement->marked;
 }
 
 void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
@@ -394,7 +394,8 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     path->octets += len;
     path->classes |= 1 << (enforcement->info.traffic_class >> 5);
     flow->qpn = unit->pkt ? egress->qpn : 0;
-    if (overflows || path == &enforcement->flows.other || enforcement->ect_set) {
+    if (overflows || path == &enforcement->flows.other || enforcement->ect_set ||
+        enforcement->marked) {
         count_oddities(enforcement, overflows);
     }
     if (overflows || enforcement->info.kind != SVAN_FLOW_RDMA) {

@@ -27,7 +27,7 @@ typedef struct SvanEnforcement {
     uint16_t flow_hint;         /* of frames that waited */
     SvanFlow *heard_of;         /* of the last packet that came for a queue pair, or NULL */
     uint32_t held_octets;       /* that wait */
-    bool ect_set;
+    bool ect_set, marked;
     bool told;                  /* of a change of paths, since they were looked at */
     uint64_t now;               /* ns: when it asked */
     /*

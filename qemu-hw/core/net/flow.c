@@ -88,14 +88,17 @@ static bool set_frame(SvanFrame *frame, uint8_t ecn, bool (*is_such)(uint8_t ecn
  * A packet that cannot leave at once is built anew later, without the mark; so its mark
  * is counted when it has left. A frame keeps its mark.
  */
-void svan_unit_mark(SvanEgress *egress, const SvanFlowUnit *unit)
+bool svan_unit_mark(const SvanFlowUnit *unit, uint64_t *counter)
 {
     if (unit->frame) {
-        unit->fn->stats->flow_marks += set_frame(unit->frame, ECN_CE, is_markable);
-    } else if (is_markable(unit->pkt->addr.traffic_class)) {
-        unit->pkt->addr.traffic_class |= ECN_CE;
-        egress->marked = true;
+        *counter += set_frame(unit->frame, ECN_CE, is_markable);
+        return false;
     }
+    if (!is_markable(unit->pkt->addr.traffic_class)) {
+        return false;
+    }
+    unit->pkt->addr.traffic_class |= ECN_CE;
+    return true;
 }
 
 bool svan_unit_set_ect(const SvanFlowUnit *unit)
@@ -137,7 +140,7 @@ bool svan_flow_passes(SvanEgress *egress, const SvanFlowUnit *unit,
         *step = svan_unit_drop(unit, &fn->stats->flow_drops);
         return false;
     case SVAN_VERDICT_MARK:
-        svan_unit_mark(egress, unit);
+        egress->marked = svan_unit_mark(unit, &fn->stats->flow_marks);
         return true;
     default:
         return true;

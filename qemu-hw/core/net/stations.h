@@ -215,8 +215,11 @@ static inline SvanFnStats *svan_fn_stats(const SvanFn *fn)
     return fn->stats ? fn->stats : fn->core->fns[0]->stats;
 }
 
-/* Set CE, if the unit is ECN-capable. It counts when it has left. */
-void svan_unit_mark(SvanEgress *egress, const SvanFlowUnit *unit);
+/*
+ * Set CE, if the unit is ECN-capable. *counter counts frames. true: a packet was marked, which
+ * the caller counts when it has left.
+ */
+bool svan_unit_mark(const SvanFlowUnit *unit, uint64_t *counter);
 /* If the unit is an IP packet that is not ECN-capable, make it one. Has it changed? */
 bool svan_unit_set_ect(const SvanFlowUnit *unit);
 /* Lose the unit. Always DONE; a frame stays the caller's. */
