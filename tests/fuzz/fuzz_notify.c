@@ -5,6 +5,7 @@
  * first octet of each says which, and how many follow.
  */
 #include "net/enforcement.h"
+#include "net/wire_ip.h"
 #include "fuzz_input.h"
 #include "inside.h"
 
@@ -17,6 +18,9 @@ typedef struct Stage {
     Host *host;
     HostCq cq;
     HostQp eth;
+    /* of the TCP segment that has left last */
+    uint8_t ports[4];
+    uint32_t seq;
 } Stage;
 
 static void set(Stage *stage)
@@ -75,6 +79,27 @@ static void dress(Stage *stage, SvanFrame *frame, uint8_t bits, bool in)
     frame->data[37] &= 3;
 }
 
+static void remember(Stage *stage, const SvanFrame *frame)
+{
+    if (frame->len >= 54 && frame->data[23] == IPPROTO_TCP) {
+        memcpy(stage->ports, frame->data + 34, 4);
+        memcpy(&stage->seq, frame->data + 38, 4);
+        stage->seq = be32toh(stage->seq);
+    }
+}
+
+/* What is received by the connection that has sent last, and acknowledges that. */
+static void answer(const Stage *stage, SvanFrame *frame)
+{
+    uint32_t ack = htobe32(stage->seq);
+
+    if (frame->len >= 54) {
+        memcpy(frame->data + 34, stage->ports + 2, 2);
+        memcpy(frame->data + 36, stage->ports, 2);
+        memcpy(frame->data + 42, &ack, 4);
+    }
+}
+
 static void transmit(Stage *stage, Input *input, uint8_t bits)
 {
     SvanEgress *egress = &svan_qp_get(host_fn(stage->host), stage->eth.qpn)->egress;
@@ -83,6 +108,7 @@ static void transmit(Stage *stage, Input *input, uint8_t bits)
 
     if (bits & 0x80) {
         dress(stage, frame, bits, false);
+        remember(stage, frame);
     }
     if (svan_frame_send(egress, frame, &sent) != SVAN_STEP_DONE) {
         svan_frame_free(frame);
@@ -106,8 +132,14 @@ static void notify(Stage *stage, Input *input)
         .marks = input_number(input, 1), .octets = input_number(input, 2),
     };
 
-    notice.flow = input_number(input, 1) << 16 | input_number(input, 1);
-    notice.witness = input_number(input, 1) << 24 | input_number(input, 1);
+    if (notice.sequence & 1) {
+        notice.kind = SVAN_FLOW_TCP;
+        notice.flow = stage->ports[1] << 16 | stage->ports[3];
+        notice.witness = stage->seq;
+    } else {
+        notice.flow = input_number(input, 1) << 16 | input_number(input, 1);
+        notice.witness = input_number(input, 1) << 24 | input_number(input, 1);
+    }
     memcpy(addr.sgid, (uint8_t[16]) { [10] = 255, 255, 10, 0, 0, 2 }, 16);
     memcpy(addr.dgid, (uint8_t[16]) { [10] = 255, 255, 10, 0, 0, 1 }, 16);
     memcpy(addr.dmac, stage->host->gids[0].smac, 6);
@@ -127,6 +159,9 @@ static void act(Stage *stage, Input *input)
 
         if (bits & 0x80) {
             dress(stage, frame, bits, true);
+        }
+        if (bits & 0x40) {
+            answer(stage, frame);
         }
         receive(stage, frame);
         break;
@@ -167,7 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static Fake *fake;
     Input input = { data, size };
-    Stage stage;
+    Stage stage = { .fake = NULL };
 
     if (!fake) {
         fake = fake_create(NULL);

@@ -379,6 +379,7 @@ static void tcp_is_seen_passing(void **state)
     receive(stand, segment(stand, false, 1, 1100));
     assert_int_equal(flow->estimate.rtt, 30 * US);
     assert_int_equal(flow->path->estimate.rtt, 30 * US);
+    assert_int_equal(flow->path->last_rtt, 30 * US);
     send_segment(stand, 1100);
     send_segment(stand, 1000);
     assert_int_equal(flow->estimate.losses, 1);
@@ -501,6 +502,50 @@ static void answer(Stand *stand, uint8_t syndrome, uint32_t psn)
 
     pkt.addr = backwards(stand);
     receive(stand, svan_pkt_encode(&pkt));
+}
+
+/* A CNP comes, a while after the one before. Has it slowed the path down? */
+static bool cnp_counts(Stand *stand)
+{
+    uint8_t reserved[SVAN_CNP_PAYLOAD] = { 0 };
+    SvanPkt pkt = {
+        .opcode = SVAN_OP_CNP, .pkey = SVAN_PKEY_DEFAULT, .dqpn = stand->qp.qpn, .becn = true,
+        .payload_len = sizeof(reserved), .num_runs = 1,
+        .runs = { { .host = reserved, .len = sizeof(reserved) } },
+    };
+    SvanRp *rp = &path_of(stand)->rp;
+
+    fake_advance(stand->hall->fake, 100 * US);
+    rp->current = rp->target = GBPS;
+    rp->alpha = SVAN_RP_ALPHA_ONE;
+    rp->decrease_due = false;
+    path_of(stand)->cut_at = stand->hall->fake->now;    /* not by its being ambiguous */
+    pkt.addr = backwards(stand);
+    receive(stand, svan_pkt_encode(&pkt));
+    return rp->current < GBPS;
+}
+
+/* Notifications stand for as many CNPs as they tell marks, if they tell anything. */
+static void cnps_count_that_no_notification_explains(void **state)
+{
+    Stand *stand = *state;
+    SvanNotice notice;
+
+    congest(stand, 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_false(cnp_counts(stand));
+    }
+    assert_true(cnp_counts(stand));
+    notice = notice_of(stand);
+    notice.marks = 1;
+    notice.octets = 60;
+    notify(stand, &notice);
+    assert_true(cnp_counts(stand) || cnp_counts(stand));    /* it made packets look smaller */
+    notice = notice_of(stand);
+    notice.marks = notice.packets = 1000;
+    notify(stand, &notice);
+    assert_int_equal(path_of(stand)->told_cnps, 64);
+    assert_false(cnp_counts(stand));
 }
 
 static void round_trips_of_queue_pairs(void **state)
@@ -711,6 +756,7 @@ int main(void)
         STAND_TEST(tcp_is_seen_passing),
         STAND_TEST(frames_to_others_do_not_wait),
         STAND_TEST(frames_wait_within_bounds),
+        STAND_TEST(cnps_count_that_no_notification_explains),
         STAND_TEST(round_trips_of_queue_pairs),
         STAND_TEST(others_are_shown_and_judged),
         STAND_TEST(only_the_physical_function_commands),

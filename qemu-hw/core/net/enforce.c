@@ -7,9 +7,9 @@
 
 #define RECOGNIZE_NS    5000ull         /* between looks at a path that is not clear */
 #define NEXT_NS         10000ull        /* if who was called sends nothing: the next one */
-#define CUT_LEAST       SVAN_ESTIMATE_WINDOW    /* ns between decreases without marks, ... */
-#define CUT_MOST        100000000ull            /* ... but for as long as an RTT */
-#define TOLD_LATELY     200000000ull            /* ns, in which ambiguous symptoms say no more */
+/* Between decreases without marks: as long as an RTT, within these bounds, ns. */
+#define CUT_LEAST       SVAN_ESTIMATE_WINDOW
+#define CUT_MOST        100000000ull
 
 /* ---- recognition ---- */
 
@@ -49,36 +49,34 @@ static bool is_sign(SvanPath *path, uint32_t octets)
     return sum >= SVAN_PATH_SIZE;
 }
 
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
+bool svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
                         uint64_t now)
 {
     SvanDcqcnParams params = svan_flows_params(&enforcement->flows, path);
 
-    if (path->recognition.state >= SVAN_CONGESTION_CONGESTING &&
-        enforcement->attr.action != SVAN_ENFORCE_WATCH && is_sign(path, octets)) {
-        svan_rp_notified(&path->rp, &params, now);
+    if (path->recognition.state < SVAN_CONGESTION_CONGESTING ||
+        enforcement->attr.action == SVAN_ENFORCE_WATCH || !is_sign(path, octets)) {
+        return false;
     }
+    svan_rp_notified(&path->rp, &params, now);
+    return true;
 }
 
 /* A decrease is not seen before an RTT, which the peer can make as long as it likes. */
 static uint64_t cut_interval(const SvanPath *path)
 {
-    uint64_t rtt = path->estimate.rtt;
-
-    return rtt < CUT_LEAST ? CUT_LEAST : rtt < CUT_MOST ? rtt : CUT_MOST;
+    return path->last_rtt < CUT_LEAST ? CUT_LEAST :
+           path->last_rtt < CUT_MOST ? path->last_rtt : CUT_MOST;
 }
 
 /*
  * Marks are told by notifications, and each of them is a sign. Where nobody notifies, what
  * is left are losses and a queue that grows: while these last there is a sign once in a while.
- * Between notifications they say nothing new: on a slow link these are rare, and the queue
- * that they tell of is there all the time.
  */
 static void react_to_ambiguity(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
 {
     if (path->recognition.state == SVAN_CONGESTION_CONGESTING &&
         svan_symptom(&path->estimate) == SVAN_SYMPTOM_AMBIGUOUS &&
-        (!path->told_at || now - path->told_at >= TOLD_LATELY) &&
         now - path->cut_at >= cut_interval(path)) {
         path->cut_at = now;
         svan_enforce_react(enforcement, path, SVAN_PATH_SIZE, now);
@@ -294,8 +292,8 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
     path = enforcement->path;
     enforcement->charged = enforcement->marked = false;
     enforcement->ect_set = svan_unit_set_ect(unit);
-    if (enforcement->flow->echo_hidden) {
-        svan_echo_answer(enforcement->flow, unit->frame, &enforcement->info);
+    if (enforcement->info.kind == SVAN_FLOW_TCP) {
+        svan_echo_answer(enforcement, unit->frame);
     }
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
         svan_rp_is_limited(&path->rp)) {

@@ -8,6 +8,7 @@
 
 #define CLEAR_NS        200000ull       /* between looks at a path that answers, and is clear */
 #define PACKETS_OF_CNP  64              /* that one of them stands for */
+#define TOLD_CNPS       64              /* that may be expected, at most */
 #define MCAST_OCTET     1               /* group bit of an address's first octet */
 #define NOTICE_MAX      128             /* octets of a frame with a notification */
 
@@ -40,6 +41,7 @@ static void answered(SvanEnforcement *enforcement, SvanFlow *flow, uint64_t now)
     of_path->rtt = of_flow->rtt;
     of_path->rtt_gradient = of_flow->rtt_gradient;
     of_path->rtt_at = now;
+    flow->path->last_rtt = of_flow->rtt;
     if (!of_path->rtt_min || of_flow->rtt_min < of_path->rtt_min) {
         of_path->rtt_min = of_flow->rtt_min;
         of_path->rtt_min_at = now;
@@ -101,7 +103,9 @@ static SvanFlow *flow_of_qp(SvanEnforcement *enforcement, const SvanPkt *pkt)
 
 /*
  * The peer's NIC has seen a mark. If it notifies, that says more, and has a witness; else a
- * CNP counts as one mark among a few packets, whether or not the queue pair listens to it.
+ * CNP counts as one mark among a few packets, whether or not the queue pair listens to it. For
+ * each mark there is one CNP at most, so what notifications tell stands for so many of them:
+ * somebody who has notified once cannot speak for the peer's NIC for ever.
  */
 static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
 {
@@ -110,11 +114,11 @@ static void hear_cnp(SvanEnforcement *enforcement, SvanFlow *flow)
 
     svan_estimate_cnp(&flow->estimate, now);
     svan_estimate_cnp(&path->estimate, now);
-    if (path->peer_notifies) {
+    if (path->told_cnps) {
+        path->told_cnps--;
         svan_enforce_recognize(enforcement, flow, path, now);
         return;
     }
-    path->told_at = now;
     svan_estimate_marks(&flow->estimate, PACKETS_OF_CNP, 1, now);
     svan_estimate_marks(&path->estimate, PACKETS_OF_CNP, 1, now);
     svan_enforce_recognize(enforcement, flow, path, now);
@@ -223,7 +227,6 @@ static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path
 {
     path->sequence = notice->sequence;
     path->peer_notifies = true;
-    path->told_at = now;
     path->notifications++;
     svan_fn_stats(enforcement->fn)->notifications_received++;
     if (enforcement->fn->core->config.frozen_estimates) {
@@ -235,7 +238,11 @@ static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path
     svan_estimate_marks(&path->estimate, notice->packets, notice->marks, now);
     svan_path_told(path, notice->marks, notice->octets);
     svan_enforce_recognize(enforcement, flow, path, now);
-    svan_enforce_react(enforcement, path, notice->octets, now);
+    if (svan_enforce_react(enforcement, path, notice->octets, now)) {
+        path->told_at = now;
+        path->told_cnps = notice->marks < TOLD_CNPS - path->told_cnps ?
+                          path->told_cnps + notice->marks : TOLD_CNPS;
+    }
 }
 
 static bool take_notice(SvanFn *fn, const SvanNotice *notice, const SvanFlowInfo *info)

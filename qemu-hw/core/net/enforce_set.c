@@ -217,7 +217,6 @@ bool svan_enforcement_judge(SvanFn *fn, const uint8_t *peer, uint16_t vlan,
     now = svan_now(fn->core);
     svan_flows_step(&enforcement->flows, path, now);
     if (svan_recognition_judge(&path->recognition, congesting, now)) {
-        path->told_at = 0;              /* what was ambiguous is decided */
         svan_enforce_recognize(enforcement, NULL, path, now);
     }
     return true;

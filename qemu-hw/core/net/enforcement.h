@@ -80,13 +80,13 @@ void svan_enforce_watch(SvanTimer *watch);
 
 /* ---- TCP that is paced (echo.c) ---- */
 
-/* Before a frame from the port is delivered: may its receiver see the marks it tells of? */
+/* A frame from the port is about to be delivered: marks that it tells of may be hidden. */
 void svan_echo_hide(SvanCore *core, SvanFrame *frame);
 /*
- * What was hidden is answered in the guest's place, by a frame of the flow that is about to
- * leave, if that has payload: else the peer would go on to tell.
+ * A TCP segment is about to leave, which belongs to enforcement->flow. What was hidden from its
+ * guest it answers, if it has new payload: else the peer would go on to tell.
  */
-void svan_echo_answer(SvanFlow *flow, SvanFrame *frame, const SvanFlowInfo *info);
+void svan_echo_answer(SvanEnforcement *enforcement, SvanFrame *frame);
 
 /* ---- both ---- */
 
@@ -95,9 +95,9 @@ void svan_enforce_recognize(SvanEnforcement *enforcement, SvanFlow *flow, SvanPa
                             uint64_t now);
 /*
  * So many octets of packets were marked; SVAN_PATH_SIZE of them, in one packet or several, are
- * a sign of congestion.
+ * a sign of congestion. Was it one, to which the path has reacted?
  */
-void svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
+bool svan_enforce_react(SvanEnforcement *enforcement, SvanPath *path, uint32_t octets,
                         uint64_t now);
 /* The state of a path has changed: SvanFlows.changed. */
 void svan_enforce_changed(SvanPath *path);

@@ -82,7 +82,7 @@ static uint8_t transport(const uint8_t *l4, uint32_t len, uint8_t protocol, Svan
         uint32_t header = (l4[12] >> 4) * 4;
 
         info->witness = get32(l4 + 4);
-        info->payload = header <= len ? len - header : 0;
+        info->payload = header >= TCP_HLEN && header <= len ? len - header : 0;
         info->ack = get32(l4 + 8);
         info->is_tcp_ack = l4[13] & 0x10;
         *number = ports(l4, way);

@@ -32,7 +32,7 @@ typedef struct SvanFlow {
     SvanRecognition recognition;
     SvanSeries series[2];       /* RDMA: requests, responses; TCP: the first */
     bool echo_hidden;           /* TCP: marks were hidden from it, and its peer is not answered */
-    bool counts_marks;          /* TCP: its peer tells how many marks, not whether (RFC 9768) */
+    bool counts_marks;          /* TCP: its ends tell how many marks, not whether (RFC 9768) */
     uint64_t packets, octets;
 } SvanFlow;
 

@@ -50,8 +50,10 @@ typedef struct SvanPath {
     uint32_t marked_octets;     /* below SVAN_PATH_SIZE: what marks are left over */
     uint64_t told_marks, told_octets;   /* of late: what notifications say of marked packets */
     uint64_t sent, sent_squares;        /* of late: octets, and sum of the squares of packets */
-    uint64_t told_at;           /* ns: the last notification, or CNP in its place */
-    uint64_t cut_at;            /* ns: the last decrease without either */
+    uint64_t told_at;           /* ns: the last notification that was a sign */
+    uint32_t told_cnps;         /* of those to come, that notifications have told already */
+    uint64_t cut_at;            /* ns: the last decrease without a notification */
+    uint64_t last_rtt;          /* ns: of the last sample, however old; 0: there was none */
     /* At its rate all that was sent would have left by then, ns, and this part of one. */
     uint64_t until;
     uint32_t until_part;        /* in 1/256 ns */

@@ -57,6 +57,7 @@ static void svan_census_show(struct devlink_fmsg *fmsg, const struct svan_census
 	SVAN_PUT(enforce_delays);
 	SVAN_PUT(enforce_marks);
 	SVAN_PUT(enforce_drops);
+	SVAN_PUT(enforce_echoes_hidden);
 	SVAN_PUT(paths_overflowed);
 	SVAN_PUT(flow_events);
 	SVAN_PUT(flow_events_merged);
