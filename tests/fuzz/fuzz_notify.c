@@ -37,6 +37,7 @@ static void set(Stage *stage)
     host_eth_rts(&stage->eth);
     filter.eth_filter.qpn = htole32(stage->eth.qpn);
     filter.eth_filter.flags = SVAN_CMD_ETH_PROMISC;
+    memcpy(filter.eth_filter.mac, stage->host->gids[0].smac, 6);
     filter.eth_filter.max_frame = htole32(SVAN_MAX_FRAME);
     host_must(stage->host, &filter);
     svan_enforcement_default(&cmd.set_enforcement.attr);
