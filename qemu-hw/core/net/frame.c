@@ -2,7 +2,6 @@
 /*
  * Frames, which of them a function receives, and where they go (PRM "Ethernet").
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "net/stations.h"
@@ -10,36 +9,6 @@
 
 #define MAX_EXTENSIONS  8               /* headers of IPv6 that are followed */
 #define MCAST_OCTET     1               /* group bit of an address's first octet */
-
-SvanFrame *svan_frame_alloc(uint32_t capacity)
-{
-    SvanFrame *frame = malloc(sizeof(*frame) + capacity);
-
-    if (frame) {
-        frame->next = NULL;
-        frame->len = 0;
-        frame->capacity = capacity;
-        frame->from = SVAN_FROM_PORT;
-        frame->rules = 0;
-    }
-    return frame;
-}
-
-SvanFrame *svan_frame_copy(const SvanFrame *frame)
-{
-    SvanFrame *copy = svan_frame_alloc(frame->len);
-
-    if (copy) {
-        memcpy(copy->data, frame->data, frame->len);
-        copy->len = frame->len;
-    }
-    return copy;
-}
-
-void svan_frame_free(SvanFrame *frame)
-{
-    free(frame);
-}
 
 /* ---- what is in a frame ---- */
 

@@ -139,6 +139,8 @@ SvanDecode svan_pkt_decode_no_icrc(const SvanFrame *frame, SvanPkt *pkt);
 uint32_t svan_pkt_len(const SvanPkt *pkt);
 void svan_pkt_encode_in(const SvanPkt *pkt, uint8_t *frame);
 SvanDecode svan_pkt_decode_lent(const SvanLentPacket *lent, SvanPkt *pkt);
+/* Store the ICRC of a frame of a RoCE packet, which has none; others stay as they are. */
+void svan_pkt_add_icrc(uint8_t *frame, uint32_t len);
 /* A frame with the packet and its ICRC; NULL: no memory. */
 SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent);
 /* Decode the addresses alone; false: not a whole UDP datagram for RoCE's port. */

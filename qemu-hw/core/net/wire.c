@@ -477,13 +477,25 @@ SvanDecode svan_pkt_decode_lent(const SvanLentPacket *lent, SvanPkt *pkt)
     return decode(&octets, pkt, false);
 }
 
-SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent)
+void svan_pkt_add_icrc(uint8_t *frame, uint32_t len)
 {
-    uint32_t head = lent->len < SVAN_PACKET_HEAD ? lent->len : SVAN_PACKET_HEAD, icrc;
-    SvanFrame *frame = svan_frame_alloc(lent->len);
-    Octets octets = octets_of_lent(lent);
+    Octets octets = { frame, frame, len };
     SvanAddr addr;
     Parts parts;
+    uint32_t icrc;
+
+    if (decode_l2l4(&octets, &addr, &parts) &&
+        parts.end >= parts.bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
+        parts.end -= SVAN_ICRC_SIZE;
+        icrc = htole32(svan_icrc(frame, parts.l3, parts.end));
+        memcpy(frame + parts.end, &icrc, SVAN_ICRC_SIZE);
+    }
+}
+
+SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent)
+{
+    uint32_t head = lent->len < SVAN_PACKET_HEAD ? lent->len : SVAN_PACKET_HEAD;
+    SvanFrame *frame = svan_frame_alloc(lent->len);
 
     if (!frame) {
         return NULL;
@@ -491,11 +503,6 @@ SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent)
     frame->len = lent->len;
     memcpy(frame->data, lent->head, head);
     memcpy(frame->data + head, lent->data + head, lent->len - head);
-    if (decode_l2l4(&octets, &addr, &parts) &&
-        parts.end >= parts.bth + sizeof(struct svan_bth) + SVAN_ICRC_SIZE) {
-        parts.end -= SVAN_ICRC_SIZE;
-        icrc = htole32(svan_icrc(frame->data, parts.l3, parts.end));
-        memcpy(frame->data + parts.end, &icrc, SVAN_ICRC_SIZE);
-    }
+    svan_pkt_add_icrc(frame->data, frame->len);
     return frame;
 }
