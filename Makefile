@@ -198,7 +198,7 @@ $(provider): $(user_src) | root
 	@tools/build/provider.sh
 	@mkdir -p $(@D) && touch $@
 
-$(switch): $(shell find tools/switch) | host-packages
+$(switch): $(shell find tools/switch qemu-hw/wire qemu-hw/core) $(headers) | host-packages
 	@$(MAKE) -C tools/switch OUT=$(CURDIR)/$@
 
 $(fabric): $(shell find tools/fabric tools/switch tests/lib qemu-hw/core) $(headers) | host-packages

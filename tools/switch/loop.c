@@ -137,15 +137,16 @@ void switch_step(Switch *sw)
     sigset_t none;
     struct epoll_event events[EVENTS];
     uint64_t expirations;
+    bool wait = true;
     int num;
 
     switch_catch_up(sw);
     for (uint32_t i = 0; i < sw->num_ports; i++) {
-        port_turn(sw->ports[i]);
+        wait &= port_turn(sw->ports[i]);
     }
     set_timer(sw);
     sigemptyset(&none);
-    num = epoll_pwait(sw->epoll, events, EVENTS, -1, &none);
+    num = epoll_pwait(sw->epoll, events, EVENTS, wait ? -1 : 0, &none);
     switch_catch_up(sw);
     for (int i = 0; i < num; i++) {
         Handler *handler = events[i].data.ptr;

@@ -68,13 +68,15 @@ bool port_has_room(const Port *port)
 
 void port_take(Port *port, const void *data, uint32_t len)
 {
-    NetFrame *frame;
-
     if (len < NET_FRAME_MIN) {
         port->counts.runts++;
         return;
     }
-    frame = net_frame_new(data, len);
+    port_take_frame(port, net_frame_new(data, len));
+}
+
+void port_take_frame(Port *port, NetFrame *frame)
+{
     if (!frame) {
         port->in.counts.no_memory++;
         return;
@@ -107,9 +109,26 @@ static void watch(Port *port)
     uint32_t events = (port_has_room(port) ? EPOLLIN : 0) |
                       (port->blocked && port->num_pending ? EPOLLOUT : 0);
 
+    if (port->kind->hear) {
+        events = EPOLLIN;
+    }
     if (port->fd >= 0 && events != port->watched) {
         port->watched = events;
         switch_rewatch(port->owner, port->fd, &port->handler, events);
+    }
+}
+
+/* One that has gone may have left something. */
+static void hear(Port *port)
+{
+    bool there = port->kind->hear(port);
+
+    port->blocked = false;
+    if (port_has_room(port)) {
+        receive(port);
+    }
+    if (!there && port->fd >= 0) {
+        port_disconnect(port);
     }
 }
 
@@ -119,6 +138,10 @@ static void ready(void *arg, uint32_t events)
 
     if (port->fd < 0) {
         return;                         /* it has ended in the same round */
+    }
+    if (port->kind->hear) {
+        hear(port);
+        return;
     }
     if (events & EPOLLOUT) {
         port->blocked = false;
@@ -149,7 +172,11 @@ void port_connected(Port *port, int fd)
 
 void port_disconnect(Port *port)
 {
-    close(port->fd);
+    if (port->kind->close) {
+        port->kind->close(port);
+    } else {
+        close(port->fd);
+    }
     port->fd = -1;
     port->bridge->up = false;
     port->written = 0;
@@ -161,29 +188,32 @@ void port_disconnect(Port *port)
     port->retry_at = port->owner->schedule.now + PORT_RETRY;
 }
 
-void port_turn(Port *port)
+bool port_turn(Port *port)
 {
     if (port->fd < 0) {
         if (port->kind->retry && port->owner->schedule.now >= port->retry_at) {
             port->retry_at = port->owner->schedule.now + PORT_RETRY;
             port->kind->retry(port);
         }
-        return;
+        return true;
     }
-    if ((port->received_len || port->waiting) && port_has_room(port)) {
+    if ((port->received_len || port->waiting || port->kind->hear) && port_has_room(port)) {
         receive(port);
     }
     if (port->fd >= 0 && port->num_pending && !port->blocked) {
         port->kind->flush(port);
     }
     watch(port);
+    return port->fd < 0 || !port->kind->rest || port->kind->rest(port);
 }
 
 /* ---- life ---- */
 
 static const PortKind *kind_of(const char *address)
 {
-    static const PortKind *const all[] = { port_kinds_stream, port_kinds_dgram };
+    static const PortKind *const all[] = {
+        port_kinds_stream, port_kinds_dgram, port_kinds_ring,
+    };
 
     for (uint32_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         for (const PortKind *kind = all[i]; kind->prefix; kind++) {
@@ -222,7 +252,7 @@ Port *port_new(Switch *owner, uint32_t number, const char *name, const char *add
 
     if (!kind) {
         error_set(error, "%.80s is no address of a port: it begins with unix:, unix-to:, tcp:, "
-                  "tcp-to:, fd:, dgram: or udp:", address);
+                  "tcp-to:, fd:, dgram:, udp:, ring: or ring-to:", address);
         return NULL;
     }
     port = calloc(1, sizeof(*port));
@@ -237,7 +267,7 @@ Port *port_new(Switch *owner, uint32_t number, const char *name, const char *add
     port->owner = owner;
     port->number = number;
     port->kind = kind;
-    port->fd = port->listen_fd = -1;
+    port->fd = port->listen_fd = port->link.fd = -1;
     port->handler = (Handler) { ready, port };
     snprintf(port->name, sizeof(port->name), "%s", name);
     join(port, owner->bridge);
@@ -253,6 +283,8 @@ void port_free(Port *port)
 {
     if (port->fd >= 0) {
         port_disconnect(port);
+    } else if (port->kind->close) {
+        port->kind->close(port);
     }
     if (port->listen_fd >= 0) {
         close(port->listen_fd);

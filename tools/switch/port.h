@@ -16,6 +16,7 @@
 #include "capture.h"
 #include "model/bridge.h"
 #include "settings.h"
+#include "wire/link.h"
 
 typedef struct Switch Switch;
 typedef struct Port Port;
@@ -38,8 +39,10 @@ typedef struct Handler {
 
 #define PORT_COUNTS(x) \
     x(connections) \
-    x(refused)          /* connections while there is one */ \
+    x(refused)          /* connections while there is one, and to no ring */ \
     x(bad_length)       /* a length that no frame has: the connection is closed */ \
+    x(broken)           /* a ring that makes no sense: the connection is closed */ \
+    x(left)             /* frames in the ring of a side that has gone */ \
     x(runts)            /* frames without a whole Ethernet header */ \
     x(unsent)           /* frames that the other side has not taken in time */
 
@@ -58,7 +61,16 @@ typedef struct PortKind {
     void (*receive)(Port *port);
     /* Gives what is pending to the other side, as far as it takes it. */
     void (*flush)(Port *port);
-    void (*retry)(Port *port);  /* NULL, or connects again */
+    /* NULL, or what there is to do at retry_at, while nobody is connected */
+    void (*retry)(Port *port);
+    /*
+     * For a kind whose frames do not pass through the socket, else NULL: takes the wakes of
+     * the other side; false: it has gone.
+     */
+    bool (*hear)(Port *port);
+    /* With hear(): from now on the other side has to wake us. false: it has more already. */
+    bool (*rest)(Port *port);
+    void (*close)(Port *port);  /* NULL: there is nothing but the socket to be closed */
 } PortKind;
 
 struct Port {
@@ -77,6 +89,8 @@ struct Port {
     struct sockaddr_storage peer;
     socklen_t peer_len;         /* 0: the socket knows where it sends */
     uint64_t retry_at;          /* the model's time */
+    SvanWireLink link;          /* of a ring: its fd is of frames, too, when it is up */
+    Handler link_handler;       /* of a ring: until it is up */
     uint8_t *received;          /* PORT_RECEIVE octets */
     uint32_t received_len;
     NetFrame *pending[PORT_PENDING_FRAMES]; /* a ring */
@@ -93,12 +107,14 @@ struct Port {
 Port *port_new(Switch *owner, uint32_t number, const char *name, const char *address,
                Error *error);
 void port_free(Port *port);
-/* After the model has run: what can move moves. */
-void port_turn(Port *port);
+/* After the model has run: what can move moves. false: there is more, so do not wait. */
+bool port_turn(Port *port);
 /* Whether the incoming link has room for more. */
 bool port_has_room(const Port *port);
 /* A frame has come from the other side. */
 void port_take(Port *port, const void *data, uint32_t len);
+/* The same with the caller's reference. NULL: there was no memory for it. */
+void port_take_frame(Port *port, NetFrame *frame);
 /* The first pending frame has gone, or is given up. */
 void port_pop(Port *port);
 /* The other side is gone; a port that listens or connects waits for the next one. */
@@ -106,6 +122,7 @@ void port_disconnect(Port *port);
 /* The other side is there. */
 void port_connected(Port *port, int fd);
 
-extern const PortKind port_kinds_stream[], port_kinds_dgram[];  /* end with zeroes */
+/* They end with zeroes. */
+extern const PortKind port_kinds_stream[], port_kinds_dgram[], port_kinds_ring[];
 
 #endif /* SWITCH_PORT_H */

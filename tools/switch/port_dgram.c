@@ -95,7 +95,7 @@ static bool open_udp(Port *port, const char *text, Error *error)
 }
 
 const PortKind port_kinds_dgram[] = {
-    { "dgram:", false, open_dgram, receive, flush, NULL },
-    { "udp:", false, open_udp, receive, flush, NULL },
-    { NULL, false, NULL, NULL, NULL, NULL },
+    { .prefix = "dgram:", .open = open_dgram, .receive = receive, .flush = flush },
+    { .prefix = "udp:", .open = open_udp, .receive = receive, .flush = flush },
+    { .prefix = NULL },
 };

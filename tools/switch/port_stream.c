@@ -262,11 +262,15 @@ static bool open_tcp_to(Port *port, const char *text, Error *error)
     return address_of_host(text, &address, error) && open_to(port, &address);
 }
 
+#define STREAM(address, open_it, try_again) \
+    { .prefix = address, .connects = true, .open = open_it, .receive = receive, \
+      .flush = flush, .retry = try_again }
+
 const PortKind port_kinds_stream[] = {
-    { "unix:", true, open_unix, receive, flush, NULL },
-    { "unix-to:", true, open_unix_to, receive, flush, try_to_connect },
-    { "tcp:", true, open_tcp, receive, flush, NULL },
-    { "tcp-to:", true, open_tcp_to, receive, flush, try_to_connect },
-    { "fd:", true, open_fd, receive, flush, NULL },
-    { NULL, false, NULL, NULL, NULL, NULL },
+    STREAM("unix:", open_unix, NULL),
+    STREAM("unix-to:", open_unix_to, try_to_connect),
+    STREAM("tcp:", open_tcp, NULL),
+    STREAM("tcp-to:", open_tcp_to, try_to_connect),
+    STREAM("fd:", open_fd, NULL),
+    { .prefix = NULL },
 };
