@@ -68,7 +68,8 @@
 #:
 #: For guest, shell, run and bench:
 #:   VMS=2              two guests wired to each other; PEER='...' runs in the second
-#:   WIRE=stream        they are wired by a pair of sockets, not by shared memory
+#:   WIRE=stream        they are wired by a pair of sockets, not by shared memory;
+#:                      with LINK WIRE=ring: by shared memory, not by sockets
 #:   PACKAGES='a b'     more Debian packages in the guest
 #:   SHARE=dir          mount a folder of this machine at /mnt/share
 #:   PEERDEV=1          an accelerator in each guest: /dev/accel/accel0;

@@ -77,9 +77,9 @@ class Settings:
         self.svan = setting("SVAN", "1") != "0"
         self.nics = int(setting("NICS", "2"))
         self.vfs = int(setting("VFS", "0"))
-        self.wire = setting("WIRE", "ring")
-        self.rxe = setting("RXE", "0") != "0"
         self.link = [s.strip() for s in setting("LINK", "").split(";") if s.strip()]
+        self.wire = setting("WIRE", "stream" if self.link else "ring")
+        self.rxe = setting("RXE", "0") != "0"
         self.peerdev = self.svan and setting("PEERDEV", "0") != "0"
         limit = "0" if self.shell else "1800" if setting("DEBUG_KERNEL", "0") != "0" else "600"
         self.timeout = float(setting("TIMEOUT", limit))
@@ -105,11 +105,12 @@ class Settings:
 
 
 class Wires:
-    """What joins a guest's devices to what is outside: a ring in shared memory, or a socket
-    for each Svan device; none, if they are joined to each other. And soft-RoCE's socket."""
+    """What joins a guest's devices to what is outside: for each Svan device the properties
+    of a ring in shared memory, or a socket; none, if they are joined to each other. And
+    soft-RoCE's socket."""
 
-    def __init__(self, ring=None, svan=None, rxe=None):
-        self.ring, self.svan, self.rxe = ring, svan or [], rxe
+    def __init__(self, rings=None, svan=None, rxe=None):
+        self.rings, self.svan, self.rxe = rings, svan or [], rxe
 
     def sockets(self):
         """Those that QEMU inherits."""
@@ -198,18 +199,18 @@ class Guest:
         """The Svan devices, and the wire between them."""
         if not self.settings.svan:
             return []
-        if self.wires.ring:
-            return self.nic_args(self.number, 0x10, "wire=%s,wire-server=%s" % (
-                self.wires.ring, "on" if self.number == 1 else "off"))
         line = []
         first = 2 if self.side == "B" else 1
         last = 1 if self.settings.vms == 2 and self.side == "A" else self.settings.nics
         for number in range(first, last + 1):
-            if self.wires.svan:
+            ring = None
+            if self.wires.rings:
+                ring = self.wires.rings[number - first]
+            elif self.wires.svan:
                 line += self.stream_args("wire%d" % number, self.wires.svan[number - first])
             else:
                 line += ["-netdev", "hubport,id=wire%d,hubid=1" % number]
-            line += self.nic_args(number, 0x10 + number - first)
+            line += self.nic_args(number, 0x10 + number - first, ring)
         return line
 
     def stream_args(self, name, sock):
@@ -362,15 +363,20 @@ class Guest:
 
 
 class Switch:
-    """svan-switch between the devices, whose ports are a, b and so on."""
+    """svan-switch between the devices, whose ports are a, b and so on: rings in folder, or
+    sockets without one."""
 
-    def __init__(self, settings):
-        pairs = [socket.socketpair() for _ in range(settings.nics)]
-        self.wires = [ours for ours, _ in pairs]
+    def __init__(self, settings, folder):
+        names = "abcd"[:settings.nics]
+        pairs = [] if folder else [socket.socketpair() for _ in names]
+        self.sockets = [ours for ours, _ in pairs]
+        rings = [os.path.join(folder, name) for name in names] if folder else []
+        self.rings = ["wire=" + path for path in rings]
+        addresses = ["ring:" + path for path in rings] + \
+                    ["fd:%d" % theirs.fileno() for _, theirs in pairs]
         early = [s for s in settings.link if s.split()[0] in ("seed", "buffer")]
         command = [settings.args.switch, "--control", "switch.ctl", "--report", "switch.json"]
-        command += early + ["port %s fd:%d" % (name, theirs.fileno())
-                            for name, (_, theirs) in zip("abcd", pairs)]
+        command += early + ["port %s %s" % port for port in zip(names, addresses)]
         command += [s for s in settings.link if s not in early]
         # paths in LINK are of the run's folder
         self.process = subprocess.Popen(
@@ -402,26 +408,29 @@ class Session:
         self.selector = selectors.DefaultSelector()
         self.deadline = time.monotonic() + settings.timeout if settings.timeout else None
         self.folder = self.switch = None
+        if settings.wire == "ring" and (settings.link or settings.vms == 2):
+            self.folder = tempfile.mkdtemp(prefix="svan-")      # a short path
         if settings.link:
-            self.switch = Switch(settings)
+            self.switch = Switch(settings, self.folder)
+        rings, sockets = self.wires()
         if settings.vms == 2:
-            self.guests = [Guest(settings, side, wires) for side, wires in zip("AB", self.wires())]
+            rxe = socket.socketpair() if settings.rxe else (None, None)
+            self.guests = [Guest(settings, side, Wires(rings[i:i + 1], sockets[i:i + 1], rxe[i]))
+                           for i, side in enumerate("AB")]
         else:
-            self.guests = [Guest(settings, "A", Wires(svan=self.switch and self.switch.wires))]
+            self.guests = [Guest(settings, "A", Wires(rings, sockets))]
 
     def wires(self):
-        """Between two guests: svan-switch, a ring in shared memory, or a pair of sockets."""
-        ring, svan, rxe = None, (None, None), (None, None)
+        """For each Svan device the properties of its ring, or its socket: to svan-switch, or
+        between two guests."""
         if self.switch:
-            svan = self.switch.wires
-        elif self.settings.wire == "ring":
-            self.folder = tempfile.mkdtemp(prefix="svan-")      # a short path
-            ring = os.path.join(self.folder, "wire")
-        else:
-            svan = socket.socketpair()
-        if self.settings.rxe:
-            rxe = socket.socketpair()
-        return [Wires(ring, sock and [sock], end) for sock, end in zip(svan, rxe)]
+            return self.switch.rings, self.switch.sockets
+        if self.settings.vms != 2:
+            return [], []
+        if self.folder:
+            wire = "wire=" + os.path.join(self.folder, "wire")
+            return [wire + ",wire-server=on", wire], []
+        return [], list(socket.socketpair())
 
     def start(self):
         """All guests at once, up to the point where they take commands."""
