@@ -813,7 +813,7 @@ static void incoming_link_is_full(void **state)
     Port *port = bench->port_a;
     uint32_t taken, arrived = 0;
 
-    say(bench, "a.in rate=20M");
+    say(bench, "a.in rate=10k");        /* a frame a second */
     for (uint32_t i = 0; i < FRAMES; i++) {
         assert_true(put(&bench->a, numbered(2, 1, i), LENGTH, 0));
     }
@@ -823,8 +823,7 @@ static void incoming_link_is_full(void **state)
     }
     taken = svan_le32_to_cpu(words(&bench->a)->to_listener.consumer.tail) /
             svan_ring_cells(LENGTH);
-    assert_in_range(taken, PORT_BACKLOG / LENGTH, 2 * PORT_BACKLOG / LENGTH);
-    say(bench, "a.in rate=10k");
+    assert_in_range(taken, PORT_BACKLOG / LENGTH, PORT_BACKLOG / LENGTH + 2);
     takes_while_it_is_held(bench);
     say(bench, "a.in rate=none");
     settle(bench);
