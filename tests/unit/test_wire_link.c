@@ -3,7 +3,6 @@
  * Two processes join a wire in shared memory; and one of them is hostile.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "unit.h"
 #include "wire/link.h"
 
@@ -24,18 +24,6 @@ typedef struct Place {
     char folder[32], path[48];
     unsigned descriptors;
 } Place;
-
-static unsigned count_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    while (readdir(dir)) {
-        n++;
-    }
-    closedir(dir);
-    return n;
-}
 
 static int setup(void **state)
 {
