@@ -70,6 +70,8 @@ static void marks_are_averaged_and_forgotten(void **state)
 
 /* ---- round trips ---- */
 
+#define TRIP            (100 * US)
+
 static void trip(SvanFlowEstimate *e, uint64_t *now, uint64_t rtt)
 {
     svan_estimate_probe(e, 1, *now);
@@ -85,19 +87,19 @@ static void round_trips_and_their_gradient(void **state)
     uint64_t now = START;
 
     for (uint32_t i = 0; i < 50; i++) {
-        trip(&e, &now, 10 * US);
+        trip(&e, &now, 10 * TRIP);
     }
-    assert_int_equal(e.rtt, 10 * US);
-    assert_int_equal(e.rtt_min, 10 * US);
+    assert_int_equal(e.rtt, 10 * TRIP);
+    assert_int_equal(e.rtt_min, 10 * TRIP);
     assert_int_equal(e.rtt_gradient, 0);
     for (uint32_t i = 0; i < 100; i++) {
-        trip(&e, &now, 10 * US + i * US);
+        trip(&e, &now, 10 * TRIP + i * TRIP);
     }
     assert_true(e.rtt_gradient > 0);
-    assert_in_range(e.rtt, 90 * US, 109 * US);
+    assert_in_range(e.rtt, 90 * TRIP, 109 * TRIP);
     assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_AMBIGUOUS);
     for (uint32_t i = 0; i < 50; i++) {
-        trip(&e, &now, 10 * US);
+        trip(&e, &now, 10 * TRIP);
     }
     assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_NONE);
     svan_estimate_age(&e, now + SVAN_RTT_OLD + MS);
@@ -250,17 +252,17 @@ static void a_queue_is_seen_in_long_round_trips(void **state)
     uint64_t now = MS;
 
     (void)state;
-    trip(&e, &now, US);
+    trip(&e, &now, 20 * US);
     for (uint32_t n = 2; n < 50; n++) {
-        trip(&e, &now, n * US);
+        trip(&e, &now, 20 * n * US);
         assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_NONE);
     }
     for (uint32_t n = 0; n < 20; n++) {
-        trip(&e, &now, (80 + n) * US);
+        trip(&e, &now, (1600 + 20 * n) * US);
     }
     assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_AMBIGUOUS);
     for (uint32_t n = 0; n < 4; n++) {
-        trip(&e, &now, 20 * US);        /* it falls */
+        trip(&e, &now, 400 * US);       /* it falls */
     }
     assert_int_equal(svan_symptom(&e), SVAN_SYMPTOM_NONE);
 }

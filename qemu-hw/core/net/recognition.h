@@ -21,7 +21,7 @@ typedef enum SvanSymptom {
 #define SVAN_CE_ON      (SVAN_FRACTION_ONE >> 12)       /* marks are a symptom from here on */
 #define SVAN_LOSS_ON    (SVAN_FRACTION_ONE / 200)
 #define SVAN_RTT_ON     3u                              /* times the least RTT */
-#define SVAN_RTT_LOW    50000u                          /* ns: no queue is seen in less */
+#define SVAN_RTT_LOW    1000000u                        /* ns: no queue is seen in less */
 
 /* ns */
 typedef struct SvanPatience {
