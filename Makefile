@@ -47,7 +47,7 @@
 #:                 enforcement (14 minutes; build/experiments/congestion/report.html)
 #:   make experiment-police
 #:                 what it costs a virtual function that it is policed while nothing is
-#:                 congested, PAIRS=21 (10 minutes)
+#:                 congested, PAIRS=21 (14 minutes)
 #:   make experiment-peer
 #:                 jobs driven by the CPU and by the accelerator: latency, instructions,
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
