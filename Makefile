@@ -101,7 +101,7 @@ export FUZZ_SECONDS
 # What each part is made from; folders count too, so that a removed file is seen.
 lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-packages
 headers   := $(shell find include)
-qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(lib)
+qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(wildcard tools/build/qemu-*.patch) $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
 self_src  := $(shell find tests/selftests tools/experiment/*.[ch] $(addprefix tools/experiment/,sweep.py beside.py attacks.py share.py attacks-guest congestion-guest) tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# QEMU with Svan joined to it. The source (Debian's, patched) and its build lie
-# in the cache; the device is compiled from this checkout through links, so that
-# an edit costs one compilation and a link.
+# QEMU with Svan joined to it. The source (Debian's, with its patches and qemu-*.patch of
+# this folder) and its build lie in the cache; the device is compiled from this checkout
+# through links, so that an edit costs one compilation and a link.
 #
 #   qemu.sh          build/qemu-system-x86_64
 #   qemu.sh qtest    build/qtest/*, the tests of tests/qtest
@@ -29,7 +29,8 @@ loader=$root/usr/lib64/ld-linux-x86-64.so.2
 options+=("--extra-ldflags=-Wl,--disable-new-dtags,-rpath,$rpath,--dynamic-linker,$loader")
 
 # Only what shapes the tree: the device itself is not in the key.
-key=$(key_of qemu-1 "$QEMU_VERSION" "$root" "${options[@]}")
+patches=("$SVAN_TOP"/tools/build/qemu-*.patch)
+key=$(key_of qemu-2 "$QEMU_VERSION" "$root" "${options[@]}" "${patches[@]}")
 tree=$SVAN_CACHE/qemu-$key
 src=$tree/src
 obj=$tree/build
@@ -41,10 +42,14 @@ links() {
 }
 
 prepare() {
+	local file
 	[ ! -e "$tree/prepared" ] || return 0
 	rm -rf "$tree"
 	mkdir -p "$obj"
 	"$SVAN_TOP/tools/build/sources.sh" unpack "$src" qemu "$QEMU_VERSION" "$QEMU_SERIES"
+	for file in "${patches[@]}"; do
+		logged qemu-patch "$in_root" patch -d "$src" -p1 --no-backup-if-mismatch -i "$file"
+	done
 	sed -i "1i subdir('svan')" "$src/hw/meson.build"
 	sed -i '/^# devices Kconfig/a source svan/Kconfig' "$src/hw/Kconfig"
 	sed -i "s|^    'hw/acpi',|&\n    'hw/svan',|" "$src/meson.build"

@@ -351,6 +351,15 @@ class Guest:
         except (OSError, subprocess.TimeoutExpired):
             pass
 
+    def how_qemu_ended(self):
+        """In words. Status 0: the guest has reset or switched off its machine."""
+        status = self.qemu.poll()
+        if status is None:
+            return "QEMU goes on"
+        if status < 0:
+            return "QEMU was ended by " + signal.Signals(-status).name
+        return "QEMU exited with status %d" % status
+
     def kill(self):
         """End QEMU, whatever it does."""
         if self.qemu and self.qemu.poll() is None:
@@ -581,6 +590,8 @@ def supervise(session):
         session.drain()
         for guest in session.guests:
             guest.last_words()
+            if guest.qemu:
+                note("guest %s: %s" % (guest.side, guest.how_qemu_ended()))
         note("error: %s" % failure)
         return STATUS_GUEST
     finally:
