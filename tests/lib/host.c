@@ -397,8 +397,8 @@ HostQp host_qp(Host *host, HostCq *send_cq, HostCq *recv_cq,
     return qp;
 }
 
-uint8_t host_modify(HostQp *qp, uint8_t state, uint32_t mask,
-                    const struct svan_cmd_modify_qp *attrs)
+static struct svan_cmd modify_cmd(const HostQp *qp, uint8_t state, uint32_t mask,
+                                  const struct svan_cmd_modify_qp *attrs)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_MODIFY_QP);
 
@@ -408,13 +408,20 @@ uint8_t host_modify(HostQp *qp, uint8_t state, uint32_t mask,
     cmd.modify_qp.qpn = htole32(qp->qpn);
     cmd.modify_qp.mask = htole32(mask);
     cmd.modify_qp.attr.state = state;
+    return cmd;
+}
+
+uint8_t host_modify(HostQp *qp, uint8_t state, uint32_t mask,
+                    const struct svan_cmd_modify_qp *attrs)
+{
+    struct svan_cmd cmd = modify_cmd(qp, state, mask, attrs);
+
     return host_cmd(qp->host, &cmd, NULL);
 }
 
-static void must_modify(HostQp *qp, uint8_t state, uint32_t mask,
-                        const struct svan_cmd_modify_qp *attrs)
+static void must_modify(HostQp *qp, uint8_t state)
 {
-    uint8_t status = host_modify(qp, state, mask, attrs);
+    uint8_t status = host_modify(qp, state, 0, NULL);
 
     if (status != SVAN_CMD_OK) {
         fake_die("QP %#x to state %u: status %u", qp->qpn, state, status);
@@ -435,7 +442,8 @@ HostConnection host_connection(const HostQp *peer)
     };
 }
 
-void host_connect_to(HostQp *qp, const HostConnection *to)
+void host_connect_cmds(const HostQp *qp, const HostConnection *to,
+                       struct svan_cmd cmds[HOST_CONNECT_CMDS])
 {
     const Host *peer = to->peer->host;
     struct svan_cmd_modify_qp attrs = {
@@ -449,9 +457,19 @@ void host_connect_to(HostQp *qp, const HostConnection *to)
     attrs.attr.dest_qpn = htole32(to->peer->qpn);
     memcpy(attrs.av.dgid, peer->gids[to->gid].gid, 16);
     memcpy(attrs.av.dmac, peer->gids[to->gid].smac, 6);
-    must_modify(qp, SVAN_QPS_INIT, RC_ATTRS_INIT, &attrs);
-    must_modify(qp, SVAN_QPS_RTR, RC_ATTRS_RTR, &attrs);
-    must_modify(qp, SVAN_QPS_RTS, RC_ATTRS_RTS, &attrs);
+    cmds[0] = modify_cmd(qp, SVAN_QPS_INIT, RC_ATTRS_INIT, &attrs);
+    cmds[1] = modify_cmd(qp, SVAN_QPS_RTR, RC_ATTRS_RTR, &attrs);
+    cmds[2] = modify_cmd(qp, SVAN_QPS_RTS, RC_ATTRS_RTS, &attrs);
+}
+
+void host_connect_to(HostQp *qp, const HostConnection *to)
+{
+    struct svan_cmd cmds[HOST_CONNECT_CMDS];
+
+    host_connect_cmds(qp, to, cmds);
+    for (uint32_t i = 0; i < HOST_CONNECT_CMDS; i++) {
+        host_must(qp->host, &cmds[i]);
+    }
 }
 
 void host_connect(HostQp *a, HostQp *b)
@@ -466,9 +484,9 @@ void host_connect(HostQp *a, HostQp *b)
 
 void host_eth_rts(HostQp *qp)
 {
-    must_modify(qp, SVAN_QPS_INIT, 0, NULL);
-    must_modify(qp, SVAN_QPS_RTR, 0, NULL);
-    must_modify(qp, SVAN_QPS_RTS, 0, NULL);
+    must_modify(qp, SVAN_QPS_INIT);
+    must_modify(qp, SVAN_QPS_RTR);
+    must_modify(qp, SVAN_QPS_RTS);
 }
 
 uint8_t host_query(HostQp *qp, struct svan_qp_attr *attr)

@@ -144,6 +144,9 @@ typedef struct HostConnection {
 /* To a peer, patiently. */
 HostConnection host_connection(const HostQp *peer);
 /* Through INIT, RTR and RTS. */
+#define HOST_CONNECT_CMDS       3
+void host_connect_cmds(const HostQp *qp, const HostConnection *to,
+                       struct svan_cmd cmds[HOST_CONNECT_CMDS]);
 void host_connect_to(HostQp *qp, const HostConnection *to);
 /* Both to each other; may be the same. */
 void host_connect(HostQp *a, HostQp *b);

@@ -29,7 +29,8 @@ static int setup(void **state)
 
     the_line = (Line) { .hall = *state, .mbps = LINE };
     for (uint32_t id = 0; id < NUM_STATIONS; id++) {
-        the_line.frames[id] = fake_alloc(the_line.hall->fake, FRAME, 64);
+        /* within a page, so that all cost the engine the same */
+        the_line.frames[id] = fake_alloc(the_line.hall->fake, FRAME, SVAN_PAGE_SIZE);
         the_line.lengths[id] = FRAME;
     }
     the_line.hall->fake->core->config.link_mbps = LINE;
@@ -344,6 +345,36 @@ static void a_share_is_not_for_many_small_frames(void **state)
     assert_true(STAT(hall, 2, eth_tx_frames) > of_two * 45 / 100);
 }
 
+/* Who sends more than others, because it has a share, is heard as soon as others all the same. */
+static void a_share_is_not_paid_for_with_commands(void **state)
+{
+    Hall *hall = *state;
+    Host *host = hall->stations[1].host;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_CAPS);
+    struct svan_cmd_resp resp;
+    uint32_t runs = 0;
+
+    set(hall, 1, 0, 90000, 0);
+    hall->fake->core->config.link_mbps = 100000;
+    hall->fake->hooks.frame_out = takes_all;
+    for (uint32_t n = 0; n < 5000; n++) {
+        refill(&the_line, 1);
+        refill(&the_line, 2);
+        svan_run(hall->fake->core);
+        hall->fake->now += 500;
+    }
+    assert_true(STAT(hall, 1, eth_tx_frames) > 2 * STAT(hall, 2, eth_tx_frames));
+    host_cmd_post(host, &cmd);
+    host_write(host, SVAN_REG_CMDQ_DB, host->cmd_pi);
+    while (!host_cmd_resp(host, host->cmd_pi - 1, &resp)) {
+        refill(&the_line, 1);
+        refill(&the_line, 2);
+        svan_run(hall->fake->core);
+        hall->fake->now += 500;
+        assert_true(++runs < 20);
+    }
+}
+
 static void a_share_within_a_limit(void **state)
 {
     Hall *hall = *state;
@@ -426,6 +457,7 @@ int main(void)
         RATE_TEST(shares_do_not_look_at_the_clock),
         RATE_TEST(nobody_starves),
         RATE_TEST(a_share_is_not_for_many_small_frames),
+        RATE_TEST(a_share_is_not_paid_for_with_commands),
         RATE_TEST(a_share_within_a_limit),
         RATE_TEST(members_of_a_group_divide_its_share),
         RATE_TEST(who_sets_what),

@@ -232,6 +232,11 @@ typedef struct SvanMiss {
 static inline void svan_source_ready(SvanCore *core, SvanTurn turn);
 static inline void svan_source_idle(SvanCore *core, SvanTurn turn);
 
+/* The same of a source that is not divided among functions. */
+static inline void svan_port_ready(SvanCore *core, SvanTurn turn);
+
+/* The function has work for the source, and had none: it comes before those served more. */
+void svan_fn_join(SvanFn *fn, SvanTurn turn);
 /* The object has work for the source. Does nothing if the object is listed already. */
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object);
 /* The object has no work for the source any more. */
@@ -352,6 +357,8 @@ struct SvanFn {
     struct SvanRegs *regs;
     struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
+    uint64_t served;            /* cost of its steps, or what others have had meanwhile */
+    uint64_t refused;           /* of that, steps for which the wire has had no room */
     SvanMiss miss;
     /* NULL until the function is enabled for the first time; freed by svan_destroy() */
     _Atomic(struct SvanDbTable *) db_table;
@@ -374,6 +381,11 @@ struct SvanCore {
     struct SvanSwitch *sw;
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* the source that the next run looks at first */
+    uint64_t cost;              /* of all steps, about ns: SVAN_COST_* */
+    uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
+    uint64_t turn_served;       /* how much whose turn it is had been served when that began */
+    uint32_t fns_enabled;
+    bool polls_next;            /* of functions that share the engine: records come first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     uint64_t looked_at;         /* VM clock */
     bool busy;                  /* one run follows the other, so looked_at is not old */
@@ -393,6 +405,23 @@ struct SvanCore {
     uint64_t timer_order;
     uint64_t deadline_told;
 };
+
+/*
+ * What a step costs, roughly: itself, each access to guest memory, and each octet of it. It is
+ * what functions are charged for, not a measure of time.
+ */
+#define SVAN_COST_STEP          100u
+#define SVAN_COST_ACCESS        30u
+#define SVAN_COST_OCTETS        40u     /* for 1; most are read and written */
+
+/* What may be saved up: enough for a message or two, so that who asks for little never waits. */
+#define SVAN_CREDIT             1000u
+
+/* Do several functions share the engine? Then each gets its part, in small pieces. */
+static inline bool svan_is_shared(const SvanCore *core)
+{
+    return core->fns_enabled > 1;
+}
 
 /* A busy engine looks at the clock far more often, unless its thread has no CPU. */
 #define SVAN_STALL_NS           1000000ull
@@ -439,13 +468,34 @@ static inline void svan_source_idle(SvanCore *core, SvanTurn turn)
     core->ready &= ~(1u << turn);
 }
 
+/* Functions at a source that are looked at; who was served goes behind the others. */
+#define SVAN_FNS_LOOKED_AT      8
+
+static inline SvanFn *svan_fn_at(SvanLink *link, SvanTurn turn)
+{
+    return svan_container(svan_container(link, SvanFnWork, link) - turn, SvanFn, work[0]);
+}
+
+/* Of who has had no work: of what it did not use SVAN_CREDIT is not lost to it. */
+static inline uint64_t svan_served_with_credit(const SvanCore *core, uint64_t served)
+{
+    return served + SVAN_CREDIT < core->turn_served ? core->turn_served - SVAN_CREDIT : served;
+}
+
+static inline void svan_port_ready(SvanCore *core, SvanTurn turn)
+{
+    if (!(core->ready >> turn & 1)) {
+        core->port_served = svan_served_with_credit(core, core->port_served);
+    }
+    svan_source_ready(core, turn);
+}
+
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object)
 {
     if (!object->next) {
         svan_list_append(&fn->work[turn].objects, object);
         if (!fn->work[turn].link.next) {
-            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
-            svan_source_ready(fn->core, turn);
+            svan_fn_join(fn, turn);
         }
     }
 }

@@ -18,6 +18,18 @@ void svan_work_stop(SvanWork *work)
     svan_list_remove(&work->blocked);
 }
 
+void svan_fn_join(SvanFn *fn, SvanTurn turn)
+{
+    SvanLink *fns = &fn->core->work[turn], *at = fns->next;
+
+    fn->served = svan_served_with_credit(fn->core, fn->served);
+    for (uint32_t n = 0; at != fns && svan_fn_at(at, turn)->served <= fn->served; n++) {
+        at = n < SVAN_FNS_LOOKED_AT ? at->next : fns;
+    }
+    svan_list_append(at, &fn->work[turn].link);
+    svan_source_ready(fn->core, turn);
+}
+
 /* A link that is in a list of its own is not appended to another list. */
 static void fn_suspend(SvanFn *fn)
 {
@@ -32,8 +44,7 @@ static void fn_resume(SvanFn *fn)
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_remove(&fn->work[turn].link);
         if (!svan_list_empty(&fn->work[turn].objects)) {
-            svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
-            svan_source_ready(fn->core, turn);
+            svan_fn_join(fn, turn);
         }
     }
 }

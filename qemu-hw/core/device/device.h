@@ -75,6 +75,8 @@ void svan_misses_resume(SvanCore *core);
  * changed.
  */
 bool svan_parts_make(SvanFn *fn);
+/* The parts are there, or are going to be freed. */
+void svan_fn_set_enabled(SvanFn *fn, bool enabled);
 /* Make the counters, if there are none yet. false: no memory. */
 bool svan_fn_stats_make(SvanFn *fn);
 /* Free the parts, if there are any. Their objects have been destroyed before. */
@@ -112,6 +114,8 @@ bool svan_congestion_set_attr(SvanCore *core, uint32_t mask,
 
 /* ---- the scheduler ---- */
 
+/* What waits for the wire is about to be run again: nobody pays for having waited. */
+void svan_refund(SvanCore *core);
 /* The clock may be set to another time, for a state that is loaded. */
 void svan_clock_reset(SvanCore *core);
 

@@ -136,9 +136,25 @@ static void fn_destroy_objects(SvanFn *fn)
     FOR_EACH(&fn->memory->pds, uint32_t, refs, pd_destroy(fn, refs, i_));
 }
 
+/* What a function had while it was alone is not held against it. */
+void svan_fn_set_enabled(SvanFn *fn, bool enabled)
+{
+    SvanCore *core = fn->core;
+
+    if (fn->regs->enabled == enabled) {
+        return;
+    }
+    fn->regs->enabled = enabled;
+    core->fns_enabled += enabled ? 1 : -1;
+    for (uint32_t i = 0; i < core->num_fns; i++) {
+        core->fns[i]->served = core->fns[i]->refused = 0;
+    }
+    core->port_served = core->turn_served = 0;
+}
+
 static void fn_clear_registers(SvanFn *fn)
 {
-    fn->regs->enabled = false;
+    svan_fn_set_enabled(fn, false);
     fn->fatal = SVAN_FATAL_NONE;
     fn->regs->cmdq_base = fn->regs->cmdr_base = 0;
     fn->regs->cmdq_log_size = 0;
@@ -385,6 +401,7 @@ void svan_tx_ready(SvanCore *core)
     if (svan_list_empty(&core->blocked)) {
         return;
     }
+    svan_refund(core);
     while (!svan_list_empty(&core->blocked)) {
         SvanQp *qp = svan_container(core->blocked.next, SvanQp,
                                     work.blocked);

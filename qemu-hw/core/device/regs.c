@@ -84,7 +84,7 @@ static void write_control(SvanFn *fn, uint64_t value)
     if ((value & SVAN_CONTROL_RESET) || (fn->regs->enabled && !enable)) {
         svan_reset(fn->core, fn->id);
     } else if (enable && !fn->regs->enabled && svan_parts_make(fn)) {
-        fn->regs->enabled = true;
+        svan_fn_set_enabled(fn, true);
         svan_cmdq_start(fn);
     }
 }

@@ -121,20 +121,37 @@ static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
     return SVAN_STEP_MISS;
 }
 
-/* One step of a source. Its function goes behind the others, unless the step missed. */
-static inline SvanStep take_turn(SvanCore *core, SvanTurn turn)
+/* To look for work costs nothing, since it is done in turn. */
+static inline void charge(SvanFn *fn, SvanTurn turn, SvanStep step, uint64_t cost)
+{
+    if (turn != SVAN_TURN_POLL) {
+        fn->served += cost;
+        if (step == SVAN_STEP_BLOCKED) {
+            fn->refused += cost;
+        }
+    }
+}
+
+/*
+ * One step of a source. Its function goes behind the others, unless the step missed. payer:
+ * whose turn it was, where that is not the function that has the step; else NULL.
+ */
+static inline SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
 {
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
     SvanLink *fns = &core->work[turn], *link = fns->next;
-    SvanFnWork *work = svan_container(link, SvanFnWork, link);
-    SvanFn *fn = svan_container(work - turn, SvanFn, work[0]);
+    uint64_t cost = core->cost - SVAN_COST_STEP;
+    SvanFn *fn = svan_fn_at(link, turn);
+    SvanFnWork *work = &fn->work[turn];
     SvanStep step;
 
     if (!step_of_one) {
         step = sources[turn].step_of_all(core);
+        core->port_served += core->cost - cost;
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
     }
     step = step_of_one(fn);
+    charge(payer ? payer : fn, turn, step, core->cost - cost);
     if (step == SVAN_STEP_MISS) {
         return missed(core, &fn->miss, turn);
     }
@@ -191,7 +208,7 @@ static SvanStep retry(SvanCore *core)
         svan_list_first(&core->work[turn], &fn->work[turn].link);
     }
     core->retried = true;
-    return take_turn(core, turn);
+    return take_turn(core, turn, NULL);
 }
 
 /* Make all steps that are set aside run again. false: there were none. */
@@ -291,6 +308,85 @@ static inline SvanTurn next_source(const SvanCore *core, uint32_t ready)
     return __builtin_ctz(later ? later : ready);
 }
 
+/*
+ * Room on the wire is not for who has the fewest queue pairs that wait for it: what they have
+ * tried in vain is taken back when they try again.
+ */
+void svan_refund(SvanCore *core)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < core->num_fns; i++) {
+        SvanFn *fn = core->fns[i];
+
+        most = fn->refused > most ? fn->refused : most;
+        fn->served -= fn->refused;
+        fn->refused = 0;
+    }
+    core->turn_served -= most < core->turn_served ? most : core->turn_served;
+}
+
+/* The function at the source that was served least. */
+static SvanFn *least_served(SvanCore *core, SvanTurn turn)
+{
+    SvanLink *fns = &core->work[turn], *link = fns->next;
+    SvanFn *least = svan_fn_at(link, turn), *fn;
+
+    for (uint32_t n = 1; n < SVAN_FNS_LOOKED_AT; n++) {
+        link = link->next;
+        if (link == fns) {
+            break;
+        }
+        fn = svan_fn_at(link, turn);
+        if (fn->served < least->served) {
+            least = fn;
+        }
+    }
+    return least;
+}
+
+/*
+ * Functions that share the engine: the turn is that of who was served least, a function or
+ * the port (*payer NULL), at the first of the sources from core->turn on where it has work.
+ */
+static SvanTurn fairest_source(SvanCore *core, uint32_t ready, SvanFn **payer)
+{
+    uint32_t later = ready >> core->turn << core->turn, earlier = ready & ~later;
+    SvanTurn best = SVAN_TURN_COUNT;
+    uint64_t least = UINT64_MAX;
+
+    while (later | earlier) {
+        uint32_t *sources_left = later ? &later : &earlier;
+        SvanTurn turn = __builtin_ctz(*sources_left);
+        SvanFn *fn = sources[turn].step ? least_served(core, turn) : NULL;
+        uint64_t served = fn ? fn->served : core->port_served;
+
+        *sources_left &= *sources_left - 1;
+        if (served < least) {
+            least = served;
+            best = turn;
+            *payer = fn;
+        }
+    }
+    if (core->turn_served < least) {
+        core->turn_served = least;
+    }
+    return best;
+}
+
+/*
+ * Looking for work is not what functions compete for, or one that has little would be looked
+ * at all the time: every second run begins with it, and functions take turns.
+ */
+static SvanTurn shared_source(SvanCore *core, uint32_t ready, SvanFn **payer)
+{
+    core->polls_next = !core->polls_next;
+    if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
+        return SVAN_TURN_POLL;
+    }
+    return fairest_source(core, ready & ~POLLING, payer);
+}
+
 /* One step: of what has missed, or of the first source that finds something to do. */
 static inline SvanStep run_step(SvanCore *core)
 {
@@ -301,13 +397,18 @@ static inline SvanStep run_step(SvanCore *core)
     }
     core->retried = false;
     while ((ready = ready_sources(core) & ~looked_at)) {
-        SvanTurn turn = next_source(core, ready);
+        SvanFn *payer = NULL;
+        SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready, &payer) :
+                                               next_source(core, ready);
         SvanStep step;
 
+        /* A function that has a share gets the turns of others, who pay for them all the same. */
         if (turn == SVAN_TURN_QP && core->shares) {
             choose_sender(core);
+        } else if (payer) {
+            svan_list_first(&core->work[turn], &payer->work[turn].link);
         }
-        step = take_turn(core, turn);
+        step = take_turn(core, turn, payer);
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
             return step;

@@ -69,7 +69,7 @@ bool svan_load_registers(SvanFn *fn, SvanReader *reader)
     if (enabled && !svan_parts_make(fn)) {
         return false;
     }
-    fn->regs->enabled = enabled;
+    svan_fn_set_enabled(fn, enabled);
     fn->fatal = svan_get_u32(reader);
     fn->generation = svan_get_u32(reader);
     fn->regs->cmdq_base = svan_get_u64(reader);

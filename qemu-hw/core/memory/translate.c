@@ -40,6 +40,7 @@ SvanStep svan_map_bus(SvanFn *fn, uint64_t bus, uint32_t len, bool for_write,
     if (unlikely(dma != SVAN_DMA_OK)) {
         return map_failed(fn, dma);
     }
+    core->cost += SVAN_COST_ACCESS + len / SVAN_COST_OCTETS;
     mem->host = host;
     mem->bus = bus;
     mem->len = len;

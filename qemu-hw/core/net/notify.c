@@ -141,7 +141,7 @@ static void is_due(SvanTimer *timer)
     SvanCore *core = arrival->fn->core;
 
     svan_list_append(&core->sw->notices, &arrival->due);
-    svan_source_ready(core, SVAN_TURN_NOTIFY);
+    svan_port_ready(core, SVAN_TURN_NOTIFY);
 }
 
 bool svan_arrivals_init(SvanArrivals *arrivals, SvanFn *fn, uint64_t seed)

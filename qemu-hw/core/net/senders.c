@@ -8,7 +8,7 @@
 void svan_switch_tx_ready(SvanCore *core)
 {
     if (!svan_list_empty(&core->sw->notices) || !svan_list_empty(&core->sw->shaped)) {
-        svan_source_ready(core, SVAN_TURN_NOTIFY);
+        svan_port_ready(core, SVAN_TURN_NOTIFY);
         svan_kick(core);
     }
 }

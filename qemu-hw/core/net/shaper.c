@@ -60,5 +60,5 @@ void svan_shaper_due(SvanPath *path)
     SvanCore *core = path->fn->core;
 
     svan_list_append(&core->sw->shaped, &path->due);
-    svan_source_ready(core, SVAN_TURN_NOTIFY);
+    svan_port_ready(core, SVAN_TURN_NOTIFY);
 }

@@ -44,7 +44,7 @@ bool svan_rx_put(SvanCore *core, SvanFrame *frame)
     frame->next = NULL;
     *ingress->tail = frame;
     ingress->tail = &frame->next;
-    svan_source_ready(core, SVAN_TURN_RX);
+    svan_port_ready(core, SVAN_TURN_RX);
     return true;
 }
 
@@ -67,7 +67,7 @@ bool svan_frame_in(SvanCore *core, SvanFrame *frame)
 
 void svan_packets_ready(SvanCore *core)
 {
-    svan_source_ready(core, SVAN_TURN_RX);
+    svan_port_ready(core, SVAN_TURN_RX);
 }
 
 void svan_rx_lost(SvanCore *core, uint32_t count)

@@ -103,10 +103,11 @@ static SvanStep rc_step(SvanQp *qp)
     uint8_t state = qp->state;
     bool progress = false;
     uint32_t turn = rc->respond_last;
+    uint32_t burst = svan_is_shared(qp->fn->core) ? SVAN_RC_SHARED_BURST : SVAN_RC_BURST;
     SvanStep step;
 
     svan_rc_timeouts(qp);
-    budget.units = SVAN_RC_BURST;
+    budget.units = burst;
     step = run_unit(qp, svan_suspension_step, &budget, &progress);
     if (step != SVAN_STEP_DONE) {
         return stop(step, progress);
@@ -125,7 +126,7 @@ static SvanStep rc_step(SvanQp *qp)
         if (!unit) {
             continue;
         }
-        budget.units = SVAN_RC_BURST;
+        budget.units = burst;
         step = run_unit(qp, unit, &budget, &progress);
         if (step != SVAN_STEP_DONE) {
             return stop(step, progress);
