@@ -504,6 +504,43 @@ static void a_clock_that_is_set_back(void **state)
     assert_int_equal(bench->core->stalled, 0);
 }
 
+/* Packets that one step of a queue pair sends, of sixteen. */
+static uint64_t packets_of_a_step(Bench *bench)
+{
+    SvanFnStats *stats = host_fn(bench->one)->stats;
+    uint64_t before = stats->roce_tx_packets;
+
+    for (uint32_t i = 0; i < 16; i++) {
+        post(bench, &bench->single, SVAN_WQE_RDMA_WRITE, 1, bench->one);
+    }
+    host_post(&bench->single);
+    while (stats->roce_tx_packets == before) {
+        run(bench, 1);
+    }
+    before = stats->roce_tx_packets - before;
+    fake_run(bench->fake);
+    bench->single.sq_ci = bench->single.sq_pi;
+    return before;
+}
+
+/* Another function does not wait for sixteen packets; one that is alone sends them. */
+static void steps_are_short_beside_others(void **state)
+{
+    Bench *bench = *state;
+    HostQp other = writer(bench, bench->many, 4);
+
+    bench->single = new_qp(bench, bench->one, 6);
+    host_connect(&bench->single, &bench->single);
+    host_post(&other);
+    fake_run(bench->fake);
+    assert_int_equal(packets_of_a_step(bench), 2);
+    bench->fake->now += SVAN_ALONE_NS / 2;
+    assert_int_equal(packets_of_a_step(bench), 2);
+    bench->fake->now += SVAN_ALONE_NS;
+    packets_of_a_step(bench);           /* the engine looks at the clock, now and then */
+    assert_int_equal(packets_of_a_step(bench), 16);
+}
+
 /* A record is looked at in time, whatever others do, and however little its function has had. */
 static void polled_records_are_looked_at_in_turn(void **state)
 {
@@ -575,6 +612,7 @@ int main(void)
         TEST(later),
         TEST(a_gap_in_what_an_engine_does),
         TEST(a_clock_that_is_set_back),
+        TEST(steps_are_short_beside_others),
         TEST(polled_records_are_looked_at_in_turn),
         TEST(timers_of_one_deadline),
     };

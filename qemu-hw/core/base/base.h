@@ -385,6 +385,8 @@ struct SvanCore {
     uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
     uint64_t turn_served;       /* how much whose turn it is had been served when that began */
     uint32_t fns_enabled;
+    const SvanFn *turn_last;    /* the function that did something last; NULL: none yet */
+    uint64_t alone_from;        /* VM clock: if no other function has a step until then */
     bool polls_next;            /* of functions that share the engine: records come first */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     uint64_t looked_at;         /* VM clock */
@@ -417,11 +419,8 @@ struct SvanCore {
 /* What may be saved up: enough for a message or two, so that who asks for little never waits. */
 #define SVAN_CREDIT             1000u
 
-/* Do several functions share the engine? Then each gets its part, in small pieces. */
-static inline bool svan_is_shared(const SvanCore *core)
-{
-    return core->fns_enabled > 1;
-}
+/* After this time without a step of another function the steps of one may be long. */
+#define SVAN_ALONE_NS           100000000ull
 
 /* A busy engine looks at the clock far more often, unless its thread has no CPU. */
 #define SVAN_STALL_NS           1000000ull
@@ -448,6 +447,18 @@ static inline uint64_t svan_now(SvanCore *core)
 static inline uint64_t svan_lately(const SvanCore *core)
 {
     return core->looked_at;
+}
+
+/* May there be several functions that want the engine? */
+static inline bool svan_is_shared(const SvanCore *core)
+{
+    return core->fns_enabled > 1;
+}
+
+/* Has another function had steps lately? Then those of all are short. */
+static inline bool svan_steps_are_short(const SvanCore *core)
+{
+    return svan_lately(core) < core->alone_from;
 }
 
 /* Is there work for the next run? Polling, timers and what is aside do not count. */

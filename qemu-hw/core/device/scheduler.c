@@ -121,8 +121,16 @@ static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
     return SVAN_STEP_MISS;
 }
 
+static void another_turn(SvanCore *core, const SvanFn *fn)
+{
+    if (core->turn_last) {
+        core->alone_from = svan_lately(core) + SVAN_ALONE_NS;
+    }
+    core->turn_last = fn;
+}
+
 /* To look for work costs nothing, since it is done in turn. */
-static inline void charge(SvanFn *fn, SvanTurn turn, SvanStep step, uint64_t cost)
+static void charge(SvanFn *fn, SvanTurn turn, SvanStep step, uint64_t cost)
 {
     if (turn != SVAN_TURN_POLL) {
         fn->served += cost;
@@ -136,7 +144,8 @@ static inline void charge(SvanFn *fn, SvanTurn turn, SvanStep step, uint64_t cos
  * One step of a source. Its function goes behind the others, unless the step missed. payer:
  * whose turn it was, where that is not the function that has the step; else NULL.
  */
-static inline SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
+static inline __attribute__((always_inline))
+SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
 {
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
     SvanLink *fns = &core->work[turn], *link = fns->next;
@@ -151,7 +160,12 @@ static inline SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
     }
     step = step_of_one(fn);
-    charge(payer ? payer : fn, turn, step, core->cost - cost);
+    if (fn != core->turn_last && step != SVAN_STEP_IDLE) {
+        another_turn(core, fn);
+    }
+    if (svan_is_shared(core)) {
+        charge(payer ? payer : fn, turn, step, core->cost - cost);
+    }
     if (step == SVAN_STEP_MISS) {
         return missed(core, &fn->miss, turn);
     }
@@ -281,6 +295,7 @@ void svan_clock_reset(SvanCore *core)
     core->busy = false;
     core->timer_skipped = TIMER_LOOK;
     core->turns_ahead = 0;
+    core->alone_from = 0;
 }
 
 /*

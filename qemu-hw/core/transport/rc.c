@@ -103,7 +103,7 @@ static SvanStep rc_step(SvanQp *qp)
     uint8_t state = qp->state;
     bool progress = false;
     uint32_t turn = rc->respond_last;
-    uint32_t burst = svan_is_shared(qp->fn->core) ? SVAN_RC_SHARED_BURST : SVAN_RC_BURST;
+    uint32_t burst = svan_steps_are_short(qp->fn->core) ? SVAN_RC_SHORT_BURST : SVAN_RC_BURST;
     SvanStep step;
 
     svan_rc_timeouts(qp);

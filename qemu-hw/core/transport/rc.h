@@ -35,7 +35,7 @@
 /* octets of a READ's targets that are made present before it is sent */
 #define SVAN_RC_TOUCHED         (1u << 20)
 #define SVAN_RC_BURST           16u     /* packets, or completions, of a step */
-#define SVAN_RC_SHARED_BURST    2u      /* where functions share the engine */
+#define SVAN_RC_SHORT_BURST     2u      /* the same where functions share the engine */
 #define SVAN_RC_PSN_HALF        (1u << 23)
 /* answers that may be owed: new ones, and as many duplicates beside them */
 #define SVAN_RC_OWED            (2 * SVAN_MAX_RD_ATOMIC)
