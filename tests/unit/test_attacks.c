@@ -56,7 +56,7 @@ typedef struct Party {
     uint32_t uar;
     uint32_t created, created_at;       /* a key, and the command that makes one */
     uint16_t by_qpn[4096];              /* twice the link, and its end */
-    /* links that errors have ended, how many of them were connected anew, and how far the next is */
+    /* links that errors have ended, how many were connected anew, how far the next is */
     uint32_t broken[PAIRS], num_broken, mended, connecting;
     struct svan_cmd connect[PAIRS][CONNECT_CMDS];
     struct svan_page_request requests[1u << LOG_PRQ];
