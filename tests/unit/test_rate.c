@@ -345,7 +345,7 @@ static void a_share_is_not_for_many_small_frames(void **state)
     assert_true(STAT(hall, 2, eth_tx_frames) > of_two * 45 / 100);
 }
 
-/* Who sends more than others, because it has a share, is heard as soon as others all the same. */
+/* Who sends more than others, because it has a share, is heard as soon as they are. */
 static void a_share_is_not_paid_for_with_commands(void **state)
 {
     Hall *hall = *state;

@@ -3,6 +3,7 @@
  * Turns: of functions at a source of work, and of a function's objects.
  */
 #include "mock.h"
+#include "transport/rc.h"
 
 #define CROWD           1000u
 #define RAM_SIZE        (32u << 20)
@@ -210,16 +211,28 @@ static HostQp sender(Bench *bench, Host *host, uint8_t log_sq)
     return qp;
 }
 
+typedef struct Wire {
+    uint32_t room, tries;
+} Wire;
+
 static bool take_one(void *arg, SvanFrame *frame)
 {
-    uint32_t *room = arg;
+    Wire *wire = arg;
 
-    if (!*room) {
+    wire->tries++;
+    if (!wire->room) {
         return false;
     }
-    --*room;
+    --wire->room;
     svan_frame_free(frame);
     return true;
+}
+
+static uint32_t packets_of(HostQp *qp)
+{
+    const SvanRc *rc = svan_qp_get(host_fn(qp->host), qp->qpn)->priv;
+
+    return (rc->req.nxt - 0x100) & SVAN_PSN_MASK;
 }
 
 /* There is room on the wire for one frame at a time, and none while a step goes on. */
@@ -227,23 +240,30 @@ static void a_crowd_that_waits_for_the_wire_gets_what_one_gets(void **state)
 {
     Bench *bench = *state;
     Fake *fake = bench->fake;
-    uint32_t room = 0;
+    Wire wire = { 0 };
+    uint32_t total;
 
     bench->single = sender(bench, bench->one, 10);
     for (uint32_t i = 0; i < 32; i++) {
         bench->crowd[i] = sender(bench, bench->many, 5);
     }
     fake->hooks.frame_out = take_one;
-    fake->hooks_arg = &room;
+    fake->hooks_arg = &wire;
     ring_all(bench, 32);
+    run(bench, 100);
+    assert_int_equal(wire.tries, 33);           /* all of them are refused */
     for (uint32_t i = 0; i < 1000; i++) {
-        run(bench, 100);                        /* all of them are refused */
-        room = 1;
+        wire = (Wire) { .room = 1 };
         svan_tx_ready(bench->core);
         run(bench, 100);
-        assert_int_equal(room, 0);
+        assert_int_equal(wire.room, 0);
+        assert_true(wire.tries <= 5);           /* and not all of them again */
     }
     assert_alike("octets sent", sent(bench->many), sent(bench->one));
+    total = sent(bench->many) / 1024;
+    for (uint32_t i = 0; i < 32; i++) {
+        assert_in_range(packets_of(&bench->crowd[i]), total / 32 - 3, total / 32 + 3);
+    }
 }
 
 /* ---- events and page requests ---- */

@@ -259,7 +259,8 @@ void svan_miss_forget(SvanCore *core, SvanMiss *miss);
 typedef struct SvanWork {
     SvanFn *fn;
     SvanLink ready;             /* fn->work[SVAN_TURN_QP] */
-    SvanLink blocked;           /* core->blocked */
+    SvanLink blocked;           /* fn->blocked */
+    bool woken;                 /* it may try; if it is refused it is the first to try again */
 } SvanWork;
 
 /*
@@ -275,6 +276,16 @@ static inline bool svan_work_is_ready(const SvanWork *work)
 
 /* The object has no steps any more until svan_work_ready(). */
 void svan_work_stop(SvanWork *work);
+/*
+ * Objects that wait for room on the wire try one after the other, not all of them at once: of
+ * each function the first, when there is room, and the next when one has had a step without being
+ * refused, or will have none. Functions do so in the order in which they have sent last.
+ */
+void svan_wake_waiting(SvanCore *core);
+/* The object has had such a step. */
+void svan_work_sent(SvanWork *work);
+/* The object was refused: there is no room. */
+void svan_work_block(SvanWork *work);
 
 #define svan_container(ptr, type, member) \
     ((type *)((char *)(ptr) - offsetof(type, member)))
@@ -358,8 +369,9 @@ struct SvanFn {
     struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
     uint64_t served;            /* cost of its steps, or what others have had meanwhile */
-    uint64_t refused;           /* of that, steps for which the wire has had no room */
     SvanMiss miss;
+    SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
+    SvanLink waits;             /* core->waiting */
     /* NULL until the function is enabled for the first time; freed by svan_destroy() */
     _Atomic(struct SvanDbTable *) db_table;
     SvanFnStats *stats;         /* NULL: a VF that is not enabled */
@@ -383,6 +395,7 @@ struct SvanCore {
     SvanTurn turn;              /* the source that the next run looks at first */
     uint64_t cost;              /* of all steps, about ns: SVAN_COST_* */
     uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
+    uint64_t senders_served;    /* and of what functions send while one has a share */
     uint64_t turn_served;       /* how much whose turn it is had been served when that began */
     uint32_t fns_enabled;
     const SvanFn *turn_last;    /* the function that did something last; NULL: none yet */
@@ -398,7 +411,8 @@ struct SvanCore {
     bool retried;               /* the last run was of a step that had missed */
     uint32_t shares;            /* functions that have one */
     uint32_t turns_ahead;       /* of functions ahead, since others sent */
-    SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
+    bool has_room;              /* on the wire: so it seems, until somebody is refused */
+    SvanLink waiting;           /* functions with blocked work; who has sent last is the last */
     SvanLink missed, aside;     /* SvanMiss: run again next; after svan_resolved() */
     SvanMiss rx_miss;
     uint16_t missed_memory;     /* the function whose bus address missed last */

@@ -12,10 +12,67 @@ void svan_turn_leave(SvanFn *fn, SvanTurn turn, SvanLink *object)
     }
 }
 
+/* If there is room on the wire, the next of the function that waits for it may try. */
+static void wake_blocked(SvanFn *fn)
+{
+    if (fn->core->has_room && !svan_list_empty(&fn->blocked)) {
+        SvanWork *work = svan_container(fn->blocked.next, SvanWork, blocked);
+
+        svan_list_remove(&work->blocked);
+        work->woken = true;
+        svan_work_ready(work);
+    }
+}
+
+void svan_work_sent(SvanWork *work)
+{
+    SvanFn *fn = work->fn;
+
+    work->woken = false;
+    if (fn->waits.next) {
+        svan_list_remove(&fn->waits);
+        svan_list_append(&fn->core->waiting, &fn->waits);
+        wake_blocked(fn);
+    }
+}
+
+void svan_wake_waiting(SvanCore *core)
+{
+    SvanLink *link = core->waiting.next, *next;
+
+    core->has_room = true;
+    for (; link != &core->waiting; link = next) {
+        SvanFn *fn = svan_container(link, SvanFn, waits);
+
+        next = link->next;
+        if (svan_list_empty(&fn->blocked)) {
+            svan_list_remove(link);
+        } else {
+            wake_blocked(fn);
+        }
+    }
+}
+
+void svan_work_block(SvanWork *work)
+{
+    SvanLink *blocked = &work->fn->blocked;
+
+    work->fn->core->has_room = false;
+    if (!work->fn->waits.next) {
+        svan_list_append(&work->fn->core->waiting, &work->fn->waits);
+    }
+    if (work->woken) {
+        svan_list_first(blocked, &work->blocked);
+    } else {
+        svan_list_append(blocked, &work->blocked);
+    }
+}
+
 void svan_work_stop(SvanWork *work)
 {
     svan_turn_leave(work->fn, SVAN_TURN_QP, &work->ready);
     svan_list_remove(&work->blocked);
+    wake_blocked(work->fn);
 }
 
 void svan_fn_join(SvanFn *fn, SvanTurn turn)
@@ -23,6 +80,13 @@ void svan_fn_join(SvanFn *fn, SvanTurn turn)
     SvanLink *fns = &fn->core->work[turn], *at = fns->next;
 
     fn->served = svan_served_with_credit(fn->core, fn->served);
+    if (turn == SVAN_TURN_QP && fn->core->shares) {
+        if (at == fns) {
+            fn->core->senders_served = svan_served_with_credit(fn->core,
+                                                               fn->core->senders_served);
+        }
+        at = fns;                       /* senders take turns */
+    }
     for (uint32_t n = 0; at != fns && svan_fn_at(at, turn)->served <= fn->served; n++) {
         at = n < SVAN_FNS_LOOKED_AT ? at->next : fns;
     }

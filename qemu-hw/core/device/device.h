@@ -114,8 +114,6 @@ bool svan_congestion_set_attr(SvanCore *core, uint32_t mask,
 
 /* ---- the scheduler ---- */
 
-/* What waits for the wire is about to be run again: nobody pays for having waited. */
-void svan_refund(SvanCore *core);
 /* The clock may be set to another time, for a state that is loaded. */
 void svan_clock_reset(SvanCore *core);
 

@@ -80,6 +80,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->id = id;
     fn->ops = &fn_ops;
     fn->miss.fn = fn;
+    svan_list_init(&fn->blocked);
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_init(&fn->work[turn].objects);
     }
@@ -147,9 +148,9 @@ void svan_fn_set_enabled(SvanFn *fn, bool enabled)
     fn->regs->enabled = enabled;
     core->fns_enabled += enabled ? 1 : -1;
     for (uint32_t i = 0; i < core->num_fns; i++) {
-        core->fns[i]->served = core->fns[i]->refused = 0;
+        core->fns[i]->served = 0;
     }
-    core->port_served = core->turn_served = 0;
+    core->port_served = core->senders_served = core->turn_served = 0;
 }
 
 static void fn_clear_registers(SvanFn *fn)
@@ -299,7 +300,8 @@ static void core_init(SvanCore *core)
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_init(&core->work[turn]);
     }
-    svan_list_init(&core->blocked);
+    svan_list_init(&core->waiting);
+    core->has_room = true;
     svan_list_init(&core->missed);
     svan_list_init(&core->aside);
     core->deadline_told = UINT64_MAX;
@@ -398,18 +400,10 @@ void svan_set_poll(SvanCore *core, uint64_t poll_ns)
 void svan_tx_ready(SvanCore *core)
 {
     svan_switch_tx_ready(core);
-    if (svan_list_empty(&core->blocked)) {
-        return;
+    svan_wake_waiting(core);
+    if (core->ready >> SVAN_TURN_QP & 1) {
+        svan_kick(core);
     }
-    svan_refund(core);
-    while (!svan_list_empty(&core->blocked)) {
-        SvanQp *qp = svan_container(core->blocked.next, SvanQp,
-                                    work.blocked);
-
-        svan_list_remove(&qp->work.blocked);
-        svan_qp_schedule(qp);
-    }
-    svan_kick(core);
 }
 
 void svan_set_link(SvanCore *core, bool up)

@@ -19,6 +19,10 @@ static SvanStep qp_turn(SvanFn *fn)
 
     svan_list_remove(&qp->work.ready);
     step = qp->transport->step(qp);
+    if (step != SVAN_STEP_BLOCKED) {
+        /* The next that waits for the wire comes before this one, which has had its turn. */
+        svan_work_sent(&qp->work);
+    }
     switch (step) {
     case SVAN_STEP_DONE:
     case SVAN_STEP_AGAIN:
@@ -31,7 +35,7 @@ static SvanStep qp_turn(SvanFn *fn)
         svan_list_first(qps, &qp->work.ready);
         break;
     case SVAN_STEP_BLOCKED:
-        svan_list_append(&fn->core->blocked, &qp->work.blocked);
+        svan_work_block(&qp->work);
         svan_poll_park(&qp->sq);
         break;
     default:
@@ -53,13 +57,6 @@ static inline bool is_ahead(const SvanFn *fn, uint64_t now)
            (fn->ahead_from[1] && *fn->ahead_from[1] <= now);
 }
 
-static SvanFn *sender(SvanLink *link)
-{
-    SvanFnWork *work = svan_container(link, SvanFnWork, link);
-
-    return svan_container(work - SVAN_TURN_QP, SvanFn, work[0]);
-}
-
 /*
  * The next turn to send is that of the first function that is ahead, and after many such turns
  * that of the first which is not.
@@ -71,7 +68,7 @@ static void choose_sender(SvanCore *core)
     uint64_t now = svan_lately(core);
 
     for (SvanLink *link = fns->next; link != fns; link = link->next) {
-        if (is_ahead(sender(link), now) == wanted) {
+        if (is_ahead(svan_fn_at(link, SVAN_TURN_QP), now) == wanted) {
             svan_list_first(fns, link);
             return;
         }
@@ -129,23 +126,20 @@ static void another_turn(SvanCore *core, const SvanFn *fn)
     core->turn_last = fn;
 }
 
-/* To look for work costs nothing, since it is done in turn. */
-static void charge(SvanFn *fn, SvanTurn turn, SvanStep step, uint64_t cost)
-{
-    if (turn != SVAN_TURN_POLL) {
-        fn->served += cost;
-        if (step == SVAN_STEP_BLOCKED) {
-            fn->refused += cost;
-        }
-    }
-}
 
 /*
- * One step of a source. Its function goes behind the others, unless the step missed. payer:
- * whose turn it was, where that is not the function that has the step; else NULL.
+ * What the steps of a source are charged to: the function; the port, for what comes from there;
+ * or all senders together, whose turns are by shares then.
  */
+static inline uint64_t *account(SvanCore *core, SvanTurn turn, SvanFn *fn)
+{
+    return !sources[turn].step ? &core->port_served :
+           turn == SVAN_TURN_QP && core->shares ? &core->senders_served : &fn->served;
+}
+
+/* One step of a source. Its function goes behind the others, unless the step missed. */
 static inline __attribute__((always_inline))
-SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
+SvanStep take_turn(SvanCore *core, SvanTurn turn)
 {
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
     SvanLink *fns = &core->work[turn], *link = fns->next;
@@ -163,8 +157,9 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn, SvanFn *payer)
     if (fn != core->turn_last && step != SVAN_STEP_IDLE) {
         another_turn(core, fn);
     }
-    if (svan_is_shared(core)) {
-        charge(payer ? payer : fn, turn, step, core->cost - cost);
+    /* To look for work costs nothing, since it is done in turn. */
+    if (svan_is_shared(core) && turn != SVAN_TURN_POLL) {
+        *account(core, turn, fn) += core->cost - cost;
     }
     if (step == SVAN_STEP_MISS) {
         return missed(core, &fn->miss, turn);
@@ -222,7 +217,7 @@ static SvanStep retry(SvanCore *core)
         svan_list_first(&core->work[turn], &fn->work[turn].link);
     }
     core->retried = true;
-    return take_turn(core, turn, NULL);
+    return take_turn(core, turn);
 }
 
 /* Make all steps that are set aside run again. false: there were none. */
@@ -323,24 +318,6 @@ static inline SvanTurn next_source(const SvanCore *core, uint32_t ready)
     return __builtin_ctz(later ? later : ready);
 }
 
-/*
- * Room on the wire is not for who has the fewest queue pairs that wait for it: what they have
- * tried in vain is taken back when they try again.
- */
-void svan_refund(SvanCore *core)
-{
-    uint64_t most = 0;
-
-    for (uint32_t i = 0; i < core->num_fns; i++) {
-        SvanFn *fn = core->fns[i];
-
-        most = fn->refused > most ? fn->refused : most;
-        fn->served -= fn->refused;
-        fn->refused = 0;
-    }
-    core->turn_served -= most < core->turn_served ? most : core->turn_served;
-}
-
 /* The function at the source that was served least. */
 static SvanFn *least_served(SvanCore *core, SvanTurn turn)
 {
@@ -361,27 +338,31 @@ static SvanFn *least_served(SvanCore *core, SvanTurn turn)
 }
 
 /*
- * Functions that share the engine: the turn is that of who was served least, a function or
- * the port (*payer NULL), at the first of the sources from core->turn on where it has work.
+ * Functions that share the engine: the turn is that of whose account is the least, at the first
+ * of the sources from core->turn on where it has work. Its function comes first there.
  */
-static SvanTurn fairest_source(SvanCore *core, uint32_t ready, SvanFn **payer)
+static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
 {
     uint32_t later = ready >> core->turn << core->turn, earlier = ready & ~later;
     SvanTurn best = SVAN_TURN_COUNT;
     uint64_t least = UINT64_MAX;
+    SvanFn *chosen = NULL;
 
     while (later | earlier) {
         uint32_t *sources_left = later ? &later : &earlier;
         SvanTurn turn = __builtin_ctz(*sources_left);
         SvanFn *fn = sources[turn].step ? least_served(core, turn) : NULL;
-        uint64_t served = fn ? fn->served : core->port_served;
+        uint64_t served = *account(core, turn, fn);
 
         *sources_left &= *sources_left - 1;
         if (served < least) {
             least = served;
             best = turn;
-            *payer = fn;
+            chosen = fn;
         }
+    }
+    if (chosen && account(core, best, chosen) == &chosen->served) {
+        svan_list_first(&core->work[best], &chosen->work[best].link);
     }
     if (core->turn_served < least) {
         core->turn_served = least;
@@ -393,13 +374,13 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready, SvanFn **payer)
  * Looking for work is not what functions compete for, or one that has little would be looked
  * at all the time: every second run begins with it, and functions take turns.
  */
-static SvanTurn shared_source(SvanCore *core, uint32_t ready, SvanFn **payer)
+static SvanTurn shared_source(SvanCore *core, uint32_t ready)
 {
     core->polls_next = !core->polls_next;
     if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
         return SVAN_TURN_POLL;
     }
-    return fairest_source(core, ready & ~POLLING, payer);
+    return fairest_source(core, ready & ~POLLING);
 }
 
 /* One step: of what has missed, or of the first source that finds something to do. */
@@ -412,18 +393,14 @@ static inline SvanStep run_step(SvanCore *core)
     }
     core->retried = false;
     while ((ready = ready_sources(core) & ~looked_at)) {
-        SvanFn *payer = NULL;
-        SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready, &payer) :
+        SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready) :
                                                next_source(core, ready);
         SvanStep step;
 
-        /* A function that has a share gets the turns of others, who pay for them all the same. */
         if (turn == SVAN_TURN_QP && core->shares) {
             choose_sender(core);
-        } else if (payer) {
-            svan_list_first(&core->work[turn], &payer->work[turn].link);
         }
-        step = take_turn(core, turn, payer);
+        step = take_turn(core, turn);
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
             return step;

@@ -112,7 +112,7 @@ static bool load_congestion(SvanCore *core, SvanReader *reader)
 
 /* The queue pairs that are in turn at a source, or those that wait for the wire. */
 typedef struct QpList {
-    SvanTurn turn;              /* SVAN_TURN_COUNT: core->blocked */
+    SvanTurn turn;              /* SVAN_TURN_COUNT: what is blocked */
     size_t link;                /* in SvanQp */
 } QpList;
 
@@ -146,13 +146,22 @@ static void save_turns(const SvanCore *core, const QpList *list, SvanWriter *wri
     }
 }
 
+static void save_blocked(const SvanCore *core, size_t offset, SvanWriter *writer)
+{
+    const SvanLink *fns = &core->waiting;
+
+    for (const SvanLink *link = fns->next; link != fns; link = link->next) {
+        save_list(&svan_container(link, SvanFn, waits)->blocked, offset, writer);
+    }
+}
+
 static void save_lists(SvanCore *core, SvanWriter *writer)
 {
     for (size_t i = 0; i < NUM_LISTS; i++) {
         if (qp_lists[i].turn < SVAN_TURN_COUNT) {
             save_turns(core, &qp_lists[i], writer);
         } else {
-            save_list(&core->blocked, qp_lists[i].link, writer);
+            save_blocked(core, qp_lists[i].link, writer);
         }
         svan_put_u32(writer, 0);
     }
@@ -181,7 +190,10 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
         if (list->turn < SVAN_TURN_COUNT) {
             svan_turn_join(fn, list->turn, link);
         } else {
-            svan_list_append(&core->blocked, link);
+            svan_list_append(&fn->blocked, link);
+            if (!fn->waits.next) {
+                svan_list_append(&core->waiting, &fn->waits);
+            }
         }
     }
 }
