@@ -524,6 +524,28 @@ static void a_clock_that_is_set_back(void **state)
     assert_int_equal(bench->core->stalled, 0);
 }
 
+/* Who was to try first when there is room is gone: the next one tries. */
+static void who_waits_for_the_wire_is_not_forgotten(void **state)
+{
+    Bench *bench = *state;
+    Wire wire = { 0 };
+
+    bench->fake->hooks.frame_out = take_one;
+    bench->fake->hooks_arg = &wire;
+    for (uint32_t i = 0; i < 3; i++) {
+        bench->crowd[i] = sender(bench, bench->many, 4);
+        host_post(&bench->crowd[i]);
+    }
+    run(bench, 20);
+    assert_int_equal(wire.tries, 3);
+    wire.room = 1;
+    svan_tx_ready(bench->core);
+    svan_work_stop(&svan_qp_get(host_fn(bench->many), bench->crowd[0].qpn)->work);
+    run(bench, 20);
+    assert_int_equal(packets_of(&bench->crowd[0]), 0);
+    assert_int_equal(packets_of(&bench->crowd[1]), 1);
+}
+
 /* Packets that one step of a queue pair sends, of sixteen. */
 static uint64_t packets_of_a_step(Bench *bench)
 {
@@ -632,6 +654,7 @@ int main(void)
         TEST(later),
         TEST(a_gap_in_what_an_engine_does),
         TEST(a_clock_that_is_set_back),
+        TEST(who_waits_for_the_wire_is_not_forgotten),
         TEST(steps_are_short_beside_others),
         TEST(polled_records_are_looked_at_in_turn),
         TEST(timers_of_one_deadline),
