@@ -121,6 +121,19 @@ static int setup(void **state)
     return 0;
 }
 
+/* Another function has a share of what is sent, and sends nothing. */
+static int setup_with_a_share(void **state)
+{
+    SvanFn *fn;
+
+    setup(state);
+    fn = svan_fn(((World *)*state)->fake->core, 0);
+    fn->core->config.link_mbps = 100000;
+    svan_rate_set_share(fn, 1000);
+    assert_int_equal(fn->core->shares, 1);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     World *w = *state;
@@ -609,12 +622,16 @@ static void who_asks_for_all_gets_half(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 * SIZE(attacks)], *test = tests;
+    struct CMUnitTest tests[3 * SIZE(attacks)], *test = tests;
 
     for (uint32_t i = 0; i < SIZE(attacks); i++) {
         *test++ = (struct CMUnitTest) {
             "who_asks_for_little_gets_it", who_asks_for_little_gets_it, setup, teardown,
             (void *)&attacks[i],
+        };
+        *test++ = (struct CMUnitTest) {
+            "who_asks_for_little_gets_it_beside_a_share", who_asks_for_little_gets_it,
+            setup_with_a_share, teardown, (void *)&attacks[i],
         };
         *test++ = (struct CMUnitTest) {
             "who_asks_for_all_gets_half", who_asks_for_all_gets_half, setup, teardown,

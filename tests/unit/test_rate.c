@@ -375,16 +375,6 @@ static void a_share_is_not_paid_for_with_commands(void **state)
     }
 }
 
-/* While one has a share others send in turn, however much of the engine they have had. */
-static void senders_take_turns_beside_a_share(void **state)
-{
-    Hall *hall = *state;
-
-    set(hall, 1, 0, 500, 0);
-    fn_of(hall, 3)->served += 1u << 30;
-    assert_rates(hall, 0xf, 166, 500, 166, 166);
-}
-
 static void a_share_within_a_limit(void **state)
 {
     Hall *hall = *state;
@@ -468,7 +458,6 @@ int main(void)
         RATE_TEST(nobody_starves),
         RATE_TEST(a_share_is_not_for_many_small_frames),
         RATE_TEST(a_share_is_not_paid_for_with_commands),
-        RATE_TEST(senders_take_turns_beside_a_share),
         RATE_TEST(a_share_within_a_limit),
         RATE_TEST(members_of_a_group_divide_its_share),
         RATE_TEST(who_sets_what),

@@ -235,7 +235,7 @@ static inline void svan_source_idle(SvanCore *core, SvanTurn turn);
 /* The same of a source that is not divided among functions. */
 static inline void svan_port_ready(SvanCore *core, SvanTurn turn);
 
-/* The function has work for the source, and had none: it comes before those served more. */
+/* The function has work for the source, and had none. It saved up SVAN_CREDIT at most. */
 void svan_fn_join(SvanFn *fn, SvanTurn turn);
 /* The object has work for the source. Does nothing if the object is listed already. */
 static inline void svan_turn_join(SvanFn *fn, SvanTurn turn, SvanLink *object);
@@ -369,6 +369,7 @@ struct SvanFn {
     struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
     uint64_t served;            /* cost of its steps, or what others have had meanwhile */
+    SvanTurn next_source;       /* that it looks at first, when it is its turn */
     SvanMiss miss;
     SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
     SvanLink waits;             /* core->waiting */
@@ -395,12 +396,13 @@ struct SvanCore {
     SvanTurn turn;              /* the source that the next run looks at first */
     uint64_t cost;              /* of all steps, about ns: SVAN_COST_* */
     uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
-    uint64_t senders_served;    /* and of what functions send while one has a share */
-    uint64_t turn_served;       /* how much whose turn it is had been served when that began */
-    uint32_t fns_enabled;
-    const SvanFn *turn_last;    /* the function that did something last; NULL: none yet */
-    uint64_t alone_from;        /* VM clock: if no other function has a step until then */
+    SvanTurn port_next_source;
+    uint64_t least_served;      /* what the least served had when it was last chosen */
+    uint32_t fns_enabled, fns_sending;  /* sending: in work[SVAN_TURN_QP] */
     bool polls_next;            /* of functions that share the engine: records come first */
+    const SvanFn *free_turn;    /* a function that has this turn because it is ahead */
+    const SvanFn *last_fn;      /* the one that did something last; NULL: none yet */
+    uint64_t alone_from;        /* VM clock: until then last_fn counts as not alone */
     uint32_t timer_skipped;     /* runs since the timers were looked at */
     uint64_t looked_at;         /* VM clock */
     bool busy;                  /* one run follows the other, so looked_at is not old */
@@ -434,7 +436,7 @@ struct SvanCore {
 #define SVAN_CREDIT             1000u
 
 /* After this time without a step of another function the steps of one may be long. */
-#define SVAN_ALONE_NS           100000000ull
+#define SVAN_ALONE_NS           10000000ull
 
 /* A busy engine looks at the clock far more often, unless its thread has no CPU. */
 #define SVAN_STALL_NS           1000000ull
@@ -504,7 +506,7 @@ static inline SvanFn *svan_fn_at(SvanLink *link, SvanTurn turn)
 /* Of who has had no work: of what it did not use SVAN_CREDIT is not lost to it. */
 static inline uint64_t svan_served_with_credit(const SvanCore *core, uint64_t served)
 {
-    return served + SVAN_CREDIT < core->turn_served ? core->turn_served - SVAN_CREDIT : served;
+    return served + SVAN_CREDIT < core->least_served ? core->least_served - SVAN_CREDIT : served;
 }
 
 static inline void svan_port_ready(SvanCore *core, SvanTurn turn)
@@ -529,6 +531,7 @@ static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn)
 {
     if (fn->work[turn].link.next) {
         svan_list_remove(&fn->work[turn].link);
+        fn->core->fns_sending -= turn == SVAN_TURN_QP;
         if (svan_list_empty(&fn->core->work[turn])) {
             svan_source_idle(fn->core, turn);
         }

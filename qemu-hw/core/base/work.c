@@ -80,17 +80,12 @@ void svan_fn_join(SvanFn *fn, SvanTurn turn)
     SvanLink *fns = &fn->core->work[turn], *at = fns->next;
 
     fn->served = svan_served_with_credit(fn->core, fn->served);
-    if (turn == SVAN_TURN_QP && fn->core->shares) {
-        if (at == fns) {
-            fn->core->senders_served = svan_served_with_credit(fn->core,
-                                                               fn->core->senders_served);
-        }
-        at = fns;                       /* senders take turns */
-    }
+    /* Before those that were served more, so that it is among the first, which are looked at. */
     for (uint32_t n = 0; at != fns && svan_fn_at(at, turn)->served <= fn->served; n++) {
         at = n < SVAN_FNS_LOOKED_AT ? at->next : fns;
     }
     svan_list_append(at, &fn->work[turn].link);
+    fn->core->fns_sending += turn == SVAN_TURN_QP;
     svan_source_ready(fn->core, turn);
 }
 
@@ -133,6 +128,7 @@ void svan_miss_resume(SvanCore *core, SvanMiss *miss)
         fn_resume(miss->fn);
     } else {
         core->held &= ~(1u << miss->turn);
+        core->port_served = svan_served_with_credit(core, core->port_served);
     }
 }
 

@@ -137,20 +137,10 @@ static void fn_destroy_objects(SvanFn *fn)
     FOR_EACH(&fn->memory->pds, uint32_t, refs, pd_destroy(fn, refs, i_));
 }
 
-/* What a function had while it was alone is not held against it. */
 void svan_fn_set_enabled(SvanFn *fn, bool enabled)
 {
-    SvanCore *core = fn->core;
-
-    if (fn->regs->enabled == enabled) {
-        return;
-    }
+    fn->core->fns_enabled += enabled - fn->regs->enabled;
     fn->regs->enabled = enabled;
-    core->fns_enabled += enabled ? 1 : -1;
-    for (uint32_t i = 0; i < core->num_fns; i++) {
-        core->fns[i]->served = 0;
-    }
-    core->port_served = core->senders_served = core->turn_served = 0;
 }
 
 static void fn_clear_registers(SvanFn *fn)

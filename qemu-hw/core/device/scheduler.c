@@ -58,21 +58,27 @@ static inline bool is_ahead(const SvanFn *fn, uint64_t now)
 }
 
 /*
- * The next turn to send is that of the first function that is ahead, and after many such turns
- * that of the first which is not.
+ * The next turn to send is that of the first function that is ahead, whosever turn it would be;
+ * after many such turns, or if none is ahead, it is that of the least served which is not. It
+ * comes first. Who it is, if it is ahead.
  */
-static void choose_sender(SvanCore *core)
+static const SvanFn *choose_sender(SvanCore *core)
 {
     SvanLink *fns = &core->work[SVAN_TURN_QP];
-    bool wanted = core->turns_ahead < MAX_TURNS_AHEAD;
+    SvanFn *ahead = NULL, *least = NULL, *fn;
     uint64_t now = svan_lately(core);
 
     for (SvanLink *link = fns->next; link != fns; link = link->next) {
-        if (is_ahead(svan_fn_at(link, SVAN_TURN_QP), now) == wanted) {
-            svan_list_first(fns, link);
-            return;
+        fn = svan_fn_at(link, SVAN_TURN_QP);
+        if (is_ahead(fn, now)) {
+            ahead = ahead ? ahead : fn;
+        } else if (!least || fn->served < least->served) {
+            least = fn;
         }
     }
+    fn = least && (!ahead || core->turns_ahead >= MAX_TURNS_AHEAD) ? least : ahead;
+    svan_list_first(fns, &fn->work[SVAN_TURN_QP].link);
+    return fn == ahead ? ahead : NULL;
 }
 
 static SvanStep sender_turn(SvanFn *fn)
@@ -120,21 +126,25 @@ static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
 
 static void another_turn(SvanCore *core, const SvanFn *fn)
 {
-    if (core->turn_last) {
+    if (core->last_fn) {
         core->alone_from = svan_lately(core) + SVAN_ALONE_NS;
     }
-    core->turn_last = fn;
+    core->last_fn = fn;
 }
 
 
 /*
- * What the steps of a source are charged to: the function; the port, for what comes from there;
- * or all senders together, whose turns are by shares then.
+ * Who shares the engine pays for the step. To look for work is not charged, since that is done
+ * in turn; nor are turns that a function has because it is ahead, or its commands and events
+ * would wait until the others have had as many. The port has as much as all senders together.
  */
-static inline uint64_t *account(SvanCore *core, SvanTurn turn, SvanFn *fn)
+static inline void charge(SvanCore *core, SvanTurn turn, SvanFn *fn, uint64_t cost)
 {
-    return !sources[turn].step ? &core->port_served :
-           turn == SVAN_TURN_QP && core->shares ? &core->senders_served : &fn->served;
+    if (!fn) {
+        core->port_served += cost / (core->fns_sending ? core->fns_sending : 1);
+    } else if (turn != SVAN_TURN_POLL && fn != core->free_turn) {
+        fn->served += cost;
+    }
 }
 
 /* One step of a source. Its function goes behind the others, unless the step missed. */
@@ -144,27 +154,22 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn)
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
     SvanLink *fns = &core->work[turn], *link = fns->next;
     uint64_t cost = core->cost - SVAN_COST_STEP;
-    SvanFn *fn = svan_fn_at(link, turn);
-    SvanFnWork *work = &fn->work[turn];
-    SvanStep step;
+    SvanFn *fn = step_of_one ? svan_fn_at(link, turn) : NULL;
+    SvanStep step = fn ? step_of_one(fn) : sources[turn].step_of_all(core);
 
-    if (!step_of_one) {
-        step = sources[turn].step_of_all(core);
-        core->port_served += core->cost - cost;
+    if (svan_is_shared(core)) {
+        charge(core, turn, fn, core->cost - cost);
+    }
+    if (!fn) {
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
     }
-    step = step_of_one(fn);
-    if (fn != core->turn_last && step != SVAN_STEP_IDLE) {
+    if (fn != core->last_fn && step != SVAN_STEP_IDLE) {
         another_turn(core, fn);
-    }
-    /* To look for work costs nothing, since it is done in turn. */
-    if (svan_is_shared(core) && turn != SVAN_TURN_POLL) {
-        *account(core, turn, fn) += core->cost - cost;
     }
     if (step == SVAN_STEP_MISS) {
         return missed(core, &fn->miss, turn);
     }
-    if (svan_list_empty(&work->objects)) {
+    if (svan_list_empty(&fn->work[turn].objects)) {
         svan_fn_leave(fn, turn);
     } else if (link->next != fns && link->next) {
         svan_list_remove(link);
@@ -217,6 +222,7 @@ static SvanStep retry(SvanCore *core)
         svan_list_first(&core->work[turn], &fn->work[turn].link);
     }
     core->retried = true;
+    core->free_turn = NULL;
     return take_turn(core, turn);
 }
 
@@ -337,46 +343,52 @@ static SvanFn *least_served(SvanCore *core, SvanTurn turn)
     return least;
 }
 
+/* How far a source is behind the one that its owner looks at first. */
+static inline uint32_t distance(SvanTurn turn, SvanTurn from)
+{
+    return turn >= from ? turn - from : turn + SVAN_TURN_COUNT - from;
+}
+
 /*
- * Functions that share the engine: the turn is that of whose account is the least, at the first
- * of the sources from core->turn on where it has work. Its function comes first there.
+ * Functions that share the engine: the turn is that of who was served least, a function or the
+ * port, and its sources have turns in order. The function comes first at the source.
  */
 static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
 {
-    uint32_t later = ready >> core->turn << core->turn, earlier = ready & ~later;
-    SvanTurn best = SVAN_TURN_COUNT;
-    uint64_t least = UINT64_MAX;
-    SvanFn *chosen = NULL;
+    uint32_t behind = UINT32_MAX, far;
+    SvanTurn best = 0, turn, *next;
+    uint64_t least = UINT64_MAX, served;
+    SvanFn *chosen = NULL, *fn;
 
-    while (later | earlier) {
-        uint32_t *sources_left = later ? &later : &earlier;
-        SvanTurn turn = __builtin_ctz(*sources_left);
-        SvanFn *fn = sources[turn].step ? least_served(core, turn) : NULL;
-        uint64_t served = *account(core, turn, fn);
-
-        *sources_left &= *sources_left - 1;
-        if (served < least) {
+    for (; ready; ready &= ready - 1) {
+        turn = __builtin_ctz(ready);
+        fn = sources[turn].step ? least_served(core, turn) : NULL;
+        served = fn ? fn->served : core->port_served;
+        far = distance(turn, fn ? fn->next_source : core->port_next_source);
+        if (served < least || (served == least && fn == chosen && far < behind)) {
             least = served;
+            behind = far;
             best = turn;
             chosen = fn;
         }
     }
-    if (chosen && account(core, best, chosen) == &chosen->served) {
+    next = chosen ? &chosen->next_source : &core->port_next_source;
+    *next = best + 1;
+    if (chosen) {
         svan_list_first(&core->work[best], &chosen->work[best].link);
     }
-    if (core->turn_served < least) {
-        core->turn_served = least;
+    if (core->least_served < least) {
+        core->least_served = least;
     }
     return best;
 }
 
 /*
- * Looking for work is not what functions compete for, or one that has little would be looked
+ * Looking for work is not what functions compete for, or one that has had little would be looked
  * at all the time: every second run begins with it, and functions take turns.
  */
 static SvanTurn shared_source(SvanCore *core, uint32_t ready)
 {
-    core->polls_next = !core->polls_next;
     if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
         return SVAN_TURN_POLL;
     }
@@ -392,14 +404,13 @@ static inline SvanStep run_step(SvanCore *core)
         return retry(core);
     }
     core->retried = false;
+    core->polls_next = !core->polls_next;
     while ((ready = ready_sources(core) & ~looked_at)) {
         SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready) :
                                                next_source(core, ready);
         SvanStep step;
 
-        if (turn == SVAN_TURN_QP && core->shares) {
-            choose_sender(core);
-        }
+        core->free_turn = turn == SVAN_TURN_QP && core->shares ? choose_sender(core) : NULL;
         step = take_turn(core, turn);
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
