@@ -96,6 +96,15 @@ static int next_page(uint32_t *page)
 	return uar ? 0 : -errno;
 }
 
+/* How far the loop has come, and what the queue pairs say of that. */
+static void explain(struct triggered *t, int form)
+{
+	complain("form %c: %llu were sent, %llu have come; queue pairs in states %d and %d", form,
+		 (unsigned long long)*(volatile uint64_t *)t->local.map,
+		 (unsigned long long)*(volatile uint64_t *)t->pair.in[1].data,
+		 ep_query_state(&t->pair.ep[0]), ep_query_state(&t->pair.ep[1]));
+}
+
 /* Triggered work in both forms, as new. */
 static int all_is_sound(void)
 {
@@ -112,6 +121,8 @@ static int all_is_sound(void)
 		ret = accel_await(&t->queue, WAIT_MS);
 		if (!ret && *(volatile uint64_t *)t->pair.in[1].data != 100)
 			ret = -EIO;
+		if (ret)
+			explain(t, form);
 		if (triggered_close(t))
 			ret = -EIO;
 	}
