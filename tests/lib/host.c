@@ -222,6 +222,16 @@ void host_destroy(Host *host)
 
 /* ---- objects ---- */
 
+void host_invalidate_key(Host *host, uint32_t key, uint64_t va, uint64_t length)
+{
+    SvanCore *core = host->fake->core;
+
+    host_write(host, SVAN_REG_INV_TARGET, key);
+    svan_reg_write(core, host->fn, SVAN_REG_INV_ADDR, va, 8);
+    svan_reg_write(core, host->fn, SVAN_REG_INV_LENGTH, length, 8);
+    host_write(host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+}
+
 uint32_t host_uar(Host *host, uint32_t owner)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ALLOC_UAR);

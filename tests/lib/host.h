@@ -82,6 +82,8 @@ bool host_eq_poll(Host *host, uint32_t eqn, struct svan_eqe *eqe);
 
 /* The index is below HOST_GIDS, the source MAC the function's. */
 void host_set_gid(Host *host, uint32_t index, const uint8_t *gid);
+/* Pages of a key: what is cached of their table is forgotten when it returns. */
+void host_invalidate_key(Host *host, uint32_t key, uint64_t va, uint64_t length);
 uint32_t host_uar(Host *host, uint32_t owner);
 uint32_t host_pd(Host *host);
 

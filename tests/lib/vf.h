@@ -163,15 +163,10 @@ static inline void vf_say_resolved(Vf *vf)
 /* None of its pages is there any more. */
 static inline void vf_unmap_all(Vf *vf)
 {
-    SvanCore *core = vf->host->fake->core;
-
     for (uint32_t page = 0; page < VF_PAGES; page++) {
         vf->table[page] = htole64(svan_mtt_absent(SVAN_FAULT_SWAP_IN, 0));
     }
-    host_write(vf->host, SVAN_REG_INV_TARGET, vf->key);
-    svan_reg_write(core, vf->host->fn, SVAN_REG_INV_ADDR, VF_VA, 8);
-    svan_reg_write(core, vf->host->fn, SVAN_REG_INV_LENGTH, VF_PAGES * SVAN_PAGE_SIZE, 8);
-    host_write(vf->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+    host_invalidate_key(vf->host, vf->key, VF_VA, VF_PAGES * SVAN_PAGE_SIZE);
 }
 
 /* ---- transfers ---- */

@@ -397,15 +397,10 @@ static void begin_faults(Party *party)
 
 static void take_pages_away(Party *party)
 {
-    SvanCore *core = party->world->fake->core;
-
     for (uint32_t page = 0; page < DEMAND_PAGES; page++) {
         party->table[page] = htole64(svan_mtt_absent(SVAN_FAULT_SWAP_IN, 0));
     }
-    host_write(party->host, SVAN_REG_INV_TARGET, party->key);
-    svan_reg_write(core, party->host->fn, SVAN_REG_INV_ADDR, DEMAND_VA, 8);
-    svan_reg_write(core, party->host->fn, SVAN_REG_INV_LENGTH, DEMAND_PAGES * SVAN_PAGE_SIZE, 8);
-    host_write(party->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+    host_invalidate_key(party->host, party->key, DEMAND_VA, DEMAND_PAGES * SVAN_PAGE_SIZE);
 }
 
 /* Its driver has pages PAGE_NS after they were asked for. */

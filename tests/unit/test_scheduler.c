@@ -413,19 +413,25 @@ static void a_clock_that_is_set_back(void **state)
     assert_int_equal(bench->core->stalled, 0);
 }
 
+/* Three of the crowd, for a wire that takes nothing. */
+static void three_wait(Bench *bench, Wire *wire)
+{
+    bench->fake->hooks.frame_out = take_one;
+    bench->fake->hooks_arg = wire;
+    for (uint32_t i = 0; i < 3; i++) {
+        bench->crowd[i] = sender(bench, bench->many, 4);
+        host_post(&bench->crowd[i]);
+    }
+    run(bench, 20);
+}
+
 /* Who was to try first when there is room is gone: the next one tries. */
 static void who_waits_for_the_wire_is_not_forgotten(void **state)
 {
     Bench *bench = *state;
     Wire wire = { 0 };
 
-    bench->fake->hooks.frame_out = take_one;
-    bench->fake->hooks_arg = &wire;
-    for (uint32_t i = 0; i < 3; i++) {
-        bench->crowd[i] = sender(bench, bench->many, 4);
-        host_post(&bench->crowd[i]);
-    }
-    run(bench, 20);
+    three_wait(bench, &wire);
     assert_int_equal(wire.tries, 3);
     wire.room = 1;
     svan_tx_ready(bench->core);
@@ -433,6 +439,23 @@ static void who_waits_for_the_wire_is_not_forgotten(void **state)
     run(bench, 20);
     assert_int_equal(packets_of(&bench->crowd[0]), 0);
     assert_int_equal(packets_of(&bench->crowd[1]), 1);
+}
+
+/* Nor if who was to try first was saved, and is loaded. */
+static void who_waits_is_not_forgotten_by_a_load(void **state)
+{
+    Bench *bench = *state;
+    Wire wire = { 0 };
+
+    three_wait(bench, &wire);
+    svan_tx_ready(bench->core);
+    assert_true(fake_restore(bench->fake));
+    bench->core = bench->fake->core;
+    wire.room = 1000;
+    run(bench, 100);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(packets_of(&bench->crowd[i]) > 0);
+    }
 }
 
 /* Packets that one step of a queue pair sends, of sixteen. */
@@ -544,6 +567,7 @@ int main(void)
         TEST(a_gap_in_what_an_engine_does),
         TEST(a_clock_that_is_set_back),
         TEST(who_waits_for_the_wire_is_not_forgotten),
+        TEST(who_waits_is_not_forgotten_by_a_load),
         TEST(steps_are_short_beside_others),
         TEST(polled_records_are_looked_at_in_turn),
         TEST(timers_of_one_deadline),

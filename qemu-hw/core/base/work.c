@@ -58,9 +58,7 @@ void svan_work_block(SvanWork *work)
     SvanLink *blocked = &work->fn->blocked;
 
     work->fn->core->has_room = false;
-    if (!work->fn->waits.next) {
-        svan_list_append(&work->fn->core->waiting, &work->fn->waits);
-    }
+    svan_list_append(&work->fn->core->waiting, &work->fn->waits);
     if (work->woken) {
         svan_list_first(blocked, &work->blocked);
     } else {
@@ -72,6 +70,7 @@ void svan_work_stop(SvanWork *work)
 {
     svan_turn_leave(work->fn, SVAN_TURN_QP, &work->ready);
     svan_list_remove(&work->blocked);
+    work->woken = false;
     wake_blocked(work->fn);
 }
 

@@ -72,11 +72,14 @@ static const SvanFn *choose_sender(SvanCore *core)
         fn = svan_fn_at(link, SVAN_TURN_QP);
         if (is_ahead(fn, now)) {
             ahead = ahead ? ahead : fn;
+            if (core->turns_ahead < MAX_TURNS_AHEAD) {
+                break;
+            }
         } else if (!least || fn->served < least->served) {
             least = fn;
         }
     }
-    fn = least && (!ahead || core->turns_ahead >= MAX_TURNS_AHEAD) ? least : ahead;
+    fn = !ahead || (least && core->turns_ahead >= MAX_TURNS_AHEAD) ? least : ahead;
     svan_list_first(fns, &fn->work[SVAN_TURN_QP].link);
     return fn == ahead ? ahead : NULL;
 }
@@ -131,7 +134,6 @@ static void another_turn(SvanCore *core, const SvanFn *fn)
     }
     core->last_fn = fn;
 }
-
 
 /*
  * Who shares the engine pays for the step. To look for work is not charged, since that is done

@@ -191,9 +191,7 @@ static bool load_list(SvanCore *core, SvanReader *reader, const QpList *list)
             svan_turn_join(fn, list->turn, link);
         } else {
             svan_list_append(&fn->blocked, link);
-            if (!fn->waits.next) {
-                svan_list_append(&core->waiting, &fn->waits);
-            }
+            svan_list_append(&core->waiting, &fn->waits);
         }
     }
 }
