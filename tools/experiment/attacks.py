@@ -24,12 +24,17 @@ LIMIT = 120
 
 
 class Place:
-    """A function, as programs that use it see it; they run on one CPU."""
+    """A function, as programs that use it see it. They run on one CPU, which has the function's
+    interrupts, too, as a virtual machine's CPUs have those of its function."""
 
     def __init__(self, name, cpu, environment):
         self.name, self.cpu = name, cpu
         self.environment = dict(os.environ, **dict(pair.split("=") for pair in
                                                    environment.split()))
+        vectors = "/sys/class/infiniband/%s/device/msi_irqs" % self.environment["SVAN_DEV"]
+        for irq in os.listdir(vectors):
+            with open("/proc/irq/%s/smp_affinity_list" % irq, "w", encoding="ascii") as affinity:
+                affinity.write(str(cpu))
 
     def start(self, *arguments):
         """attacks ARGUMENT..."""
