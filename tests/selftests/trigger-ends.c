@@ -96,13 +96,18 @@ static int next_page(uint32_t *page)
 	return uar ? 0 : -errno;
 }
 
-/* How far the loop has come, and what the queue pairs say of that. */
+/* How far the loop has come, and what the queue pairs say of that. Errors alone complete. */
 static void explain(struct triggered *t, int form)
 {
+	struct ibv_wc wc = {};
+
 	complain("form %c: %llu were sent, %llu have come; queue pairs in states %d and %d", form,
 		 (unsigned long long)*(volatile uint64_t *)t->local.map,
 		 (unsigned long long)*(volatile uint64_t *)t->pair.in[1].data,
 		 ep_query_state(&t->pair.ep[0]), ep_query_state(&t->pair.ep[1]));
+	if (ibv_poll_cq(t->pair.ep[0].cq, 1, &wc) == 1)
+		complain("a message ended with %s, detail 0x%x", ibv_wc_status_str(wc.status),
+			 wc.vendor_err);
 }
 
 /* Triggered work in both forms, as new. */
