@@ -320,43 +320,17 @@ static int make_fatal(const char *nic)
 	return 0;
 }
 
-/* Of all that ep[0] sends; the counts are in memory of the host. */
-static struct svandv_comp_cntr *count_sends(struct triggered *t)
-{
-	struct svandv_comp_cntr_init_attr init = {};
-	struct svandv_comp_cntr_attach_attr attach = {
-		.op_mask = SVANDV_COMP_CNTR_ATTACH_OP_SEND |
-			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ |
-			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE,
-	};
-	struct ep *eps = t->pair.ep;
-	struct svandv_comp_cntr *counter;
-
-	counter = svandv_create_comp_cntr(t->pair.node[0].ctx, &init);
-	if (!counter || ep_state(&eps[0], IBV_QPS_RESET) ||
-	    ep_state(&eps[1], IBV_QPS_RESET) ||
-	    svandv_qp_attach_comp_cntr(eps[0].qp, counter, &attach) ||
-	    pair_connect(&t->pair, &conn_defaults))
-		return NULL;
-	return counter;
-}
-
 /* Until the count of successes reaches what it never does, or one of errors comes. */
 static int post_endless_wait(struct triggered *t, struct accel_queue *queue)
 {
-	struct svandv_comp_cntr *counter = count_sends(t);
 	struct svan_accel_cmd wait;
-	uint64_t va;
-	int ret = counter ? accel_map_user(&t->accel, counter->comp_count, ACCEL_PAGE, false,
-					   &va) : -EIO;
+	int ret = accel_queue_create(queue, &t->accel, 2);
 
-	if (!ret)
-		ret = accel_queue_create(queue, &t->accel, 2);
 	if (ret)
 		return ret;
 	*word_at(t, STATUS) = 1ull << 62;
-	wait = accel_wait(va, word_va(t, STATUS), WAITS_MS * 1000000ull);
-	wait.wait.errors = svan_cpu_to_le64(va + 8);
+	wait = accel_wait(t->num_sent, word_va(t, STATUS), WAITS_MS * 1000000ull);
+	wait.wait.errors = svan_cpu_to_le64(t->num_sent + 8);
 	accel_post(queue, wait);
 	accel_ring(queue);
 	return 0;

@@ -30,6 +30,21 @@ struct ibv_mr *triggered_reg(struct accel_buf *buf, struct ibv_pd *pd, uint64_t 
 	return mr;
 }
 
+/* What ep[0] sends; the counts are in memory of the host. */
+static int count_sends(struct triggered *t)
+{
+	struct svandv_comp_cntr_init_attr init = {};
+	struct svandv_comp_cntr_attach_attr attach = {
+		.op_mask = SVANDV_COMP_CNTR_ATTACH_OP_SEND |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ |
+			   SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE,
+	};
+
+	t->sent = svandv_create_comp_cntr(t->pair.node[0].ctx, &init);
+	return t->sent ? -svandv_qp_attach_comp_cntr(t->pair.ep[0].qp, t->sent, &attach) :
+			 -errno;
+}
+
 static int open_pair(struct triggered *t, bool wire)
 {
 	struct ep_opts opts = ep_defaults;
@@ -49,6 +64,8 @@ static int open_pair(struct triggered *t, bool wire)
 	opts.uar = NULL;
 	if (!ret)
 		ret = ep_create(&pair->ep[1], &pair->node[1], &opts);
+	if (!ret)
+		ret = count_sends(t);
 	conn.timeout = TIMEOUT;
 	if (!ret)
 		ret = pair_connect(pair, &conn);
@@ -96,6 +113,9 @@ static int share(struct triggered *t)
 		ret = accel_map_user(&t->accel, t->queues.buf, t->queues.buf_length, true,
 				     &t->sq);
 	t->sq += (uint8_t *)t->queues.sq - (uint8_t *)t->queues.buf;
+	if (!ret)
+		ret = accel_map_user(&t->accel, t->sent->comp_count, ACCEL_PAGE, false,
+				     &t->num_sent);
 	memset(t->pair.in[1].data, 0, TRIGGER_SIZE);
 	return ret ?: accel_map_user(&t->accel, t->pair.in[1].data, TRIGGER_SIZE, false,
 				     &t->in);
@@ -120,6 +140,8 @@ int triggered_close(struct triggered *t)
 	ep_destroy(&t->pair.ep[0]);
 	ep_destroy(&t->pair.ep[1]);
 	ret = t->uar ? -svandv_free_uar(t->uar) : 0;
+	if (t->sent && svandv_destroy_comp_cntr(t->sent))
+		ret = -EIO;
 	if (t->mr && ibv_dereg_mr(t->mr))
 		ret = -EIO;
 	accel_queue_destroy(&t->queue);
@@ -203,6 +225,8 @@ int triggered_post_loop(struct triggered *t, char form, uint32_t rounds, uint64_
 	accel_post(queue, accel_store(t->window + SVAN_UAR_SQ_DB, doorbell,
 				      SVAN_ACCEL_CMD_INDIRECT));
 	accel_post(queue, accel_wait(t->in, count, limit_ns));
+	/* Its block of the queue is free only when it is acknowledged. */
+	accel_post(queue, accel_wait(t->num_sent, count, limit_ns));
 	accel_post(queue, accel_loop(queue->posted - first, rounds));
 	return ret;
 }

@@ -24,6 +24,7 @@ struct triggered {
 	struct ep back[2];		/* of the same nodes; [1] writes back, [0] does nothing */
 	struct svandv_uar *uar;		/* of ep[0] */
 	struct svandv_queues queues;
+	struct svandv_comp_cntr *sent;	/* by ep[0] */
 	struct accel accel;
 	struct accel_queue queue;
 	struct accel_buf local;		/* what is sent; of the accelerator */
@@ -32,6 +33,7 @@ struct triggered {
 	uint64_t window;		/* addresses in the context */
 	uint64_t sq;
 	uint64_t in;			/* of in[1], where it comes to */
+	uint64_t num_sent;		/* of the count of successes of sent */
 };
 
 /* In loopback, or to the peer device. */
@@ -49,7 +51,7 @@ int triggered_prepare(struct triggered *t, uint32_t length, unsigned int flags,
 void triggered_post_ring(struct triggered *t, const struct svandv_trigger *trigger);
 /*
  * Post the commands that send a count, which grows by one, and wait until it has come
- * over, that many times: form 'a', where all blocks of the send queue hold the work
+ * over and is acknowledged, that many times: form 'a', where all blocks of the send queue hold the work
  * request, or 'b', where it is copied there. Each wait has the limit limit_ns. The queue
  * pair has sent nothing yet.
  */

@@ -35,9 +35,13 @@ static size_t in_offset(const struct side_options *options)
 	return (options->size + ACCEL_PAGE - 1) / ACCEL_PAGE * ACCEL_PAGE;
 }
 
-/* Number the message, and submit it. */
+/*
+ * Number the message, and submit it. The one before has been answered, but it has its block
+ * of the send queue until its ACK comes.
+ */
 static void post_send(struct side *side)
 {
+	side_post_sent(side);
 	accel_post(&side->queue, side_increase(side_va(side, side->options->size - 8), 1));
 	side_post_submit(side, 0, 1);
 }

@@ -108,6 +108,7 @@ static void post_message(struct side *side, uint32_t block)
 	uint64_t answer = side_va(side, answer_offset(options));
 	uint64_t wqe = side_wqe_va(side, block, 0);
 
+	side_post_sent(side);
 	accel_post(&side->queue, accel_add_words(data, side_va(side, step_offset(options)),
 						 options->size / 8));
 	accel_post(&side->queue, checksum(crc, data, options->size));
@@ -131,6 +132,7 @@ static void post_answer(struct side *side)
 
 	accel_post(&side->queue, side_increase(expected, 1));
 	side_post_await(side, header + offsetof(struct header, number), expected);
+	side_post_sent(side);
 	/* The command after the next one; the fence keeps it from being read too early. */
 	checksum_cmd = side->queue.memory.va +
 		       (side->queue.posted + 2) * sizeof(struct svan_accel_cmd);
