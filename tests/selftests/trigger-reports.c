@@ -20,9 +20,6 @@
 #define LIMIT		200
 #define SHORT_NS	100000000ull
 #define QUIET_MS	300
-#define SEND_OPS	(SVANDV_COMP_CNTR_ATTACH_OP_SEND | \
-			 SVANDV_COMP_CNTR_ATTACH_OP_RDMA_READ | \
-			 SVANDV_COMP_CNTR_ATTACH_OP_RDMA_WRITE)
 #define RANKS		3
 #define BATCH		4u		/* two of them are in the queue at most */
 #define ROUNDS		20000u
@@ -50,34 +47,6 @@ static int reconnect(struct triggered *t)
 	return ep_state(&t->pair.ep[0], IBV_QPS_RESET) ?:
 	       ep_state(&t->pair.ep[1], IBV_QPS_RESET) ?:
 	       pair_connect(&t->pair, &conn_defaults);
-}
-
-/* A counter of what ep[0] sends, and its page in the context. */
-static struct svandv_comp_cntr *count_sends(struct triggered *t, uint64_t *va)
-{
-	struct svandv_comp_cntr_attach_attr attach = { .op_mask = SEND_OPS };
-	struct svandv_comp_cntr_init_attr init = {};
-	struct svandv_comp_cntr *counter;
-
-	counter = svandv_create_comp_cntr(t->pair.node[0].ctx, &init);
-	if (!counter || ep_state(&t->pair.ep[0], IBV_QPS_RESET) ||
-	    svandv_qp_attach_comp_cntr(t->pair.ep[0].qp, counter, &attach) ||
-	    reconnect(t) ||
-	    accel_map_user(&t->accel, counter->comp_count, ACCEL_PAGE, false, va)) {
-		complain("a counter of sends: %m");
-		return NULL;
-	}
-	return counter;
-}
-
-/* The context's page of the counter goes, then the queue pair, then the counter. */
-static int end_counter(struct triggered *t, struct svandv_comp_cntr *counter, uint64_t va)
-{
-	int ret = accel_unmap(&t->accel, va);
-
-	ep_destroy(&t->pair.ep[0]);
-	memset(&t->pair.ep[0], 0, sizeof(t->pair.ep[0]));
-	return ret ?: -svandv_destroy_comp_cntr(counter);
 }
 
 /* Post a WAIT that goes on however it ends, and leaves that in word STATUS + n. */
@@ -113,20 +82,17 @@ TEST_F_TIMEOUT(reports, an_error_is_not_not_yet, LIMIT)
 	struct triggered *t = &self->t;
 	struct accel_queue ranks[RANKS];
 	struct svan_accel_cmd wait;
-	struct svandv_comp_cntr *counter;
 	struct svandv_trigger trigger;
-	uint64_t counts, start;
 	unsigned int i;
+	uint64_t start;
 
-	counter = count_sends(t, &counts);
-	ASSERT_NE(NULL, counter);
 	t->pair.in[1].mr->rkey ^= 0x100;	/* nobody's */
 	ASSERT_EQ(0, triggered_prepare(t, 8, 0, &trigger));
 	t->pair.in[1].mr->rkey ^= 0x100;
 	for (i = 0; i < RANKS; i++) {
 		ASSERT_EQ(0, accel_queue_create(&ranks[i], &t->accel, 3));
-		wait = wait_until(t, i ? t->in : counts, 1, TRIGGER_WAIT_NS);
-		wait.wait.errors = svan_cpu_to_le64(counts + 8);
+		wait = wait_until(t, i ? t->in : t->num_sent, 1, TRIGGER_WAIT_NS);
+		wait.wait.errors = svan_cpu_to_le64(t->num_sent + 8);
 		post_wait(t, &ranks[i], wait, i);
 		accel_ring(&ranks[i]);
 	}
@@ -141,7 +107,6 @@ TEST_F_TIMEOUT(reports, an_error_is_not_not_yet, LIMIT)
 	EXPECT_EQ(0, ep_expect(&t->pair.ep[0], 7, IBV_WC_REM_ACCESS_ERR));
 	for (i = 0; i < RANKS; i++)
 		accel_queue_destroy(&ranks[i]);
-	EXPECT_EQ(0, end_counter(t, counter, counts));
 }
 
 /*
@@ -152,28 +117,23 @@ TEST_F_TIMEOUT(reports, the_last_request_is_not_rung, LIMIT)
 {
 	struct triggered *t = &self->t;
 	struct svandv_trigger triggers[3];
-	struct svandv_comp_cntr *counter;
-	uint64_t counts;
 	unsigned int i;
 
-	counter = count_sends(t, &counts);
-	ASSERT_NE(NULL, counter);
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, triggered_prepare(t, 64, 0, &triggers[i]));
 	triggered_post_ring(t, &triggers[1]);
-	post_wait(t, &t->queue, wait_until(t, counts, 3, SHORT_NS), 0);
+	post_wait(t, &t->queue, wait_until(t, t->num_sent, 3, SHORT_NS), 0);
 	accel_ring(&t->queue);
 	ASSERT_EQ(0, accel_await(&t->queue, WAIT_MS));
 	EXPECT_EQ(SVAN_ACCEL_TIMEOUT, status_of(t, 0));
-	EXPECT_EQ(2, *(volatile uint64_t *)counter->comp_count);
-	EXPECT_EQ(0, *(volatile uint64_t *)counter->err_count);
+	EXPECT_EQ(2, *(volatile uint64_t *)t->sent->comp_count);
+	EXPECT_EQ(0, *(volatile uint64_t *)t->sent->err_count);
 
 	triggered_post_ring(t, &triggers[2]);
-	post_wait(t, &t->queue, wait_until(t, counts, 3, TRIGGER_WAIT_NS), 0);
+	post_wait(t, &t->queue, wait_until(t, t->num_sent, 3, TRIGGER_WAIT_NS), 0);
 	accel_ring(&t->queue);
 	ASSERT_EQ(0, accel_await(&t->queue, WAIT_MS));
 	EXPECT_EQ(SVAN_ACCEL_OK, status_of(t, 0));
-	EXPECT_EQ(0, end_counter(t, counter, counts));
 }
 
 /* Store an index into half of the record, then ring: the device looks at all of it. */

@@ -109,10 +109,7 @@ static void invalidate(const BlameSpace *space)
         svan_reg_write(core, 0, SVAN_REG_INV_CONTEXT(space->plan->pasid),
                        SVAN_INV_CONTEXT_ALL, 8);
     } else {
-        svan_reg_write(core, 0, SVAN_REG_INV_TARGET, space->key, 4);
-        svan_reg_write(core, 0, SVAN_REG_INV_ADDR, 0, 8);
-        svan_reg_write(core, 0, SVAN_REG_INV_LENGTH, 0, 8);
-        svan_reg_write(core, 0, SVAN_REG_INV_GO, SVAN_INV_KEY, 4);
+        host_invalidate_key(space->node->guest->host, space->key, 0, 0);
     }
 }
 

@@ -102,10 +102,7 @@ static inline void map_page(Od *od, uint32_t page, bool writable)
 static inline void unmap_page(Od *od, uint32_t page, uint32_t fault_class, uint64_t ns)
 {
     od->table[page] = htole64(svan_mtt_absent(fault_class, ns));
-    host_write(od->rc->host, SVAN_REG_INV_TARGET, od->key);
-    svan_reg_write(od->rc->fake->core, 0, SVAN_REG_INV_ADDR, PAGE(page), 8);
-    svan_reg_write(od->rc->fake->core, 0, SVAN_REG_INV_LENGTH, 4096, 8);
-    host_write(od->rc->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+    host_invalidate_key(od->rc->host, od->key, PAGE(page), SVAN_PAGE_SIZE);
 }
 
 /* The page of the request that is there. */

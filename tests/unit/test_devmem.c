@@ -105,15 +105,11 @@ static void memory_that_is_revoked(void **state)
     uint64_t table = host_mtt(bench->host, bench->pages, PAGES, 1, 12, true);
     struct svan_cmd_create_key key = key_of(bench, table, 1);
     uint32_t id = host_key(bench->host, &key);
-    SvanCore *core = bench->host->fake->core;
 
     check_pages(bench, id, PAGES);
     memset(fake_ram(bench->host->fake, table), 0, PAGES * sizeof(uint64_t));
     check_pages(bench, id, PAGES);              /* cached */
-    svan_reg_write(core, 0, SVAN_REG_INV_TARGET, id, 4);
-    svan_reg_write(core, 0, SVAN_REG_INV_ADDR, 0, 8);
-    svan_reg_write(core, 0, SVAN_REG_INV_LENGTH, 0, 8);
-    svan_reg_write(core, 0, SVAN_REG_INV_GO, SVAN_INV_KEY, 4);
+    host_invalidate_key(bench->host, id, 0, 0);
     check_pages(bench, id, 0);
 }
 

@@ -97,11 +97,8 @@ static uint64_t *entry_of(Region *region, uint32_t page)
 static void evict(World *w, Region *region, uint32_t page)
 {
     *entry_of(region, page) = 0;
-    host_write(w->host, SVAN_REG_INV_TARGET, region->key);
-    svan_reg_write(w->fake->core, 0, SVAN_REG_INV_ADDR,
-                   region->va + page * (uint64_t)SVAN_PAGE_SIZE, 8);
-    svan_reg_write(w->fake->core, 0, SVAN_REG_INV_LENGTH, 4096, 8);
-    host_write(w->host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+    host_invalidate_key(w->host, region->key, region->va + page * (uint64_t)SVAN_PAGE_SIZE,
+                        SVAN_PAGE_SIZE);
 }
 
 /* The oldest makes room for it. */

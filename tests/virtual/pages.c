@@ -42,17 +42,13 @@ static void evict(Pager *pager)
     uint32_t i = rng_below(&pager->rng, pager->num_resident);
     uint32_t page = pager->resident[i];
     Host *host = pager_host(pager);
-    SvanCore *core = host->fake->core;
 
     pager->resident[i] = pager->resident[--pager->num_resident];
     pager->pages[page].present = false;
     pager->table[page] = absent_entry(pager, SVAN_FAULT_INVALIDATED,
                                       SVAN_EST_ANY);
-    host_write(host, SVAN_REG_INV_TARGET, pager->key);
-    svan_reg_write(core, 0, SVAN_REG_INV_ADDR,
-                   PAGER_VA + (uint64_t)page * SVAN_PAGE_SIZE, 8);
-    svan_reg_write(core, 0, SVAN_REG_INV_LENGTH, SVAN_PAGE_SIZE, 8);
-    host_write(host, SVAN_REG_INV_GO, SVAN_INV_KEY);
+    host_invalidate_key(host, pager->key, PAGER_VA + (uint64_t)page * SVAN_PAGE_SIZE,
+                        SVAN_PAGE_SIZE);
 }
 
 void pages_enter(Pager *pager, uint32_t page)
