@@ -51,9 +51,9 @@ int triggered_prepare(struct triggered *t, uint32_t length, unsigned int flags,
 void triggered_post_ring(struct triggered *t, const struct svandv_trigger *trigger);
 /*
  * Post the commands that send a count, which grows by one, and wait until it has come
- * over and is acknowledged, that many times: form 'a', where all blocks of the send queue hold the work
- * request, or 'b', where it is copied there. Each wait has the limit limit_ns. The queue
- * pair has sent nothing yet.
+ * over and is acknowledged, that many times: form 'a', where all blocks of the send queue
+ * hold the work request, or 'b', where it is copied there. Each wait has the limit limit_ns.
+ * The queue pair has sent nothing yet.
  */
 int triggered_post_loop(struct triggered *t, char form, uint32_t rounds, uint64_t limit_ns);
 
