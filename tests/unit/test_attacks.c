@@ -2,9 +2,10 @@
 /*
  * What a virtual function notices of another one that attacks what the two share, the
  * engine, in virtual time. An epoch costs EPOCH_NS, each access to guest memory ACCESS_NS,
- * each octet stored 1 ns / OCTETS_PER_NS; what programs do costs nothing, but they act a
- * while after they could. The attacker asks for more than the whole engine, all the time.
- * The victim, which takes a part of it that is printed, keeps its rate, and its latency.
+ * each octet stored 1 ns / OCTETS_PER_NS, and the clock goes on within the epoch; what
+ * programs do costs nothing, but they act a while after they could. The attacker asks for
+ * more than the whole engine, all the time. The victim, which takes a part of it that is
+ * printed, keeps its rate, and its latency.
  */
 #include "unit.h"
 #include "page_queue.h"
@@ -12,6 +13,7 @@
 #define EPOCH_NS        100u
 #define ACCESS_NS       30u
 #define OCTETS_PER_NS   20u
+#define COLD            5u              /* times as long take accesses that miss all caches */
 
 #define RAM_SIZE        (64u << 20)
 #define AREA            (1u << 20)
@@ -70,6 +72,9 @@ struct World {
     const struct Attack *attack;
     bool attacked;
     uint64_t busy;                      /* ns of epochs */
+    bool in_epoch, fresh;               /* fresh: the epoch has not accessed memory yet */
+    uint64_t written;                   /* octets whose time has passed */
+    uint64_t access_ns[3];              /* of each function */
     uint32_t *samples;
     uint32_t num_samples;
 };
@@ -100,12 +105,28 @@ static void party_connect(Party *party, uint32_t links)
     }
 }
 
+/* Before an access of the function, and for what was stored before it. */
+static bool time_passes(void *arg, uint16_t fn, uint64_t bus, bool for_write)
+{
+    World *w = arg;
+
+    if (w->in_epoch) {
+        w->fake->now += w->access_ns[fn] + (w->fake->written - w->written) / OCTETS_PER_NS +
+                        (w->fresh ? EPOCH_NS : 0);
+        w->written = w->fake->written;
+        w->fresh = false;
+    }
+    return true;
+}
+
 /* *state: the attack. */
 static int setup(void **state)
 {
     World *w = fake_must(calloc(1, sizeof(*w)));
+    static const FakeHooks hooks = { .permits = time_passes };
     FakeSetup setup = {
         .config = fake_config, .bus = FAKE_RAM_BASE, .ram_size = RAM_SIZE,
+        .hooks = &hooks, .hooks_arg = w,
     };
 
     setup.config.num_vfs = 2;
@@ -117,7 +138,18 @@ static int setup(void **state)
     party_open(w, &w->victim, 2);
     party_connect(&w->victim, 1);
     w->attack = *state;
+    for (uint32_t fn = 0; fn < SIZE(w->access_ns); fn++) {
+        w->access_ns[fn] = ACCESS_NS;
+    }
     *state = w;
+    return 0;
+}
+
+/* The attacker uses so much memory that nothing of it is in a cache. */
+static int setup_cold(void **state)
+{
+    setup(state);
+    ((World *)*state)->access_ns[1] = COLD * ACCESS_NS;
     return 0;
 }
 
@@ -470,13 +502,14 @@ static const Attack attacks[] = {
 static void epoch(World *w)
 {
     Fake *fake = w->fake;
-    uint64_t accesses = fake->maps, octets = fake->written, ns;
+    uint64_t before = fake->now;
 
+    w->in_epoch = w->fresh = true;
+    w->written = fake->written;
     svan_run(fake->core);
-    ns = EPOCH_NS + ACCESS_NS * (fake->maps - accesses) +
-         (fake->written - octets) / OCTETS_PER_NS;
-    fake->now += ns;
-    w->busy += ns;
+    w->in_epoch = false;
+    fake->now += (fake->written - w->written) / OCTETS_PER_NS + (w->fresh ? EPOCH_NS : 0);
+    w->busy += fake->now - before;
 }
 
 /* Until the time, or the victim's next completion: then true. */
@@ -603,7 +636,7 @@ static uint64_t greedy(World *w)
     return host_fn(w->victim.host)->stats->roce_tx_bytes - before;
 }
 
-/* Whatever the steps of the other function cost. */
+/* Whatever the steps of the other function cost, and however long they take for that. */
 static void who_asks_for_all_gets_half(void **state)
 {
     World *w = *state;
@@ -617,7 +650,7 @@ static void who_asks_for_all_gets_half(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[3 * SIZE(attacks)], *test = tests;
+    struct CMUnitTest tests[4 * SIZE(attacks)], *test = tests;
 
     for (uint32_t i = 0; i < SIZE(attacks); i++) {
         *test++ = (struct CMUnitTest) {
@@ -631,6 +664,10 @@ int main(void)
         *test++ = (struct CMUnitTest) {
             "who_asks_for_all_gets_half", who_asks_for_all_gets_half, setup, teardown,
             (void *)&attacks[i],
+        };
+        *test++ = (struct CMUnitTest) {
+            "who_asks_for_all_gets_half_beside_cold_memory", who_asks_for_all_gets_half,
+            setup_cold, teardown, (void *)&attacks[i],
         };
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -350,6 +350,15 @@ typedef struct SvanFnStats {
 } SvanFnStats;
 
 /*
+ * How long steps take for what they cost, of a function or of the port: who has its memory in
+ * caches takes less of the engine than who has a thousand queues. Some steps are timed.
+ */
+typedef struct SvanPrice {
+    uint32_t price;             /* ns for a unit of cost, in 1 / SVAN_PRICE_ONE */
+    uint32_t untimed;           /* steps until the next one that is timed */
+} SvanPrice;
+
+/*
  * Each part of a function belongs to one room, and is opaque elsewhere. The parts
  * memory, queues, paging and qps are NULL while the function is not enabled.
  */
@@ -368,7 +377,8 @@ struct SvanFn {
     struct SvanRegs *regs;
     struct SvanInjections *injections;  /* memory/inject.c; NULL: none */
     SvanFnWork work[SVAN_TURN_COUNT];
-    uint64_t served;            /* cost of its steps, or what others have had meanwhile */
+    uint64_t served;            /* ns of its steps, or what others have had meanwhile */
+    SvanPrice price;
     SvanTurn next_source;       /* that it looks at first, when it is its turn */
     SvanMiss miss;
     SvanLink blocked;           /* SvanWork that waits for the wire, oldest first */
@@ -396,6 +406,8 @@ struct SvanCore {
     SvanTurn turn;              /* the source that the next run looks at first */
     uint64_t cost;              /* of all steps, about ns: SVAN_COST_* */
     uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
+    SvanPrice port_price;
+    uint32_t timing;            /* the pseudo-random number that says which steps are timed */
     SvanTurn port_next_source;
     uint64_t least_served;      /* what the least served had when it was last chosen */
     uint32_t fns_enabled, fns_sending;  /* sending: in work[SVAN_TURN_QP] */
@@ -425,8 +437,8 @@ struct SvanCore {
 };
 
 /*
- * What a step costs, roughly: itself, each access to guest memory, and each octet of it. It is
- * what functions are charged for, not a measure of time.
+ * What a step costs, roughly: itself, each access to guest memory, and each octet of it. What
+ * that takes is measured (SvanPrice), and is what functions are charged.
  */
 #define SVAN_COST_STEP          100u
 #define SVAN_COST_ACCESS        30u

@@ -8,6 +8,28 @@
 
 #include "transport/transport.h"
 
+/* ---- prices: device/price.c ---- */
+
+#define SVAN_PRICE_ONE          256u
+#define SVAN_PRICE_LEAST        (SVAN_PRICE_ONE / 4)
+#define SVAN_PRICE_MOST         (SVAN_PRICE_ONE * 64)
+
+void svan_price_init(SvanPrice *price);
+/* A step that was timed has cost that, more than 0, and has taken ns. */
+void svan_price_learn(SvanCore *core, SvanPrice *price, uint64_t cost, uint64_t ns);
+
+/* Is the next step to be timed? */
+static inline bool svan_price_is_due(SvanPrice *price)
+{
+    return !price->untimed || !--price->untimed;
+}
+
+/* ns that a step of that cost has taken, by the price. */
+static inline uint64_t svan_price_of(const SvanPrice *price, uint64_t cost)
+{
+    return cost * price->price / SVAN_PRICE_ONE;
+}
+
 /* ---- commands ---- */
 
 /* What a handler works on: a copy of the command, and the response that it fills in. */

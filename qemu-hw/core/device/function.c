@@ -80,6 +80,7 @@ static SvanFn *fn_new(SvanCore *core, uint16_t id)
     fn->id = id;
     fn->ops = &fn_ops;
     fn->miss.fn = fn;
+    svan_price_init(&fn->price);
     svan_list_init(&fn->blocked);
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_init(&fn->work[turn].objects);
@@ -290,6 +291,7 @@ static void core_init(SvanCore *core)
     for (SvanTurn turn = 0; turn < SVAN_TURN_COUNT; turn++) {
         svan_list_init(&core->work[turn]);
     }
+    svan_price_init(&core->port_price);
     svan_list_init(&core->waiting);
     core->has_room = true;
     svan_list_init(&core->missed);

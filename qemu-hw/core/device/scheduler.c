@@ -135,17 +135,31 @@ static void another_turn(SvanCore *core, const SvanFn *fn)
     core->last_fn = fn;
 }
 
-/*
- * Who shares the engine pays for the step. To look for work is not charged, since that is done
- * in turn; nor are turns that a function has because it is ahead, or its commands and events
- * would wait until the others have had as many. The port has as much as all senders together.
- */
-static inline void charge(SvanCore *core, SvanTurn turn, SvanFn *fn, uint64_t cost)
+/* Of a function, or of the port. */
+static inline SvanPrice *price_of(SvanCore *core, SvanFn *fn)
 {
+    return fn ? &fn->price : &core->port_price;
+}
+
+/* The clock, which has been looked at for nothing else: svan_lately() stays as it is. */
+static inline uint64_t clock_now(const SvanCore *core)
+{
+    return core->ops.now(core->opaque);
+}
+
+/*
+ * Who shares the engine pays for the step. Turns that a function has because it is ahead are
+ * not charged, or its commands and events would wait until the others have had as many. The
+ * port has as much as all senders together.
+ */
+static inline void charge(SvanCore *core, SvanFn *fn, uint64_t cost)
+{
+    uint64_t ns = svan_price_of(price_of(core, fn), cost);
+
     if (!fn) {
-        core->port_served += cost / (core->fns_sending ? core->fns_sending : 1);
-    } else if (turn != SVAN_TURN_POLL && fn != core->free_turn) {
-        fn->served += cost;
+        core->port_served += ns / (core->fns_sending ? core->fns_sending : 1);
+    } else if (fn != core->free_turn) {
+        fn->served += ns;
     }
 }
 
@@ -155,12 +169,23 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn)
 {
     SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
     SvanLink *fns = &core->work[turn], *link = fns->next;
-    uint64_t cost = core->cost - SVAN_COST_STEP;
+    uint64_t cost = core->cost - SVAN_COST_STEP, began = 0;
     SvanFn *fn = step_of_one ? svan_fn_at(link, turn) : NULL;
-    SvanStep step = fn ? step_of_one(fn) : sources[turn].step_of_all(core);
+    /* To look for work is not charged, since that is done in turn. */
+    bool charged = svan_is_shared(core) && turn != SVAN_TURN_POLL;
+    bool timed = charged && svan_price_is_due(price_of(core, fn));
+    SvanStep step;
 
-    if (svan_is_shared(core)) {
-        charge(core, turn, fn, core->cost - cost);
+    if (timed) {
+        began = clock_now(core);
+    }
+    step = fn ? step_of_one(fn) : sources[turn].step_of_all(core);
+    cost = core->cost - cost;
+    if (timed) {
+        svan_price_learn(core, price_of(core, fn), cost, clock_now(core) - began);
+    }
+    if (charged) {
+        charge(core, fn, cost);
     }
     if (!fn) {
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
