@@ -8,7 +8,7 @@
 #:                 over soft-RoCE, print the table (build/run/results.csv)
 #:   make test     every layer of the test suite; LAYERS='unit sim' runs only those,
 #:                 V=1 shows all output (see tests/layers)
-#:   make check    the layers that need no guest
+#:   make check    the layers that need neither a guest nor QEMU
 #:   make guest CMD='...'
 #:                 run a command in a fresh guest with two Svan devices wired to
 #:                 each other; exits with its status
@@ -26,7 +26,7 @@
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
 #:                 vfio-pci: pingpong, perftest, memory on demand (4 minutes)
 #:   make test-kvm the selftests in a guest under nested KVM, RUNS=10 times
-#:                 (each half an hour or more); TESTS='odp torture' for those alone
+#:                 (20 to 30 minutes each); TESTS='odp torture' for those alone
 #:   make test-fresh
 #:                 make run and make test in fresh minimal chroots of Debian 12 and 13
 #:                 (hours; SUITES='trixie' FRESH='build check' for less of it)
@@ -66,7 +66,7 @@
 #:                 the kernel of DEBUG_KERNEL=1 (10 minutes, kept in the cache)
 #:   make clean    remove build/; the cache stays
 #:
-#: For guest, shell, run and bench:
+#: For guest and shell; all but VMS, PEER, SHARE and NICS for run and bench, too:
 #:   VMS=2              two guests wired to each other; PEER='...' runs in the second
 #:   WIRE=stream        they are wired by a pair of sockets, not by shared memory;
 #:                      with LINK WIRE=ring: by shared memory, not by sockets
@@ -81,6 +81,7 @@
 #:   VFS=4              each device has so many virtual functions, for sriov_numvfs
 #:   QEMU_ARGS='...'    more arguments for QEMU
 #:   DEBUG_KERNEL=1     a kernel with KASAN, lockdep, kmemleak and UBSAN
+#:   More of them (SMP, MEM, TIMEOUT, SVAN_ARGS, RXE ...): Documentation/testing/guest.rst
 #:
 #: Everywhere:
 #:   SVAN_CACHE=dir     where downloads and built trees are kept (~/.cache/svan)
@@ -103,7 +104,7 @@ lib       := tools/build/lib.sh tools/build/versions.sh tools/build/root-package
 headers   := $(shell find include)
 qemu_src  := $(shell find qemu-hw) $(headers) tools/build/qemu.sh $(wildcard tools/build/qemu-*.patch) $(lib)
 kmod_src  := $(shell find Kbuild drivers) $(headers) tools/build/modules.sh $(lib)
-self_src  := $(shell find tests/selftests tools/experiment/*.[ch] $(addprefix tools/experiment/,sweep.py beside.py attacks.py share.py attacks-guest congestion-guest) tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
+self_src  := $(shell find tests/selftests tools/experiment/*.[ch] $(addprefix tools/experiment/,sweep.py beside.py attacks.py share.py functions.sh attacks-guest congestion-guest police-guest) tools/experiment/Makefile tools/peer tests/verbs/dmabuf_alloc.patch 2>/dev/null) $(headers) tools/build/selftests.sh $(lib)
 user_src  := $(shell find tools/lib/svan 2>/dev/null) $(headers) tools/build/provider.sh $(lib)
 
 qemu      := build/qemu-system-x86_64

@@ -116,7 +116,10 @@ struct svan_cmd_create_eq {
 	__u8	reserved;
 };
 
-/* FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP/FUNCTION, CLEAR_GID */
+/*
+ * FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP/FUNCTION/ENFORCEMENT,
+ * CLEAR_GID
+ */
 struct svan_cmd_object {
 	__le32	id;			/* key: the whole 32-bit key */
 	__le32	reserved;
@@ -128,7 +131,7 @@ struct svan_cmd_alloc_uar {
 	__le32	process;		/* driver's id of its process; 0: charged alone */
 };
 
-#define SVAN_CMD_KEY_INTERNAL	0x01	/* rings only: no WQE may name it */
+#define SVAN_CMD_KEY_INTERNAL	0x01	/* rings and counters only: no WQE may name it */
 
 struct svan_cmd_create_key {
 	__u8	kind;			/* enum svan_key_kind */

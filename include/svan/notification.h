@@ -29,7 +29,7 @@ struct svan_notification {
 	__u8	kind;			/* enum svan_flow_kind, of the flow marked last */
 	__u8	traffic_class;		/* 0..7, of the packet that was marked first */
 	__u8	reserved;		/* zero */
-	__be32	sequence;		/* of the notifications to this address, by one */
+	__be32	sequence;		/* from this address to that one, by one */
 	__be32	flow;			/* which one, by kind */
 	__be32	witness;		/* of a packet of this flow that was marked */
 	__be32	packets;		/* of all flows of the path, since `interval` ns */

@@ -19,6 +19,7 @@
 #define SVAN_SHM_RETRY_MS       100     /* between two tries to connect */
 #define SVAN_SHM_HANDSHAKE_MS   5000
 #define SVAN_SHM_BURST          4       /* frames that are shown at once */
+#define SVAN_SHM_COPIES         16      /* frames that are copied before the engine runs */
 
 /* ---- sending ---- */
 
@@ -134,6 +135,7 @@ void svan_shm_port_feed(SvanShmPort *port, SvanCore *core)
 {
     SvanRingRx *rx = &port->link.rx;
     SvanRingFrame frame;
+    unsigned copies = 0;
 
     if (port->tx_waits && (!port->up ||
                            svan_ring_room(&port->link.tx,
@@ -149,7 +151,7 @@ void svan_shm_port_feed(SvanShmPort *port, SvanCore *core)
         return;
     }
     svan_ring_stay_awake(rx);
-    while (!port->lending && svan_ring_next(rx, &frame)) {
+    while (!port->lending && copies++ < SVAN_SHM_COPIES && svan_ring_next(rx, &frame)) {
         if (frame.flags & SVAN_RING_NO_ICRC) {
             svan_packets_ready(core);
             break;

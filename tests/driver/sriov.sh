@@ -29,14 +29,24 @@ ping_all() {
 pair_between() {
 	local server=("$1" "$2" "$3") client=("$4" "$5" "$6") port=$7
 	shift 7
-	pingpong "${server[@]}" -c -p $port "$@" >/dev/null &
+	pingpong "${server[@]}" -c -p $port "$@" >/tmp/pair-$port &
 	users+=($!)
 	await 60 listens $port "${server[2]}" || return
 	pingpong "${client[@]}" -c -p $port "$@" "${server[1]}" >/dev/null &
 	users+=($!)
 }
 
-# With data of several packets each, verified at both ends.
+# verify NETDEV ADDRESS NETDEV ADDRESS: every octet between them, for two seconds
+verify() {
+	local from to
+	from=$(rdma_of "$1") to=$(rdma_of "$3")
+	env SVAN_SECONDS=2 SVAN_DEV="$from" SVAN_GID="$(gid_index "$from" "$2")" \
+		SVAN_PEER_DEV="$to" SVAN_PEER_GID="$(gid_index "$to" "$4")" \
+		/usr/lib/svan/selftests/bad-link
+}
+
+# With data of several packets each. The server of a pingpong looks at an octet of each page, and
+# only says what it finds.
 verified_pairs() {
 	local n status=0
 	users=()
@@ -46,7 +56,12 @@ verified_pairs() {
 		status=1
 	for n in "${users[@]}"; do wait $n || status=1; done
 	users=()
-	return $status
+	! grep -i 'invalid data' /tmp/pair-1870[123] && [ $status = 0 ]
+}
+
+every_octet() {
+	verify vf1 10.77.0.11 vf2 10.77.0.12 && verify svan0 10.77.0.1 vf3 10.77.0.13 &&
+		verify svan1 10.77.0.2 vf4 10.77.0.14
 }
 
 dumped() {
@@ -56,13 +71,19 @@ dumped() {
 		grep -q "^0 .* svan0 .*${mac[svan0]}" <<<"$table"
 }
 
+# iperf_between NETNS ADDRESS NETNS: server, client; both ways
 iperf_between() {
 	local status
-	ip netns exec vf1 iperf3 -s -1 -p 5301 >/dev/null &
-	await 20 listens 5301 vf1 && ip netns exec vf2 iperf3 -c 10.77.0.11 -p 5301 -t 2 --bidir
+	${1:+ip netns exec "$1"} iperf3 -s -1 -p 5301 >/dev/null &
+	await 20 listens 5301 "$1" && ip netns exec "$3" iperf3 -c "$2" -p 5301 -t 1 --bidir
 	status=$?
 	wait $!
 	return $status
+}
+
+iperf_all() {
+	iperf_between vf1 10.77.0.11 vf2 && iperf_between "" 10.77.0.1 vf3 &&
+		iperf_between peer 10.77.0.2 vf4
 }
 
 # perftest PROGRAM NETDEV ADDRESS NETNS PORT ARGUMENT...: one end, in the place of this shell
@@ -162,6 +183,11 @@ undisturbed() {
 vf_reset() { reset_function vf4 && reset_function vf4 && vf4_works; }
 vf_rebind() { unbind vf4 && echo "${slot[vf4]}" >$pci/drivers/svan/bind && vf_up 4 && vf4_works; }
 
+vf_removed() {
+	echo 1 >"$pci/devices/${slot[vf4]}/remove" && [ ! -e "$pci/devices/${slot[vf4]}" ] &&
+		echo 1 >$pci/rescan && vf_up 4 && vf4_works
+}
+
 # Without a driver, in the hands of a program that does all the wrong it can.
 vf_hostile() {
 	unbind vf4 && /usr/lib/svan/selftests/hostile-vf "${slot[vf4]}" 8 &&
@@ -202,13 +228,15 @@ sriov_tests() {
 	test_case "four virtual functions in four namespaces" vfs_on $VFS
 	test_case "each reaches the others, the physical function and the wire" ping_all
 	test_case "RDMA among them, to the physical function and over the wire" verified_pairs
+	test_case "every octet of it is right" every_octet
 	test_case "perftest among them, to the physical function and over the wire" perftest_all
 	test_case "svan-dump shows them, whoever has their netdevs" dumped
-	test_case "TCP between two of them" iperf_between
+	test_case "TCP among them, to the physical function and over the wire" iperf_all
 	test_case "both ends of two connections fault at once, each asks for itself" two_pairs_fault
 	test_case "another peripheral rings for two of them, and for no other" windows_of_two
 	test_case "the reset of one leaves the others' queue pairs" undisturbed vf_reset
 	test_case "unbinding one leaves the others' queue pairs" undisturbed vf_rebind
+	test_case "hot-unplugging one leaves the others' queue pairs" undisturbed vf_removed
 	test_case "a hostile driver of one leaves the others' queue pairs" undisturbed vf_hostile
 	test_case "they are switched off in traffic" switched_off_in_traffic
 	test_case "sixty-four of them" sixty_four

@@ -202,7 +202,7 @@ static void capabilities(void **state)
                      SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
                      SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
                      SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_DEVMEM_KEYS |
-                     SVAN_CAP_COMP_COUNTERS |
+                     SVAN_CAP_COMP_COUNTERS | SVAN_CAP_WINDOW_EXPORT | SVAN_CAP_CONGESTION |
                      SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM |
                      SVAN_CAP_ETH_RX_CSUM);
     assert_int_equal(le32toh(caps->off_reason), SVAN_CAP_OFF_NONE);

@@ -292,13 +292,17 @@ static void a_cap_holds_while_there_is_congestion(void **state)
     Stand *stand = *state;
     Fake *fake = stand->hall->fake;
     struct svan_enforcement_attr attr = normal();
+    uint64_t bus = fake_alloc(fake, 4096, 4096);
+    const struct svan_flow_entry *entry = fake_ram(fake, bus);
     SvanNotice notice;
-    uint32_t count;
+    uint32_t count, total;
 
     attr.cap = htole32(100);
     enforce(stand, &attr);
     post(stand, 10);
     assert_int_equal(left(stand, NULL), 10);
+    assert_int_equal(query(stand, true, 0, 1, bus, &total), 1);
+    assert_int_equal(le64toh(entry->limit), 0);
     notice = notice_of(stand);
     notify(stand, &notice);
     post(stand, 10);
@@ -308,6 +312,8 @@ static void a_cap_holds_while_there_is_congestion(void **state)
         count += left(stand, NULL);
     }
     assert_in_range(count, 4, 6);
+    assert_int_equal(query(stand, true, 0, 1, bus, &total), 1);
+    assert_int_equal(le64toh(entry->limit), 100000000);
 }
 
 /* A reset of the function takes nothing back. */
@@ -392,103 +398,63 @@ static void tcp_is_seen_passing(void **state)
     assert_true(svan_rp_is_limited(&flow->path->rp));
 }
 
-/* A frame to the peer, or to its neighbour; the number goes into its last octet. */
-static SvanFrame *frame_to(Stand *stand, bool neighbour, uint8_t number)
+/* ---- flows without room ---- */
+
+/* Two queue pairs send with the same PSNs, of which neither has sent one twice. */
+static void flows_without_room_are_not_confused(void **state)
 {
-    SvanFrame *frame = segment(stand, true, 1000 + number * 100, 0);
+    static const uint8_t away[16] = { 0xfd };
+    Stand *stand = *state;
+    SvanFlows *flows = &policed(stand)->net->enforcement->flows;
+    Station *station = &stand->hall->stations[POLICED];
+    HostQp qps[2] = {
+        stand->qp, host_qp(station->host, &station->send_cq, &station->recv_cq, NULL),
+    };
 
-    frame->data[33] += neighbour;
-    frame->data[frame->len - 1] = number;
-    return frame;
-}
+    beyond(stand, &qps[1], PEER_QPN + 1);
+    for (uint32_t i = 0; i < SVAN_MAX_FLOWS; i++) {
+        SvanAgedKey key = svan_flow_key(away, away, 0, SVAN_FLOW_UDP, i);
+        uint16_t hint = 0;
 
-static void send_frames(Stand *stand, bool neighbour, uint32_t count)
-{
-    bool sent;
-
-    for (uint32_t i = 0; i < count; i++) {
-        assert_int_equal(svan_frame_send(egress_of(stand->hall, POLICED),
-                                         frame_to(stand, neighbour, i), &sent),
-                         SVAN_STEP_DONE);
+        svan_flows_get(flows, &key, svan_now(stand->hall->fake->core), &hint);
     }
-    fake_run(stand->hall->fake);
-}
-
-/* Frames that have left, by destination; those of the peer in their order. */
-static void frames_left(Stand *stand, uint32_t *to_peer, uint32_t *to_neighbour)
-{
-    SvanFrame *frame;
-
-    while ((frame = fake_frame(stand->hall->fake)) != NULL) {
-        if (frame->data[33] == peer_gid[15]) {
-            assert_int_equal(frame->data[frame->len - 1], *to_peer & 0xff);
-            ++*to_peer;
-        } else {
-            ++*to_neighbour;
-        }
-        svan_frame_free(frame);
+    for (uint32_t i = 0; i < 16; i++) {
+        stand->qp = qps[i % 2];
+        post(stand, 1);
+        qps[i % 2] = stand->qp;
     }
+    stand->qp = qps[0];
+    assert_int_equal(left(stand, NULL), 16);
+    assert_int_equal(COUNT(stand, flows_overflowed), 16);
+    assert_int_equal(path_of(stand)->estimate.losses, 0);
 }
 
-/* One queue pair, two paths: only the frames of that which is congested wait. */
-static void frames_to_others_do_not_wait(void **state)
+/* ---- notifications ---- */
+
+/* The peer's NIC counts for each address that it notifies. */
+static void two_addresses_are_notified_in_turn(void **state)
 {
     Stand *stand = *state;
-    Fake *fake = stand->hall->fake;
-    uint32_t to_peer = 0, to_neighbour = 0;
-    uint64_t start;
+    SvanFlows *flows = &policed(stand)->net->enforcement->flows;
+    uint64_t now = svan_now(stand->hall->fake->core);
+    SvanAddr addr = backwards(stand);
+    SvanNotice notice;
+    SvanAgedKey key;
+    uint16_t hint = 0;
 
-    congest(stand, 100000000ull);
-    start = fake->now;
-    send_frames(stand, false, 20);
-    send_frames(stand, true, 20);
-    frames_left(stand, &to_peer, &to_neighbour);
-    assert_int_equal(to_neighbour, 20);
-    assert_in_range(to_peer, 0, 2);
-    fake->out_full = true;
-    fake_advance(fake, 30 * US);
-    frames_left(stand, &to_peer, &to_neighbour);
-    assert_in_range(to_peer, 0, 2);
-    fake->out_full = false;
-    svan_tx_ready(fake->core);
-    fake_run(fake);
-    while (to_peer < 20) {
-        fake_advance(fake, US);
-        frames_left(stand, &to_peer, &to_neighbour);
-        assert_true(fake->now - start < MS);
-    }
-    /* 154 octets take 12.3 us */
-    assert_in_range(fake->now - start, 18 * 12 * US, 24 * 13 * US);
-    assert_int_equal(policed(stand)->net->enforcement->held_octets, 0);
-}
-
-static uint32_t left_frames(Stand *stand)
-{
-    uint32_t count = 0;
-    SvanFrame *frame;
-
-    while ((frame = fake_frame(stand->hall->fake)) != NULL) {
-        svan_frame_free(frame);
-        count++;
-    }
-    return count;
-}
-
-static void frames_wait_within_bounds(void **state)
-{
-    Stand *stand = *state;
-    Fake *fake = stand->hall->fake;
-    uint32_t most = (128 << 10) / 154;
-
-    congest(stand, 10000000ull);
-    for (uint32_t i = 0; i < 5; i++) {
-        send_frames(stand, false, 250);
-    }
-    assert_in_range(COUNT(stand, enforce_drops), 1250 - most - 2, 1250 - most);
-    svan_reset(fake->core, POLICED);
-    assert_int_equal(policed(stand)->net->enforcement->held_octets, 0);
-    fake_advance(fake, 10 * MS);
-    assert_in_range(left_frames(stand), 0, 2);
+    post(stand, 1);
+    left(stand, NULL);
+    notice = notice_of(stand);
+    addr.dgid[15]++;
+    key = svan_flow_key(peer_gid, addr.dgid, 0, SVAN_FLOW_RDMA, PEER_QPN);
+    svan_series_sent(&svan_flows_get(flows, &key, now, &hint)->series[0], stand->psn << 8,
+                     1 << 8, SVAN_PSN_WINDOW << 8, now);
+    notify(stand, &notice);
+    receive(stand, svan_notice_encode(&notice, &addr));
+    assert_int_equal(COUNT(stand, notifications_received), 2);
+    receive(stand, svan_notice_encode(&notice, &addr));
+    assert_int_equal(COUNT(stand, notifications_received), 2);
+    assert_int_equal(COUNT(stand, notifications_ignored), 1);
 }
 
 /* ---- answers of queue pairs ---- */
@@ -754,8 +720,8 @@ int main(void)
         STAND_TEST(a_reset_does_not_help),
         STAND_TEST(frozen_estimates_police_nobody),
         STAND_TEST(tcp_is_seen_passing),
-        STAND_TEST(frames_to_others_do_not_wait),
-        STAND_TEST(frames_wait_within_bounds),
+        STAND_TEST(flows_without_room_are_not_confused),
+        STAND_TEST(two_addresses_are_notified_in_turn),
         STAND_TEST(cnps_count_that_no_notification_explains),
         STAND_TEST(round_trips_of_queue_pairs),
         STAND_TEST(others_are_shown_and_judged),

@@ -300,6 +300,23 @@ static void the_physical_function_resets(void **state)
     assert_int_equal(heard(stand, 0), 1);
 }
 
+/* A query that goes on where another one ended looks at no path again. */
+static void one_look_is_one_step(void **state)
+{
+    Stand *stand = *state;
+    uint64_t bus = fake_alloc(stand->hall->fake, 4096, 4096);
+    uint32_t total;
+
+    post(stand, 1);
+    left(stand, NULL);
+    path_of(stand)->estimate.loss = SVAN_FRACTION_ONE / 2;
+    assert_int_equal(query(stand, true, 1, 1, bus, &total), 0);
+    assert_int_equal(total, 1);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_CLEAR);
+    assert_int_equal(query(stand, true, 0, 1, bus, &total), 1);
+    assert_int_equal(path_of(stand)->recognition.state, SVAN_CONGESTION_SUSPECT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +332,7 @@ int main(void)
         EVENTS_TEST(a_full_queue_loses_nothing),
         EVENTS_TEST(saved_while_one_waits),
         EVENTS_TEST(the_physical_function_resets),
+        EVENTS_TEST(one_look_is_one_step),
     };
 
     return cmocka_run_group_tests_name("flow events", tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void what_steps_take_is_learned(void **state)
     svan_price_init(&price);
     assert_int_equal(svan_price_of(&price, COST), COST);
     for (uint32_t i = 0; i < SIZE(times); i++) {
-        for (uint32_t n = 0; n < 100; n++) {
+        for (uint32_t n = 0; n < 300; n++) {
             svan_price_learn(&core, &price, COST, times[i]);
         }
         assert_in_range(svan_price_of(&price, COST), times[i] * 95ull / 100,
@@ -35,6 +35,30 @@ static void one_long_step_says_little(void **state)
     assert_in_range(svan_price_of(&price, COST), COST, COST * 5 / 4);
     svan_price_learn(&core, &price, COST, UINT64_MAX);
     assert_in_range(svan_price_of(&price, COST), COST, COST * 3 / 2);
+}
+
+/* What is paid is what was taken, although one step in sixteen alone is a dear one. */
+static void dear_steps_do_not_hide_among_cheap_ones(void **state)
+{
+    uint64_t taken = 0, charged = 0;
+    SvanCore core = {};
+    SvanPrice price;
+
+    svan_price_init(&price);
+    for (uint32_t step = 0; step < 64000; step++) {
+        bool dear = step % 16 == 5;
+        uint64_t cost = dear ? 800 : 100, ns = dear ? 6400 : 30;
+
+        if (svan_price_is_due(&price)) {
+            svan_price_learn(&core, &price, cost, ns);
+        }
+        if (step >= 32000) {
+            taken += ns;
+            charged += svan_price_of(&price, cost);
+        }
+    }
+    print_message("charged %.2f of what was taken\n", (double)charged / taken);
+    assert_in_range(charged, taken * 6 / 10, taken * 12 / 10);
 }
 
 static void a_price_has_bounds(void **state)
@@ -92,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_steps_take_is_learned),
         cmocka_unit_test(one_long_step_says_little),
+        cmocka_unit_test(dear_steps_do_not_hide_among_cheap_ones),
         cmocka_unit_test(a_price_has_bounds),
         cmocka_unit_test(steps_that_take_no_time_say_nothing),
         cmocka_unit_test(which_steps_are_timed_varies),

@@ -398,6 +398,28 @@ static void without_the_feature(void **state)
     fake_destroy(fake);
 }
 
+/* To make a large queue, and to destroy it, takes long, and is charged. */
+static void a_large_queue_costs_more(void **state)
+{
+    Od *od = *state;
+    Host *host = od->rc->host;
+    SvanCore *core = od->rc->fake->core;
+    struct svan_cmd create = host_cmd_init(SVAN_CMD_CREATE_PRQ);
+    struct svan_cmd destroy = host_cmd_init(SVAN_CMD_DESTROY_PRQ);
+    uint64_t cost;
+
+    page_queue_lend(host, 0);
+    host_must(host, &destroy);
+    create.create_prq.requests = create.create_prq.responses = htole64(4096);
+    create.create_prq.log_size = SVAN_PRQ_MAX_LOG_SIZE;
+    cost = core->cost;
+    host_must(host, &create);
+    assert_true(core->cost - cost >= 1u << SVAN_PRQ_MAX_LOG_SIZE);
+    cost = core->cost;
+    host_must(host, &destroy);
+    assert_true(core->cost - cost >= 1u << SVAN_PRQ_MAX_LOG_SIZE);
+}
+
 static bool loads_into(Fake *other, const Od *od)
 {
     size_t len;
@@ -442,6 +464,7 @@ int main(void)
         OD_TEST(a_free_fault_is_passed_on),
         OD_TEST(bad_commands),
         OD_TEST(without_the_feature),
+        OD_TEST(a_large_queue_costs_more),
         OD_TEST(streams_that_do_not_fit),
     };
 

@@ -375,6 +375,51 @@ static void a_share_is_not_paid_for_with_commands(void **state)
     }
 }
 
+static void frames_for_nobody(SvanCore *core, uint32_t count)
+{
+    while (count--) {
+        SvanFrame *frame = fake_must(svan_frame_alloc(64));
+
+        memset(frame->data, 2, 64);
+        frame->len = 64;
+        assert_true(svan_frame_in(core, frame));
+    }
+}
+
+/* Shares are of what is sent: what arrives, and commands of others, do not wait for them. */
+static void a_share_is_not_paid_for_by_others(void **state)
+{
+    Hall *hall = *state;
+    Host *host = hall->stations[2].host;
+    SvanCore *core = hall->fake->core;
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_QUERY_CAPS);
+    struct svan_cmd_resp resp;
+    uint32_t runs = 0;
+
+    set(hall, 1, 0, 90000, 0);
+    core->config.link_mbps = 100000;
+    hall->fake->hooks.frame_out = takes_all;
+    for (uint32_t n = 0; n < 5000; n++) {
+        refill(&the_line, 1);
+        refill(&the_line, 2);
+        svan_run(core);
+        hall->fake->now += 500;
+    }
+    frames_for_nobody(core, 100);
+    for (uint32_t n = 0; n < 4; n++) {
+        host_cmd_post(host, &cmd);
+    }
+    host_write(host, SVAN_REG_CMDQ_DB, host->cmd_pi);
+    while (core->ingress->head || !host_cmd_resp(host, host->cmd_pi - 1, &resp)) {
+        refill(&the_line, 1);
+        refill(&the_line, 2);
+        svan_run(core);
+        hall->fake->now += 500;
+        assert_true(++runs < 1000);
+    }
+    assert_true(STAT(hall, 1, eth_tx_frames) > 2 * STAT(hall, 2, eth_tx_frames));
+}
+
 static void a_share_within_a_limit(void **state)
 {
     Hall *hall = *state;
@@ -458,6 +503,7 @@ int main(void)
         RATE_TEST(nobody_starves),
         RATE_TEST(a_share_is_not_for_many_small_frames),
         RATE_TEST(a_share_is_not_paid_for_with_commands),
+        RATE_TEST(a_share_is_not_paid_for_by_others),
         RATE_TEST(a_share_within_a_limit),
         RATE_TEST(members_of_a_group_divide_its_share),
         RATE_TEST(who_sets_what),

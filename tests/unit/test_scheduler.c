@@ -550,6 +550,33 @@ static void timers_of_one_deadline(void **state)
     svan_timer_unreserve(bench->core, 100);
 }
 
+#define TIMERS          4096u
+
+/* Many timers of one function are due, all before one of another, while there is work. */
+static void timers_do_not_wait_behind_a_crowd(void **state)
+{
+    Bench *bench = *state;
+    SvanTimer *timers = fake_must(calloc(TIMERS + 1, sizeof(*timers)));
+    HostQp busy = writer(bench, bench->many, 12);
+    uint64_t when = bench->fake->now + SVAN_STALL_NS;
+    uint32_t runs = 0;
+
+    assert_true(svan_timer_reserve(bench->core, TIMERS + 1));
+    for (uint32_t i = 0; i <= TIMERS; i++) {
+        svan_timer_init(&timers[i], fired);
+        svan_timer_set(bench->core, &timers[i], when + i / TIMERS);
+    }
+    host_post(&busy);
+    bench->fake->now = when + 1;
+    for (; timers[TIMERS].slot >= 0; runs++) {
+        run(bench, 1);
+    }
+    assert_true(sent(bench->many));
+    assert_true(runs <= TIMERS / 32 + 8);
+    svan_timer_unreserve(bench->core, TIMERS + 1);
+    free(timers);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -571,6 +598,7 @@ int main(void)
         TEST(steps_are_short_beside_others),
         TEST(polled_records_are_looked_at_in_turn),
         TEST(timers_of_one_deadline),
+        TEST(timers_do_not_wait_behind_a_crowd),
     };
 
     return cmocka_run_group_tests_name("scheduler", tests, NULL, NULL);

@@ -375,6 +375,24 @@ static void groups(void **state)
     assert_int_equal(STAT(hall, 0, port_tx_frames), 3);
 }
 
+/* Three receive what one sends, in turns of the port: who has sent it pays for them. */
+static void who_shouts_pays_for_it(void **state)
+{
+    Hall *hall = *state;
+    SvanCore *core = hall->fake->core;
+    uint64_t own, cost;
+
+    heard_by(hall, 1, broadcast_mac);
+    own = fn_of(hall, 1)->served;
+    cost = core->cost;
+    for (uint32_t i = 0; i < 8; i++) {
+        post_frame(hall, 1, broadcast_mac, i);
+    }
+    fake_run(hall->fake);
+    assert_int_equal(STAT(hall, 2, eth_rx_frames), 9);
+    assert_true(fn_of(hall, 1)->served - own >= core->cost - cost);
+}
+
 static void the_link_need_not_be_up(void **state)
 {
     Hall *hall = *state;
@@ -580,6 +598,7 @@ int main(void)
         HALL_TEST(others_go_to_the_port),
         HALL_TEST(a_promiscuous_function_sees_all_but_its_own),
         HALL_TEST(groups),
+        HALL_TEST(who_shouts_pays_for_it),
         HALL_TEST(the_link_need_not_be_up),
         HALL_TEST(a_full_port),
         HALL_TEST(a_receiver_without_room_delays_nobody),

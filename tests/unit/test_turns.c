@@ -135,6 +135,81 @@ static void a_port_that_was_set_aside_saves_nothing_up(void **state)
     assert_true(sent(bench->many) + sent(bench->one) >= before + 5 * SVAN_PAGE_SIZE);
 }
 
+#define FUNCTIONS       32u
+
+/* One of many functions, which writes to itself; its steps take so many ns for what they cost. */
+static HostQp busy_function(Fake *fake, uint16_t fn, HostCq *cq, uint32_t price)
+{
+    Host *host = host_create(fake, fn, fn + 1);
+    HostQp qp;
+    uint64_t area = fake_alloc(fake, 2 * SVAN_PAGE_SIZE, SVAN_PAGE_SIZE);
+    HostSend write = {
+        .opcode = SVAN_WQE_RDMA_WRITE, .addr = area, .length = SVAN_PAGE_SIZE,
+        .remote = area + SVAN_PAGE_SIZE, .rkey = host->all_key,
+    };
+
+    *cq = host_cq(host, 4);
+    qp = host_qp(host, cq, cq, &(HostQpAttr) { .log_sq = 9, .log_rq = 1 });
+    host_connect(&qp, &qp);
+    for (uint32_t i = 0; i < 1u << 9; i++) {
+        host_send(&qp, &write);
+    }
+    host_fn(host)->price.price = price * SVAN_PRICE_ONE;
+    return qp;
+}
+
+/* However many functions want the engine, all have as much time of it. */
+static void dear_functions_have_fewer_turns(void **state)
+{
+    FakeSetup setup = {
+        .config = fake_config, .bus = FAKE_RAM_BASE, .ram_size = RAM_SIZE,
+    };
+    uint64_t octets[2] = { 0, 0 };
+    HostQp qps[FUNCTIONS];
+    HostCq cqs[FUNCTIONS];
+    Fake *fake;
+
+    (void)state;
+    setup.config.num_vfs = FUNCTIONS;
+    fake = fake_create_as(&setup);
+    for (uint32_t i = 0; i < FUNCTIONS; i++) {
+        qps[i] = busy_function(fake, i + 1, &cqs[i], i % 2 ? 6 : 1);
+    }
+    for (uint32_t i = 0; i < FUNCTIONS; i++) {
+        host_post(&qps[i]);
+    }
+    for (uint32_t i = 0; i < 3000; i++) {
+        svan_run(fake->core);
+    }
+    for (uint32_t i = 0; i < FUNCTIONS; i++) {
+        octets[i % 2] += sent(qps[i].host);
+    }
+    print_message("%.1f times as much\n", (double)octets[0] / octets[1]);
+    assert_in_range(octets[0], 5 * octets[1], 7 * octets[1]);
+    fake_destroy(fake);
+    for (uint32_t i = 0; i < FUNCTIONS; i++) {
+        host_destroy(qps[i].host);
+    }
+}
+
+static uint64_t a_ms_a_look(void *opaque)
+{
+    return ((Fake *)opaque)->now += 1000000;
+}
+
+/* Nobody else has the engine meanwhile. */
+static void a_reset_is_paid_for(void **state)
+{
+    Bench *bench = *state;
+    SvanFn *fn = host_fn(bench->many);
+    uint64_t (*now)(void *opaque) = bench->core->ops.now, before = fn->served;
+
+    bench->core->ops.now = a_ms_a_look;
+    svan_reset(bench->core, fn->id);
+    bench->core->ops.now = now;
+    assert_true(fn->served >= before + 1000000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -144,6 +219,8 @@ int main(void)
         TEST(who_sends_beside_a_busy_port_is_obeyed),
         TEST(the_port_has_its_part),
         TEST(a_port_that_was_set_aside_saves_nothing_up),
+        cmocka_unit_test(dear_functions_have_fewer_turns),
+        TEST(a_reset_is_paid_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

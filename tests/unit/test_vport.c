@@ -555,6 +555,61 @@ static void a_frame_that_waits_for_its_rate(void **state)
     }
 }
 
+/* The port is full when the frame has its tag: it leaves later, tagged and whole. */
+static void a_tagged_frame_that_waits_is_whole(void **state)
+{
+    static const uint8_t tag[] = { 0x81, 0, 5 << 5, VLAN };
+    static const uint32_t lengths[] = { 100, 42 };
+    Hall *hall = *state;
+    SvanFrame *frame;
+
+    in_vlan(hall, OFFENDER, VLAN, 5);
+    for (uint32_t i = 0; i < SIZE(lengths); i++) {
+        uint8_t data[100];
+        HostWr wr = {
+            .opcode = SVAN_WQE_ETH_SEND, .data = data, .length = lengths[i],
+            .flags = SVAN_WQE_SIGNALED | SVAN_WQE_INLINE,
+        };
+
+        memset(data, 0x5a, sizeof(data));
+        memcpy(data, stranger_mac, 6);
+        memcpy(data + 6, hall->stations[OFFENDER].mac, 6);
+        hall->fake->out_full = true;
+        host_write_wqe(&hall->stations[OFFENDER].qp, &wr);
+        host_post(&hall->stations[OFFENDER].qp);
+        fake_run(hall->fake);
+        hall->fake->out_full = false;
+        svan_tx_ready(hall->fake->core);
+        fake_run(hall->fake);
+        frame = fake_frame(hall->fake);
+        assert_non_null(frame);
+        assert_int_equal(frame->len, (lengths[i] < 60 ? 60 : lengths[i]) + 4);
+        assert_memory_equal(frame->data + 12, tag, sizeof(tag));
+        for (uint32_t n = 16; n < lengths[i] + 4; n++) {
+            assert_int_equal(frame->data[n], 0x5a);
+        }
+        svan_frame_free(frame);
+    }
+}
+
+/* Others had the GID later, which was allowed: an unrelated setting does not take it away. */
+static void a_shared_gid_outlives_other_settings(void **state)
+{
+    static const uint8_t gid[16] = { 0xfd, [15] = 9 };
+    Hall *hall = *state;
+
+    assert_int_equal(try_gid(hall, VICTIM, gid, hall->stations[VICTIM].mac, -1), SVAN_CMD_OK);
+    assert_int_equal(try_gid(hall, 0, gid, hall->stations[0].mac, -1), SVAN_CMD_OK);
+    trust(hall, VICTIM);
+    assert_true(fn_of(hall, VICTIM)->net->gids[3].valid);
+    set_function(hall, VICTIM, SVAN_SET_FUNCTION_SPOOF_CHECK, &(struct svan_function_attr) {});
+    set_function(hall, VICTIM, SVAN_SET_FUNCTION_SPOOF_CHECK, &(struct svan_function_attr) {
+        .flags = SVAN_FUNCTION_SPOOF_CHECK,
+    });
+    assert_false(fn_of(hall, VICTIM)->net->gids[3].valid);
+    assert_true(fn_of(hall, 0)->net->gids[3].valid);
+}
+
 static void gids_in_a_vlan(void **state)
 {
     static const uint8_t gid[16] = { 0xfd, [15] = 9 };
@@ -629,6 +684,8 @@ int main(void)
         HALL_TEST(a_function_in_a_vlan),
         HALL_TEST(nobody_leaves_his_vlan),
         HALL_TEST(a_frame_that_waits_for_its_rate),
+        HALL_TEST(a_tagged_frame_that_waits_is_whole),
+        HALL_TEST(a_shared_gid_outlives_other_settings),
         HALL_TEST(gids_in_a_vlan),
         HALL_TEST(packets_in_a_vlan),
     };

@@ -356,6 +356,7 @@ typedef struct SvanFnStats {
 typedef struct SvanPrice {
     uint32_t price;             /* ns for a unit of cost, in 1 / SVAN_PRICE_ONE */
     uint32_t untimed;           /* steps until the next one that is timed */
+    uint64_t ns, cost;          /* sums of those that were timed of late */
 } SvanPrice;
 
 /*
@@ -405,7 +406,8 @@ struct SvanCore {
     struct SvanDoorbells *doorbells;    /* queue */
     SvanTurn turn;              /* the source that the next run looks at first */
     uint64_t cost;              /* of all steps, about ns: SVAN_COST_* */
-    uint64_t port_served;       /* as SvanFn.served, of steps that are no function's */
+    uint64_t port_served;       /* as SvanFn.served, of steps that are no function's ... */
+    uint64_t ahead_served;      /* ... and of turns to send that are free */
     SvanPrice port_price;
     uint32_t timing;            /* the pseudo-random number that says which steps are timed */
     SvanTurn port_next_source;
@@ -506,9 +508,6 @@ static inline void svan_source_idle(SvanCore *core, SvanTurn turn)
 {
     core->ready &= ~(1u << turn);
 }
-
-/* Functions at a source that are looked at; who was served goes behind the others. */
-#define SVAN_FNS_LOOKED_AT      8
 
 static inline SvanFn *svan_fn_at(SvanLink *link, SvanTurn turn)
 {

@@ -76,14 +76,8 @@ void svan_work_stop(SvanWork *work)
 
 void svan_fn_join(SvanFn *fn, SvanTurn turn)
 {
-    SvanLink *fns = &fn->core->work[turn], *at = fns->next;
-
     fn->served = svan_served_with_credit(fn->core, fn->served);
-    /* Before those that were served more, so that it is among the first, which are looked at. */
-    for (uint32_t n = 0; at != fns && svan_fn_at(at, turn)->served <= fn->served; n++) {
-        at = n < SVAN_FNS_LOOKED_AT ? at->next : fns;
-    }
-    svan_list_append(at, &fn->work[turn].link);
+    svan_list_append(&fn->core->work[turn], &fn->work[turn].link);
     fn->core->fns_sending += turn == SVAN_TURN_QP;
     svan_source_ready(fn->core, turn);
 }

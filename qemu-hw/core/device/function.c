@@ -45,6 +45,7 @@ static void fn_set_features(SvanFn *fn, const SvanConfig *config)
                    SVAN_CAP_COMP_COUNTERS | SVAN_CAP_ONDEMAND_KEYS |
                    SVAN_CAP_DEVMEM_KEYS | SVAN_CAP_PAGE_REQUESTS |
                    SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM |
+                   SVAN_CAP_WINDOW_EXPORT | (fn->id ? 0 : SVAN_CAP_CONGESTION) |
                    (fn->id || !config->num_vfs ? 0 : SVAN_CAP_SRIOV);
     uint64_t on = all & ~config->features_off;
 
@@ -173,13 +174,10 @@ static void fn_clear_stats(SvanFn *fn)
  * A doorbell that is still on its way may carry the number of a queue that is gone. So
  * that no new queue gets that number, the next tables begin with other variants.
  */
-void svan_reset(SvanCore *core, uint16_t id)
+static void fn_reset(SvanFn *fn)
 {
-    SvanFn *fn = svan_fn(core, id);
+    SvanCore *core = fn->core;
 
-    if (!fn) {
-        return;
-    }
     svan_miss_forget(core, &fn->miss);
     svan_cmdq_stop(fn);
     fn_destroy_objects(fn);
@@ -187,12 +185,29 @@ void svan_reset(SvanCore *core, uint16_t id)
     svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
-    if (core->ingress->fn == id) {
+    if (core->ingress->fn == fn->id) {
         core->ingress->offset = 0;      /* what it received of a frame is gone */
         core->ingress->qpn = 0;
     }
     fn->generation++;
-    svan_trace(fn, SVAN_TRACE_RESET, id, fn->generation, 0, 0);
+    svan_trace(fn, SVAN_TRACE_RESET, fn->id, fn->generation, 0, 0);
+}
+
+/* The others wait meanwhile, so the function pays for it, as it has paid for making all that. */
+void svan_reset(SvanCore *core, uint16_t id)
+{
+    SvanFn *fn = svan_fn(core, id);
+    bool shared = svan_is_shared(core);
+    uint64_t began;
+
+    if (!fn) {
+        return;
+    }
+    began = core->ops.now(core->opaque);
+    fn_reset(fn);
+    if (shared) {
+        fn->served += core->ops.now(core->opaque) - began;
+    }
 }
 
 void svan_reset_settings(SvanCore *core)

@@ -7,32 +7,34 @@
 
 #define EVERY_LEAST     8u      /* steps from one that is timed to the next */
 #define EVERY_LOG       4       /* ... and fewer than 1 << EVERY_LOG more */
-#define WEIGHT          16      /* of what is known, against one more step */
-#define DEARER          4       /* times the price, of a step at most */
+#define STEPS           16u     /* about so many are remembered */
+#define DEARER          4u      /* times the price, of a step at most */
+#define AT_FIRST        (STEPS * 1000u)         /* ns, as if that had been the cost */
 
 void svan_price_init(SvanPrice *price)
 {
-    *price = (SvanPrice) { .price = SVAN_PRICE_ONE };
+    *price = (SvanPrice) { .price = SVAN_PRICE_ONE, .ns = AT_FIRST, .cost = AT_FIRST };
 }
 
 /*
- * Which steps are timed is not for a guest to know, or cheap ones could stand there. A thread
- * that loses its CPU in the middle of a step makes that a long one, which is no fault of the
- * function: so one step says little. Where a step takes no time, as in a simulation, nothing is
- * learned.
+ * Which steps are timed is not for a guest to know, or cheap ones could stand there. The price is
+ * what steps took together by what they cost together: a mean of their prices would hide few
+ * large ones among many small ones. A thread that loses its CPU in the middle of a step makes
+ * that a long one, which is no fault of the function: so one step says little. Where a step takes
+ * no time, as in a simulation, nothing is learned.
  */
 void svan_price_learn(SvanCore *core, SvanPrice *price, uint64_t cost, uint64_t ns)
 {
-    uint64_t most = (uint64_t)DEARER * price->price;
-    uint64_t seen = ns < UINT32_MAX ? ns * SVAN_PRICE_ONE / cost : most;
+    uint64_t most = DEARER * svan_price_of(price, cost), seen;
 
     core->timing = core->timing * 1664525u + 1013904223u;
     price->untimed = EVERY_LEAST + (core->timing >> (32 - EVERY_LOG));
     if (!ns) {
         return;
     }
-    seen = seen < most ? seen : most;
-    seen = (price->price * (uint64_t)(WEIGHT - 1) + seen + WEIGHT / 2) / WEIGHT;
+    price->ns += (ns < most ? ns : most) - price->ns / STEPS;
+    price->cost += cost - price->cost / STEPS;
+    seen = price->ns * SVAN_PRICE_ONE / price->cost;
     price->price = seen < SVAN_PRICE_LEAST ? SVAN_PRICE_LEAST :
                    seen > SVAN_PRICE_MOST ? SVAN_PRICE_MOST : seen;
 }

@@ -58,11 +58,11 @@ static inline bool is_ahead(const SvanFn *fn, uint64_t now)
 }
 
 /*
- * The next turn to send is that of the first function that is ahead, whosever turn it would be;
- * after many such turns, or if none is ahead, it is that of the least served which is not. It
- * comes first. Who it is, if it is ahead.
+ * The next turn to send is that of the first function that is ahead, whosever turn it would be,
+ * and is free; after many such turns, or if none is ahead, it is that of the least served which
+ * is not.
  */
-static const SvanFn *choose_sender(SvanCore *core)
+static SvanFn *choose_sender(SvanCore *core)
 {
     SvanLink *fns = &core->work[SVAN_TURN_QP];
     SvanFn *ahead = NULL, *least = NULL, *fn;
@@ -79,9 +79,11 @@ static const SvanFn *choose_sender(SvanCore *core)
             least = fn;
         }
     }
-    fn = !ahead || (least && core->turns_ahead >= MAX_TURNS_AHEAD) ? least : ahead;
-    svan_list_first(fns, &fn->work[SVAN_TURN_QP].link);
-    return fn == ahead ? ahead : NULL;
+    if (!ahead || (least && core->turns_ahead >= MAX_TURNS_AHEAD)) {
+        return least;
+    }
+    core->free_turn = ahead;
+    return ahead;
 }
 
 static SvanStep sender_turn(SvanFn *fn)
@@ -119,6 +121,11 @@ static const Source sources[SVAN_TURN_COUNT] = {
 /* The source that only looks for work, in doorbell records. */
 #define POLLING         (1u << SVAN_TURN_POLL)
 
+static inline uint32_t ready_sources(const SvanCore *core)
+{
+    return core->ready & ~core->held;
+}
+
 static SvanStep missed(SvanCore *core, SvanMiss *miss, SvanTurn turn)
 {
     miss->turn = turn;
@@ -149,17 +156,33 @@ static inline uint64_t clock_now(const SvanCore *core)
 
 /*
  * Who shares the engine pays for the step. Turns that a function has because it is ahead are
- * not charged, or its commands and events would wait until the others have had as many. The
- * port has as much as all senders together.
+ * not charged to it, or its commands and events would wait until the others have had as many.
+ * They are all senders' together, and the port has as much as those.
  */
 static inline void charge(SvanCore *core, SvanFn *fn, uint64_t cost)
 {
     uint64_t ns = svan_price_of(price_of(core, fn), cost);
+    uint32_t senders = core->fns_sending ? core->fns_sending : 1;
 
     if (!fn) {
-        core->port_served += ns / (core->fns_sending ? core->fns_sending : 1);
-    } else if (fn != core->free_turn) {
+        core->port_served += ns / senders;
+    } else if (fn == core->free_turn) {
+        core->ahead_served += ns / senders;
+    } else {
         fn->served += ns;
+    }
+}
+
+/*
+ * A frame from one function is received by many, in turns of the port. For those the sender pays
+ * as well, or it would have the port's part of the engine besides its own.
+ */
+static inline void charge_sender(SvanCore *core, uint64_t cost)
+{
+    SvanFn *sender = svan_rx_sender(core);
+
+    if (sender) {
+        sender->served += svan_price_of(&core->port_price, cost);
     }
 }
 
@@ -171,8 +194,9 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn)
     SvanLink *fns = &core->work[turn], *link = fns->next;
     uint64_t cost = core->cost - SVAN_COST_STEP, began = 0;
     SvanFn *fn = step_of_one ? svan_fn_at(link, turn) : NULL;
-    /* To look for work is not charged, since that is done in turn. */
-    bool charged = svan_is_shared(core) && turn != SVAN_TURN_POLL;
+    /* To look for work is free while there is none. */
+    bool charged = svan_is_shared(core) &&
+                   (turn != SVAN_TURN_POLL || (ready_sources(core) & ~POLLING));
     bool timed = charged && svan_price_is_due(price_of(core, fn));
     SvanStep step;
 
@@ -186,6 +210,9 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn)
     }
     if (charged) {
         charge(core, fn, cost);
+    }
+    if (charged && turn == SVAN_TURN_RX) {
+        charge_sender(core, cost);
     }
     if (!fn) {
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
@@ -203,11 +230,6 @@ SvanStep take_turn(SvanCore *core, SvanTurn turn)
         svan_list_append(fns, link);
     }
     return step;
-}
-
-static inline uint32_t ready_sources(const SvanCore *core)
-{
-    return core->ready & ~core->held;
 }
 
 bool svan_has_work(SvanCore *core)
@@ -357,17 +379,38 @@ static SvanFn *least_served(SvanCore *core, SvanTurn turn)
     SvanLink *fns = &core->work[turn], *link = fns->next;
     SvanFn *least = svan_fn_at(link, turn), *fn;
 
-    for (uint32_t n = 1; n < SVAN_FNS_LOOKED_AT; n++) {
-        link = link->next;
-        if (link == fns) {
-            break;
-        }
+    while ((link = link->next) != fns) {
         fn = svan_fn_at(link, turn);
         if (fn->served < least->served) {
             least = fn;
         }
     }
     return least;
+}
+
+/* The function that would send. *served: what is compared with that of other sources. */
+static SvanFn *next_sender(SvanCore *core, uint64_t *served)
+{
+    SvanFn *fn = core->shares ? choose_sender(core) : least_served(core, SVAN_TURN_QP);
+
+    if (fn == core->free_turn) {
+        core->ahead_served = svan_served_with_credit(core, core->ahead_served);
+    }
+    *served = fn == core->free_turn ? core->ahead_served : fn->served;
+    return fn;
+}
+
+/* Likewise of any source. NULL: the port. */
+static SvanFn *next_of(SvanCore *core, SvanTurn turn, uint64_t *served)
+{
+    SvanFn *fn;
+
+    if (turn == SVAN_TURN_QP) {
+        return next_sender(core, served);
+    }
+    fn = sources[turn].step ? least_served(core, turn) : NULL;
+    *served = fn ? fn->served : core->port_served;
+    return fn;
 }
 
 /* How far a source is behind the one that its owner looks at first. */
@@ -387,10 +430,10 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
     uint64_t least = UINT64_MAX, served;
     SvanFn *chosen = NULL, *fn;
 
+    core->free_turn = NULL;
     for (; ready; ready &= ready - 1) {
         turn = __builtin_ctz(ready);
-        fn = sources[turn].step ? least_served(core, turn) : NULL;
-        served = fn ? fn->served : core->port_served;
+        fn = next_of(core, turn, &served);
         far = distance(turn, fn ? fn->next_source : core->port_next_source);
         if (served < least || (served == least && fn == chosen && far < behind)) {
             least = served;
@@ -407,6 +450,9 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
     if (core->least_served < least) {
         core->least_served = least;
     }
+    if (best != SVAN_TURN_QP) {
+        core->free_turn = NULL;
+    }
     return best;
 }
 
@@ -417,6 +463,7 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
 static SvanTurn shared_source(SvanCore *core, uint32_t ready)
 {
     if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
+        core->free_turn = NULL;
         return SVAN_TURN_POLL;
     }
     return fairest_source(core, ready & ~POLLING);
@@ -435,10 +482,8 @@ static inline SvanStep run_step(SvanCore *core)
     while ((ready = ready_sources(core) & ~looked_at)) {
         SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready) :
                                                next_source(core, ready);
-        SvanStep step;
+        SvanStep step = take_turn(core, turn);
 
-        core->free_turn = turn == SVAN_TURN_QP && core->shares ? choose_sender(core) : NULL;
-        step = take_turn(core, turn);
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
             return step;
@@ -455,8 +500,9 @@ SvanRun svan_run(SvanCore *core)
 
     svan_db_collect(core);
     if (looks) {
-        core->timer_skipped = 0;
         fired = svan_timer_fire_due(core);
+        /* Those that are due behind a crowd wait for no other eight runs. */
+        core->timer_skipped = svan_timer_next(core) <= svan_lately(core) ? TIMER_LOOK : 0;
     }
     core->busy = true;
     step = run_step(core);

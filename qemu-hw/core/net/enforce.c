@@ -195,8 +195,7 @@ static bool is_answer(const SvanFlowUnit *unit)
 static bool is_policed(const SvanEnforcement *enforcement, const SvanPath *path)
 {
     return enforcement->attr.action != SVAN_ENFORCE_WATCH &&
-           (svan_rp_is_limited(&path->rp) ||
-            (path->counted && enforcement->cap != UINT64_MAX));
+           svan_is_limited(enforcement, path);
 }
 
 /* *step is IDLE: the frame waits; DONE: it was dropped. */
@@ -329,6 +328,18 @@ static bool is_probe(const SvanFlowUnit *unit, const SvanFlowInfo *info)
     return info->kind == SVAN_FLOW_TCP && info->payload;
 }
 
+/*
+ * Flows that have no room share an entry. Its numbers are those of one of them, which has sent
+ * last; those of others say nothing about it.
+ */
+static void number_another(SvanFlow *overflow, const SvanAgedKey *key)
+{
+    if (!svan_aged_is(&overflow->aged.key, key)) {
+        overflow->aged.key = *key;
+        overflow->series[0].known = overflow->series[1].known = false;
+    }
+}
+
 /* The numbers of the flow go on. Has this packet been sent before? */
 static bool number(SvanFlow *flow, const SvanFlowInfo *info, uint64_t now)
 {
@@ -396,6 +407,9 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
         enforcement->marked) {
         count_oddities(enforcement, overflows);
     }
+    if (overflows) {
+        number_another(flow, &enforcement->info.key);
+    }
     if (overflows || enforcement->info.kind != SVAN_FLOW_RDMA) {
         svan_witness_add(&path->witnesses, &enforcement->info.key, enforcement->info.witness,
                          enforcement->now);
@@ -406,8 +420,7 @@ void svan_enforce_sent(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t le
     }
     if (enforcement->charged) {
         SvanDcqcnParams params = svan_flows_params(&enforcement->flows, path);
-        uint64_t rate = path->rp.current < enforcement->cap ? path->rp.current :
-                                                              enforcement->cap;
+        uint64_t rate = svan_limit(enforcement, path);
 
         /* Answers do not wait: else whoever asks for many makes a debt for the rest. */
         if (!answers || path->until <= enforcement->now + enforcement->burst) {

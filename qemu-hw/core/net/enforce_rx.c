@@ -20,7 +20,7 @@ void svan_enforce_watch(SvanTimer *timer)
     SvanCore *core = enforcement->fn->core;
     uint64_t now = svan_now(core);
 
-    if (now - timer->deadline > SVAN_STALL_NS) {
+    if (!core->busy && now - timer->deadline > SVAN_STALL_NS) {
         core->stalled = now;
     }
     if (enforcement->awaits) {
@@ -222,10 +222,16 @@ static bool is_true(SvanEnforcement *enforcement, const SvanFlow *flow,
     }
 }
 
+/* Is it the last notification once more? The peer counts for each address that it notifies. */
+static bool is_repeated(const SvanPath *path, const SvanNotice *notice, const uint8_t *own)
+{
+    return path->peer_notifies && path->sequence == notice->sequence &&
+           !memcmp(path->notified, own, sizeof(path->notified));
+}
+
 static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path,
                     const SvanNotice *notice, uint64_t now)
 {
-    path->sequence = notice->sequence;
     path->peer_notifies = true;
     path->notifications++;
     svan_fn_stats(enforcement->fn)->notifications_received++;
@@ -255,9 +261,11 @@ static bool take_notice(SvanFn *fn, const SvanNotice *notice, const SvanFlowInfo
     SvanPath *path = flow ? flow->path : svan_flows_path(&enforcement->flows, &key);
 
     if (!is_true(enforcement, flow, &key, notice, now) ||
-        (path->peer_notifies && path->sequence == notice->sequence)) {
+        is_repeated(path, notice, svan_flow_own(&key))) {
         return false;
     }
+    path->sequence = notice->sequence;
+    memcpy(path->notified, svan_flow_own(&key), sizeof(path->notified));
     believe(enforcement, flow, path, notice, now);
     return true;
 }

@@ -253,12 +253,14 @@ static void show_flow(const SvanFlow *flow, struct svan_flow_entry *entry)
     show_estimate(&flow->estimate, entry);
 }
 
-static void show_path(const SvanPath *path, uint16_t vlan, struct svan_flow_entry *entry)
+static void show_path(const SvanEnforcement *enforcement, const SvanPath *path, uint16_t vlan,
+                      struct svan_flow_entry *entry)
 {
     *entry = (struct svan_flow_entry) {
         .vlan = htole16(vlan), .state = path->recognition.state,
         .notifications = htole32(path->notifications),
-        .limit = htole64(svan_rp_is_limited(&path->rp) ? path->rp.current : 0),
+        .limit = htole64(svan_is_limited(enforcement, path) ?
+                         svan_limit(enforcement, path) : 0),
         .packets = htole64(path->packets), .octets = htole64(path->octets),
         .classes = path->classes,
     };
@@ -284,19 +286,20 @@ static uint32_t show_flows(const SvanAgedTable *flows, const SvanFlowQuery *quer
  * In the order of their places: none moves while others are used, come or go. That of peers
  * without room is the last.
  */
-static uint32_t show_paths(const SvanFlows *flows, const SvanFlowQuery *query,
+static uint32_t show_paths(const SvanEnforcement *enforcement, const SvanFlowQuery *query,
                            struct svan_flow_entry *entries)
 {
+    const SvanFlows *flows = &enforcement->flows;
     const SvanPath *path = (const SvanPath *)flows->paths.entries;
     uint32_t n = 0, count = 0;
 
     for (uint32_t i = 0; i < flows->paths.fresh && count < query->max; i++, path++) {
         if (path->aged.age.next && n++ >= query->first) {
-            show_path(path, svan_flow_vlan(&path->aged.key), &entries[count++]);
+            show_path(enforcement, path, svan_flow_vlan(&path->aged.key), &entries[count++]);
         }
     }
     if (flows->other.packets && count < query->max && n >= query->first) {
-        show_path(&flows->other, SVAN_PATH_OTHERS, &entries[count++]);
+        show_path(enforcement, &flows->other, SVAN_PATH_OTHERS, &entries[count++]);
     }
     return count;
 }
@@ -315,9 +318,14 @@ uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
     flows = &enforcement->flows;
     /* Whoever looks at all paths needs no event of what has changed until then. */
     enforcement->told |= looks;
-    svan_flows_step_all(flows, svan_now(fn->core));
+    /* Those that go on where another one ended show what that has found. */
+    if (looks) {
+        svan_flows_step_paths(flows, svan_now(fn->core));
+    } else if (!query->first) {
+        svan_flows_step_all(flows, svan_now(fn->core));
+    }
     enforcement->told &= !looks;
     *total = query->paths ? flows->paths.count + !!flows->other.packets : flows->flows.count;
-    return query->paths ? show_paths(flows, query, entries) :
+    return query->paths ? show_paths(enforcement, query, entries) :
                           show_flows(&flows->flows, query, entries);
 }

@@ -104,6 +104,19 @@ void svan_enforce_changed(SvanPath *path);
 /* There is one event for all changes between two looks at the paths. */
 void svan_enforce_tell(SvanEnforcement *enforcement);
 
+/* Has the path a rate, by DCQCN or by the cap? */
+static inline bool svan_is_limited(const SvanEnforcement *enforcement, const SvanPath *path)
+{
+    return svan_rp_is_limited(&path->rp) ||
+           (path->counted && enforcement->cap != UINT64_MAX);
+}
+
+/* That rate, bit/s. */
+static inline uint64_t svan_limit(const SvanEnforcement *enforcement, const SvanPath *path)
+{
+    return path->rp.current < enforcement->cap ? path->rp.current : enforcement->cap;
+}
+
 static inline bool svan_enforces_egress(const SvanFn *fn)
 {
     return fn->net->enforcement &&

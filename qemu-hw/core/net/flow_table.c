@@ -114,13 +114,18 @@ void svan_flows_step_another(SvanFlows *flows, uint64_t now)
     }
 }
 
+void svan_flows_step_paths(SvanFlows *flows, uint64_t now)
+{
+    for (uint32_t i = 0; i < flows->paths.fresh; i++) {
+        svan_flows_step_another(flows, now);
+    }
+}
+
 void svan_flows_step_all(SvanFlows *flows, uint64_t now)
 {
     SvanAged *entry = NULL;
 
-    for (uint32_t i = 0; i < flows->paths.fresh; i++) {
-        svan_flows_step_another(flows, now);
-    }
+    svan_flows_step_paths(flows, now);
     while ((entry = svan_aged_next(&flows->flows, entry)) != NULL) {
         SvanFlow *flow = as_flow(entry);
 

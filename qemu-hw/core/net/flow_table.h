@@ -87,7 +87,8 @@ void svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now);
  * and would count as congested for ever.
  */
 void svan_flows_step_another(SvanFlows *flows, uint64_t now);
-/* The same of all, and of all flows. */
+/* The same of all; and of all flows, too. */
+void svan_flows_step_paths(SvanFlows *flows, uint64_t now);
 void svan_flows_step_all(SvanFlows *flows, uint64_t now);
 /*
  * The parameters of the rate of a path. A path that is one of n congested ones has the n-th

@@ -132,14 +132,20 @@ static SvanGid entry_of(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
     return gid;
 }
 
-static void remember(SvanFn *fn, uint32_t index, const SvanGid *gid)
+/* There is room for them. */
+static void add_stations(SvanFn *fn, const SvanGid *gid)
 {
     SvanStationKey key = key_of(gid), claim = claim_of(gid);
 
-    forget(fn, &fn->net->gids[index]);
-    fn->net->gids[index] = *gid;
     svan_station_add(fn->core->sw, &key, fn->id);
     svan_station_add(fn->core->sw, &claim, fn->id);
+}
+
+static void remember(SvanFn *fn, uint32_t index, const SvanGid *gid)
+{
+    forget(fn, &fn->net->gids[index]);
+    fn->net->gids[index] = *gid;
+    add_stations(fn, gid);
     if (fn->net->gid_limit <= index) {
         fn->net->gid_limit = index + 1;
     }
@@ -200,16 +206,55 @@ void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid 
     memcpy(cmd->smac, gid->smac, sizeof(cmd->smac));
 }
 
-void svan_gids_apply(SvanFn *fn)
+/* Of all entries, several of which may have the same. */
+static void forget_stations(SvanFn *fn)
 {
-    struct svan_cmd_set_gid cmd;
-
-    /* Clearing an entry may lower the limit; none is above the index then. */
     for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
-        if (fn->net->gids[i].valid) {
-            svan_gid_command(fn, i, &cmd);
-            svan_gid_clear(fn, i);
-            svan_gid_set(fn, &cmd);
+        const SvanGid *gid = &fn->net->gids[i];
+        SvanStationKey key = key_of(gid), claim = claim_of(gid);
+
+        if (gid->valid) {
+            svan_station_remove(fn->core->sw, &key, fn->id);
+            svan_station_remove(fn->core->sw, &claim, fn->id);
+        }
+    }
+}
+
+/* The entry as it is under the settings of now, none of whose stations is the function's. */
+static bool may_keep(const SvanFn *fn, const struct svan_cmd_set_gid *cmd,
+                     const SvanGid *before, const SvanGid *now, bool is_checked_anew)
+{
+    SvanStationKey old = claim_of(before), new = claim_of(now);
+    bool is_new = is_checked_anew || memcmp(&old, &new, sizeof(new));
+
+    return svan_vport_allows_gid(fn, cmd) && !is_of_another(fn, now) &&
+           !(is_new && is_claimed(fn, now));
+}
+
+void svan_gids_apply(SvanFn *fn, bool is_checked_anew)
+{
+    uint32_t limit = fn->net->gid_limit;
+    struct svan_cmd_set_gid cmd;
+    SvanGid before;
+    bool has_room;
+
+    forget_stations(fn);
+    has_room = svan_stations_reserve(fn->core->sw, 2 * limit);
+    fn->net->gid_limit = 0;
+    for (uint32_t i = 0; i < limit; i++) {
+        SvanGid *gid = &fn->net->gids[i];
+
+        if (!gid->valid) {
+            continue;
+        }
+        before = *gid;
+        svan_gid_command(fn, i, &cmd);
+        *gid = entry_of(fn, &cmd);
+        if (has_room && may_keep(fn, &cmd, &before, gid, is_checked_anew)) {
+            add_stations(fn, gid);
+            fn->net->gid_limit = i + 1;
+        } else {
+            memset(gid, 0, sizeof(*gid));
         }
     }
 }
@@ -228,7 +273,9 @@ uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
 
 void svan_gids_clear(SvanFn *fn)
 {
-    while (fn->net->gid_limit) {
-        svan_gid_clear(fn, fn->net->gid_limit - 1);
+    if (fn->net->gid_limit) {
+        forget_stations(fn);
+        memset(fn->net->gids, 0, fn->net->gid_limit * sizeof(fn->net->gids[0]));
+        fn->net->gid_limit = 0;
     }
 }

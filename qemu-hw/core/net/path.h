@@ -46,7 +46,8 @@ typedef struct SvanPath {
     SvanRecognition recognition;
     bool counted;               /* among SvanFlows.congested */
     bool peer_notifies;         /* its NIC has sent a notification that was accepted */
-    uint32_t sequence;          /* of the last one */
+    uint32_t sequence;          /* of the last one, which came for this address */
+    uint8_t notified[16];
     uint32_t marked_octets;     /* below SVAN_PATH_SIZE: what marks are left over */
     uint64_t told_marks, told_octets;   /* of late: what notifications say of marked packets */
     uint64_t sent, sent_squares;        /* of late: octets, and sum of the squares of packets */

@@ -128,12 +128,18 @@ static uint64_t opens(const SvanRate *rate)
     return rate && rate->tx_max && rate->max.until > BURST_NS ? rate->max.until - BURST_NS : 0;
 }
 
+uint64_t svan_rate_opens(const SvanFn *fn)
+{
+    const SvanFnRate *rate = &fn->net->vport.rate;
+    uint64_t own = opens(&rate->own), group = opens(rate->group);
+
+    return own > group ? own : group;
+}
+
 bool svan_rate_may_send(SvanEgress *egress, SvanStep *step)
 {
     SvanFn *fn = egress->work->fn;
-    const SvanFnRate *rate = &fn->net->vport.rate;
-    uint64_t own = opens(&rate->own), group = opens(rate->group);
-    uint64_t when = own > group ? own : group;
+    uint64_t when = svan_rate_opens(fn);
 
     if (when <= svan_now(fn->core)) {
         return true;

@@ -13,6 +13,23 @@ void svan_switch_tx_ready(SvanCore *core)
     }
 }
 
+/*
+ * Frames wait here before they count against the limit of their function, which may be lower
+ * than what its paths have together. Does it let one of this path leave?
+ */
+static bool is_open(SvanPath *path)
+{
+    SvanFn *fn = path->fn;
+    uint64_t when = fn->net->vport.rate.is_limited ? svan_rate_opens(fn) : 0;
+
+    if (!when || when <= svan_now(fn->core)) {
+        return true;
+    }
+    svan_list_remove(&path->due);
+    svan_timer_set(fn->core, &path->turn, when);
+    return false;
+}
+
 /* IDLE: it is no frame's turn. */
 static SvanStep shaper_step(SvanCore *core)
 {
@@ -23,6 +40,9 @@ static SvanStep shaper_step(SvanCore *core)
 
     if (svan_list_empty(&core->sw->shaped)) {
         return SVAN_STEP_IDLE;
+    }
+    if (!is_open(path)) {
+        return SVAN_STEP_DONE;
     }
     enforcement = path->fn->net->enforcement;
     frame = svan_shaper_take(enforcement, path);

@@ -199,6 +199,8 @@ bool svan_vport_allows_gid(const SvanFn *fn, const struct svan_cmd_set_gid *cmd)
 bool svan_vport_admits(SvanFn *fn, SvanFrame *frame);
 /* Is the function, which has a limit, within it? false: *step is LATER. */
 bool svan_rate_may_send(SvanEgress *egress, SvanStep *step);
+/* When its limit, or that of its group, lets the function send; 0: it has none, or at once. */
+uint64_t svan_rate_opens(const SvanFn *fn);
 
 /* ---- senders that are paced ---- */
 

@@ -278,6 +278,7 @@ static SvanStep rx_packet(SvanCore *core)
     const SvanLentPacket *lent = core->ops.packet_next(core->opaque);
     SvanStep step;
 
+    core->ingress->from = SVAN_FROM_PORT;
     if (!lent) {
         return SVAN_STEP_IDLE;
     }
@@ -304,6 +305,7 @@ static SvanStep rx_frame(SvanCore *core)
     bool mine = false;
     SvanStep step;
 
+    core->ingress->from = frame ? frame->from : SVAN_FROM_PORT;
     if (!frame) {
         return SVAN_STEP_IDLE;
     }
@@ -327,6 +329,13 @@ static SvanStep rx_frame(SvanCore *core)
         svan_rx_drop_head(core);
     }
     return step;
+}
+
+SvanFn *svan_rx_sender(const SvanCore *core)
+{
+    uint16_t from = core->ingress->from;
+
+    return from == SVAN_FROM_PORT ? NULL : core->fns[from];
 }
 
 /* Packets that are lent and frames that wait take turns. */

@@ -339,7 +339,11 @@ typedef struct SvanIngress {
     uint32_t fn;                /* functions below it are done with the head */
     uint32_t qpn;               /* QP of fn that has begun to receive it; 0: none */
     bool packets_next;          /* packets that are lent have the next turn */
+    uint16_t from;              /* whose frame the last step was of; SVAN_FROM_PORT */
 } SvanIngress;
+
+/* The function that has sent what the last step received; NULL: it came by the port. */
+SvanFn *svan_rx_sender(const SvanCore *core);
 
 /* All that the commands check is checked here. SVAN_CMD_OK, or the refusal. */
 uint32_t svan_gid_set(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
@@ -351,8 +355,11 @@ uint32_t svan_gid_load(SvanFn *fn, const struct svan_cmd_set_gid *cmd);
 uint32_t svan_gid_clear(SvanFn *fn, uint32_t index);
 /* The command by which the function's driver has set a valid entry. */
 void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid *cmd);
-/* Set all entries again; those that the function may not have any more go. */
-void svan_gids_apply(SvanFn *fn);
+/*
+ * Settings of the function have changed: entries that it may not have any more go. One whose
+ * GID others have had from then on, too, stays, unless the function is checked anew for that.
+ */
+void svan_gids_apply(SvanFn *fn, bool is_checked_anew);
 void svan_gids_clear(SvanFn *fn);
 
 /* The port has room again: what waits for it at the switch itself goes on. */

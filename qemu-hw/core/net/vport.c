@@ -30,14 +30,15 @@ static void own_mac(const SvanFn *fn, uint8_t mac[6])
 }
 
 /* Entries and filters that the function may not have any more go. */
-static void apply(SvanFn *fn)
+static void apply(SvanFn *fn, uint8_t flags_before)
 {
+    uint8_t set = fn->net->vport.flags & ~flags_before;
     SvanEthFilter filter;
 
     if (!fn->net->gids) {
         return;                         /* it is disabled, and has none */
     }
-    svan_gids_apply(fn);
+    svan_gids_apply(fn, set & SVAN_FUNCTION_SPOOF_CHECK);
     filter = fn->net->eth;
     if (filter.qpn && (!svan_vport_owns_mac(fn, filter.mac) ||
                        !svan_filter_set(fn, &filter))) {
@@ -60,6 +61,8 @@ static void set_vlan(SvanFn *fn, uint16_t vlan, uint8_t priority)
 
 void svan_vport_reset(SvanFn *fn)
 {
+    uint8_t flags = fn->net->vport.flags;
+
     fn->net->vport = (SvanVport) {
         .rules = fn->net->vport.rules + 1,
         .flags = fn->id ? SVAN_FUNCTION_SPOOF_CHECK : SVAN_FUNCTION_TRUSTED,
@@ -67,7 +70,7 @@ void svan_vport_reset(SvanFn *fn)
     svan_rate_join(fn, 0);
     own_mac(fn, fn->net->vport.mac);
     set_vlan(fn, 0, 0);
-    apply(fn);
+    apply(fn, flags);
 }
 
 static uint32_t check(uint32_t mask, const struct svan_function_attr *attr)
@@ -105,6 +108,7 @@ uint32_t svan_vport_set(SvanFn *fn, uint32_t mask,
 {
     static const uint8_t none[6];
     SvanVport *vport = &fn->net->vport;
+    uint8_t flags = vport->flags;
     uint32_t refusal = check(mask, attr);
 
     if (refusal) {
@@ -138,7 +142,7 @@ uint32_t svan_vport_set(SvanFn *fn, uint32_t mask,
     }
     if (mask & OF_ADDRESSES) {
         vport->rules++;
-        apply(fn);
+        apply(fn, flags);
     }
     return SVAN_CMD_OK;
 }

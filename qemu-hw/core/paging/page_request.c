@@ -10,11 +10,10 @@
 
 /* ---- what is wanted ---- */
 
-static uint32_t hash_of(uint32_t space, uint64_t page)
+/* By a factor that guests do not know, or they would have all in one chain. */
+static uint32_t hash_of(const SvanPrq *prq, uint32_t space, uint64_t page)
 {
-    uint64_t h = ((page >> 12) + space) * 0x9e3779b97f4a7c15ull;
-
-    return h >> 56;
+    return ((page >> 12) + space) * prq->factor >> 56;
 }
 
 static bool is_process(const SvanWanted *wanted)
@@ -107,7 +106,7 @@ static void set_wanted(SvanWanted *wanted, SvanFn *fn, bool remote)
 
 static SvanPageRequest **chain_of(SvanPrq *prq, const SvanWanted *wanted)
 {
-    return &prq->hash[hash_of(space_of(wanted), wanted->page)];
+    return &prq->hash[hash_of(prq, space_of(wanted), wanted->page)];
 }
 
 static SvanPageRequest *find_fault(SvanPrq *prq, const SvanWanted *wanted)
@@ -184,6 +183,7 @@ static SvanPageWait *wait_of(SvanLink *link)
 
 static void wait_ends(SvanPageWait *wait, SvanWaitState state)
 {
+    wait->waiter->work->fn->core->cost += SVAN_COST_ACCESS;
     svan_list_remove(&wait->met->link);
     wait->met->fault = NULL;
     wait->state = state;
@@ -212,6 +212,7 @@ static bool may_ask(const SvanPrq *prq, const SvanAccount *account)
 
 static void tell(SvanPageWait *wait)
 {
+    wait->waiter->work->fn->core->cost += SVAN_COST_ACCESS;
     wait->news = true;
     svan_work_ready(wait->waiter->work);
 }
@@ -489,6 +490,7 @@ void svan_page_key_gone(SvanFn *fn, uint32_t key)
     if (!prq) {
         return;
     }
+    fn->core->cost += svan_prq_size(prq);
     for (SvanLink *link = prq->turns.next; link != &prq->turns; link = next) {
         SvanAccount *account = svan_container(link, SvanAccount, turn);
 

@@ -9,6 +9,7 @@
 #include "paging/prq.h"
 
 #define ENTRIES_A_STEP  16u
+#define COST_A_STEP     1500u           /* after which no further response is read */
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, create_prq.field)
 
@@ -42,6 +43,12 @@ static uint32_t check_prq(const SvanFn *fn,
     return SVAN_CMD_OK;
 }
 
+/* What it costs to make, or to destroy, all page requests that there may be. */
+static uint64_t cost_of_requests(const SvanPrq *prq)
+{
+    return svan_prq_size(prq) * sizeof(prq->faults[0]) / SVAN_COST_OCTETS;
+}
+
 uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
 {
     uint32_t refusal = check_prq(fn, cmd), size;
@@ -60,6 +67,8 @@ uint32_t svan_prq_create(SvanFn *fn, const struct svan_cmd_create_prq *cmd)
     prq->requests = le64toh(cmd->requests);
     prq->responses = le64toh(cmd->responses);
     prq->log_size = cmd->log_size;
+    prq->factor = ((uintptr_t)prq * 0x9e3779b97f4a7c15ull) | 1;
+    fn->core->cost += cost_of_requests(prq);
     svan_page_requests_init(prq);
     fn->paging->prq = prq;
     return SVAN_CMD_OK;
@@ -79,6 +88,7 @@ void svan_prq_destroy(SvanFn *fn)
     if (!prq) {
         return;
     }
+    fn->core->cost += cost_of_requests(prq);
     svan_page_requests_fini(prq);
     svan_prq_stop(fn);
     svan_timer_unreserve(fn->core, svan_prq_size(prq));
@@ -240,15 +250,16 @@ static SvanStep hear(SvanPrq *prq)
 
 /*
  * Responses are read before requests are written, since a response may make a request
- * unnecessary.
+ * unnecessary. After one that many have waited for, the others are those of another step.
  */
 static SvanStep prq_step(SvanPrq *prq)
 {
+    uint64_t cost = prq->fn->core->cost;
     SvanStep step = SVAN_STEP_DONE;
     uint32_t n = 0;
 
     while (step == SVAN_STEP_DONE && prq->resp_pi != prq->resp_ci &&
-           n++ < ENTRIES_A_STEP) {
+           n++ < ENTRIES_A_STEP && prq->fn->core->cost - cost < COST_A_STEP) {
         step = hear(prq);
     }
     while (step == SVAN_STEP_DONE && !svan_list_empty(&prq->queue) &&

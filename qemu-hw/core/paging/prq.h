@@ -40,6 +40,7 @@ struct SvanPrq {
     SvanLink turns;             /* accounts with waits; the first is served next */
     SvanPageRequest *free;
     uint32_t num_free;
+    uint64_t factor;            /* of the hash; odd */
     SvanPageRequest *hash[SVAN_PRQ_HASH];
     SvanPageRequest faults[];
 };

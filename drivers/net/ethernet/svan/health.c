@@ -135,9 +135,11 @@ static const struct devlink_health_reporter_ops svan_health_ops = {
  */
 void svan_health_failed(struct svan_sriov *sriov, u32 function, int err)
 {
+	struct svan_vf *vf = &sriov->vfs[function - 1];
 	char text[64];
 
-	sriov->failing = true;
+	sriov->num_failing += !vf->failing;
+	vf->failing = true;
 	if (time_before(jiffies, sriov->report_next))
 		return;
 	sriov->report_next = jiffies + msecs_to_jiffies(SVAN_HEALTH_REPORT_MS);
@@ -146,12 +148,19 @@ void svan_health_failed(struct svan_sriov *sriov, u32 function, int err)
 	devlink_health_report(sriov->reporter, text, NULL);
 }
 
-/* A look has succeeded: also the shim's worker. */
-void svan_health_well(struct svan_sriov *sriov)
+/* A look at the function has succeeded: also the shim's worker. */
+void svan_health_well(struct svan_sriov *sriov, u32 function)
 {
-	if (!sriov->failing)
+	struct svan_vf *vf;
+
+	if (!function || function > sriov->max_vfs)
 		return;
-	sriov->failing = false;
+	vf = &sriov->vfs[function - 1];
+	if (!vf->failing)
+		return;
+	vf->failing = false;
+	if (--sriov->num_failing)
+		return;
 	devlink_health_reporter_state_update(sriov->reporter,
 					     DEVLINK_HEALTH_REPORTER_STATE_HEALTHY);
 }

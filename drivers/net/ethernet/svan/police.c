@@ -54,18 +54,23 @@ static int svan_enforce_vf(struct svan_vf *vf)
 	return svan_enforce(sriov, vf->number + 1, flags, &vf->police);
 }
 
-/* Whoever sends to the physical function is notified, too. The caller holds the lock. */
+/*
+ * Whoever sends to the physical function is notified, too. If it fails for one function the
+ * others are policed all the same. The caller holds the lock.
+ */
 int svan_enforcement_apply(struct svan_sriov *sriov)
 {
-	int err;
+	int ret, err;
 	u32 n;
 
-	err = svan_enforce(sriov, 0, sriov->enforced ? SVAN_ENFORCE_NOTIFY : 0,
+	ret = svan_enforce(sriov, 0, sriov->enforced ? SVAN_ENFORCE_NOTIFY : 0,
 			   &svan_police_default);
-	for (n = 0; n < sriov->num_vfs && !err; n++)
+	for (n = 0; n < sriov->num_vfs; n++) {
 		err = svan_enforce_vf(&sriov->vfs[n]);
+		ret = ret ?: err;
+	}
 	/* A device that cannot do it does not do it. */
-	return err == -EOPNOTSUPP && !sriov->enforced ? 0 : err;
+	return ret == -EOPNOTSUPP && !sriov->enforced ? 0 : ret;
 }
 
 /* The caller holds the lock. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Policies: what becomes of a path whose state the device finds ambiguous, as there are
- * losses, CNPs or round trips that grow, but no notification that says why.
+ * losses or round trips that grow, but no mark that says why.
  */
 #include <kunit/visibility.h>
 #include <linux/math64.h>

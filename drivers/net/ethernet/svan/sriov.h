@@ -28,6 +28,7 @@ enum svan_devlink_param_id {
  * @police: how it is policed; under svan_sriov.lock
  * @folder: of its attributes in sysfs
  * @port: its devlink port; registered while the function exists
+ * @failing: the shim's last look at its paths has failed; the shim's worker's alone
  */
 struct svan_vf {
 	struct svan_sriov		*sriov;
@@ -36,6 +37,7 @@ struct svan_vf {
 	struct svan_police		police;
 	struct kobject			*folder;
 	struct devlink_port		port;
+	bool				failing;
 };
 
 /**
@@ -60,7 +62,7 @@ struct svan_rate_group {
  * @shim_entries: paths that it looks at; under @lock
  * @folder: of attributes in sysfs
  * @reporter: devlink health reporter
- * @failing: the shim's last look has failed; the shim's worker's alone
+ * @num_failing: functions at which the shim's last look has failed; its worker's alone
  * @report_next: when the next failure may be reported, jiffies; the shim's worker's alone
  * @congestion: parameters of DCQCN that were set; under @lock
  * @congestion_mask: which of them; under @lock
@@ -80,7 +82,7 @@ struct svan_sriov {
 	struct svan_flow_entry	*shim_entries;
 	struct kobject		*folder;
 	struct devlink_health_reporter *reporter;
-	bool			failing;
+	u32			num_failing;
 	unsigned long		report_next;
 	struct svan_congestion_attr congestion;
 	u32			congestion_mask;
@@ -137,7 +139,7 @@ void svan_dcqcn_unregister(struct svan_sriov *sriov);
 int svan_health_create(struct svan_sriov *sriov);
 void svan_health_destroy(struct svan_sriov *sriov);
 void svan_health_failed(struct svan_sriov *sriov, u32 function, int err);
-void svan_health_well(struct svan_sriov *sriov);
+void svan_health_well(struct svan_sriov *sriov, u32 function);
 
 /* verdict.c */
 u32 svan_shim_look(struct svan_shim *shim, u32 function);

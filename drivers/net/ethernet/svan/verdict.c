@@ -106,7 +106,7 @@ u32 svan_shim_look(struct svan_shim *shim, u32 function)
 		/* There may be no event: the device was not looked at to the end. */
 		svan_shim_defer(shim, function);
 	} else {
-		svan_health_well(sriov);
+		svan_health_well(sriov, function);
 		if (look.unfinished)
 			svan_shim_poke(shim, function);
 		else if (look.deferred)
