@@ -36,14 +36,17 @@ pair_between() {
 	users+=($!)
 }
 
-# verify NETDEV ADDRESS NETDEV ADDRESS: every octet between them, for two seconds
-verify() {
+# selftest NETDEV ADDRESS NETDEV ADDRESS PROGRAM ARGUMENT...: from one to the other
+selftest() {
 	local from to
 	from=$(rdma_of "$1") to=$(rdma_of "$3")
-	env SVAN_SECONDS=2 SVAN_DEV="$from" SVAN_GID="$(gid_index "$from" "$2")" \
+	env SVAN_DEV="$from" SVAN_GID="$(gid_index "$from" "$2")" \
 		SVAN_PEER_DEV="$to" SVAN_PEER_GID="$(gid_index "$to" "$4")" \
-		/usr/lib/svan/selftests/bad-link
+		"/usr/lib/svan/selftests/$5" "${@:6}"
 }
+
+# between NUMBER NUMBER PROGRAM ARGUMENT...: from one virtual function to another
+between() { selftest vf$1 10.77.0.$((10 + $1)) vf$2 10.77.0.$((10 + $2)) "${@:3}"; }
 
 # With data of several packets each. The server of a pingpong looks at an octet of each page, and
 # only says what it finds.
@@ -60,8 +63,9 @@ verified_pairs() {
 }
 
 every_octet() {
-	verify vf1 10.77.0.11 vf2 10.77.0.12 && verify svan0 10.77.0.1 vf3 10.77.0.13 &&
-		verify svan1 10.77.0.2 vf4 10.77.0.14
+	local -x SVAN_SECONDS=2
+	between 1 2 bad-link && selftest svan0 10.77.0.1 vf3 10.77.0.13 bad-link &&
+		selftest svan1 10.77.0.2 vf4 10.77.0.14 bad-link
 }
 
 dumped() {
@@ -117,16 +121,6 @@ counts() {
 	local name=$1 netdev
 	shift
 	for netdev in "$@"; do cat "$(sysfs_port "$netdev")/hw_counters/$name"; done | xargs
-}
-
-# between NUMBER NUMBER PROGRAM ARGUMENT...: a selftest from one virtual function to another
-between() {
-	local a=$1 b=$2 program=$3 from to
-	shift 3
-	from=$(rdma_of vf$a) to=$(rdma_of vf$b)
-	env SVAN_DEV="$from" SVAN_GID="$(gid_index "$from" 10.77.0.$((10 + a)))" \
-		SVAN_PEER_DEV="$to" SVAN_PEER_GID="$(gid_index "$to" 10.77.0.$((10 + b)))" \
-		"/usr/lib/svan/selftests/$program" "$@"
 }
 
 on_demand() { between $1 $2 odp -v explicit_wire -t send -t write -t read; }

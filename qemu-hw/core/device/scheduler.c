@@ -430,7 +430,6 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
     uint64_t least = UINT64_MAX, served;
     SvanFn *chosen = NULL, *fn;
 
-    core->free_turn = NULL;
     for (; ready; ready &= ready - 1) {
         turn = __builtin_ctz(ready);
         fn = next_of(core, turn, &served);
@@ -463,7 +462,6 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
 static SvanTurn shared_source(SvanCore *core, uint32_t ready)
 {
     if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
-        core->free_turn = NULL;
         return SVAN_TURN_POLL;
     }
     return fairest_source(core, ready & ~POLLING);
@@ -480,10 +478,12 @@ static inline SvanStep run_step(SvanCore *core)
     core->retried = false;
     core->polls_next = !core->polls_next;
     while ((ready = ready_sources(core) & ~looked_at)) {
-        SvanTurn turn = svan_is_shared(core) ? shared_source(core, ready) :
-                                               next_source(core, ready);
-        SvanStep step = take_turn(core, turn);
+        SvanTurn turn;
+        SvanStep step;
 
+        core->free_turn = NULL;
+        turn = svan_is_shared(core) ? shared_source(core, ready) : next_source(core, ready);
+        step = take_turn(core, turn);
         core->turn = turn + 1;
         if (step != SVAN_STEP_IDLE) {
             return step;

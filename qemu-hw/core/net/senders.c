@@ -19,14 +19,14 @@ void svan_switch_tx_ready(SvanCore *core)
  */
 static bool is_open(SvanPath *path)
 {
-    SvanFn *fn = path->fn;
-    uint64_t when = fn->net->vport.rate.is_limited ? svan_rate_opens(fn) : 0;
+    SvanCore *core = path->fn->core;
+    uint64_t when = svan_rate_opens(path->fn);
 
-    if (!when || when <= svan_now(fn->core)) {
+    if (!when || when <= svan_now(core)) {
         return true;
     }
     svan_list_remove(&path->due);
-    svan_timer_set(fn->core, &path->turn, when);
+    svan_timer_set(core, &path->turn, when);
     return false;
 }
 

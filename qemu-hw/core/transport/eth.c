@@ -147,14 +147,13 @@ static bool tx_finish_frame(SvanEth *eth)
     SvanFrame *frame = eth->tx;
 
     if (frame->from != SVAN_FROM_PORT) {
-        return true;    /* it was admitted, with a tag maybe, and its turn had not come */
+        return true;    /* it was finished, and may have a tag; its turn had not come */
     }
     frame->len = eth->wqe.length;
     if ((eth->wqe.flags & SVAN_WQE_ETH_CSUM) &&
         !svan_frame_complete_csum(frame, &eth->wqe.eth)) {
         return false;
     }
-    eth->wqe.flags &= ~SVAN_WQE_ETH_CSUM;       /* once, if it is admitted in another step */
     if (frame->len < MIN_FRAME) {
         memset(frame->data + frame->len, 0, MIN_FRAME - frame->len);
         frame->len = MIN_FRAME;
