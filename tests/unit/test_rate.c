@@ -415,7 +415,7 @@ static void a_share_is_not_paid_for_by_others(void **state)
         refill(&the_line, 2);
         svan_run(core);
         hall->fake->now += 500;
-        assert_true(++runs < 1000);
+        assert_true(++runs < 300);
     }
     assert_true(STAT(hall, 1, eth_tx_frames) > 2 * STAT(hall, 2, eth_tx_frames));
 }
