@@ -177,11 +177,6 @@ undisturbed() {
 vf_reset() { reset_function vf4 && reset_function vf4 && vf4_works; }
 vf_rebind() { unbind vf4 && echo "${slot[vf4]}" >$pci/drivers/svan/bind && vf_up 4 && vf4_works; }
 
-vf_removed() {
-	echo 1 >"$pci/devices/${slot[vf4]}/remove" && [ ! -e "$pci/devices/${slot[vf4]}" ] &&
-		echo 1 >$pci/rescan && vf_up 4 && vf4_works
-}
-
 # Without a driver, in the hands of a program that does all the wrong it can.
 vf_hostile() {
 	unbind vf4 && /usr/lib/svan/selftests/hostile-vf "${slot[vf4]}" 8 &&
@@ -230,7 +225,6 @@ sriov_tests() {
 	test_case "another peripheral rings for two of them, and for no other" windows_of_two
 	test_case "the reset of one leaves the others' queue pairs" undisturbed vf_reset
 	test_case "unbinding one leaves the others' queue pairs" undisturbed vf_rebind
-	test_case "hot-unplugging one leaves the others' queue pairs" undisturbed vf_removed
 	test_case "a hostile driver of one leaves the others' queue pairs" undisturbed vf_hostile
 	test_case "they are switched off in traffic" switched_off_in_traffic
 	test_case "sixty-four of them" sixty_four
