@@ -207,6 +207,46 @@ sixty_four() {
 		echo 0 >"$numvfs" && rdma_devices_are svan_0 svan_1
 }
 
+# pingpong_inside NETNS DEVICE ADDRESS ARGUMENT...: the device belongs to the namespace, too.
+pingpong_inside() {
+	# shellcheck disable=SC2016
+	ip netns exec "$1" bash -c '. /usr/lib/svan/network.sh
+		exec ibv_rc_pingpong -d "$0" -g "$(wait_gid "$0" "$1")" -c "${@:2}"' "${@:2}"
+}
+
+# inside NETNS: the RDMA devices that a program sees there
+inside() { ip netns exec "$1" ls /sys/class/infiniband | xargs; }
+
+# into_namespace NUMBER: function and RDMA device of one
+into_namespace() {
+	ip netns add vf$1 && rdma dev set "$(rdma_of vf$1)" netns vf$1 &&
+		rename_netdev "${mac[vf$1]}" vf$1 && netdev_up vf$1 $((10 + $1)) vf$1 &&
+		carrier vf$1 vf$1
+}
+
+two_namespaces() {
+	local one two status
+	echo 2 >"$numvfs" && one=$(rdma_of vf1) two=$(rdma_of vf2) &&
+		into_namespace 1 && into_namespace 2 && rdma_devices_are svan_0 svan_1 &&
+		[ "$(inside vf1)" = "$one" ] && [ "$(inside vf2)" = "$two" ] || return
+	pingpong_inside vf2 "$two" 10.77.0.12 -s 100000 -n 50 >/tmp/pair &
+	await 60 listens 18515 vf2 &&
+		pingpong_inside vf1 "$one" 10.77.0.11 -s 100000 -n 50 10.77.0.12
+	status=$?
+	wait $! && [ $status = 0 ] && ! grep -i 'invalid data' /tmp/pair &&
+		ip netns del vf1 && await 20 rdma_devices_are svan_0 svan_1 "$one"
+}
+
+# The kernel changes the mode only while there is no namespace.
+rdma_namespaces() {
+	local status
+	ip netns del peer && await 20 rdma system set netns exclusive || return
+	two_namespaces
+	status=$?
+	echo 0 >"$numvfs" && ip netns del vf2 && await 20 rdma system set netns shared &&
+		peer_netns peer && restore svan1 && wire_works && return $status
+}
+
 driver_unloaded() {
 	vfs_on $VFS && rmmod svan_ib && rmmod svan && [ "$(cat "$numvfs")" = 0 ] &&
 		modprobe svan && modprobe svan_ib && restore svan0 && restore svan1 && wire_works
@@ -228,5 +268,8 @@ sriov_tests() {
 	test_case "a hostile driver of one leaves the others' queue pairs" undisturbed vf_hostile
 	test_case "they are switched off in traffic" switched_off_in_traffic
 	test_case "sixty-four of them" sixty_four
+	traffic_stop
+	test_case "two of them, with their RDMA devices, in namespaces" rdma_namespaces
+	traffic_start
 	test_case "the driver is unloaded with virtual functions" driver_unloaded
 }

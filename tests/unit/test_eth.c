@@ -526,6 +526,42 @@ static void a_filter_changes_in_mid_frame(void **state)
     }
 }
 
+static void vlan_is(Eth *eth, uint16_t vlan)
+{
+    struct svan_function_attr attr = { .vlan = htole16(vlan) };
+
+    assert_int_equal(svan_vport_set(host_fn(eth->host), SVAN_SET_FUNCTION_VLAN, &attr),
+                     SVAN_CMD_OK);
+}
+
+/* With its tag it is longer than the buffer, which without it has held a part of it. */
+static void a_vlan_changes_in_mid_frame(void **state)
+{
+    static const uint8_t tag[] = { 0x81, 0, 0, 7 };
+    Eth *eth = *state;
+    SvanFn *fn = host_fn(eth->host);
+    uint64_t bus = pattern(eth, FRAME_ROOM, 0);
+    SvanFrame *frame = svan_frame_alloc(6004);
+    struct svan_cqe cqe;
+
+    vlan_is(eth, 7);
+    recv_into(eth, bus, 6000);
+    memset(frame->data, 0, 6004);
+    memcpy(frame->data, own_mac, 6);
+    memcpy(frame->data + 12, tag, sizeof(tag));
+    frame->len = 6004;
+    assert_true(svan_frame_in(fake_of(eth)->core, frame));
+    copied(eth, 4096);
+    vlan_is(eth, 0);
+    fake_run(fake_of(eth));
+    assert_int_equal(fn->stats->eth_rx_too_long, 1);
+    assert_int_equal(host_state(&eth->qp), SVAN_QPS_RTS);
+    frame_in(eth, own_mac, 5000);
+    fake_run(fake_of(eth));
+    assert_true(host_cq_poll(&eth->recv_cq, &cqe));
+    assert_int_equal(le32toh(cqe.byte_len), 5000);
+}
+
 /* To another queue pair and back: neither takes the rest for a whole. */
 static void a_frame_does_not_change_its_queue(void **state)
 {
@@ -638,6 +674,7 @@ int main(void)
         ETH_TEST(what_is_not_wanted_is_not_received),
         ETH_TEST(drops_take_no_entry_and_are_counted),
         ETH_TEST(a_filter_changes_in_mid_frame),
+        ETH_TEST(a_vlan_changes_in_mid_frame),
         ETH_TEST(a_frame_does_not_change_its_queue),
         ETH_TEST(a_disabled_port_is_a_cut_wire),
         ETH_TEST(a_restored_queue_goes_on),

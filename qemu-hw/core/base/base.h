@@ -283,7 +283,8 @@ void svan_work_stop(SvanWork *work);
  */
 void svan_wake_waiting(SvanCore *core);
 /* The object has had such a step. */
-void svan_work_sent(SvanWork *work);
+static inline void svan_work_sent(SvanWork *work);
+void svan_fn_sent(SvanFn *fn);          /* the same, of a function in core->waiting */
 /* The object was refused: there is no room. */
 void svan_work_block(SvanWork *work);
 
@@ -546,6 +547,14 @@ static inline void svan_fn_leave(SvanFn *fn, SvanTurn turn)
         if (svan_list_empty(&fn->core->work[turn])) {
             svan_source_idle(fn->core, turn);
         }
+    }
+}
+
+static inline void svan_work_sent(SvanWork *work)
+{
+    work->woken = false;
+    if (work->fn->waits.next) {
+        svan_fn_sent(work->fn);
     }
 }
 

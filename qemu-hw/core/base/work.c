@@ -24,16 +24,11 @@ static void wake_blocked(SvanFn *fn)
     }
 }
 
-void svan_work_sent(SvanWork *work)
+void svan_fn_sent(SvanFn *fn)
 {
-    SvanFn *fn = work->fn;
-
-    work->woken = false;
-    if (fn->waits.next) {
-        svan_list_remove(&fn->waits);
-        svan_list_append(&fn->core->waiting, &fn->waits);
-        wake_blocked(fn);
-    }
+    svan_list_remove(&fn->waits);
+    svan_list_append(&fn->core->waiting, &fn->waits);
+    wake_blocked(fn);
 }
 
 void svan_wake_waiting(SvanCore *core)

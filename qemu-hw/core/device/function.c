@@ -185,10 +185,7 @@ static void fn_reset(SvanFn *fn)
     svan_parts_free(fn);
     fn_clear_registers(fn);
     fn_clear_stats(fn);
-    if (core->ingress->fn == fn->id) {
-        core->ingress->offset = 0;      /* what it received of a frame is gone */
-        core->ingress->qpn = 0;
-    }
+    svan_rx_again(fn);
     fn->generation++;
     svan_trace(fn, SVAN_TRACE_RESET, fn->id, fn->generation, 0, 0);
 }

@@ -91,7 +91,7 @@ static SvanStep sender_turn(SvanFn *fn)
     bool ahead = fn->has_share && is_ahead(fn, svan_lately(fn->core));
     SvanStep step = qp_turn(fn);
 
-    if (step != SVAN_STEP_BLOCKED) {
+    if (fn->core->shares && step != SVAN_STEP_BLOCKED) {
         fn->core->turns_ahead = ahead ? fn->core->turns_ahead + 1 : 0;
         if (fn->has_share) {
             svan_rate_turn(fn);
@@ -186,34 +186,51 @@ static inline void charge_sender(SvanCore *core, uint64_t cost)
     }
 }
 
-/* One step of a source. Its function goes behind the others, unless the step missed. */
+/* fn NULL: the source is not divided among functions. */
 static inline __attribute__((always_inline))
-SvanStep take_turn(SvanCore *core, SvanTurn turn)
+SvanStep step_of(SvanCore *core, SvanTurn turn, SvanFn *fn)
 {
-    SvanStep (*step_of_one)(SvanFn *fn) = sources[turn].step;
-    SvanLink *fns = &core->work[turn], *link = fns->next;
+    return fn ? sources[turn].step(fn) : sources[turn].step_of_all(core);
+}
+
+/* The same while functions share the engine. */
+static SvanStep charged_step(SvanCore *core, SvanTurn turn, SvanFn *fn)
+{
     uint64_t cost = core->cost - SVAN_COST_STEP, began = 0;
-    SvanFn *fn = step_of_one ? svan_fn_at(link, turn) : NULL;
-    /* To look for work is free while there is none. */
-    bool charged = svan_is_shared(core) &&
-                   (turn != SVAN_TURN_POLL || (ready_sources(core) & ~POLLING));
-    bool timed = charged && svan_price_is_due(price_of(core, fn));
+    bool timed = svan_price_is_due(price_of(core, fn));
     SvanStep step;
 
     if (timed) {
         began = clock_now(core);
     }
-    step = fn ? step_of_one(fn) : sources[turn].step_of_all(core);
+    step = step_of(core, turn, fn);
     cost = core->cost - cost;
     if (timed) {
         svan_price_learn(core, price_of(core, fn), cost, clock_now(core) - began);
     }
-    if (charged) {
-        charge(core, fn, cost);
-    }
-    if (charged && turn == SVAN_TURN_RX) {
+    charge(core, fn, cost);
+    if (turn == SVAN_TURN_RX) {
         charge_sender(core, cost);
     }
+    return step;
+}
+
+/* To look for work is free while there is none. */
+static inline bool is_charged(SvanCore *core, SvanTurn turn)
+{
+    return svan_is_shared(core) &&
+           (turn != SVAN_TURN_POLL || (ready_sources(core) & ~POLLING));
+}
+
+/* One step of a source. Its function goes behind the others, unless the step missed. */
+static inline __attribute__((always_inline))
+SvanStep take_turn(SvanCore *core, SvanTurn turn)
+{
+    SvanLink *fns = &core->work[turn], *link = fns->next;
+    SvanFn *fn = sources[turn].step ? svan_fn_at(link, turn) : NULL;
+    SvanStep step = is_charged(core, turn) ? charged_step(core, turn, fn) :
+                                             step_of(core, turn, fn);
+
     if (!fn) {
         return step == SVAN_STEP_MISS ? missed(core, &core->rx_miss, turn) : step;
     }
@@ -461,6 +478,7 @@ static SvanTurn fairest_source(SvanCore *core, uint32_t ready)
  */
 static SvanTurn shared_source(SvanCore *core, uint32_t ready)
 {
+    core->free_turn = NULL;
     if ((ready & POLLING) && (core->polls_next || !(ready & ~POLLING))) {
         return SVAN_TURN_POLL;
     }
@@ -481,7 +499,6 @@ static inline SvanStep run_step(SvanCore *core)
         SvanTurn turn;
         SvanStep step;
 
-        core->free_turn = NULL;
         turn = svan_is_shared(core) ? shared_source(core, ready) : next_source(core, ready);
         step = take_turn(core, turn);
         core->turn = turn + 1;

@@ -82,6 +82,15 @@ static void rx_turn_to(SvanIngress *ingress, uint32_t fn)
     ingress->qpn = 0;
 }
 
+void svan_rx_again(SvanFn *fn)
+{
+    SvanIngress *ingress = fn->core->ingress;
+
+    if (ingress->fn == fn->id) {
+        rx_turn_to(ingress, fn->id);
+    }
+}
+
 void svan_rx_drop_head(SvanCore *core)
 {
     SvanFrame *frame = core->ingress->head;
@@ -434,7 +443,14 @@ static inline bool may_leave(SvanEgress *egress, const SvanFlowUnit *unit, SvanS
            svan_enforce_passes(egress, unit, step);
 }
 
-/* The unit has left: so many octets. egress NULL: it had waited in a path. */
+/* Does anything depend on how long it is? */
+static inline bool is_counted(const SvanFlowUnit *unit)
+{
+    return unit->fn->net->vport.rate.counts ||
+           (!unit->is_local && svan_enforces_egress(unit->fn));
+}
+
+/* The unit has left: so many octets, if they are counted. egress NULL: it had waited in a path. */
 static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32_t len)
 {
     SvanFn *fn = unit->fn;
@@ -477,9 +493,11 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;
-        has_left(egress, &unit, svan_pkt_len(pkt));
-        stats->flow_marks += egress->marked;
-        egress->marked = false;
+        has_left(egress, &unit, is_counted(&unit) ? svan_pkt_len(pkt) : 0);
+        if (egress->marked) {
+            stats->flow_marks++;
+            egress->marked = false;
+        }
         svan_trace(fn, SVAN_TRACE_PKT_TX, pkt->dqpn, pkt->opcode, pkt->psn,
                    pkt->payload_len);
     }

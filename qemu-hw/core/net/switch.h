@@ -230,6 +230,8 @@ typedef struct SvanReceiver {
 /* One step of the receive queue. IDLE: the queue is empty. */
 SvanStep svan_rx_step(SvanCore *core);
 void svan_rx_drop_head(SvanCore *core);
+/* What the function has received of the head is gone: it begins anew. */
+void svan_rx_again(SvanFn *fn);
 /* Append. false: no room for frames of its sender; the frame stays the caller's. */
 bool svan_rx_put(SvanCore *core, SvanFrame *frame);
 

@@ -50,6 +50,9 @@ static void set_vlan(SvanFn *fn, uint16_t vlan, uint8_t priority)
 {
     SvanSwitch *sw = fn->core->sw;
 
+    if (!vlan != !fn->net->vport.vlan) {
+        svan_rx_again(fn);              /* with the tag, or without, a frame is another */
+    }
     fn->net->vport.vlan = vlan;
     fn->net->vport.priority = priority;
     if (vlan) {

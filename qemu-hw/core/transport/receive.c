@@ -10,7 +10,8 @@
  * A connected QP takes packets of its peer only. Their source MAC is not looked at: the
  * router that delivers them need not be the one that packets to the peer are sent to.
  */
-static bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
+static inline __attribute__((always_inline))
+bool is_from_peer(const SvanQp *qp, const SvanPkt *pkt)
 {
     return !memcmp(pkt->addr.sgid, qp->av.dgid, 16) &&
            svan_is_for_gid(&pkt->addr, &qp->fn->net->gids[qp->av.sgid_index]);
