@@ -270,6 +270,6 @@ sriov_tests() {
 	test_case "sixty-four of them" sixty_four
 	traffic_stop
 	test_case "two of them, with their RDMA devices, in namespaces" rdma_namespaces
-	traffic_start
+	traffic_start $rate
 	test_case "the driver is unloaded with virtual functions" driver_unloaded
 }

@@ -24,6 +24,30 @@ static void test_read(void **state)
     assert_int_equal(rc_priv(rc)->req.rd_atomics, 0);
 }
 
+/* The queue pair has another step only when there is something to do in it. */
+static void test_responses_bring_no_work(void **state)
+{
+    static const uint8_t opcodes[] = {
+        SVAN_OP_READ_RESP_FIRST, SVAN_OP_READ_RESP_MIDDLE, SVAN_OP_READ_RESP_LAST,
+    };
+    Rc *rc = *state;
+    const SvanWork *work = &svan_qp_get(host_fn(rc->host), rc->qp.qpn)->work;
+
+    rc_post(rc, SVAN_WQE_RDMA_READ, 0, SIZE(opcodes) * MTU);
+    rc_go(rc);
+    for (uint32_t i = 0; i < SIZE(opcodes); i++) {
+        SvanPkt pkt = rc_pkt(opcodes[i], PSN_OUT + i, rc_mem(rc, SOURCE), MTU);
+
+        pkt.syndrome = ACKED;
+        rc_inject(rc, &pkt);
+        assert_false(svan_work_is_ready(work));
+        svan_run(rc->fake->core);
+        assert_int_equal(svan_work_is_ready(work), opcodes[i] == SVAN_OP_READ_RESP_LAST);
+    }
+    fake_run(rc->fake);
+    RC_SQ_DONE(rc, 0, SUCCESS);
+}
+
 /* The rest is asked for, from the first missing packet on. */
 static void test_read_rest(void **state)
 {
@@ -187,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RC_TEST(test_read),
+        RC_TEST(test_responses_bring_no_work),
         RC_TEST(test_read_rest),
         RC_TEST(test_implied_nak),
         cmocka_unit_test(test_misfits),

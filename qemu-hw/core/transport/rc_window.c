@@ -34,8 +34,11 @@ bool svan_rc_end_rnr_wait(SvanQp *qp)
     return true;
 }
 
-/* una may have moved: nxt is never behind it, and retries are counted anew. */
-static void moved(SvanQp *qp, uint32_t old_una)
+/*
+ * una may have moved: nxt is never behind it, and retries are counted anew. Of a WQE that needs
+ * more responses, and is the last that there is to send, each brings the queue pair no work.
+ */
+static void moved(SvanQp *qp, uint32_t old_una, uint32_t old_acked)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
 
@@ -58,14 +61,16 @@ static void moved(SvanQp *qp, uint32_t old_una)
         req->retries = qp->retry_cnt;
         req->rnr_retries = qp->rnr_retry;
         req->rnr_since = 0;
-        svan_qp_schedule(qp);
+        if (req->acked != old_acked || req->send != req->tail) {
+            svan_qp_schedule(qp);
+        }
     }
 }
 
 void svan_rc_advance(SvanQp *qp, uint32_t limit)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    uint32_t una = req->una;
+    uint32_t una = req->una, acked = req->acked;
 
     while (req->acked != req->tail) {
         SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
@@ -87,20 +92,20 @@ void svan_rc_advance(SvanQp *qp, uint32_t limit)
         }
         req->acked++;
     }
-    moved(qp, una);
+    moved(qp, una, acked);
 }
 
 void svan_rc_responded(SvanQp *qp)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->acked);
-    uint32_t una = req->una++;
+    uint32_t una = req->una++, acked = req->acked;
 
     if (req->una == wqe->seq + wqe->packets) {
         req->acked++;
         req->rd_atomics--;
     }
-    moved(qp, una);
+    moved(qp, una, acked);
     svan_rc_advance(qp, req->una);
 }
 
