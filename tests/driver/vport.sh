@@ -158,13 +158,40 @@ group_of_rates() {
 		devlink port function rate del $group && ! devlink port function rate show $group
 }
 
-counters_by_their_names() {
+# rdma_counts packets|bytes: sent by vf1, received by vf2, sent by vf2, received by vf1, by vf3
+rdma_counts() {
 	local name
-	for name in {rx,tx}_vport_rdma_unicast_{packets,bytes}; do
-		[ "$(vf_counter vf1 $name)" -gt 0 ] || { echo "$name"; return 1; }
-	done
+	for name in vf1/tx vf2/rx vf2/tx vf1/rx vf3/tx vf3/rx; do
+		vf_counter ${name%/*} ${name#*/}_vport_rdma_unicast_$1
+	done | xargs
+}
+
+# differences "BEFORE" "AFTER"
+differences() {
+	local before after n
+	read -ra before <<<"$1"
+	read -ra after <<<"$2"
+	for n in "${!before[@]}"; do echo $((after[n] - before[n])); done | xargs
+}
+
+# 50 messages of 100,000 octets each way between vf1 and vf2
+counters_by_their_names() {
+	local name n packets bytes
+	packets=$(rdma_counts packets) bytes=$(rdma_counts bytes)
+	users=()
+	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18732 -s 100000 -n 50 || return
+	for n in "${users[@]}"; do wait $n || return; done
+	users=()
+	packets=$(differences "$packets" "$(rdma_counts packets)")
+	bytes=$(differences "$bytes" "$(rdma_counts bytes)")
+	echo "packets $packets, octets $bytes"
+	[ "$bytes" = "5000000 5000000 5000000 5000000 0 0" ] || return
+	read -ra n <<<"$packets"
+	[ "${n[0]}" = "${n[1]}" ] && [ "${n[2]}" = "${n[3]}" ] && [ "${n[0]}" -ge 1250 ] &&
+		[ "${n[4]} ${n[5]}" = "0 0" ] || return
 	for name in np_ecn_marked_roce_packets np_cnp_sent rp_cnp_{handled,ignored}; do
-		[ -e "$(sysfs_port vf1)/hw_counters/$name" ] || { echo "$name"; return 1; }
+		rdma statistic show link "$(rdma_of vf1)/1" | grep -q " $name [0-9]" ||
+			{ echo "$name"; return 1; }
 	done
 	ip -s link show svan0 | grep -A 3 "vf 0 " | grep -q "RX: bytes"
 }
