@@ -24,7 +24,7 @@
 #:                 verified traffic over a bad link, LINK_SECONDS=600
 #:   make test-nested
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
-#:                 vfio-pci: pingpong, perftest, memory on demand (4 minutes)
+#:                 vfio-pci: pingpong, perftest, memory on demand, unplug (5 minutes)
 #:   make test-kvm the selftests in a guest under nested KVM, RUNS=10 times
 #:                 (20 to 30 minutes each); TESTS='odp torture' for those alone
 #:   make test-fresh
