@@ -201,7 +201,7 @@ static int batch(struct lane *lane)
 	return ret;
 }
 
-/* The life of a connection. */
+/* The life of a connection. To connect may take all the time that there is. */
 static int connection(struct lane *lane)
 {
 	struct ep_opts opts = ep_defaults;
@@ -214,7 +214,7 @@ static int connection(struct lane *lane)
 	}
 	conn.timeout = TIMEOUT;
 	ret = ret ?: pair_connect(&lane->pair, &conn);
-	for (i = 0; !ret && i < PER_CONNECTION && now_ms() < lane->deadline; i++)
+	for (i = 0; !ret && i < PER_CONNECTION && (!i || now_ms() < lane->deadline); i++)
 		ret = batch(lane);
 	for (i = 0; !ret && i < 2; i++) {
 		ret = area_check_canary(&lane->pair.in[i], -(ptrdiff_t)MARGIN, 0) ?:
