@@ -47,13 +47,13 @@ wire_works() { await 30 ping -c 1 -W 1 -s 3000 -q 10.77.0.2 >/dev/null; }
 
 counter() { ethtool -S "$1" | sed -n "s/^ *$2: //p"; }
 
-# traffic_start [RATE]: echoes and a TCP stream in both directions, begun again whenever they
-# break; at that rate, or as fast as they go
+# Echoes and a TCP stream in both directions, begun again whenever they break; at the rate of
+# $rate, or as fast as they go.
 traffic_start() {
 	ip netns exec peer iperf3 -s >/dev/null 2>&1 &
 	traffic+=($!)
 	(while :; do
-		iperf3 -c 10.77.0.2 -t 60 --bidir ${1:+-b "$1"} --connect-timeout 1000 \
+		iperf3 -c 10.77.0.2 -t 60 --bidir ${rate:+-b "$rate"} --connect-timeout 1000 \
 			>/dev/null 2>&1
 		sleep 0.2
 	done) &

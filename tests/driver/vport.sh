@@ -182,6 +182,7 @@ counters_by_their_names() {
 	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18732 -s 100000 -n 50 || return
 	for n in "${users[@]}"; do wait $n || return; done
 	users=()
+	! grep -i 'invalid data' /tmp/pair-18732 || return
 	packets=$(differences "$packets" "$(rdma_counts packets)")
 	bytes=$(differences "$bytes" "$(rdma_counts bytes)")
 	echo "packets $packets, octets $bytes"

@@ -535,10 +535,10 @@ static void vlan_is(Eth *eth, uint16_t vlan)
 }
 
 /* With its tag it is longer than the buffer, which without it has held a part of it. */
-static void a_vlan_changes_in_mid_frame(void **state)
+static void vlan_ends_in_mid_frame(Eth *eth, bool by_reset)
 {
     static const uint8_t tag[] = { 0x81, 0, 0, 7 };
-    Eth *eth = *state;
+    uint64_t before = host_fn(eth->host)->stats->eth_rx_too_long;
     SvanFn *fn = host_fn(eth->host);
     uint64_t bus = pattern(eth, FRAME_ROOM, 0);
     SvanFrame *frame = svan_frame_alloc(6004);
@@ -552,14 +552,24 @@ static void a_vlan_changes_in_mid_frame(void **state)
     frame->len = 6004;
     assert_true(svan_frame_in(fake_of(eth)->core, frame));
     copied(eth, 4096);
-    vlan_is(eth, 0);
+    if (by_reset) {
+        svan_reset_settings(fake_of(eth)->core);
+    } else {
+        vlan_is(eth, 0);
+    }
     fake_run(fake_of(eth));
-    assert_int_equal(fn->stats->eth_rx_too_long, 1);
+    assert_int_equal(fn->stats->eth_rx_too_long, before + 1);
     assert_int_equal(host_state(&eth->qp), SVAN_QPS_RTS);
     frame_in(eth, own_mac, 5000);
     fake_run(fake_of(eth));
     assert_true(host_cq_poll(&eth->recv_cq, &cqe));
     assert_int_equal(le32toh(cqe.byte_len), 5000);
+}
+
+static void a_vlan_changes_in_mid_frame(void **state)
+{
+    vlan_ends_in_mid_frame(*state, false);
+    vlan_ends_in_mid_frame(*state, true);
 }
 
 /* To another queue pair and back: neither takes the rest for a whole. */

@@ -162,6 +162,23 @@ static void of_a_send_as_much_again_is_asked_for(void **state)
     assert_int_equal(le32toh(od->last.length), SVAN_PAGE_SIZE + 2 * MTU);
 }
 
+/* What is known of it decides at once, as for the first page. */
+static void a_slow_second_page_is_told(void **state)
+{
+    Od *od = *state;
+
+    unmap_page(od, 3, SVAN_FAULT_ZERO_FILL, 10000);
+    unmap_page(od, 4, SVAN_FAULT_SWAP_IN, 900 * MS);
+    write_at(od, PSN_IN, PAGE(4) - MTU / 2);
+    assert_true(requested(od));
+    RC_SENT_NOTHING(od->rc);
+    resolve(od);
+    assert_true(requested(od));
+    assert_int_equal(le64toh(od->last.addr), PAGE(4));
+    TOLD_TO_WAIT(od, PSN_IN);
+    resolve(od);
+}
+
 static void a_copy_made_on_the_way_is_no_timeout(void **state)
 {
     Od *od = *state;
@@ -695,6 +712,7 @@ int main(void)
         OD_TEST(who_has_short_timeouts_is_told),
         OD_TEST(progress_within_a_message_is_acknowledged),
         OD_TEST(of_a_send_as_much_again_is_asked_for),
+        OD_TEST(a_slow_second_page_is_told),
         OD_TEST(a_copy_made_on_the_way_is_no_timeout),
         OD_TEST(who_was_dropped_and_times_out_is_told),
         OD_TEST(who_comes_back_without_room_is_told_at_the_bound),

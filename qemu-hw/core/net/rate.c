@@ -40,6 +40,9 @@ static void apply(SvanFn *fn)
     fn->core->shares -= fn->has_share;
     fn->has_share = fn->ahead_from[0] || fn->ahead_from[1];
     fn->core->shares += fn->has_share;
+    if (!fn->core->shares) {
+        fn->core->turns_ahead = 0;
+    }
     rate->counts = rate->is_limited || fn->has_share;
 }
 

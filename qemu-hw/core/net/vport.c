@@ -66,13 +66,13 @@ void svan_vport_reset(SvanFn *fn)
 {
     uint8_t flags = fn->net->vport.flags;
 
+    set_vlan(fn, 0, 0);
     fn->net->vport = (SvanVport) {
         .rules = fn->net->vport.rules + 1,
         .flags = fn->id ? SVAN_FUNCTION_SPOOF_CHECK : SVAN_FUNCTION_TRUSTED,
     };
     svan_rate_join(fn, 0);
     own_mac(fn, fn->net->vport.mac);
-    set_vlan(fn, 0, 0);
     apply(fn, flags);
 }
 

@@ -322,6 +322,7 @@ static SvanStep suspend_again(SvanQp *qp, const SvanPkt *pkt)
     svan_suspension_turn(qp, again ? SVAN_SUSPENDED_GONE_AGAIN :
                                      SVAN_SUSPENDED_MET);
     wait_for_page(qp, pkt);
+    svan_qp_schedule(qp);               /* to choose a mode by what is known of the page */
     return SVAN_STEP_AGAIN;
 }
 
