@@ -186,6 +186,34 @@ static void a_limit_is_exact(void **state)
     assert_true(STAT(hall, 1, rate_delays) > 0);
 }
 
+/* What queue pairs send counts as frames do, also from one function to another. */
+static void packets_are_limited(void **state)
+{
+    enum { WRITES = 10 };
+    Hall *hall = *state;
+    Station *from = &hall->stations[1], *to = &hall->stations[2];
+    HostQp a = host_qp(from->host, &from->send_cq, &from->recv_cq, NULL);
+    HostQp b = host_qp(to->host, &to->send_cq, &to->recv_cq, NULL);
+    HostSend send = { .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED };
+    uint32_t done;
+
+    set(hall, 1, 1, 0, 0);
+    host_connect(&a, &b);
+    for (uint32_t i = 0; i < WRITES; i++) {
+        host_send(&a, &send);
+    }
+    host_post(&a);
+    fake_run(hall->fake);
+    done = completed(&from->send_cq);
+    assert_in_range(done, 1, WRITES / 2);       /* at 1 Mb/s each takes half a millisecond */
+    assert_true(STAT(hall, 1, rate_delays) > 0);
+    for (uint32_t i = 0; done < WRITES; i++) {
+        assert_true(i < 20);
+        fake_advance(hall->fake, MS / 2);
+        done += completed(&from->send_cq);
+    }
+}
+
 static void members_of_a_group_divide_its_limit(void **state)
 {
     Hall *hall = *state;
@@ -494,6 +522,7 @@ int main(void)
         RATE_TEST(without_settings_all_have_the_same),
         RATE_TEST(a_limit_is_held),
         RATE_TEST(a_limit_is_exact),
+        RATE_TEST(packets_are_limited),
         RATE_TEST(members_of_a_group_divide_its_limit),
         RATE_TEST(a_share_is_what_a_function_has_at_least),
         RATE_TEST(a_share_is_not_more_than_it_says),
