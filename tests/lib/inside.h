@@ -21,6 +21,13 @@ static inline void svan_fn_trust(SvanFn *fn)
     fn->net->vport.flags = SVAN_FUNCTION_TRUSTED;
 }
 
+/* The address vector, to be changed as if the queue pair were modified. */
+static inline SvanAv *qp_new_av(SvanQp *qp)
+{
+    svan_heading_forget(&qp->heading);
+    return &qp->av;
+}
+
 /* As if the object had the event; nothing, if there is none that may have it. */
 static inline void host_event(Host *host, uint8_t type, uint32_t qn,
                               uint32_t data)

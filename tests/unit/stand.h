@@ -67,8 +67,8 @@ static inline void beyond(Stand *stand, HostQp *qp, uint32_t dest_qpn)
 
     host_connect(qp, qp);
     svan->dest_qpn = dest_qpn;
-    memcpy(svan->av.dgid, peer_gid, 16);
-    memcpy(svan->av.dmac, stranger_mac, 6);
+    memcpy(qp_new_av(svan)->dgid, peer_gid, 16);
+    memcpy(qp_new_av(svan)->dmac, stranger_mac, 6);
 }
 
 /* Queue pairs neither react to CNPs, nor are their packets made ECN-capable. */

@@ -195,9 +195,9 @@ static void other_cnps_are_counted_and_ignored(void **state)
     rc_inject_run(rc, &pkt);
     assert_int_equal(RC_STAT(rc, cnps_ignored), 2);
     pkt = cnp();
-    rc->core->av.dgid[15] ^= 1;         /* the sender is not the peer any more */
+    qp_new_av(rc->core)->dgid[15] ^= 1;         /* the sender is not the peer any more */
     rc_inject_run(rc, &pkt);
-    rc->core->av.dgid[15] ^= 1;
+    qp_new_av(rc->core)->dgid[15] ^= 1;
     assert_int_equal(RC_STAT(rc, cnps_ignored), 3);
     rc->qp.qpn ^= 0x400;
     rc_inject_run(rc, &pkt);
@@ -395,12 +395,12 @@ static void packets_leave_ecn_capable(void **state)
     Rc *rc = *state;
     SvanPkt pkt = rc_pkt(SVAN_OP_WRITE_ONLY, PSN_IN, NULL, 0);
 
-    rc->core->av.traffic_class = 26 << 2;
+    qp_new_av(rc->core)->traffic_class = 26 << 2;
     rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
     rc_go(rc);
     RC_SENT(rc, SVAN_OP_WRITE_ONLY, PSN_OUT);
     assert_int_equal(rc->pkt.addr.traffic_class, 26 << 2 | ECN_ECT0);
-    rc->core->av.traffic_class = 26 << 2 | ECN_CE;      /* nobody marks himself */
+    qp_new_av(rc->core)->traffic_class = 26 << 2 | ECN_CE;      /* nobody marks himself */
     pkt.ack_req = true;
     rc_inject_run(rc, &pkt);
     RC_SENT(rc, SVAN_OP_ACK, PSN_IN);
@@ -412,7 +412,7 @@ static void without_control_nothing_is_done(void **state)
     Rc *rc = *state;
 
     set_enabled(rc, false);
-    rc->core->av.traffic_class = 26 << 2 | 1;
+    qp_new_av(rc->core)->traffic_class = 26 << 2 | 1;
     rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
     rc_go(rc);
     RC_SENT(rc, SVAN_OP_WRITE_ONLY, PSN_OUT);

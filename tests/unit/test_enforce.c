@@ -16,12 +16,12 @@ static void what_is_not_ecn_capable_becomes_so(void **state)
 
     congestion.enabled = false;         /* it would have them ECN-capable before */
     assert_true(svan_congestion_set(core, &congestion));
-    inside(stand)->av.traffic_class = 46 << 2;
+    qp_new_av(inside(stand))->traffic_class = 46 << 2;
     post(stand, 1);
     assert_int_equal(left(stand, &traffic_class), 1);
     assert_int_equal(traffic_class, 46 << 2 | 2);
     assert_int_equal(COUNT(stand, enforce_ect_set), 1);
-    inside(stand)->av.traffic_class = 1;
+    qp_new_av(inside(stand))->traffic_class = 1;
     post(stand, 1);
     assert_int_equal(left(stand, &traffic_class), 1);
     assert_int_equal(traffic_class, 1);
@@ -564,7 +564,7 @@ static void others_are_shown_and_judged(void **state)
         svan_flows_get(flows, &key, svan_now(stand->hall->fake->core), &hint);
     }
     for (uint32_t i = 0; i < 2; i++) {
-        inside(stand)->av.dgid[15]++;
+        qp_new_av(inside(stand))->dgid[15]++;
         post(stand, 1);
     }
     left(stand, NULL);

@@ -83,9 +83,9 @@ static int court_setup(void **state)
         court->peers[way] = host_qp(to->host, &to->send_cq, &to->recv_cq,
                                     NULL);
         host_connect(&court->qps[way], &court->peers[way]);
-        inside(&court->qps[way])->av.traffic_class = 2;     /* ECT(0) */
+        qp_new_av(inside(&court->qps[way]))->traffic_class = 2;     /* ECT(0) */
     }
-    memcpy(inside(&court->qps[TO_PORT])->av.dmac, stranger_mac, 6);
+    memcpy(qp_new_av(inside(&court->qps[TO_PORT]))->dmac, stranger_mac, 6);
     court->memory = fake_alloc(court->hall->fake, 4096, 4096);
     *state = court;
     return 0;
@@ -233,7 +233,7 @@ static void packets_are_marked(void **state)
     /* one that does not say that it can be */
     congestion.enabled = false;
     assert_true(svan_congestion_set(court->hall->fake->core, &congestion));
-    inside(&court->qps[TO_OTHER])->av.traffic_class = 0;
+    qp_new_av(inside(&court->qps[TO_OTHER]))->traffic_class = 0;
     post_write(court, TO_OTHER, 2);
     fake_run(court->hall->fake);
     assert_int_equal(written(court, TO_OTHER), 2);

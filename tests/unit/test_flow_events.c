@@ -177,9 +177,9 @@ static void classes_are_kept_until_it_is_clear(void **state)
 {
     Stand *stand = *state;
 
-    inside(stand)->av.traffic_class = 46 << 2;
+    qp_new_av(inside(stand))->traffic_class = 46 << 2;
     post(stand, 1);
-    inside(stand)->av.traffic_class = 8 << 2;
+    qp_new_av(inside(stand))->traffic_class = 8 << 2;
     congest(stand, 0);
     assert_int_equal(only_path(stand).classes, 1 << 5 | 1 << 1);
     for (uint32_t i = 0; i < 10; i++) {
@@ -200,14 +200,14 @@ static void paths_keep_their_places(void **state)
     uint32_t total, seen = 0;
 
     for (uint32_t i = 0; i < 8; i++) {
-        inside(stand)->av.dgid[15] = peer_gid[15] + i;
+        qp_new_av(inside(stand))->dgid[15] = peer_gid[15] + i;
         post(stand, 1);
     }
     left(stand, NULL);
     for (uint32_t i = 0; i < 8; i++) {
         assert_int_equal(query(stand, true, i, 1, bus, &total), 1);
         seen |= 1u << (entries[0].peer[15] - peer_gid[15]);
-        inside(stand)->av.dgid[15] = entries[0].peer[15];
+        qp_new_av(inside(stand))->dgid[15] = entries[0].peer[15];
         fake_advance(stand->hall->fake, 2 * MS);
         post(stand, 1);
         left(stand, NULL);

@@ -280,7 +280,7 @@ static void losses_of_the_port(void **state)
 
     svan_rx_lost(core, 3);
     assert_int_equal(STATS(pair).rx_queue_drops, 3);
-    pair->dev_a->av.dmac[5] ^= 1;               /* somewhere else */
+    qp_new_av(pair->dev_a)->dmac[5] ^= 1;               /* somewhere else */
     svan_set_link(core, false);
     host_send(&pair->a, &send);
     host_post(&pair->a);

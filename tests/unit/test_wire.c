@@ -73,7 +73,7 @@ static void use_ipv6(Rc *rc)
     memcpy(cmd.set_gid.gid, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
     memcpy(cmd.set_gid.smac, host_fn(rc->host)->net->gids[0].smac, 6);
     host_must(rc->host, &cmd);
-    memcpy(rc->core->av.dgid, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+    memcpy(qp_new_av(rc->core)->dgid, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
 }
 
 static void a_udp_length_of_its_own(void **state)
@@ -135,7 +135,7 @@ static void both_addresses_are_of_one_version(void **state)
 {
     Rc *rc = *state;
 
-    rc->core->av.dgid[0] = 0xfe;
+    qp_new_av(rc->core)->dgid[0] = 0xfe;
     rc_post(rc, SVAN_WQE_SEND, 0, 8);
     rc_go(rc);
     RC_SENT_NOTHING(rc);

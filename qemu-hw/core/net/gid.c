@@ -81,6 +81,7 @@ static void forget(SvanFn *fn, SvanGid *gid)
     if (!gid->valid) {
         return;
     }
+    svan_addresses_changed(fn->core->sw);
     memset(gid, 0, sizeof(*gid));
     forget_key(fn, &key, key_of);
     forget_key(fn, &claim, claim_of);
@@ -238,6 +239,7 @@ void svan_gids_apply(SvanFn *fn, bool is_checked_anew)
     SvanGid before;
     bool has_room;
 
+    svan_addresses_changed(fn->core->sw);
     forget_stations(fn);
     has_room = svan_stations_reserve(fn->core->sw, 2 * limit);
     fn->net->gid_limit = 0;
@@ -274,6 +276,7 @@ uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
 void svan_gids_clear(SvanFn *fn)
 {
     if (fn->net->gid_limit) {
+        svan_addresses_changed(fn->core->sw);
         forget_stations(fn);
         memset(fn->net->gids, 0, fn->net->gid_limit * sizeof(fn->net->gids[0]));
         fn->net->gid_limit = 0;

@@ -31,6 +31,7 @@ bool svan_congestion_set(SvanCore *core, const SvanCongestion *congestion)
     sw->congestion = *congestion;
     sw->ecn_kept = congestion->enabled ? (uint8_t)~ECN_MASK : 0xff;
     sw->ecn_set = congestion->enabled ? ECN_ECT0 : 0;
+    svan_addresses_changed(sw);
     svan_enforcement_follow(core);
     return true;
 }

@@ -78,6 +78,7 @@ void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
     SvanStation **link = find(sw, key);
     SvanStation *station = *link;
 
+    svan_addresses_changed(sw);
     if (!station) {
         station = sw->reserve;
         sw->reserve = station->next;
@@ -95,6 +96,7 @@ void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
     SvanStation **link = find(sw, key);
     SvanStation *station = *link;
 
+    svan_addresses_changed(sw);
     if (!station) {
         return;
     }
@@ -121,6 +123,7 @@ SvanSwitch *svan_switch_new(void)
         factor = (factor ^ factor >> 29) * odd + i;
         sw->factors[i] = factor | 1;
     }
+    sw->changes = 1;
     svan_list_init(&sw->notices);
     svan_list_init(&sw->shaped);
     if (!grow(sw, MIN_LOG_BUCKETS)) {

@@ -124,6 +124,7 @@ struct SvanSwitch {
     void *flow_arg;
     SvanCongestion congestion;
     uint8_t ecn_kept, ecn_set;  /* of the traffic class of a RoCE packet */
+    uint64_t changes;           /* of all that a SvanHeading depends on; never 0 */
     /* frames of each function that wait in the receive queue for others */
     uint8_t waiting[1 + SVAN_MAX_VFS];
 };
@@ -144,6 +145,12 @@ static inline bool svan_station_is(const SvanStation *station,
     return !((station->key.words[0] ^ key->words[0]) |
              (station->key.words[1] ^ key->words[1]) |
              (station->key.words[2] ^ key->words[2]));
+}
+
+/* GIDs, whose they are, or how packets are marked: every SvanHeading is found again. */
+static inline void svan_addresses_changed(SvanSwitch *sw)
+{
+    sw->changes++;
 }
 
 /* The functions that have the address; NULL: none. */

@@ -466,30 +466,45 @@ static inline void has_left(SvanEgress *egress, const SvanFlowUnit *unit, uint32
     }
 }
 
+/* false: the source GID is gone. */
+static bool find_heading(SvanFn *fn, const SvanAv *av, uint32_t entropy, SvanHeading *heading)
+{
+    const SvanSwitch *sw = fn->core->sw;
+    SvanAddr *addr = &heading->addr;
+    const SvanFn *to;
+
+    if (!svan_gid_address(fn, av, entropy, addr)) {
+        return false;
+    }
+    addr->traffic_class = (addr->traffic_class & sw->ecn_kept) | sw->ecn_set;
+    to = svan_gid_owner(fn->core, addr);
+    heading->to = to ? to->id : SVAN_TO_PORT;
+    heading->changes = sw->changes;
+    return true;
+}
+
 SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
-                       SvanPkt *pkt)
+                       SvanHeading *heading, SvanPkt *pkt)
 {
     SvanFn *fn = egress->work->fn;
     SvanFlowUnit unit = { .fn = fn, .pkt = pkt };
     SvanFnStats *stats = fn->stats;
     SvanStep step;
-    SvanFn *to;
 
     if (!svan_port_is_open(fn)) {
         return svan_pkt_drop(fn, pkt, &stats->port_disabled_drops,
                              SVAN_DROP_PORT_DISABLED);
     }
-    if (!svan_gid_address(fn, av, entropy, &pkt->addr)) {
+    if (heading->changes != fn->core->sw->changes &&
+        !find_heading(fn, av, entropy, heading)) {
         return svan_pkt_drop(fn, pkt, &stats->source_drops, SVAN_DROP_SOURCE);
     }
-    pkt->addr.traffic_class = (pkt->addr.traffic_class & fn->core->sw->ecn_kept) |
-                              fn->core->sw->ecn_set;
-    to = svan_gid_owner(fn->core, &pkt->addr);
-    unit.is_local = to;
+    pkt->addr = heading->addr;
+    unit.is_local = heading->to != SVAN_TO_PORT;
     if (!may_leave(egress, &unit, &step)) {
         return step;
     }
-    step = to ? send_local(fn, to, pkt) : send_port(fn, pkt);
+    step = unit.is_local ? send_local(fn, fn->core->fns[heading->to], pkt) : send_port(fn, pkt);
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;

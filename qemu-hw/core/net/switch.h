@@ -171,6 +171,25 @@ static inline bool svan_is_for_gid(const SvanAddr *addr, const SvanGid *gid)
  */
 bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
+
+#define SVAN_TO_PORT            0xffffu
+
+/*
+ * Where the packets of a sender go while its address vector is the same. It is found again
+ * after each change of what any function's addresses are.
+ */
+typedef struct SvanHeading {
+    SvanAddr addr;              /* of its packets */
+    uint16_t to;                /* function that has it; SVAN_TO_PORT: none of this device */
+    uint64_t changes;           /* SvanSwitch.changes when it was found; 0: it was not */
+} SvanHeading;
+
+/* The address vector is another one, or what differs between flows is. */
+static inline void svan_heading_forget(SvanHeading *heading)
+{
+    heading->changes = 0;
+}
+
 /* The sending side of an object that has work; part of that object. */
 struct SvanEgress {
     SvanWork *work;
@@ -195,13 +214,14 @@ static inline bool svan_egress_waits(const SvanEgress *egress)
 /*
  * Send a RoCE packet: to a function of this device by reference, else encoded to the
  * port. The caller fills in all but pkt->addr, which is made from av and entropy
- * (svan_gid_address()), so that no function sends from another's GID. DONE, AGAIN (the
+ * (svan_gid_address()), so that no function sends from another's GID. heading, zeroed at
+ * first, belongs to these two: who has others calls svan_heading_forget(). DONE, AGAIN (the
  * receiver has executed a part: send the same packet again), MISS, BLOCKED, LATER (send
  * the same packet again, and nothing of its flow before it). A packet that is lost,
  * because nobody takes it or its source GID is gone, is DONE, as on a wire.
  */
 SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
-                       SvanPkt *pkt);
+                       SvanHeading *heading, SvanPkt *pkt);
 /*
  * Send an Ethernet frame, whose capacity leaves room for a tag. DONE: the frame is not
  * the caller's any more; *sent says whether it has left the function or was dropped.

@@ -19,9 +19,9 @@ typedef struct SvanEq SvanEq;
 typedef struct SvanEvents {
     SvanFn *fn;
     uint32_t qn;                /* of the object, or function, they are about; 0: fn itself */
+    uint32_t syndrome;          /* data of its error events */
     SvanLink link;              /* SvanEq.sources of EQ 0, while types is not 0 */
     uint64_t types;             /* bit n: enum svan_event n */
-    uint32_t syndrome;          /* data of its error events */
 } SvanEvents;
 
 struct SvanEq {
@@ -277,8 +277,8 @@ typedef struct SvanSq {
     SvanLink poll_link;         /* fn->work[SVAN_TURN_POLL]: POLLING is set */
     bool poll_parked;           /* POLLING is set, but work is ready or blocked */
     uint8_t clock_skipped;      /* looks at the record, while there was other work */
-    uint64_t last_active;       /* ns; 0: the next look at the clock sets it */
     uint32_t pi_polled;         /* the record's sq_pi as last read */
+    uint64_t last_active;       /* ns; 0: the next look at the clock sets it */
 } SvanSq;
 
 /*
@@ -490,10 +490,6 @@ typedef struct SvanDoorbells {
     _Atomic(SvanDbSlot *) rung; /* LIFO of rung slots, taken whole */
     SvanDbSlot *taken;          /* slots of rung that are not collected yet */
     uint64_t poll_ns;           /* how long an idle queue is polled; 0: never */
-    bool poll_parked;           /* POLLING is set, but work is ready or blocked */
-    uint8_t clock_skipped;      /* looks at the record, while there was other work */
-    uint64_t last_active;       /* ns; 0: the next look at the clock sets it */
-    uint32_t pi_polled;         /* the record's sq_pi as last read */
 } SvanDoorbells;
 
 static inline bool svan_db_is_rung(const SvanCore *core)

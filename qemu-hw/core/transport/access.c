@@ -54,13 +54,14 @@ static inline uint32_t entropy(const SvanQp *qp)
 
 SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt)
 {
-    return svan_pkt_send(&qp->egress, &qp->av, entropy(qp), pkt);
+    return svan_pkt_send(&qp->egress, &qp->av, entropy(qp), &qp->heading, pkt);
 }
 
 SvanStep svan_qp_send_as(SvanQp *qp, uint8_t traffic_class, SvanPkt *pkt)
 {
+    SvanHeading heading = { .changes = 0 };
     SvanAv av = qp->av;
 
     av.traffic_class = traffic_class;
-    return svan_pkt_send(&qp->egress, &av, entropy(qp), pkt);
+    return svan_pkt_send(&qp->egress, &av, entropy(qp), &heading, pkt);
 }

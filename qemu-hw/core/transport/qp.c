@@ -627,6 +627,7 @@ static uint32_t apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     if (mask & A(AV)) {
         set_av(&qp->av, &cmd->av);
     }
+    svan_heading_forget(&qp->heading);
     qp->attr_mask |= mask;
     return SVAN_CMD_OK;
 }

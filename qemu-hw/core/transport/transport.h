@@ -54,6 +54,7 @@ struct SvanQp {
     SvanWork work;
     SvanUser user;
     SvanEgress egress;
+    SvanHeading heading;        /* of av */
     SvanSq sq;
     SvanCq *send_cq, *recv_cq;
     SvanCounter *send_counter, *recv_counter;   /* NULL: none */
