@@ -139,6 +139,13 @@ FIXTURE_VARIANT_ADD(neighbours, many_processes)
 	.attacks = { { LOCAL, LOCAL, 8 } },
 };
 
+FIXTURE_VARIANT_ADD(neighbours, some_processes)
+{
+	.processes = 16,
+	.body = never_served,
+	.attacks = { { LOCAL, LOCAL, 32 } },
+};
+
 FIXTURE_VARIANT_ADD(neighbours, remote)
 {
 	.processes = 1,
