@@ -5,7 +5,8 @@ of which they are called; new against old is what `make compare` measures.
 
 DIR/1-old/results.jsonl and DIR/1-new/results.jsonl are the first pair, and so on. A
 ratio above 1 means that the new side is better, for latencies too. Exits with 1 if
-the median of a ratio is below LEAST, or if figures are missing.
+the median of a ratio is below LEAST, or if figures are missing; whether chance alone could
+have brought that is said beside it.
 """
 
 import collections
@@ -73,13 +74,20 @@ def interval(values):
     return values[rank], values[count - 1 - rank], coverage(count, rank)
 
 
+def verdict(ratios):
+    """Of a row. Where the interval reaches 1, the same code twice may look like this."""
+    if statistics.median(ratios) >= LEAST:
+        return ""
+    return "   SLOWER" if interval(ratios)[1] < 1 else "   SLOWER, or chance"
+
+
 def line(cell, old, new, ratios):
     """One row of the table."""
     low, high, confidence = interval(ratios)
     middle = statistics.median(ratios)
     return "%-32s %10.4g %10.4g %7.3f   %.3f to %.3f (%.1f%%, %d pairs)%s" % (
         cell, statistics.median(old), statistics.median(new), middle, low, high,
-        100 * confidence, len(ratios), "   SLOWER" if middle < LEAST else "")
+        100 * confidence, len(ratios), verdict(ratios))
 
 
 def main():
