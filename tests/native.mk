@@ -39,6 +39,14 @@ flags_fuzz  := -O1 -fsanitize=fuzzer-no-link,address,undefined \
                -fno-sanitize-recover=all
 link_fuzz   := -fsanitize=fuzzer
 
+# What was compiled before, in another clone too, is not compiled again where there is ccache. The
+# build root's is of another version and has a cache of its own.
+ccache := $(shell command -v ccache)
+export CCACHE_DIR := $(or $(SVAN_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/svan)/ccache-host
+export CCACHE_BASEDIR := $(abspath $(top))
+export CCACHE_NOHASHDIR := 1
+export CCACHE_MAXSIZE := 2G
+
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \
           -I$(top)/include -I$(core) -I$(accel) -I$(top)/qemu-hw -I$(switch) -I$(fabric) -Ilib -MMD -MP
@@ -60,27 +68,27 @@ objects = $(patsubst $(core)/%.c,$(out)/$(1)/core/%.o,$(filter $(core)/%,$(2))) 
 define variant
 $(out)/$(1)/core/%.o: $(core)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/accel/%.o: $(accel)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/wire/%.o: $(wire)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/switch/%.o: $(switch)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/fabric/%.o: $(fabric)/%.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) -D_GNU_SOURCE $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	@$(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
+	@$(ccache) $(cc_$(1)) $(cflags) $(flags_$(1)) $$(cflags_$$*) -c $$< -o $$@
 
 $(out)/$(1)/libcore.a: $(call objects,$(1),$(core_sources) $(lib_sources))
 	@rm -f $$@ && ar rcsP $$@ $$^

@@ -4,7 +4,7 @@
  * device is taken away or reset under it. Nobody hangs, no store comes to what is somebody
  * else's by then, and all is as before.
  *
- * SVAN_ALL=1 kills a hundred times.
+ * SVAN_ALL=1 kills a hundred times, and takes devices away in every way.
  */
 #define _GNU_SOURCE
 #include <errno.h>

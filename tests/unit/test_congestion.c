@@ -81,6 +81,11 @@ static void a_mark_is_answered_by_a_cnp(void **state)
     assert_int_equal(RC_STAT(rc, cnps_sent), 1);
     assert_int_equal(RC_STAT(rc, ecn_marked_roce_packets), 1);
     assert_null(pace(rc));
+    /* The class is that of the CNP alone. */
+    rc_post(rc, SVAN_WQE_RDMA_WRITE, 0, 1);
+    rc_go(rc);
+    RC_SENT(rc, SVAN_OP_WRITE_ONLY, PSN_OUT);
+    assert_int_equal(rc->pkt.addr.traffic_class, ECN_ECT0);
 }
 
 static void what_is_not_marked_is_not_answered(void **state)

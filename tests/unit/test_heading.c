@@ -62,10 +62,9 @@ static int road_teardown(void **state)
 #define ROAD_TEST(name) \
     cmocka_unit_test_setup_teardown(name, road_setup, road_teardown)
 
-/* One packet is posted; how many the receiver has got by it. */
-static uint32_t send_one(Road *road)
+/* A request of one packet. */
+static void post_one(Road *road)
 {
-    uint64_t before = STAT(road->hall, RECEIVER, roce_rx_packets);
     HostSend write = {
         .opcode = SVAN_WQE_RDMA_WRITE, .flags = SVAN_WQE_SIGNALED, .addr = road->memory,
         .length = 8, .remote = road->memory, .rkey = road->to.host->all_key,
@@ -75,6 +74,14 @@ static uint32_t send_one(Road *road)
     host_send(&road->from, &write);
     host_post(&road->from);
     fake_run(road->hall->fake);
+}
+
+/* The same; how many packets the receiver has got by it. */
+static uint32_t send_one(Road *road)
+{
+    uint64_t before = STAT(road->hall, RECEIVER, roce_rx_packets);
+
+    post_one(road);
     return STAT(road->hall, RECEIVER, roce_rx_packets) - before;
 }
 
@@ -93,6 +100,14 @@ static void set_vlan(Road *road, uint32_t id, uint16_t vlan)
     });
 }
 
+static void leaves_by_the_port(Road *road)
+{
+    post_one(road);
+    assert_int_equal(road->packets, 1);
+    assert_false(road->is_local);
+    assert_true(left_by_the_port(road->hall));
+}
+
 /* Whose the address is. */
 static void the_receiver_goes_and_comes(void **state)
 {
@@ -103,13 +118,28 @@ static void the_receiver_goes_and_comes(void **state)
     connect_all(road);
     memcpy(gid, host->gids[0].gid, 16);
     assert_int_equal(host_object(host, SVAN_CMD_CLEAR_GID, 0), SVAN_CMD_OK);
-    assert_int_equal(send_one(road), 0);
-    assert_int_equal(road->packets, 1);
-    assert_false(road->is_local);
-    assert_true(left_by_the_port(road->hall));
+    leaves_by_the_port(road);
     host_set_gid(host, 0, gid);
     send_one(road);
     assert_true(road->is_local);
+}
+
+static void the_receiver_is_reset(void **state)
+{
+    Road *road = *state;
+
+    connect_all(road);
+    svan_reset(road->hall->fake->core, RECEIVER);
+    leaves_by_the_port(road);
+}
+
+static void the_receiver_fails(void **state)
+{
+    Road *road = *state;
+
+    connect_all(road);
+    svan_fatal(fn_of(road->hall, RECEIVER), SVAN_FATAL_INTERNAL);
+    leaves_by_the_port(road);
 }
 
 /* Not even while it has the same GID at another index. */
@@ -191,7 +221,7 @@ static void the_path_is_another(void **state)
     assert_int_equal(host_modify(&road->from, SVAN_QPS_SQD, SVAN_QP_ATTR_AV, &attrs),
                      SVAN_CMD_OK);
     assert_int_equal(host_modify(&road->from, SVAN_QPS_RTS, 0, NULL), SVAN_CMD_OK);
-    assert_int_equal(send_one(road), 0);
+    post_one(road);
     assert_int_equal(road->packets, 1);
     assert_memory_equal(road->addr.dgid, gid, 16);
     assert_int_equal(road->addr.traffic_class & ~ECN_MASK, 0x20);
@@ -201,6 +231,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROAD_TEST(the_receiver_goes_and_comes),
+        ROAD_TEST(the_receiver_is_reset),
+        ROAD_TEST(the_receiver_fails),
         ROAD_TEST(the_source_is_cleared),
         ROAD_TEST(the_source_is_another),
         ROAD_TEST(the_vlan_is_another),
