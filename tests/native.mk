@@ -40,12 +40,11 @@ flags_fuzz  := -O1 -fsanitize=fuzzer-no-link,address,undefined \
 link_fuzz   := -fsanitize=fuzzer
 
 # What was compiled before, in another clone too, is not compiled again where there is ccache. The
-# build root's is of another version and has a cache of its own.
-ccache := $(shell command -v ccache)
-export CCACHE_DIR := $(or $(SVAN_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/svan)/ccache-host
-export CCACHE_BASEDIR := $(abspath $(top))
-export CCACHE_NOHASHDIR := 1
-export CCACHE_MAXSIZE := 2G
+# build root's is of another version and has a cache, and settings, of its own: so these are those
+# of single commands.
+cache  := $(or $(SVAN_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/svan)/ccache-host
+ccache := $(if $(shell command -v ccache),CCACHE_DIR=$(cache) CCACHE_MAXSIZE=2G \
+            CCACHE_BASEDIR=$(abspath $(top)) CCACHE_NOHASHDIR=1 ccache)
 
 # Callbacks that share a signature do not all need all of it.
 cflags := -std=gnu11 -g -Wall -Wextra -Werror -Wno-unused-parameter \

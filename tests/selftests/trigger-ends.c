@@ -282,8 +282,8 @@ static struct user user_of(int i, enum triggered_end end)
 }
 
 /*
- * The NIC's driver goes, or the NIC is reset, while the accelerator rings it. Half of the ways
- * have both forms, and both paths, for each.
+ * The NIC's driver goes, or the NIC is reset, while the accelerator rings it. If not all is asked
+ * for, half of the ways are taken: they have both forms and both paths for either end.
  */
 TEST_F_TIMEOUT(trigger_ends, the_nic_goes, LIMIT)
 {

@@ -81,6 +81,7 @@ static void forget(SvanFn *fn, SvanGid *gid)
     if (!gid->valid) {
         return;
     }
+    /* Its stations may stay, and then do not tell that the entry is gone. */
     svan_addresses_changed(fn->core->sw);
     memset(gid, 0, sizeof(*gid));
     forget_key(fn, &key, key_of);
@@ -239,7 +240,6 @@ void svan_gids_apply(SvanFn *fn, bool is_checked_anew)
     SvanGid before;
     bool has_room;
 
-    svan_addresses_changed(fn->core->sw);
     forget_stations(fn);
     has_room = svan_stations_reserve(fn->core->sw, 2 * limit);
     fn->net->gid_limit = 0;
@@ -276,7 +276,6 @@ uint32_t svan_gid_clear(SvanFn *fn, uint32_t index)
 void svan_gids_clear(SvanFn *fn)
 {
     if (fn->net->gid_limit) {
-        svan_addresses_changed(fn->core->sw);
         forget_stations(fn);
         memset(fn->net->gids, 0, fn->net->gid_limit * sizeof(fn->net->gids[0]));
         fn->net->gid_limit = 0;

@@ -175,8 +175,8 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
 #define SVAN_TO_PORT            0xffffu
 
 /*
- * Where the packets of a sender go while its address vector is the same. It is found again
- * after each change of what any function's addresses are.
+ * Where the packets of a sender go while its address vector and entropy are the same. It is
+ * found again after any function's addresses, or the marking of packets, have changed.
  */
 typedef struct SvanHeading {
     SvanAddr addr;              /* of its packets */
@@ -184,7 +184,7 @@ typedef struct SvanHeading {
     uint64_t changes;           /* SvanSwitch.changes when it was found; 0: it was not */
 } SvanHeading;
 
-/* The address vector is another one, or what differs between flows is. */
+/* To be called when the address vector or the entropy is another one. */
 static inline void svan_heading_forget(SvanHeading *heading)
 {
     heading->changes = 0;
@@ -214,8 +214,8 @@ static inline bool svan_egress_waits(const SvanEgress *egress)
 /*
  * Send a RoCE packet: to a function of this device by reference, else encoded to the
  * port. The caller fills in all but pkt->addr, which is made from av and entropy
- * (svan_gid_address()), so that no function sends from another's GID. heading, zeroed at
- * first, belongs to these two: who has others calls svan_heading_forget(). DONE, AGAIN (the
+ * (svan_gid_address()), so that no function sends from another's GID. heading, zeroed
+ * at first, is that of these two: see svan_heading_forget(). DONE, AGAIN (the
  * receiver has executed a part: send the same packet again), MISS, BLOCKED, LATER (send
  * the same packet again, and nothing of its flow before it). A packet that is lost,
  * because nobody takes it or its source GID is gone, is DONE, as on a wire.
