@@ -21,6 +21,23 @@ police_begin() {
 		echo default >$police/vf1/policy && echo pace >$police/vf1/action
 }
 
+# What Documentation/driver/police.rst tells an administrator to type, in that order, and those
+# commands that go on watching for some seconds only; then as it was before.
+as_the_page_says() {
+	local n status page=/tmp/page.sh
+	vfs_off && sed -n '/^\.\. code-block:: sh$/,/^[^ ]/ s/^   //p' \
+		/usr/lib/svan/pages/police.rst |
+		sed 's/^cat trace_pipe$\|^.* --watch .*/timeout 3 & || [ $? = 124 ]/' >$page
+	[ "$(grep -c "" $page)" -ge 25 ] && grep -q "pci/${slot[svan0]}" $page && bash -ex $page
+	status=$?
+	echo 0 | tee /sys/kernel/tracing/events/svan/*/enable
+	devlink port function rate set "pci/${slot[svan0]}/1" tx_share 0 tx_max 0
+	for n in 2 3; do devlink port function rate set "pci/${slot[svan0]}/$n" noparent; done
+	devlink port function rate del "pci/${slot[svan0]}/tenant"
+	param enforcement_policy nic && param rp_ai_rate 40000 && echo 0 >"$numvfs" &&
+		vfs_on $VFS && return $status
+}
+
 standard_policies() {
 	local name
 	param_is enforcement_policy nic || return
@@ -99,7 +116,7 @@ def find(value):
             find(item)
 find(json.load(sys.stdin))' $1
 }
-delayed_more_than() { [ "$(health enforce_delays)" -gt $1 ]; }
+health_more_than() { [ "$(health $1)" -gt $2 ]; }
 
 # limited_by POLICY: frames of the path wait for their turns, by a verdict; vf1 is not told
 limited_by() {
@@ -107,7 +124,7 @@ limited_by() {
 	before=$(counter svan0 shim_verdicts_congesting)
 	again_begin $1 && await 30 shim_has verdicts_congesting $before &&
 		await 30 path_of_vf1 'state == "congesting"' &&
-		await 30 delayed_more_than "$(health enforce_delays)" &&
+		await 30 health_more_than enforce_delays "$(health enforce_delays)" &&
 		[ "$(vf_counter vf1 enforce_delays)" = 0 ]
 	status=$?
 	users_stop
@@ -160,12 +177,34 @@ left_to_the_nic() {
 	local status before
 	before=$(counter svan0 shim_events)
 	again_begin nic && await 30 path_of_vf1 'state == "congesting"' &&
-		await 30 delayed_more_than "$(health enforce_delays)" &&
+		await 30 health_more_than enforce_delays "$(health enforce_delays)" &&
 		[ "$(counter svan0 shim_events)" = "$before" ]
 	status=$?
 	users_stop
 	return $status
 }
+
+# acts ACTION [COUNTER]: what is above the rate is counted there, and by no other counter
+acts() {
+	local status name before=()
+	for name in delays marks drops; do before+=("$(health enforce_$name)"); done
+	echo $1 >$police/vf0/action && again_begin strict &&
+		await 30 path_of_vf1 'packets >= 1000 and state == "congesting"'
+	status=$?
+	for name in delays marks drops; do
+		if [ enforce_$name = "${2:-}" ]; then
+			await 30 health_more_than $2 "${before[0]}"
+		else
+			[ "$(health enforce_$name)" = "${before[0]}" ]
+		fi || { echo $name; status=1; }
+		before=("${before[@]:1}")
+	done
+	users_stop
+	echo pace >$police/vf0/action && return $status
+}
+mark_is_mark() { acts mark enforce_marks; }
+drop_is_drop() { acts drop enforce_drops; }
+watch_is_nothing() { acts watch; }
 
 # Of 200 peers the NIC tells 128 apart. The others have a path together, and are judged;
 # nothing is reported of it.
@@ -252,6 +291,7 @@ policed_guest() {
 
 police_tests() {
 	policed_guest
+	test_case "the page's commands, one after the other" as_the_page_says
 	test_case "the standard policy is set by devlink" standard_policies
 	test_case "a function's settings by its files" settings
 	test_case "what is out of range is refused" wrong_settings
@@ -275,6 +315,9 @@ policies_tests() {
 	test_case "the standard policy is that of who has none" by_default
 	test_case "a class has a policy of its own" by_class
 	test_case "nic: the NIC decides by itself" left_to_the_nic
+	test_case "mark: what is above the rate is marked" mark_is_mark
+	test_case "drop: it is dropped" drop_is_drop
+	test_case "watch: it is left alone" watch_is_nothing
 	test_case "peers without room are judged, too" peers_without_room
 	traffic_start
 }
