@@ -7,6 +7,7 @@
 
 import collections
 import csv
+import html
 import os
 import statistics
 import sys
@@ -142,11 +143,21 @@ def attack_sections(verdicts, path):
 PARTS = (("virtual.csv", "In virtual time", cheats.sections),
          ("guest.csv", "In guests", guest_sections),
          ("../attacks/attacks.csv", "Attacks on what functions share", attack_sections))
+# Files that other targets leave, and by what command.
+OTHERS = (("attacks.csv", "make experiment-attacks"),
+          ("enforced.csv", "make experiment-attacks ENFORCED=1"))
 
 
 def part_name(path):
     """Of a file of results."""
     return os.path.splitext(os.path.basename(path))[0]
+
+
+def absent(out):
+    """What the page would have, too."""
+    for name, command in OTHERS:
+        if not os.path.exists(os.path.join(out, "../attacks", name)):
+            yield "attacks: %s is not there; %s makes it" % (name, command)
 
 
 def main():
@@ -160,6 +171,9 @@ def main():
                 with open(path, encoding="ascii") as part:
                     writer.writerows([part_name(name)] + row for row in csv.reader(part))
                 sections += ["<h2>%s</h2>" % title] + section(verdicts, path)
+    for text in absent(out):
+        print("# " + text)
+        sections.append("<p>%s.</p>" % html.escape(text))
     verdict = "%d passed, %d failed" % (verdicts.passed, len(verdicts.failures))
     with open(os.path.join(out, "report.html"), "w", encoding="utf-8") as file:
         file.write(plot.page("Congestion control that a virtual machine cannot escape",
