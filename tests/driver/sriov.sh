@@ -51,7 +51,7 @@ between() { selftest vf$1 10.77.0.$((10 + $1)) vf$2 10.77.0.$((10 + $2)) "${@:3}
 # With data of several packets each. The server of a pingpong looks at an octet of each page, and
 # only says what it finds.
 verified_pairs() {
-	local n status=0
+	local n status=0 limit=300
 	users=()
 	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18701 -s 100000 -n 200 &&
 		pair_between svan0 10.77.0.1 "" vf3 10.77.0.13 vf3 18702 -s 100000 -n 200 &&
@@ -78,8 +78,8 @@ dumped() {
 # iperf_between NETNS ADDRESS NETNS: server, client; both ways
 iperf_between() {
 	local status
-	${1:+ip netns exec "$1"} iperf3 -s -1 -p 5301 >/dev/null &
-	await 20 listens 5301 "$1" && ip netns exec "$3" iperf3 -c "$2" -p 5301 -t 1 --bidir
+	${1:+ip netns exec "$1"} timeout 120 iperf3 -s -1 -p 5301 >/dev/null &
+	await 60 listens 5301 "$1" && ip netns exec "$3" iperf3 -c "$2" -p 5301 -t 1 --bidir
 	status=$?
 	wait $!
 	return $status
@@ -95,7 +95,7 @@ perftest() {
 	local program=$1 device address=$3 ns=$4 port=$5
 	device=$(rdma_of "$2")
 	shift 5
-	exec ${ns:+ip netns exec "$ns"} "$program" -d "$device" -F -p "$port" \
+	exec ${ns:+ip netns exec "$ns"} timeout 300 "$program" -d "$device" -F -p "$port" \
 		-x "$(gid_index "$device" "$address")" "$@"
 }
 
@@ -103,7 +103,7 @@ perftest() {
 perftest_between() {
 	local program=$1 status
 	perftest "$program" "$2" "$3" "$4" 18721 -s 65536 -n 200 >/dev/null &
-	await 20 listens 18721 "$4" &&
+	await 60 listens 18721 "$4" &&
 		(perftest "$program" "$5" "$6" "$7" 18721 -s 65536 -n 200 "$3")
 	status=$?
 	wait $! && return $status
@@ -202,7 +202,7 @@ switched_off_in_traffic() {
 
 # The last of them works as the first does.
 number_64() {
-	local n
+	local n limit=300
 	slot[vf64]=${slot[svan0]%00.0}08.0 mac[vf64]=52:54:00:77:40:01
 	ip netns add vf64 && ip -n vf64 link set lo up && function_up vf64 74 &&
 		await 20 ip netns exec vf64 ping -c 1 -W 1 -s 3000 -q 10.77.0.2 || return
@@ -231,7 +231,7 @@ all_of_them() {
 pingpong_inside() {
 	# shellcheck disable=SC2016
 	ip netns exec "$1" bash -c '. /usr/lib/svan/network.sh
-		exec ibv_rc_pingpong -d "$0" -g "$(wait_gid "$0" "$1")" -c "${@:2}"' "${@:2}"
+		exec timeout 300 ibv_rc_pingpong -d "$0" -g "$(wait_gid "$0" "$1")" -c "${@:2}"' "${@:2}"
 }
 
 # inside NETNS: the RDMA devices that a program sees there
