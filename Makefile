@@ -22,7 +22,7 @@
 #:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
 #:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores;
 #:                 verified traffic over a bad link, LINK_SECONDS=600; cheats in virtual
-#:                 time, check-dcqcn; the whole driver's tests (two hours)
+#:                 time, check-dcqcn; the whole driver's tests (70 minutes)
 #:   make test-nested
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
 #:                 vfio-pci: pingpong, perftest, memory on demand, unplug (5 minutes)
@@ -58,7 +58,7 @@
 #:                 build/experiments/fabric/report.html); LONG=1: 10^8 packets, too
 #:   make check-dcqcn
 #:                 congestion control against what is published about DCQCN, in virtual time,
-#:                 no guest (4 minutes; build/dcqcn/report.html)
+#:                 no guest (2 minutes; build/dcqcn/report.html)
 #:   make lint     checkpatch, sparse, shellcheck, licences, sizes of files and
 #:                 functions, the core's rooms, the manual's tables
 #:   make docs     the documentation as HTML: build/docs/index.html
