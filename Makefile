@@ -22,7 +22,7 @@
 #:                 the torture, alone and beside a hostile neighbour, LONG_SECONDS=600
 #:                 each over LONG_SEEDS='1 2 3 4 5'; an accelerator with reordered stores;
 #:                 verified traffic over a bad link, LINK_SECONDS=600; cheats in virtual
-#:                 time, check-dcqcn; the whole driver's tests (70 minutes)
+#:                 time, check-dcqcn; the whole driver's tests (70 minutes in all)
 #:   make test-nested
 #:                 a guest with an IOMMU gives virtual functions to a nested one by
 #:                 vfio-pci: pingpong, perftest, memory on demand, unplug (5 minutes)

@@ -125,15 +125,14 @@ rdma_of() { basename "$pci/devices/${slot[$1]}/infiniband/"*; }
 sysfs_port() { echo "$pci/devices/${slot[$1]}/infiniband/$(rdma_of "$1")/ports/1"; }
 has_gid() { gid_index "$(rdma_of "$1")" "$2" >/dev/null; }
 
-# pingpong NETDEV ADDRESS NETNS ARGUMENT...: one end, in the place of this shell; for so many
-# seconds at most as the caller's variable limit says, since a server whose client has failed
-# does not end
+# pingpong NETDEV ADDRESS NETNS ARGUMENT...: one end, in the place of this shell; for as many
+# seconds at most as the caller's variable pingpong_seconds says, if it has a value
 pingpong() {
 	local device address=$2 ns=$3
 	device=$(rdma_of "$1")
 	shift 3
-	exec ${ns:+ip netns exec "$ns"} ${limit:+timeout "$limit"} ibv_rc_pingpong -d "$device" \
-		-g "$(gid_index "$device" "$address")" "$@"
+	exec ${ns:+ip netns exec "$ns"} ${pingpong_seconds:+timeout "$pingpong_seconds"} \
+		ibv_rc_pingpong -d "$device" -g "$(gid_index "$device" "$address")" "$@"
 }
 
 # endless_pair NETDEV ADDRESS NETNS ARGUMENT...: two that do not end by themselves, with

@@ -7,6 +7,9 @@
 police=$pci/devices/${slot[svan0]}/svan
 
 param() { devlink dev param set "pci/${slot[svan0]}" name "$1" value "$2" cmode runtime; }
+param_of() {
+	devlink dev param show "pci/${slot[svan0]}" name "$1" | sed -n 's/.* value //p'
+}
 param_is() {
 	devlink dev param show "pci/${slot[svan0]}" name "$1" | grep -q "value $2\b"
 }
@@ -21,21 +24,39 @@ police_begin() {
 		echo default >$police/vf1/policy && echo pace >$police/vf1/action
 }
 
-# What Documentation/driver/police.rst tells an administrator to type, in that order, and those
-# commands that go on watching for some seconds only; then as it was before.
+# What the page tells an administrator to type, in that order; commands that go on watching, until
+# they have shown something, while a policy changes.
+page_commands() {
+	cat <<-END
+	seen() {
+		"\${@:2}" >/tmp/seen &
+		until grep -q "\$1" /tmp/seen; do
+			echo strict >$police/vf1/policy
+			echo default >$police/vf1/policy
+			sleep 0.2
+		done
+		kill \$!
+	}
+	END
+	sed -n '/^\.\. code-block:: sh$/,/^[^ ]/ s/^   //p' /usr/lib/svan/pages/police.rst |
+		sed 's/^svan-dump .*--watch.*/seen kind &/; s/^cat trace_pipe$/seen svan_policy &/'
+}
+
 as_the_page_says() {
-	local n status page=/tmp/page.sh
-	vfs_off && sed -n '/^\.\. code-block:: sh$/,/^[^ ]/ s/^   //p' \
-		/usr/lib/svan/pages/police.rst |
-		sed 's/^cat trace_pipe$\|^.* --watch .*/timeout 3 & || [ $? = 124 ]/' >$page
-	[ "$(grep -c "" $page)" -ge 25 ] && grep -q "pci/${slot[svan0]}" $page && bash -ex $page
-	status=$?
+	local n status=0 page=/tmp/page.sh rate
+	rate=$(param_of rp_ai_rate) && vfs_off || return
+	page_commands >$page
+	[ "$(grep -c "pci/${slot[svan0]}" $page)" -ge 10 ] && [ "$(grep -c ^seen $page)" = 3 ] &&
+		timeout 120 bash -ex $page || status=1
 	echo 0 | tee /sys/kernel/tracing/events/svan/*/enable
-	devlink port function rate set "pci/${slot[svan0]}/1" tx_share 0 tx_max 0
-	for n in 2 3; do devlink port function rate set "pci/${slot[svan0]}/$n" noparent; done
-	devlink port function rate del "pci/${slot[svan0]}/tenant"
-	param enforcement_policy nic && param rp_ai_rate 40000 && echo 0 >"$numvfs" &&
-		vfs_on $VFS && return $status
+	devlink port function rate set "pci/${slot[svan0]}/1" tx_share 0 tx_max 0 || status=1
+	for n in 2 3; do
+		devlink port function rate set "pci/${slot[svan0]}/$n" noparent || status=1
+	done
+	devlink port function rate del "pci/${slot[svan0]}/tenant" || status=1
+	param enforcement_policy nic && param enforcement false && param rp_ai_rate "$rate" ||
+		status=1
+	echo 0 >"$numvfs" && vfs_on $VFS && return $status
 }
 
 standard_policies() {
@@ -191,11 +212,12 @@ acts() {
 	echo $1 >$police/vf0/action && again_begin strict &&
 		await 30 path_of_vf1 'packets >= 1000 and state == "congesting"'
 	status=$?
+	[[ ${before[*]} =~ ^[0-9]+\ [0-9]+\ [0-9]+$ ]] || status=1
 	for name in delays marks drops; do
 		if [ enforce_$name = "${2:-}" ]; then
 			await 30 health_more_than $2 "${before[0]}"
 		else
-			[ "$(health enforce_$name)" = "${before[0]}" ]
+			[ "$(health enforce_$name)" -eq "${before[0]}" ]
 		fi || { echo $name; status=1; }
 		before=("${before[@]:1}")
 	done

@@ -36,6 +36,18 @@ pair_between() {
 	users+=($!)
 }
 
+# The pairs of pair_between have ended by themselves. A server whose client has failed does not.
+pairs_end() {
+	local i status=$((${#users[@]} % 2))
+	[ $status = 0 ] || kill "${users[-1]}"
+	for ((i = 1; i < ${#users[@]}; i += 2)); do
+		wait "${users[i]}" || { status=1; kill "${users[i - 1]}"; }
+	done
+	for i in "${users[@]}"; do wait $i || status=1; done
+	users=()
+	return $status
+}
+
 # selftest NETDEV ADDRESS NETDEV ADDRESS PROGRAM ARGUMENT...: from one to the other
 selftest() {
 	local from to
@@ -51,14 +63,13 @@ between() { selftest vf$1 10.77.0.$((10 + $1)) vf$2 10.77.0.$((10 + $2)) "${@:3}
 # With data of several packets each. The server of a pingpong looks at an octet of each page, and
 # only says what it finds.
 verified_pairs() {
-	local n status=0 limit=300
+	local status=0 pingpong_seconds=120
 	users=()
 	pair_between vf1 10.77.0.11 vf1 vf2 10.77.0.12 vf2 18701 -s 100000 -n 200 &&
 		pair_between svan0 10.77.0.1 "" vf3 10.77.0.13 vf3 18702 -s 100000 -n 200 &&
 		pair_between svan1 10.77.0.2 peer vf4 10.77.0.14 vf4 18703 -s 100000 -n 200 ||
 		status=1
-	for n in "${users[@]}"; do wait $n || status=1; done
-	users=()
+	pairs_end || status=1
 	! grep -i 'invalid data' /tmp/pair-1870[123] && [ $status = 0 ]
 }
 
@@ -81,8 +92,8 @@ iperf_between() {
 	${1:+ip netns exec "$1"} timeout 120 iperf3 -s -1 -p 5301 >/dev/null &
 	await 60 listens 5301 "$1" && ip netns exec "$3" iperf3 -c "$2" -p 5301 -t 1 --bidir
 	status=$?
-	wait $!
-	return $status
+	[ $status = 0 ] || kill $!
+	wait $! && return $status
 }
 
 iperf_all() {
@@ -95,7 +106,7 @@ perftest() {
 	local program=$1 device address=$3 ns=$4 port=$5
 	device=$(rdma_of "$2")
 	shift 5
-	exec ${ns:+ip netns exec "$ns"} timeout 300 "$program" -d "$device" -F -p "$port" \
+	exec ${ns:+ip netns exec "$ns"} timeout 120 "$program" -d "$device" -F -p "$port" \
 		-x "$(gid_index "$device" "$address")" "$@"
 }
 
@@ -106,6 +117,7 @@ perftest_between() {
 	await 60 listens 18721 "$4" &&
 		(perftest "$program" "$5" "$6" "$7" 18721 -s 65536 -n 200 "$3")
 	status=$?
+	[ $status = 0 ] || kill $!
 	wait $! && return $status
 }
 
@@ -202,14 +214,13 @@ switched_off_in_traffic() {
 
 # The last of them works as the first does.
 number_64() {
-	local n limit=300
+	local status=0 pingpong_seconds=120
 	slot[vf64]=${slot[svan0]%00.0}08.0 mac[vf64]=52:54:00:77:40:01
 	ip netns add vf64 && ip -n vf64 link set lo up && function_up vf64 74 &&
 		await 20 ip netns exec vf64 ping -c 1 -W 1 -s 3000 -q 10.77.0.2 || return
 	users=()
-	pair_between svan1 10.77.0.2 peer vf64 10.77.0.74 vf64 18705 -s 100000 -n 50 || return
-	for n in "${users[@]}"; do wait $n || return; done
-	! grep -i 'invalid data' /tmp/pair-18705
+	pair_between svan1 10.77.0.2 peer vf64 10.77.0.74 vf64 18705 -s 100000 -n 50 || status=1
+	pairs_end && ! grep -i 'invalid data' /tmp/pair-18705 && return $status
 }
 
 sixty_four() {
@@ -227,11 +238,13 @@ all_of_them() {
 		number_64
 }
 
-# pingpong_inside NETNS DEVICE ADDRESS ARGUMENT...: the device belongs to the namespace, too.
+# pingpong_inside NETNS DEVICE ADDRESS ARGUMENT...: the device belongs to the namespace, too; one
+# end, in the place of this shell.
 pingpong_inside() {
 	# shellcheck disable=SC2016
-	ip netns exec "$1" bash -c '. /usr/lib/svan/network.sh
-		exec timeout 300 ibv_rc_pingpong -d "$0" -g "$(wait_gid "$0" "$1")" -c "${@:2}"' "${@:2}"
+	exec ip netns exec "$1" bash -c '. /usr/lib/svan/network.sh
+		gid=$(wait_gid "$0" "$1") &&
+			exec timeout 120 ibv_rc_pingpong -d "$0" -g "$gid" -c "${@:2}"' "${@:2}"
 }
 
 # inside NETNS: the RDMA devices that a program sees there
@@ -251,7 +264,7 @@ two_namespaces() {
 		[ "$(inside vf1)" = "$one" ] && [ "$(inside vf2)" = "$two" ] || return
 	pingpong_inside vf2 "$two" 10.77.0.12 -s 100000 -n 50 >/tmp/pair &
 	await 60 listens 18515 vf2 &&
-		pingpong_inside vf1 "$one" 10.77.0.11 -s 100000 -n 50 10.77.0.12
+		(pingpong_inside vf1 "$one" 10.77.0.11 -s 100000 -n 50 10.77.0.12)
 	status=$?
 	[ $status = 0 ] || kill $!
 	wait $! && [ $status = 0 ] && ! grep -i 'invalid data' /tmp/pair &&
