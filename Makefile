@@ -42,7 +42,7 @@
 #:                 the rate of a process beside one whose faults nobody serves
 #:   make experiment-attacks
 #:                 a virtual function beside one that attacks what the two share
-#:                 (6 minutes; build/experiments/attacks/attacks.csv); ENFORCED=1: policed
+#:                 (7 minutes; build/experiments/attacks/attacks.csv); ENFORCED=1: policed
 #:   make experiment-congestion
 #:                 functions that share a link, one of which cheats, with and without
 #:                 enforcement (14 minutes; build/experiments/congestion/report.html)

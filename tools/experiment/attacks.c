@@ -26,6 +26,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define WRITE_SIZE	4096u
+#define LARGE_SIZE	65536u
 #define DEPTH		16		/* of the victim, and of decent traffic */
 #define MAX_SAMPLES	(1u << 20)
 #define SOME_PAIRS	16
@@ -172,6 +173,14 @@ static int decent(void)
 	return keep_full(&site, 1, DEPTH, &work);
 }
 
+/* A decent neighbour that wants all it can get: the device always has work. */
+static int large_writes(void)
+{
+	const struct work work = { .opcode = IBV_WR_RDMA_WRITE, .length = LARGE_SIZE };
+
+	return keep_full(&site, 1, DEPTH, &work);
+}
+
 static int atomics(void)
 {
 	const struct work work = { .opcode = IBV_WR_ATOMIC_FETCH_AND_ADD, .length = 8 };
@@ -300,6 +309,7 @@ static const struct attack {
 	int (*round)(void);
 } attacks[] = {
 	{ "loopback", open_one, decent },
+	{ "large-writes", open_one, large_writes },
 	{ "rnr", open_some, rnr },
 	{ "errors", open_some, errors },
 	{ "atomics", open_some, atomics },

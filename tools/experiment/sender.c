@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sender PAIRS SECONDS [LIMIT]: writes from the device that SVAN_DEV names to the one of
+ * sender PAIRS SECONDS WARM_UP [LIMIT]: writes from the device that SVAN_DEV names to the one of
  * SVAN_PEER_DEV, by so many queue pairs, each of which always has something to write; LIMIT is
  * what it sets its own rate limit to again and again, in kbit/s. Says "ready" and begins when
  * it is told a line. Prints a line "MS OCTETS" each 100 ms since then, of what has been
- * completed since the one before, and "p50_us X", "p99_us X" of its messages at the end.
+ * completed since the one before, and at the end "p50_us X", "p99_us X" of the messages that were
+ * posted after the first WARM_UP seconds, if there are any.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,7 +35,7 @@ struct sender {
 	struct ibv_cq *cq;
 	struct lane *lanes;
 	unsigned int count;
-	uint64_t begun;			/* us */
+	uint64_t begun, sampled_from;	/* us */
 	uint64_t octets;
 	uint32_t *samples;		/* us */
 	uint32_t num_samples;
@@ -107,15 +108,15 @@ static int post(struct sender *sender, unsigned int n)
 static int take(struct sender *sender, const struct ibv_wc *wc)
 {
 	struct lane *lane = &sender->lanes[wc->wr_id];
-	uint64_t took = now_us() - lane->posted_at[lane->done++ % DEPTH];
+	uint64_t posted_at = lane->posted_at[lane->done++ % DEPTH];
 
 	if (wc->status) {
 		complain("a message failed: %s", ibv_wc_status_str(wc->status));
 		return -EIO;
 	}
 	sender->octets += LENGTH;
-	if (sender->num_samples < MAX_SAMPLES)
-		sender->samples[sender->num_samples++] = took;
+	if (posted_at >= sender->sampled_from && sender->num_samples < MAX_SAMPLES)
+		sender->samples[sender->num_samples++] = now_us() - posted_at;
 	return post(sender, wc->wr_id);
 }
 
@@ -172,7 +173,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int run(struct sender *sender, unsigned int seconds, uint32_t limit)
+static int run(struct sender *sender, unsigned int seconds, unsigned int warm_up, uint32_t limit)
 {
 	uint64_t end, until;
 	unsigned int i;
@@ -183,12 +184,14 @@ static int run(struct sender *sender, unsigned int seconds, uint32_t limit)
 	getchar();
 	sender->begun = until = now_us();
 	end = until + seconds * 1000000ull;
+	sender->sampled_from = until + warm_up * 1000000ull;
 	for (i = 0; !ret && i < sender->count * DEPTH; i++)
 		ret = post(sender, i % sender->count);
 	while (!ret && until < end)
 		ret = slice(sender, until += SLICE * 1000, limit);
+	/* Whoever starves has none. */
 	if (ret || !sender->num_samples)
-		return ret ?: -ENODATA;
+		return ret;
 	qsort(sender->samples, sender->num_samples, sizeof(*sender->samples), by_value);
 	printf("p50_us %u\np99_us %u\n", sender->samples[sender->num_samples / 2],
 	       sender->samples[sender->num_samples * 99ull / 100]);
@@ -198,15 +201,16 @@ static int run(struct sender *sender, unsigned int seconds, uint32_t limit)
 int main(int argc, char **argv)
 {
 	static struct sender sender;
-	unsigned int count = argc > 2 ? atoi(argv[1]) : 0;
+	unsigned int count = argc > 3 ? atoi(argv[1]) : 0;
 	int ret;
 
 	if (!count || count > MAX_PAIRS) {
-		fprintf(stderr, "usage: sender PAIRS SECONDS [LIMIT]\n");
+		fprintf(stderr, "usage: sender PAIRS SECONDS WARM_UP [LIMIT]\n");
 		return 2;
 	}
 	ret = sender_open(&sender, count);
-	ret = ret ?: run(&sender, atoi(argv[2]), argc > 3 ? atoi(argv[3]) : 0);
+	ret = ret ?: run(&sender, atoi(argv[2]), atoi(argv[3]),
+			 argc > 4 ? atoi(argv[4]) : 0);
 	if (ret)
 		complain("sender: %s", strerror(-ret));
 	return ret ? 1 : 0;

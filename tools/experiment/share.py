@@ -21,7 +21,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SINK, PORT = "10.77.0.3", 5201
-WARM_UP = 5             # s
+WARM_UP = 5             # s, of which no figure tells
 OVERHEAD = 24           # octets of a frame on the wire beside its own: svan-switch counts them
 LIMIT = "4000000000"    # kbit/s, which a queue pair sets for itself
 STACKS = ("reno", "cubic", "bbr", "dctcp", "ECN off")
@@ -52,7 +52,8 @@ class Sender:
             for name in (place, "sink"):
                 environment.update(pair.split("=") for pair in
                                    os.environ["PLACE_" + name].split())
-            command += [os.path.join(HERE, "sender"), str(way.flows), str(seconds)]
+            command += [os.path.join(HERE, "sender"), str(way.flows), str(seconds),
+                        str(WARM_UP)]
             command += [way.limit] if way.limit else []
         self.command, self.environment, self.process = command, environment, None
         self.begun = 0
