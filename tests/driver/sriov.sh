@@ -36,7 +36,8 @@ pair_between() {
 	users+=($!)
 }
 
-# The pairs of pair_between have ended by themselves. A server whose client has failed does not.
+# Wait for the pairs of pair_between, which end by themselves. A server whose client has failed is
+# ended.
 pairs_end() {
 	local i status=$((${#users[@]} % 2))
 	[ $status = 0 ] || kill "${users[-1]}"
