@@ -45,7 +45,7 @@
 #:                 (7 minutes; build/experiments/attacks/attacks.csv); ENFORCED=1: policed
 #:   make experiment-congestion
 #:                 functions that share a link, one of which cheats, with and without
-#:                 enforcement (14 minutes; build/experiments/congestion/report.html)
+#:                 enforcement (11 minutes; build/experiments/congestion/report.html)
 #:   make experiment-police
 #:                 what it costs a virtual function that it is policed while nothing is
 #:                 congested, PAIRS=21 (14 minutes)
@@ -54,7 +54,7 @@
 #:                 wake-ups, overlap (3 minutes; build/experiments/peer/report.html)
 #:   make experiment-fabric
 #:                 fat trees of 100 to 10,000 device cores in virtual time: packets a
-#:                 second, memory, the same bytes for 1, 2 and 4 processes (15 minutes;
+#:                 second, memory, the same bytes for 1, 2 and 4 processes (5 minutes;
 #:                 build/experiments/fabric/report.html); LONG=1: 10^8 packets, too
 #:   make check-dcqcn
 #:                 congestion control against what is published about DCQCN, in virtual time,

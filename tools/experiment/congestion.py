@@ -8,6 +8,7 @@
 import collections
 import csv
 import html
+import math
 import os
 import statistics
 import sys
@@ -43,8 +44,9 @@ class Run:
         return self.figures["jain", which]
 
     def tail(self):
-        """The victim's p99, ms; 0: there is none."""
-        return self.figures.get(("p99_us", "victim"), 0) / 1000
+        """The victim's p99, ms; 0: there is no victim; infinite: it has sent nothing."""
+        none = math.inf if ("goodput", "victim") in self.figures else 0
+        return self.figures.get(("p99_us", "victim"), none) / 1000
 
 
 def read(path):
