@@ -46,6 +46,8 @@ enum svan_cmd_opcode {
 	SVAN_CMD_MODIFY_QP		= 0x052,
 	SVAN_CMD_QUERY_QP		= 0x053,
 	SVAN_CMD_ATTACH_COUNTER		= 0x054,
+	SVAN_CMD_ATTACH_MCAST		= 0x055,
+	SVAN_CMD_DETACH_MCAST		= 0x056,
 
 	SVAN_CMD_SET_GID		= 0x060,
 	SVAN_CMD_CLEAR_GID		= 0x061,
@@ -238,11 +240,26 @@ struct svan_cmd_attach_counter {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_attach_counter, 16);
 
+/*
+ * ATTACH_MCAST, DETACH_MCAST: the queue pair, of type UD, receives the datagrams for a
+ * multicast group, or does so no more.
+ */
+struct svan_cmd_attach_mcast {
+	__le32	qpn;
+	__le32	reserved;
+	__u8	gid[16];		/* ff00::/8, or v4-mapped 224.0.0.0/4 */
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_attach_mcast, 24);
+
+#define SVAN_MAX_MCAST_GROUPS		256	/* of a function */
+#define SVAN_MAX_MCAST_QPS		64	/* of a group, in a function */
+
 enum svan_qp_type {
 	SVAN_QPT_RC			= 1,
 	SVAN_QPT_UC			= 2,	/* SVAN_CAP_UC */
 	SVAN_QPT_UD			= 3,	/* SVAN_CAP_UD */
-	SVAN_QPT_GSI			= 4,	/* SVAN_CAP_GSI */
+	SVAN_QPT_GSI			= 4,	/* SVAN_CAP_GSI; QPN 1, PRIVILEGED */
 	SVAN_QPT_ETH			= 8,	/* the netdev's queue pair */
 };
 
@@ -566,6 +583,7 @@ struct svan_cmd {
 		struct svan_cmd_create_counter	create_counter;
 		struct svan_cmd_modify_counter	modify_counter;
 		struct svan_cmd_attach_counter	attach_counter;
+		struct svan_cmd_attach_mcast	attach_mcast;
 		struct svan_cmd_create_qp	create_qp;
 		struct svan_cmd_modify_qp	modify_qp;
 		struct svan_cmd_set_gid		set_gid;

@@ -24,7 +24,7 @@
 
 #define SVAN_WQEBB_SHIFT	6
 #define SVAN_WQEBB_SIZE		(1u << SVAN_WQEBB_SHIFT)
-#define SVAN_WQE_MAX_BBS	8
+#define SVAN_WQE_MAX_BBS	9	/* 8 of data, and an address vector */
 #define SVAN_MAX_SGE		30
 #define SVAN_WQE_HEAD_SGES	2	/* in the first block */
 #define SVAN_WQE_BB_SGES	4	/* in each later block */
@@ -52,7 +52,7 @@ enum svan_wqe_opcode {
 #define SVAN_WQE_SOLICITED	0x02
 #define SVAN_WQE_FENCE		0x04
 #define SVAN_WQE_INLINE		0x08
-#define SVAN_WQE_AV		0x10	/* reserved: second block is struct svan_av */
+#define SVAN_WQE_AV		0x10	/* the last block is struct svan_av; UD only */
 /* Ethernet sends */
 #define SVAN_WQE_ETH_CSUM	0x20	/* complete the checksum at csum_start */
 #define SVAN_WQE_ETH_VLAN	0x40	/* reserved: insert vlan */
@@ -126,17 +126,9 @@ SVAN_ASSERT_OFFSET(struct svan_wqe_ctrl, imm, 8);
 SVAN_ASSERT_OFFSET(struct svan_wqe_head, remote, 16);
 SVAN_ASSERT_OFFSET(struct svan_wqe_head, sge, 32);
 
-union svan_wqebb {
-	struct svan_wqe_head	head;
-	struct svan_sge		sge[SVAN_WQE_BB_SGES];
-	__u8			data[SVAN_WQEBB_SIZE];
-};
-
-SVAN_ASSERT_SIZE(union svan_wqebb, SVAN_WQEBB_SIZE);
-
 /*
- * Address vector: in SVAN_CMD_MODIFY_QP for connected queues, in the second
- * block of a UD WQE (SVAN_WQE_AV, reserved). IPv4 addresses are v4-mapped.
+ * Address vector: in SVAN_CMD_MODIFY_QP for connected queues, in the last block of a
+ * UD WQE (SVAN_WQE_AV). IPv4 addresses are v4-mapped.
  */
 struct svan_av {
 	__u8	dgid[16];
@@ -148,13 +140,22 @@ struct svan_av {
 	__u8	sgid_index;
 	__u8	sl;
 	__le32	dqpn;			/* UD only */
-	__le32	qkey;			/* UD only */
+	__le32	qkey;			/* UD only; with bit 31, the QP's is sent */
 	__u8	reserved[24];
 };
 
 SVAN_ASSERT_SIZE(struct svan_av, 64);
 SVAN_ASSERT_OFFSET(struct svan_av, flow_label, 24);
 SVAN_ASSERT_OFFSET(struct svan_av, dqpn, 32);
+
+union svan_wqebb {
+	struct svan_wqe_head	head;
+	struct svan_av		av;
+	struct svan_sge		sge[SVAN_WQE_BB_SGES];
+	__u8			data[SVAN_WQEBB_SIZE];
+};
+
+SVAN_ASSERT_SIZE(union svan_wqebb, SVAN_WQEBB_SIZE);
 
 /* ---- receive queue: fixed stride, a head and its entries ---- */
 
@@ -224,9 +225,10 @@ enum svan_cqe_status {
 
 #define SVAN_CQE_PHASE		0x01	/* 1 in the first pass over the ring */
 #define SVAN_CQE_SOLICITED	0x02
+#define SVAN_CQE_IPV4		0x04	/* UD: octets 20 to 39 of the buffer are an IPv4 header */
 #define SVAN_CQE_CSUM_IP_OK	0x10	/* Ethernet: IP header checked, right */
 #define SVAN_CQE_CSUM_L4_OK	0x20	/* Ethernet: TCP or UDP checked, right */
-#define SVAN_CQE_VLAN		0x40	/* reserved: vlan stripped */
+#define SVAN_CQE_VLAN		0x40	/* UD: vlan is set. Ethernet: reserved */
 #define SVAN_CQE_RSS		0x80	/* reserved: rss_hash is set */
 
 /*
@@ -241,9 +243,10 @@ struct svan_cqe {
 	__le64	timestamp;		/* reserved: SVAN_CAP_TIMESTAMP */
 	__le32	src_qpn;		/* UD */
 	__le32	rss_hash;		/* reserved */
-	__le16	vlan;			/* reserved */
+	__le16	vlan;			/* UD: TCI of the packet, with CQE_VLAN */
 	__le16	pkey_index;
-	__u8	reserved0[20];
+	__u8	smac[6];		/* UD */
+	__u8	reserved0[14];
 	__le32	vendor_err;		/* enum svan_syndrome, for diagnosis */
 	__u8	opcode;			/* enum svan_cqe_opcode */
 	__u8	wqe_opcode;		/* enum svan_wqe_opcode, opcode SQ */

@@ -165,6 +165,19 @@ static inline void svan_wqe_set_inline(struct svan_wqe_head *head, __u32 length)
 	head->ctrl.num_bbs = svan_wqe_inline_bbs(length);
 }
 
+/*
+ * Append an address vector to a WQE whose data is set: one block more, for which the
+ * caller has checked that there is room.
+ */
+static inline void svan_wqe_set_av(const struct svan_sq_ring *ring, __u32 index,
+				   struct svan_wqe_head *head,
+				   const struct svan_av *av)
+{
+	svan_sq_bb(ring, index + head->ctrl.num_bbs)->av = *av;
+	head->ctrl.flags |= SVAN_WQE_AV;
+	head->ctrl.num_bbs++;
+}
+
 /* smallest log2 stride of an RQ whose entries hold @max_sge, 0..SVAN_MAX_SGE */
 static inline __u32 svan_rwqe_log_stride(__u32 max_sge)
 {

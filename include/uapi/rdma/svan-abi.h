@@ -107,4 +107,12 @@ struct svan_uresp_create_qp {
 	__u32 reserved;
 };
 
+/*
+ * The address as the device takes it, for the provider to put into its WQEs: struct
+ * svan_av (svan/queues.h) but for the QPN and the Q_Key, which are zero.
+ */
+struct svan_uresp_create_ah {
+	__u8 av[64];
+};
+
 #endif /* SVAN_ABI_USER_H */
