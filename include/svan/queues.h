@@ -268,6 +268,7 @@ enum svan_syndrome {
 	SVAN_SYN_INLINE			= 0x04,
 	SVAN_SYN_LENGTH			= 0x05,	/* message too long, or wraps */
 	SVAN_SYN_ALIGNMENT		= 0x06,
+	SVAN_SYN_AV			= 0x07,	/* address vector: source GID */
 	SVAN_SYN_KEY_INVALID		= 0x10,
 	SVAN_SYN_KEY_PD			= 0x11,
 	SVAN_SYN_KEY_ACCESS		= 0x12,

@@ -585,8 +585,10 @@ static bool is_atomic(const HostWr *wr)
 
 uint32_t host_wr_bbs(const HostWr *wr)
 {
-    return wr->flags & SVAN_WQE_INLINE ? svan_wqe_inline_bbs(wr->length) :
-           is_atomic(wr) ? 1 : svan_wqe_sge_bbs(wr->num_sge);
+    uint32_t data = wr->flags & SVAN_WQE_INLINE ? svan_wqe_inline_bbs(wr->length) :
+                    is_atomic(wr) ? 1 : svan_wqe_sge_bbs(wr->num_sge);
+
+    return data + (wr->av ? 1 : 0);
 }
 
 uint32_t host_write_wqe(HostQp *qp, const HostWr *wr)
@@ -609,6 +611,9 @@ uint32_t host_write_wqe(HostQp *qp, const HostWr *wr)
             svan_sge_set(svan_wqe_sge(&qp->sq, index, i), wr->sge[i].va,
                          wr->sge[i].length, wr->sge[i].key);
         }
+    }
+    if (wr->av) {
+        svan_wqe_set_av(&qp->sq, index, head, wr->av);
     }
     qp->sq_pi += head->ctrl.num_bbs;
     return index;

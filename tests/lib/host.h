@@ -179,6 +179,7 @@ typedef struct HostWr {
     uint32_t length;            /* of data */
     uint32_t num_sge;
     HostSge sge[SVAN_MAX_SGE];
+    const struct svan_av *av;   /* NULL: none */
 } HostWr;
 
 /* Blocks that WQEs may still take, by sq_ci; entries, by rq_ci. */

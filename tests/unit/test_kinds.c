@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rows of the kinds of queue pairs whose transport the device does not have yet.
+ * Rows of the kinds of queue pairs, whatever their transports do.
  */
 #include "mute_kind.h"
 
@@ -26,14 +26,14 @@ static const Row rows[] = {
     {
         SVAN_QPT_UD, A(PKEY_INDEX) | A(PORT) | A(QKEY), 0, A(SQ_PSN),
         .init_init = A(PKEY_INDEX) | A(PORT) | A(QKEY),
-        .init_rtr = A(PKEY_INDEX) | A(QKEY),
+        .init_rtr = A(PKEY_INDEX) | A(QKEY) | A(MTU),
         .rtr_rts = A(QKEY), .rts_rts = A(QKEY), .sqd_rts = A(QKEY),
         .sqd_sqd = A(PKEY_INDEX) | A(QKEY), .sqe_rts = A(QKEY),
     },
     {
         SVAN_QPT_GSI, A(PKEY_INDEX) | A(QKEY), 0, A(SQ_PSN),
         .init_init = A(PKEY_INDEX) | A(QKEY),
-        .init_rtr = A(PKEY_INDEX) | A(QKEY),
+        .init_rtr = A(PKEY_INDEX) | A(QKEY) | A(MTU),
         .rtr_rts = A(QKEY), .rts_rts = A(QKEY), .sqd_rts = A(QKEY),
         .sqd_sqd = A(PKEY_INDEX) | A(QKEY), .sqe_rts = A(QKEY),
     },

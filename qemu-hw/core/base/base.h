@@ -87,6 +87,8 @@ uint8_t svan_table_next_variant(const SvanTable *table);
 uint32_t svan_table_insert(SvanTable *table, void *object);
 /* At an index of the caller's choice; false: taken, out of range, no memory. */
 bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object);
+/* At an index below those that are given out; the quota does not count it. */
+bool svan_table_insert_below(SvanTable *table, uint32_t index, void *object);
 void svan_table_remove(SvanTable *table, uint32_t index);
 
 static inline void *svan_table_get(const SvanTable *table, uint32_t index)

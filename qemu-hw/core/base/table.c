@@ -111,10 +111,23 @@ bool svan_table_insert_at(SvanTable *table, uint32_t index, void *object)
     return true;
 }
 
+bool svan_table_insert_below(SvanTable *table, uint32_t index, void *object)
+{
+    if (index >= table->first || svan_table_get(table, index) ||
+        !svan_table_grow(table, index + 1)) {
+        return false;
+    }
+    table->slots[index] = object;
+    return true;
+}
+
 void svan_table_remove(SvanTable *table, uint32_t index)
 {
-    if (svan_table_get(table, index)) {
-        table->slots[index] = NULL;
+    if (!svan_table_get(table, index)) {
+        return;
+    }
+    table->slots[index] = NULL;
+    if (index >= table->first) {
         table->variants[index]++;
         table->used--;
     }

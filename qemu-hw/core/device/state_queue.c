@@ -307,13 +307,19 @@ void svan_save_qps(SvanFn *fn, SvanWriter *writer)
     save_sources(fn, writer);
 }
 
+/* Only some kinds of queue pairs come to SQE. */
+static bool has_state(const SvanQp *qp, uint8_t state)
+{
+    return state != SVAN_QPS_SQE || (*qp->kind->ways)[SVAN_QPS_SQE][SVAN_QPS_RTS].legal;
+}
+
 static bool load_attrs(SvanQp *qp, SvanReader *reader)
 {
     struct svan_cmd_modify_qp cmd;
 
     svan_get_bytes(reader, &cmd, sizeof(cmd));
     if (reader->failed || cmd.attr.state > SVAN_QPS_ERR ||
-        cmd.attr.state == SVAN_QPS_SQE ||
+        !has_state(qp, cmd.attr.state) ||
         svan_qp_set_attrs(qp, &cmd) != SVAN_CMD_OK) {
         return false;
     }

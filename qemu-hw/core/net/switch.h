@@ -143,6 +143,11 @@ SvanDecode svan_pkt_decode_lent(const SvanLentPacket *lent, SvanPkt *pkt);
 void svan_pkt_add_icrc(uint8_t *frame, uint32_t len);
 /* A frame with the packet and its ICRC; NULL: no memory. */
 SvanFrame *svan_frame_of_lent(const SvanLentPacket *lent);
+/*
+ * The header of IP as it is on the wire, in 40 octets: IPv6, or 20 zeroes and IPv4. It is
+ * what a datagram's receiver gets as its GRH (annex A17).
+ */
+void svan_pkt_network_header(const SvanPkt *pkt, uint8_t *header);
 /* Decode the addresses alone; false: not a whole UDP datagram for RoCE's port. */
 bool svan_pkt_peek(const SvanFrame *frame, SvanAddr *addr);
 uint32_t svan_icrc(const uint8_t *frame, uint32_t l3_offset, uint32_t len);

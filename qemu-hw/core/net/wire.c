@@ -99,6 +99,36 @@ static uint8_t *encode_ipv6(uint8_t *ip, const SvanAddr *addr, uint32_t l4_len)
     return ip + IPV6_HLEN;
 }
 
+static uint32_t ext_len(const SvanOpInfo *info)
+{
+    return (info->deth ? sizeof(struct svan_deth) : 0) +
+           (info->reth ? sizeof(struct svan_reth) : 0) +
+           (info->atomic_eth ? sizeof(struct svan_atomic_eth) : 0) +
+           (info->aeth ? sizeof(struct svan_aeth) : 0) +
+           (info->atomic_ack ? sizeof(struct svan_atomic_ack_eth) : 0) +
+           (info->immdt ? sizeof(struct svan_immdt) : 0) +
+           (info->ieth ? 4 : 0);
+}
+
+/* Octets of the UDP datagram. */
+static uint32_t l4_len_of(const SvanPkt *pkt)
+{
+    return UDP_HLEN + sizeof(struct svan_bth) + ext_len(svan_op_info(pkt->opcode)) +
+           pkt->payload_len + (-pkt->payload_len & 3) + SVAN_ICRC_SIZE;
+}
+
+void svan_pkt_network_header(const SvanPkt *pkt, uint8_t *header)
+{
+    uint32_t l4_len = l4_len_of(pkt);
+
+    if (pkt->addr.ipv4) {
+        memset(header, 0, IPV6_HLEN - IPV4_HLEN);
+        encode_ipv4(header + IPV6_HLEN - IPV4_HLEN, &pkt->addr, l4_len);
+    } else {
+        encode_ipv6(header, &pkt->addr, l4_len);
+    }
+}
+
 static uint8_t *encode_bth(uint8_t *p, const SvanPkt *pkt, uint32_t pad)
 {
     p[0] = pkt->opcode;
@@ -111,17 +141,6 @@ static uint8_t *encode_bth(uint8_t *p, const SvanPkt *pkt, uint32_t pad)
     put32(p + 8, (pkt->ack_req ? SVAN_BTH_ACKREQ : 0) |
                  (pkt->psn & SVAN_PSN_MASK));
     return p + sizeof(struct svan_bth);
-}
-
-static uint32_t ext_len(const SvanOpInfo *info)
-{
-    return (info->deth ? sizeof(struct svan_deth) : 0) +
-           (info->reth ? sizeof(struct svan_reth) : 0) +
-           (info->atomic_eth ? sizeof(struct svan_atomic_eth) : 0) +
-           (info->aeth ? sizeof(struct svan_aeth) : 0) +
-           (info->atomic_ack ? sizeof(struct svan_atomic_ack_eth) : 0) +
-           (info->immdt ? sizeof(struct svan_immdt) : 0) +
-           (info->ieth ? 4 : 0);
 }
 
 static uint8_t *encode_ext(uint8_t *p, const SvanPkt *pkt,
@@ -169,13 +188,6 @@ static uint8_t *encode_payload(uint8_t *p, const SvanPkt *pkt, uint32_t pad)
     }
     memset(p, 0, left + pad);
     return p + left + pad;
-}
-
-/* Octets of the UDP datagram. */
-static uint32_t l4_len_of(const SvanPkt *pkt)
-{
-    return UDP_HLEN + sizeof(struct svan_bth) + ext_len(svan_op_info(pkt->opcode)) +
-           pkt->payload_len + (-pkt->payload_len & 3) + SVAN_ICRC_SIZE;
 }
 
 static uint32_t l3_offset_of(const SvanPkt *pkt)

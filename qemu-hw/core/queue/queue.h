@@ -312,6 +312,7 @@ typedef struct SvanWqe {
     __be32 imm;
     uint64_t swap_add, compare;
     struct svan_wqe_eth eth;
+    struct svan_av av;          /* AV: its source GID is in range */
     union {
         SvanSge sge[SVAN_MAX_SGE];
         uint8_t data[SVAN_MAX_INLINE];

@@ -47,18 +47,22 @@ static SvanStep read_bb(const SvanSq *sq, uint32_t index, union svan_wqebb *bb)
 #define FLAGS_DATA      (FLAGS_ALL | SVAN_WQE_INLINE)
 #define FLAGS_MESSAGE   (FLAGS_DATA | SVAN_WQE_SOLICITED)
 
-#define MESSAGE(v)      .types = ON(RC), .flags = FLAGS_MESSAGE, \
-                        .max_sge = SVAN_MAX_SGE, .verb = SVAN_VERB_##v
+#define CONNECTED       (ON(RC) | ON(UC))
+#define DATAGRAM        (ON(UD) | ON(GSI))
+
+#define MESSAGE(v)      .flags = FLAGS_MESSAGE, .max_sge = SVAN_MAX_SGE, \
+                        .verb = SVAN_VERB_##v
 #define REQUEST(v, op)  .types = ON(RC), .flags = FLAGS_ALL, \
                         .verb = SVAN_VERB_##v, .request = SVAN_OP_##op
 
 const SvanWqeInfo svan_wqes[256] = {
-    [SVAN_WQE_NOP]              = { .types = ON(RC) | ON(ETH),
+    [SVAN_WQE_NOP]              = { .types = CONNECTED | DATAGRAM | ON(ETH),
                                     .flags = FLAGS_ALL },
-    [SVAN_WQE_SEND]             = { MESSAGE(SEND) },
-    [SVAN_WQE_SEND_IMM]         = { MESSAGE(SEND), .imm = true },
-    [SVAN_WQE_RDMA_WRITE]       = { MESSAGE(WRITE) },
-    [SVAN_WQE_RDMA_WRITE_IMM]   = { MESSAGE(WRITE), .imm = true },
+    [SVAN_WQE_SEND]             = { MESSAGE(SEND), .types = CONNECTED | DATAGRAM },
+    [SVAN_WQE_SEND_IMM]         = { MESSAGE(SEND), .types = CONNECTED | DATAGRAM,
+                                    .imm = true },
+    [SVAN_WQE_RDMA_WRITE]       = { MESSAGE(WRITE), .types = CONNECTED },
+    [SVAN_WQE_RDMA_WRITE_IMM]   = { MESSAGE(WRITE), .types = CONNECTED, .imm = true },
     [SVAN_WQE_RDMA_READ]        = { REQUEST(READ, READ_REQUEST),
                                     .max_sge = SVAN_MAX_SGE },
     [SVAN_WQE_ATOMIC_CMP_SWP]   = { REQUEST(ATOMIC, CMP_SWP), .max_sge = 1 },
@@ -68,11 +72,15 @@ const SvanWqeInfo svan_wqes[256] = {
                                     .max_sge = SVAN_MAX_SGE },
 };
 
+/* A message of a datagram queue has an address vector, and nothing else has one. */
 static bool opcode_allowed(const SvanSq *sq, uint8_t opcode, uint8_t flags)
 {
     const SvanWqeInfo *info = svan_wqe_info(opcode);
+    bool addressed = (DATAGRAM & 1u << sq->type) && info->verb != SVAN_VERB_NONE;
+    uint8_t av = addressed ? SVAN_WQE_AV : 0;
 
-    return (info->types & 1u << sq->type) && !(flags & ~info->flags);
+    return (info->types & 1u << sq->type) && (flags & SVAN_WQE_AV) == av &&
+           !(flags & ~(info->flags | av));
 }
 
 static void decode_sge(const struct svan_sge *from, SvanSge *to)
@@ -108,15 +116,15 @@ static void decode_inline(const union svan_wqebb *bbs, SvanWqe *wqe)
     memcpy(wqe->data + head, &bbs[1], wqe->length - head);
 }
 
-/* Returns the syndrome. */
-static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
+/* num_bbs: blocks of data. Returns the syndrome. */
+static uint32_t decode_data(const union svan_wqebb *bbs, uint32_t num_bbs, SvanWqe *wqe)
 {
     const struct svan_wqe_head *head = &bbs[0].head;
 
     if (wqe->flags & SVAN_WQE_INLINE) {
         wqe->length = le32toh(head->ctrl.inline_length);
         if (wqe->length > SVAN_MAX_INLINE || head->ctrl.num_sge ||
-            wqe->num_bbs < svan_wqe_inline_bbs(wqe->length)) {
+            num_bbs < svan_wqe_inline_bbs(wqe->length)) {
             wqe->length = 0;
             return SVAN_SYN_INLINE;
         }
@@ -135,7 +143,7 @@ static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
         return wqe->num_sge == 1 && wqe->sge[0].length == 8 ?
                SVAN_SYN_NONE : SVAN_SYN_LENGTH;
     }
-    if (wqe->num_bbs < svan_wqe_sge_bbs(wqe->num_sge)) {
+    if (num_bbs < svan_wqe_sge_bbs(wqe->num_sge)) {
         return SVAN_SYN_NUM_BBS;
     }
     return decode_sges(bbs, wqe) ? SVAN_SYN_NONE : SVAN_SYN_LENGTH;
@@ -144,9 +152,19 @@ static uint32_t decode_data(const union svan_wqebb *bbs, SvanWqe *wqe)
 static uint32_t decode(const SvanSq *sq, const union svan_wqebb *bbs, SvanWqe *wqe)
 {
     const struct svan_wqe_head *head = &bbs[0].head;
+    uint32_t num_bbs = wqe->num_bbs;
 
     if (!opcode_allowed(sq, wqe->opcode, wqe->flags)) {
         return SVAN_SYN_OPCODE;
+    }
+    if (wqe->flags & SVAN_WQE_AV) {
+        if (--num_bbs == 0) {
+            return SVAN_SYN_NUM_BBS;
+        }
+        wqe->av = bbs[num_bbs].av;
+        if (wqe->av.sgid_index >= SVAN_MAX_GID) {
+            return SVAN_SYN_AV;
+        }
     }
     wqe->imm = head->ctrl.imm;
     if (sq->type == SVAN_QPT_ETH) {
@@ -155,7 +173,7 @@ static uint32_t decode(const SvanSq *sq, const union svan_wqebb *bbs, SvanWqe *w
         wqe->remote = le64toh(head->remote.addr);
         wqe->rkey = le32toh(head->remote.rkey);
     }
-    return decode_data(bbs, wqe);
+    return decode_data(bbs, num_bbs, wqe);
 }
 
 SvanStep svan_wqe_fetch(const SvanSq *sq, uint32_t index, SvanWqe *wqe,

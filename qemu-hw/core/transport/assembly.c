@@ -3,6 +3,8 @@
  * Packets become a message: where their payload goes, and the receive WQE that the
  * message takes. A packet that is not taken changes nothing.
  */
+#include <string.h>
+
 #include "transport/message.h"
 
 static SvanStep meets(SvanObstacle *obstacle, SvanObstacleKind kind,
@@ -73,17 +75,29 @@ static inline SvanStep reserve(SvanQp *qp, SvanCompletionSlot *slot,
                  svan_completion_syndrome(slot)) : step;
 }
 
+/* Who has sent a datagram: what is in the packet, but not in the receive buffer. */
+static void tell_sender(const SvanPkt *pkt, struct svan_cqe *cqe)
+{
+    cqe->src_qpn = svan_cpu_to_le32(pkt->sqpn);
+    memcpy(cqe->smac, pkt->addr.smac, sizeof(cqe->smac));
+    if (pkt->addr.has_vlan) {
+        cqe->vlan = svan_cpu_to_le16(pkt->addr.vlan);
+        cqe->owner |= SVAN_CQE_VLAN;
+    }
+    if (pkt->addr.ipv4) {
+        cqe->owner |= SVAN_CQE_IPV4;
+    }
+}
+
 static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
                              const SvanPkt *pkt, SvanCompletionSlot *slot)
 {
     const SvanOpInfo *info = svan_op_info(pkt->opcode);
     bool write = info->verb == SVAN_VERB_WRITE;
-    uint32_t from = qp->kind->completion == SVAN_COMPLETES_DATAGRAM ?
-                    pkt->sqpn : qp->dest_qpn;
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn),
         .byte_len = svan_cpu_to_le32(assembly->offset),
-        .src_qpn = svan_cpu_to_le32(from),
+        .src_qpn = svan_cpu_to_le32(qp->dest_qpn),
         .opcode = write ? SVAN_CQE_RECV_WRITE_IMM :
                   info->immdt ? SVAN_CQE_RECV_IMM : SVAN_CQE_RECV,
         .owner = pkt->bth_flags & SVAN_BTH_SE ? SVAN_CQE_SOLICITED : 0,
@@ -91,6 +105,9 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
 
     if (info->immdt) {
         cqe.imm = pkt->imm;
+    }
+    if (qp->kind->completion == SVAN_COMPLETES_DATAGRAM) {
+        tell_sender(pkt, &cqe);
     }
     svan_rq_complete(assembly->rq, slot->cq.cq ? &slot->cq : NULL, &cqe);
     svan_completion_counted(slot);
@@ -103,12 +120,6 @@ static void goes_on(SvanAssembly *assembly, const SvanPkt *pkt)
 {
     assembly->message = svan_op_info(pkt->opcode)->verb;
     assembly->offset += pkt->payload_len;
-}
-
-static void ends(SvanAssembly *assembly)
-{
-    assembly->message = SVAN_VERB_NONE;
-    assembly->offset = 0;
 }
 
 /* ---- SEND ---- */
@@ -152,7 +163,7 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     goes_on(assembly, pkt);
     if (last) {
         complete_receive(qp, assembly, pkt, &slot);
-        ends(assembly);
+        svan_assembly_end(assembly);
     }
     return SVAN_STEP_DONE;
 }
@@ -231,7 +242,7 @@ static SvanStep take_write(SvanQp *qp, SvanAssembly *assembly,
         complete_receive(qp, assembly, pkt, &slot);
     }
     if (info->last) {
-        ends(assembly);
+        svan_assembly_end(assembly);
     }
     return SVAN_STEP_DONE;
 }
@@ -242,4 +253,38 @@ SvanStep svan_assemble(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt,
     return svan_op_info(pkt->opcode)->verb == SVAN_VERB_SEND ?
            take_send(qp, assembly, pkt, obstacle) :
            take_write(qp, assembly, pkt, obstacle);
+}
+
+/* ---- state ---- */
+
+void svan_assembly_save(const SvanAssembly *assembly, SvanWriter *writer)
+{
+    svan_put_u8(writer, assembly->message);
+    svan_put_u32(writer, assembly->offset);
+    svan_put_u32(writer, assembly->length);
+    svan_put_u64(writer, assembly->va);
+    svan_put_u32(writer, assembly->rkey);
+    svan_put_u32(writer, assembly->rq->ci);
+    svan_put_u32(writer, assembly->rq->producer.pi);
+}
+
+static bool assembly_ok(const SvanAssembly *assembly)
+{
+    return assembly->message <= SVAN_VERB_WRITE &&
+           (assembly->message == SVAN_VERB_WRITE ?
+            assembly->length <= SVAN_MAX_MSG && assembly->offset < assembly->length :
+            assembly->offset <= SVAN_MAX_MSG) &&
+           (assembly->message != SVAN_VERB_NONE || !assembly->offset) &&
+           assembly->rq->producer.pi - assembly->rq->ci <= 1u << assembly->rq->log_size;
+}
+
+bool svan_assembly_load(SvanAssembly *assembly, SvanReader *reader)
+{
+    assembly->message = svan_get_u8(reader);
+    assembly->offset = svan_get_u32(reader);
+    assembly->length = svan_get_u32(reader);
+    assembly->va = svan_get_u64(reader);
+    assembly->rkey = svan_get_u32(reader);
+    assembly->rq->ci = svan_get_u32(reader);
+    return svan_get_u32(reader) == assembly->rq->producer.pi && assembly_ok(assembly);
 }

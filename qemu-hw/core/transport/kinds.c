@@ -65,7 +65,7 @@ static const SvanQpWays uc_ways = {
         [SVAN_QPS_INIT] = { true, init, 0 } }, \
     [SVAN_QPS_INIT] = { TO_RESET_OR_ERR, \
         [SVAN_QPS_INIT] = { true, 0, init }, \
-        [SVAN_QPS_RTR] = { true, 0, A(PKEY_INDEX) | A(QKEY) } }, \
+        [SVAN_QPS_RTR] = { true, 0, A(PKEY_INDEX) | A(QKEY) | A(MTU) } }, \
     [SVAN_QPS_RTR] = { TO_RESET_OR_ERR, \
         [SVAN_QPS_RTS] = { true, A(SQ_PSN), A(QKEY) } }, \
     [SVAN_QPS_RTS] = { TO_RESET_OR_ERR, \
@@ -102,19 +102,20 @@ const SvanQpKind svan_qp_kinds[SVAN_QP_KINDS] = {
         .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UC] = {
-        .feature = SVAN_CAP_UC,
+        .transport = &svan_uc_transport, .feature = SVAN_CAP_UC,
         .needs_pd = true, .can_wait = true, .can_count = true, .ways = &uc_ways,
         .bth_class = SVAN_BTH_UC, .addressing = SVAN_ADDRESS_OF_PEER,
         .completion = SVAN_COMPLETES_MESSAGE, .senders = SVAN_TAKES_PEERS,
     },
     [SVAN_QPT_UD] = {
-        .feature = SVAN_CAP_UD,
+        .transport = &svan_ud_transport, .feature = SVAN_CAP_UD,
         .needs_pd = true, .can_wait = true, .can_count = true, .ways = &ud_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
         .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,
     },
     [SVAN_QPT_GSI] = {
-        .feature = SVAN_CAP_GSI,
+        .transport = &svan_ud_transport, .feature = SVAN_CAP_GSI,
+        .is_kernels = true, .qpn = 1,
         .needs_pd = true, .can_wait = true, .can_count = true, .ways = &gsi_ways,
         .bth_class = SVAN_BTH_UD, .addressing = SVAN_ADDRESS_OF_WQE,
         .completion = SVAN_COMPLETES_DATAGRAM, .senders = SVAN_TAKES_KEYS,

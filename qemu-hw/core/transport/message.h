@@ -36,6 +36,33 @@ SvanStep svan_qp_send(SvanQp *qp, SvanPkt *pkt);
 /* The same with another traffic class than the peer's address vector has. */
 SvanStep svan_qp_send_as(SvanQp *qp, uint8_t traffic_class, SvanPkt *pkt);
 
+/* ---- completion.c ---- */
+
+typedef struct SvanCompletion {
+    uint32_t index, length, syndrome;
+    uint8_t opcode, status;
+    bool silent;                /* counted, but not told by a CQE */
+} SvanCompletion;
+
+/*
+ * Complete a WQE. DONE, MISS, or ERROR: the CQ or the counter is out of order, and
+ * *syndrome says how. Then a success in a state that is not ERR has changed nothing: the
+ * WQE is completed when it is flushed. Anything else is completed as far as that is
+ * possible.
+ */
+SvanStep svan_qp_complete_send(SvanQp *qp, const SvanCompletion *done,
+                               uint32_t *syndrome);
+/*
+ * Complete the WQE at *index, none before which is left, as flushed, and go on to the
+ * next. `wqe` is room to decode it. DONE; MISS; IDLE: there is none.
+ */
+SvanStep svan_qp_flush_send(SvanQp *qp, uint32_t *index, SvanWqe *wqe);
+/*
+ * Complete the oldest receive WQE with *failure and its syndrome, after which *failure
+ * is SUCCESS; with SUCCESS, it is only flushed. DONE; MISS; IDLE: there is none.
+ */
+SvanStep svan_qp_flush_receive(SvanQp *qp, uint8_t *failure, uint32_t syndrome);
+
 /* ---- segment.c: a WQE becomes packets ---- */
 
 /* The part of a message that a packet is. */
@@ -43,6 +70,12 @@ typedef struct SvanSegment {
     uint32_t offset, length;    /* of the payload in the message */
     bool first, last;
 } SvanSegment;
+
+/* Packets of a message, or of a READ's response, of length octets. */
+static inline uint32_t svan_segments(const SvanQp *qp, uint32_t length)
+{
+    return length ? (length + svan_qp_mtu(qp) - 1) >> qp->log_mtu : 1;
+}
 
 /*
  * Packet n, from 0 on, of a message of `length` octets. The fields are stored one by
@@ -142,6 +175,13 @@ typedef struct SvanObstacle {
     uint32_t syndrome;
 } SvanObstacle;
 
+/* The message is over, or lost: the next packet begins another one. */
+static inline void svan_assembly_end(SvanAssembly *assembly)
+{
+    assembly->message = SVAN_VERB_NONE;
+    assembly->offset = 0;
+}
+
 /*
  * May the packet come next? Table 38 says which opcodes may follow which. Opcodes that
  * are reserved, or that the device does not support, may never come.
@@ -178,5 +218,8 @@ static inline bool svan_assembly_fits(const SvanQp *qp, const SvanPkt *pkt)
  */
 SvanStep svan_assemble(SvanQp *qp, SvanAssembly *assembly, const SvanPkt *pkt,
                        SvanObstacle *obstacle);
+void svan_assembly_save(const SvanAssembly *assembly, SvanWriter *writer);
+/* false: the stream is not one of svan_assembly_save(). */
+bool svan_assembly_load(SvanAssembly *assembly, SvanReader *reader);
 
 #endif /* SVAN_MESSAGE_H */

@@ -30,8 +30,14 @@ static uint32_t check_type(const SvanFn *fn,
         return REFUSE(BAD_PARAM, type);
     }
     kind = &fn->qps->kinds[cmd->type];
-    return kind->transport && (fn->features & kind->feature) ?
-           SVAN_CMD_OK : REFUSE(NOT_SUPPORTED, type);
+    if (!kind->transport || !(fn->features & kind->feature)) {
+        return REFUSE(NOT_SUPPORTED, type);
+    }
+    if (kind->is_kernels && !(cmd->flags & SVAN_CMD_QP_PRIVILEGED)) {
+        return REFUSE(NOT_PERMITTED, type);
+    }
+    return kind->qpn && svan_table_get(&fn->qps->table, kind->qpn) ?
+           REFUSE(BUSY, type) : SVAN_CMD_OK;
 }
 
 static uint32_t check_sizes(const struct svan_cmd_create_qp *cmd)
@@ -301,6 +307,19 @@ SvanStep svan_qp_map_record(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     return step;
 }
 
+/* Give the queue pair its number: `id`, or, with SVAN_NONE, one of the table's choice. */
+static bool insert(SvanQp *qp, uint32_t id)
+{
+    SvanTable *table = &qp->fn->qps->table;
+    uint32_t own = qp->kind->qpn;
+
+    if (!own) {
+        return svan_qn_insert(table, qp, id, &qp->qpn);
+    }
+    qp->qpn = own;
+    return (id == SVAN_NONE || id == own) && svan_table_insert_below(table, own, qp);
+}
+
 uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
                         uint32_t id, SvanQp **out)
 {
@@ -322,7 +341,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
         goto err_account;
     }
     svan_egress_init(&qp->egress, &qp->work);
-    if (!svan_qn_insert(&fn->qps->table, qp, id, &qp->qpn)) {
+    if (!insert(qp, id)) {
         goto err_timer;
     }
     qp->waiter.qpn = qp->events.qn = qp->sq.qpn = qp->db.qn = qp->qpn;
@@ -580,7 +599,7 @@ static uint32_t check_attrs(const struct svan_cmd_modify_qp *cmd)
     return SVAN_CMD_OK;
 }
 
-static void set_av(SvanAv *to, const struct svan_av *from)
+void svan_av_decode(SvanAv *to, const struct svan_av *from)
 {
     memcpy(to->dgid, from->dgid, sizeof(to->dgid));
     memcpy(to->dmac, from->dmac, sizeof(to->dmac));
@@ -625,7 +644,7 @@ static uint32_t apply_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd)
     SET(QKEY, qkey, le32toh(attr->qkey));
     SET(SQD_NOTIFY, sqd_notify, true);
     if (mask & A(AV)) {
-        set_av(&qp->av, &cmd->av);
+        svan_av_decode(&qp->av, &cmd->av);
     }
     svan_heading_forget(&qp->heading);
     qp->attr_mask |= mask;

@@ -323,12 +323,6 @@ typedef struct SvanRc {
     SvanRcCongestion congestion;
 } SvanRc;
 
-/* Packets of a message, or of a READ's response, of length octets. */
-static inline uint32_t svan_rc_packets(const SvanQp *qp, uint32_t length)
-{
-    return length ? (length + svan_qp_mtu(qp) - 1) >> qp->log_mtu : 1;
-}
-
 static inline uint32_t svan_rc_psn_sub(uint32_t a, uint32_t b)
 {
     return (a - b) & SVAN_PSN_MASK;

@@ -448,87 +448,9 @@ SvanStep svan_rc_rx_response(SvanQp *qp, const SvanPkt *pkt)
 
 /* ---- completions ---- */
 
-typedef struct Completion {
-    uint32_t index, length, syndrome;
-    uint8_t opcode, status;
-    bool silent;                /* counted, but not told by a CQE */
-} Completion;
-
-static void count_completion(SvanFn *fn, uint8_t status)
+static SvanCompletion completion_of(const SvanRcWqe *wqe, uint8_t status)
 {
-    if (status == SVAN_CQE_WR_FLUSH_ERR) {
-        fn->stats->req_cqe_flush_error++;
-    } else if (status != SVAN_CQE_SUCCESS) {
-        fn->stats->req_cqe_error++;
-    }
-}
-
-static inline struct svan_cqe cqe_of(const SvanQp *qp, const Completion *done)
-{
-    return (struct svan_cqe) {
-        .qpn = svan_cpu_to_le32(qp->qpn),
-        .wqe_index = svan_cpu_to_le32(done->index),
-        .byte_len = svan_cpu_to_le32(done->length),
-        .vendor_err = svan_cpu_to_le32(done->syndrome),
-        .opcode = SVAN_CQE_SQ,
-        .wqe_opcode = done->opcode,
-        .status = done->status,
-    };
-}
-
-/* report() where there is a counter. */
-static __attribute__((noinline)) SvanStep count_and_report(SvanQp *qp,
-                                                           const Completion *done,
-                                                           uint32_t *syndrome)
-{
-    bool success = done->status == SVAN_CQE_SUCCESS;
-    struct svan_cqe cqe = cqe_of(qp, done);
-    SvanCompletionSlot slot;
-    SvanStep step = svan_completion_reserve(&slot, done->silent ? NULL : qp->send_cq,
-                                            qp->send_counter, success);
-
-    if (step == SVAN_STEP_MISS) {
-        return step;
-    }
-    *syndrome = svan_completion_syndrome(&slot);
-    if (step == SVAN_STEP_ERROR && success && qp->state != SVAN_QPS_ERR) {
-        return step;
-    }
-    if (slot.cq.cq) {
-        count_completion(qp->fn, done->status);
-        svan_cq_commit(&slot.cq, &cqe);
-    }
-    svan_completion_counted(&slot);
-    return step;
-}
-
-/*
- * DONE, MISS, or ERROR: the CQ or the counter is out of order, and *syndrome says how.
- * Then a success in a state that is not ERR has changed nothing: the WQE is completed
- * when it is flushed. Anything else is completed as far as that is possible.
- */
-static SvanStep report(SvanQp *qp, const Completion *done, uint32_t *syndrome)
-{
-    struct svan_cqe cqe;
-    SvanCqSlot slot;
-    SvanStep step;
-
-    if (qp->send_counter) {
-        return count_and_report(qp, done, syndrome);
-    }
-    *syndrome = SVAN_SYN_CQ_OVERRUN;
-    cqe = cqe_of(qp, done);
-    step = svan_cq_reserve(qp->send_cq, &slot);
-    if (step == SVAN_STEP_DONE) {
-        count_completion(qp->fn, done->status);
-        svan_cq_commit(&slot, &cqe);
-    }
-    return step;
-}
-
-static Completion completion_of(const SvanRcWqe *wqe, uint8_t status)
-{
-    return (Completion) {
+    return (SvanCompletion) {
         .index = wqe->index, .length = wqe->length, .opcode = wqe->opcode,
         .status = status, .syndrome = wqe->syndrome,
     };
@@ -567,9 +489,9 @@ static bool is_signaled(const SvanQp *qp, const SvanRcWqe *wqe)
 static SvanStep complete_failed(SvanQp *qp, const SvanRcWqe *wqe)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    Completion done = completion_of(wqe, wqe->status);
+    SvanCompletion done = completion_of(wqe, wqe->status);
     uint32_t syndrome;
-    SvanStep step = report(qp, &done, &syndrome);
+    SvanStep step = svan_qp_complete_send(qp, &done, &syndrome);
 
     if (step == SVAN_STEP_MISS) {
         return step;
@@ -609,7 +531,7 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe;
-    Completion done;
+    SvanCompletion done;
     uint32_t syndrome;
     SvanStep step;
 
@@ -636,7 +558,7 @@ SvanStep svan_rc_complete(SvanQp *qp, SvanRcBudget *budget)
                                                  complete_failed(qp, wqe);
     }
     done = completion_of(wqe, SVAN_CQE_SUCCESS);
-    step = report(qp, &done, &syndrome);
+    step = svan_qp_complete_send(qp, &done, &syndrome);
     if (step == SVAN_STEP_DONE) {
         retire(qp);
     } else if (step == SVAN_STEP_ERROR) {
@@ -657,14 +579,14 @@ static SvanStep flush_taken(SvanQp *qp)
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
     const SvanRcWqe *wqe = svan_rc_wqe(req, req->head);
     bool acked = req->head != req->acked;
-    Completion done = completion_of(wqe, acked ? SVAN_CQE_SUCCESS :
+    SvanCompletion done = completion_of(wqe, acked ? SVAN_CQE_SUCCESS :
                                     wqe->status ? wqe->status :
                                                   SVAN_CQE_WR_FLUSH_ERR);
 
     done.silent = acked && !is_signaled(qp, wqe);
     if (!done.silent || qp->send_counter) {
         uint32_t syndrome;
-        SvanStep step = report(qp, &done, &syndrome);
+        SvanStep step = svan_qp_complete_send(qp, &done, &syndrome);
 
         if (step == SVAN_STEP_MISS) {
             return step;
@@ -680,36 +602,16 @@ static SvanStep flush_taken(SvanQp *qp)
 SvanStep svan_rc_flush_sq(SvanQp *qp, SvanRcBudget *budget)
 {
     SvanRcRequester *req = &((SvanRc *)qp->priv)->req;
-    Completion done = { .status = SVAN_CQE_WR_FLUSH_ERR };
     SvanRcCache *out = ((SvanRc *)qp->priv)->out;
-    SvanWqe *wqe = &out->wqe;
-    uint32_t syndrome;
-    uint8_t status;
     SvanStep step;
 
     if (req->head != req->tail) {
         return flush_taken(qp);
     }
-    if (req->next_index == qp->sq.producer.pi) {
-        step = svan_sq_producer(&qp->sq, req->sq_ci, &syndrome);
-        if (step == SVAN_STEP_MISS) {
-            return step;
-        }
-        if (step != SVAN_STEP_DONE || req->next_index == qp->sq.producer.pi) {
-            return SVAN_STEP_IDLE;
-        }
-    }
     out->qp = NULL;
-    step = svan_wqe_fetch(&qp->sq, req->next_index, wqe, &status, &syndrome);
-    if (step != SVAN_STEP_MISS) {
-        done.index = wqe->index;
-        done.opcode = wqe->opcode;
-        step = report(qp, &done, &syndrome);
+    step = svan_qp_flush_send(qp, &req->next_index, &out->wqe);
+    if (step == SVAN_STEP_DONE) {
+        req->sq_ci = req->next_index;
     }
-    if (step == SVAN_STEP_MISS) {
-        return step;
-    }
-    req->next_index += wqe->num_bbs;
-    req->sq_ci = req->next_index;
-    return SVAN_STEP_DONE;
+    return step;
 }

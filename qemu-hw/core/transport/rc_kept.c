@@ -67,7 +67,7 @@ static bool has_answer(uint8_t opcode)
 static uint32_t psns_of(const SvanQp *qp, const SvanPkt *pkt)
 {
     return svan_op_info(pkt->opcode)->verb == SVAN_VERB_READ ?
-           svan_rc_packets(qp, pkt->dma_len) : 1;
+           svan_segments(qp, pkt->dma_len) : 1;
 }
 
 /*

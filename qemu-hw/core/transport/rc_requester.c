@@ -18,7 +18,7 @@ static SvanRcWqe *push_wqe(SvanQp *qp, const SvanWqe *wqe)
     kept->index = wqe->index;
     kept->seq = kept->asked = req->end;
     kept->packets = wqe->opcode == SVAN_WQE_NOP ? 0 :
-                    svan_rc_packets(qp, wqe->length);
+                    svan_segments(qp, wqe->length);
     kept->length = wqe->length;
     kept->opcode = wqe->opcode;
     kept->flags = wqe->flags;

@@ -198,7 +198,7 @@ static uint32_t age(const SvanRcResponder *resp, uint32_t psn)
 /* The PSN behind the last packet of an answer. No two answers have the same. */
 static uint32_t owed_end(const SvanQp *qp, const SvanRcOwed *owed)
 {
-    uint32_t packets = owed->atomic ? 1 : svan_rc_packets(qp, owed->length);
+    uint32_t packets = owed->atomic ? 1 : svan_segments(qp, owed->length);
 
     return (owed->psn + packets) & SVAN_PSN_MASK;
 }
@@ -281,7 +281,7 @@ static SvanStep rx_read(SvanQp *qp, const SvanPkt *pkt)
     qp->fn->stats->rx_read_requests++;
     message_done(resp);
     owed.msn = resp->msn;
-    executed(qp, pkt, svan_rc_packets(qp, pkt->dma_len), true);
+    executed(qp, pkt, svan_segments(qp, pkt->dma_len), true);
     owe(qp, &owed);
     return SVAN_STEP_DONE;
 }
@@ -382,7 +382,7 @@ static void read_again(SvanQp *qp, const SvanPkt *pkt)
 
     if (pkt->dma_len <= SVAN_MAX_MSG &&
         (qp->access & SVAN_ACCESS_REMOTE_READ) &&
-        svan_rc_packets(qp, pkt->dma_len) <= age(resp, pkt->psn)) {
+        svan_segments(qp, pkt->dma_len) <= age(resp, pkt->psn)) {
         owe(qp, &owed);
     }
 }
@@ -495,33 +495,7 @@ SvanStep svan_rc_rx_request(SvanQp *qp, const SvanPkt *pkt)
 
 SvanStep svan_rc_flush_rq(SvanQp *qp, SvanRcBudget *budget)
 {
-    SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    struct svan_cqe cqe = {
-        .qpn = svan_cpu_to_le32(qp->qpn), .opcode = SVAN_CQE_RECV,
-        .status = resp->nak.recv_status ? resp->nak.recv_status :
-                                          SVAN_CQE_WR_FLUSH_ERR,
-    };
-    uint32_t syndrome;
-    SvanCompletionSlot slot;
-    SvanStep step = svan_rq_find(resp->assembly.rq, &syndrome);
+    SvanRcNak *nak = &((SvanRc *)qp->priv)->resp.nak;
 
-    if (step != SVAN_STEP_DONE) {
-        return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
-    }
-    step = svan_completion_reserve(&slot, qp->recv_cq, qp->recv_counter, false);
-    if (step == SVAN_STEP_MISS) {
-        return step;
-    }
-    if (slot.cq.cq) {
-        if (resp->nak.recv_status) {
-            cqe.vendor_err = svan_cpu_to_le32(resp->nak.syndrome);
-            qp->fn->stats->resp_cqe_error++;
-        } else {
-            qp->fn->stats->resp_cqe_flush_error++;
-        }
-    }
-    svan_rq_complete(resp->assembly.rq, slot.cq.cq ? &slot.cq : NULL, &cqe);
-    svan_completion_counted(&slot);
-    resp->nak.recv_status = SVAN_CQE_SUCCESS;
-    return SVAN_STEP_DONE;
+    return svan_qp_flush_receive(qp, &nak->recv_status, nak->syndrome);
 }

@@ -70,7 +70,7 @@ static bool load_wqe(SvanQp *qp, SvanReader *reader, SvanRcWqe *wqe)
     if (!wqe->packets) {
         return wqe->opcode == SVAN_WQE_NOP || wqe->status;
     }
-    if (wqe->packets != svan_rc_packets(qp, wqe->length)) {
+    if (wqe->packets != svan_segments(qp, wqe->length)) {
         return false;
     }
     return svan_rc_is_atomic(wqe->opcode) ? wqe->length == 8 :
@@ -254,21 +254,13 @@ static bool load_nak(SvanReader *reader, SvanRcNak *nak)
 
 static void save_responder(const SvanRcResponder *resp, SvanWriter *writer)
 {
-    const SvanAssembly *assembly = &resp->assembly;
-
     svan_put_u32(writer, resp->epsn);
     svan_put_u32(writer, resp->msn);
     svan_put_u8(writer, resp->established);
     svan_put_u8(writer, resp->quiet);
     svan_put_u8(writer, resp->dead);
     svan_put_u8(writer, resp->ack_due);
-    svan_put_u8(writer, assembly->message);
-    svan_put_u32(writer, assembly->offset);
-    svan_put_u32(writer, assembly->length);
-    svan_put_u64(writer, assembly->va);
-    svan_put_u32(writer, assembly->rkey);
-    svan_put_u32(writer, assembly->rq->ci);
-    svan_put_u32(writer, assembly->rq->producer.pi);
+    svan_assembly_save(&resp->assembly, writer);
     save_nak(&resp->nak, writer);
     svan_put_u8(writer, resp->num_owed);
     for (uint32_t i = 0; i < resp->num_owed; i++) {
@@ -325,20 +317,9 @@ static bool load_atomics(SvanReader *reader, SvanRcResponder *resp)
     return true;
 }
 
-static bool assembly_ok(const SvanAssembly *assembly)
-{
-    return assembly->message <= SVAN_VERB_WRITE &&
-           (assembly->message == SVAN_VERB_WRITE ?
-            assembly->length <= SVAN_MAX_MSG && assembly->offset < assembly->length :
-            assembly->offset <= SVAN_MAX_MSG) &&
-           (assembly->message != SVAN_VERB_NONE || !assembly->offset) &&
-           assembly->rq->producer.pi - assembly->rq->ci <= 1u << assembly->rq->log_size;
-}
-
 static bool load_responder(SvanQp *qp, SvanReader *reader)
 {
     SvanRcResponder *resp = &((SvanRc *)qp->priv)->resp;
-    SvanAssembly *assembly = &resp->assembly;
 
     resp->epsn = svan_get_u32(reader) & SVAN_PSN_MASK;
     resp->msn = svan_get_u32(reader) & SVAN_PSN_MASK;
@@ -346,13 +327,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
     resp->quiet = svan_get_u8(reader);
     resp->dead = svan_get_u8(reader);
     resp->ack_due = svan_get_u8(reader);
-    assembly->message = svan_get_u8(reader);
-    assembly->offset = svan_get_u32(reader);
-    assembly->length = svan_get_u32(reader);
-    assembly->va = svan_get_u64(reader);
-    assembly->rkey = svan_get_u32(reader);
-    assembly->rq->ci = svan_get_u32(reader);
-    if (svan_get_u32(reader) != assembly->rq->producer.pi ||
+    if (!svan_assembly_load(&resp->assembly, reader) ||
         !load_nak(reader, &resp->nak) || !load_owed_list(reader, resp)) {
         return false;
     }
@@ -361,7 +336,7 @@ static bool load_responder(SvanQp *qp, SvanReader *reader)
      * it.
      */
     resp->heard = resp->num_owed ? resp->owed[0].psn : resp->epsn;
-    return load_atomics(reader, resp) && assembly_ok(assembly);
+    return load_atomics(reader, resp);
 }
 
 /* ---- waits for pages ---- */

@@ -38,6 +38,8 @@ typedef struct SvanTransport {
 } SvanTransport;
 
 extern const SvanTransport svan_rc_transport;       /* rc.c */
+extern const SvanTransport svan_uc_transport;       /* unreliable.c */
+extern const SvanTransport svan_ud_transport;       /* unreliable.c */
 extern const SvanTransport svan_eth_transport;      /* eth.c */
 
 struct SvanQp {
@@ -92,6 +94,8 @@ void svan_qp_query(const SvanQp *qp, struct svan_qp_attr *attr);
 uint32_t svan_qp_set_attrs(SvanQp *qp, const struct svan_cmd_modify_qp *cmd);
 /* Have all attributes been set that the QP's state needs? */
 bool svan_qp_has_attrs(const SvanQp *qp);
+/* Take over an address vector; its source GID is in range. */
+void svan_av_decode(SvanAv *to, const struct svan_av *from);
 /*
  * Have the counter count what the sides (SVAN_ATTACH_COUNTER_*) of the queue pair
  * complete. SVAN_CMD_OK or a refusal.
@@ -174,6 +178,8 @@ typedef struct SvanQpKind {
     bool needs_pd;              /* false: PD 0 means none */
     bool can_wait;              /* for absent pages */
     bool can_count;             /* completions, by counters */
+    bool is_kernels;            /* only PRIVILEGED queue pairs are of this kind */
+    uint32_t qpn;               /* of the only one that there may be; 0: there are many */
     const SvanQpWays *ways;
     uint8_t bth_class;          /* SVAN_BTH_*, of its packets */
     SvanQpAddressing addressing;
