@@ -225,10 +225,10 @@ static void encoders(void)
 static void words(void)
 {
     check(svan_wqe_sge_bbs(2) == 1 && svan_wqe_sge_bbs(3) == 2 &&
-          svan_wqe_sge_bbs(SVAN_MAX_SGE) == SVAN_WQE_MAX_BBS,
+          svan_wqe_sge_bbs(SVAN_MAX_SGE) == SVAN_WQE_MAX_BBS - 1,
           "blocks of entries");
     check(svan_wqe_inline_bbs(0) == 1 && svan_wqe_inline_bbs(33) == 2 &&
-          svan_wqe_inline_bbs(SVAN_MAX_INLINE) == SVAN_WQE_MAX_BBS,
+          svan_wqe_inline_bbs(SVAN_MAX_INLINE) == SVAN_WQE_MAX_BBS - 1,
           "blocks of inline octets");
     check(svan_rwqe_log_stride(0) == 5 && svan_rwqe_log_stride(1) == 5 &&
           svan_rwqe_log_stride(2) == 6 && svan_rwqe_log_stride(30) == 9,

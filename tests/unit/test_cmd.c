@@ -199,7 +199,8 @@ static void capabilities(void **state)
     assert_int_equal(query(host, SVAN_CMD_QUERY_CAPS, page, 4096, &syndrome),
                      SVAN_CMD_OK);
     assert_int_equal(le64toh(caps->features),
-                     SVAN_CAP_RC | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
+                     SVAN_CAP_RC | SVAN_CAP_UC | SVAN_CAP_UD | SVAN_CAP_GSI |
+                     SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
                      SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
                      SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_DEVMEM_KEYS |
                      SVAN_CAP_COMP_COUNTERS | SVAN_CAP_WINDOW_EXPORT | SVAN_CAP_CONGESTION |

@@ -176,7 +176,7 @@ static void inline_data_is_read_at_any_place_of_the_ring(void **state)
 
 static void blocks_must_be_there(void **state)
 {
-    static const uint8_t counts[] = { 0, 9, 64, 255 };
+    static const uint8_t counts[] = { 0, SVAN_WQE_MAX_BBS + 1, 64, 255 };
     Wq *wq = *state;
     struct svan_wqe_head *head = svan_wqe_begin(&wq->qp.sq, 0, SVAN_WQE_SEND,
                                                 0, 0);

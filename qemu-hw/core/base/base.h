@@ -67,6 +67,7 @@ typedef struct SvanTable {
     uint32_t size;              /* of the two arrays; grows up to the capacity */
     uint32_t capacity;          /* the quota: fixed, a power of two */
     uint32_t used;
+    uint32_t below;             /* of these, at indices below `first` */
     uint32_t next;              /* where the search for a free slot begins */
     uint32_t first;             /* lowest index given out */
     uint8_t variant;            /* that each index begins with */

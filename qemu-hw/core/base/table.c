@@ -85,7 +85,7 @@ uint32_t svan_table_insert(SvanTable *table, void *object)
 {
     uint32_t index = table->next;
 
-    if (table->used >= table->capacity - table->first) {
+    if (table->used - table->below >= table->capacity - table->first) {
         return SVAN_NONE;
     }
     while (svan_table_get(table, index)) {
@@ -118,6 +118,8 @@ bool svan_table_insert_below(SvanTable *table, uint32_t index, void *object)
         return false;
     }
     table->slots[index] = object;
+    table->used++;
+    table->below++;
     return true;
 }
 
@@ -127,9 +129,11 @@ void svan_table_remove(SvanTable *table, uint32_t index)
         return;
     }
     table->slots[index] = NULL;
+    table->used--;
     if (index >= table->first) {
         table->variants[index]++;
-        table->used--;
+    } else {
+        table->below--;
     }
 }
 
