@@ -113,35 +113,42 @@ bool device_exists(enum which which)
 	return found;
 }
 
-static bool is_ipv4(const union ibv_gid *gid)
+bool gid_is_ipv4(const union ibv_gid *gid)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 	return !memcmp(gid->raw, mapped, sizeof(mapped));
 }
 
+int node_find_gid(struct node *node, bool ipv4, union ibv_gid *gid)
+{
+	struct ibv_gid_entry entry;
+	int i;
+
+	for (i = 0; i < node->port.gid_tbl_len; i++) {
+		if (ibv_query_gid_ex(node->ctx, 1, i, &entry, 0) ||
+		    entry.gid_type != IBV_GID_TYPE_ROCE_V2 ||
+		    gid_is_ipv4(&entry.gid) != ipv4)
+			continue;
+		*gid = entry.gid;
+		return i;
+	}
+	complain("no RoCE v2 GID of an %s address: has the netdev one?",
+		 ipv4 ? "IPv4" : "IPv6");
+	return -ENOENT;
+}
+
 /* The RoCE v2 GID of the IPv4 address, unless another index is asked for. */
 static int choose_gid(struct node *node, const char *env)
 {
 	const char *index = getenv(env);
-	struct ibv_gid_entry entry;
-	int i;
 
 	if (index) {
 		node->gid_index = atoi(index);
 		return ibv_query_gid(node->ctx, 1, node->gid_index, &node->gid);
 	}
-	for (i = 0; i < node->port.gid_tbl_len; i++) {
-		if (ibv_query_gid_ex(node->ctx, 1, i, &entry, 0) ||
-		    entry.gid_type != IBV_GID_TYPE_ROCE_V2 ||
-		    !is_ipv4(&entry.gid))
-			continue;
-		node->gid_index = i;
-		node->gid = entry.gid;
-		return 0;
-	}
-	complain("no RoCE v2 GID of an IPv4 address: has the netdev one?");
-	return -ENOENT;
+	node->gid_index = node_find_gid(node, true, &node->gid);
+	return node->gid_index < 0 ? node->gid_index : 0;
 }
 
 int node_open(struct node *node, enum which which)
@@ -326,25 +333,42 @@ static void wr_op(struct ibv_qp_ex *qpx, const struct ibv_send_wr *wr)
 
 #define MAX_BUFS	32
 
-static int post_extended(struct ep *ep, const struct ibv_send_wr *wr)
+static void wr_data(struct ibv_qp_ex *qpx, const struct ibv_send_wr *wr)
 {
 	struct ibv_data_buf bufs[MAX_BUFS];
 	int i;
+
+	if (!(wr->send_flags & IBV_SEND_INLINE)) {
+		ibv_wr_set_sge_list(qpx, wr->num_sge, wr->sg_list);
+		return;
+	}
+	for (i = 0; i < wr->num_sge && i < MAX_BUFS; i++) {
+		bufs[i].addr = (void *)(uintptr_t)wr->sg_list[i].addr;
+		bufs[i].length = wr->sg_list[i].length;
+	}
+	ibv_wr_set_inline_data_list(qpx, i, bufs);
+}
+
+static void wr_address(struct ibv_qp_ex *qpx, const struct ibv_send_wr *wr)
+{
+	ibv_wr_set_ud_addr(qpx, wr->wr.ud.ah, wr->wr.ud.remote_qpn,
+			   wr->wr.ud.remote_qkey);
+}
+
+static int post_extended(struct ep *ep, const struct ibv_send_wr *wr)
+{
+	bool ud = ep->qp->qp_type == IBV_QPT_UD;
 
 	ibv_wr_start(ep->qpx);
 	for (; wr; wr = wr->next) {
 		ep->qpx->wr_id = wr->wr_id;
 		ep->qpx->wr_flags = wr->send_flags & ~IBV_SEND_INLINE;
 		wr_op(ep->qpx, wr);
-		if (!(wr->send_flags & IBV_SEND_INLINE)) {
-			ibv_wr_set_sge_list(ep->qpx, wr->num_sge, wr->sg_list);
-			continue;
-		}
-		for (i = 0; i < wr->num_sge && i < MAX_BUFS; i++) {
-			bufs[i].addr = (void *)(uintptr_t)wr->sg_list[i].addr;
-			bufs[i].length = wr->sg_list[i].length;
-		}
-		ibv_wr_set_inline_data_list(ep->qpx, i, bufs);
+		if (ud && ep->address_first)
+			wr_address(ep->qpx, wr);
+		wr_data(ep->qpx, wr);
+		if (ud && !ep->address_first)
+			wr_address(ep->qpx, wr);
 	}
 	return ibv_wr_complete(ep->qpx);
 }
@@ -392,6 +416,7 @@ static int poll_extended(struct ep *ep, struct ibv_wc *wc)
 	wc->qp_num = ibv_wc_read_qp_num(ep->cqx);
 	wc->opcode = ibv_wc_read_opcode(ep->cqx);
 	wc->byte_len = ibv_wc_read_byte_len(ep->cqx);
+	wc->src_qp = ibv_wc_read_src_qp(ep->cqx);
 	wc->wc_flags = ibv_wc_read_wc_flags(ep->cqx);
 	if (wc->wc_flags & IBV_WC_WITH_IMM)
 		wc->imm_data = ibv_wc_read_imm_data(ep->cqx);

@@ -59,6 +59,9 @@ const char *device_name(enum which which);
 bool device_exists(enum which which);
 int node_open(struct node *node, enum which which);
 void node_close(struct node *node);
+bool gid_is_ipv4(const union ibv_gid *gid);
+/* A RoCE v2 GID that is an IPv4 address, or is none: its index, or -ENOENT. */
+int node_find_gid(struct node *node, bool ipv4, union ibv_gid *gid);
 
 /* ---- memory ---- */
 
@@ -104,6 +107,8 @@ struct ep_opts {
 	uint32_t cqe;
 	bool signal_all;
 	bool extended;		/* ibv_wr_*() and ibv_start_poll() */
+	bool ud;
+	bool address_first;	/* extended, UD: the address is set before the data */
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;	/* use this one */
 	struct svandv_uar *uar;	/* doorbells in this page */
@@ -125,6 +130,7 @@ struct ep {
 	struct ibv_qp_cap cap;
 	uint32_t psn;
 	bool own_cq;
+	bool address_first;
 };
 
 int ep_create(struct ep *ep, struct node *node, const struct ep_opts *opts);
@@ -147,6 +153,10 @@ int ep_rtr(struct ep *ep, const struct ep *peer, const struct conn *conn);
 int ep_rts(struct ep *ep, const struct conn *conn);
 int ep_state(struct ep *ep, enum ibv_qp_state state);	/* RESET or ERR */
 int ep_query_state(struct ep *ep);
+/* The state is this one, or soon becomes it. */
+int expect_state(struct ep *ep, enum ibv_qp_state state);
+/* UD: from RESET to RTS */
+int ep_start_ud(struct ep *ep, uint32_t qkey);
 /* Both from RESET to RTS. */
 int connect_eps(struct ep *a, struct ep *b, const struct conn *conn);
 

@@ -32,7 +32,7 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 		.cqe = opts->cqe,
 		.channel = opts->channel,
 		.wc_flags = IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM |
-			    IBV_WC_EX_WITH_QP_NUM,
+			    IBV_WC_EX_WITH_QP_NUM | IBV_WC_EX_WITH_SRC_QP,
 		.comp_mask = IBV_CQ_INIT_ATTR_MASK_FLAGS,
 		.flags = opts->ignore_overrun ?
 				 IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN : 0,
@@ -73,6 +73,8 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 			 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
 			 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
 
+#define UD_SEND_OPS	(IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM)
+
 static void add_memory(struct svandv_qp_init_attr *attr, const struct ep_opts *opts)
 {
 	if (opts->sq_mem) {
@@ -101,7 +103,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 			.max_recv_sge = opts->max_sge,
 			.max_inline_data = opts->max_inline,
 		},
-		.qp_type = IBV_QPT_RC,
+		.qp_type = opts->ud ? IBV_QPT_UD : IBV_QPT_RC,
 		.sq_sig_all = opts->signal_all,
 		.comp_mask = IBV_QP_INIT_ATTR_PD,
 		.pd = ep->pd,
@@ -115,7 +117,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 
 	if (opts->extended) {
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
-		attr.send_ops_flags = SEND_OPS;
+		attr.send_ops_flags = opts->ud ? UD_SEND_OPS : SEND_OPS;
 	}
 	add_memory(&svan_attr, opts);
 	ep->qp = opts->uar || opts->recv_no_cqe || opts->sq_mem ||
@@ -129,6 +131,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 	if (opts->extended)
 		ep->qpx = ibv_qp_to_qp_ex(ep->qp);
 	ep->cap = attr.cap;
+	ep->address_first = opts->address_first;
 	return 0;
 }
 
@@ -238,6 +241,39 @@ int ep_query_state(struct ep *ep)
 
 	ret = ibv_query_qp(ep->qp, &attr, IBV_QP_STATE, &init_attr);
 	return ret ? -ret : (int)attr.qp_state;
+}
+
+int expect_state(struct ep *ep, enum ibv_qp_state state)
+{
+	uint64_t deadline = now_ms() + WAIT_MS;
+	int seen;
+
+	do {
+		seen = ep_query_state(ep);
+	} while (seen != (int)state && now_ms() < deadline);
+	if (seen == (int)state)
+		return 0;
+	complain("QP %u is in state %d, not %d", ep->qp->qp_num, seen, state);
+	return -EIO;
+}
+
+int ep_start_ud(struct ep *ep, uint32_t qkey)
+{
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_INIT,
+		.port_num = 1,
+		.qkey = qkey,
+		.sq_psn = ep->psn,
+	};
+	int ret;
+
+	ret = modify(ep, &attr, IBV_QP_STATE | IBV_QP_PKEY_INDEX |
+				IBV_QP_PORT | IBV_QP_QKEY);
+	attr.qp_state = IBV_QPS_RTR;
+	if (!ret)
+		ret = modify(ep, &attr, IBV_QP_STATE);
+	attr.qp_state = IBV_QPS_RTS;
+	return ret ? ret : modify(ep, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN);
 }
 
 int connect_eps(struct ep *a, struct ep *b, const struct conn *conn)

@@ -90,20 +90,6 @@ static inline struct ibv_send_wr request(enum ibv_wr_opcode opcode,
 	};
 }
 
-static inline int expect_state(struct ep *ep, enum ibv_qp_state state)
-{
-	uint64_t deadline = now_ms() + WAIT_MS;
-	int seen;
-
-	do {
-		seen = ep_query_state(ep);
-	} while (seen != (int)state && now_ms() < deadline);
-	if (seen == (int)state)
-		return 0;
-	complain("QP %u is in state %d, not %d", ep->qp->qp_num, seen, state);
-	return -EIO;
-}
-
 /* The request of wr_id 1 ends like this and takes its QP to the error state. */
 static inline int expect_request(struct ep *ep, struct ibv_send_wr *wr,
 				 enum ibv_wc_status status)

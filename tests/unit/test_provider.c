@@ -35,7 +35,7 @@ static const struct svan_qp_limits limits = {
     .max_inline = 480,
 };
 
-static void check_layout(const struct svan_qp_cap *want,
+static void check_layout(const struct svan_qp_cap *want, bool ud,
                          const struct svan_qp_layout *layout)
 {
     size_t sq = (size_t)64 << layout->log_sq_bbs;
@@ -49,12 +49,12 @@ static void check_layout(const struct svan_qp_cap *want,
     assert_true(layout->cap.max_send_sge <= limits.max_sge);
     assert_true(layout->cap.max_recv_sge <= limits.max_sge);
     assert_true(layout->cap.max_inline <= limits.max_inline);
-    /* the promised requests do fit */
+    /* the promised requests do fit, each with its address vector */
     assert_true((uint64_t)layout->cap.max_send_wr *
-                svan_wqe_sge_bbs(want->max_send_sge) <=
+                (svan_wqe_sge_bbs(layout->cap.max_send_sge) + ud) <=
                 1u << layout->log_sq_bbs);
     assert_true((uint64_t)layout->cap.max_send_wr *
-                svan_wqe_inline_bbs(want->max_inline) <=
+                (svan_wqe_inline_bbs(layout->cap.max_inline) + ud) <=
                 1u << layout->log_sq_bbs);
     if (rq) {
         assert_true(layout->cap.max_recv_sge >= want->max_recv_sge);
@@ -85,14 +85,15 @@ static void qp_sizes(void **state)
             .max_inline = draw(490),
         };
         struct svan_qp_layout layout;
-        int ret = svan_qp_layout(&want, &limits, &layout);
+        bool ud = draw(2);
+        int ret = svan_qp_layout(&want, &limits, ud, &layout);
 
         if (want.max_send_sge > 30 || want.max_inline > 480 ||
             want.max_send_wr > 1u << 15 || want.max_recv_wr > 1u << 14 ||
             (want.max_recv_wr && want.max_recv_sge > 30)) {
             assert_int_equal(ret, EINVAL);
         } else if (!ret) {
-            check_layout(&want, &layout);
+            check_layout(&want, ud, &layout);
             good++;
         }
     }
@@ -104,20 +105,48 @@ static void qp_sizes_at_the_edge(void **state)
     struct svan_qp_cap want = { .max_send_wr = 1u << 15, .max_send_sge = 2 };
     struct svan_qp_layout layout;
 
-    assert_int_equal(svan_qp_layout(&want, &limits, &layout), 0);
+    assert_int_equal(svan_qp_layout(&want, &limits, false, &layout), 0);
     assert_int_equal(layout.log_sq_bbs, 15);
     assert_int_equal(layout.log_rq_stride, 0);
     assert_int_equal(layout.rq_offset, 0);
     want.max_send_sge = 3;
-    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    assert_int_equal(svan_qp_layout(&want, &limits, false, &layout), EINVAL);
     want = (struct svan_qp_cap) { .max_send_wr = UINT32_MAX };
-    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    assert_int_equal(svan_qp_layout(&want, &limits, false, &layout), EINVAL);
     want = (struct svan_qp_cap) { .max_recv_wr = UINT32_MAX };
-    assert_int_equal(svan_qp_layout(&want, &limits, &layout), EINVAL);
+    assert_int_equal(svan_qp_layout(&want, &limits, false, &layout), EINVAL);
     want = (struct svan_qp_cap) { 0 };
-    assert_int_equal(svan_qp_layout(&want, &limits, &layout), 0);
+    assert_int_equal(svan_qp_layout(&want, &limits, false, &layout), 0);
     assert_int_equal(layout.cap.max_send_wr, 0);
     assert_int_equal(layout.cap.max_recv_wr, 0);
+}
+
+/* The block of the address vector costs requests, not entries nor inline data. */
+static void sizes_of_datagrams(void **state)
+{
+    struct svan_qp_cap want = { .max_send_wr = 64, .max_send_sge = 1 };
+    struct svan_qp_layout layout;
+
+    assert_int_equal(svan_qp_layout(&want, &limits, true, &layout), 0);
+    assert_int_equal(layout.log_sq_bbs, 7);
+    assert_int_equal(layout.cap.max_send_wr, 64);
+    assert_int_equal(layout.cap.max_send_sge, 2);
+    assert_int_equal(layout.cap.max_inline, 32);
+    want.max_send_sge = 30;
+    want.max_inline = 480;
+    assert_int_equal(svan_qp_layout(&want, &limits, true, &layout), 0);
+    assert_int_equal(layout.log_sq_bbs, 10);
+    assert_int_equal(layout.cap.max_send_wr, 1024 / SVAN_WQE_MAX_BBS);
+    assert_int_equal(layout.cap.max_send_sge, 30);
+    assert_int_equal(layout.cap.max_inline, 480);
+    want = (struct svan_qp_cap) { .max_send_wr = 1u << 14, .max_send_sge = 2 };
+    assert_int_equal(svan_qp_layout(&want, &limits, true, &layout), 0);
+    assert_int_equal(layout.log_sq_bbs, 15);
+    want.max_send_wr++;
+    assert_int_equal(svan_qp_layout(&want, &limits, true, &layout), EINVAL);
+    want = (struct svan_qp_cap) { .max_recv_wr = 4, .max_recv_sge = 1 };
+    assert_int_equal(svan_qp_layout(&want, &limits, true, &layout), 0);
+    assert_int_equal(layout.cap.max_send_wr, 0);
 }
 
 static void cq_sizes(void **state)
@@ -136,7 +165,7 @@ static void cq_sizes(void **state)
     }
 }
 
-/* ---- send queue: requests of one to eight blocks, completed in any portion ---- */
+/* ---- send queue: requests of one to nine blocks, completed in any portion ---- */
 
 #define LOG_BBS 5
 #define BBS     (1u << LOG_BBS)
@@ -196,7 +225,7 @@ static void send_queue(void **state)
     };
 
     for (uint64_t i = 0; i < 20000; i++) {
-        sq_post(&model, 1 + draw(1 + draw(8)), i * 77);
+        sq_post(&model, 1 + draw(1 + draw(SVAN_WQE_MAX_BBS)), i * 77);
         if (model.count && draw(3) == 0) {
             sq_complete(&model, draw(model.count));
         }
@@ -687,6 +716,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(qp_sizes),
         cmocka_unit_test(qp_sizes_at_the_edge),
+        cmocka_unit_test(sizes_of_datagrams),
         cmocka_unit_test(cq_sizes),
         cmocka_unit_test(send_queue),
         cmocka_unit_test(prepared_work),

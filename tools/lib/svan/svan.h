@@ -57,6 +57,11 @@ struct svan_pd {
 	uint32_t pdn;
 };
 
+struct svan_ah {
+	struct ibv_ah ah;
+	struct svan_av av;		/* but for QPN and Q_Key */
+};
+
 struct svan_cq {
 	struct verbs_cq vcq;
 	uint32_t cqn;
@@ -64,6 +69,7 @@ struct svan_cq {
 	struct svan_cq_ring ring;
 	struct svan_qp *last_qp;	/* QP of the entry taken last, or NULL */
 	struct svan_cqe *cqe;		/* entry that read_*() functions read */
+	unsigned int recv_flags;	/* svan_qp.recv_flags of its QP */
 	void *buf;			/* NULL: memory of the user */
 	size_t buf_length;
 	bool foreign;			/* that of another device */
@@ -75,6 +81,8 @@ struct svan_qp {
 	bool sq_ready;			/* posting sends is permitted */
 	bool rq_ready;
 	bool signal_all;
+	bool ud;			/* datagrams: each send has an address */
+	unsigned int recv_flags;	/* IBV_WC_* of all that it receives */
 	uint8_t *sq_db;
 	uint8_t *rq_db;
 	struct svandv_uar *uar;		/* of the doorbells; NULL: the context's */
@@ -89,6 +97,7 @@ struct svan_qp {
 		uint32_t end;		/* index behind that WQE */
 		uint32_t posted;	/* value for svan_sq.posted */
 		int error;
+		struct svan_av av;	/* UD: of that WQE, once it is set */
 	} build;
 
 	pthread_spinlock_t rq_lock;
@@ -110,6 +119,11 @@ static inline struct svan_context *to_svan_ctx(struct ibv_context *ibctx)
 static inline struct svan_pd *to_svan_pd(struct ibv_pd *ibpd)
 {
 	return container_of(ibpd, struct svan_pd, pd);
+}
+
+static inline struct svan_ah *to_svan_ah(struct ibv_ah *ibah)
+{
+	return container_of(ibah, struct svan_ah, ah);
 }
 
 static inline struct svan_cq *to_svan_cq(struct ibv_cq *ibcq)
@@ -184,6 +198,10 @@ int svan_advise_mr(struct ibv_pd *ibpd, enum ibv_advise_mr_advice advice,
 		   uint32_t flags, struct ibv_sge *sg_list, uint32_t num_sge);
 int svan_dereg_mr(struct verbs_mr *vmr);
 
+/* svan_ah.c */
+struct ibv_ah *svan_create_ah(struct ibv_pd *ibpd, struct ibv_ah_attr *attr);
+int svan_destroy_ah(struct ibv_ah *ibah);
+
 /* svan_cq.c */
 struct ibv_cq *svan_create_cq(struct ibv_context *ibctx, int cqe,
 			      struct ibv_comp_channel *channel, int vector);
@@ -214,7 +232,7 @@ int svan_query_qp(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int attr_mask,
 int svan_destroy_qp(struct ibv_qp *ibqp);
 
 int svan_choose_layout(struct svan_context *ctx, const struct ibv_qp_cap *cap,
-		       struct svan_qp_layout *layout);
+		       bool ud, struct svan_qp_layout *layout);
 struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 			    struct ibv_qp_init_attr_ex *attr,
 			    const struct svandv_qp_init_attr *svan_attr);
@@ -235,7 +253,7 @@ int svan_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr,
 		   struct ibv_recv_wr **bad_wr);
 /*
  * Set the ibv_wr_*() operations of a QP. Return 0, or EOPNOTSUPP if @send_ops
- * (IBV_QP_EX_WITH_*) names one that the provider does not have.
+ * (IBV_QP_EX_WITH_*) names one that a QP of this type does not have.
  */
 int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops);
 

@@ -15,7 +15,8 @@
 #define SVAN_WC_FLAGS	(IBV_WC_EX_WITH_BYTE_LEN | IBV_WC_EX_WITH_IMM | \
 			 IBV_WC_EX_WITH_QP_NUM | IBV_WC_EX_WITH_SRC_QP | \
 			 IBV_WC_EX_WITH_SLID | IBV_WC_EX_WITH_SL | \
-			 IBV_WC_EX_WITH_DLID_PATH_BITS)
+			 IBV_WC_EX_WITH_DLID_PATH_BITS | \
+			 IBV_WC_EX_WITH_CVLAN)
 
 static const enum ibv_wc_status svan_wc_status[] = {
 	[SVAN_CQE_SUCCESS] = IBV_WC_SUCCESS,
@@ -72,10 +73,19 @@ static enum ibv_wc_opcode svan_cqe_opcode(const struct svan_cqe *cqe)
 	}
 }
 
-static unsigned int svan_cqe_wc_flags(const struct svan_cqe *cqe)
+/* @recv_flags: those of the QP */
+static unsigned int svan_cqe_wc_flags(const struct svan_cqe *cqe,
+				      unsigned int recv_flags)
 {
-	return cqe->opcode == SVAN_CQE_RECV_IMM ||
-	       cqe->opcode == SVAN_CQE_RECV_WRITE_IMM ? IBV_WC_WITH_IMM : 0;
+	switch (cqe->opcode) {
+	case SVAN_CQE_SQ:
+		return 0;
+	case SVAN_CQE_RECV_IMM:
+	case SVAN_CQE_RECV_WRITE_IMM:
+		return recv_flags | IBV_WC_WITH_IMM;
+	default:
+		return recv_flags;
+	}
 }
 
 /* ---- polling ---- */
@@ -124,7 +134,8 @@ static struct svan_cqe *svan_next_cqe(struct svan_cq *cq, uint64_t *wr_id)
 	return cqe;
 }
 
-static void svan_fill_wc(const struct svan_cqe *cqe, struct ibv_wc *wc)
+static void svan_fill_wc(const struct svan_cqe *cqe, unsigned int recv_flags,
+			 struct ibv_wc *wc)
 {
 	wc->status = svan_cqe_status(cqe);
 	wc->opcode = svan_cqe_opcode(cqe);
@@ -133,7 +144,7 @@ static void svan_fill_wc(const struct svan_cqe *cqe, struct ibv_wc *wc)
 	wc->imm_data = cqe->imm;
 	wc->qp_num = le32toh(cqe->qpn);
 	wc->src_qp = le32toh(cqe->src_qpn);
-	wc->wc_flags = svan_cqe_wc_flags(cqe);
+	wc->wc_flags = svan_cqe_wc_flags(cqe, recv_flags);
 	wc->pkey_index = le16toh(cqe->pkey_index);
 	wc->slid = 0;
 	wc->sl = 0;
@@ -155,7 +166,7 @@ int svan_poll_cq(struct ibv_cq *ibcq, int count, struct ibv_wc *wc)
 		cqe = svan_next_cqe(cq, &wc[n].wr_id);
 		if (!cqe)
 			break;
-		svan_fill_wc(cqe, &wc[n]);
+		svan_fill_wc(cqe, cq->last_qp->recv_flags, &wc[n]);
 	}
 	if (cq->ring.ci != first)
 		svan_cq_publish(&cq->ring);
@@ -169,6 +180,7 @@ static int svan_cq_next(struct svan_cq *cq)
 	if (!cq->cqe)
 		return ENOENT;
 	cq->vcq.cq_ex.status = svan_cqe_status(cq->cqe);
+	cq->recv_flags = cq->last_qp->recv_flags;
 	return 0;
 }
 
@@ -243,7 +255,9 @@ static uint32_t svan_read_src_qp(struct ibv_cq_ex *ibcq)
 
 static unsigned int svan_read_wc_flags(struct ibv_cq_ex *ibcq)
 {
-	return svan_cqe_wc_flags(to_svan_cq_ex(ibcq)->cqe);
+	const struct svan_cq *cq = to_svan_cq_ex(ibcq);
+
+	return svan_cqe_wc_flags(cq->cqe, cq->recv_flags);
 }
 
 /* RoCE has no LIDs. */
@@ -257,7 +271,16 @@ static uint8_t svan_read_zero(struct ibv_cq_ex *ibcq)
 	return 0;
 }
 
-static void svan_set_poll_ops(struct ibv_cq_ex *ibcq)
+/* The tag of a datagram's packet; 0 if it had none, and of all else. */
+static uint16_t svan_read_cvlan(struct ibv_cq_ex *ibcq)
+{
+	const struct svan_cqe *cqe = to_svan_cq_ex(ibcq)->cqe;
+
+	return cqe->owner & SVAN_CQE_VLAN ? le16toh(cqe->vlan) : 0;
+}
+
+static void svan_set_poll_ops(struct ibv_cq_ex *ibcq,
+			      const struct ibv_cq_init_attr_ex *attr)
 {
 	ibcq->start_poll = svan_start_poll;
 	ibcq->next_poll = svan_next_poll;
@@ -272,6 +295,8 @@ static void svan_set_poll_ops(struct ibv_cq_ex *ibcq)
 	ibcq->read_slid = svan_read_slid;
 	ibcq->read_sl = svan_read_zero;
 	ibcq->read_dlid_path_bits = svan_read_zero;
+	if (attr->wc_flags & IBV_WC_EX_WITH_CVLAN)
+		ibcq->read_cvlan = svan_read_cvlan;
 }
 
 /* ---- arming ---- */
@@ -455,7 +480,7 @@ struct ibv_cq_ex *svan_make_cq_ex(struct ibv_context *ibctx,
 
 	if (!cq)
 		return NULL;
-	svan_set_poll_ops(&cq->vcq.cq_ex);
+	svan_set_poll_ops(&cq->vcq.cq_ex, attr);
 	return &cq->vcq.cq_ex;
 }
 

@@ -46,7 +46,7 @@ int svandv_query_qp_sizes(struct ibv_context *context,
 
 	if (!svan_is_svan(context->device))
 		return EOPNOTSUPP;
-	ret = svan_choose_layout(to_svan_ctx(context), cap, &layout);
+	ret = svan_choose_layout(to_svan_ctx(context), cap, false, &layout);
 	if (ret)
 		return ret;
 	sizes->sq = svan_sq_bytes(&layout);

@@ -7,6 +7,8 @@
 #include <ccan/array_size.h>
 #include <util/compiler.h>
 
+#include <svan/wire.h>
+
 #include "svan.h"
 
 enum svan_op_kind {
@@ -104,9 +106,9 @@ static inline uint32_t svan_wr_bbs(const struct svan_sq *sq,
 	return svan_wqe_sge_bbs(wr->num_sge);
 }
 
-static void svan_put_payload(const struct svan_sq_ring *ring, uint32_t index,
-			     struct svan_wqe_head *head,
-			     const struct ibv_send_wr *wr)
+static ALWAYS_INLINE inline void
+svan_put_payload(const struct svan_sq_ring *ring, uint32_t index,
+		 struct svan_wqe_head *head, const struct ibv_send_wr *wr)
 {
 	uint32_t offset = 0;
 	int i;
@@ -125,8 +127,8 @@ static void svan_put_payload(const struct svan_sq_ring *ring, uint32_t index,
 	svan_wqe_set_inline(head, offset);
 }
 
-static void svan_put_atomic(struct svan_wqe_head *head,
-			    const struct ibv_send_wr *wr)
+static ALWAYS_INLINE inline void svan_put_atomic(struct svan_wqe_head *head,
+						 const struct ibv_send_wr *wr)
 {
 	svan_wqe_set_remote(head, wr->wr.atomic.remote_addr,
 			    wr->wr.atomic.rkey);
@@ -139,14 +141,29 @@ static void svan_put_atomic(struct svan_wqe_head *head,
 		     wr->sg_list[0].length, wr->sg_list[0].lkey);
 }
 
+/* The address vector of a datagram. Return 0, or EINVAL if there is no such QPN. */
+static int svan_fill_av(struct svan_av *av, struct ibv_ah *ah, uint32_t qpn,
+			uint32_t qkey)
+{
+	if (unlikely(qpn & ~SVAN_QPN_MASK))
+		return EINVAL;
+	*av = to_svan_ah(ah)->av;
+	av->dqpn = htole32(qpn);
+	av->qkey = htole32(qkey);
+	return 0;
+}
+
 /* Write the WQE of @wr at *@end and move *@end behind it. */
-static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
-			 uint32_t *end, uint32_t posted)
+static ALWAYS_INLINE inline int svan_build_wr(struct svan_qp *qp,
+					      const struct ibv_send_wr *wr,
+					      uint32_t *end, uint32_t posted,
+					      const bool ud)
 {
 	const struct svan_sq_ring *ring = &qp->sq.ring;
 	struct svan_wqe_head *head;
 	uint32_t index = *end, bbs;
 	const struct svan_op *op;
+	struct svan_av av;
 
 	if (unlikely(wr->opcode >= ARRAY_SIZE(svan_wr_ops)))
 		return EINVAL;
@@ -154,9 +171,14 @@ static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
 	if (unlikely(op->kind == SVAN_OP_NONE || wr->num_sge < 0 ||
 		     (wr->send_flags & ~SVAN_SEND_FLAGS)))
 		return EINVAL;
+	if (ud && (op->kind != SVAN_OP_SEND ||
+		   svan_fill_av(&av, wr->wr.ud.ah, wr->wr.ud.remote_qpn,
+				wr->wr.ud.remote_qkey)))
+		return EINVAL;
 	bbs = svan_wr_bbs(&qp->sq, wr, op);
 	if (unlikely(!bbs))
 		return EINVAL;
+	bbs += ud;
 	if (unlikely(!svan_sq_has_room(&qp->sq, index + bbs, posted)))
 		return ENOMEM;
 
@@ -171,15 +193,22 @@ static int svan_build_wr(struct svan_qp *qp, const struct ibv_send_wr *wr,
 					    wr->wr.rdma.rkey);
 		svan_put_payload(ring, index, head, wr);
 	}
+	if (ud)
+		svan_wqe_set_av(ring, index, head, &av);
 	*end = index + bbs;
 	svan_sq_record(&qp->sq, index, *end, posted + 1, wr->wr_id);
 	return 0;
 }
 
-int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
-		   struct ibv_send_wr **bad_wr)
+/*
+ * @ud is a constant. The compiler makes the whole of posting twice, so what only
+ * datagrams need costs an RC QP nothing.
+ */
+static ALWAYS_INLINE inline int svan_post_sends(struct svan_qp *qp,
+						struct ibv_send_wr *wr,
+						struct ibv_send_wr **bad_wr,
+						const bool ud)
 {
-	struct svan_qp *qp = to_svan_qp(ibqp);
 	uint32_t end, posted;
 	int ret = 0;
 
@@ -192,11 +221,11 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		ret = EBUSY;
 
 	while (wr && !ret) {
-		ret = svan_build_wr(qp, wr, &end, posted);
+		ret = svan_build_wr(qp, wr, &end, posted, ud);
 		if (ret)
 			break;
 		rdma_tracepoint(rdma_core_svan, post_send,
-				ibqp->context->device->name, qp->qpn,
+				qp->vqp.qp.context->device->name, qp->qpn,
 				wr->wr_id, end, wr->opcode, wr->num_sge);
 		posted++;
 		wr = wr->next;
@@ -207,6 +236,15 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 		svan_commit_sends(qp, end, posted);
 	pthread_spin_unlock(&qp->sq_lock);
 	return ret;
+}
+
+int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
+		   struct ibv_send_wr **bad_wr)
+{
+	struct svan_qp *qp = to_svan_qp(ibqp);
+
+	return qp->ud ? svan_post_sends(qp, wr, bad_wr, true) :
+			svan_post_sends(qp, wr, bad_wr, false);
 }
 
 /* ---- ibv_post_recv() ---- */
@@ -568,26 +606,91 @@ static void svan_wr_set_inline_data(struct ibv_qp_ex *ibqp, void *addr,
 	svan_wr_set_inline_data_list(ibqp, 1, &buf);
 }
 
-#define SVAN_SEND_OPS	(IBV_QP_EX_WITH_RDMA_WRITE | \
-			 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | \
-			 IBV_QP_EX_WITH_SEND | \
-			 IBV_QP_EX_WITH_SEND_WITH_IMM | \
-			 IBV_QP_EX_WITH_RDMA_READ | \
-			 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
-			 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
+/* ---- ibv_wr_*() of UD: address and data come in either order ---- */
 
-int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
+/* The data that is set so far has its address behind it. */
+static void svan_ud_append_av(struct svan_qp *qp, struct svan_wqe_head *head)
 {
-	struct ibv_qp_ex *qpx = &qp->vqp.qp_ex;
+	if (svan_wr_extend(qp, head->ctrl.num_bbs + 1))
+		svan_wqe_set_av(&qp->sq.ring, qp->build.index, head,
+				&qp->build.av);
+}
 
-	if (send_ops & ~(uint64_t)SVAN_SEND_OPS)
-		return EOPNOTSUPP;
+static void svan_ud_set_addr(struct ibv_qp_ex *ibqp, struct ibv_ah *ah,
+			     uint32_t remote_qpn, uint32_t remote_qkey)
+{
+	struct svan_qp *qp = to_svan_qp_ex(ibqp);
+	struct svan_wqe_head *head = qp->build.head;
 
-	qpx->wr_start = svan_wr_start;
-	qpx->wr_complete = svan_wr_complete;
-	qpx->wr_abort = svan_wr_abort;
-	qpx->wr_send = svan_wr_send;
-	qpx->wr_send_imm = svan_wr_send_imm;
+	if (unlikely(!head || head->ctrl.flags & SVAN_WQE_AV ||
+		     svan_fill_av(&qp->build.av, ah, remote_qpn, remote_qkey))) {
+		svan_wr_fail(qp, EINVAL);
+		return;
+	}
+	svan_ud_append_av(qp, head);
+}
+
+/* Data has been set. If there was an address before, the data lies over it now. */
+static void svan_ud_move_av(struct svan_qp *qp)
+{
+	struct svan_wqe_head *head = qp->build.head;
+
+	if (head && head->ctrl.flags & SVAN_WQE_AV)
+		svan_ud_append_av(qp, head);
+}
+
+static void svan_ud_set_sge(struct ibv_qp_ex *ibqp, uint32_t lkey, uint64_t addr,
+			    uint32_t length)
+{
+	svan_wr_set_sge(ibqp, lkey, addr, length);
+	svan_ud_move_av(to_svan_qp_ex(ibqp));
+}
+
+static void svan_ud_set_sge_list(struct ibv_qp_ex *ibqp, size_t num_sge,
+				 const struct ibv_sge *sge)
+{
+	svan_wr_set_sge_list(ibqp, num_sge, sge);
+	svan_ud_move_av(to_svan_qp_ex(ibqp));
+}
+
+static void svan_ud_set_inline_data(struct ibv_qp_ex *ibqp, void *addr,
+				    size_t length)
+{
+	svan_wr_set_inline_data(ibqp, addr, length);
+	svan_ud_move_av(to_svan_qp_ex(ibqp));
+}
+
+static void svan_ud_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
+					 const struct ibv_data_buf *bufs)
+{
+	svan_wr_set_inline_data_list(ibqp, num_buf, bufs);
+	svan_ud_move_av(to_svan_qp_ex(ibqp));
+}
+
+/* ---- which QP has which ---- */
+
+#define SVAN_UD_SEND_OPS	(IBV_QP_EX_WITH_SEND | \
+				 IBV_QP_EX_WITH_SEND_WITH_IMM)
+
+#define SVAN_RC_SEND_OPS	(IBV_QP_EX_WITH_RDMA_WRITE | \
+				 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | \
+				 IBV_QP_EX_WITH_SEND | \
+				 IBV_QP_EX_WITH_SEND_WITH_IMM | \
+				 IBV_QP_EX_WITH_RDMA_READ | \
+				 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
+				 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
+
+static void svan_set_ud_ops(struct ibv_qp_ex *qpx)
+{
+	qpx->wr_set_ud_addr = svan_ud_set_addr;
+	qpx->wr_set_sge = svan_ud_set_sge;
+	qpx->wr_set_sge_list = svan_ud_set_sge_list;
+	qpx->wr_set_inline_data = svan_ud_set_inline_data;
+	qpx->wr_set_inline_data_list = svan_ud_set_inline_data_list;
+}
+
+static void svan_set_rc_ops(struct ibv_qp_ex *qpx)
+{
 	qpx->wr_rdma_write = svan_wr_rdma_write;
 	qpx->wr_rdma_write_imm = svan_wr_rdma_write_imm;
 	qpx->wr_rdma_read = svan_wr_rdma_read;
@@ -597,5 +700,24 @@ int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
 	qpx->wr_set_sge_list = svan_wr_set_sge_list;
 	qpx->wr_set_inline_data = svan_wr_set_inline_data;
 	qpx->wr_set_inline_data_list = svan_wr_set_inline_data_list;
+}
+
+int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
+{
+	const uint64_t known = qp->ud ? SVAN_UD_SEND_OPS : SVAN_RC_SEND_OPS;
+	struct ibv_qp_ex *qpx = &qp->vqp.qp_ex;
+
+	if (send_ops & ~known)
+		return EOPNOTSUPP;
+
+	qpx->wr_start = svan_wr_start;
+	qpx->wr_complete = svan_wr_complete;
+	qpx->wr_abort = svan_wr_abort;
+	qpx->wr_send = svan_wr_send;
+	qpx->wr_send_imm = svan_wr_send_imm;
+	if (qp->ud)
+		svan_set_ud_ops(qpx);
+	else
+		svan_set_rc_ops(qpx);
 	return 0;
 }

@@ -79,7 +79,8 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 			    attr->comp_mask, attr->create_flags);
 		return EOPNOTSUPP;
 	}
-	if (attr->qp_type != IBV_QPT_RC) {
+	if (attr->qp_type != IBV_QPT_RC &&
+	    !(attr->qp_type == IBV_QPT_UD && ctx->features & SVAN_CAP_UD)) {
 		verbs_debug(&ctx->vctx, "QP type %d is not supported\n",
 			    attr->qp_type);
 		return EOPNOTSUPP;
@@ -94,7 +95,7 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 }
 
 int svan_choose_layout(struct svan_context *ctx, const struct ibv_qp_cap *cap,
-		       struct svan_qp_layout *layout)
+		       bool ud, struct svan_qp_layout *layout)
 {
 	const struct svan_qp_cap want = {
 		.max_send_wr = cap->max_send_wr,
@@ -105,7 +106,7 @@ int svan_choose_layout(struct svan_context *ctx, const struct ibv_qp_cap *cap,
 	};
 	int ret;
 
-	ret = svan_qp_layout(&want, &ctx->qp_limits, layout);
+	ret = svan_qp_layout(&want, &ctx->qp_limits, ud, layout);
 	if (ret)
 		verbs_debug(&ctx->vctx,
 			    "no such queues: %u sends of %u entries, %u inline, %u receives of %u entries\n",
@@ -287,6 +288,8 @@ static void svan_init_qp(struct svan_qp *qp, struct svan_context *ctx,
 	uint8_t *doorbells = uar ? uar->base_addr : ctx->uar;
 
 	qp->signal_all = attr->sq_sig_all;
+	qp->ud = attr->qp_type == IBV_QPT_UD;
+	qp->recv_flags = qp->ud ? IBV_WC_GRH : 0;
 	qp->uar = uar;
 	qp->rq.counted = svan_create_flags(svan_attr) &
 			 SVANDV_QP_CREATE_RECV_NO_CQE;
@@ -350,7 +353,8 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 	ret = svan_check_qp_attr(ctx, attr);
 	if (ret)
 		goto err;
-	ret = svan_choose_layout(ctx, &attr->cap, &layout);
+	ret = svan_choose_layout(ctx, &attr->cap, attr->qp_type == IBV_QPT_UD,
+				 &layout);
 	if (ret)
 		goto err;
 	svan_qp_layout_apart(&layout, svan_apart(svan_attr));

@@ -85,19 +85,21 @@ static inline uint32_t svan_min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* @ud: each WQE ends with an address vector, which takes one block. */
 static inline int svan_sq_layout(const struct svan_qp_cap *want,
-				 const struct svan_qp_limits *limits,
+				 const struct svan_qp_limits *limits, bool ud,
 				 struct svan_qp_layout *layout)
 {
-	uint32_t wqe_bbs, bbs;
+	uint32_t data_bbs, wqe_bbs, bbs;
 
 	if (want->max_send_sge > limits->max_sge ||
 	    want->max_inline > limits->max_inline ||
 	    want->max_send_wr > limits->max_wqebb)
 		return EINVAL;
 
-	wqe_bbs = svan_max(svan_wqe_sge_bbs(want->max_send_sge),
-			   svan_wqe_inline_bbs(want->max_inline));
+	data_bbs = svan_max(svan_wqe_sge_bbs(want->max_send_sge),
+			    svan_wqe_inline_bbs(want->max_inline));
+	wqe_bbs = data_bbs + ud;
 	layout->log_sq_bbs =
 		svan_log2_roundup((uint64_t)wqe_bbs * want->max_send_wr);
 	bbs = 1u << layout->log_sq_bbs;
@@ -107,10 +109,10 @@ static inline int svan_sq_layout(const struct svan_qp_cap *want,
 	layout->cap.max_send_wr = want->max_send_wr ? bbs / wqe_bbs : 0;
 	layout->cap.max_send_sge =
 		svan_min(limits->max_sge, SVAN_WQE_HEAD_SGES +
-			 (wqe_bbs - 1) * SVAN_WQE_BB_SGES);
+			 (data_bbs - 1) * SVAN_WQE_BB_SGES);
 	layout->cap.max_inline =
 		svan_min(limits->max_inline, SVAN_WQE_HEAD_INLINE +
-			 (wqe_bbs - 1) * SVAN_WQEBB_SIZE);
+			 (data_bbs - 1) * SVAN_WQEBB_SIZE);
 	return 0;
 }
 
@@ -183,12 +185,12 @@ static inline void svan_qp_layout_apart(struct svan_qp_layout *layout,
 
 /* Return 0, or EINVAL if the device allows no queues of these sizes. */
 static inline int svan_qp_layout(const struct svan_qp_cap *want,
-				 const struct svan_qp_limits *limits,
+				 const struct svan_qp_limits *limits, bool ud,
 				 struct svan_qp_layout *layout)
 {
 	int ret;
 
-	ret = svan_sq_layout(want, limits, layout);
+	ret = svan_sq_layout(want, limits, ud, layout);
 	if (ret)
 		return ret;
 	ret = svan_rq_layout(want, limits, layout);

@@ -129,6 +129,12 @@ struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 		errno = EINVAL;
 		return NULL;
 	}
+	/* svandv_query_qp_sizes() does not know of address vectors. */
+	if (attr->qp_type == IBV_QPT_UD &&
+	    svan_attr->comp_mask & SVANDV_QP_INIT_ATTR_SQ_MEM) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
 	return svan_make_qp(context, attr, svan_attr);
 }
 

@@ -142,7 +142,7 @@ struct svandv_qp_init_attr {
 	struct svandv_memory_location dbr_mem;	/* of the doorbell record */
 };
 
-/* Octets that the parts of a QP take, each from a multiple of 64 on. */
+/* Octets that the parts of an RC QP take, each from a multiple of 64 on. */
 struct svandv_qp_sizes {
 	uint64_t sq;
 	uint64_t rq;			/* 0: no receive queue */
@@ -167,8 +167,8 @@ int svandv_query_qp_sizes(struct ibv_context *context,
  * place. Return NULL and set errno on error: EINVAL also for a page that another QP has,
  * for memory that is not aligned to 64 octets or ends too early; EBADF, EINVAL for what is
  * no dma-buf; EFAULT for an address that cannot be written; EOPNOTSUPP if the device, or
- * the exporter of the dma-buf, does not share its memory; ENODEV if the exporter's
- * device is gone, EBUSY while it is being reset.
+ * the exporter of the dma-buf, does not share its memory, and for the send queue of a UD
+ * QP; ENODEV if the exporter's device is gone, EBUSY while it is being reset.
  */
 struct ibv_qp *svandv_create_qp(struct ibv_context *context,
 				struct ibv_qp_init_attr_ex *attr,
