@@ -460,6 +460,67 @@ DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
 	TP_ARGS(attr, vlan, err)
 );
 
+DECLARE_EVENT_CLASS(svan_ib_ah,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err),
+	TP_STRUCT__entry(
+		__string(name, ah->ibah.device->name)
+		__array(u8, dgid, sizeof(union ib_gid))
+		__array(u8, dmac, ETH_ALEN)
+		__field(u8, sgid_index)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		memcpy(__entry->dgid, ah->av.dgid, sizeof(union ib_gid));
+		memcpy(__entry->dmac, ah->av.dmac, ETH_ALEN);
+		__entry->sgid_index = ah->av.sgid_index;
+		__entry->err = err;
+	),
+	TP_printk("%s dgid=%pI6c dmac=%pM sgid_index=%u err=%d",
+		  __get_str(name), __entry->dgid, __entry->dmac,
+		  __entry->sgid_index, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_ah, svan_ib_ah_create,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err)
+);
+
+DEFINE_EVENT(svan_ib_ah, svan_ib_ah_destroy,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_mcast,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err),
+	TP_STRUCT__entry(
+		__string(name, ibqp->device->name)
+		__field(u32, qpn)
+		__array(u8, gid, sizeof(union ib_gid))
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = ibqp->qp_num;
+		memcpy(__entry->gid, gid->raw, sizeof(union ib_gid));
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u gid=%pI6c err=%d", __get_str(name), __entry->qpn,
+		  __entry->gid, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_mcast, svan_ib_mcast_attach,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err)
+);
+
+DEFINE_EVENT(svan_ib_mcast, svan_ib_mcast_detach,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err)
+);
+
 /* ---- page requests; the token is the same in the traces of the device ---- */
 
 DECLARE_EVENT_CLASS(svan_ib_fault,
