@@ -118,6 +118,17 @@ static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
 	return 0;
 }
 
+/*
+ * A datagram is one packet. Verbs have no attribute for its size, which is limited by the
+ * MTU of the port.
+ */
+static void svan_qp_set_port_mtu(struct svan_ib_dev *dev,
+				 struct svan_cmd_modify_qp *modify)
+{
+	modify->mask |= cpu_to_le32(SVAN_QP_ATTR_MTU);
+	modify->attr.log_mtu = ilog2(ib_mtu_enum_to_int(svan_ib_active_mtu(dev)));
+}
+
 /* qp->mutex is held. */
 static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			  const struct ib_qp_attr *attr, int mask)
@@ -142,6 +153,8 @@ static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	err = svan_qp_fill_attr(&cmd.modify_qp, attr, mask);
 	if (err)
 		return err;
+	if (svan_ib_is_datagram(qp) && cur == IB_QPS_INIT && next == IB_QPS_RTR)
+		svan_qp_set_port_mtu(dev, &cmd.modify_qp);
 	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	if (err)
 		return err;

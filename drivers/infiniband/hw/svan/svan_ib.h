@@ -305,6 +305,7 @@ struct svan_ib_qp {
 	struct svan_ring ring;		/* of the parts that are not apart, if any */
 	struct svan_ring apart[SVAN_IB_QP_PARTS];
 	u8 apart_mask;			/* which of them are in use */
+	u8 type;			/* enum svan_qp_type */
 	struct mutex mutex;		/* protects state and av */
 	enum ib_qp_state state;
 	struct svan_av av;		/* address vector as it was last set */
@@ -360,6 +361,12 @@ static inline struct svan_ib_qp *to_svan_ib_qp(struct ib_qp *ibqp)
 	return container_of(ibqp, struct svan_ib_qp, ibqp);
 }
 
+/* Each send of such a QP has an address of its own. */
+static inline bool svan_ib_is_datagram(const struct svan_ib_qp *qp)
+{
+	return qp->type == SVAN_QPT_UD || qp->type == SVAN_QPT_GSI;
+}
+
 /*
  * Memory of another device is revoked before the key to it is destroyed, since the key's
  * number may be another's after. Other memory is not touched.
@@ -386,6 +393,7 @@ int svan_ib_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
 enum rdma_link_layer svan_ib_get_link_layer(struct ib_device *ibdev, u32 port);
 void svan_ib_get_fw_str(struct ib_device *ibdev, char *str);
 enum ib_port_state svan_ib_port_state(struct svan_ib_dev *dev);
+enum ib_mtu svan_ib_active_mtu(struct svan_ib_dev *dev);
 
 /* gid.c */
 int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context);

@@ -25,6 +25,11 @@
 		{ SVAN_EVENT_QP_SQ_DRAINED,	"send queue drained" }, \
 		{ SVAN_EVENT_QP_LAST_WQE,	"last WQE reached" })
 
+#define svan_show_qp_type(type) \
+	__print_symbolic(type, \
+		{ SVAN_QPT_RC,	"RC" }, { SVAN_QPT_UD, "UD" }, \
+		{ SVAN_QPT_GSI,	"GSI" })
+
 #define svan_show_qp_state(state) \
 	__print_symbolic(state, \
 		{ IB_QPS_RESET,	"RESET" }, { IB_QPS_INIT, "INIT" }, \
@@ -333,6 +338,7 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 		__string(name, qp->ibqp.device->name)
 		__field(u32, qpn)
 		__field(u32, ring_key)
+		__field(u8, type)
 		__field(u8, log_sq_bbs)
 		__field(u8, log_rq_size)
 		__field(u8, log_rq_stride)
@@ -343,14 +349,16 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 		__assign_str(name);
 		__entry->qpn = qp->ibqp.qp_num;
 		__entry->ring_key = qp->ring.key;
+		__entry->type = qp->type;
 		__entry->log_sq_bbs = qp->log_sq_bbs;
 		__entry->log_rq_size = qp->log_rq_size;
 		__entry->log_rq_stride = qp->log_rq_stride;
 		__entry->user = !qp->dbr;
 		__entry->err = err;
 	),
-	TP_printk("%s qpn=%u log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
-		  __get_str(name), __entry->qpn, __entry->log_sq_bbs,
+	TP_printk("%s qpn=%u type=%s log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
+		  __get_str(name), __entry->qpn,
+		  svan_show_qp_type(__entry->type), __entry->log_sq_bbs,
 		  __entry->log_rq_size, __entry->log_rq_stride,
 		  __entry->ring_key, __entry->user, __entry->err)
 );
