@@ -5,6 +5,7 @@
  * uverbs_cmd_mask; cq->cqes, which is NULL for them, is checked all the same.
  */
 
+#include <linux/if_vlan.h>
 #include <linux/io.h>
 
 #include "svan_ib.h"
@@ -42,6 +43,24 @@ static void svan_wc_fill_send(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 	smp_store_release(&sq->ci, sq->ci + skipped + qp->sq_bbs[slot]);
 }
 
+/* Who sent a datagram, beside the QPN. The buffer begins with the header of the network. */
+static void svan_wc_fill_sender(const struct svan_cqe *cqe, struct ib_wc *wc)
+{
+	u16 tci = le16_to_cpu(cqe->vlan);
+
+	wc->wc_flags |= IB_WC_GRH | IB_WC_WITH_NETWORK_HDR_TYPE | IB_WC_WITH_SMAC;
+	wc->network_hdr_type = cqe->owner & SVAN_CQE_IPV4 ? RDMA_NETWORK_IPV4 :
+							    RDMA_NETWORK_IPV6;
+	memcpy(wc->smac, cqe->smac, sizeof(wc->smac));
+	if (!(cqe->owner & SVAN_CQE_VLAN))
+		return;
+	wc->sl = tci >> VLAN_PRIO_SHIFT;
+	/* A tag with VLAN 0 says the priority only: no GID is of that VLAN. */
+	wc->vlan_id = tci & VLAN_VID_MASK;
+	if (wc->vlan_id)
+		wc->wc_flags |= IB_WC_WITH_VLAN;
+}
+
 static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 			      struct ib_wc *wc)
 {
@@ -54,6 +73,8 @@ static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 		wc->ex.imm_data = cqe->imm;
 		wc->wc_flags |= IB_WC_WITH_IMM;
 	}
+	if (svan_ib_is_datagram(qp) && cqe->status == SVAN_CQE_SUCCESS)
+		svan_wc_fill_sender(cqe, wc);
 	/* This pairs with the acquire in svan_recv_one(), which reuses the slot. */
 	smp_store_release(&rq->ci, rq->ci + 1);
 }

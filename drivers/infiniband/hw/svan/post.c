@@ -27,6 +27,8 @@ static void svan_qp_kernel_sizes(struct svan_ib_qp *qp)
 	u32 bbs = max(svan_wqe_sge_bbs(cap->max_send_sge),
 		      svan_wqe_inline_bbs(cap->max_inline_data));
 
+	if (svan_ib_is_datagram(qp))
+		bbs++;	/* the address vector */
 	qp->log_sq_bbs = order_base_2(max(cap->max_send_wr * bbs, 1u));
 	if (cap->max_recv_wr) {
 		qp->log_rq_size = order_base_2(cap->max_recv_wr);
@@ -135,7 +137,14 @@ static int svan_send_opcode(enum ib_wr_opcode opcode)
 	}
 }
 
-/* The number of blocks that a request takes, or an error. */
+/* A datagram is a SEND that says where it goes. */
+static bool svan_send_datagram_ok(const struct ib_send_wr *wr)
+{
+	return (wr->opcode == IB_WR_SEND || wr->opcode == IB_WR_SEND_WITH_IMM) &&
+	       ud_wr(wr)->ah;
+}
+
+/* The number of blocks that a request takes, without an address vector, or an error. */
 static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 			 int opcode, u32 *inline_length)
 {
@@ -218,20 +227,34 @@ static void svan_send_set_data(const struct svan_sq_ring *ring, u32 index,
 	svan_wqe_set_num_sge(head, wr->num_sge);
 }
 
+static void svan_send_set_av(struct svan_ib_qp *qp, struct svan_wqe_head *head,
+			     const struct ib_ud_wr *wr)
+{
+	struct svan_av av = to_svan_ib_ah(wr->ah)->av;
+
+	av.dqpn = cpu_to_le32(wr->remote_qpn);
+	av.qkey = cpu_to_le32(wr->remote_qkey);
+	svan_wqe_set_av(&qp->sq_ring, qp->sq.pi, head, &av);
+}
+
 /* Write the WQE of a request. qp->sq.lock is held. */
 static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 {
 	int opcode = svan_send_opcode(wr->opcode);
+	bool datagram = svan_ib_is_datagram(qp);
 	struct svan_ib_wq *sq = &qp->sq;
 	struct svan_wqe_head *head;
 	u32 inline_length = 0;
 	int bbs;
 
+	if (datagram && !svan_send_datagram_ok(wr))
+		return -EINVAL;
 	if (opcode < 0)
 		return opcode;
 	bbs = svan_send_bbs(qp, wr, opcode, &inline_length);
 	if (bbs < 0)
 		return bbs;
+	bbs += datagram;
 	/* This pairs with the release in svan_wc_fill_send(). */
 	if (sq->pi - smp_load_acquire(&sq->ci) + bbs > sq->mask + 1)
 		return -ENOMEM;
@@ -248,6 +271,8 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 	else
 		svan_send_set_data(&qp->sq_ring, sq->pi, head, wr,
 				   inline_length);
+	if (datagram)
+		svan_send_set_av(qp, head, ud_wr(wr));
 
 	sq->wr_ids[sq->pi & sq->mask] = wr->wr_id;
 	qp->sq_bbs[sq->pi & sq->mask] = bbs;

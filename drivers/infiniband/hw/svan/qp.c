@@ -193,7 +193,7 @@ static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			     struct svan_cmd *cmd)
 {
 	cmd->hdr.opcode = cpu_to_le16(SVAN_CMD_CREATE_QP);
-	cmd->create_qp.type = SVAN_QPT_RC;
+	cmd->create_qp.type = qp->type;
 	if (qp->signal_all)
 		cmd->create_qp.flags |= SVAN_CMD_QP_SIGNAL_ALL;
 	cmd->create_qp.log_sq_bbs = qp->log_sq_bbs;
@@ -291,15 +291,40 @@ free_ring:
 	return err;
 }
 
+/*
+ * The device's type of a queue pair, or an error. That of general services is ib_mad's
+ * alone.
+ */
+static int svan_qp_type(const struct svan_ib_dev *dev,
+			const struct ib_qp_init_attr *attr, bool user)
+{
+	u64 features = le64_to_cpu(dev->caps->features);
+
+	switch (attr->qp_type) {
+	case IB_QPT_RC:
+		return SVAN_QPT_RC;
+	case IB_QPT_UD:
+		return features & SVAN_CAP_UD ? SVAN_QPT_UD : -EOPNOTSUPP;
+	case IB_QPT_GSI:
+		if (user || !(features & SVAN_CAP_GSI))
+			return -EOPNOTSUPP;
+		return attr->port_num == SVAN_IB_PORT ? SVAN_QPT_GSI : -EINVAL;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
 int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 		      struct ib_udata *udata)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibqp->device);
 	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);
+	int type = svan_qp_type(dev, attr, udata);
 	int err;
 
-	if (attr->qp_type != IB_QPT_RC || attr->srq || attr->rwq_ind_tbl ||
-	    attr->create_flags)
+	if (type < 0)
+		return type;
+	if (attr->srq || attr->rwq_ind_tbl || attr->create_flags)
 		return -EOPNOTSUPP;
 	if (!attr->send_cq || !attr->recv_cq)
 		return -EINVAL;
@@ -308,6 +333,7 @@ int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 		return err;
 
 	mutex_init(&qp->mutex);
+	qp->type = type;
 	qp->state = IB_QPS_RESET;
 	qp->cap = attr->cap;
 	qp->signal_all = attr->sq_sig_type == IB_SIGNAL_ALL_WR;

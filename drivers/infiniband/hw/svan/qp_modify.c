@@ -92,27 +92,6 @@ static int svan_qp_check_values(struct svan_ib_dev *dev,
 	return 0;
 }
 
-static int svan_qp_fill_av(struct svan_av *av, const struct rdma_ah_attr *ah)
-{
-	const struct ib_global_route *grh = rdma_ah_read_grh(ah);
-
-	if (ah->type != RDMA_AH_ATTR_TYPE_ROCE ||
-	    !(rdma_ah_get_ah_flags(ah) & IB_AH_GRH) ||
-	    rdma_ah_get_port_num(ah) != SVAN_IB_PORT ||
-	    grh->flow_label > 0xfffff)
-		return -EINVAL;
-
-	memset(av, 0, sizeof(*av));
-	memcpy(av->dgid, grh->dgid.raw, sizeof(av->dgid));
-	memcpy(av->dmac, ah->roce.dmac, sizeof(av->dmac));
-	av->hop_limit = grh->hop_limit;
-	av->traffic_class = grh->traffic_class;
-	av->flow_label = cpu_to_le32(grh->flow_label);
-	av->sgid_index = grh->sgid_index;
-	av->sl = rdma_ah_get_sl(ah);
-	return 0;
-}
-
 static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
 			     const struct ib_qp_attr *attr, int mask)
 {
@@ -135,8 +114,19 @@ static int svan_qp_fill_attr(struct svan_cmd_modify_qp *modify,
 	to->qkey = cpu_to_le32(attr->qkey);
 	modify->rate_limit = cpu_to_le32(attr->rate_limit);
 	if (mask & IB_QP_AV)
-		return svan_qp_fill_av(&modify->av, &attr->ah_attr);
+		return svan_ib_fill_av(&modify->av, &attr->ah_attr);
 	return 0;
+}
+
+/*
+ * A datagram is one packet. Verbs have no attribute for its size, which is limited by the
+ * MTU of the port.
+ */
+static void svan_qp_set_port_mtu(struct svan_ib_dev *dev,
+				 struct svan_cmd_modify_qp *modify)
+{
+	modify->mask |= cpu_to_le32(SVAN_QP_ATTR_MTU);
+	modify->attr.log_mtu = ilog2(ib_mtu_enum_to_int(svan_ib_active_mtu(dev)));
 }
 
 /* qp->mutex is held. */
@@ -163,6 +153,8 @@ static int svan_qp_change(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	err = svan_qp_fill_attr(&cmd.modify_qp, attr, mask);
 	if (err)
 		return err;
+	if (svan_ib_is_datagram(qp) && cur == IB_QPS_INIT && next == IB_QPS_RTR)
+		svan_qp_set_port_mtu(dev, &cmd.modify_qp);
 	err = svan_cmd_exec(dev->sdev, &cmd, NULL);
 	if (err)
 		return err;
@@ -200,19 +192,6 @@ int svan_ib_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	trace_svan_ib_qp_modify(qp, old, mask, err);
 	mutex_unlock(&qp->mutex);
 	return err;
-}
-
-static void svan_qp_read_av(const struct svan_av *av, struct rdma_ah_attr *ah)
-{
-	union ib_gid dgid;
-
-	memcpy(dgid.raw, av->dgid, sizeof(dgid.raw));
-	ah->type = RDMA_AH_ATTR_TYPE_ROCE;
-	rdma_ah_set_port_num(ah, SVAN_IB_PORT);
-	rdma_ah_set_sl(ah, av->sl);
-	rdma_ah_set_grh(ah, &dgid, le32_to_cpu(av->flow_label), av->sgid_index,
-			av->hop_limit, av->traffic_class);
-	memcpy(ah->roce.dmac, av->dmac, sizeof(ah->roce.dmac));
 }
 
 static void svan_qp_read_attr(const struct svan_qp_attr *from,
@@ -260,7 +239,7 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	if (!err) {
 		svan_qp_read_attr(&resp.query_qp.attr, attr);
 		attr->rate_limit = le32_to_cpu(resp.query_qp.rate_limit);
-		svan_qp_read_av(&qp->av, &attr->ah_attr);
+		svan_ib_read_av(&qp->av, &attr->ah_attr);
 		/* The device may have put the QP into an error state. */
 		WRITE_ONCE(qp->state, attr->qp_state);
 	}

@@ -3,6 +3,7 @@
 
 #include <linux/netdevice.h>
 #include <rdma/ib_addr.h>
+#include <rdma/ib_mad.h>
 #include <svan/wire.h>
 
 #include "svan_ib.h"
@@ -23,8 +24,11 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	u32 rd_atomic = le16_to_cpu(caps->max_rd_atomic);
 
 	attr->max_qp = le32_to_cpu(caps->max_qp);
-	/* A send of at most SVAN_WQE_HEAD_SGES entries takes one block of the ring. */
-	attr->max_qp_wr = min(le32_to_cpu(caps->max_qp_wqebb),
+	/*
+	 * A send of at most SVAN_WQE_HEAD_SGES entries takes one block of the ring, and a
+	 * datagram two.
+	 */
+	attr->max_qp_wr = min(le32_to_cpu(caps->max_qp_wqebb) / 2,
 			      le32_to_cpu(caps->max_qp_rwqe));
 	attr->max_send_sge = le16_to_cpu(caps->max_sge);
 	attr->max_recv_sge = le16_to_cpu(caps->max_sge);
@@ -64,6 +68,20 @@ static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
 		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_ATOMIC;
 }
 
+/*
+ * The device knows no address handles, so their number is limited by memory only. They are
+ * all of the only port, on which every QP is.
+ */
+static void svan_ib_fill_datagram_limits(struct ib_device_attr *attr)
+{
+	attr->device_cap_flags |= IB_DEVICE_UD_AV_PORT_ENFORCE;
+	attr->max_ah = INT_MAX;
+	attr->max_mcast_grp = SVAN_MAX_MCAST_GROUPS;
+	attr->max_mcast_qp_attach = SVAN_MAX_MCAST_QPS;
+	attr->max_total_mcast_qp_attach = SVAN_MAX_MCAST_GROUPS *
+					  SVAN_MAX_MCAST_QPS;
+}
+
 int svan_ib_query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 			 struct ib_udata *udata)
 {
@@ -97,6 +115,8 @@ int svan_ib_query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 	attr->local_ca_ack_delay = SVAN_IB_ACK_DELAY;
 	svan_ib_fill_queue_limits(caps, attr);
 
+	if (features & SVAN_CAP_UD)
+		svan_ib_fill_datagram_limits(attr);
 	if (features & SVAN_CAP_TIMESTAMP) {
 		attr->hca_core_clock = le64_to_cpu(caps->clock_khz);
 		attr->timestamp_mask = U64_MAX;
@@ -122,24 +142,32 @@ static enum ib_port_phys_state svan_ib_phys_state(struct svan_ib_dev *dev)
 					  IB_PORT_PHYS_STATE_POLLING;
 }
 
+/* Of the packets of RDMA, which knows no smaller MTU than 256. */
+enum ib_mtu svan_ib_active_mtu(struct svan_ib_dev *dev)
+{
+	enum ib_mtu max = ib_mtu_int_to_enum(le32_to_cpu(dev->caps->max_mtu));
+	enum ib_mtu mtu = iboe_get_mtu(READ_ONCE(svan_netdev(dev->sdev)->mtu));
+
+	return clamp(mtu, IB_MTU_256, max);
+}
+
 int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 		       struct ib_port_attr *attr)
 {
 	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
 	const struct svan_caps *caps = dev->caps;
-	unsigned int mtu = READ_ONCE(svan_netdev(dev->sdev)->mtu);
-	enum ib_mtu active = iboe_get_mtu(mtu);
 
 	attr->state = svan_ib_port_state(dev);
 	attr->phys_state = svan_ib_phys_state(dev);
 	attr->max_mtu = ib_mtu_int_to_enum(le32_to_cpu(caps->max_mtu));
-	/* RDMA has no smaller MTU than 256. */
-	attr->active_mtu = clamp(active, IB_MTU_256, attr->max_mtu);
+	attr->active_mtu = svan_ib_active_mtu(dev);
 	attr->gid_tbl_len = le32_to_cpu(caps->max_gid);
 	attr->pkey_tbl_len = 1;
 	attr->max_msg_sz = le32_to_cpu(caps->max_msg_size);
 	attr->max_vl_num = 1;
 	attr->ip_gids = true;
+	if (le64_to_cpu(caps->features) & SVAN_CAP_GSI)
+		attr->port_cap_flags = IB_PORT_CM_SUP;
 	if (attr->state != IB_PORT_ACTIVE) {
 		/* A netdev without a link does not know its speed. */
 		attr->active_speed = IB_SPEED_SDR;
@@ -151,20 +179,22 @@ int svan_ib_query_port(struct ib_device *ibdev, u32 port,
 }
 
 /*
- * GIDs and address handles are those of RoCE v2. MADs and the connection manager are not
- * claimed, since they need a GSI QP, which the device does not have: ib_mad would try to
- * create one.
+ * GIDs and address handles are those of RoCE v2. MADs and the connection manager are
+ * claimed with a GSI QP only, which ib_mad then creates while the device is registered.
  */
 int svan_ib_get_port_immutable(struct ib_device *ibdev, u32 port,
 			       struct ib_port_immutable *immutable)
 {
-	struct svan_ib_dev *dev = to_svan_ib_dev(ibdev);
+	const struct svan_caps *caps = to_svan_ib_dev(ibdev)->caps;
 
 	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_ROCE_UDP_ENCAP |
 				    RDMA_CORE_CAP_ETH_AH;
-	immutable->gid_tbl_len = le32_to_cpu(dev->caps->max_gid);
+	immutable->gid_tbl_len = le32_to_cpu(caps->max_gid);
 	immutable->pkey_tbl_len = 1;
-	immutable->max_mad_size = 0;
+	if (le64_to_cpu(caps->features) & SVAN_CAP_GSI) {
+		immutable->core_cap_flags = RDMA_CORE_PORT_IBA_ROCE_UDP_ENCAP;
+		immutable->max_mad_size = IB_MGMT_MAD_SIZE;
+	}
 	return 0;
 }
 

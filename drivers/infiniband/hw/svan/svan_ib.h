@@ -247,6 +247,11 @@ struct svan_ring {
 	u32 key;
 };
 
+struct svan_ib_ah {
+	struct ib_ah ibah;
+	struct svan_av av;		/* without the QPN and the Q_Key */
+};
+
 struct svan_ib_mr {
 	struct ib_mr ibmr;
 	struct ib_umem *umem;
@@ -300,6 +305,7 @@ struct svan_ib_qp {
 	struct svan_ring ring;		/* of the parts that are not apart, if any */
 	struct svan_ring apart[SVAN_IB_QP_PARTS];
 	u8 apart_mask;			/* which of them are in use */
+	u8 type;			/* enum svan_qp_type */
 	struct mutex mutex;		/* protects state and av */
 	enum ib_qp_state state;
 	struct svan_av av;		/* address vector as it was last set */
@@ -335,6 +341,11 @@ static inline struct svan_ib_pd *to_svan_ib_pd(struct ib_pd *ibpd)
 	return container_of(ibpd, struct svan_ib_pd, ibpd);
 }
 
+static inline struct svan_ib_ah *to_svan_ib_ah(struct ib_ah *ibah)
+{
+	return container_of(ibah, struct svan_ib_ah, ibah);
+}
+
 static inline struct svan_ib_mr *to_svan_ib_mr(struct ib_mr *ibmr)
 {
 	return container_of(ibmr, struct svan_ib_mr, ibmr);
@@ -348,6 +359,12 @@ static inline struct svan_ib_cq *to_svan_ib_cq(struct ib_cq *ibcq)
 static inline struct svan_ib_qp *to_svan_ib_qp(struct ib_qp *ibqp)
 {
 	return container_of(ibqp, struct svan_ib_qp, ibqp);
+}
+
+/* Each send of such a QP has an address of its own. */
+static inline bool svan_ib_is_datagram(const struct svan_ib_qp *qp)
+{
+	return qp->type == SVAN_QPT_UD || qp->type == SVAN_QPT_GSI;
 }
 
 /*
@@ -376,10 +393,21 @@ int svan_ib_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
 enum rdma_link_layer svan_ib_get_link_layer(struct ib_device *ibdev, u32 port);
 void svan_ib_get_fw_str(struct ib_device *ibdev, char *str);
 enum ib_port_state svan_ib_port_state(struct svan_ib_dev *dev);
+enum ib_mtu svan_ib_active_mtu(struct svan_ib_dev *dev);
 
 /* gid.c */
 int svan_ib_add_gid(const struct ib_gid_attr *attr, void **context);
 int svan_ib_del_gid(const struct ib_gid_attr *attr, void **context);
+
+/* ah.c */
+int svan_ib_fill_av(struct svan_av *av, const struct rdma_ah_attr *ah);
+void svan_ib_read_av(const struct svan_av *av, struct rdma_ah_attr *ah);
+int svan_ib_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *attr,
+		      struct ib_udata *udata);
+int svan_ib_query_ah(struct ib_ah *ibah, struct rdma_ah_attr *attr);
+int svan_ib_destroy_ah(struct ib_ah *ibah, u32 flags);
+int svan_ib_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
+int svan_ib_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
 
 /* ucontext.c */
 struct svan_ib_ucontext *svan_ib_udata_ucontext(struct ib_udata *udata);

@@ -4,104 +4,11 @@
  * itself, and all data is verified. Without such a device the tests are skipped.
  */
 
-#include <kunit/test.h>
-#include <linux/completion.h>
-#include <linux/jiffies.h>
 #include <linux/module.h>
-#include <linux/slab.h>
-#include <rdma/ib_cache.h>
-#include <rdma/ib_verbs.h>
 
-#define KV_DEVICE	"svan_0"
-#define KV_PORT		1
-#define KV_DEPTH	8
-#define KV_SGE		3
-#define KV_INLINE	100
-#define KV_SIZE		(64 * 1024)	/* size of each side's half of the buffer */
-#define KV_TIMEOUT	(10 * HZ)
-
-struct kv {
-	struct ib_device *ibdev;
-	struct ib_pd *pd;
-	struct ib_mr *mr;		/* covers all memory */
-	struct ib_cq *cq;
-	struct completion event;
-	struct ib_qp *qp[2];
-	u8 *buf;
-	u64 dma;
-};
-
-static u8 *kv_half(struct kv *kv, int side)
-{
-	return kv->buf + side * KV_SIZE;
-}
-
-static u64 kv_half_dma(struct kv *kv, int side)
-{
-	return kv->dma + side * KV_SIZE;
-}
-
-static void kv_fill(u8 *data, size_t length, u8 seed)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		data[i] = i * 7 + seed;
-}
-
-static void kv_expect_data(struct kunit *test, const u8 *data, size_t length,
-			   u8 seed)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		if (data[i] != (u8)(i * 7 + seed))
-			break;
-	KUNIT_EXPECT_EQ_MSG(test, i, length, "first wrong octet");
-}
+#include "svan_ib_kverbs_test.h"
 
 /* ---- life ---- */
-
-static void kv_complete(struct ib_cq *cq, void *context)
-{
-	struct kv *kv = context;
-
-	complete(&kv->event);
-}
-
-static struct ib_qp *kv_create_qp(struct kunit *test, struct kv *kv)
-{
-	struct ib_qp_init_attr attr = {
-		.send_cq = kv->cq,
-		.recv_cq = kv->cq,
-		.qp_type = IB_QPT_RC,
-		.sq_sig_type = IB_SIGNAL_REQ_WR,
-		.cap = {
-			.max_send_wr = KV_DEPTH,
-			.max_recv_wr = KV_DEPTH,
-			.max_send_sge = KV_SGE,
-			.max_recv_sge = KV_SGE,
-			.max_inline_data = KV_INLINE,
-		},
-	};
-	struct ib_qp *qp = ib_create_qp(kv->pd, &attr);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, qp);
-	return qp;
-}
-
-static const struct ib_gid_attr *kv_gid(struct kv *kv)
-{
-	const struct ib_gid_attr *attr;
-	int i;
-
-	for (i = 0; i < 8; i++) {
-		attr = rdma_get_gid_attr(kv->ibdev, KV_PORT, i);
-		if (!IS_ERR(attr))
-			return attr;
-	}
-	return NULL;
-}
 
 static int kv_to_init(struct ib_qp *qp)
 {
@@ -128,17 +35,12 @@ static int kv_to_rtr(struct kv *kv, struct ib_qp *qp, struct ib_qp *peer)
 		.max_dest_rd_atomic = 4,
 		.min_rnr_timer = 1,
 	};
-	union ib_gid dgid;
 	int err;
 
 	if (!gid)
 		return -ENODATA;
 
-	dgid = gid->gid;
-	attr.ah_attr.type = RDMA_AH_ATTR_TYPE_ROCE;
-	rdma_ah_set_port_num(&attr.ah_attr, KV_PORT);
-	err = rdma_read_gid_l2_fields(gid, NULL, attr.ah_attr.roce.dmac);
-	rdma_move_grh_sgid_attr(&attr.ah_attr, &dgid, 0, 64, 0, gid);
+	err = kv_fill_ah(&attr.ah_attr, gid);
 	if (!err)
 		err = ib_modify_qp(qp, &attr, IB_QP_STATE | IB_QP_AV |
 				   IB_QP_PATH_MTU | IB_QP_DEST_QPN |
@@ -164,13 +66,6 @@ static int kv_to_rts(struct ib_qp *qp)
 			    IB_QP_RNR_RETRY | IB_QP_MAX_QP_RD_ATOMIC);
 }
 
-static int kv_to_state(struct ib_qp *qp, enum ib_qp_state state)
-{
-	struct ib_qp_attr attr = { .qp_state = state };
-
-	return ib_modify_qp(qp, &attr, IB_QP_STATE);
-}
-
 static void kv_connect(struct kunit *test, struct kv *kv)
 {
 	int i;
@@ -184,124 +79,13 @@ static void kv_connect(struct kunit *test, struct kv *kv)
 
 static int kv_init(struct kunit *test)
 {
-	struct ib_cq_init_attr cq_attr = { .cqe = 4 * KV_DEPTH };
-	struct kv *kv;
-	int i;
-
-	kv = kunit_kzalloc(test, sizeof(*kv), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, kv);
-	test->priv = kv;
-	init_completion(&kv->event);
-	kv->ibdev = ib_device_get_by_name(KV_DEVICE, RDMA_DRIVER_UNKNOWN);
-	if (!kv->ibdev)
-		kunit_skip(test, "there is no " KV_DEVICE);
-
-	kv->pd = ib_alloc_pd(kv->ibdev, 0);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kv->pd);
-	kv->mr = kv->ibdev->ops.get_dma_mr(kv->pd, IB_ACCESS_REMOTE_WRITE |
-					   IB_ACCESS_REMOTE_READ |
-					   IB_ACCESS_REMOTE_ATOMIC);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kv->mr);
-	kv->mr->device = kv->ibdev;
-	kv->cq = ib_create_cq(kv->ibdev, kv_complete, NULL, kv, &cq_attr);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kv->cq);
-	kv->buf = kzalloc(2 * KV_SIZE, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, kv->buf);
-	kv->dma = ib_dma_map_single(kv->ibdev, kv->buf, 2 * KV_SIZE,
-				    DMA_BIDIRECTIONAL);
-	KUNIT_ASSERT_EQ(test, ib_dma_mapping_error(kv->ibdev, kv->dma), 0);
-	for (i = 0; i < 2; i++)
-		kv->qp[i] = kv_create_qp(test, kv);
-	kv_connect(test, kv);
+	kv_open(test);
+	kv_create_qps(test, test->priv, IB_QPT_RC);
+	kv_connect(test, test->priv);
 	return 0;
 }
 
-static void kv_exit(struct kunit *test)
-{
-	struct kv *kv = test->priv;
-	int i;
-
-	if (!kv || !kv->ibdev)
-		return;
-	for (i = 0; i < 2; i++)
-		if (!IS_ERR_OR_NULL(kv->qp[i]))
-			ib_destroy_qp(kv->qp[i]);
-	if (kv->dma && !ib_dma_mapping_error(kv->ibdev, kv->dma))
-		ib_dma_unmap_single(kv->ibdev, kv->dma, 2 * KV_SIZE,
-				    DMA_BIDIRECTIONAL);
-	kfree(kv->buf);
-	if (!IS_ERR_OR_NULL(kv->cq))
-		ib_destroy_cq(kv->cq);
-	if (!IS_ERR_OR_NULL(kv->mr))
-		kv->ibdev->ops.dereg_mr(kv->mr, NULL);
-	if (!IS_ERR_OR_NULL(kv->pd))
-		ib_dealloc_pd(kv->pd);
-	ib_device_put(kv->ibdev);
-}
-
-/* ---- work ---- */
-
-/* Wait for one completion: poll, arm, poll again, sleep until the event. */
-static void kv_wait(struct kunit *test, struct kv *kv, struct ib_wc *wc)
-{
-	unsigned long limit = jiffies + KV_TIMEOUT;
-	int n;
-
-	for (;;) {
-		n = ib_poll_cq(kv->cq, 1, wc);
-		if (n)
-			break;
-		reinit_completion(&kv->event);
-		ib_req_notify_cq(kv->cq, IB_CQ_NEXT_COMP);
-		n = ib_poll_cq(kv->cq, 1, wc);
-		if (n)
-			break;
-		KUNIT_ASSERT_TRUE_MSG(test, time_before(jiffies, limit),
-				      "no completion");
-		wait_for_completion_timeout(&kv->event, KV_TIMEOUT);
-	}
-	KUNIT_ASSERT_EQ(test, n, 1);
-}
-
-static void kv_expect_wc(struct kunit *test, struct kv *kv, u64 wr_id,
-			 enum ib_wc_status status)
-{
-	struct ib_wc wc;
-
-	kv_wait(test, kv, &wc);
-	KUNIT_EXPECT_EQ(test, wc.wr_id, wr_id);
-	KUNIT_EXPECT_EQ_MSG(test, wc.status, status, "vendor_err %#x",
-			    wc.vendor_err);
-}
-
-static struct ib_sge kv_sge(struct kv *kv, int side, u32 offset, u32 length)
-{
-	return (struct ib_sge) {
-		.addr = kv_half_dma(kv, side) + offset,
-		.length = length,
-		.lkey = kv->pd->local_dma_lkey,
-	};
-}
-
-static void kv_recv(struct kunit *test, struct kv *kv, struct ib_sge *sges,
-		    int num_sge, u64 wr_id)
-{
-	const struct ib_recv_wr *bad = NULL;
-	struct ib_recv_wr wr = {
-		.wr_id = wr_id,
-		.sg_list = sges,
-		.num_sge = num_sge,
-	};
-
-	KUNIT_ASSERT_EQ(test, ib_post_recv(kv->qp[1], &wr, &bad), 0);
-}
-
-static void kv_post(struct kunit *test, struct kv *kv, struct ib_send_wr *wr)
-{
-	const struct ib_send_wr *bad = NULL;
-
-	KUNIT_ASSERT_EQ(test, ib_post_send(kv->qp[0], wr, &bad), 0);
-}
+/* ---- tests ---- */
 
 /* Both sides have several scatter/gather entries, and there is immediate data. */
 static void kv_send_test(struct kunit *test)
@@ -601,7 +385,7 @@ static struct kunit_case kv_cases[] = {
 static struct kunit_suite kv_suite = {
 	.name = "svan_ib_kverbs",
 	.init = kv_init,
-	.exit = kv_exit,
+	.exit = kv_close,
 	.test_cases = kv_cases,
 };
 

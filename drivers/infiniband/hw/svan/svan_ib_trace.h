@@ -25,6 +25,11 @@
 		{ SVAN_EVENT_QP_SQ_DRAINED,	"send queue drained" }, \
 		{ SVAN_EVENT_QP_LAST_WQE,	"last WQE reached" })
 
+#define svan_show_qp_type(type) \
+	__print_symbolic(type, \
+		{ SVAN_QPT_RC,	"RC" }, { SVAN_QPT_UD, "UD" }, \
+		{ SVAN_QPT_GSI,	"GSI" })
+
 #define svan_show_qp_state(state) \
 	__print_symbolic(state, \
 		{ IB_QPS_RESET,	"RESET" }, { IB_QPS_INIT, "INIT" }, \
@@ -333,6 +338,7 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 		__string(name, qp->ibqp.device->name)
 		__field(u32, qpn)
 		__field(u32, ring_key)
+		__field(u8, type)
 		__field(u8, log_sq_bbs)
 		__field(u8, log_rq_size)
 		__field(u8, log_rq_stride)
@@ -343,14 +349,16 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 		__assign_str(name);
 		__entry->qpn = qp->ibqp.qp_num;
 		__entry->ring_key = qp->ring.key;
+		__entry->type = qp->type;
 		__entry->log_sq_bbs = qp->log_sq_bbs;
 		__entry->log_rq_size = qp->log_rq_size;
 		__entry->log_rq_stride = qp->log_rq_stride;
 		__entry->user = !qp->dbr;
 		__entry->err = err;
 	),
-	TP_printk("%s qpn=%u log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
-		  __get_str(name), __entry->qpn, __entry->log_sq_bbs,
+	TP_printk("%s qpn=%u type=%s log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
+		  __get_str(name), __entry->qpn,
+		  svan_show_qp_type(__entry->type), __entry->log_sq_bbs,
 		  __entry->log_rq_size, __entry->log_rq_stride,
 		  __entry->ring_key, __entry->user, __entry->err)
 );
@@ -458,6 +466,67 @@ DEFINE_EVENT(svan_ib_gid, svan_ib_gid_add,
 DEFINE_EVENT(svan_ib_gid, svan_ib_gid_del,
 	TP_PROTO(const struct ib_gid_attr *attr, u16 vlan, int err),
 	TP_ARGS(attr, vlan, err)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_ah,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err),
+	TP_STRUCT__entry(
+		__string(name, ah->ibah.device->name)
+		__array(u8, dgid, sizeof(union ib_gid))
+		__array(u8, dmac, ETH_ALEN)
+		__field(u8, sgid_index)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		memcpy(__entry->dgid, ah->av.dgid, sizeof(union ib_gid));
+		memcpy(__entry->dmac, ah->av.dmac, ETH_ALEN);
+		__entry->sgid_index = ah->av.sgid_index;
+		__entry->err = err;
+	),
+	TP_printk("%s dgid=%pI6c dmac=%pM sgid_index=%u err=%d",
+		  __get_str(name), __entry->dgid, __entry->dmac,
+		  __entry->sgid_index, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_ah, svan_ib_ah_create,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err)
+);
+
+DEFINE_EVENT(svan_ib_ah, svan_ib_ah_destroy,
+	TP_PROTO(const struct svan_ib_ah *ah, int err),
+	TP_ARGS(ah, err)
+);
+
+DECLARE_EVENT_CLASS(svan_ib_mcast,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err),
+	TP_STRUCT__entry(
+		__string(name, ibqp->device->name)
+		__field(u32, qpn)
+		__array(u8, gid, sizeof(union ib_gid))
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->qpn = ibqp->qp_num;
+		memcpy(__entry->gid, gid->raw, sizeof(union ib_gid));
+		__entry->err = err;
+	),
+	TP_printk("%s qpn=%u gid=%pI6c err=%d", __get_str(name), __entry->qpn,
+		  __entry->gid, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_mcast, svan_ib_mcast_attach,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err)
+);
+
+DEFINE_EVENT(svan_ib_mcast, svan_ib_mcast_detach,
+	TP_PROTO(const struct ib_qp *ibqp, const union ib_gid *gid, int err),
+	TP_ARGS(ibqp, gid, err)
 );
 
 /* ---- page requests; the token is the same in the traces of the device ---- */
