@@ -81,6 +81,7 @@ static uint16_t ip_sum(const uint8_t *header)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
+/* The kernel chooses the hop limit of a unicast address, whatever was asked for. */
 static bool ipv4_is_right(const struct way *way, const uint8_t *header,
 			  uint32_t length)
 {
@@ -88,7 +89,7 @@ static bool ipv4_is_right(const struct way *way, const uint8_t *header,
 
 	memcpy(&ip, header, sizeof(ip));
 	return ip.version == 4 && ip.ihl == 5 && ip.protocol == IPPROTO_UDP &&
-	       ip.ttl == HOPS && ntohs(ip.tot_len) == sizeof(ip) + length &&
+	       ip.ttl && ntohs(ip.tot_len) == sizeof(ip) + length &&
 	       ip_sum(header) == 0xffff &&
 	       !memcmp(&ip.saddr, &way->sgid->raw[12], 4) &&
 	       !memcmp(&ip.daddr, &way->dgid->raw[12], 4);
@@ -101,7 +102,7 @@ static bool ipv6_is_right(const struct way *way, const uint8_t *header,
 
 	memcpy(&grh, header, sizeof(grh));
 	return ntohl(grh.version_tclass_flow) >> 28 == 6 &&
-	       grh.next_hdr == IPPROTO_UDP && grh.hop_limit == HOPS &&
+	       grh.next_hdr == IPPROTO_UDP && grh.hop_limit &&
 	       ntohs(grh.paylen) == length &&
 	       !memcmp(&grh.sgid, way->sgid, sizeof(grh.sgid)) &&
 	       !memcmp(&grh.dgid, way->dgid, sizeof(grh.dgid));

@@ -74,6 +74,26 @@ SvanStep svan_cmd_query_qp(SvanCmdCtx *ctx)
     return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }
 
+static SvanStep change_group(SvanCmdCtx *ctx,
+                             uint32_t (*change)(SvanQp *qp, const uint8_t *gid))
+{
+    const struct svan_cmd_attach_mcast *cmd = &ctx->cmd->attach_mcast;
+    SvanQp *qp = svan_qp_get(ctx->fn, le32toh(cmd->qpn));
+
+    return svan_cmd_answer(ctx, qp ? change(qp, cmd->gid) :
+                                     REFUSE(BAD_RESOURCE, attach_mcast.qpn));
+}
+
+SvanStep svan_cmd_attach_mcast(SvanCmdCtx *ctx)
+{
+    return change_group(ctx, svan_group_attach);
+}
+
+SvanStep svan_cmd_detach_mcast(SvanCmdCtx *ctx)
+{
+    return change_group(ctx, svan_group_detach);
+}
+
 /* ---- GIDs ---- */
 
 SvanStep svan_cmd_set_gid(SvanCmdCtx *ctx)

@@ -26,6 +26,7 @@ static void save_frames(SvanCore *core, SvanWriter *writer)
     }
     svan_put_u32(writer, count);
     svan_put_u32(writer, core->ingress->fn);
+    svan_put_u32(writer, core->ingress->member);
     for (SvanFrame *frame = core->ingress->head; frame; frame = frame->next) {
         svan_put_u16(writer, frame->from);
         svan_put_u32(writer, frame->len);
@@ -64,8 +65,9 @@ static bool load_frames(SvanCore *core, SvanReader *reader)
 {
     uint32_t count = svan_get_u32(reader);
     uint32_t rx_fn = svan_get_u32(reader);
+    uint32_t member = svan_get_u32(reader);
 
-    if (rx_fn > core->num_fns || (!count && rx_fn)) {
+    if (rx_fn > core->num_fns || member > core->num_fns || (!count && (rx_fn || member))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -74,6 +76,7 @@ static bool load_frames(SvanCore *core, SvanReader *reader)
         }
     }
     core->ingress->fn = rx_fn;
+    core->ingress->member = member;
     return true;
 }
 
@@ -264,6 +267,7 @@ static const FnSection fn_sections[] = {
     { 0x15, 2, false, svan_save_cqs, svan_load_cqs },
     { 0x1c, 1, false, svan_save_counters, svan_load_counters },
     { 0x16, 8, false, svan_save_qps, svan_load_qps },
+    { 0x20, 1, false, svan_save_groups, svan_load_groups },
     { 0x1d, 2, true, svan_save_vport, svan_load_vport },
     { 0x1f, 1, true, svan_save_enforcement, svan_load_enforcement },
     { 0x17, 2, false, svan_save_net, svan_load_net },
@@ -274,7 +278,7 @@ static const FnSection fn_sections[] = {
 
 static const Section sections[] = {
     { 0x01, 1, save_device, load_device },
-    { 0x02, 2, save_frames, load_frames },
+    { 0x02, 3, save_frames, load_frames },
     { 0x03, 1, save_lists, load_lists },
     { 0x1e, 1, save_congestion, load_congestion },
 };

@@ -281,3 +281,15 @@ void svan_gids_clear(SvanFn *fn)
         fn->net->gid_limit = 0;
     }
 }
+
+bool svan_gid_has_vlan(const SvanFn *fn, uint16_t vlan)
+{
+    for (uint32_t i = 0; i < fn->net->gid_limit; i++) {
+        const SvanGid *gid = &fn->net->gids[i];
+
+        if (gid->valid && svan_vlan_id(gid->has_vlan, gid->vlan) == vlan) {
+            return true;
+        }
+    }
+    return false;
+}

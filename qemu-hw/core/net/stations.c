@@ -73,12 +73,11 @@ bool svan_stations_reserve(SvanSwitch *sw, uint32_t count)
 
 /* ---- changes ---- */
 
-void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
+static void add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
 {
     SvanStation **link = find(sw, key);
     SvanStation *station = *link;
 
-    svan_addresses_changed(sw);
     if (!station) {
         station = sw->reserve;
         sw->reserve = station->next;
@@ -90,13 +89,11 @@ void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
     svan_fn_set_add(&station->fns, id);
 }
 
-void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
-                         uint16_t id)
+static void take_out(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
 {
     SvanStation **link = find(sw, key);
     SvanStation *station = *link;
 
-    svan_addresses_changed(sw);
     if (!station) {
         return;
     }
@@ -106,6 +103,38 @@ void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
         sw->num_stations--;
         free(station);
     }
+}
+
+void svan_station_add(SvanSwitch *sw, const SvanStationKey *key, uint16_t id)
+{
+    svan_addresses_changed(sw);
+    add(sw, key, id);
+}
+
+void svan_station_remove(SvanSwitch *sw, const SvanStationKey *key,
+                         uint16_t id)
+{
+    svan_addresses_changed(sw);
+    take_out(sw, key, id);
+}
+
+/* Where a packet for a group is sent does not depend on who receives it. */
+bool svan_group_join(SvanFn *fn, const uint8_t *gid)
+{
+    SvanStationKey key = svan_station_group(gid);
+
+    if (!svan_stations_reserve(fn->core->sw, 1)) {
+        return false;
+    }
+    add(fn->core->sw, &key, fn->id);
+    return true;
+}
+
+void svan_group_leave(SvanFn *fn, const uint8_t *gid)
+{
+    SvanStationKey key = svan_station_group(gid);
+
+    take_out(fn->core->sw, &key, fn->id);
 }
 
 /* ---- the switch ---- */

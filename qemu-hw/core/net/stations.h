@@ -98,6 +98,17 @@ static inline SvanStationKey svan_station_claim(const uint8_t *gid, uint16_t vla
     return svan_station_gid(gid, vlan | 0x8000, none);
 }
 
+/*
+ * A multicast group, whose packets the functions receive. The VLAN of no packet, and of no
+ * claim, is this one.
+ */
+static inline SvanStationKey svan_station_group(const uint8_t *gid)
+{
+    static const uint8_t none[6];
+
+    return svan_station_gid(gid, 0x4000, none);
+}
+
 typedef struct SvanStation {
     struct SvanStation *next;   /* in its bucket, or in the reserve */
     SvanStationKey key;

@@ -108,6 +108,7 @@ void svan_rx_drop_head(SvanCore *core)
         core->sw->waiting[frame->from]--;
     }
     rx_turn_to(core->ingress, 0);
+    core->ingress->member = 0;
     svan_frame_free(core->ingress->untagged);
     core->ingress->untagged = NULL;
     svan_frame_free(frame);
@@ -161,22 +162,12 @@ static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
                                                       &uncounted, SVAN_DROP_SOURCE);
 }
 
-/* *mine: it is a RoCE packet, for a function of this device that has not sent it. */
-static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
+/* A RoCE packet of the receive queue, for a function of this device. */
+static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame)
 {
-    SvanAddr addr;
+    SvanCore *core = fn->core;
     SvanPkt pkt;
-    SvanFn *fn;
 
-    *mine = svan_pkt_peek(frame, &addr);
-    fn = *mine ? svan_gid_owner(core, &addr) : NULL;
-    *mine = fn && fn->id != frame->from;
-    if (!*mine) {
-        return SVAN_STEP_DONE;
-    }
-    if (is_forged(core, frame, &addr)) {
-        return drop_forged(core->fns[frame->from], frame);
-    }
     switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
                                    svan_pkt_decode(frame, &pkt)) {
     case SVAN_DECODE_OK:
@@ -192,6 +183,66 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len,
                SVAN_DROP_MALFORMED, 0);
     return SVAN_STEP_DONE;
+}
+
+/* The next member of the group that is in the packet's VLAN; SVAN_NONE: no other is. */
+static uint32_t next_member(const SvanCore *core, const SvanAddr *addr, uint32_t first)
+{
+    SvanStationKey key = svan_station_group(addr->dgid);
+    const SvanFnSet *members = svan_stations_find(core->sw, &key);
+    uint16_t vlan = svan_vlan_id(addr->has_vlan, addr->vlan);
+    uint32_t id = members ? svan_fn_set_next(members, first) : SVAN_NONE;
+
+    while (id != SVAN_NONE && !svan_gid_has_vlan(core->fns[id], vlan)) {
+        id = svan_fn_set_next(members, id + 1);
+    }
+    return id;
+}
+
+/* One function a step. */
+static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr *addr,
+                         uint32_t member)
+{
+    SvanIngress *ingress = core->ingress;
+    SvanStep step;
+
+    if (is_forged(core, frame, addr)) {
+        return drop_forged(core->fns[frame->from], frame);
+    }
+    step = rx_roce_for(core->fns[member], frame);
+    if (step == SVAN_STEP_DONE) {
+        ingress->member = member + 1;
+        step = next_member(core, addr, member + 1) == SVAN_NONE ? SVAN_STEP_DONE :
+                                                                  SVAN_STEP_AGAIN;
+    }
+    return step;
+}
+
+/*
+ * *mine: it is a RoCE packet, for a function of this device that has not sent it, or for a
+ * group that functions of this device are members of, the sender perhaps among them.
+ */
+static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
+{
+    uint32_t member;
+    SvanAddr addr;
+    SvanFn *fn;
+
+    *mine = svan_pkt_peek(frame, &addr);
+    if (*mine && svan_gid_is_multicast(addr.dgid)) {
+        member = next_member(core, &addr, core->ingress->member);
+        *mine = member != SVAN_NONE || core->ingress->member;
+        return member != SVAN_NONE ? rx_group(core, frame, &addr, member) : SVAN_STEP_DONE;
+    }
+    fn = *mine ? svan_gid_owner(core, &addr) : NULL;
+    *mine = fn && fn->id != frame->from;
+    if (!*mine) {
+        return SVAN_STEP_DONE;
+    }
+    if (is_forged(core, frame, &addr)) {
+        return drop_forged(core->fns[frame->from], frame);
+    }
+    return rx_roce_for(fn, frame);
 }
 
 /* The frame as the function gets it, without the tag of its VLAN. NULL: no memory. */
@@ -399,6 +450,11 @@ static SvanStep port_packet_out(SvanCore *core, const SvanPkt *pkt)
     return SVAN_STEP_DONE;
 }
 
+static SvanFrame *frame_of(const SvanCore *core, const SvanPkt *pkt)
+{
+    return core->config.no_icrc ? svan_pkt_encode_no_icrc(pkt) : svan_pkt_encode(pkt);
+}
+
 static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 {
     SvanFrame *frame;
@@ -410,14 +466,36 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
     if (from->core->ops.packet_room) {
         return port_packet_out(from->core, pkt);
     }
-    frame = from->core->config.no_icrc ? svan_pkt_encode_no_icrc(pkt) :
-                                         svan_pkt_encode(pkt);
+    frame = frame_of(from->core, pkt);
     if (!frame) {
         return SVAN_STEP_DONE;          /* lost, as on a wire */
     }
     step = svan_port_out(from->core, frame);
     if (step == SVAN_STEP_BLOCKED) {
         svan_frame_free(frame);
+    }
+    return step;
+}
+
+/*
+ * To the port, and to members of this device, for whom a copy waits in the receive queue.
+ * BLOCKED: nobody has got it.
+ */
+static SvanStep send_group(SvanFn *from, const SvanPkt *pkt)
+{
+    SvanStep step = send_port(from, pkt);
+    SvanFrame *local;
+
+    if (step != SVAN_STEP_DONE || next_member(from->core, &pkt->addr, 0) == SVAN_NONE) {
+        return step;
+    }
+    local = frame_of(from->core, pkt);
+    if (local) {
+        local->from = from->id;
+        if (!svan_rx_put(from->core, local)) {
+            svan_pkt_drop(from, pkt, &from->stats->eth_local_drops, SVAN_DROP_NO_BUFFER);
+            svan_frame_free(local);
+        }
     }
     return step;
 }
@@ -477,9 +555,13 @@ static bool find_heading(SvanFn *fn, const SvanAv *av, uint32_t entropy, SvanHea
         return false;
     }
     addr->traffic_class = (addr->traffic_class & sw->ecn_kept) | sw->ecn_set;
+    heading->changes = sw->changes;
+    if (svan_gid_is_multicast(addr->dgid)) {
+        heading->to = SVAN_TO_GROUP;
+        return true;
+    }
     to = svan_gid_owner(fn->core, addr);
     heading->to = to ? to->id : SVAN_TO_PORT;
-    heading->changes = sw->changes;
     return true;
 }
 
@@ -500,11 +582,15 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
         return svan_pkt_drop(fn, pkt, &stats->source_drops, SVAN_DROP_SOURCE);
     }
     pkt->addr = heading->addr;
-    unit.is_local = heading->to != SVAN_TO_PORT;
+    unit.is_local = heading->to < SVAN_TO_GROUP;
     if (!may_leave(egress, &unit, &step)) {
         return step;
     }
-    step = unit.is_local ? send_local(fn, fn->core->fns[heading->to], pkt) : send_port(fn, pkt);
+    if (unit.is_local) {
+        step = send_local(fn, fn->core->fns[heading->to], pkt);
+    } else {
+        step = heading->to == SVAN_TO_PORT ? send_port(fn, pkt) : send_group(fn, pkt);
+    }
     if (step == SVAN_STEP_DONE) {
         stats->roce_tx_packets++;
         stats->roce_tx_bytes += pkt->payload_len;

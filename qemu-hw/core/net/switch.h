@@ -178,6 +178,7 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
                       SvanAddr *addr);
 
 #define SVAN_TO_PORT            0xffffu
+#define SVAN_TO_GROUP           0xfffeu
 
 /*
  * Where the packets of a sender go while its address vector and entropy are the same. It is
@@ -185,7 +186,8 @@ bool svan_gid_address(const SvanFn *fn, const SvanAv *av, uint32_t entropy,
  */
 typedef struct SvanHeading {
     SvanAddr addr;              /* of its packets */
-    uint16_t to;                /* function that has it; SVAN_TO_PORT: none of this device */
+    /* function that has it; SVAN_TO_PORT: none of this device; SVAN_TO_GROUP: it is multicast */
+    uint16_t to;
     uint64_t changes;           /* SvanSwitch.changes when it was found; 0: it was not */
 } SvanHeading;
 
@@ -239,6 +241,14 @@ SvanStep svan_pkt_drop(SvanFn *fn, const SvanPkt *pkt, uint64_t *counter,
                        uint32_t reason);
 SvanStep svan_frame_drop(SvanFn *fn, const SvanFrame *frame, uint64_t *counter,
                          uint32_t reason);
+
+/*
+ * Receive what is sent to a multicast group, besides what is sent to the function's GIDs,
+ * in the VLANs of those. false: no memory. To join twice, or to leave what was not joined,
+ * does nothing.
+ */
+bool svan_group_join(SvanFn *fn, const uint8_t *gid);
+void svan_group_leave(SvanFn *fn, const uint8_t *gid);
 
 /*
  * How the switch hands a function what it receives. DONE: it was consumed, or dropped
@@ -365,6 +375,7 @@ typedef struct SvanIngress {
     uint32_t offset;            /* octets of the head that fn has received */
     uint32_t fn;                /* functions below it are done with the head */
     uint32_t qpn;               /* QP of fn that has begun to receive it; 0: none */
+    uint32_t member;            /* of a group: functions below it are done with the head */
     bool packets_next;          /* packets that are lent have the next turn */
     uint16_t from;              /* whose frame the last step was of; SVAN_FROM_PORT */
 } SvanIngress;
@@ -388,6 +399,8 @@ void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid 
  */
 void svan_gids_apply(SvanFn *fn, bool is_checked_anew);
 void svan_gids_clear(SvanFn *fn);
+/* Has the function a GID in this VLAN; 0: without one? */
+bool svan_gid_has_vlan(const SvanFn *fn, uint16_t vlan);
 
 /* The port has room again: what waits for it at the switch itself goes on. */
 void svan_switch_tx_ready(SvanCore *core);

@@ -424,6 +424,7 @@ void svan_qp_destroy(SvanQp *qp)
     SvanFn *fn = qp->fn;
 
     svan_db_close(&qp->db);
+    svan_group_detach_all(qp);
     if (fn->net->eth.qpn == qp->qpn) {
         svan_filter_off(fn);
     }

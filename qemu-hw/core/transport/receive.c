@@ -49,17 +49,12 @@ static SvanStep receive_cnp(SvanFn *fn, SvanQp *qp, const SvanPkt *pkt)
     return svan_pkt_drop(fn, pkt, &fn->stats->cnps_ignored, SVAN_DROP_FILTERED);
 }
 
-static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
+/* The packet is of a class that the queue pair takes. */
+static inline SvanStep receive_at(SvanQp *qp, const SvanPkt *pkt)
 {
-    SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
+    SvanFn *fn = qp->fn;
     SvanStep step;
 
-    if (!qp || !takes_class(qp, pkt->opcode)) {
-        if (pkt->opcode == SVAN_OP_CNP) {
-            return receive_cnp(fn, qp, pkt);
-        }
-        return svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
-    }
     if ((pkt->pkey | 0x8000) != SVAN_PKEY_DEFAULT ||
         !takes_sender(qp, pkt)) {
         return svan_pkt_drop(fn, pkt, &fn->stats->rx_wrong_peer,
@@ -80,6 +75,32 @@ static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
                    pkt->payload_len);
     }
     return step;
+}
+
+static SvanStep receive_of_group(SvanQp *qp, const SvanPkt *pkt)
+{
+    return receive_at(qp, pkt);
+}
+
+/* 9.6.1.2: a packet has this number if, and only if, it is for a group. */
+static bool is_for_group(const SvanPkt *pkt)
+{
+    return pkt->dqpn == SVAN_QPN_MASK &&
+           (pkt->opcode & SVAN_BTH_TRANSPORT_MASK) == SVAN_BTH_UD;
+}
+
+static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
+{
+    SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
+
+    if (qp && takes_class(qp, pkt->opcode)) {
+        return receive_at(qp, pkt);
+    }
+    if (pkt->opcode == SVAN_OP_CNP) {
+        return receive_cnp(fn, qp, pkt);
+    }
+    return is_for_group(pkt) ? svan_group_receive(fn, pkt, receive_of_group) :
+           svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
 }
 
 static uint32_t peer_qpn(SvanFn *fn, uint32_t qpn)

@@ -9,6 +9,7 @@
 
 typedef struct SvanQp SvanQp;
 typedef struct SvanRcShared SvanRcShared;
+typedef struct SvanGroup SvanGroup;
 
 /* The operations of a transport. */
 typedef struct SvanTransport {
@@ -69,6 +70,7 @@ struct SvanQp {
     uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t pkey_index, port;
     bool sqd_notify;
+    uint32_t num_groups;        /* multicast groups that it is in */
     struct svan_fault_policy policy;    /* checked */
     uint32_t uar;
 
@@ -130,6 +132,21 @@ void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
 void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
 
 extern const SvanReceiver svan_qp_receiver;         /* receive.c */
+
+/* ---- group.c: multicast ---- */
+
+/* SVAN_CMD_OK or a refusal. */
+uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid);
+uint32_t svan_group_detach(SvanQp *qp, const uint8_t *gid);
+void svan_group_detach_all(SvanQp *qp);
+/*
+ * Hand a packet for a group to each of its queue pairs by `one`, whose results are those of
+ * SvanTransport.rx. DONE: all have had it; AGAIN, MISS: it comes again in another step.
+ */
+SvanStep svan_group_receive(SvanFn *fn, const SvanPkt *pkt,
+                            SvanStep (*one)(SvanQp *qp, const SvanPkt *pkt));
+void svan_save_groups(SvanFn *fn, SvanWriter *writer);
+bool svan_load_groups(SvanFn *fn, SvanReader *reader);
 
 /*
  * Deliver a frame to the Ethernet queue pair of fn, one page a step. *offset is kept by
@@ -198,6 +215,8 @@ typedef struct SvanQps {
     SvanTable table;
     const SvanQpKind *kinds;
     SvanRcShared *rc;
+    SvanGroup *groups;
+    uint32_t num_groups;
 } SvanQps;
 
 /* NULL: no memory. */

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Multicast groups: which queue pairs of a function receive what is sent to them (PRM
+ * "Queue pairs"; IBTA volume 1, 10.5).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/wire_ip.h"
+#include "transport/transport.h"
+
+#define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, attach_mcast.field)
+
+struct SvanGroup {
+    SvanGroup *next;            /* of the function */
+    uint8_t gid[16];
+    uint32_t num;
+    uint32_t served;            /* of the packet that is being received */
+    SvanQp *qps[SVAN_MAX_MCAST_QPS];
+};
+
+/* The link that points to the group of the GID, or is to point to a new one. */
+static SvanGroup **find(SvanFn *fn, const uint8_t *gid)
+{
+    SvanGroup **link = &fn->qps->groups;
+
+    while (*link && memcmp((*link)->gid, gid, sizeof((*link)->gid))) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
+static uint32_t place_of(const SvanGroup *group, const SvanQp *qp)
+{
+    uint32_t n = 0;
+
+    while (n < group->num && group->qps[n] != qp) {
+        n++;
+    }
+    return n;
+}
+
+/* ---- who is in ---- */
+
+static SvanGroup *make(SvanFn *fn, SvanGroup **link, const uint8_t *gid)
+{
+    SvanGroup *group;
+
+    if (fn->qps->num_groups >= SVAN_MAX_MCAST_GROUPS) {
+        return NULL;
+    }
+    group = calloc(1, sizeof(*group));
+    if (!group) {
+        return NULL;
+    }
+    if (!svan_group_join(fn, gid)) {
+        free(group);
+        return NULL;
+    }
+    memcpy(group->gid, gid, sizeof(group->gid));
+    fn->qps->num_groups++;
+    return *link = group;
+}
+
+uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
+{
+    SvanGroup **link, *group;
+
+    if (qp->type != SVAN_QPT_UD) {
+        return REFUSE(NOT_SUPPORTED, qpn);
+    }
+    if (!svan_gid_is_multicast(gid)) {
+        return REFUSE(BAD_PARAM, gid);
+    }
+    link = find(qp->fn, gid);
+    group = *link;
+    if (group && place_of(group, qp) < group->num) {
+        return SVAN_CMD_OK;
+    }
+    if (group && group->num >= SVAN_MAX_MCAST_QPS) {
+        return REFUSE(NO_RESOURCES, gid);
+    }
+    group = group ? group : make(qp->fn, link, gid);
+    if (!group) {
+        return REFUSE(NO_RESOURCES, gid);
+    }
+    group->qps[group->num++] = qp;
+    qp->num_groups++;
+    return SVAN_CMD_OK;
+}
+
+/* false: the queue pair was not in it. */
+static bool take_out(SvanGroup **link, SvanQp *qp)
+{
+    SvanGroup *group = *link;
+    uint32_t place = place_of(group, qp);
+
+    if (place == group->num) {
+        return false;
+    }
+    /* The order stays, so that a packet under way is missed by none of the others. */
+    group->num--;
+    memmove(&group->qps[place], &group->qps[place + 1],
+            (group->num - place) * sizeof(group->qps[0]));
+    group->served -= place < group->served;
+    qp->num_groups--;
+    if (!group->num) {
+        *link = group->next;
+        svan_group_leave(qp->fn, group->gid);
+        qp->fn->qps->num_groups--;
+        free(group);
+    }
+    return true;
+}
+
+uint32_t svan_group_detach(SvanQp *qp, const uint8_t *gid)
+{
+    SvanGroup **link = find(qp->fn, gid);
+
+    return *link && take_out(link, qp) ? SVAN_CMD_OK : REFUSE(BAD_RESOURCE, gid);
+}
+
+void svan_group_detach_all(SvanQp *qp)
+{
+    SvanGroup **link = &qp->fn->qps->groups;
+
+    while (qp->num_groups) {
+        SvanGroup *group = *link;
+
+        take_out(link, qp);
+        if (*link == group) {
+            link = &group->next;
+        }
+    }
+}
+
+/* ---- what arrives ---- */
+
+/* One queue pair a step. */
+SvanStep svan_group_receive(SvanFn *fn, const SvanPkt *pkt,
+                            SvanStep (*one)(SvanQp *qp, const SvanPkt *pkt))
+{
+    SvanGroup *group = *find(fn, pkt->addr.dgid);
+    SvanStep step;
+
+    if (!group) {
+        return svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
+    }
+    if (group->served < group->num) {
+        step = one(group->qps[group->served], pkt);
+        if (step != SVAN_STEP_DONE) {
+            return step;
+        }
+        group->served++;
+    }
+    if (group->served < group->num) {
+        return SVAN_STEP_AGAIN;
+    }
+    group->served = 0;
+    return SVAN_STEP_DONE;
+}
+
+/* ---- state ---- */
+
+void svan_save_groups(SvanFn *fn, SvanWriter *writer)
+{
+    for (const SvanGroup *group = fn->qps->groups; group; group = group->next) {
+        for (uint32_t n = 0; n < group->num; n++) {
+            svan_put_u32(writer, group->qps[n]->qpn);
+            svan_put_bytes(writer, group->gid, sizeof(group->gid));
+            svan_put_u8(writer, n < group->served);
+        }
+    }
+    svan_put_u32(writer, 0);
+}
+
+bool svan_load_groups(SvanFn *fn, SvanReader *reader)
+{
+    uint8_t gid[16];
+    uint32_t qpn;
+
+    while ((qpn = svan_get_u32(reader)) != 0) {
+        SvanQp *qp = svan_qp_get(fn, qpn);
+
+        svan_get_bytes(reader, gid, sizeof(gid));
+        if (reader->failed || !qp || svan_group_attach(qp, gid) != SVAN_CMD_OK) {
+            return false;
+        }
+        (*find(fn, gid))->served += svan_get_u8(reader) != 0;
+    }
+    return true;
+}
