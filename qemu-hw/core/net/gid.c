@@ -282,6 +282,11 @@ void svan_gids_clear(SvanFn *fn)
     }
 }
 
+bool svan_gid_is_multicast(const uint8_t *gid)
+{
+    return gid[0] == 0xff || (svan_gid_is_ipv4(gid) && gid[12] >> 4 == 14);
+}
+
 bool svan_gid_has_vlan(const SvanFn *fn, uint16_t vlan)
 {
     for (uint32_t i = 0; i < fn->net->gid_limit; i++) {

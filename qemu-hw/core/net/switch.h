@@ -399,6 +399,8 @@ void svan_gid_command(const SvanFn *fn, uint32_t index, struct svan_cmd_set_gid 
  */
 void svan_gids_apply(SvanFn *fn, bool is_checked_anew);
 void svan_gids_clear(SvanFn *fn);
+/* ff00::/8, or v4-mapped 224.0.0.0/4 */
+bool svan_gid_is_multicast(const uint8_t *gid);
 /* Has the function a GID in this VLAN; 0: without one? */
 bool svan_gid_has_vlan(const SvanFn *fn, uint16_t vlan);
 

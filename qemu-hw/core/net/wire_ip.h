@@ -82,10 +82,4 @@ static inline int svan_gid_is_ipv4(const uint8_t gid[16])
     return !memcmp(gid, prefix, sizeof(prefix));
 }
 
-/* ff00::/8, or 224.0.0.0/4 */
-static inline int svan_gid_is_multicast(const uint8_t gid[16])
-{
-    return gid[0] == 0xff || (svan_gid_is_ipv4(gid) && gid[12] >> 4 == 14);
-}
-
 #endif /* SVAN_WIRE_IP_H */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/wire_ip.h"
 #include "transport/transport.h"
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, attach_mcast.field)
