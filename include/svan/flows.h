@@ -78,6 +78,8 @@ struct svan_cmd_query_flows_resp {
 
 /* In place of a VLAN: the path of all peers that have no room for one of their own. */
 #define SVAN_PATH_OTHERS	0xffff
+/* the same: all that nobody can tell the marks of */
+#define SVAN_PATH_BLIND		0xfffe
 
 /* A verdict on a path that is SUSPECT; on others it has no effect. */
 struct svan_cmd_judge_flow {
@@ -94,7 +96,7 @@ struct svan_flow_entry {
 	__u8	own[16];
 	__le32	flow;			/* as in svan_notification */
 	__le32	qpn;			/* of the function, by which it was sent last */
-	__le16	vlan;			/* 0: none; SVAN_PATH_OTHERS */
+	__le16	vlan;			/* 0: none; SVAN_PATH_OTHERS, SVAN_PATH_BLIND */
 	__u8	kind;			/* enum svan_flow_kind */
 	__u8	state;			/* enum svan_congestion */
 	__le32	ce;			/* marked packets, in 1 / 65536 */

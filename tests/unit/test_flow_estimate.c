@@ -142,7 +142,7 @@ static const Turn turns[] = {
     { "SUSPECT", "calm", "CLEAR" }, { "SUSPECT", "verdict", "CONGESTING" },
     { "SUSPECT", "acquittal", "CLEAR" },
     { "CONGESTING", "calm", "RECOVERING" }, { "RECOVERING", "certain", "CONGESTING" },
-    { "RECOVERING", "recovered", "CLEAR" },
+    { "RECOVERING", "losing", "SUSPECT" }, { "RECOVERING", "recovered", "CLEAR" },
 };
 
 static const char *const names[] = { "CLEAR", "SUSPECT", "CONGESTING", "RECOVERING" };
@@ -163,14 +163,16 @@ static uint8_t becomes(uint8_t from, const char *by, bool limited)
     SvanRecognition r = { .state = from, .since = START, .symptom_at = START };
     SvanSymptom symptom = !strcmp(by, "certain") ? SVAN_SYMPTOM_CERTAIN :
                           !strcmp(by, "ambiguous") || !strcmp(by, "lasting") ?
-                          SVAN_SYMPTOM_AMBIGUOUS : SVAN_SYMPTOM_NONE;
+                          SVAN_SYMPTOM_AMBIGUOUS :
+                          !strcmp(by, "losing") ? SVAN_SYMPTOM_LOSS : SVAN_SYMPTOM_NONE;
     uint64_t after = !strcmp(by, "lasting") ? patience.suspect :
-                     !strcmp(by, "calm") ? patience.calm :
+                     !strcmp(by, "calm") || !strcmp(by, "losing") ? patience.calm :
                      !strcmp(by, "recovered") ? patience.recovery : 1;
 
     if (!strcmp(by, "verdict") || !strcmp(by, "acquittal")) {
         svan_recognition_judge(&r, !strcmp(by, "verdict"), START + after);
     } else {
+        svan_recognition_step(&r, &patience, symptom, limited, START);
         svan_recognition_step(&r, &patience, symptom, limited, START + after);
     }
     return r.state;
@@ -180,6 +182,7 @@ static void each_state_by_each_symptom(void **state)
 {
     static const char *const by[] = {
         "certain", "ambiguous", "lasting", "calm", "recovered", "verdict", "acquittal",
+        "losing",
     };
 
     for (uint32_t i = 0; i < SIZE(turns); i++) {

@@ -275,6 +275,38 @@ static void note_change(SvanPath *path)
     changed = path;
 }
 
+/* However many there are, all of them together have about the least rate of one. */
+static void the_least_rate_is_shared_as_far_as_it_goes(void **state)
+{
+    SvanFlows *flows = *state;
+
+    flows->congested = 50;
+    assert_int_equal(svan_flows_params(flows, &flows->other).min_rate,
+                     flows->params.min_rate / 50);
+    flows->congested = flows->params.min_rate / SVAN_DCQCN_LEAST_RATE + 1;
+    assert_int_equal(svan_flows_params(flows, &flows->other).min_rate, SVAN_DCQCN_LEAST_RATE);
+    flows->congested = 0;
+}
+
+/* Who goes round many peers finds none of them forgotten before the round is over. */
+static void a_path_with_a_rate_counts_for_long(void **state)
+{
+    SvanFlows *flows = *state;
+    SvanPath *path = get(flows, 1, 1, 1)->path;
+    uint64_t now = 1;
+
+    svan_estimate_marks(&path->estimate, 4, 4, now);
+    svan_flows_step(flows, path, now);
+    svan_rp_notified(&path->rp, &flows->params, now);
+    for (uint32_t ms = 0; ms < 500; ms++) {
+        now += MS;
+        svan_rp_hold(&path->rp, now + 2 * MS);      /* nothing is sent, and it does not rise */
+        svan_flows_step(flows, path, now);
+    }
+    assert_int_equal(path->recognition.state, SVAN_CONGESTION_RECOVERING);
+    assert_int_equal(flows->congested, 1);
+}
+
 /* They take n times as long to rise by the n-th part. */
 static void congested_paths_share_the_increase(void **state)
 {
@@ -385,6 +417,21 @@ static void numbers_that_go_on(void **state)
     assert_false(svan_series_is_plausible(&series, 77777777, 100, SVAN_WITNESS_AGE + 5));
 }
 
+/* At 100 Gbit/s 4 MiB are a third of a millisecond. */
+static void what_was_sent_lately_is_believed_at_any_rate(void **state)
+{
+    static SvanSeries series;
+    uint32_t number = 0xf0000000;
+    uint64_t now = 1;
+
+    for (uint32_t i = 0; i < 100000; i++, now += 1000) {
+        svan_series_sent(&series, number += 12500, 12500, 1 << 22, now);
+    }
+    assert_true(svan_series_is_plausible(&series, number - 19 * 12500000, 1 << 22, now));
+    assert_false(svan_series_is_plausible(&series, number - 45 * 12500000, 1 << 22, now));
+    assert_false(svan_series_is_plausible(&series, number + 12501, 1 << 22, now));
+}
+
 static void witnesses_are_remembered(void **state)
 {
     SvanWitnesses witnesses = { .next = 0 };
@@ -392,7 +439,7 @@ static void witnesses_are_remembered(void **state)
 
     assert_false(svan_witness_is_plausible(&witnesses, &flow, 0, 1));
     for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
-        svan_witness_add(&witnesses, &flow, i, i * SVAN_WITNESS_AGE / 32);
+        svan_witness_add(&witnesses, &flow, i, i * SVAN_WITNESS_AGE * 4 / SVAN_WITNESSES);
     }
     for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
         assert_int_equal(svan_witness_is_plausible(&witnesses, &flow, i,
@@ -405,7 +452,7 @@ static void witnesses_are_remembered(void **state)
     for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
         svan_witness_add(&witnesses, &flow, i, 13 * SVAN_WITNESS_AGE + i);
     }
-    assert_true(svan_witness_is_plausible(&witnesses, &other, 1, 13 * SVAN_WITNESS_AGE + 999));
+    assert_true(svan_witness_is_plausible(&witnesses, &other, 1, 13 * SVAN_WITNESS_AGE + 4 * SVAN_WITNESSES));
 }
 
 static void a_rate_is_exact(void **state)
@@ -434,11 +481,14 @@ int main(void)
         FLOWS_TEST(who_hops_gains_nothing),
         FLOWS_TEST(peers_without_room_share_a_path),
         FLOWS_TEST(their_path_recovers_too),
+        FLOWS_TEST(the_least_rate_is_shared_as_far_as_it_goes),
+        FLOWS_TEST(a_path_with_a_rate_counts_for_long),
         FLOWS_TEST(congested_paths_share_the_increase),
         FLOWS_TEST(sizes_are_what_most_octets_have),
         FLOWS_TEST(large_packets_take_their_time),
         FLOWS_TEST(silent_paths_do_not_count_for_ever),
         cmocka_unit_test(numbers_that_go_on),
+        cmocka_unit_test(what_was_sent_lately_is_believed_at_any_rate),
         cmocka_unit_test(witnesses_are_remembered),
         cmocka_unit_test(a_rate_is_exact),
     };

@@ -197,6 +197,14 @@ void svan_rp_notified(SvanRp *rp, const SvanDcqcnParams *params, uint64_t now)
     }
 }
 
+void svan_rp_hold(SvanRp *rp, uint64_t until)
+{
+    rp->sent = 0;
+    if (rp->increase_at < until) {
+        rp->increase_at = until;
+    }
+}
+
 void svan_rp_sent(SvanRp *rp, const SvanDcqcnParams *params, uint32_t octets,
                   uint64_t now)
 {

@@ -74,6 +74,8 @@ static inline bool svan_rp_is_limited(const SvanRp *rp)
 
 /* A notification of congestion has come. */
 void svan_rp_notified(SvanRp *rp, const SvanDcqcnParams *params, uint64_t now);
+/* No increase before `until`, ns, whatever has left meanwhile. */
+void svan_rp_hold(SvanRp *rp, uint64_t until);
 /* So many octets of the flow have left. */
 void svan_rp_sent(SvanRp *rp, const SvanDcqcnParams *params, uint32_t octets,
                   uint64_t now);

@@ -10,6 +10,8 @@
 /* Between decreases without marks: as long as an RTT, within these bounds, ns. */
 #define CUT_LEAST       SVAN_ESTIMATE_WINDOW
 #define CUT_MOST        100000000ull
+/* Without a notification for so long, no marks are to be expected, ns. */
+#define UNTOLD_NS       1000000000ull
 
 /* ---- recognition ---- */
 
@@ -75,11 +77,17 @@ static uint64_t cut_interval(const SvanPath *path)
  */
 static void react_to_ambiguity(SvanEnforcement *enforcement, SvanPath *path, uint64_t now)
 {
-    if (path->recognition.state == SVAN_CONGESTION_CONGESTING &&
-        svan_symptom(&path->estimate) == SVAN_SYMPTOM_AMBIGUOUS &&
-        now - path->cut_at >= cut_interval(path)) {
+    if (path->recognition.state != SVAN_CONGESTION_CONGESTING ||
+        !svan_symptom_is_ambiguous(svan_symptom(&path->estimate))) {
+        return;
+    }
+    if (now - path->cut_at >= cut_interval(path)) {
         path->cut_at = now;
         svan_enforce_react(enforcement, path, SVAN_PATH_SIZE, now);
+    }
+    /* Such signs are so far between that all would be made good before the next. */
+    if (now - path->told_at >= UNTOLD_NS) {
+        svan_rp_hold(&path->rp, path->cut_at + cut_interval(path));
     }
 }
 
@@ -295,7 +303,7 @@ bool svan_enforce_passes(SvanEgress *egress, const SvanFlowUnit *unit, SvanStep 
         svan_echo_answer(enforcement, unit->frame);
     }
     if (path->recognition.state != SVAN_CONGESTION_CLEAR ||
-        svan_rp_is_limited(&path->rp)) {
+        svan_rp_is_limited(&path->rp) || svan_is_blind(enforcement, path)) {
         enforcement->now = svan_now(unit->fn->core);
         if (enforcement->now - path->recognized_at >= RECOGNIZE_NS) {
             svan_enforce_recognize(enforcement, enforcement->flow, path, enforcement->now);

@@ -222,11 +222,15 @@ static bool is_true(SvanEnforcement *enforcement, const SvanFlow *flow,
     }
 }
 
-/* Is it the last notification once more? The peer counts for each address that it notifies. */
-static bool is_repeated(const SvanPath *path, const SvanNotice *notice, const uint8_t *own)
+/*
+ * Is it the last notification once more? The peer counts for each address that it notifies, and
+ * several peers may share a path.
+ */
+static bool is_repeated(const SvanPath *path, const SvanNotice *notice, const SvanAgedKey *key)
 {
     return path->peer_notifies && path->sequence == notice->sequence &&
-           !memcmp(path->notified, own, sizeof(path->notified));
+           !memcmp(path->notified, svan_flow_own(key), sizeof(path->notified)) &&
+           !memcmp(path->notifier, svan_flow_peer(key), sizeof(path->notifier));
 }
 
 static void believe(SvanEnforcement *enforcement, SvanFlow *flow, SvanPath *path,
@@ -261,11 +265,12 @@ static bool take_notice(SvanFn *fn, const SvanNotice *notice, const SvanFlowInfo
     SvanPath *path = flow ? flow->path : svan_flows_path(&enforcement->flows, &key);
 
     if (!is_true(enforcement, flow, &key, notice, now) ||
-        is_repeated(path, notice, svan_flow_own(&key))) {
+        is_repeated(path, notice, &key)) {
         return false;
     }
     path->sequence = notice->sequence;
     memcpy(path->notified, svan_flow_own(&key), sizeof(path->notified));
+    memcpy(path->notifier, svan_flow_peer(&key), sizeof(path->notifier));
     believe(enforcement, flow, path, notice, now);
     return true;
 }

@@ -9,7 +9,7 @@
 
 #define REFUSE(status, field)   SVAN_REFUSAL(SVAN_CMD_##status, set_enforcement.attr.field)
 #define MBPS            1000000ull
-#define TIMERS          (SVAN_MAX_PATHS + 2)    /* of paths, of the rest, the watch */
+#define TIMERS          (SVAN_MAX_PATHS + 3)    /* of paths, of those that are shared, the watch */
 
 void svan_enforcement_default(struct svan_enforcement_attr *attr)
 {
@@ -53,6 +53,7 @@ static void release_all(SvanFlows *flows)
         svan_enforce_release(path);
     }
     svan_enforce_release(&flows->other);
+    svan_enforce_release(&flows->blind);
 }
 
 void svan_enforcement_reset(SvanFn *fn)
@@ -66,6 +67,7 @@ void svan_enforcement_reset(SvanFn *fn)
             svan_shaper_drop(enforcement, path);
         }
         svan_shaper_drop(enforcement, &flows->other);
+        svan_shaper_drop(enforcement, &flows->blind);
     }
 }
 
@@ -201,6 +203,9 @@ static SvanPath *find_path(SvanFlows *flows, const uint8_t *peer, uint16_t vlan)
     if (vlan == SVAN_PATH_OTHERS) {
         return flows->other.packets ? &flows->other : NULL;
     }
+    if (vlan == SVAN_PATH_BLIND) {
+        return flows->blind.packets ? &flows->blind : NULL;
+    }
     return (SvanPath *)svan_aged_find(&flows->paths, &key);
 }
 
@@ -283,8 +288,8 @@ static uint32_t show_flows(const SvanAgedTable *flows, const SvanFlowQuery *quer
 }
 
 /*
- * In the order of their places: none moves while others are used, come or go. That of peers
- * without room is the last.
+ * In the order of their places: none moves while others are used, come or go. Those that are
+ * shared come last.
  */
 static uint32_t show_paths(const SvanEnforcement *enforcement, const SvanFlowQuery *query,
                            struct svan_flow_entry *entries)
@@ -298,8 +303,11 @@ static uint32_t show_paths(const SvanEnforcement *enforcement, const SvanFlowQue
             show_path(enforcement, path, svan_flow_vlan(&path->aged.key), &entries[count++]);
         }
     }
-    if (flows->other.packets && count < query->max && n >= query->first) {
+    if (flows->other.packets && count < query->max && n++ >= query->first) {
         show_path(enforcement, &flows->other, SVAN_PATH_OTHERS, &entries[count++]);
+    }
+    if (flows->blind.packets && count < query->max && n >= query->first) {
+        show_path(enforcement, &flows->blind, SVAN_PATH_BLIND, &entries[count++]);
     }
     return count;
 }
@@ -325,7 +333,8 @@ uint32_t svan_enforcement_entries(SvanFn *fn, const SvanFlowQuery *query,
         svan_flows_step_all(flows, svan_now(fn->core));
     }
     enforcement->told &= !looks;
-    *total = query->paths ? flows->paths.count + !!flows->other.packets : flows->flows.count;
+    *total = query->paths ? flows->paths.count + !!flows->other.packets + !!flows->blind.packets :
+                            flows->flows.count;
     return query->paths ? show_paths(enforcement, query, entries) :
                           show_flows(&flows->flows, query, entries);
 }

@@ -12,6 +12,8 @@
 
 /* Between two firings of SvanEnforcement.watch: each wakes the engine, which costs more. */
 #define SVAN_WATCH_NS           2000000ull
+/* What nobody can tell the marks of has this part of the line rate, all of it together. */
+#define SVAN_BLIND_PART         64u
 
 typedef struct SvanEnforcement {
     SvanFn *fn;
@@ -104,17 +106,27 @@ void svan_enforce_changed(SvanPath *path);
 /* There is one event for all changes between two looks at the paths. */
 void svan_enforce_tell(SvanEnforcement *enforcement);
 
-/* Has the path a rate, by DCQCN or by the cap? */
+static inline bool svan_is_blind(const SvanEnforcement *enforcement, const SvanPath *path)
+{
+    return path == &enforcement->flows.blind;
+}
+
+/* Has the path a rate, by DCQCN, by the cap, or because nobody can tell that it needs one? */
 static inline bool svan_is_limited(const SvanEnforcement *enforcement, const SvanPath *path)
 {
-    return svan_rp_is_limited(&path->rp) ||
+    return svan_rp_is_limited(&path->rp) || svan_is_blind(enforcement, path) ||
            (path->counted && enforcement->cap != UINT64_MAX);
 }
 
 /* That rate, bit/s. */
 static inline uint64_t svan_limit(const SvanEnforcement *enforcement, const SvanPath *path)
 {
-    return path->rp.current < enforcement->cap ? path->rp.current : enforcement->cap;
+    uint64_t rate = path->rp.current;
+
+    if (svan_is_blind(enforcement, path)) {
+        rate = enforcement->flows.params.line_rate / SVAN_BLIND_PART;
+    }
+    return rate < enforcement->cap ? rate : enforcement->cap;
 }
 
 static inline bool svan_enforces_egress(const SvanFn *fn)

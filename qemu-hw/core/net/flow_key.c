@@ -7,6 +7,8 @@
 #include "net/stations.h"
 #include "net/wire_ip.h"
 
+#define MCAST_OCTET     1               /* group bit of an address's first octet */
+
 static uint32_t get16(const uint8_t *p)
 {
     return p[0] << 8 | p[1];
@@ -28,15 +30,18 @@ SvanAgedKey svan_flow_key(const uint8_t *peer, const uint8_t *own, uint16_t vlan
     return key;
 }
 
+bool svan_flow_is_blind(const SvanAgedKey *flow)
+{
+    return svan_flow_kind(flow) == SVAN_FLOW_ETHERNET ||
+           svan_gid_is_multicast(svan_flow_peer(flow));
+}
+
 SvanAgedKey svan_path_key(const SvanAgedKey *flow)
 {
     SvanAgedKey key = *flow;
 
     key.words[2] = key.words[3] = 0;
     key.words[4] = (uint64_t)svan_flow_vlan(flow) << 32;
-    if (svan_flow_kind(flow) == SVAN_FLOW_ETHERNET) {
-        key.words[4] |= 1ull << 63;     /* its addresses are no IP addresses */
-    }
     return key;
 }
 
@@ -136,7 +141,8 @@ void svan_flow_of_frame(const SvanFrame *frame, SvanWay way, SvanFlowInfo *info)
     uint8_t macs[2][16] = { { 0 } };
 
     *info = (SvanFlowInfo) { .l3 = l3 };
-    if (l3 && of_ip(frame, type, way, vlan, info)) {
+    /* By its MAC address: a subnet's broadcast address looks like any other. */
+    if (l3 && !(frame->data[0] & MCAST_OCTET) && of_ip(frame, type, way, vlan, info)) {
         return;
     }
     memcpy(macs[0] + 10, frame->data + (way == SVAN_OUTGOING ? 0 : 6), 6);

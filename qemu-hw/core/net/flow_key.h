@@ -38,7 +38,12 @@ void svan_flow_of_frame(const SvanFrame *frame, SvanWay way, SvanFlowInfo *info)
 /* The key of a flow, from what a notification says and the addresses that it has. */
 SvanAgedKey svan_flow_key(const uint8_t *peer, const uint8_t *own, uint16_t vlan,
                           uint8_t kind, uint32_t flow);
-/* The key of the flow's path: the peer's address and the VLAN. */
+/*
+ * May its packets be marked, and nobody tell? Those that are not IP have no marks, and nobody
+ * answers for what is sent to a group.
+ */
+bool svan_flow_is_blind(const SvanAgedKey *flow);
+/* The key of the path of a flow that is not blind: the peer's address and the VLAN. */
 SvanAgedKey svan_path_key(const SvanAgedKey *flow);
 
 /* enum svan_flow_kind, and what tells the flow apart: svan_notification.flow */

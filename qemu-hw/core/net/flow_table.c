@@ -27,6 +27,7 @@ bool svan_flows_init(SvanFlows *flows, SvanFn *fn, uint64_t seed)
         return false;
     }
     svan_path_init(&flows->other, fn, &flows->params, flows->turn);
+    svan_path_init(&flows->blind, fn, &flows->params, flows->turn);
     flows->overflow.path = &flows->other;
     return true;
 }
@@ -58,9 +59,8 @@ SvanDcqcnParams svan_flows_params(const SvanFlows *flows, const SvanPath *path)
     n = n ? n : 1;
     params.increase_additive = params.increase_additive / n + 1;
     params.increase_hyper = params.increase_hyper / n + 1;
-    if (params.min_rate / n >= SVAN_DCQCN_LEAST_RATE) {
-        params.min_rate /= n;
-    }
+    params.min_rate = params.min_rate / n > SVAN_DCQCN_LEAST_RATE ? params.min_rate / n :
+                                                                    SVAN_DCQCN_LEAST_RATE;
     slow_down(&params.alpha_interval, (uint64_t)n * size);
     slow_down(&params.increase_interval, (uint64_t)n * size);
     slow_down(&params.decrease_interval, (uint64_t)n * size);
@@ -68,14 +68,20 @@ SvanDcqcnParams svan_flows_params(const SvanFlows *flows, const SvanPath *path)
     return params;
 }
 
-/* What has been recovering for long does not slow down the others, nor itself. */
+/*
+ * What has been recovering for long does not slow down the others, nor itself. One that still
+ * has a rate counts longer: who goes round many peers comes back to it.
+ */
 static bool is_congested(const SvanFlows *flows, const SvanPath *path, uint64_t now)
 {
     const SvanRecognition *r = &path->recognition;
+    uint64_t counts = flows->patience.recovery;
 
+    if (svan_rp_is_limited(&path->rp) && counts < SVAN_ROUND_NS) {
+        counts = SVAN_ROUND_NS;
+    }
     return r->state == SVAN_CONGESTION_CONGESTING ||
-           (r->state == SVAN_CONGESTION_RECOVERING &&
-            now - r->since < flows->patience.recovery);
+           (r->state == SVAN_CONGESTION_RECOVERING && now - r->since < counts);
 }
 
 void svan_flows_step(SvanFlows *flows, SvanPath *path, uint64_t now)
@@ -175,8 +181,12 @@ static bool make_room_for_path(SvanFlows *flows, uint64_t now)
 static SvanPath *get_path(SvanFlows *flows, const SvanAgedKey *flow, uint64_t now)
 {
     SvanAgedKey key = svan_path_key(flow);
-    SvanAged *entry = svan_aged_find(&flows->paths, &key);
+    SvanAged *entry;
 
+    if (svan_flow_is_blind(flow)) {
+        return &flows->blind;
+    }
+    entry = svan_aged_find(&flows->paths, &key);
     if (!entry) {
         entry = svan_aged_add(&flows->paths, &key, now);
         if (!entry && make_room_for_path(flows, now)) {
@@ -205,7 +215,7 @@ SvanFlow *svan_flows_search(SvanFlows *flows, const SvanAgedKey *key, uint64_t n
 
     if (entry) {
         svan_aged_touch(&flows->flows, entry, now);
-        if (as_flow(entry)->path != &flows->other) {
+        if (!svan_path_is_shared(flows, as_flow(entry)->path)) {
             svan_aged_touch(&flows->paths, &as_flow(entry)->path->aged, now);
         }
         return hinted(flows, entry, hint);
@@ -238,6 +248,16 @@ SvanPath *svan_flows_path(SvanFlows *flows, const SvanAgedKey *key)
 
 /* ---- numbers ---- */
 
+/* What is sent within SVAN_WITNESS_AGE lies between `before` and `high`. */
+static void remember(SvanSeries *series, uint64_t now)
+{
+    if (now - series->begun >= SVAN_WITNESS_AGE) {
+        series->before = series->then;
+        series->then = series->high;
+        series->begun = now;
+    }
+}
+
 bool svan_series_sent(SvanSeries *series, uint32_t number, uint32_t length, uint32_t window,
                       uint64_t now)
 {
@@ -245,9 +265,11 @@ bool svan_series_sent(SvanSeries *series, uint32_t number, uint32_t length, uint
 
     if (!series->known) {
         series->known = true;
-        series->high = end;
+        series->high = series->then = series->before = end;
+        series->begun = now;
         return false;
     }
+    remember(series, now);
     if ((int32_t)ahead > 0) {
         if (ahead > window) {
             series->jumped_at = now;
@@ -271,6 +293,9 @@ bool svan_series_is_plausible(const SvanSeries *series, uint32_t number, uint32_
     }
     if (series->jumped_at && now - series->jumped_at < SVAN_WITNESS_AGE) {
         return true;
+    }
+    if (series->high - series->before < UINT32_MAX / 2 && series->high - series->before > window) {
+        window = series->high - series->before;
     }
     return series->high - number - 1 < window;
 }

@@ -11,9 +11,11 @@
 
 #define SVAN_MAX_FLOWS          512u            /* of a function */
 #define SVAN_FLOW_OLD           1000000000ull   /* ns; then a flow is forgotten */
+/* A path with a rate counts as congested for so long after it was, ns. */
+#define SVAN_ROUND_NS           1000000000ull
 #define SVAN_FLOW_IDLE          10000000ull     /* ns; then it makes room for a new one */
 
-/* How far behind the last PSN, or TCP octet, a witness may lie. */
+/* How far behind the last PSN, or TCP octet, a witness may lie, however old it is. */
 #define SVAN_PSN_WINDOW         (1u << 14)
 #define SVAN_TCP_WINDOW         (1u << 22)
 
@@ -22,6 +24,9 @@ typedef struct SvanSeries {
     uint32_t high;              /* the latest, shifted up so that it wraps at 2^32 */
     bool known;
     uint64_t jumped_at;         /* ns: when it was moved by more than a window; 0: never */
+    /* where it was at `begun`, and SVAN_WITNESS_AGE before that or earlier */
+    uint32_t then, before;
+    uint64_t begun;             /* ns */
 } SvanSeries;
 
 typedef struct SvanFlow {
@@ -41,6 +46,7 @@ typedef struct SvanFlows {
     SvanAgedTable flows, paths;
     SvanFlow overflow;          /* flows without room; its path is that of the last */
     SvanPath other;             /* peers without room */
+    SvanPath blind;             /* all of which nobody can tell that it was marked */
     uint32_t congested;         /* paths that are CONGESTING, or were lately */
     uint32_t cursor;            /* of svan_flows_step_another() */
     SvanDcqcnParams params;     /* of a path that is congested alone */
@@ -98,6 +104,12 @@ void svan_flows_step_all(SvanFlows *flows, uint64_t now);
  * pace, and nobody gains by many peers or by large packets.
  */
 SvanDcqcnParams svan_flows_params(const SvanFlows *flows, const SvanPath *path);
+
+/* It is no entry of the table. */
+static inline bool svan_path_is_shared(const SvanFlows *flows, const SvanPath *path)
+{
+    return path == &flows->other || path == &flows->blind;
+}
 
 static inline bool svan_flow_is_overflow(const SvanFlows *flows, const SvanFlow *flow)
 {

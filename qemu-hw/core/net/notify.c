@@ -174,13 +174,27 @@ void svan_arrivals_fini(SvanArrivals *arrivals)
     svan_timer_unreserve(arrivals->fn->core, SVAN_MAX_ARRIVALS);
 }
 
-/* Without a mark there is nothing to tell of the one that was silent for longest. */
+/* The one that was silent for longest of those that there is nothing to tell of; or NULL. */
+static SvanAged *untold(const SvanArrivals *arrivals)
+{
+    SvanAged *entry = NULL;
+
+    while ((entry = svan_aged_next(&arrivals->table, entry)) != NULL &&
+           ((SvanArrival *)entry)->notice.marks) {
+    }
+    return entry;
+}
+
+/*
+ * The sequence begins by the clock: whoever remembers the last one of an entry that has made
+ * room for others takes the next for a new one.
+ */
 static SvanAged *add(SvanArrivals *arrivals, const SvanAgedKey *key, uint64_t now)
 {
     SvanAged *entry = svan_aged_add(&arrivals->table, key, now);
-    SvanAged *oldest = entry ? NULL : svan_aged_next(&arrivals->table, NULL);
+    SvanAged *oldest = entry ? NULL : untold(arrivals);
 
-    if (oldest && !((SvanArrival *)oldest)->notice.marks) {
+    if (oldest) {
         svan_aged_remove(&arrivals->table, oldest);
         entry = svan_aged_add(&arrivals->table, key, now);
     }
@@ -189,6 +203,7 @@ static SvanAged *add(SvanArrivals *arrivals, const SvanAgedKey *key, uint64_t no
 
         arrival->fn = arrivals->fn;
         arrival->since = now;
+        arrival->notice.sequence = now;
         svan_timer_init(&arrival->timer, is_due);
     }
     return entry;

@@ -12,14 +12,14 @@
 #include "net/recognition.h"
 
 /* Of the packets that have left, of those flows that are not numbered by the NIC. */
-#define SVAN_WITNESSES          128u
+#define SVAN_WITNESSES          512u
 /* Octets of frames for which the parameters of congestion control are meant. */
 #define SVAN_PATH_SIZE          1082u
 /* Octets that have left, and marks, of which the size of packets is the mean. */
 #define SVAN_PATH_RECENT        (1u << 20)
 #define SVAN_PATH_RECENT_MARKS  256u
-/* A notification tells of packets that are no older than this, ns. */
-#define SVAN_WITNESS_AGE        2000000ull
+/* Notifications are believed of packets that are no older than this, ns. */
+#define SVAN_WITNESS_AGE        20000000ull
 
 /* A ring in which each half remembers when it was begun. */
 typedef struct SvanWitnesses {
@@ -47,7 +47,7 @@ typedef struct SvanPath {
     bool counted;               /* among SvanFlows.congested */
     bool peer_notifies;         /* its NIC has sent a notification that was accepted */
     uint32_t sequence;          /* of the last one, which came for this address */
-    uint8_t notified[16];
+    uint8_t notified[16], notifier[16];     /* that address, and whose NIC has sent it */
     uint32_t marked_octets;     /* below SVAN_PATH_SIZE: what marks are left over */
     uint64_t told_marks, told_octets;   /* of late: what notifications say of marked packets */
     uint64_t sent, sent_squares;        /* of late: octets, and sum of the squares of packets */

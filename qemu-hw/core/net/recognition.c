@@ -9,7 +9,10 @@ SvanSymptom svan_symptom(const SvanFlowEstimate *e)
     if (e->ce >= SVAN_CE_ON) {
         return SVAN_SYMPTOM_CERTAIN;
     }
-    if (e->loss >= SVAN_LOSS_ON || e->cnp_rate ||
+    if (e->loss >= SVAN_LOSS_ON) {
+        return SVAN_SYMPTOM_LOSS;
+    }
+    if (e->cnp_rate ||
         (e->rtt >= SVAN_RTT_LOW && e->rtt > e->rtt_min * SVAN_RTT_ON && e->rtt_gradient > 0)) {
         return SVAN_SYMPTOM_AMBIGUOUS;
     }
@@ -23,19 +26,20 @@ typedef struct Moment {
     bool limited;
     uint64_t quiet;             /* ns without a symptom */
     uint64_t lasted;            /* ns in this state */
+    uint64_t losing;            /* ns with losses all the time, and no certain symptom */
 } Moment;
 
 static uint8_t from_clear(const Moment *moment)
 {
     return moment->symptom == SVAN_SYMPTOM_CERTAIN ? SVAN_CONGESTION_CONGESTING :
-           moment->symptom == SVAN_SYMPTOM_AMBIGUOUS ? SVAN_CONGESTION_SUSPECT :
-                                                       SVAN_CONGESTION_CLEAR;
+           svan_symptom_is_ambiguous(moment->symptom) ? SVAN_CONGESTION_SUSPECT :
+                                                        SVAN_CONGESTION_CLEAR;
 }
 
 static uint8_t from_suspect(const Moment *moment)
 {
     if (moment->symptom == SVAN_SYMPTOM_CERTAIN ||
-        (moment->symptom == SVAN_SYMPTOM_AMBIGUOUS &&
+        (svan_symptom_is_ambiguous(moment->symptom) &&
          moment->lasted >= moment->patience->suspect)) {
         return SVAN_CONGESTION_CONGESTING;
     }
@@ -53,6 +57,9 @@ static uint8_t from_recovering(const Moment *moment)
 {
     if (moment->symptom == SVAN_SYMPTOM_CERTAIN) {
         return SVAN_CONGESTION_CONGESTING;
+    }
+    if (moment->losing >= moment->patience->calm) {
+        return SVAN_CONGESTION_SUSPECT;
     }
     return !moment->limited && moment->quiet >= moment->patience->recovery ?
            SVAN_CONGESTION_CLEAR : SVAN_CONGESTION_RECOVERING;
@@ -88,9 +95,15 @@ bool svan_recognition_step(SvanRecognition *r, const SvanPatience *patience,
     }
     moment.quiet = now - r->symptom_at;
     r->acquitted = r->acquitted && moment.quiet < patience->calm;
-    if (r->acquitted && symptom == SVAN_SYMPTOM_AMBIGUOUS) {
+    if (r->acquitted && svan_symptom_is_ambiguous(symptom)) {
         moment.symptom = SVAN_SYMPTOM_NONE;
     }
+    if (moment.symptom != SVAN_SYMPTOM_LOSS) {
+        r->losing_since = 0;
+    } else if (!r->losing_since) {
+        r->losing_since = now ? now : 1;
+    }
+    moment.losing = r->losing_since ? now - r->losing_since : 0;
     return enter(r, steps[r->state](&moment), now);
 }
 

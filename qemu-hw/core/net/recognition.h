@@ -13,7 +13,8 @@
 /* What the estimates say at a moment, and what others have said. */
 typedef enum SvanSymptom {
     SVAN_SYMPTOM_NONE,
-    SVAN_SYMPTOM_AMBIGUOUS,     /* loss, or a queue that grows; may have other causes */
+    SVAN_SYMPTOM_AMBIGUOUS,     /* a queue that grows, or CNPs; may have other causes */
+    SVAN_SYMPTOM_LOSS,          /* ambiguous, too */
     SVAN_SYMPTOM_CERTAIN,       /* packets are marked */
     SVAN_SYMPTOMS
 } SvanSymptom;
@@ -30,11 +31,17 @@ typedef struct SvanPatience {
     uint64_t recovery;          /* and for so long after that it is forgotten */
 } SvanPatience;
 
+static inline bool svan_symptom_is_ambiguous(SvanSymptom symptom)
+{
+    return symptom == SVAN_SYMPTOM_AMBIGUOUS || symptom == SVAN_SYMPTOM_LOSS;
+}
+
 typedef struct SvanRecognition {
     uint8_t state;              /* enum svan_congestion */
     bool acquitted;             /* ambiguous symptoms do not count until they are over */
     uint64_t since;             /* ns: when it was entered */
     uint64_t symptom_at;        /* ns: when there was a symptom last */
+    uint64_t losing_since;      /* ns: since when there is loss all the time; 0: there is none */
 } SvanRecognition;
 
 SvanSymptom svan_symptom(const SvanFlowEstimate *e);

@@ -111,8 +111,12 @@ void svan_sriov_restore(struct svan_dev *dev)
 		dev_err(&dev->pdev->dev, "rates of groups are lost\n");
 	if (svan_dcqcn_restore(sriov))
 		dev_err(&dev->pdev->dev, "parameters of congestion control are lost\n");
-	if (svan_enforcement_apply(sriov))
-		dev_err(&dev->pdev->dev, "congestion control is not enforced any more\n");
+	if (svan_enforcement_apply(sriov)) {
+		/* The parameter is to say what is true. */
+		WRITE_ONCE(sriov->enforced, false);
+		dev_err(&dev->pdev->dev,
+			"congestion control is not enforced any more: set devlink's parameter enforcement again\n");
+	}
 	mutex_unlock(&sriov->lock);
 }
 
