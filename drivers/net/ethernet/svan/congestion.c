@@ -150,6 +150,8 @@ static const char *svan_flow_name(const struct svan_flow_entry *entry)
 
 	if (le16_to_cpu(entry->vlan) == SVAN_PATH_OTHERS)
 		return "others";
+	if (le16_to_cpu(entry->vlan) == SVAN_PATH_BLIND)
+		return "blind";
 	return entry->kind < ARRAY_SIZE(names) ? names[entry->kind] : "unknown";
 }
 
