@@ -10,7 +10,6 @@
 #include "unit.h"
 #include "world.h"
 
-#define A(name)         SVAN_QP_ATTR_##name
 #define NODES           3u
 #define DATAGRAM_ENDS   9u              /* three of each node */
 #define CONNECTIONS     4u
@@ -95,11 +94,6 @@ static uint32_t chance(Party *party, uint32_t below)
 
 /* ---- ends ---- */
 
-static void must(const End *end, uint8_t status)
-{
-    CHECK(end, status == SVAN_CMD_OK, "a command is refused");
-}
-
 static void end_init(Party *party, uint32_t index, uint32_t node, uint8_t type)
 {
     HostQpAttr attr = { .type = type, .log_sq = 6, .log_rq = 3, .max_sge = 2 };
@@ -117,42 +111,23 @@ static void end_init(Party *party, uint32_t index, uint32_t node, uint8_t type)
 
 static void begin_datagrams(End *end, bool member, uint32_t qkey)
 {
-    struct svan_cmd_modify_qp attrs = {
-        .attr = { .port = 1, .log_mtu = 10, .qkey = htole32(qkey) },
-    };
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ATTACH_MCAST);
-
     end->qkey = qkey;
     end->member = member;
-    must(end, host_modify(&end->qp, SVAN_QPS_INIT, A(PKEY_INDEX) | A(QKEY) | A(PORT), &attrs));
-    must(end, host_modify(&end->qp, SVAN_QPS_RTR, A(MTU), &attrs));
-    must(end, host_modify(&end->qp, SVAN_QPS_RTS, A(SQ_PSN), &attrs));
-    cmd.attach_mcast.qpn = htole32(end->qp.qpn);
-    memcpy(cmd.attach_mcast.gid, group, 16);
+    host_datagrams(&end->qp, qkey);
     if (member) {
-        must(end, host_cmd(end->host, &cmd, NULL));
+        host_join(&end->qp, group);
     }
 }
 
 static void begin_connection(End *end, End *peer)
 {
-    struct svan_cmd_modify_qp attrs = {
-        .attr = {
-            .port = 1, .log_mtu = LOG_MTU, .access = SVAN_ACCESS_REMOTE_WRITE,
-            .dest_qpn = htole32(peer->qp.qpn), .rq_psn = htole32(PSN), .sq_psn = htole32(PSN),
-        },
-        .av = { .hop_limit = 64 },
-    };
+    HostConnection to = host_connection(&peer->qp);
 
     end->peer = peer;
     end->written = fake_alloc(end->host->fake, MESSAGES * SLOT, 4096);
-    memcpy(attrs.av.dgid, peer->host->gids[0].gid, 16);
-    memcpy(attrs.av.dmac, peer->host->gids[0].smac, 6);
-    must(end, host_modify(&end->qp, SVAN_QPS_INIT, A(PKEY_INDEX) | A(PORT) | A(ACCESS),
-                          &attrs));
-    must(end, host_modify(&end->qp, SVAN_QPS_RTR, A(AV) | A(MTU) | A(DEST_QPN) | A(RQ_PSN),
-                          &attrs));
-    must(end, host_modify(&end->qp, SVAN_QPS_RTS, A(SQ_PSN), &attrs));
+    to.attr.log_mtu = LOG_MTU;
+    to.attr.rq_psn = to.attr.sq_psn = htole32(PSN);
+    host_connect_to(&end->qp, &to);
 }
 
 /* Two of a node are members of the group, or one; the last of each has another Q_Key. */
@@ -205,22 +180,6 @@ static Message *new_message(End *end)
     return message;
 }
 
-static struct svan_av av_of(const Message *message)
-{
-    bool to_group = !message->to;
-    struct svan_av av = {
-        .hop_limit = 64, .qkey = htole32(message->qkey),
-        .dqpn = htole32(to_group ? SVAN_QPN_MASK : message->to->qp.qpn),
-        .dmac = { 1, 0, 0x5e, 1, 2, 3 },
-    };
-
-    memcpy(av.dgid, to_group ? group : message->to->host->gids[0].gid, 16);
-    if (!to_group) {
-        memcpy(av.dmac, message->to->host->gids[0].smac, 6);
-    }
-    return av;
-}
-
 static void send_one(End *end)
 {
     Message *message = new_message(end);
@@ -244,7 +203,8 @@ static void send_one(End *end)
         wr.remote = place_of(end->party, message);
         wr.rkey = end->peer->host->all_key;
     } else {
-        av = av_of(message);
+        av = message->to ? host_av(&message->to->qp, message->qkey) :
+                           host_group_av(group, message->qkey);
         wr.av = &av;
     }
     end->wqes[slot] = host_write_wqe(&end->qp, &wr);
@@ -418,7 +378,8 @@ static void party_end(Party *party)
         End *end = &party->ends[i];
 
         CHECK(end, end->sent == MESSAGES, "a send is not completed");
-        must(end, host_modify(&end->qp, SVAN_QPS_ERR, 0, NULL));
+        CHECK(end, host_modify(&end->qp, SVAN_QPS_ERR, 0, NULL) == SVAN_CMD_OK,
+              "a queue pair cannot be stopped");
         poll_recvs(end, SVAN_CQE_WR_FLUSH_ERR);
         CHECK(end, end->received == end->recvs, "a receive is lost");
     }
