@@ -86,8 +86,8 @@ static inline bool bystander_waits(Bystander *by, HostCq *cq, struct svan_cqe *c
 }
 
 /*
- * A datagram to the group comes back, and whole. The queue of frames may be full, and then it is lost,
- * as it may be; and whoever guesses group and key may send to it, too.
+ * A datagram to the group comes back, and whole. The queue of frames may be full, and then
+ * it is lost, as it may be; and whoever guesses group and key may send to it, too.
  */
 static inline void bystander_hears(Bystander *by)
 {

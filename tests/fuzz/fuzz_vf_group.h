@@ -52,6 +52,24 @@ static inline void listen_post(Listener *listener)
     host_recv(&listener->qp, at, LISTEN_ROOM);
 }
 
+/*
+ * The physical function's network interface takes all frames for groups, and loses them. So
+ * such a frame of a function stays in the device, where it is looked at for members, too.
+ */
+static inline void listen_to_frames(Vfs *vfs, HostCq *cq)
+{
+    HostQpAttr attr = { .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED };
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ETH_SET_FILTER);
+    HostQp qp = host_qp(vfs->pf, cq, cq, &attr);
+
+    host_eth_rts(&qp);
+    cmd.eth_filter.qpn = htole32(qp.qpn);
+    memcpy(cmd.eth_filter.mac, vfs->pf->gids[0].smac, 6);
+    cmd.eth_filter.flags = SVAN_CMD_ETH_ALLMULTI;
+    cmd.eth_filter.max_frame = htole32(SVAN_MAX_FRAME);
+    host_must(vfs->pf, &cmd);
+}
+
 static inline Listeners *listeners_new(Vfs *vfs)
 {
     HostQpAttr attr = { .type = SVAN_QPT_UD, .log_rq = LISTEN_LOG_RQ };
@@ -61,6 +79,7 @@ static inline Listeners *listeners_new(Vfs *vfs)
     listeners->cq = host_cq(vfs->pf, 6);
     listeners->sender = host_qp(vfs->pf, &listeners->cq, &listeners->cq, &attr);
     host_datagrams(&listeners->sender, LISTEN_QKEY);
+    listen_to_frames(vfs, &listeners->cq);
     listeners->data = fake_alloc(vfs->fake, LISTEN_LENGTH, 64);
     for (uint32_t i = 0; i < VFS; i++) {
         Host *host = vfs->vf[i].host;
