@@ -295,7 +295,8 @@ int raw_try_cq(struct raw *raw, struct svan_ureq_create_cq *ureq, uint32_t cqe)
 /* ---- queue pairs ---- */
 
 static int exec_create_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
-			  const struct raw_cq *cq, struct raw_qp *qp)
+			  const struct raw_cq *cq, enum ibv_qp_type type,
+			  struct raw_qp *qp)
 {
 	struct {
 		struct ib_uverbs_create_qp_resp core;
@@ -309,7 +310,7 @@ static int exec_create_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
 		.max_recv_wr = 1,
 		.max_send_sge = 1,
 		.max_recv_sge = 1,
-		.qp_type = IBV_QPT_RC,
+		.qp_type = type,
 	};
 	struct raw_cmd cmd = {
 		.command = IB_USER_VERBS_CMD_CREATE_QP,
@@ -327,7 +328,8 @@ static int exec_create_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
 	return ret;
 }
 
-int raw_create_qp(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq)
+static int create_qp(struct raw *raw, struct raw_qp *qp,
+		     const struct raw_cq *cq, enum ibv_qp_type type)
 {
 	struct svan_ureq_create_qp ureq;
 	uint32_t sq, rq;
@@ -356,13 +358,23 @@ int raw_create_qp(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq)
 		.log_rq_size = qp->log_rq_size,
 		.log_rq_stride = qp->log_rq_stride,
 	};
-	ret = exec_create_qp(raw, &ureq, cq, qp);
+	ret = exec_create_qp(raw, &ureq, cq, type, qp);
 	if (ret) {
 		complain("creating a raw QP: %s", strerror(-ret));
 		munmap(qp->buf, qp->length);
 		qp->buf = NULL;
 	}
 	return ret;
+}
+
+int raw_create_qp(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq)
+{
+	return create_qp(raw, qp, cq, IBV_QPT_RC);
+}
+
+int raw_create_ud(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq)
+{
+	return create_qp(raw, qp, cq, IBV_QPT_UD);
 }
 
 void raw_destroy_qp(struct raw *raw, struct raw_qp *qp)
@@ -383,7 +395,7 @@ int raw_try_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
 {
 	struct ib_uverbs_destroy_qp core = {};
 	struct raw_qp qp;
-	int ret = exec_create_qp(raw, ureq, cq, &qp);
+	int ret = exec_create_qp(raw, ureq, cq, IBV_QPT_RC, &qp);
 
 	core.qp_handle = qp.handle;
 	if (!ret)
@@ -461,6 +473,20 @@ int raw_connect(struct raw *raw, struct raw_qp *qp, uint32_t dest_qpn)
 			     IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
 			     IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
 			     IBV_QP_MAX_QP_RD_ATOMIC);
+	return ret;
+}
+
+int raw_begin_ud(struct raw *raw, struct raw_qp *qp, uint32_t qkey)
+{
+	struct ib_uverbs_modify_qp core = { .port_num = 1, .qkey = qkey };
+	int ret;
+
+	ret = modify(raw, qp, &core, IBV_QPS_INIT,
+		     IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY);
+	if (!ret)
+		ret = modify(raw, qp, &core, IBV_QPS_RTR, 0);
+	if (!ret)
+		ret = modify(raw, qp, &core, IBV_QPS_RTS, IBV_QP_SQ_PSN);
 	return ret;
 }
 

@@ -82,6 +82,8 @@ void raw_destroy_cq(struct raw *raw, struct raw_cq *cq);
 int raw_try_cq(struct raw *raw, struct svan_ureq_create_cq *ureq, uint32_t cqe);
 
 int raw_create_qp(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq);
+/* The same for datagrams. */
+int raw_create_ud(struct raw *raw, struct raw_qp *qp, const struct raw_cq *cq);
 void raw_destroy_qp(struct raw *raw, struct raw_qp *qp);
 int raw_try_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
 	       const struct raw_cq *cq);
@@ -89,6 +91,8 @@ int raw_try_qp(struct raw *raw, struct svan_ureq_create_qp *ureq,
 int raw_reset(struct raw *raw, struct raw_qp *qp);
 /* From RESET to RTS, connected to the QP of that number. */
 int raw_connect(struct raw *raw, struct raw_qp *qp, uint32_t dest_qpn);
+/* From RESET to RTS, with this Q_Key. */
+int raw_begin_ud(struct raw *raw, struct raw_qp *qp, uint32_t qkey);
 int raw_state(struct raw *raw, struct raw_qp *qp);
 
 /* The next entry, copied and taken; 1 if there was one within @ms. */
