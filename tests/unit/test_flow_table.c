@@ -452,7 +452,8 @@ static void witnesses_are_remembered(void **state)
     for (uint32_t i = 0; i < 3 * SVAN_WITNESSES; i++) {
         svan_witness_add(&witnesses, &flow, i, 13 * SVAN_WITNESS_AGE + i);
     }
-    assert_true(svan_witness_is_plausible(&witnesses, &other, 1, 13 * SVAN_WITNESS_AGE + 4 * SVAN_WITNESSES));
+    assert_true(svan_witness_is_plausible(&witnesses, &other, 1,
+                                          13 * SVAN_WITNESS_AGE + 4 * SVAN_WITNESSES));
 }
 
 static void a_rate_is_exact(void **state)
