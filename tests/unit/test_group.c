@@ -285,6 +285,26 @@ static void what_is_refused(void **state)
     join(&m[0], group4);
 }
 
+/* A program of its own, such as soft-RoCE over the netdev, sends as well. */
+static void what_the_netdev_sends_reaches_members(void **state)
+{
+    Club *club = *state;
+    Member *m = club->members;
+    SvanFrame *frame;
+    bool sent;
+
+    trust_all(club->hall);
+    send_by(club, &m[1], group4, 0);
+    frame = left(club, group4);
+    join(&m[2], group4);
+    listen(&m[2]);
+    frame->from = SVAN_FROM_PORT;
+    assert_int_equal(svan_frame_send(egress_of(club->hall, 1), frame, &sent), SVAN_STEP_DONE);
+    fake_run(club->hall->fake);
+    assert_int_equal(got(club, &m[2]), 1);
+    svan_frame_free(left(club, group4));
+}
+
 /* A datagram with another's address as its sender reaches nobody, group or not. */
 static void a_group_is_no_way_to_forge(void **state)
 {
@@ -369,6 +389,7 @@ int main(void)
         CLUB_TEST(a_group_is_within_a_vlan),
         CLUB_TEST(groups_of_ipv6),
         CLUB_TEST(what_is_refused),
+        CLUB_TEST(what_the_netdev_sends_reaches_members),
         CLUB_TEST(a_group_is_no_way_to_forge),
         CLUB_TEST(half_of_a_datagram_costs_the_next_one_nothing),
         CLUB_TEST(groups_survive_a_move),

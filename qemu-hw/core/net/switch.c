@@ -608,6 +608,20 @@ SvanStep svan_pkt_send(SvanEgress *egress, const SvanAv *av, uint32_t entropy,
 
 /* ---- senders of frames ---- */
 
+/* To a group: where its address leads, and to those whose queue pairs are in it. */
+static SvanRoute route_to_group(const SvanCore *core, const SvanFrame *frame,
+                                const SvanAddr *addr)
+{
+    SvanRoute route = svan_frame_route(core, frame);
+    SvanStationKey key = svan_station_group(addr->dgid);
+    const SvanFnSet *members = svan_stations_find(core->sw, &key);
+
+    if (members) {
+        svan_fn_set_unite(&route.fns, members);
+    }
+    return route;
+}
+
 /* Where a frame goes. A RoCE packet goes only to the function that has its GID. */
 static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
 {
@@ -616,6 +630,9 @@ static SvanRoute route_out(const SvanFn *fn, const SvanFrame *frame)
     SvanAddr addr;
 
     if (svan_pkt_peek(frame, &addr)) {
+        if (svan_gid_is_multicast(addr.dgid)) {
+            return route_to_group(fn->core, frame, &addr);
+        }
         owner = svan_gid_owner(fn->core, &addr);
     }
     if (!owner || owner == fn) {
