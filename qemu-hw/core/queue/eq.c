@@ -115,7 +115,7 @@ void svan_event(SvanEvents *events, uint8_t type, uint32_t data)
         return;
     }
     events->types |= bit;
-    if (bit & (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR)) {
+    if (bit & (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR | SVAN_EVENTS_BIT(SRQ_ERROR))) {
         events->syndrome = data;
     }
     events_wait(events, eq);
@@ -166,7 +166,8 @@ static uint32_t event_data(const SvanFn *fn, const SvanEvents *events,
     case SVAN_EVENT_FATAL:
         return fn->fatal;
     default:
-        return (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR) >> type & 1 ? events->syndrome : 0;
+        return (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR | SVAN_EVENTS_BIT(SRQ_ERROR)) >>
+               type & 1 ? events->syndrome : 0;
     }
 }
 
