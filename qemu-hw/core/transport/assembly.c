@@ -48,12 +48,12 @@ static SvanStep take_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     uint8_t status;
     SvanStep step;
 
-    if (receive->of) {
+    if (receive->is_taken) {
         return SVAN_STEP_DONE;
     }
     step = svan_srq_take(assembly->srq, &receive->rwqe, &status, &syndrome);
     if (step == SVAN_STEP_DONE || (step == SVAN_STEP_ERROR && status != SVAN_CQE_SUCCESS)) {
-        receive->of = assembly;
+        receive->is_taken = true;
         receive->index = receive->rwqe.index;
     }
     return no_receive(step, status, syndrome, obstacle);
@@ -327,8 +327,8 @@ void svan_save_taken(const SvanQp *qp, SvanWriter *writer)
     const SvanRwqe *rwqe = &qp->taken->rwqe;
 
     svan_put_u8(writer, qp->last_wqe_told);
-    svan_put_u8(writer, qp->taken->of != NULL);
-    if (!qp->taken->of) {
+    svan_put_u8(writer, qp->taken->is_taken);
+    if (!qp->taken->is_taken) {
         return;
     }
     svan_put_u32(writer, rwqe->index);
@@ -347,7 +347,8 @@ bool svan_load_taken(SvanQp *qp, SvanReader *reader)
     SvanRwqe *rwqe = &qp->taken->rwqe;
 
     qp->last_wqe_told = svan_get_u8(reader);
-    if (!svan_get_u8(reader)) {
+    qp->taken->is_taken = svan_get_u8(reader);
+    if (!qp->taken->is_taken) {
         return true;
     }
     rwqe->index = qp->taken->index = svan_get_u32(reader);
@@ -362,6 +363,5 @@ bool svan_load_taken(SvanQp *qp, SvanReader *reader)
         rwqe->sge[i].length = svan_get_u32(reader);
         rwqe->sge[i].lkey = svan_get_u32(reader);
     }
-    qp->taken->of = qp->transport->assembly(qp);
     return true;
 }

@@ -109,7 +109,7 @@ void svan_qp_complete_taken(SvanQp *qp, SvanCqSlot *slot, struct svan_cqe *cqe)
     if (slot) {
         svan_cq_commit(slot, cqe);
     }
-    qp->taken->of = NULL;
+    qp->taken->is_taken = false;
 }
 
 /* 10.2.9.3: what others have posted stays for those who share the queue. */
@@ -120,7 +120,7 @@ static SvanStep find_receive(SvanQp *qp)
     if (!qp->srq) {
         return svan_rq_find(&qp->rq, &syndrome);
     }
-    if (qp->taken->of) {
+    if (qp->taken->is_taken) {
         return SVAN_STEP_DONE;
     }
     if (!qp->last_wqe_told) {

@@ -160,6 +160,7 @@ typedef struct SvanAssembly SvanAssembly;
  */
 struct SvanReceive {
     const SvanAssembly *of;     /* whose WQE is in it; NULL: nobody's */
+    bool is_taken;              /* of a shared receive queue, and not completed yet */
     uint32_t index;             /* of the WQE in its queue */
     SvanRwqe rwqe;
 };
@@ -167,7 +168,7 @@ struct SvanReceive {
 struct SvanAssembly {
     SvanRq *rq;                 /* where receive WQEs come from, unless there is an srq */
     SvanSrq *srq;               /* NULL: none */
-    /* has the oldest of rq, or what was taken of srq, if `of` is this assembly */
+    /* has the oldest of rq, if `of` is this assembly; or what was taken of srq */
     SvanReceive *receive;
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* octets of the message that are in place */

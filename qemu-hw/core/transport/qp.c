@@ -475,7 +475,7 @@ static void qp_forget(SvanQp *qp)
     svan_sq_forget(&qp->sq);
     svan_rq_forget(&qp->rq);
     if (qp->srq) {
-        qp->taken->of = NULL;           /* whoever resets it loses it */
+        qp->taken->is_taken = false;    /* whoever resets it loses it */
     }
     qp->last_wqe_told = false;
     qp->attr_mask = 0;
