@@ -34,7 +34,7 @@ static void the_phase_turns(void **state)
 
 static void unknown_opcodes(void **state)
 {
-    static const uint16_t bad[] = { 3, 0x12, 0x73, 0x80, 0x1000, 0xffff };
+    static const uint16_t bad[] = { 3, 0x12, 0x73, 0x84, 0x1000, 0xffff };
     Host *host = *state;
     struct svan_cmd_resp resp;
 
@@ -200,7 +200,7 @@ static void capabilities(void **state)
                      SVAN_CMD_OK);
     assert_int_equal(le64toh(caps->features),
                      SVAN_CAP_RC | SVAN_CAP_UC | SVAN_CAP_UD | SVAN_CAP_GSI |
-                     SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
+                     SVAN_CAP_SRQ | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
                      SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
                      SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_DEVMEM_KEYS |
                      SVAN_CAP_COMP_COUNTERS | SVAN_CAP_WINDOW_EXPORT | SVAN_CAP_CONGESTION |
