@@ -212,7 +212,7 @@ static void capabilities(void **state)
     assert_int_equal(le32toh(caps->max_counter), 63);
     assert_int_equal(le32toh(caps->max_key), 255);
     assert_int_equal(le32toh(caps->max_mtu), 4096);
-    assert_int_equal(le32toh(caps->max_srq), 0);
+    assert_int_equal(le32toh(caps->max_srq), 63);
     assert_int_equal(le16toh(caps->max_sge), SVAN_MAX_SGE);
     assert_int_equal(le64toh(caps->clock_khz), 1000000);
     assert_int_equal(le64toh(caps->max_key_length), 1ull << 56);
