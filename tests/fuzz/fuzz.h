@@ -10,6 +10,7 @@
 
 #include "fuzz_bystander.h"
 #include "fuzz_input.h"
+#include "fuzz_unreliable.h"
 #include "page_queue.h"
 #include "page_table.h"
 
@@ -24,6 +25,7 @@ typedef struct Stage {
     Bystander bystander;
     HostCq cq;
     HostQp a, b, eth;
+    Unreliable unreliable;
     uint64_t buffer;
 
     /* pages that may be absent, with the same addresses in two keys */
@@ -126,8 +128,8 @@ static inline void stage_answer(Stage *stage, uint8_t bits)
 }
 
 /*
- * Two connected RC queue pairs, an Ethernet one that receives, a buffer, and pages
- * that come and go.
+ * Two connected RC queue pairs, an Ethernet one that receives, unreliable ones, a buffer,
+ * and pages that come and go.
  */
 static inline Stage stage_set(Fake *fake)
 {
@@ -156,6 +158,7 @@ static inline Stage stage_set(Fake *fake)
     cmd.eth_filter.flags = SVAN_CMD_ETH_PROMISC;
     cmd.eth_filter.max_frame = htole32(SVAN_MAX_FRAME);
     host_must(stage.host, &cmd);
+    stage.unreliable = unreliable_set(stage.host, stage.buffer);
     for (uint32_t i = 0; i < 4; i++) {
         host_recv(&stage.b, stage.buffer + i * 4096, 4096);
         host_recv(&stage.eth, stage.buffer + i * 4096, 4096);
@@ -175,6 +178,13 @@ static inline Fake *stage_fake(void)
 static inline void stage_strike(Stage *stage)
 {
     host_destroy(stage->host);
+}
+
+/* One of all but the Ethernet one. */
+static inline HostQp *stage_qp(Stage *stage, uint8_t n)
+{
+    n %= 8;
+    return n < 2 ? (n ? &stage->b : &stage->a) : unreliable_qp(&stage->unreliable, n - 2);
 }
 
 /* A send of the first queue pair that works if all is well. */

@@ -3,6 +3,7 @@
  * Commands of any content, mixed with traffic, doorbells, misses and time.
  */
 #include "fuzz.h"
+#include "net/stations.h"
 
 static const uint16_t opcodes[] = {
     SVAN_CMD_NOP, SVAN_CMD_QUERY_CAPS, SVAN_CMD_QUERY_STATS,
@@ -20,7 +21,7 @@ static const uint16_t opcodes[] = {
     SVAN_CMD_ATTACH_COUNTER, SVAN_CMD_SET_FUNCTION, SVAN_CMD_QUERY_FUNCTION,
     SVAN_CMD_SET_CONGESTION, SVAN_CMD_QUERY_CONGESTION, SVAN_CMD_SET_ENFORCEMENT,
     SVAN_CMD_QUERY_ENFORCEMENT, SVAN_CMD_QUERY_FLOWS, SVAN_CMD_JUDGE_FLOW,
-    SVAN_CMD_SET_RATE_GROUP,
+    SVAN_CMD_SET_RATE_GROUP, SVAN_CMD_ATTACH_MCAST, SVAN_CMD_DETACH_MCAST,
 };
 
 #define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -37,6 +38,10 @@ static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
         stage_bus(stage, stage->prq.requests),
         stage_bus(stage, stage->prq.responses),
         stage->pages, STAGE_PRQ_LOG,
+        stage->unreliable.uc[0].qpn, stage->unreliable.uc[1].qpn,
+        stage->unreliable.ud[0].qpn, stage->unreliable.ud[1].qpn,
+        stage->unreliable.gsi.qpn, stage->unreliable.cq.cqn,
+        0xffff0000, 0x030201ef,         /* of the GID of a group */
     };
 
     memcpy(words, cmd->payload, sizeof(words));
@@ -44,7 +49,7 @@ static void make_meaningful(Stage *stage, struct svan_cmd *cmd)
         uint32_t word = le32toh(words[i]);
 
         if (word >> 8 == 0xffffff) {
-            words[i] = htole32(meanings[word % 16]);
+            words[i] = htole32(meanings[word % (sizeof(meanings) / sizeof(meanings[0]))]);
         }
     }
     memcpy(cmd->payload, words, sizeof(words));
@@ -66,6 +71,62 @@ static void one_command(Stage *stage, Input *input)
     host_write(stage->host, SVAN_REG_CMDQ_DB, stage->host->cmd_pi);
 }
 
+/* All that the transition may need, for any type of queue pair, or most of it. */
+static uint32_t attributes_for(uint8_t type, uint8_t state)
+{
+    bool datagram = type == SVAN_QPT_UD || type == SVAN_QPT_GSI;
+
+    switch (state) {
+    case SVAN_QPS_INIT:
+        return SVAN_QP_ATTR_PKEY_INDEX | (type == SVAN_QPT_GSI ? 0 : SVAN_QP_ATTR_PORT) |
+               (datagram ? SVAN_QP_ATTR_QKEY : SVAN_QP_ATTR_ACCESS);
+    case SVAN_QPS_RTR:
+        return datagram ? SVAN_QP_ATTR_MTU :
+               SVAN_QP_ATTR_AV | SVAN_QP_ATTR_MTU | SVAN_QP_ATTR_DEST_QPN |
+               SVAN_QP_ATTR_RQ_PSN;
+    case SVAN_QPS_RTS:
+        return SVAN_QP_ATTR_SQ_PSN;
+    default:
+        return 0;
+    }
+}
+
+static void one_transition(Stage *stage, Input *input)
+{
+    uint8_t bits = input_number(input, 1);
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_MODIFY_QP);
+    HostQp *qp = stage_qp(stage, bits);
+    uint32_t mask = attributes_for(qp->type, bits >> 3 & 7);
+
+    cmd.modify_qp.qpn = htole32(qp->qpn);
+    cmd.modify_qp.attr = (struct svan_qp_attr) {
+        .state = bits >> 3 & 7, .port = 1, .log_mtu = 8 + (bits >> 6),
+        .qkey = htole32(UNRELIABLE_QKEY), .access = SVAN_ACCESS_REMOTE_MASK,
+        .dest_qpn = htole32(qp->qpn),
+    };
+    memcpy(cmd.modify_qp.av.dgid, stage->host->gids[0].gid, 16);
+    memcpy(cmd.modify_qp.av.dmac, stage->host->gids[0].smac, 6);
+    cmd.modify_qp.mask = htole32(bits & 0x80 ? mask ^ 1u << (input_number(input, 1) & 31) :
+                                               bits & 0x40 ? mask : 0);
+    host_cmd_post(stage->host, &cmd);
+    host_write(stage->host, SVAN_REG_CMDQ_DB, stage->host->cmd_pi);
+}
+
+static void one_membership(Stage *stage, Input *input)
+{
+    uint8_t bits = input_number(input, 1);
+    struct svan_cmd cmd = host_cmd_init(bits & 0x80 ? SVAN_CMD_DETACH_MCAST :
+                                                      SVAN_CMD_ATTACH_MCAST);
+
+    cmd.attach_mcast.qpn = htole32(stage_qp(stage, bits)->qpn);
+    memcpy(cmd.attach_mcast.gid, unreliable_groups[bits >> 3 & 1], 16);
+    if (bits & 0x10) {
+        cmd.attach_mcast.gid[input_number(input, 1) & 15] = input_number(input, 1);
+    }
+    host_cmd_post(stage->host, &cmd);
+    host_write(stage->host, SVAN_REG_CMDQ_DB, stage->host->cmd_pi);
+}
+
 static void one_action(Stage *stage, Input *input)
 {
     Fake *fake = stage->host->fake;
@@ -75,10 +136,19 @@ static void one_action(Stage *stage, Input *input)
     case 0:
     case 1:
     case 2:
-        one_command(stage, input);
+        if (action < 0xa0 || action % 8 == 0) {
+            one_command(stage, input);
+        } else if (action % 8 == 1) {
+            one_transition(stage, input);
+        } else {
+            one_membership(stage, input);
+        }
         break;
     case 3:
-        if (action & 0x80) {
+        if (action >= 0xc0) {
+            unreliable_send(&stage->unreliable, input, stage->buffer,
+                            stage->host->all_key, 3000);
+        } else if (action & 0x80) {
             stage_send_paged(stage, SVAN_WQE_RDMA_WRITE + (action >> 5 & 3),
                              3000, action);
         } else {
@@ -121,6 +191,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fake->core->heap_reserved) {
         fake_die("room for %u timers is left over",
                  fake->core->heap_reserved);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        SvanStationKey key = svan_station_group(unreliable_groups[i]);
+
+        if (svan_stations_find(fake->core->sw, &key)) {
+            fake_die("a function that was reset is a member of a group");
+        }
     }
     stage_strike(&stage);
     fake_recycle(fake);

@@ -92,6 +92,9 @@ static void one_action(Stage *stage, Input *input)
     case 4:
         if (action & 0x80) {
             stage_answer(stage, input_number(input, 1));
+        } else if (action & 0x40) {
+            unreliable_send(&stage->unreliable, input, stage->buffer, stage->host->all_key,
+                            length_of(input) & 0xffff);
         } else {
             stage_send(stage, action >> 3 & 15, length_of(input) & 0xffff);
         }
@@ -107,8 +110,7 @@ static void one_action(Stage *stage, Input *input)
         if (!fake->out_full) {
             svan_tx_ready(fake->core);
         }
-        host_recv(action & 16 ? &stage->a : &stage->b, stage->buffer,
-                  action << 6);
+        host_recv(stage_qp(stage, action >> 4), stage->buffer, action << 6);
         break;
     }
     stage_run(fake, 1 + (action >> 5));

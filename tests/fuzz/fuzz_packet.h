@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 #include "transport/rc.h"
+#include "transport/unreliable.h"
 
 static inline void deliver(Fake *fake, SvanFrame *frame)
 {
@@ -42,6 +43,56 @@ static inline uint32_t length_of(Input *input)
            lengths[choice % (sizeof(lengths) / sizeof(lengths[0]))];
 }
 
+/* Of a message of the connection, or a datagram to a queue pair or a group. */
+static inline void near_header(Stage *stage, Input *input, SvanPkt *pkt)
+{
+    uint8_t bits = input_number(input, 1);
+    HostQp *to = unreliable_qp(&stage->unreliable, bits & 7);
+    const SvanQp *qp = svan_qp_get(host_fn(stage->host), to->qpn);
+
+    pkt->dqpn = to->qpn;
+    pkt->sqpn = stage->a.qpn;
+    if (to->type == SVAN_QPT_UC) {
+        pkt->opcode = SVAN_BTH_UC | (input_number(input, 1) % 0x0c);
+        pkt->psn = svan_unreliable(qp)->recv.epsn + (bits & 0xc0 ? 0 : (int8_t)(bits << 2) / 8);
+        pkt->psn &= SVAN_PSN_MASK;
+        return;
+    }
+    pkt->opcode = SVAN_BTH_UD | (bits & 8 ? SVAN_OP_SEND_ONLY : SVAN_OP_SEND_ONLY_IMM);
+    pkt->qkey = bits & 0x80 ? input_number(input, 4) : UNRELIABLE_QKEY;
+    if (bits & 0x10) {
+        struct svan_av av = host_group_av(unreliable_groups[bits >> 5 & 1], 0);
+
+        memcpy(pkt->addr.dgid, av.dgid, 16);
+        memcpy(pkt->addr.dmac, av.dmac, 6);
+    }
+    if ((bits & 0x50) == 0x10 || (bits & 0x50) == 0x40) {
+        pkt->dqpn = HOST_GROUP_QPN;
+    }
+}
+
+/* To a queue pair whose packets nobody acknowledges. */
+static inline void near_unreliable(Stage *stage, Input *input, uint8_t bits)
+{
+    static uint8_t payload[SVAN_MAX_MTU];
+    SvanPkt pkt;
+
+    memset(&pkt, 0, sizeof(pkt));
+    set_address(stage, &pkt);
+    near_header(stage, input, &pkt);
+    pkt.bth_flags = bits & 4 ? SVAN_BTH_SE : 0;
+    pkt.rkey = bits & 8 ? stage->ondemand : stage->host->all_key;
+    pkt.va = (bits & 8 ? STAGE_VA : stage->buffer) + (int16_t)input_number(input, 2);
+    pkt.dma_len = length_of(input);
+    pkt.payload_len = length_of(input);
+    if (pkt.payload_len > sizeof(payload) || bits & 2) {
+        pkt.payload_len = bits & 2 ? sizeof(payload) : 0;
+    }
+    pkt.num_runs = 1;
+    pkt.runs[0] = (SvanMem) { .host = payload, .len = pkt.payload_len };
+    deliver(stage->host->fake, svan_pkt_encode(&pkt));
+}
+
 static inline void near_packet(Stage *stage, Input *input)
 {
     static uint8_t payload[SVAN_MAX_MTU];
@@ -51,6 +102,10 @@ static inline void near_packet(Stage *stage, Input *input)
     const SvanRc *rc = qp->priv;
     SvanPkt pkt;
 
+    if (bits >= 0xa0) {
+        near_unreliable(stage, input, bits);
+        return;
+    }
     memset(&pkt, 0, sizeof(pkt));
     set_address(stage, &pkt);
     pkt.dqpn = to->qpn;

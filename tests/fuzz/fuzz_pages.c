@@ -147,7 +147,7 @@ static void set_policy(Stage *stage, Input *input)
     struct svan_fault_policy *policy = &cmd.fault_policy.policy;
     uint8_t bits = input_number(input, 1), more = input_number(input, 1);
 
-    cmd.fault_policy.qpn = htole32(bits & 1 ? stage->a.qpn : stage->b.qpn);
+    cmd.fault_policy.qpn = htole32(stage_qp(stage, bits)->qpn);
     policy->mode = bits / 2 % SVAN_FAULT_MODE_FAIL;
     policy->sources = bits >> 5;
     policy->hold_max_us = htole32(some_size(more));
@@ -196,7 +196,7 @@ static void inject(Stage *stage, Input *input, uint8_t bits)
 
 static void one_command(Stage *stage, Input *input, uint8_t bits)
 {
-    HostQp *qp = bits & 8 ? &stage->a : &stage->b;
+    HostQp *qp = stage_qp(stage, bits >> 3);
     struct svan_cqe cqe;
 
     if (host_fn(stage->host)->fatal) {
@@ -219,10 +219,12 @@ static void one_command(Stage *stage, Input *input, uint8_t bits)
         stage_reload(stage);
         break;
     case 6:
-        host_modify(qp, bits & 0x10 ? SVAN_QPS_SQD : SVAN_QPS_RTS, 0, NULL);
+        host_modify(qp, bits & 0x80 ? SVAN_QPS_SQD : SVAN_QPS_RTS, 0, NULL);
         break;
     default:
-        while (host_cq_poll(&stage->cq, &cqe)) {
+        while (host_cq_poll(&stage->cq, &cqe) ||
+               host_cq_poll(&stage->unreliable.cq, &cqe) ||
+               host_cq_poll(&stage->unreliable.datagram_cq, &cqe)) {
         }
         break;
     }
@@ -234,7 +236,7 @@ static void one_receive(Stage *stage, uint8_t bits)
     uint32_t all = host->all_key;
 
     host->all_key = bits & 8 ? stage->ondemand : stage->process;
-    host_recv(bits & 16 ? &stage->a : &stage->b,
+    host_recv(stage_qp(stage, bits >> 4),
               STAGE_VA + (bits >> 5) * 2040, bits << 6);
     host->all_key = all;
 }
@@ -258,8 +260,13 @@ static void one_action(Stage *stage, Input *input)
         stage_send_paged(stage, bits % 10, length_of(input) & 0xffff,
                          input_number(input, 1));
         break;
-    case 9: case 10:
+    case 9:
         near_packet(stage, input);
+        break;
+    case 10:
+        unreliable_send(&stage->unreliable, input, STAGE_VA + bits * 1024,
+                        bits & 1 ? stage->ondemand : stage->process,
+                        length_of(input) & 0xffff);
         break;
     case 11:
         fake->miss_every = bits;
@@ -292,6 +299,9 @@ static void check_end(Stage *stage)
     if (!fn->fatal) {
         host_modify(&stage->a, SVAN_QPS_ERR, 0, NULL);
         host_modify(&stage->b, SVAN_QPS_ERR, 0, NULL);
+        for (uint8_t n = 2; n < 7; n++) {
+            host_modify(stage_qp(stage, n), SVAN_QPS_ERR, 0, NULL);
+        }
         if (fn->paging->held_bytes || svan_spares_in_use(fn)) {
             fake_die("%u octets are held%s", fn->paging->held_bytes,
                      svan_spares_in_use(fn) ? ", and spare pages" : "");

@@ -10,6 +10,30 @@
 static uint8_t *good;
 static size_t good_len;
 
+/* A datagram has come to one of two queue pairs of its group, and messages are under way. */
+static void begin_unreliable(Stage *stage)
+{
+    static const uint8_t sends[] = {
+        0x00, 0x10, 0x21, 0x01, 0x30, 0x02, 0x40, 0x04, 0x21, 0x01,
+    };
+    Input input = { sends, sizeof(sends) };
+    struct svan_cqe cqe;
+
+    while (input.size) {
+        unreliable_send(&stage->unreliable, &input, stage->buffer, stage->host->all_key,
+                        3000);
+    }
+    for (uint32_t n = 0; !host_cq_poll(&stage->unreliable.datagram_cq, &cqe) ||
+                         le32toh(cqe.qpn) != stage->unreliable.ud[0].qpn; n++) {
+        if (n == 1000) {
+            fake_die("a datagram does not come");
+        }
+        svan_run(stage->host->fake->core);
+    }
+    unreliable_send(&stage->unreliable, &(Input) { sends, 2 }, stage->buffer,
+                    stage->host->all_key, 16000);
+}
+
 /* Saved in the middle of several things. */
 static void make_good(Fake *fake)
 {
@@ -27,6 +51,7 @@ static void make_good(Fake *fake)
     stage_send_paged(&stage, SVAN_WQE_RDMA_READ, 8000, 3);
     host_cq_arm(&stage.cq, false);
     stage_run(fake, 4);
+    begin_unreliable(&stage);
     if (!svan_frame_in(fake->core, frame)) {
         fake_die("no room for a frame");
     }
@@ -58,7 +83,7 @@ static void live(Fake *fake, uint8_t how)
     for (uint32_t i = 0; i < 8; i++) {
         stage_run(fake, 25);
         fake->now += 1ull << (how & 31);
-        svan_doorbell(fake->core, 0, i % 3 * 8, svan_db_value(2 + i % 3, i), 8);
+        svan_doorbell(fake->core, 0, i % 3 * 8, svan_db_value(1 + i, i), 8);
     }
     again = svan_save(fake->core, &len);
     if (!again || !svan_load(fake->core, again, len)) {

@@ -5,11 +5,13 @@
  * packets, and resets in the midst. Two other virtual functions are sent data by the
  * physical one and by each other meanwhile, into pages that are absent: it arrives within
  * a bounded number of the device's runs, their other pages stay as they are, and the
- * device reaches for no memory in the name of one function that is another's.
+ * device reaches for no memory in the name of one function that is another's. What is sent
+ * to a multicast group reaches its members alone, and names its sender.
  */
 #include "fuzz_vf.h"
 
 #define PACKET_PAYLOAD  64u
+#define FORGERY_RUNS    30u     /* in which a frame has left */
 
 static const uint16_t opcodes[] = {
     SVAN_CMD_CREATE_EQ, SVAN_CMD_DESTROY_EQ, SVAN_CMD_ALLOC_UAR, SVAN_CMD_FREE_UAR,
@@ -23,7 +25,7 @@ static const uint16_t opcodes[] = {
     SVAN_CMD_QUERY_STATS, SVAN_CMD_SET_FUNCTION, SVAN_CMD_QUERY_FUNCTION,
     SVAN_CMD_SET_CONGESTION, SVAN_CMD_QUERY_CONGESTION, SVAN_CMD_SET_ENFORCEMENT,
     SVAN_CMD_QUERY_ENFORCEMENT, SVAN_CMD_QUERY_FLOWS, SVAN_CMD_JUDGE_FLOW,
-    SVAN_CMD_SET_RATE_GROUP,
+    SVAN_CMD_SET_RATE_GROUP, SVAN_CMD_ATTACH_MCAST, SVAN_CMD_DETACH_MCAST,
 };
 
 #define NUM_OPCODES     (sizeof(opcodes) / sizeof(opcodes[0]))
@@ -38,6 +40,7 @@ static void make_meaningful(Ward *ward, uint8_t *bytes, size_t len)
         bad->qp.qpn, bad->eth.qpn, bad->buffer, bad->host->cmdq,
         good->host->ring_key, good->key, good->qp.qpn, good->cq.cqn,
         good->pages, good->qp.sq_bus, good->pf_qp.qpn, VF_VA,
+        bad->ud.qpn, ward->listeners->all[0].qp.qpn, 0xffff0000, 0x030201ef,
     };
 
     for (size_t i = 0; i + 4 <= len; i += 4) {
@@ -46,7 +49,7 @@ static void make_meaningful(Ward *ward, uint8_t *bytes, size_t len)
 
         memcpy(&word, bytes + i, 4);
         if (le32toh(word) >> 8 == 0xffffff) {
-            value = htole64(meanings[le32toh(word) % 16]);
+            value = htole64(meanings[le32toh(word) % (sizeof(meanings) / sizeof(meanings[0]))]);
             memcpy(bytes + i, &value, i % 8 || i + 8 > len ? 4 : 8);
         }
     }
@@ -173,9 +176,47 @@ static void one_answer(Ward *ward, Input *input)
     vf_say(vf, bits >> 2, 1ull << (bits >> 2));
 }
 
+/* By its own queue pair: it may join the group, and reach listeners, from its own GIDs. */
+static void one_datagram(Ward *ward, Input *input)
+{
+    Hostile *bad = &ward->hostile;
+    uint8_t bits = input_number(input, 1);
+    const Listener *to = &ward->listeners->all[bits & 1];
+    struct svan_av av = bits & 2 ? host_group_av(listen_group, LISTEN_QKEY) :
+                                   host_av(&to->qp, LISTEN_QKEY);
+    HostWr wr = {
+        .opcode = SVAN_WQE_SEND + (bits >> 2 & 1), .num_sge = 1, .av = &av,
+        .sge[0] = { bad->buffer, (bits >> 4) * 40, bad->host->all_key },
+    };
+
+    if (bits & 8) {
+        av.sgid_index = input_number(input, 1);
+        av.dqpn = htole32(input_number(input, 3));
+        memcpy(av.dgid + 12, bad->host->gids[0].gid + 12, bits >> 5);
+    }
+    host_write_wqe(&bad->ud, &wr);
+    host_post(&bad->ud);
+}
+
+/* A datagram to the group, in place of the packet. */
+static void forge_datagram(Ward *ward, uint8_t bits, SvanPkt *pkt)
+{
+    const Listener *to = &ward->listeners->all[bits >> 4 & 1];
+    struct svan_av av = bits & 8 ? host_group_av(listen_group, LISTEN_QKEY) :
+                                   host_av(&to->qp, LISTEN_QKEY);
+
+    pkt->opcode = SVAN_BTH_UD | SVAN_OP_SEND_ONLY;
+    pkt->dqpn = le32toh(av.dqpn);
+    pkt->qkey = LISTEN_QKEY;
+    pkt->sqpn = ward->listeners->sender.qpn;
+    memcpy(pkt->addr.dmac, av.dmac, 6);
+    memcpy(pkt->addr.dgid, av.dgid, 16);
+}
+
 /*
  * A packet as the physical function would send it to the other virtual function, or that
- * one to the physical function, but by the hostile one's Ethernet queue.
+ * one to the physical function, but by the hostile one's Ethernet queue. It leaves if the
+ * physical function has not yet forbidden that.
  */
 static void one_forgery(Ward *ward, Input *input)
 {
@@ -197,17 +238,27 @@ static void one_forgery(Ward *ward, Input *input)
     SvanFrame *frame;
 
     memset(payload, 0xbd, sizeof(payload));
-    pkt.payload_len = svan_op_info(pkt.opcode)->payload ? PACKET_PAYLOAD : 0;
     memcpy(pkt.addr.smac, bits & 2 ? bad->host->gids[0].smac : from->gids[0].smac, 6);
     memcpy(pkt.addr.sgid, bits & 4 ? bad->host->gids[0].gid : from->gids[0].gid, 16);
     memcpy(pkt.addr.dmac, to->gids[0].smac, 6);
     memcpy(pkt.addr.dgid, to->gids[0].gid, 16);
+    if (bits & 0x80) {
+        forge_datagram(ward, bits, &pkt);
+    }
+    pkt.payload_len = svan_op_info(pkt.opcode)->payload ? PACKET_PAYLOAD : 0;
     frame = svan_pkt_encode(&pkt);
     memcpy(fake_ram(ward->fake, bad->buffer), frame->data, frame->len);
     send.length = frame->len;
     svan_frame_free(frame);
+    if (bits & 0x40) {
+        hostile_checked(ward, false);
+    }
     host_send(&bad->eth, &send);
     host_post(&bad->eth);
+    if (bits & 0x40) {
+        ward_run(ward, FORGERY_RUNS);
+        hostile_checked(ward, true);
+    }
 }
 
 static void one_action(Ward *ward, Input *input)
@@ -234,7 +285,11 @@ static void one_action(Ward *ward, Input *input)
         one_scribble(ward, input);
         break;
     case 11:
-        one_request(ward, input);
+        if (action & 0x80) {
+            one_datagram(ward, input);
+        } else {
+            one_request(ward, input);
+        }
         break;
     case 12:
         one_forgery(ward, input);

@@ -7,7 +7,7 @@
 #define TESTS_FUZZ_VF_H
 
 #include "fuzz_input.h"
-#include "vf.h"
+#include "fuzz_vf_group.h"
 
 #define HOSTILE_FN      (VFS + 1)
 #define HOSTILE_BYTES   (512u << 10)
@@ -19,6 +19,7 @@ typedef struct Hostile {
     Host *host;
     HostCq cq;
     HostQp qp, eth;             /* qp is its own peer */
+    HostQp ud;
     Vf demand;                  /* of which it has the pages and their queue alone */
     uint64_t bus, buffer;       /* its memory, and a part of it */
 } Hostile;
@@ -34,6 +35,7 @@ typedef struct Writer {
 typedef struct Ward {
     Fake *fake;
     Vfs *vfs;
+    Listeners *listeners;
     Hostile hostile;
     HostCq cq;
     HostQp between[VFS];        /* the two virtual functions, each other's peer */
@@ -65,6 +67,7 @@ static inline void ward_init(Ward *ward)
 static inline void hostile_set(Ward *ward)
 {
     HostQpAttr eth = { .type = SVAN_QPT_ETH, .flags = SVAN_CMD_QP_PRIVILEGED };
+    HostQpAttr ud = { .type = SVAN_QPT_UD };
     Hostile *bad = &ward->hostile;
     Fake *fake = ward->fake;
 
@@ -74,6 +77,7 @@ static inline void hostile_set(Ward *ward)
     bad->cq = host_cq(bad->host, 6);
     bad->qp = host_qp(bad->host, &bad->cq, &bad->cq, NULL);
     bad->eth = host_qp(bad->host, &bad->cq, &bad->cq, &eth);
+    bad->ud = host_qp(bad->host, &bad->cq, &bad->cq, &ud);
     bad->buffer = fake_alloc(fake, HOSTILE_BUFFER, 4096);
     bad->demand = (Vf) {
         .host = bad->host, .prq = page_queue(bad->host, SVAN_PRQ_MIN_LOG_SIZE),
@@ -82,6 +86,7 @@ static inline void hostile_set(Ward *ward)
     page_queue_lend(bad->host, 2);
     host_connect(&bad->qp, &bad->qp);
     host_eth_rts(&bad->eth);
+    host_datagrams(&bad->ud, LISTEN_QKEY);
     for (uint32_t i = 0; i < 4; i++) {
         host_recv(&bad->qp, bad->buffer + i * 4096, 4096);
     }
@@ -89,6 +94,17 @@ static inline void hostile_set(Ward *ward)
         fake_die("the hostile function needs more memory than it has");
     }
     fake->used = bad->bus + HOSTILE_BYTES - fake->bus;
+}
+
+/* Whether the physical function lets it send no frames of another's. */
+static inline void hostile_checked(Ward *ward, bool checked)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_SET_FUNCTION);
+
+    cmd.set_function.function = htole32(HOSTILE_FN);
+    cmd.set_function.mask = htole32(SVAN_SET_FUNCTION_SPOOF_CHECK);
+    cmd.set_function.attr.flags = checked ? SVAN_FUNCTION_SPOOF_CHECK : 0;
+    host_must(ward->vfs->pf, &cmd);
 }
 
 /* The memory of the others' keys shows what they were sent, and nothing else. */
@@ -103,6 +119,7 @@ static inline void ward_begin(Ward *ward)
     ward->between[0] = host_qp(vf[0].host, &ward->cq, &ward->cq, NULL);
     ward->between[1] = host_qp(vf[1].host, &vf[1].cq, &vf[1].cq, NULL);
     host_connect(&ward->between[0], &ward->between[1]);
+    ward->listeners = listeners_new(ward->vfs);
     ward->hostile.bus = fake_alloc(ward->fake, 4096, 4096);
     ward->round = 0;
     hostile_set(ward);
@@ -111,6 +128,7 @@ static inline void ward_begin(Ward *ward)
 static inline void ward_end(Ward *ward)
 {
     host_destroy(ward->hostile.host);
+    free(ward->listeners);
     vfs_drop(ward->vfs);
     fake_recycle(ward->fake);
 }
@@ -182,6 +200,7 @@ static inline void ward_exchange(Ward *ward)
     for (uint32_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
         good_exchange(ward, &writers[i]);
     }
+    listeners_exchange(ward->listeners);
     if (host_fn(vf[0].host)->fatal || host_fn(vf[1].host)->fatal ||
         host_fn(ward->vfs->pf)->fatal) {
         fake_die("a function that did no wrong is out of service");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whatever a process may write into its rings and doorbell records, while the
- * device reads them, with two queue pairs that are each other's peer.
+ * device reads them, with two queue pairs that are each other's peer, and with
+ * unreliable ones, whose WQEs may have address vectors.
  */
 #include "fuzz.h"
 
@@ -28,15 +29,23 @@ static void make_meaningful(Stage *stage, uint8_t *bytes, size_t len)
     }
 }
 
-static HostQp *choose(Stage *stage, uint8_t bits)
+/* What the block of an address vector would be behind the others, if there are any. */
+static void with_address(Stage *stage, Input *input, HostQp *qp, union svan_wqebb *bb)
 {
-    return bits & 1 ? &stage->b : &stage->a;
+    uint32_t last = bb->head.ctrl.num_bbs - 1;
+    struct svan_av av = near_av(&stage->unreliable, input);
+
+    bb->head.ctrl.flags |= SVAN_WQE_AV;
+    if (last && last < SVAN_WQE_MAX_BBS) {
+        svan_sq_bb(&qp->sq, qp->sq_pi + last)->av = av;
+    }
 }
 
 static void one_wqe(Stage *stage, Input *input)
 {
     uint8_t bits = input_number(input, 1);
-    HostQp *qp = choose(stage, bits);
+    HostQp *qp = stage_qp(stage, bits >> 5);
+    uint32_t num_bbs = 1;
     union svan_wqebb bb;
     uint8_t len = input_number(input, 1) % (sizeof(bb) + 1);
 
@@ -45,10 +54,15 @@ static void one_wqe(Stage *stage, Input *input)
     make_meaningful(stage, (uint8_t *)&bb, sizeof(bb));
     if (bits & 2) {
         bb.head.ctrl.opcode %= 0x10;
-        bb.head.ctrl.num_bbs = bb.head.ctrl.num_bbs % 8 + 1;
+        bb.head.ctrl.num_bbs = bb.head.ctrl.num_bbs % SVAN_WQE_MAX_BBS + 1;
         bb.head.ctrl.num_sge %= 4;
+        num_bbs = bits & 8 ? bb.head.ctrl.num_bbs : 1;
     }
-    *svan_sq_bb(&qp->sq, qp->sq_pi++) = bb;
+    if (bits & 1) {
+        with_address(stage, input, qp, &bb);
+    }
+    *svan_sq_bb(&qp->sq, qp->sq_pi) = bb;
+    qp->sq_pi += num_bbs;
     if (!(bits & 4)) {
         host_post(qp);
     }
@@ -57,7 +71,7 @@ static void one_wqe(Stage *stage, Input *input)
 static void one_receive(Stage *stage, Input *input)
 {
     uint8_t bits = input_number(input, 1);
-    HostQp *qp = choose(stage, bits);
+    HostQp *qp = stage_qp(stage, input_number(input, 1));
     uint32_t slot = qp->rq_pi & ((1u << qp->log_rq) - 1);
     uint8_t *rwqe = fake_ram(stage->host->fake, qp->rq_bus +
                              ((uint64_t)slot << qp->log_stride));
@@ -71,7 +85,7 @@ static void one_receive(Stage *stage, Input *input)
 static void one_scribble(Stage *stage, Input *input)
 {
     uint8_t bits = input_number(input, 1);
-    HostQp *qp = choose(stage, bits);
+    HostQp *qp = stage_qp(stage, bits >> 5);
 
     if (bits & 2) {
         struct svan_qp_dbr *dbr = host_dbr(qp);
@@ -86,11 +100,22 @@ static void one_scribble(Stage *stage, Input *input)
     }
 }
 
+static void one_state(Stage *stage, Input *input)
+{
+    uint8_t bits = input_number(input, 1), state = bits >> 3 & 15;
+    struct svan_cqe cqe;
+
+    stage->host->fake->miss_every = 0;
+    host_modify(stage_qp(stage, bits), state < 8 ? state : SVAN_QPS_RTS, 0, NULL);
+    while (host_cq_poll(&stage->cq, &cqe) || host_cq_poll(&stage->unreliable.cq, &cqe) ||
+           host_cq_poll(&stage->unreliable.datagram_cq, &cqe)) {
+    }
+}
+
 static void one_action(Stage *stage, Input *input)
 {
     Fake *fake = stage->host->fake;
     uint8_t action = input_number(input, 1);
-    struct svan_cqe cqe;
 
     switch (action % 8 == 4 ? action % 16 : action % 8) {
     case 0:
@@ -111,9 +136,11 @@ static void one_action(Stage *stage, Input *input)
         fake->now += 1ull << (action >> 3);
         break;
     default:
-        fake->miss_every = 0;
-        host_modify(choose(stage, action >> 3), action >> 4 & 7, 0, NULL);
-        while (host_cq_poll(&stage->cq, &cqe)) {
+        if (action & 8) {
+            unreliable_send(&stage->unreliable, input, stage->buffer, stage->host->all_key,
+                            input_number(input, 2));
+        } else {
+            one_state(stage, input);
         }
         break;
     case 4 + 8:

@@ -11,11 +11,11 @@
 #define BRIEF_RUNS      100000
 #define RD_ATOMIC       16u             /* the most that a device offers */
 #define UAR_ADDR(uar, reg)      (((uar) << SVAN_UAR_SHIFT) + (reg))
-#define RC_ATTRS_INIT   (SVAN_QP_ATTR_PKEY_INDEX | SVAN_QP_ATTR_PORT | \
+#define ATTRS_INIT      (SVAN_QP_ATTR_PKEY_INDEX | SVAN_QP_ATTR_PORT | \
                          SVAN_QP_ATTR_ACCESS)
-#define RC_ATTRS_RTR    (SVAN_QP_ATTR_AV | SVAN_QP_ATTR_MTU | \
-                         SVAN_QP_ATTR_DEST_QPN | SVAN_QP_ATTR_RQ_PSN | \
-                         SVAN_QP_ATTR_MAX_DEST_RD_ATOMIC | \
+#define UC_ATTRS_RTR    (SVAN_QP_ATTR_AV | SVAN_QP_ATTR_MTU | \
+                         SVAN_QP_ATTR_DEST_QPN | SVAN_QP_ATTR_RQ_PSN)
+#define RC_ATTRS_RTR    (UC_ATTRS_RTR | SVAN_QP_ATTR_MAX_DEST_RD_ATOMIC | \
                          SVAN_QP_ATTR_MIN_RNR_TIMER)
 #define RC_ATTRS_RTS    (SVAN_QP_ATTR_SQ_PSN | SVAN_QP_ATTR_TIMEOUT | \
                          SVAN_QP_ATTR_RETRY_CNT | SVAN_QP_ATTR_RNR_RETRY | \
@@ -456,6 +456,7 @@ void host_connect_cmds(const HostQp *qp, const HostConnection *to,
                        struct svan_cmd cmds[HOST_CONNECT_CMDS])
 {
     const Host *peer = to->peer->host;
+    bool reliable = qp->type != SVAN_QPT_UC;
     struct svan_cmd_modify_qp attrs = {
         .attr = to->attr,
         .av = {
@@ -467,9 +468,10 @@ void host_connect_cmds(const HostQp *qp, const HostConnection *to,
     attrs.attr.dest_qpn = htole32(to->peer->qpn);
     memcpy(attrs.av.dgid, peer->gids[to->gid].gid, 16);
     memcpy(attrs.av.dmac, peer->gids[to->gid].smac, 6);
-    cmds[0] = modify_cmd(qp, SVAN_QPS_INIT, RC_ATTRS_INIT, &attrs);
-    cmds[1] = modify_cmd(qp, SVAN_QPS_RTR, RC_ATTRS_RTR, &attrs);
-    cmds[2] = modify_cmd(qp, SVAN_QPS_RTS, RC_ATTRS_RTS, &attrs);
+    cmds[0] = modify_cmd(qp, SVAN_QPS_INIT, ATTRS_INIT, &attrs);
+    cmds[1] = modify_cmd(qp, SVAN_QPS_RTR, reliable ? RC_ATTRS_RTR : UC_ATTRS_RTR, &attrs);
+    cmds[2] = modify_cmd(qp, SVAN_QPS_RTS, reliable ? RC_ATTRS_RTS : SVAN_QP_ATTR_SQ_PSN,
+                         &attrs);
 }
 
 void host_connect_to(HostQp *qp, const HostConnection *to)
@@ -490,6 +492,53 @@ void host_connect(HostQp *a, HostQp *b)
     if (b != a) {
         host_connect_to(b, &to_a);
     }
+}
+
+void host_datagrams(HostQp *qp, uint32_t qkey)
+{
+    uint32_t port = qp->type == SVAN_QPT_GSI ? 0 : SVAN_QP_ATTR_PORT;
+    struct svan_cmd_modify_qp attrs = { .attr = { .port = 1, .qkey = htole32(qkey) } };
+    const struct svan_cmd cmds[] = {
+        modify_cmd(qp, SVAN_QPS_INIT,
+                   SVAN_QP_ATTR_PKEY_INDEX | SVAN_QP_ATTR_QKEY | port, &attrs),
+        modify_cmd(qp, SVAN_QPS_RTR, 0, &attrs),
+        modify_cmd(qp, SVAN_QPS_RTS, SVAN_QP_ATTR_SQ_PSN, &attrs),
+    };
+
+    for (uint32_t i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++) {
+        host_must(qp->host, &cmds[i]);
+    }
+}
+
+void host_join(HostQp *qp, const uint8_t *gid)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ATTACH_MCAST);
+
+    cmd.attach_mcast.qpn = htole32(qp->qpn);
+    memcpy(cmd.attach_mcast.gid, gid, sizeof(cmd.attach_mcast.gid));
+    host_must(qp->host, &cmd);
+}
+
+struct svan_av host_av(const HostQp *to, uint32_t qkey)
+{
+    struct svan_av av = {
+        .hop_limit = 64, .dqpn = htole32(to->qpn), .qkey = htole32(qkey),
+    };
+
+    memcpy(av.dgid, to->host->gids[0].gid, sizeof(av.dgid));
+    memcpy(av.dmac, to->host->gids[0].smac, sizeof(av.dmac));
+    return av;
+}
+
+struct svan_av host_group_av(const uint8_t *gid, uint32_t qkey)
+{
+    struct svan_av av = {
+        .hop_limit = 64, .dqpn = htole32(HOST_GROUP_QPN), .qkey = htole32(qkey),
+        .dmac = { 1, 0, 0x5e, gid[13] & 0x7f, gid[14], gid[15] },
+    };
+
+    memcpy(av.dgid, gid, sizeof(av.dgid));
+    return av;
 }
 
 void host_eth_rts(HostQp *qp)

@@ -14,6 +14,7 @@
 #define HOST_EQS        2               /* 0: asynchronous, 1: completions */
 
 #define HOST_GIDS       2
+#define HOST_GROUP_QPN  0xffffffu       /* in packets for multicast groups */
 
 typedef struct HostEq {
     uint64_t ring;
@@ -150,8 +151,15 @@ HostConnection host_connection(const HostQp *peer);
 void host_connect_cmds(const HostQp *qp, const HostConnection *to,
                        struct svan_cmd cmds[HOST_CONNECT_CMDS]);
 void host_connect_to(HostQp *qp, const HostConnection *to);
-/* Both to each other; may be the same. */
+/* Both to each other; may be the same. Of type RC or UC. */
 void host_connect(HostQp *a, HostQp *b);
+/* Through INIT, RTR and RTS, with this Q_Key; of type UD or GSI. */
+void host_datagrams(HostQp *qp, uint32_t qkey);
+/* To a multicast group of IPv4. */
+void host_join(HostQp *qp, const uint8_t *gid);
+/* From GID 0 to that of a queue pair's host, or to a group of IPv4. */
+struct svan_av host_av(const HostQp *to, uint32_t qkey);
+struct svan_av host_group_av(const uint8_t *gid, uint32_t qkey);
 void host_eth_rts(HostQp *qp);
 uint8_t host_query(HostQp *qp, struct svan_qp_attr *attr);
 /* The same, must succeed. */

@@ -460,6 +460,18 @@ static bool refuses(Node *node)
     return true;
 }
 
+/* What is for a group of addresses goes to all other machines. */
+static void flood(Node *node, const SvanFrame *frame)
+{
+    World *world = node->world;
+
+    for (uint32_t i = 0; i < world->model->num_nodes; i++) {
+        if (&world->nodes[i] != node) {
+            link_send(&node->link, &world->nodes[i], fake_must(svan_frame_copy(frame)));
+        }
+    }
+}
+
 static bool on_frame_out(void *arg, SvanFrame *frame)
 {
     Node *node = arg;
@@ -472,7 +484,12 @@ static bool on_frame_out(void *arg, SvanFrame *frame)
         world_note(world, frame->data[i]);
     }
     node->counts.frames++;
-    link_send(&node->link, route(world, frame->data), frame);
+    if (frame->data[0] & 1) {
+        flood(node, frame);
+        svan_frame_free(frame);
+    } else {
+        link_send(&node->link, route(world, frame->data), frame);
+    }
     return true;
 }
 

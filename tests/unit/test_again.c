@@ -115,6 +115,62 @@ static void in_ordinary_traffic(void **state)
     }
 }
 
+/* Another pair of queue pairs in place of the two. */
+static void of_type(Bench *bench, uint8_t type)
+{
+    HostQpAttr attr = { .type = type };
+
+    bench->a = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+    bench->b = host_qp(bench->host, &bench->cq, &bench->cq, &attr);
+}
+
+static void in_unreliable_messages(void **state)
+{
+    static const uint8_t opcodes[] = {
+        SVAN_WQE_RDMA_WRITE, SVAN_WQE_SEND, SVAN_WQE_NOP, SVAN_WQE_RDMA_WRITE_IMM,
+    };
+    Bench *bench = *state;
+
+    of_type(bench, SVAN_QPT_UC);
+    host_connect(&bench->a, &bench->b);
+    for (uint32_t i = 0; i < ROUNDS * SIZE(opcodes); i++) {
+        for (uint32_t n = 0; n < 3; n++) {
+            post(bench, opcodes[i % SIZE(opcodes)], SVAN_WQE_SIGNALED,
+                 bench->host->all_key);
+        }
+        assert_int_equal(check_to_the_end(bench, opcodes[i % SIZE(opcodes)]), 0);
+    }
+}
+
+/* Half of them for a group that both queue pairs are in. */
+static void in_datagrams(void **state)
+{
+    static const uint8_t group[16] = { [10] = 0xff, 0xff, 239, 1, 2, 3 };
+    Bench *bench = *state;
+    struct svan_av avs[2];
+
+    of_type(bench, SVAN_QPT_UD);
+    host_datagrams(&bench->a, 1);
+    host_datagrams(&bench->b, 1);
+    host_join(&bench->a, group);
+    host_join(&bench->b, group);
+    avs[0] = host_av(&bench->b, 1);
+    avs[1] = host_group_av(group, 1);
+    for (uint32_t i = 0; i < 6; i++) {
+        HostWr wr = {
+            .opcode = SVAN_WQE_SEND, .flags = SVAN_WQE_SIGNALED, .num_sge = 1,
+            .sge[0] = { bench->src, 4096, bench->host->all_key }, .av = &avs[i % 2],
+        };
+
+        host_recv(&bench->a, bench->dst, LENGTH);
+        host_recv(&bench->b, bench->dst, LENGTH);
+        host_write_wqe(&bench->a, &wr);
+    }
+    host_post(&bench->a);
+    assert_int_equal(check_to_the_end(bench, SVAN_WQE_SEND), 0);
+    assert_int_equal(svan_cq_get(host_fn(bench->host), bench->cq.cqn)->pi, 6 + 3 + 2 * 3);
+}
+
 /* The timer for acknowledgements has run, and runs no more. */
 static void in_an_error(void **state)
 {
@@ -144,6 +200,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(in_ordinary_traffic),
+        TEST(in_unreliable_messages),
+        TEST(in_datagrams),
         TEST(in_an_error),
         TEST(with_an_atomic_that_is_forgotten),
     };

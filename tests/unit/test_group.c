@@ -305,6 +305,37 @@ static void a_group_is_no_way_to_forge(void **state)
     assert_int_equal(STAT(club->hall, 1, source_drops), 1);
 }
 
+/* A function leaves the network when one of its queue pairs has had the datagram. */
+static void half_of_a_datagram_costs_the_next_one_nothing(void **state)
+{
+    Club *club = *state;
+    Member second = member_of(club->hall, 1), *m = club->members;
+    SvanFrame *frame, *again;
+
+    send_by(club, &m[0], group4, 0);
+    frame = left(club, group4);
+    frame->data[6 + 5] ^= 0x40;         /* by another NIC */
+    again = svan_frame_copy(frame);
+    join(&m[1], group4);
+    join(&second, group4);
+    listen(&m[1]);
+    listen(&m[1]);
+    listen(&second);
+    assert_true(svan_frame_in(club->hall->fake->core, frame));
+    for (uint32_t runs = 0; !got(club, &m[1]); runs++) {
+        assert_true(runs < 100);
+        svan_run(club->hall->fake->core);
+    }
+    fn_of(club->hall, 1)->net->port_enabled = false;
+    fake_run(club->hall->fake);
+    assert_int_equal(got(club, &second), 0);
+    fn_of(club->hall, 1)->net->port_enabled = true;
+    assert_true(svan_frame_in(club->hall->fake->core, again));
+    fake_run(club->hall->fake);
+    assert_int_equal(got(club, &m[1]), 1);
+    assert_int_equal(got(club, &second), 1);
+}
+
 static void groups_survive_a_move(void **state)
 {
     Club *club = *state;
@@ -339,6 +370,7 @@ int main(void)
         CLUB_TEST(groups_of_ipv6),
         CLUB_TEST(what_is_refused),
         CLUB_TEST(a_group_is_no_way_to_forge),
+        CLUB_TEST(half_of_a_datagram_costs_the_next_one_nothing),
         CLUB_TEST(groups_survive_a_move),
     };
 

@@ -236,6 +236,80 @@ static void ethernet(Host *host)
                         fake_ram(host->fake, buffer + 16384), 5000);
 }
 
+#define QKEY            0x1234u
+#define GRH             40u
+
+static const uint8_t group[16] = { [10] = 0xff, 0xff, 239, 1, 2, 3 };
+
+/* A queue pair of its own, one of another, and a group that both are in, beyond pages' ends. */
+static void datagrams(Host *host)
+{
+    HostCq scq = host_cq(host, 4), rcq = host_cq(host, 4);
+    HostQpAttr attr = { .type = SVAN_QPT_UD };
+    HostQp a = host_qp(host, &scq, &rcq, &attr), b = host_qp(host, &scq, &rcq, &attr);
+    uint64_t src = fake_alloc(host->fake, 8192, 4096);
+    uint64_t dst = fake_alloc(host->fake, 32768, 4096);
+    struct svan_av avs[] = { host_av(&b, QKEY), host_group_av(group, QKEY), host_av(&a, QKEY) };
+    HostWr wr = {
+        .flags = SVAN_WQE_SIGNALED, .num_sge = 2, .imm = 77,
+        .sge = { { src + 4000, 200, host->all_key }, { src + 7, 3000, host->all_key } },
+    };
+
+    fill(host, src, 8192);
+    host_datagrams(&a, QKEY);
+    host_datagrams(&b, QKEY);
+    host_join(&a, group);
+    host_join(&b, group);
+    for (uint32_t i = 0; i < SIZE(avs); i++) {
+        host_recv(&a, dst + 4096 * i + 2000, GRH + 3200);
+        host_recv(&b, dst + 16384 + 4096 * i + 2000, GRH + 3200);
+    }
+    for (uint32_t i = 0; i < SIZE(avs); i++) {
+        wr.opcode = i ? SVAN_WQE_SEND_IMM : SVAN_WQE_SEND;
+        wr.av = &avs[i];
+        host_write_wqe(&a, &wr);
+        host_post(&a);
+        fake_run(host->fake);
+    }
+    svan_frame_free(fake_frame(host->fake));    /* for the group, by the port */
+    assert_null(fake_frame(host->fake));
+    assert_int_equal(svan_cq_get(host_fn(host), scq.cqn)->pi, 3);
+    assert_int_equal(svan_cq_get(host_fn(host), rcq.cqn)->pi, 4);
+    assert_memory_equal(fake_ram(host->fake, dst + 16384 + 2000 + GRH + 200),
+                        fake_ram(host->fake, src + 7), 3000);
+}
+
+static void unreliable(Host *host)
+{
+    static const uint8_t opcodes[] = {
+        SVAN_WQE_SEND, SVAN_WQE_RDMA_WRITE, SVAN_WQE_RDMA_WRITE_IMM,
+    };
+    HostCq scq = host_cq(host, 4), rcq = host_cq(host, 4);
+    HostQpAttr attr = { .type = SVAN_QPT_UC };
+    HostQp a = host_qp(host, &scq, &rcq, &attr), b = host_qp(host, &scq, &rcq, &attr);
+    uint64_t src = fake_alloc(host->fake, 20480, 4096);
+    uint64_t dst = fake_alloc(host->fake, 20480, 4096);
+    HostSend send = {
+        .flags = SVAN_WQE_SIGNALED, .length = 10000, .remote = dst + 123,
+        .rkey = host->all_key,
+    };
+
+    fill(host, src, 20480);
+    host_connect(&a, &b);
+    for (uint32_t i = 0; i < SIZE(opcodes); i++) {
+        host_recv(&b, dst + 300, 12000);
+        send.opcode = opcodes[i];
+        send.addr = src + 7 + i * 256;
+        host_send(&a, &send);
+        host_post(&a);
+        fake_run(host->fake);
+    }
+    assert_int_equal(svan_cq_get(host_fn(host), scq.cqn)->pi, 3);
+    assert_int_equal(svan_cq_get(host_fn(host), rcq.cqn)->pi, 2);
+    assert_memory_equal(fake_ram(host->fake, src + 7 + 512),
+                        fake_ram(host->fake, dst + 123), 10000);
+}
+
 static uint32_t touched(const Fake *fake)
 {
     return fake->used > fake->dirty ? fake->used : fake->dirty;
@@ -307,6 +381,16 @@ static void of_ethernet(void **state)
     check_scenario(ethernet);
 }
 
+static void of_datagrams(void **state)
+{
+    check_scenario(datagrams);
+}
+
+static void of_unreliable_connections(void **state)
+{
+    check_scenario(unreliable);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +400,8 @@ int main(void)
         cmocka_unit_test(of_counters),
         cmocka_unit_test(of_processes),
         cmocka_unit_test(of_ethernet),
+        cmocka_unit_test(of_datagrams),
+        cmocka_unit_test(of_unreliable_connections),
     };
 
     return cmocka_run_group_tests_name("restart", tests, NULL, NULL);

@@ -366,6 +366,30 @@ static void after_an_error_the_send_queue_alone_stands_still(void **state)
     came(ud, 1, 8);
 }
 
+/* Its completion misses a page, and meanwhile something else takes the queue pair down. */
+static void what_has_failed_before_an_error_revives_nobody(void **state)
+{
+    Ud *ud = *state;
+    struct svan_av av = av_to(ud, 0, &ud->to, QKEY);
+    const SvanUnreliableSender *sender = &svan_unreliable(inside(&ud->from))->send;
+    HostWr bad = send_of(ud, 8);
+
+    bad.sge[0].key = 0x12345600;
+    bad.av = &av;
+    host_write_wqe(&ud->from, &bad);
+    host_post(&ud->from);
+    for (uint32_t map = 1; sender->state != SVAN_SEND_OVER; map++) {
+        assert_true(map < 100);
+        ud->fake->miss_at = ud->fake->maps + map;
+        svan_run(ud->fake->core);
+    }
+    assert_int_equal(sender->status, SVAN_CQE_LOC_PROT_ERR);
+    svan_qp_error(inside(&ud->from), 0, SVAN_SYN_NONE);
+    fake_run(ud->fake);
+    SENT(ud, LOC_PROT_ERR);
+    assert_int_equal(host_state(&ud->from), SVAN_QPS_ERR);
+}
+
 static void an_address_vector_is_checked(void **state)
 {
     Ud *ud = *state;
@@ -542,6 +566,7 @@ int main(void)
         UD_TEST(what_finds_no_buffer_is_lost),
         UD_TEST(a_bad_buffer_takes_its_owner_down_alone),
         UD_TEST(after_an_error_the_send_queue_alone_stands_still),
+        UD_TEST(what_has_failed_before_an_error_revives_nobody),
         UD_TEST(an_address_vector_is_checked),
         UD_TEST(an_address_vector_needs_its_block),
         UD_TEST(each_message_has_its_address),

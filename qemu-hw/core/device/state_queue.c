@@ -232,6 +232,18 @@ static void save_creation(const SvanQp *qp, SvanWriter *writer)
     svan_put_bytes(writer, &cmd, sizeof(cmd));
 }
 
+static void encode_av(const SvanAv *from, struct svan_av *to)
+{
+    memcpy(to->dgid, from->dgid, sizeof(to->dgid));
+    memcpy(to->dmac, from->dmac, sizeof(to->dmac));
+    to->hop_limit = from->hop_limit;
+    to->traffic_class = from->traffic_class;
+    to->flow_label = htole32(from->flow_label);
+    to->udp_sport = htole16(from->udp_sport);
+    to->sgid_index = from->sgid_index;
+}
+
+/* An address vector that came with a WQE is no attribute. */
 static void save_attrs(const SvanQp *qp, SvanWriter *writer)
 {
     struct svan_cmd_modify_qp cmd = {
@@ -240,13 +252,9 @@ static void save_attrs(const SvanQp *qp, SvanWriter *writer)
     };
 
     svan_qp_query(qp, &cmd.attr);
-    memcpy(cmd.av.dgid, qp->av.dgid, sizeof(cmd.av.dgid));
-    memcpy(cmd.av.dmac, qp->av.dmac, sizeof(cmd.av.dmac));
-    cmd.av.hop_limit = qp->av.hop_limit;
-    cmd.av.traffic_class = qp->av.traffic_class;
-    cmd.av.flow_label = htole32(qp->av.flow_label);
-    cmd.av.udp_sport = htole16(qp->av.udp_sport);
-    cmd.av.sgid_index = qp->av.sgid_index;
+    if (qp->attr_mask & SVAN_QP_ATTR_AV) {
+        encode_av(&qp->av, &cmd.av);
+    }
     svan_put_bytes(writer, &cmd, sizeof(cmd));
     svan_put_u8(writer, qp->sqd_notify);
     svan_put_u8(writer, qp->sq_draining);

@@ -109,6 +109,7 @@ void svan_rx_drop_head(SvanCore *core)
     }
     rx_turn_to(core->ingress, 0);
     core->ingress->member = 0;
+    core->ingress->heads++;
     svan_frame_free(core->ingress->untagged);
     core->ingress->untagged = NULL;
     svan_frame_free(frame);

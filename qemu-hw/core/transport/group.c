@@ -14,7 +14,8 @@ struct SvanGroup {
     SvanGroup *next;            /* of the function */
     uint8_t gid[16];
     uint32_t num;
-    uint32_t served;            /* of the packet that is being received */
+    uint32_t served;            /* that have had the packet which is being received */
+    uint64_t packet;            /* of which that holds: SvanIngress.heads */
     SvanQp *qps[SVAN_MAX_MCAST_QPS];
 };
 
@@ -135,39 +136,51 @@ void svan_group_detach_all(SvanQp *qp)
 
 /* ---- what arrives ---- */
 
+/* A packet that is not received to its end, since the function cannot, is left behind. */
+static uint32_t *served(SvanFn *fn, SvanGroup *group)
+{
+    uint64_t packet = fn->core->ingress->heads;
+
+    if (group->packet != packet) {
+        group->packet = packet;
+        group->served = 0;
+    }
+    return &group->served;
+}
+
 /* One queue pair a step. */
 SvanStep svan_group_receive(SvanFn *fn, const SvanPkt *pkt,
                             SvanStep (*one)(SvanQp *qp, const SvanPkt *pkt))
 {
     SvanGroup *group = *find(fn, pkt->addr.dgid);
+    uint32_t *count;
     SvanStep step;
 
     if (!group) {
         return svan_pkt_drop(fn, pkt, &fn->stats->rx_no_qp, SVAN_DROP_NO_QP);
     }
-    if (group->served < group->num) {
-        step = one(group->qps[group->served], pkt);
+    count = served(fn, group);
+    if (*count < group->num) {
+        step = one(group->qps[*count], pkt);
         if (step != SVAN_STEP_DONE) {
             return step;
         }
-        group->served++;
+        ++*count;
     }
-    if (group->served < group->num) {
-        return SVAN_STEP_AGAIN;
-    }
-    group->served = 0;
-    return SVAN_STEP_DONE;
+    return *count < group->num ? SVAN_STEP_AGAIN : SVAN_STEP_DONE;
 }
 
 /* ---- state ---- */
 
 void svan_save_groups(SvanFn *fn, SvanWriter *writer)
 {
-    for (const SvanGroup *group = fn->qps->groups; group; group = group->next) {
+    for (SvanGroup *group = fn->qps->groups; group; group = group->next) {
+        uint32_t count = *served(fn, group);
+
         for (uint32_t n = 0; n < group->num; n++) {
             svan_put_u32(writer, group->qps[n]->qpn);
             svan_put_bytes(writer, group->gid, sizeof(group->gid));
-            svan_put_u8(writer, n < group->served);
+            svan_put_u8(writer, n < count);
         }
     }
     svan_put_u32(writer, 0);
@@ -185,7 +198,7 @@ bool svan_load_groups(SvanFn *fn, SvanReader *reader)
         if (reader->failed || !qp || svan_group_attach(qp, gid) != SVAN_CMD_OK) {
             return false;
         }
-        (*find(fn, gid))->served += svan_get_u8(reader) != 0;
+        *served(fn, *find(fn, gid)) += svan_get_u8(reader) != 0;
     }
     return true;
 }

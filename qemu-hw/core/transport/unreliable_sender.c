@@ -180,7 +180,9 @@ static SvanStep complete(SvanQp *qp)
     if (done.status != SVAN_CQE_SUCCESS) {
         svan_trace(qp->fn, SVAN_TRACE_WQE_REJECT, qp->qpn, done.index, done.status,
                    done.syndrome);
-        svan_qp_set_state(qp, SVAN_QPS_SQE, done.syndrome);
+        if (qp->state != SVAN_QPS_ERR) {
+            svan_qp_set_state(qp, SVAN_QPS_SQE, done.syndrome);
+        }
     }
     return SVAN_STEP_DONE;
 }
