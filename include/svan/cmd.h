@@ -56,6 +56,11 @@ enum svan_cmd_opcode {
 	SVAN_CMD_ETH_SET_MCAST		= 0x071,
 	SVAN_CMD_SET_PORT		= 0x072,
 
+	SVAN_CMD_CREATE_SRQ		= 0x080,
+	SVAN_CMD_DESTROY_SRQ		= 0x081,
+	SVAN_CMD_MODIFY_SRQ		= 0x082,
+	SVAN_CMD_QUERY_SRQ		= 0x083,
+
 	SVAN_CMD_CREATE_PRQ		= 0x090,
 	SVAN_CMD_DESTROY_PRQ		= 0x091,
 	SVAN_CMD_SET_FAULT_POLICY	= 0x092,
@@ -71,8 +76,6 @@ enum svan_cmd_opcode {
 	SVAN_CMD_QUERY_FLOWS		= 0x0b6,
 	SVAN_CMD_JUDGE_FLOW		= 0x0b7,
 	SVAN_CMD_SET_RATE_GROUP		= 0x0b8,
-
-	/* 0x080..0x08f shared receive queues: reserved */
 };
 
 enum svan_cmd_status {
@@ -119,7 +122,7 @@ struct svan_cmd_create_eq {
 };
 
 /*
- * FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP, QUERY_KEY/QP/FUNCTION/ENFORCEMENT,
+ * FREE_UAR, FREE_PD, DESTROY_EQ/KEY/CQ/COUNTER/QP/SRQ, QUERY_KEY/QP/SRQ/FUNCTION/ENFORCEMENT,
  * CLEAR_GID
  */
 struct svan_cmd_object {
@@ -240,6 +243,32 @@ struct svan_cmd_attach_counter {
 
 SVAN_ASSERT_SIZE(struct svan_cmd_attach_counter, 16);
 
+#define SVAN_CMD_SRQ_PRIVILEGED	0x01	/* may use SVAN_KEY_LOCAL_DMA */
+
+/* Entries and record lie in the INTERNAL key ring_key. Needs SVAN_CAP_SRQ. */
+struct svan_cmd_create_srq {
+	__u8	flags;			/* SVAN_CMD_SRQ_* */
+	__u8	log_size;		/* 0..SVAN_RQ_MAX_LOG_SIZE */
+	__u8	log_stride;		/* SVAN_RWQE_MIN/MAX_LOG_STRIDE */
+	__u8	reserved0;
+	__le32	pd;			/* of the memory that entries name */
+	__le64	ring_va;		/* 64-byte aligned */
+	__le32	ring_key;
+	__le32	dbr_offset;		/* from ring_va, 64-byte aligned */
+	__le32	owner;			/* verbs context, as in ALLOC_UAR */
+	__le32	reserved1;
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_create_srq, 32);
+
+/* An event when fewer than `limit` entries are posted; 0: none. */
+struct svan_cmd_modify_srq {
+	__le32	srqn;
+	__le32	limit;			/* 0..2^log_size */
+};
+
+SVAN_ASSERT_SIZE(struct svan_cmd_modify_srq, 8);
+
 /*
  * ATTACH_MCAST, DETACH_MCAST: the queue pair, of type UD, receives the datagrams for a
  * multicast group, or does so no more.
@@ -294,7 +323,7 @@ struct svan_cmd_create_qp {
 	__le32	sq_offset;		/* 64-byte aligned */
 	__le32	rq_offset;		/* 64-byte aligned */
 	__le32	dbr_offset;		/* 64-byte aligned */
-	__le32	srq;			/* reserved */
+	__le32	srq;			/* 0: none; then there is an own RQ, or none */
 	__le32	rq_key;			/* RQ_APART: INTERNAL key */
 	__le32	dbr_key;		/* DBR_APART: INTERNAL key */
 	__le32	reserved1;
@@ -584,6 +613,8 @@ struct svan_cmd {
 		struct svan_cmd_modify_counter	modify_counter;
 		struct svan_cmd_attach_counter	attach_counter;
 		struct svan_cmd_attach_mcast	attach_mcast;
+		struct svan_cmd_create_srq	create_srq;
+		struct svan_cmd_modify_srq	modify_srq;
 		struct svan_cmd_create_qp	create_qp;
 		struct svan_cmd_modify_qp	modify_qp;
 		struct svan_cmd_set_gid		set_gid;
@@ -614,7 +645,7 @@ SVAN_ASSERT_SIZE(struct svan_cmd_eth_mcast, 16);
 SVAN_ASSERT_SIZE(struct svan_cmd_port, 8);
 SVAN_ASSERT_SIZE(struct svan_cmd, SVAN_CMD_SIZE);
 
-/* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/COUNTER/QP */
+/* ALLOC_UAR, ALLOC_PD, CREATE_KEY/CQ/COUNTER/QP/SRQ */
 struct svan_cmd_id_resp {
 	__le32	id;
 	__le32	reserved;
@@ -637,6 +668,11 @@ struct svan_cmd_query_qp_resp {
 	__le32	reserved[2];
 };
 
+struct svan_cmd_query_srq_resp {
+	__le32	limit;			/* 0: there is none, or its event was sent */
+	__le32	ci;			/* oldest entry that was not taken */
+};
+
 struct svan_cmd_resp {
 	__le32	tag;
 	__u8	status;			/* enum svan_cmd_status */
@@ -648,6 +684,7 @@ struct svan_cmd_resp {
 		struct svan_cmd_id_resp		id;
 		struct svan_cmd_query_key_resp	query_key;
 		struct svan_cmd_query_qp_resp	query_qp;
+		struct svan_cmd_query_srq_resp	query_srq;
 		struct svan_fault_policy	fault_policy;
 		struct svan_function_attr	query_function;
 		struct svan_congestion_attr	query_congestion;

@@ -161,7 +161,8 @@ SVAN_ASSERT_SIZE(union svan_wqebb, SVAN_WQEBB_SIZE);
 
 struct svan_rwqe {
 	__le32	num_sge;		/* 0..max of the queue */
-	__le32	reserved[3];
+	__le32	reserved;
+	__le64	wr_id;			/* shared receive queue: returned in the CQE */
 	struct svan_sge	sge[];
 };
 
@@ -191,6 +192,21 @@ struct svan_qp_dbr {
 
 SVAN_ASSERT_SIZE(struct svan_qp_dbr, 64);
 SVAN_ASSERT_OFFSET(struct svan_qp_dbr, device_flags, 32);
+
+/*
+ * Doorbell record of a shared receive queue, 64-byte aligned. The host writes the first
+ * half, the device the second. An entry before ci has been taken: its slot may be used
+ * again, although it may complete later. There is no doorbell.
+ */
+struct svan_srq_dbr {
+	__le32	pi;			/* in entries */
+	__u8	reserved0[28];
+	__le32	ci;			/* in entries */
+	__u8	reserved1[28];
+};
+
+SVAN_ASSERT_SIZE(struct svan_srq_dbr, 64);
+SVAN_ASSERT_OFFSET(struct svan_srq_dbr, ci, 32);
 
 /* ---- completion queue ---- */
 
@@ -246,7 +262,8 @@ struct svan_cqe {
 	__le16	vlan;			/* UD: TCI of the packet, with CQE_VLAN */
 	__le16	pkey_index;
 	__u8	smac[6];		/* UD */
-	__u8	reserved0[14];
+	__u8	reserved0[6];
+	__le64	wr_id;			/* shared receive queue: the entry's */
 	__le32	vendor_err;		/* enum svan_syndrome, for diagnosis */
 	__u8	opcode;			/* enum svan_cqe_opcode */
 	__u8	wqe_opcode;		/* enum svan_wqe_opcode, opcode SQ */
@@ -256,6 +273,7 @@ struct svan_cqe {
 
 SVAN_ASSERT_SIZE(struct svan_cqe, 64);
 SVAN_ASSERT_OFFSET(struct svan_cqe, timestamp, 16);
+SVAN_ASSERT_OFFSET(struct svan_cqe, wr_id, 48);
 SVAN_ASSERT_OFFSET(struct svan_cqe, vendor_err, 56);
 SVAN_ASSERT_OFFSET(struct svan_cqe, owner, 63);
 
@@ -315,8 +333,9 @@ enum svan_event {
 	SVAN_EVENT_QP_ACCESS_ERR	= 0x13,
 	SVAN_EVENT_QP_COMM_EST		= 0x14,
 	SVAN_EVENT_QP_SQ_DRAINED	= 0x15,
-	SVAN_EVENT_SRQ_LIMIT		= 0x16,	/* reserved */
-	SVAN_EVENT_QP_LAST_WQE		= 0x17,	/* reserved */
+	SVAN_EVENT_SRQ_LIMIT		= 0x16,	/* qn: SRQ; the limit is 0 from then on */
+	SVAN_EVENT_QP_LAST_WQE		= 0x17,	/* takes no more of its SRQ */
+	SVAN_EVENT_SRQ_ERROR		= 0x18,	/* qn: SRQ; data: enum svan_syndrome */
 	SVAN_EVENT_PAGE_REQUEST		= 0x20,	/* faults.h */
 	SVAN_EVENT_FLOW			= 0x21,	/* qn: function, flows.h; of the PF alone */
 	SVAN_EVENT_FATAL		= 0x3f,	/* data: enum svan_fatal */

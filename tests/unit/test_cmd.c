@@ -34,7 +34,7 @@ static void the_phase_turns(void **state)
 
 static void unknown_opcodes(void **state)
 {
-    static const uint16_t bad[] = { 3, 0x12, 0x73, 0x80, 0x1000, 0xffff };
+    static const uint16_t bad[] = { 3, 0x12, 0x73, 0x84, 0x1000, 0xffff };
     Host *host = *state;
     struct svan_cmd_resp resp;
 
@@ -200,7 +200,7 @@ static void capabilities(void **state)
                      SVAN_CMD_OK);
     assert_int_equal(le64toh(caps->features),
                      SVAN_CAP_RC | SVAN_CAP_UC | SVAN_CAP_UD | SVAN_CAP_GSI |
-                     SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
+                     SVAN_CAP_SRQ | SVAN_CAP_ATOMIC | SVAN_CAP_ATOMIC_GLOBAL |
                      SVAN_CAP_ONDEMAND_KEYS | SVAN_CAP_PROCESS_KEYS |
                      SVAN_CAP_PAGE_REQUESTS | SVAN_CAP_DEVMEM_KEYS |
                      SVAN_CAP_COMP_COUNTERS | SVAN_CAP_WINDOW_EXPORT | SVAN_CAP_CONGESTION |
@@ -212,7 +212,7 @@ static void capabilities(void **state)
     assert_int_equal(le32toh(caps->max_counter), 63);
     assert_int_equal(le32toh(caps->max_key), 255);
     assert_int_equal(le32toh(caps->max_mtu), 4096);
-    assert_int_equal(le32toh(caps->max_srq), 0);
+    assert_int_equal(le32toh(caps->max_srq), 63);
     assert_int_equal(le16toh(caps->max_sge), SVAN_MAX_SGE);
     assert_int_equal(le64toh(caps->clock_khz), 1000000);
     assert_int_equal(le64toh(caps->max_key_length), 1ull << 56);

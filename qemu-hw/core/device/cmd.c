@@ -83,6 +83,7 @@ SvanStep svan_cmd_query_caps(SvanCmdCtx *ctx)
         .max_uar = htole32(fn->uar_count),
         .max_eq = htole32(SVAN_MAX_EQS),
         .max_gid = htole32(SVAN_MAX_GID),
+        .max_srq = htole32(fn->queues->srqs.capacity - fn->queues->srqs.first),
         .max_qp_wqebb = htole32(1u << SVAN_SQ_MAX_LOG_BBS),
         .max_qp_rwqe = htole32(1u << SVAN_RQ_MAX_LOG_SIZE),
         .max_cqe = htole32(1u << SVAN_CQ_MAX_LOG_SIZE),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands for EQs, UAR pages, protection domains, keys, process contexts, CQs and
- * completion counters.
+ * Commands for EQs, UAR pages, protection domains, keys, process contexts, CQs, completion
+ * counters and shared receive queues.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -326,4 +326,63 @@ SvanStep svan_cmd_attach_counter(SvanCmdCtx *ctx)
         return svan_cmd_answer(ctx, REFUSE(BAD_STATE, attach_counter.qpn));
     }
     return svan_cmd_answer(ctx, svan_qp_attach(qp, counter, le32toh(cmd->sides)));
+}
+
+/* ---- shared receive queues ---- */
+
+SvanStep svan_cmd_create_srq(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_create_srq *cmd = &ctx->cmd->create_srq;
+    uint32_t refusal;
+    SvanMem record;
+    SvanSrq *srq;
+    SvanStep step = svan_srq_map_record(ctx->fn, cmd, &record, &refusal);
+
+    if (step == SVAN_STEP_MISS) {
+        return step;
+    }
+    if (!refusal) {
+        refusal = svan_srq_create(ctx->fn, cmd, SVAN_NONE, &srq);
+    }
+    if (refusal) {
+        return svan_cmd_answer(ctx, refusal);
+    }
+    memset(record.host, 0, record.len);
+    svan_stored(ctx->fn, &record);
+    return answer_id(ctx, srq->srqn);
+}
+
+SvanStep svan_cmd_destroy_srq(SvanCmdCtx *ctx)
+{
+    SvanSrq *srq = svan_srq_get(ctx->fn, object_id(ctx));
+
+    if (!srq) {
+        return no_such_object(ctx);
+    }
+    if (srq->refs) {
+        return object_is_busy(ctx);
+    }
+    svan_srq_destroy(srq);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
+}
+
+SvanStep svan_cmd_modify_srq(SvanCmdCtx *ctx)
+{
+    const struct svan_cmd_modify_srq *cmd = &ctx->cmd->modify_srq;
+    SvanSrq *srq = svan_srq_get(ctx->fn, le32toh(cmd->srqn));
+
+    return svan_cmd_answer(ctx, srq ? svan_srq_modify(srq, le32toh(cmd->limit)) :
+                                      REFUSE(BAD_RESOURCE, modify_srq.srqn));
+}
+
+SvanStep svan_cmd_query_srq(SvanCmdCtx *ctx)
+{
+    const SvanSrq *srq = svan_srq_get(ctx->fn, object_id(ctx));
+
+    if (!srq) {
+        return no_such_object(ctx);
+    }
+    ctx->resp->query_srq.limit = htole32(srq->limit);
+    ctx->resp->query_srq.ci = htole32(srq->rq.ci);
+    return svan_cmd_answer(ctx, SVAN_CMD_OK);
 }

@@ -61,6 +61,8 @@ SvanCmdHandler svan_cmd_modify_counter, svan_cmd_attach_counter;
 SvanCmdHandler svan_cmd_create_qp, svan_cmd_destroy_qp;
 SvanCmdHandler svan_cmd_modify_qp, svan_cmd_query_qp;
 SvanCmdHandler svan_cmd_attach_mcast, svan_cmd_detach_mcast;
+SvanCmdHandler svan_cmd_create_srq, svan_cmd_destroy_srq;
+SvanCmdHandler svan_cmd_modify_srq, svan_cmd_query_srq;
 SvanCmdHandler svan_cmd_set_gid, svan_cmd_clear_gid;
 SvanCmdHandler svan_cmd_eth_set_filter, svan_cmd_eth_set_mcast;
 SvanCmdHandler svan_cmd_set_port;

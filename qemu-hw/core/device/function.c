@@ -42,7 +42,7 @@ static void fn_set_features(SvanFn *fn, const SvanConfig *config)
     /* features that need the CPUs' page tables, or atomicity with the CPUs */
     uint64_t shared = SVAN_CAP_ATOMIC_GLOBAL | SVAN_CAP_PROCESS_KEYS;
     uint64_t all = shared | SVAN_CAP_RC | SVAN_CAP_UC | SVAN_CAP_UD | SVAN_CAP_GSI |
-                   SVAN_CAP_ATOMIC |
+                   SVAN_CAP_SRQ | SVAN_CAP_ATOMIC |
                    SVAN_CAP_COMP_COUNTERS | SVAN_CAP_ONDEMAND_KEYS |
                    SVAN_CAP_DEVMEM_KEYS | SVAN_CAP_PAGE_REQUESTS |
                    SVAN_CAP_ETH | SVAN_CAP_ETH_TX_CSUM | SVAN_CAP_ETH_RX_CSUM |
@@ -126,6 +126,7 @@ static void fn_destroy_objects(SvanFn *fn)
         return;
     }
     FOR_EACH(&fn->qps->table, SvanQp, qp, svan_qp_destroy(qp));
+    FOR_EACH(&fn->queues->srqs, SvanSrq, srq, svan_srq_destroy(srq));
     FOR_EACH(&fn->queues->counters, SvanCounter, counter,
              svan_counter_destroy(counter));
     FOR_EACH(&fn->queues->cqs, SvanCq, cq, svan_cq_destroy(cq));

@@ -10,6 +10,7 @@
 
 #define PD_CAPACITY     16384u
 #define FIRST_COUNTER   1
+#define FIRST_SRQ       1
 #define FIRST_PD        1
 #define FIRST_KEY       1
 
@@ -65,6 +66,7 @@ static bool queues_make(SvanFn *fn)
     /* as many as CQs, which they stand beside or in place of */
     svan_table_init(&queues->counters, fn->core->config.max_cq, FIRST_COUNTER,
                     fn->regs->variant);
+    svan_table_init(&queues->srqs, fn->core->config.max_qp, FIRST_SRQ, fn->regs->variant);
     return svan_uar_take(fn, 0, 0, 0) && svan_db_table_make(fn);
 }
 
@@ -122,6 +124,7 @@ static void keep_variant(SvanFn *fn)
     to = furthest(from, svan_table_next_variant(&fn->memory->keys),
                   svan_table_next_variant(&fn->queues->cqs));
     to = furthest(from, to, svan_table_next_variant(&fn->queues->counters));
+    to = furthest(from, to, svan_table_next_variant(&fn->queues->srqs));
     fn->regs->variant = furthest(from, to,
                                  svan_table_next_variant(&fn->qps->table));
 }
@@ -142,6 +145,7 @@ void svan_parts_free(SvanFn *fn)
     if (fn->queues) {
         svan_table_fini(&fn->queues->cqs);
         svan_table_fini(&fn->queues->counters);
+        svan_table_fini(&fn->queues->srqs);
         free(fn->queues->uars);
         free(fn->queues->flows);
     }

@@ -259,14 +259,15 @@ typedef struct FnSection {
 /* Of each function; in the order in which objects need each other. */
 static const FnSection fn_sections[] = {
     { 0x10, 2, true, svan_save_registers, svan_load_registers },
-    { 0x11, 2, false, svan_save_tables, svan_load_tables },
+    { 0x11, 3, false, svan_save_tables, svan_load_tables },
     { 0x12, 2, false, svan_save_uars, svan_load_uars },
     { 0x19, 1, false, svan_save_contexts, svan_load_contexts },
     { 0x13, 1, false, svan_save_keys, svan_load_keys },
     { 0x14, 3, false, svan_save_eqs, svan_load_eqs },
     { 0x15, 2, false, svan_save_cqs, svan_load_cqs },
     { 0x1c, 1, false, svan_save_counters, svan_load_counters },
-    { 0x16, 8, false, svan_save_qps, svan_load_qps },
+    { 0x21, 1, false, svan_save_srqs, svan_load_srqs },
+    { 0x16, 9, false, svan_save_qps, svan_load_qps },
     { 0x20, 1, false, svan_save_groups, svan_load_groups },
     { 0x1d, 2, true, svan_save_vport, svan_load_vport },
     { 0x1f, 1, true, svan_save_enforcement, svan_load_enforcement },

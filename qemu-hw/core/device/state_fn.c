@@ -96,7 +96,7 @@ bool svan_load_registers(SvanFn *fn, SvanReader *reader)
 
 /* ---- tables: variants up to the last that was used, and the next index ---- */
 
-#define NUM_TABLES      5
+#define NUM_TABLES      6
 
 static void fn_tables(SvanFn *fn, SvanTable *tables[NUM_TABLES])
 {
@@ -105,6 +105,7 @@ static void fn_tables(SvanFn *fn, SvanTable *tables[NUM_TABLES])
     tables[2] = &fn->queues->cqs;
     tables[3] = &fn->qps->table;
     tables[4] = &fn->queues->counters;
+    tables[5] = &fn->queues->srqs;
 }
 
 void svan_save_tables(SvanFn *fn, SvanWriter *writer)

@@ -226,7 +226,7 @@ static void save_creation(const SvanQp *qp, SvanWriter *writer)
         .ring_key = htole32(qp->sq.ring_key->key), .ring_va = htole64(qp->sq.va),
         .rq_key = htole32(qp->rq.ring_key->key), .rq_va = htole64(qp->rq.va),
         .dbr_key = htole32(qp->sq.dbr_key->key),
-        .dbr_va = htole64(qp->sq.dbr_va),
+        .dbr_va = htole64(qp->sq.dbr_va), .srq = htole32(qp->srq ? qp->srq->srqn : 0),
     };
 
     svan_put_bytes(writer, &cmd, sizeof(cmd));
@@ -286,6 +286,9 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u64(writer, qp->sq.last_active);
     svan_put_bytes(writer, &qp->policy, sizeof(qp->policy));
     qp->transport->save(qp, writer);
+    if (qp->srq) {
+        svan_save_taken(qp, writer);
+    }
 }
 
 /* The objects whose asynchronous events wait, in their order. */
@@ -372,6 +375,7 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
     return !reader->failed && svan_policy_ok(&qp->policy) &&
            qp->transport->load(qp, reader) && !reader->failed &&
+           (!qp->srq || svan_load_taken(qp, reader)) &&
            qp->sq.producer.pi - qp->transport->sq_ci(qp) <= 1u << qp->sq.log_bbs &&
            qp->rq.producer.pi - qp->rq.ci <= 1u << qp->rq.log_size;
 }
@@ -385,11 +389,12 @@ SvanEvents *svan_events_of(SvanFn *fn, uint64_t types, uint32_t qn)
 {
     SvanCq *cq = are_of(types, SVAN_EVENTS_CQ) ? svan_cq_get(fn, qn) : NULL;
     SvanQp *qp = are_of(types, SVAN_EVENTS_QP) ? svan_qp_get(fn, qn) : NULL;
+    SvanSrq *srq = are_of(types, SVAN_EVENTS_SRQ) ? svan_srq_get(fn, qn) : NULL;
 
     if (are_of(types, SVAN_EVENTS_FLOW)) {
         return fn->queues->flows && qn < fn->core->num_fns ? &fn->queues->flows[qn] : NULL;
     }
-    return cq ? &cq->events : qp ? &qp->events :
+    return cq ? &cq->events : qp ? &qp->events : srq ? &srq->events :
            are_of(types, SVAN_EVENTS_FN) && !qn ? &fn->queues->events : NULL;
 }
 

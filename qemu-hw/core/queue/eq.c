@@ -115,7 +115,7 @@ void svan_event(SvanEvents *events, uint8_t type, uint32_t data)
         return;
     }
     events->types |= bit;
-    if (bit & (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR)) {
+    if (bit & (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR | SVAN_EVENTS_BIT(SRQ_ERROR))) {
         events->syndrome = data;
     }
     events_wait(events, eq);
@@ -146,7 +146,7 @@ static uint8_t first_type(const SvanEvents *events)
         SVAN_EVENT_CMD, SVAN_EVENT_PORT, SVAN_EVENT_PAGE_REQUEST,
         SVAN_EVENT_QP_COMM_EST, SVAN_EVENT_QP_SQ_DRAINED, SVAN_EVENT_CQ_ERROR,
         SVAN_EVENT_QP_FATAL, SVAN_EVENT_QP_REQ_ERR, SVAN_EVENT_QP_ACCESS_ERR,
-        SVAN_EVENT_FLOW,
+        SVAN_EVENT_QP_LAST_WQE, SVAN_EVENT_SRQ_LIMIT, SVAN_EVENT_SRQ_ERROR, SVAN_EVENT_FLOW,
     };
 
     for (size_t i = 0; i < sizeof(order); i++) {
@@ -166,7 +166,8 @@ static uint32_t event_data(const SvanFn *fn, const SvanEvents *events,
     case SVAN_EVENT_FATAL:
         return fn->fatal;
     default:
-        return (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR) >> type & 1 ? events->syndrome : 0;
+        return (SVAN_EVENTS_CQ | SVAN_EVENTS_QP_ERROR | SVAN_EVENTS_BIT(SRQ_ERROR)) >>
+               type & 1 ? events->syndrome : 0;
     }
 }
 

@@ -52,7 +52,10 @@ struct SvanEq {
                                  SVAN_EVENTS_BIT(QP_ACCESS_ERR))
 #define SVAN_EVENTS_QP          (SVAN_EVENTS_QP_ERROR | \
                                  SVAN_EVENTS_BIT(QP_COMM_EST) | \
-                                 SVAN_EVENTS_BIT(QP_SQ_DRAINED))
+                                 SVAN_EVENTS_BIT(QP_SQ_DRAINED) | \
+                                 SVAN_EVENTS_BIT(QP_LAST_WQE))
+#define SVAN_EVENTS_SRQ         (SVAN_EVENTS_BIT(SRQ_LIMIT) | \
+                                 SVAN_EVENTS_BIT(SRQ_ERROR))
 
 /*
  * Report an event of a type that the object may have; without EQ 0 it is lost. data is
@@ -323,6 +326,7 @@ typedef struct SvanRwqe {
     uint32_t index;
     uint32_t length;
     uint32_t num_sge;
+    uint64_t wr_id;             /* of a shared receive queue */
     SvanSge sge[SVAN_MAX_SGE];
 } SvanRwqe;
 
@@ -363,6 +367,45 @@ SvanStep svan_rq_fetch(SvanRq *rq, SvanRwqe *rwqe, uint8_t *status,
                        uint32_t *syndrome);
 /* Complete the oldest entry by cqe, whose wqe_index is set here; slot NULL: no CQE. */
 void svan_rq_complete(SvanRq *rq, SvanCqSlot *slot, struct svan_cqe *cqe);
+
+/* ---- shared receive queues ---- */
+
+/*
+ * Entries are taken in their order by those who share the queue, and completed in any: what
+ * is taken is copied, and its slot is the host's again.
+ */
+typedef struct SvanSrq {
+    SvanFn *fn;
+    uint32_t srqn;
+    SvanUser user;              /* whose memory the entries name */
+    SvanRq rq;                  /* ci: the oldest entry that was not taken */
+    uint64_t ci_va;             /* of the record's ci */
+    uint32_t limit;             /* 0: no event is asked for */
+    bool error;
+    SvanEvents events;
+    uint32_t refs;              /* queue pairs that use it */
+} SvanSrq;
+
+/*
+ * Find the record of the queue that the command asks for, before it is created. DONE, MISS,
+ * or ERROR: *refusal.
+ */
+SvanStep svan_srq_map_record(SvanFn *fn, const struct svan_cmd_create_srq *cmd,
+                             SvanMem *record, uint32_t *refusal);
+/* SVAN_CMD_OK or a refusal (base.h). */
+uint32_t svan_srq_create(SvanFn *fn, const struct svan_cmd_create_srq *cmd,
+                         uint32_t id, SvanSrq **out);
+void svan_srq_destroy(SvanSrq *srq);                /* refs is 0 */
+SvanSrq *svan_srq_get(SvanFn *fn, uint32_t srqn);
+uint32_t svan_srq_modify(SvanSrq *srq, uint32_t limit);
+/*
+ * Take the oldest entry. DONE; MISS; IDLE: there is none; ERROR: the entry that was taken is
+ * bad (*status), or the queue is (SUCCESS).
+ */
+SvanStep svan_srq_take(SvanSrq *srq, SvanRwqe *rwqe, uint8_t *status,
+                       uint32_t *syndrome);
+void svan_save_srqs(SvanFn *fn, SvanWriter *writer);
+bool svan_load_srqs(SvanFn *fn, SvanReader *reader);
 
 /*
  * svan_gather() finds the runs of memory, at most SVAN_MAX_PKT_RUNS, of the octets
@@ -472,6 +515,7 @@ typedef struct SvanQueues {
     uint32_t num_uars;
     SvanTable cqs;
     SvanTable counters;
+    SvanTable srqs;
 } SvanQueues;
 
 /* NULL: the page has no owner. */

@@ -253,6 +253,7 @@ SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
     SvanStep step = ring_read(rq->ring_key, va, &head, sizeof(head));
 
     rwqe->index = index;
+    rwqe->wr_id = 0;
     rwqe->num_sge = 0;
     rwqe->length = 0;
     *status = SVAN_CQE_LOC_QP_OP_ERR;
@@ -260,6 +261,7 @@ SvanStep svan_rwqe_fetch(const SvanRq *rq, uint32_t index, SvanRwqe *rwqe,
     if (step != SVAN_STEP_DONE) {
         return step;
     }
+    rwqe->wr_id = le64toh(head.wr_id);
     num_sge = le32toh(head.num_sge);
     if (num_sge > SVAN_MAX_SGE || num_sge > max) {
         *syndrome = SVAN_SYN_NUM_SGE;

@@ -40,6 +40,25 @@ static SvanStep no_receive(SvanStep step, uint8_t status, uint32_t syndrome,
     }
 }
 
+/* What is taken stays this assembly's until it completes, even if it is bad. */
+static SvanStep take_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
+{
+    SvanReceive *receive = assembly->receive;
+    uint32_t syndrome = SVAN_SYN_NONE;
+    uint8_t status;
+    SvanStep step;
+
+    if (receive->is_taken) {
+        return SVAN_STEP_DONE;
+    }
+    step = svan_srq_take(assembly->srq, &receive->rwqe, &status, &syndrome);
+    if (step == SVAN_STEP_DONE || (step == SVAN_STEP_ERROR && status != SVAN_CQE_SUCCESS)) {
+        receive->is_taken = true;
+        receive->index = receive->rwqe.index;
+    }
+    return no_receive(step, status, syndrome, obstacle);
+}
+
 static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
 {
     SvanReceive *receive = assembly->receive;
@@ -47,6 +66,9 @@ static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     uint8_t status;
     SvanStep step;
 
+    if (assembly->srq) {
+        return take_receive(assembly, obstacle);
+    }
     if (receive->of == assembly && receive->index == assembly->rq->ci) {
         return SVAN_STEP_DONE;
     }
@@ -109,7 +131,11 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
     if (qp->kind->completion == SVAN_COMPLETES_DATAGRAM) {
         tell_sender(pkt, &cqe);
     }
-    svan_rq_complete(assembly->rq, slot->cq.cq ? &slot->cq : NULL, &cqe);
+    if (assembly->srq) {
+        svan_qp_complete_taken(qp, slot->cq.cq ? &slot->cq : NULL, &cqe);
+    } else {
+        svan_rq_complete(assembly->rq, slot->cq.cq ? &slot->cq : NULL, &cqe);
+    }
     svan_completion_counted(slot);
 }
 
@@ -130,7 +156,9 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     bool last = svan_op_info(pkt->opcode)->last;
     SvanMem runs[SVAN_MAX_PKT_RUNS];
     uint32_t num_runs = 0, syndrome = SVAN_SYN_NONE;
-    SvanGather gather = { .user = &qp->user, .access = SVAN_ACCESS_LOCAL_WRITE };
+    SvanGather gather = {
+        .user = svan_qp_receiver_user(qp), .access = SVAN_ACCESS_LOCAL_WRITE,
+    };
     const SvanRwqe *rwqe = &assembly->receive->rwqe;
     SvanCompletionSlot slot;
     SvanStep step = load_receive(assembly, obstacle);
@@ -184,8 +212,13 @@ static SvanStep reserve_receive(SvanQp *qp, SvanAssembly *assembly,
                                 SvanObstacle *obstacle)
 {
     uint32_t syndrome = SVAN_SYN_NONE;
-    SvanStep step = svan_rq_find(assembly->rq, &syndrome);
+    SvanStep step;
 
+    if (assembly->srq) {
+        step = take_receive(assembly, obstacle);
+        return step == SVAN_STEP_DONE ? reserve(qp, slot, obstacle) : step;
+    }
+    step = svan_rq_find(assembly->rq, &syndrome);
     return step == SVAN_STEP_DONE ? reserve(qp, slot, obstacle) :
            no_receive(step, SVAN_CQE_SUCCESS, syndrome, obstacle);
 }
@@ -287,4 +320,48 @@ bool svan_assembly_load(SvanAssembly *assembly, SvanReader *reader)
     assembly->rkey = svan_get_u32(reader);
     assembly->rq->ci = svan_get_u32(reader);
     return svan_get_u32(reader) == assembly->rq->producer.pi && assembly_ok(assembly);
+}
+
+void svan_save_taken(const SvanQp *qp, SvanWriter *writer)
+{
+    const SvanRwqe *rwqe = &qp->taken->rwqe;
+
+    svan_put_u8(writer, qp->last_wqe_told);
+    svan_put_u8(writer, qp->taken->is_taken);
+    if (!qp->taken->is_taken) {
+        return;
+    }
+    svan_put_u32(writer, rwqe->index);
+    svan_put_u64(writer, rwqe->wr_id);
+    svan_put_u32(writer, rwqe->length);
+    svan_put_u32(writer, rwqe->num_sge);
+    for (uint32_t i = 0; i < rwqe->num_sge; i++) {
+        svan_put_u64(writer, rwqe->sge[i].addr);
+        svan_put_u32(writer, rwqe->sge[i].length);
+        svan_put_u32(writer, rwqe->sge[i].lkey);
+    }
+}
+
+bool svan_load_taken(SvanQp *qp, SvanReader *reader)
+{
+    SvanRwqe *rwqe = &qp->taken->rwqe;
+
+    qp->last_wqe_told = svan_get_u8(reader);
+    qp->taken->is_taken = svan_get_u8(reader);
+    if (!qp->taken->is_taken) {
+        return true;
+    }
+    rwqe->index = qp->taken->index = svan_get_u32(reader);
+    rwqe->wr_id = svan_get_u64(reader);
+    rwqe->length = svan_get_u32(reader);
+    rwqe->num_sge = svan_get_u32(reader);
+    if (rwqe->num_sge > SVAN_MAX_SGE) {
+        return false;
+    }
+    for (uint32_t i = 0; i < rwqe->num_sge; i++) {
+        rwqe->sge[i].addr = svan_get_u64(reader);
+        rwqe->sge[i].length = svan_get_u32(reader);
+        rwqe->sge[i].lkey = svan_get_u32(reader);
+    }
+    return true;
 }

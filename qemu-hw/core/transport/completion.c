@@ -102,15 +102,42 @@ SvanStep svan_qp_flush_send(SvanQp *qp, uint32_t *index, SvanWqe *wqe)
     return SVAN_STEP_DONE;
 }
 
+void svan_qp_complete_taken(SvanQp *qp, SvanCqSlot *slot, struct svan_cqe *cqe)
+{
+    cqe->wqe_index = htole32(qp->taken->index);
+    cqe->wr_id = htole64(qp->taken->rwqe.wr_id);
+    if (slot) {
+        svan_cq_commit(slot, cqe);
+    }
+    qp->taken->is_taken = false;
+}
+
+/* 10.2.9.3: what others have posted stays for those who share the queue. */
+static SvanStep find_receive(SvanQp *qp)
+{
+    uint32_t syndrome;
+
+    if (!qp->srq) {
+        return svan_rq_find(&qp->rq, &syndrome);
+    }
+    if (qp->taken->is_taken) {
+        return SVAN_STEP_DONE;
+    }
+    if (!qp->last_wqe_told) {
+        qp->last_wqe_told = true;
+        svan_event(&qp->events, SVAN_EVENT_QP_LAST_WQE, 0);
+    }
+    return SVAN_STEP_IDLE;
+}
+
 SvanStep svan_qp_flush_receive(SvanQp *qp, uint8_t *failure, uint32_t syndrome)
 {
     struct svan_cqe cqe = {
         .qpn = svan_cpu_to_le32(qp->qpn), .opcode = SVAN_CQE_RECV,
         .status = *failure ? *failure : SVAN_CQE_WR_FLUSH_ERR,
     };
-    uint32_t ignored;
     SvanCompletionSlot slot;
-    SvanStep step = svan_rq_find(&qp->rq, &ignored);
+    SvanStep step = find_receive(qp);
 
     if (step != SVAN_STEP_DONE) {
         return step == SVAN_STEP_MISS ? step : SVAN_STEP_IDLE;
@@ -127,7 +154,11 @@ SvanStep svan_qp_flush_receive(SvanQp *qp, uint8_t *failure, uint32_t syndrome)
             qp->fn->stats->resp_cqe_flush_error++;
         }
     }
-    svan_rq_complete(&qp->rq, slot.cq.cq ? &slot.cq : NULL, &cqe);
+    if (qp->srq) {
+        svan_qp_complete_taken(qp, slot.cq.cq ? &slot.cq : NULL, &cqe);
+    } else {
+        svan_rq_complete(&qp->rq, slot.cq.cq ? &slot.cq : NULL, &cqe);
+    }
     svan_completion_counted(&slot);
     *failure = SVAN_CQE_SUCCESS;
     return SVAN_STEP_DONE;

@@ -10,6 +10,12 @@
 
 #include "transport/transport.h"
 
+/* Whose memory receive WQEs name. */
+static inline const SvanUser *svan_qp_receiver_user(const SvanQp *qp)
+{
+    return qp->srq ? &qp->srq->user : &qp->user;
+}
+
 static inline uint32_t svan_qp_mtu(const SvanQp *qp)
 {
     return 1u << qp->log_mtu;
@@ -58,10 +64,17 @@ SvanStep svan_qp_complete_send(SvanQp *qp, const SvanCompletion *done,
  */
 SvanStep svan_qp_flush_send(SvanQp *qp, uint32_t *index, SvanWqe *wqe);
 /*
- * Complete the oldest receive WQE with *failure and its syndrome, after which *failure
+ * Complete the oldest receive WQE, or what was taken of the shared receive queue and no
+ * more, with *failure and its syndrome, after which *failure
  * is SUCCESS; with SUCCESS, it is only flushed. DONE; MISS; IDLE: there is none.
  */
 SvanStep svan_qp_flush_receive(SvanQp *qp, uint8_t *failure, uint32_t syndrome);
+
+/*
+ * Complete what was taken of the shared receive queue by cqe, whose wqe_index and wr_id are
+ * set here; slot NULL: no CQE.
+ */
+void svan_qp_complete_taken(SvanQp *qp, SvanCqSlot *slot, struct svan_cqe *cqe);
 
 /* ---- segment.c: a WQE becomes packets ---- */
 
@@ -141,16 +154,22 @@ SvanStep svan_segment_payload(const SvanUser *user, SvanWqe *wqe,
 
 typedef struct SvanAssembly SvanAssembly;
 
-/* Memory for a decoded receive WQE. Several queue pairs may use it in turn. */
-typedef struct SvanReceive {
+/*
+ * Memory for a decoded receive WQE. Several queue pairs may use it in turn, but for one that
+ * was taken from a shared receive queue.
+ */
+struct SvanReceive {
     const SvanAssembly *of;     /* whose WQE is in it; NULL: nobody's */
+    bool is_taken;              /* of a shared receive queue, and not completed yet */
     uint32_t index;             /* of the WQE in its queue */
     SvanRwqe rwqe;
-} SvanReceive;
+};
 
 struct SvanAssembly {
-    SvanRq *rq;                 /* where receive WQEs come from */
-    SvanReceive *receive;       /* has the oldest of rq if `of` is this assembly */
+    SvanRq *rq;                 /* where receive WQEs come from, unless there is an srq */
+    SvanSrq *srq;               /* NULL: none */
+    /* has the oldest of rq, if `of` is this assembly; or what was taken of srq */
+    SvanReceive *receive;
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* octets of the message that are in place */
     uint32_t length;            /* WRITE: from the RETH */

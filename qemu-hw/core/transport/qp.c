@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/transport.h"
+#include "transport/message.h"
 
 #define QP_FLAGS        (SVAN_CMD_QP_PRIVILEGED | SVAN_CMD_QP_SIGNAL_ALL | \
                          SVAN_CMD_QP_RECV_NO_CQE | SVAN_CMD_QP_RQ_APART | \
@@ -36,6 +36,9 @@ static uint32_t check_type(const SvanFn *fn,
     if (kind->is_kernels && !(cmd->flags & SVAN_CMD_QP_PRIVILEGED)) {
         return REFUSE(NOT_PERMITTED, type);
     }
+    if (cmd->srq && !kind->can_share) {
+        return REFUSE(NOT_SUPPORTED, srq);
+    }
     return kind->qpn && svan_table_get(&fn->qps->table, kind->qpn) ?
            REFUSE(BUSY, type) : SVAN_CMD_OK;
 }
@@ -51,7 +54,7 @@ static uint32_t check_sizes(const struct svan_cmd_create_qp *cmd)
     if (cmd->log_rq_size > SVAN_RQ_MAX_LOG_SIZE) {
         return REFUSE(BAD_PARAM, log_rq_size);
     }
-    if (cmd->log_rq_stride && (cmd->log_rq_stride < SVAN_RWQE_MIN_LOG_STRIDE ||
+    if (cmd->log_rq_stride && (cmd->srq || cmd->log_rq_stride < SVAN_RWQE_MIN_LOG_STRIDE ||
                                cmd->log_rq_stride > SVAN_RWQE_MAX_LOG_STRIDE)) {
         return REFUSE(BAD_PARAM, log_rq_stride);
     }
@@ -66,6 +69,8 @@ static bool cq_belongs(SvanFn *fn, uint32_t cqn, uint32_t owner)
 static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
 {
     uint32_t send_cq = le32toh(cmd->send_cq), recv_cq = le32toh(cmd->recv_cq);
+    uint32_t srqn = le32toh(cmd->srq);
+    const SvanSrq *srq = svan_srq_get(fn, srqn);
     const SvanUar *uar = svan_uar_get(fn, le32toh(cmd->uar));
 
     if ((cmd->pd || fn->qps->kinds[cmd->type].needs_pd) &&
@@ -81,6 +86,12 @@ static uint32_t check_objects(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     if ((cmd->flags & SVAN_CMD_QP_RECV_NO_CQE) &&
         !(fn->features & SVAN_CAP_COMP_COUNTERS)) {
         return REFUSE(NOT_SUPPORTED, flags);
+    }
+    if (srqn && !srq) {
+        return REFUSE(BAD_RESOURCE, srq);
+    }
+    if (srq && srq->user.owner != uar->owner) {
+        return REFUSE(NOT_PERMITTED, srq);
     }
     if (!svan_cq_get(fn, send_cq)) {
         return REFUSE(BAD_RESOURCE, send_cq);
@@ -272,6 +283,12 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
     set_rings(qp, cmd);
+    qp->srq = svan_srq_get(fn, le32toh(cmd->srq));
+    qp->taken = qp->srq ? calloc(1, sizeof(*qp->taken)) : NULL;
+    if (qp->srq && !qp->taken) {
+        free(qp);
+        return NULL;
+    }
     return qp;
 }
 
@@ -287,6 +304,9 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     qp->sq.ring_key->refs += refs;
     qp->sq.dbr_key->refs += refs;
     qp->rq.ring_key->refs += refs;
+    if (qp->srq) {
+        qp->srq->refs += refs;
+    }
     svan_uar_get(qp->fn, qp->uar)->refs += refs;
 }
 
@@ -366,6 +386,7 @@ err_timer:
 err_account:
     svan_account_put(fn, qp->waiter.account);
 err_free:
+    free(qp->taken);
     free(qp);
     return SVAN_CMD_NO_RESOURCES;
 }
@@ -435,6 +456,7 @@ void svan_qp_destroy(SvanQp *qp)
     detach(qp);
     svan_account_put(fn, qp->waiter.account);
     svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
+    free(qp->taken);
     free(qp);
 }
 
@@ -452,6 +474,10 @@ static void qp_forget(SvanQp *qp)
     qp_unlink(qp);
     svan_sq_forget(&qp->sq);
     svan_rq_forget(&qp->rq);
+    if (qp->srq) {
+        qp->taken->is_taken = false;    /* whoever resets it loses it */
+    }
+    qp->last_wqe_told = false;
     qp->attr_mask = 0;
     qp->access = qp->log_mtu = 0;
     qp->max_rd_atomic = qp->max_dest_rd_atomic = 0;

@@ -10,6 +10,7 @@
 typedef struct SvanQp SvanQp;
 typedef struct SvanRcShared SvanRcShared;
 typedef struct SvanGroup SvanGroup;
+typedef struct SvanReceive SvanReceive;     /* message.h */
 
 /* The operations of a transport. */
 typedef struct SvanTransport {
@@ -75,6 +76,9 @@ struct SvanQp {
     uint32_t uar;
 
     SvanRq rq;
+    SvanSrq *srq;               /* NULL: none */
+    SvanReceive *taken;         /* of srq */
+    bool last_wqe_told;         /* no more is taken of srq */
     SvanDbTarget db;
     SvanWaiter waiter;          /* for absent pages */
     SvanEvents events;
@@ -132,6 +136,10 @@ void svan_qp_error(SvanQp *qp, uint8_t event, uint32_t syndrome);
 void svan_qp_set_state(SvanQp *qp, uint8_t state, uint32_t syndrome);
 
 extern const SvanReceiver svan_qp_receiver;         /* receive.c */
+
+/* What was taken of the shared receive queue, of a queue pair that has one. */
+void svan_save_taken(const SvanQp *qp, SvanWriter *writer);
+bool svan_load_taken(SvanQp *qp, SvanReader *reader);
 
 /* ---- group.c: multicast ---- */
 
@@ -195,6 +203,7 @@ typedef struct SvanQpKind {
     bool needs_pd;              /* false: PD 0 means none */
     bool can_wait;              /* for absent pages */
     bool can_count;             /* completions, by counters */
+    bool can_share;             /* a receive queue with others */
     bool is_kernels;            /* only PRIVILEGED queue pairs are of this kind */
     uint32_t qpn;               /* of the only one that there may be; 0: there are many */
     const SvanQpWays *ways;
