@@ -226,7 +226,7 @@ static void save_creation(const SvanQp *qp, SvanWriter *writer)
         .ring_key = htole32(qp->sq.ring_key->key), .ring_va = htole64(qp->sq.va),
         .rq_key = htole32(qp->rq.ring_key->key), .rq_va = htole64(qp->rq.va),
         .dbr_key = htole32(qp->sq.dbr_key->key),
-        .dbr_va = htole64(qp->sq.dbr_va), .srq = htole32(qp->srq ? qp->srq->srqn : 0),
+        .dbr_va = htole64(qp->sq.dbr_va), .srq = htole32(svan_qp_srqn(qp)),
     };
 
     svan_put_bytes(writer, &cmd, sizeof(cmd));
@@ -286,7 +286,7 @@ static void save_qp(const SvanQp *qp, SvanWriter *writer)
     svan_put_u64(writer, qp->sq.last_active);
     svan_put_bytes(writer, &qp->policy, sizeof(qp->policy));
     qp->transport->save(qp, writer);
-    if (qp->srq) {
+    if (qp->share) {
         svan_save_taken(qp, writer);
     }
 }
@@ -375,7 +375,7 @@ static bool load_qp(SvanQp *qp, SvanReader *reader)
     svan_get_bytes(reader, &qp->policy, sizeof(qp->policy));
     return !reader->failed && svan_policy_ok(&qp->policy) &&
            qp->transport->load(qp, reader) && !reader->failed &&
-           (!qp->srq || svan_load_taken(qp, reader)) &&
+           (!qp->share || svan_load_taken(qp, reader)) &&
            qp->sq.producer.pi - qp->transport->sq_ci(qp) <= 1u << qp->sq.log_bbs &&
            qp->rq.producer.pi - qp->rq.ci <= 1u << qp->rq.log_size;
 }

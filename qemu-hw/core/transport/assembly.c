@@ -40,10 +40,10 @@ static SvanStep no_receive(SvanStep step, uint8_t status, uint32_t syndrome,
     }
 }
 
-/* What is taken stays this assembly's until it completes, even if it is bad. */
-static SvanStep take_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
+/* What is taken stays the queue pair's until it completes, even if it is bad. */
+static SvanStep take_receive(SvanQp *qp, SvanObstacle *obstacle)
 {
-    SvanReceive *receive = assembly->receive;
+    SvanReceive *receive = &qp->share->taken;
     uint32_t syndrome = SVAN_SYN_NONE;
     uint8_t status;
     SvanStep step;
@@ -51,7 +51,7 @@ static SvanStep take_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     if (receive->is_taken) {
         return SVAN_STEP_DONE;
     }
-    step = svan_srq_take(assembly->srq, &receive->rwqe, &status, &syndrome);
+    step = svan_srq_take(qp->share->srq, &receive->rwqe, &status, &syndrome);
     if (step == SVAN_STEP_DONE || (step == SVAN_STEP_ERROR && status != SVAN_CQE_SUCCESS)) {
         receive->is_taken = true;
         receive->index = receive->rwqe.index;
@@ -59,15 +59,16 @@ static SvanStep take_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
     return no_receive(step, status, syndrome, obstacle);
 }
 
-static SvanStep load_receive(SvanAssembly *assembly, SvanObstacle *obstacle)
+static SvanStep load_receive(SvanQp *qp, SvanAssembly *assembly,
+                             SvanObstacle *obstacle)
 {
     SvanReceive *receive = assembly->receive;
     uint32_t syndrome = SVAN_SYN_NONE;
     uint8_t status;
     SvanStep step;
 
-    if (assembly->srq) {
-        return take_receive(assembly, obstacle);
+    if (qp->share) {
+        return take_receive(qp, obstacle);
     }
     if (receive->of == assembly && receive->index == assembly->rq->ci) {
         return SVAN_STEP_DONE;
@@ -131,7 +132,7 @@ static void complete_receive(SvanQp *qp, SvanAssembly *assembly,
     if (qp->kind->completion == SVAN_COMPLETES_DATAGRAM) {
         tell_sender(pkt, &cqe);
     }
-    if (assembly->srq) {
+    if (qp->share) {
         svan_qp_complete_taken(qp, slot->cq.cq ? &slot->cq : NULL, &cqe);
     } else {
         svan_rq_complete(assembly->rq, slot->cq.cq ? &slot->cq : NULL, &cqe);
@@ -161,7 +162,7 @@ static SvanStep take_send(SvanQp *qp, SvanAssembly *assembly,
     };
     const SvanRwqe *rwqe = &assembly->receive->rwqe;
     SvanCompletionSlot slot;
-    SvanStep step = load_receive(assembly, obstacle);
+    SvanStep step = load_receive(qp, assembly, obstacle);
 
     if (step != SVAN_STEP_DONE) {
         return step;
@@ -214,8 +215,8 @@ static SvanStep reserve_receive(SvanQp *qp, SvanAssembly *assembly,
     uint32_t syndrome = SVAN_SYN_NONE;
     SvanStep step;
 
-    if (assembly->srq) {
-        step = take_receive(assembly, obstacle);
+    if (qp->share) {
+        step = take_receive(qp, obstacle);
         return step == SVAN_STEP_DONE ? reserve(qp, slot, obstacle) : step;
     }
     step = svan_rq_find(assembly->rq, &syndrome);
@@ -324,11 +325,11 @@ bool svan_assembly_load(SvanAssembly *assembly, SvanReader *reader)
 
 void svan_save_taken(const SvanQp *qp, SvanWriter *writer)
 {
-    const SvanRwqe *rwqe = &qp->taken->rwqe;
+    const SvanRwqe *rwqe = &qp->share->taken.rwqe;
 
-    svan_put_u8(writer, qp->last_wqe_told);
-    svan_put_u8(writer, qp->taken->is_taken);
-    if (!qp->taken->is_taken) {
+    svan_put_u8(writer, qp->share->last_wqe_told);
+    svan_put_u8(writer, qp->share->taken.is_taken);
+    if (!qp->share->taken.is_taken) {
         return;
     }
     svan_put_u32(writer, rwqe->index);
@@ -344,14 +345,14 @@ void svan_save_taken(const SvanQp *qp, SvanWriter *writer)
 
 bool svan_load_taken(SvanQp *qp, SvanReader *reader)
 {
-    SvanRwqe *rwqe = &qp->taken->rwqe;
+    SvanRwqe *rwqe = &qp->share->taken.rwqe;
 
-    qp->last_wqe_told = svan_get_u8(reader);
-    qp->taken->is_taken = svan_get_u8(reader);
-    if (!qp->taken->is_taken) {
+    qp->share->last_wqe_told = svan_get_u8(reader);
+    qp->share->taken.is_taken = svan_get_u8(reader);
+    if (!qp->share->taken.is_taken) {
         return true;
     }
-    rwqe->index = qp->taken->index = svan_get_u32(reader);
+    rwqe->index = qp->share->taken.index = svan_get_u32(reader);
     rwqe->wr_id = svan_get_u64(reader);
     rwqe->length = svan_get_u32(reader);
     rwqe->num_sge = svan_get_u32(reader);

@@ -104,12 +104,12 @@ SvanStep svan_qp_flush_send(SvanQp *qp, uint32_t *index, SvanWqe *wqe)
 
 void svan_qp_complete_taken(SvanQp *qp, SvanCqSlot *slot, struct svan_cqe *cqe)
 {
-    cqe->wqe_index = htole32(qp->taken->index);
-    cqe->wr_id = htole64(qp->taken->rwqe.wr_id);
+    cqe->wqe_index = htole32(qp->share->taken.index);
+    cqe->wr_id = htole64(qp->share->taken.rwqe.wr_id);
     if (slot) {
         svan_cq_commit(slot, cqe);
     }
-    qp->taken->is_taken = false;
+    qp->share->taken.is_taken = false;
 }
 
 /* 10.2.9.3: what others have posted stays for those who share the queue. */
@@ -117,14 +117,14 @@ static SvanStep find_receive(SvanQp *qp)
 {
     uint32_t syndrome;
 
-    if (!qp->srq) {
+    if (!qp->share) {
         return svan_rq_find(&qp->rq, &syndrome);
     }
-    if (qp->taken->is_taken) {
+    if (qp->share->taken.is_taken) {
         return SVAN_STEP_DONE;
     }
-    if (!qp->last_wqe_told) {
-        qp->last_wqe_told = true;
+    if (!qp->share->last_wqe_told) {
+        qp->share->last_wqe_told = true;
         svan_event(&qp->events, SVAN_EVENT_QP_LAST_WQE, 0);
     }
     return SVAN_STEP_IDLE;
@@ -154,7 +154,7 @@ SvanStep svan_qp_flush_receive(SvanQp *qp, uint8_t *failure, uint32_t syndrome)
             qp->fn->stats->resp_cqe_flush_error++;
         }
     }
-    if (qp->srq) {
+    if (qp->share) {
         svan_qp_complete_taken(qp, slot.cq.cq ? &slot.cq : NULL, &cqe);
     } else {
         svan_rq_complete(&qp->rq, slot.cq.cq ? &slot.cq : NULL, &cqe);

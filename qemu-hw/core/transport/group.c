@@ -85,7 +85,6 @@ uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
         return REFUSE(NO_RESOURCES, gid);
     }
     group->qps[group->num++] = qp;
-    qp->num_groups++;
     return SVAN_CMD_OK;
 }
 
@@ -103,7 +102,6 @@ static bool take_out(SvanGroup **link, SvanQp *qp)
     memmove(&group->qps[place], &group->qps[place + 1],
             (group->num - place) * sizeof(group->qps[0]));
     group->served -= place < group->served;
-    qp->num_groups--;
     if (!group->num) {
         *link = group->next;
         svan_group_leave(qp->fn, group->gid);
@@ -120,11 +118,12 @@ uint32_t svan_group_detach(SvanQp *qp, const uint8_t *gid)
     return *link && take_out(link, qp) ? SVAN_CMD_OK : REFUSE(BAD_RESOURCE, gid);
 }
 
+/* A queue pair does not know its groups, of which most have none. */
 void svan_group_detach_all(SvanQp *qp)
 {
     SvanGroup **link = &qp->fn->qps->groups;
 
-    while (qp->num_groups) {
+    while (qp->type == SVAN_QPT_UD && *link) {
         SvanGroup *group = *link;
 
         take_out(link, qp);

@@ -10,12 +10,6 @@
 
 #include "transport/transport.h"
 
-/* Whose memory receive WQEs name. */
-static inline const SvanUser *svan_qp_receiver_user(const SvanQp *qp)
-{
-    return qp->srq ? &qp->srq->user : &qp->user;
-}
-
 static inline uint32_t svan_qp_mtu(const SvanQp *qp)
 {
     return 1u << qp->log_mtu;
@@ -158,17 +152,29 @@ typedef struct SvanAssembly SvanAssembly;
  * Memory for a decoded receive WQE. Several queue pairs may use it in turn, but for one that
  * was taken from a shared receive queue.
  */
-struct SvanReceive {
+typedef struct SvanReceive {
     const SvanAssembly *of;     /* whose WQE is in it; NULL: nobody's */
     bool is_taken;              /* of a shared receive queue, and not completed yet */
     uint32_t index;             /* of the WQE in its queue */
     SvanRwqe rwqe;
+} SvanReceive;
+
+/* What a queue pair has that shares a receive queue. */
+struct SvanSharing {
+    SvanSrq *srq;
+    SvanReceive taken;          /* of srq */
+    bool last_wqe_told;         /* no more is taken of it */
 };
 
+/* Whose memory receive WQEs name. */
+static inline const SvanUser *svan_qp_receiver_user(const SvanQp *qp)
+{
+    return qp->share ? &qp->share->srq->user : &qp->user;
+}
+
 struct SvanAssembly {
-    SvanRq *rq;                 /* where receive WQEs come from, unless there is an srq */
-    SvanSrq *srq;               /* NULL: none */
-    /* has the oldest of rq, if `of` is this assembly; or what was taken of srq */
+    SvanRq *rq;                 /* where receive WQEs come from, unless they are shared */
+    /* has the oldest of rq, if `of` is this assembly; or what was taken of a shared one */
     SvanReceive *receive;
     SvanVerb message;           /* what the next packet may continue, 9.7.4.1.2 */
     uint32_t offset;            /* octets of the message that are in place */

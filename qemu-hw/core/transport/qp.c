@@ -283,11 +283,13 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->send_cq = svan_cq_get(fn, le32toh(cmd->send_cq));
     qp->recv_cq = svan_cq_get(fn, le32toh(cmd->recv_cq));
     set_rings(qp, cmd);
-    qp->srq = svan_srq_get(fn, le32toh(cmd->srq));
-    qp->taken = qp->srq ? calloc(1, sizeof(*qp->taken)) : NULL;
-    if (qp->srq && !qp->taken) {
+    qp->share = cmd->srq ? calloc(1, sizeof(*qp->share)) : NULL;
+    if (cmd->srq && !qp->share) {
         free(qp);
         return NULL;
+    }
+    if (qp->share) {
+        qp->share->srq = svan_srq_get(fn, le32toh(cmd->srq));
     }
     return qp;
 }
@@ -304,8 +306,8 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     qp->sq.ring_key->refs += refs;
     qp->sq.dbr_key->refs += refs;
     qp->rq.ring_key->refs += refs;
-    if (qp->srq) {
-        qp->srq->refs += refs;
+    if (qp->share) {
+        qp->share->srq->refs += refs;
     }
     svan_uar_get(qp->fn, qp->uar)->refs += refs;
 }
@@ -386,7 +388,7 @@ err_timer:
 err_account:
     svan_account_put(fn, qp->waiter.account);
 err_free:
-    free(qp->taken);
+    free(qp->share);
     free(qp);
     return SVAN_CMD_NO_RESOURCES;
 }
@@ -456,8 +458,13 @@ void svan_qp_destroy(SvanQp *qp)
     detach(qp);
     svan_account_put(fn, qp->waiter.account);
     svan_table_remove(&fn->qps->table, qp->qpn & SVAN_QN_INDEX_MASK);
-    free(qp->taken);
+    free(qp->share);
     free(qp);
+}
+
+uint32_t svan_qp_srqn(const SvanQp *qp)
+{
+    return qp->share ? qp->share->srq->srqn : 0;
 }
 
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn)
@@ -474,10 +481,10 @@ static void qp_forget(SvanQp *qp)
     qp_unlink(qp);
     svan_sq_forget(&qp->sq);
     svan_rq_forget(&qp->rq);
-    if (qp->srq) {
-        qp->taken->is_taken = false;    /* whoever resets it loses it */
+    if (qp->share) {
+        qp->share->taken.is_taken = false;      /* whoever resets it loses it */
+        qp->share->last_wqe_told = false;
     }
-    qp->last_wqe_told = false;
     qp->attr_mask = 0;
     qp->access = qp->log_mtu = 0;
     qp->max_rd_atomic = qp->max_dest_rd_atomic = 0;

@@ -181,7 +181,6 @@ static void forget(SvanRc *rc)
     rc->req.wait.waiter = rc->req.in_wait.waiter = &rc->qp->waiter;
     rc->resp.read_wait.waiter = &rc->qp->waiter;
     rc->resp.assembly.rq = &rc->qp->rq;
-    rc->resp.assembly.srq = rc->qp->srq;
     svan_rc_share(rc->qp);
     svan_rc_patience_init(&rc->resp.patience, rc->qp);
     svan_suspension_init(rc->qp);

@@ -48,7 +48,7 @@ void svan_rc_share(SvanQp *qp)
 
     rc->out = &shared->out[index];
     rc->in = &shared->in[index];
-    rc->resp.assembly.receive = qp->srq ? qp->taken : &shared->receive[index];
+    rc->resp.assembly.receive = qp->share ? &qp->share->taken : &shared->receive[index];
 }
 
 void svan_rc_forget_decoded(const SvanQp *qp)
@@ -62,7 +62,7 @@ void svan_rc_forget_decoded(const SvanQp *qp)
     if (rc->in->qp == qp) {
         rc->in->qp = NULL;
     }
-    if (!qp->srq && assembly->receive->of == assembly) {
+    if (!qp->share && assembly->receive->of == assembly) {
         assembly->receive->of = NULL;
     }
 }

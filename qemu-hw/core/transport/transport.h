@@ -10,7 +10,7 @@
 typedef struct SvanQp SvanQp;
 typedef struct SvanRcShared SvanRcShared;
 typedef struct SvanGroup SvanGroup;
-typedef struct SvanReceive SvanReceive;     /* message.h */
+typedef struct SvanSharing SvanSharing;         /* message.h */
 
 /* The operations of a transport. */
 typedef struct SvanTransport {
@@ -71,14 +71,11 @@ struct SvanQp {
     uint32_t attr_mask;         /* SVAN_QP_ATTR_*: set since RESET */
     uint8_t pkey_index, port;
     bool sqd_notify;
-    uint32_t num_groups;        /* multicast groups that it is in */
     struct svan_fault_policy policy;    /* checked */
     uint32_t uar;
 
     SvanRq rq;
-    SvanSrq *srq;               /* NULL: none */
-    SvanReceive *taken;         /* of srq */
-    bool last_wqe_told;         /* no more is taken of srq */
+    SvanSharing *share;           /* of a shared receive queue; NULL: it has none */
     SvanDbTarget db;
     SvanWaiter waiter;          /* for absent pages */
     SvanEvents events;
@@ -107,6 +104,8 @@ void svan_av_decode(SvanAv *to, const struct svan_av *from);
  * complete. SVAN_CMD_OK or a refusal.
  */
 uint32_t svan_qp_attach(SvanQp *qp, SvanCounter *counter, uint32_t sides);
+/* The number of the shared receive queue; 0: it has none. */
+uint32_t svan_qp_srqn(const SvanQp *qp);
 /* NULL: there is no queue pair of this number. */
 SvanQp *svan_qp_get(SvanFn *fn, uint32_t qpn);
 

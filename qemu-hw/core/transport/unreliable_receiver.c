@@ -260,8 +260,7 @@ void svan_unreliable_receiver_init(SvanQp *qp)
 
     memset(recv, 0, sizeof(*recv));
     recv->assembly.rq = &qp->rq;
-    recv->assembly.srq = qp->srq;
-    recv->assembly.receive = qp->srq ? qp->taken : &recv->receive;
+    recv->assembly.receive = qp->share ? &qp->share->taken : &recv->receive;
     recv->wait.waiter = &qp->waiter;
     svan_kept_init(&recv->kept, &qp->waiter, &qp->policy);
 }
