@@ -74,13 +74,28 @@ static void lose_kept(SvanQp *qp)
     svan_kept_drop(&recv->kept);
 }
 
+/*
+ * Packets are held where those of a connection would be diverted, too: no sender waits for
+ * them, and what is dropped is not sent again.
+ */
+static struct svan_fault_policy policy_of(const SvanQp *qp)
+{
+    struct svan_fault_policy policy = qp->policy;
+
+    if (le32toh(policy.hold_max_us) < le32toh(policy.divert_max_us)) {
+        policy.hold_max_us = policy.divert_max_us;
+    }
+    return policy;
+}
+
 /* By what is known of the page. Packets are held until there is a choice. */
 static void choose(SvanQp *qp, const SvanEstimate *estimate)
 {
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
     uint64_t now = svan_now(qp->fn->core);
+    struct svan_fault_policy policy = policy_of(qp);
     SvanChoice choice = {
-        .policy = &qp->policy, .now = now,
+        .policy = &policy, .now = now,
         .offered = SVAN_MODE_BIT(HOLD) | SVAN_MODE_BIT(DROP),
     };
     bool before = recv->decided && recv->drops;
@@ -129,6 +144,7 @@ static void wait_for_page(SvanQp *qp, const SvanPkt *pkt)
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
 
     svan_page_wait(&recv->wait, true);
+    recv->writes = svan_op_info(pkt->opcode)->verb == SVAN_VERB_WRITE;
     recv->since = svan_now(qp->fn->core);
     recv->wait.news = true;
     svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, recv->wait.token, pkt->psn,
@@ -193,6 +209,8 @@ static SvanStep replay(SvanQp *qp)
     step = svan_held_packet(qp->fn, held, &pkt);
     if (step == SVAN_STEP_DONE) {
         step = take(qp, &pkt);
+    } else if (step == SVAN_STEP_ERROR) {
+        count_lost(qp->fn, held->len);
     }
     if (step == SVAN_STEP_MISS) {
         return step;
@@ -216,16 +234,13 @@ static SvanStep replay(SvanQp *qp)
 static SvanStep give_up(SvanQp *qp)
 {
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
-    const SvanHeld *first = recv->kept.first;
-    bool write = first ? svan_op_info(svan_held_opcode(first))->verb == SVAN_VERB_WRITE :
-                         recv->assembly.message == SVAN_VERB_WRITE;
 
     qp->fn->stats->fault_fail++;
     lose_kept(qp);
     end(qp, SVAN_WAIT_FAILED);
     svan_page_wait_forget(&recv->wait);
     svan_assembly_end(&recv->assembly);
-    return write ? SVAN_STEP_DONE :
+    return recv->writes ? SVAN_STEP_DONE :
            fail_receive(qp, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
 }
 
