@@ -222,7 +222,7 @@ static void save_creation(const SvanQp *qp, SvanWriter *writer)
         .flags = qp->flags | SVAN_CMD_QP_RQ_APART | SVAN_CMD_QP_DBR_APART,
         .log_rq_size = qp->rq.log_size, .log_rq_stride = qp->rq.log_stride,
         .pd = htole32(qp->user.pd), .send_cq = htole32(qp->send_cq->cqn),
-        .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->uar),
+        .recv_cq = htole32(qp->recv_cq->cqn), .uar = htole32(qp->user.uar),
         .ring_key = htole32(qp->sq.ring_key->key), .ring_va = htole64(qp->sq.va),
         .rq_key = htole32(qp->rq.ring_key->key), .rq_va = htole64(qp->rq.va),
         .dbr_key = htole32(qp->sq.dbr_key->key),

@@ -62,6 +62,7 @@ typedef struct SvanUser {
     SvanFn *fn;
     uint32_t pd;
     uint32_t owner;             /* the verbs context: that of the UAR page */
+    uint32_t uar;               /* that page, of a queue pair */
     bool local_dma;             /* may use SVAN_KEY_LOCAL_DMA */
     bool can_wait;              /* may meet absent pages, and wait for them */
 } SvanUser;

@@ -273,10 +273,9 @@ static SvanQp *qp_alloc(SvanFn *fn, const struct svan_cmd_create_qp *cmd)
     qp->flags = cmd->flags;
     qp->kind = &fn->qps->kinds[cmd->type];
     qp->transport = qp->kind->transport;
-    qp->uar = le32toh(cmd->uar);
     qp->user = (SvanUser) {
-        .fn = fn, .pd = le32toh(cmd->pd),
-        .owner = svan_uar_get(fn, qp->uar)->owner,
+        .fn = fn, .pd = le32toh(cmd->pd), .uar = le32toh(cmd->uar),
+        .owner = svan_uar_get(fn, le32toh(cmd->uar))->owner,
         .local_dma = cmd->flags & SVAN_CMD_QP_PRIVILEGED,
         .can_wait = qp->kind->can_wait,
     };
@@ -309,7 +308,7 @@ static void qp_hold(SvanQp *qp, int32_t refs)
     if (qp->share) {
         qp->share->srq->refs += refs;
     }
-    svan_uar_get(qp->fn, qp->uar)->refs += refs;
+    svan_uar_get(qp->fn, qp->user.uar)->refs += refs;
 }
 
 SvanStep svan_qp_map_record(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
@@ -355,7 +354,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp) {
         return SVAN_CMD_NO_RESOURCES;
     }
-    qp->waiter.account = svan_account_get(fn, svan_account_id(fn, qp->uar));
+    qp->waiter.account = svan_account_get(fn, svan_account_id(fn, qp->user.uar));
     if (!qp->waiter.account) {
         goto err_free;
     }
@@ -372,7 +371,7 @@ uint32_t svan_qp_create(SvanFn *fn, const struct svan_cmd_create_qp *cmd,
     if (!qp->transport->create(qp)) {
         goto err_remove;
     }
-    if (!svan_db_open(fn, SVAN_DB_OF_QP, qp->uar, &qp->db)) {
+    if (!svan_db_open(fn, SVAN_DB_OF_QP, qp->user.uar, &qp->db)) {
         goto err_destroy;
     }
     qp_hold(qp, 1);

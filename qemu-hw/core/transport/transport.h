@@ -72,7 +72,6 @@ struct SvanQp {
     uint8_t pkey_index, port;
     bool sqd_notify;
     struct svan_fault_policy policy;    /* checked */
-    uint32_t uar;
 
     SvanRq rq;
     SvanSharing *share;           /* of a shared receive queue; NULL: it has none */
