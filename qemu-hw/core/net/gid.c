@@ -165,7 +165,7 @@ static uint32_t set(SvanFn *fn, const struct svan_cmd_set_gid *cmd, bool is_new)
     if (cmd->flags & ~SVAN_CMD_GID_VLAN) {
         return REFUSE(BAD_PARAM, set_gid.flags);
     }
-    if (!memcmp(cmd->gid, none, sizeof(none))) {
+    if (!memcmp(cmd->gid, none, sizeof(none)) || svan_gid_is_multicast(cmd->gid)) {
         return REFUSE(BAD_PARAM, set_gid.gid);
     }
     if (cmd->smac[0] & MCAST_OCTET) {

@@ -109,6 +109,7 @@ void svan_rx_drop_head(SvanCore *core)
     }
     rx_turn_to(core->ingress, 0);
     core->ingress->member = 0;
+    core->ingress->known = false;
     core->ingress->heads++;
     svan_frame_free(core->ingress->untagged);
     core->ingress->untagged = NULL;
@@ -163,14 +164,14 @@ static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
                                                       &uncounted, SVAN_DROP_SOURCE);
 }
 
-/* A RoCE packet of the receive queue, for a function of this device. */
-static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame)
+/* A RoCE packet of the receive queue, for a function. `known`: its ICRC is right. */
+static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame, bool known)
 {
     SvanCore *core = fn->core;
     SvanPkt pkt;
 
-    switch (core->config.no_icrc ? svan_pkt_decode_no_icrc(frame, &pkt) :
-                                   svan_pkt_decode(frame, &pkt)) {
+    switch (core->config.no_icrc || known ? svan_pkt_decode_no_icrc(frame, &pkt) :
+                                            svan_pkt_decode(frame, &pkt)) {
     case SVAN_DECODE_OK:
         return frame->from == SVAN_FROM_PORT ? deliver_from_port(fn, &pkt) :
                                                deliver(fn, &pkt);
@@ -184,6 +185,16 @@ static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame)
     svan_trace(fn, SVAN_TRACE_FRAME_DROP, fn->id, frame->len,
                SVAN_DROP_MALFORMED, 0);
     return SVAN_STEP_DONE;
+}
+
+/* Is the destination MAC the one of the group (RFC 1112, RFC 2464)? */
+static bool is_group_mac(const SvanAddr *addr)
+{
+    const uint8_t *gid = addr->dgid, *mac = addr->dmac;
+
+    return addr->ipv4 ? mac[0] == 1 && mac[1] == 0 && mac[2] == 0x5e &&
+                        mac[3] == (gid[13] & 0x7f) && mac[4] == gid[14] && mac[5] == gid[15] :
+                        mac[0] == 0x33 && mac[1] == 0x33 && !memcmp(mac + 2, gid + 12, 4);
 }
 
 /* The next member of the group that is in the packet's VLAN; SVAN_NONE: no other is. */
@@ -200,7 +211,10 @@ static uint32_t next_member(const SvanCore *core, const SvanAddr *addr, uint32_t
     return id;
 }
 
-/* One function a step. */
+/*
+ * One queue pair a step, and then those that receive frames for the group. That a packet was
+ * looked at by one member, and is known to be right, is told by AGAIN.
+ */
 static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr *addr,
                          uint32_t member)
 {
@@ -210,11 +224,11 @@ static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr 
     if (is_forged(core, frame, addr)) {
         return drop_forged(core->fns[frame->from], frame);
     }
-    step = rx_roce_for(core->fns[member], frame);
+    step = rx_roce_for(core->fns[member], frame, ingress->member || ingress->known);
+    ingress->known |= step == SVAN_STEP_AGAIN;
     if (step == SVAN_STEP_DONE) {
         ingress->member = member + 1;
-        step = next_member(core, addr, member + 1) == SVAN_NONE ? SVAN_STEP_DONE :
-                                                                  SVAN_STEP_AGAIN;
+        step = SVAN_STEP_AGAIN;
     }
     return step;
 }
@@ -231,9 +245,10 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 
     *mine = svan_pkt_peek(frame, &addr);
     if (*mine && svan_gid_is_multicast(addr.dgid)) {
-        member = next_member(core, &addr, core->ingress->member);
-        *mine = member != SVAN_NONE || core->ingress->member;
-        return member != SVAN_NONE ? rx_group(core, frame, &addr, member) : SVAN_STEP_DONE;
+        member = is_group_mac(&addr) ? next_member(core, &addr, core->ingress->member) :
+                                       SVAN_NONE;
+        *mine = member != SVAN_NONE;
+        return *mine ? rx_group(core, frame, &addr, member) : SVAN_STEP_DONE;
     }
     fn = *mine ? svan_gid_owner(core, &addr) : NULL;
     *mine = fn && fn->id != frame->from;
@@ -243,7 +258,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     if (is_forged(core, frame, &addr)) {
         return drop_forged(core->fns[frame->from], frame);
     }
-    return rx_roce_for(fn, frame);
+    return rx_roce_for(fn, frame, false);
 }
 
 /* The frame as the function gets it, without the tag of its VLAN. NULL: no memory. */
@@ -479,24 +494,26 @@ static SvanStep send_port(SvanFn *from, const SvanPkt *pkt)
 }
 
 /*
- * To the port, and to members of this device, for whom a copy waits in the receive queue.
- * BLOCKED: nobody has got it.
+ * To the port, and to members and netdevs of this device, for whom a copy waits in the
+ * receive queue. BLOCKED: nobody has got it.
  */
 static SvanStep send_group(SvanFn *from, const SvanPkt *pkt)
 {
     SvanStep step = send_port(from, pkt);
-    SvanFrame *local;
+    SvanFrame *local = step == SVAN_STEP_DONE ? frame_of(from->core, pkt) : NULL;
+    SvanRoute route;
 
-    if (step != SVAN_STEP_DONE || next_member(from->core, &pkt->addr, 0) == SVAN_NONE) {
-        return step;
+    if (!local) {
+        return step;                    /* or lost, as on a wire */
     }
-    local = frame_of(from->core, pkt);
-    if (local) {
-        local->from = from->id;
-        if (!svan_rx_put(from->core, local)) {
-            svan_pkt_drop(from, pkt, &from->stats->eth_local_drops, SVAN_DROP_NO_BUFFER);
-            svan_frame_free(local);
-        }
+    local->from = from->id;
+    route = svan_frame_route(from->core, local);
+    if (next_member(from->core, &pkt->addr, 0) == SVAN_NONE &&
+        svan_fn_set_is_empty(&route.fns)) {
+        svan_frame_free(local);
+    } else if (!svan_rx_put(from->core, local)) {
+        svan_pkt_drop(from, pkt, &from->stats->eth_local_drops, SVAN_DROP_NO_BUFFER);
+        svan_frame_free(local);
     }
     return step;
 }

@@ -376,6 +376,7 @@ typedef struct SvanIngress {
     uint32_t fn;                /* functions below it are done with the head */
     uint32_t qpn;               /* QP of fn that has begun to receive it; 0: none */
     uint32_t member;            /* of a group: functions below it are done with the head */
+    bool known;                 /* of a group: the head's ICRC is right */
     uint64_t heads;             /* that are gone: tells one head from another */
     bool packets_next;          /* packets that are lent have the next turn */
     uint16_t from;              /* whose frame the last step was of; SVAN_FROM_PORT */

@@ -42,13 +42,45 @@ static uint32_t place_of(const SvanGroup *group, const SvanQp *qp)
 
 /* ---- who is in ---- */
 
+/* The queue pairs of an account in a group. */
+static uint32_t of_account(const SvanGroup *group, const SvanAccount *account)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = 0; n < group->num; n++) {
+        count += group->qps[n]->waiter.account == account;
+    }
+    return count;
+}
+
+/* May the account make one group more? A group is charged to its first member. */
+static bool may_make(const SvanFn *fn, const SvanAccount *account)
+{
+    SvanShare share = {
+        .total = SVAN_MAX_MCAST_GROUPS, .more = 1,
+        .free = SVAN_MAX_MCAST_GROUPS - fn->qps->num_groups,
+    };
+
+    for (const SvanGroup *group = fn->qps->groups; group; group = group->next) {
+        share.used += group->qps[0]->waiter.account == account;
+    }
+    return share.free && svan_account_may_keep(account, &share);
+}
+
+static bool may_join(const SvanGroup *group, const SvanAccount *account)
+{
+    SvanShare share = {
+        .total = SVAN_MAX_MCAST_QPS, .free = SVAN_MAX_MCAST_QPS - group->num, .more = 1,
+        .used = of_account(group, account),
+    };
+
+    return share.free && svan_account_may_keep(account, &share);
+}
+
 static SvanGroup *make(SvanFn *fn, SvanGroup **link, const uint8_t *gid)
 {
     SvanGroup *group;
 
-    if (fn->qps->num_groups >= SVAN_MAX_MCAST_GROUPS) {
-        return NULL;
-    }
     group = calloc(1, sizeof(*group));
     if (!group) {
         return NULL;
@@ -77,7 +109,7 @@ uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
     if (group && place_of(group, qp) < group->num) {
         return SVAN_CMD_OK;
     }
-    if (group && group->num >= SVAN_MAX_MCAST_QPS) {
+    if (group ? !may_join(group, qp->waiter.account) : !may_make(qp->fn, qp->waiter.account)) {
         return REFUSE(NO_RESOURCES, gid);
     }
     group = group ? group : make(qp->fn, link, gid);

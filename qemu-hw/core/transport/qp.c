@@ -626,6 +626,9 @@ static uint32_t check_attrs(const struct svan_cmd_modify_qp *cmd)
          le32toh(cmd->rate_limit) > SVAN_RATE_LIMIT_MAX)) {
         return REFUSE(BAD_PARAM, rate_limit);
     }
+    if ((mask & A(AV)) && svan_gid_is_multicast(cmd->av.dgid)) {
+        return REFUSE(BAD_PARAM, av.dgid);
+    }
     if ((mask & A(AV)) && cmd->av.sgid_index >= SVAN_MAX_GID) {
         return REFUSE(BAD_PARAM, av.sgid_index);
     }

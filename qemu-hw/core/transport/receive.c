@@ -82,18 +82,26 @@ static SvanStep receive_of_group(SvanQp *qp, const SvanPkt *pkt)
     return receive_at(qp, pkt);
 }
 
-/* 9.6.1.2: a packet has this number if, and only if, it is for a group. */
 static bool is_for_group(const SvanPkt *pkt)
 {
     return pkt->dqpn == SVAN_QPN_MASK &&
            (pkt->opcode & SVAN_BTH_TRANSPORT_MASK) == SVAN_BTH_UD;
 }
 
+/*
+ * 9.6.1.2: what is for a group has its number, and no other. What a connected queue pair
+ * gets is told from its peer's packets by its addresses.
+ */
+static bool is_for_one(const SvanQp *qp, const SvanPkt *pkt)
+{
+    return qp->kind->senders == SVAN_TAKES_PEERS || !svan_gid_is_multicast(pkt->addr.dgid);
+}
+
 static SvanStep receive_packet(SvanFn *fn, const SvanPkt *pkt)
 {
     SvanQp *qp = svan_qp_get(fn, pkt->dqpn);
 
-    if (qp && takes_class(qp, pkt->opcode)) {
+    if (qp && takes_class(qp, pkt->opcode) && is_for_one(qp, pkt)) {
         return receive_at(qp, pkt);
     }
     if (pkt->opcode == SVAN_OP_CNP) {

@@ -170,7 +170,8 @@ static SvanStep complete(SvanQp *qp)
         return step;
     }
     if (step == SVAN_STEP_ERROR) {
-        if (send->status != SVAN_CQE_SUCCESS) {
+        /* A success is completed when it is flushed, and then in any case. */
+        if (send->status != SVAN_CQE_SUCCESS || qp->state == SVAN_QPS_ERR) {
             retire(send);
         }
         svan_qp_error(qp, SVAN_EVENT_QP_FATAL, syndrome);
@@ -194,6 +195,12 @@ SvanStep svan_unreliable_flush_sq(SvanQp *qp)
 
     if (send->state == SVAN_SEND_OVER && qp->state == SVAN_QPS_ERR) {
         return complete(qp);            /* as it would have been */
+    }
+    if (send->state == SVAN_SEND_NONE && send->sent && qp->state == SVAN_QPS_ERR) {
+        step = begin(qp);               /* all its packets may have left before the load */
+        if (step != SVAN_STEP_DONE || send->state == SVAN_SEND_OVER) {
+            return step;
+        }
     }
     send->state = SVAN_SEND_NONE;
     step = svan_qp_flush_send(qp, &send->sq_ci, &send->wqe);
