@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Datagrams: UD and GSI queue pairs (IBTA volume 1, 9.8.3; PRM "Datagrams").
+ * Datagrams: UD and GSI queue pairs (IBTA volume 1, 9.8.3; PRM "Unreliable
+ * connections and datagrams").
  */
 #include "unit.h"
 #include "transport/unreliable.h"

@@ -2,7 +2,8 @@
 /*
  * The receiving side of queue pairs whose packets nobody acknowledges, at an absent page:
  * the packet that met it, and those behind it, are held until it comes, or lost (PRM
- * "Faults"). The sender is not told, and does not wait, so there is no bound of time.
+ * "Unreliable connections and datagrams"). The sender is not told, and does not wait, so
+ * there is no bound of time.
  */
 #include <string.h>
 
