@@ -303,23 +303,29 @@ static HostRing new_ring(Host *host, uint32_t size)
 
 /* ---- completion queues ---- */
 
-HostCq host_cq(Host *host, uint32_t log_size)
+HostCq host_cq_of(Host *host, uint32_t log_size, uint32_t uar)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
     uint32_t size = sizeof(struct svan_cqe) << log_size;
     HostRing ring = new_ring(host, size + sizeof(struct svan_cq_dbr));
     HostCq cq = {
         .host = host, .log_size = log_size, .ring = ring.bus,
-        .dbr = ring.bus + size,
+        .dbr = ring.bus + size, .uar = uar,
     };
 
     cmd.create_cq.ring_va = htole64(ring.va);
     cmd.create_cq.ring_key = htole32(ring.key);
     cmd.create_cq.dbr_offset = htole32(size);
     cmd.create_cq.eqn = htole32(1);
+    cmd.create_cq.uar = htole32(uar);
     cmd.create_cq.log_size = log_size;
     cq.cqn = host_must(host, &cmd);
     return cq;
+}
+
+HostCq host_cq(Host *host, uint32_t log_size)
+{
+    return host_cq_of(host, log_size, 0);
 }
 
 bool host_cq_poll(HostCq *cq, struct svan_cqe *cqe)

@@ -108,6 +108,7 @@ typedef struct HostCq {
 } HostCq;
 
 HostCq host_cq(Host *host, uint32_t log_size);
+HostCq host_cq_of(Host *host, uint32_t log_size, uint32_t uar);
 /* false: none. Writes the consumer index to the record. */
 bool host_cq_poll(HostCq *cq, struct svan_cqe *cqe);
 /* Any thread. */

@@ -94,24 +94,6 @@ typedef struct Owner {
     SvanQp *core;               /* the one that answers */
 } Owner;
 
-static HostCq cq_of(World *w, uint32_t uar)
-{
-    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_CREATE_CQ);
-    uint32_t size = sizeof(struct svan_cqe) << 4;
-    HostCq cq = { .host = w->host, .log_size = 4, .uar = uar };
-
-    cq.ring = fake_alloc(w->fake, size + sizeof(struct svan_cq_dbr), 64);
-    cq.dbr = cq.ring + size;
-    cmd.create_cq.ring_va = htole64(cq.ring);
-    cmd.create_cq.ring_key = htole32(w->host->ring_key);
-    cmd.create_cq.dbr_offset = htole32(size);
-    cmd.create_cq.eqn = htole32(1);
-    cmd.create_cq.uar = htole32(uar);
-    cmd.create_cq.log_size = 4;
-    cq.cqn = host_must(w->host, &cmd);
-    return cq;
-}
-
 static void owner_open(World *w, Owner *owner, uint32_t id, uint32_t process)
 {
     struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ALLOC_UAR);
@@ -120,7 +102,7 @@ static void owner_open(World *w, Owner *owner, uint32_t id, uint32_t process)
     cmd.alloc_uar.owner = htole32(id);
     cmd.alloc_uar.process = htole32(process);
     attr.uar = host_must(w->host, &cmd);
-    owner->cq = cq_of(w, attr.uar);
+    owner->cq = host_cq_of(w->host, 4, attr.uar);
     owner->from = host_qp(w->host, &owner->cq, &owner->cq, &attr);
     owner->to = host_qp(w->host, &owner->cq, &owner->cq, &attr);
     host_connect(&owner->from, &owner->to);

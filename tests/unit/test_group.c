@@ -103,21 +103,33 @@ static void listen(Member *member)
     host_post_recv(&member->qp);
 }
 
-static void send_by(Club *club, Member *from, const uint8_t *gid, uint8_t sgid)
+static void send_to(Club *club, Member *from, const uint8_t *gid, uint8_t sgid,
+                    struct svan_av av)
 {
-    struct svan_av av = {
-        .sgid_index = sgid, .hop_limit = 1, .dqpn = htole32(SVAN_QPN_MASK),
-        .qkey = htole32(QKEY), .dmac = { 1, 0, 0x5e, gid[13] & 0x7f, gid[14], gid[15] },
-    };
     HostWr wr = {
         .opcode = SVAN_WQE_SEND, .num_sge = 1, .av = &av,
         .sge = { { club->data, LENGTH, from->qp.host->all_key } },
     };
 
+    av.sgid_index = sgid;
+    av.hop_limit = 1;
+    av.qkey = htole32(QKEY);
     memcpy(av.dgid, gid, 16);
     host_write_wqe(&from->qp, &wr);
     host_post(&from->qp);
     fake_run(club->hall->fake);
+}
+
+static void send_by(Club *club, Member *from, const uint8_t *gid, uint8_t sgid)
+{
+    struct svan_av av = { .dqpn = htole32(SVAN_QPN_MASK) };
+
+    if (gid[0] == 0xff) {
+        memcpy(av.dmac, (uint8_t[]) { 0x33, 0x33, gid[12], gid[13], gid[14], gid[15] }, 6);
+    } else {
+        memcpy(av.dmac, (uint8_t[]) { 1, 0, 0x5e, gid[13] & 0x7f, gid[14], gid[15] }, 6);
+    }
+    send_to(club, from, gid, sgid, av);
 }
 
 /* How many datagrams it got; their data is right. */
@@ -285,6 +297,39 @@ static void what_is_refused(void **state)
     join(&m[0], group4);
 }
 
+static Member owned_by(Hall *hall, uint32_t fn, uint32_t owner)
+{
+    struct svan_cmd cmd = host_cmd_init(SVAN_CMD_ALLOC_UAR);
+    Host *host = hall->stations[fn].host;
+    HostQpAttr attr = { .type = SVAN_QPT_UD, .log_sq = 4, .log_rq = 4, .max_sge = 1 };
+    Member member = { 0 };
+
+    cmd.alloc_uar.owner = htole32(owner);
+    attr.uar = host_must(host, &cmd);
+    member.cq = host_cq_of(host, 6, attr.uar);
+    member.qp = host_qp(host, &member.cq, &member.cq, &attr);
+    member.qp.send_cq = member.qp.recv_cq = NULL;
+    return member;
+}
+
+static void an_owner_leaves_groups_to_others(void **state)
+{
+    Club *club = *state;
+    Member greedy = owned_by(club->hall, 1, 5), other = owned_by(club->hall, 1, 6);
+    uint8_t gid[16] = { 0xff, 2 };
+    uint32_t made = 0;
+
+    while (change(&greedy, SVAN_CMD_ATTACH_MCAST, gid) == SVAN_CMD_OK) {
+        assert_true(++made < SVAN_MAX_MCAST_GROUPS);
+        gid[15] = made;
+        gid[14] = made >> 8;
+    }
+    assert_true(made >= SVAN_MAX_MCAST_GROUPS / 4);
+    join(&other, gid);
+    /* The group is the other's, and who makes none may join it. */
+    join(&greedy, gid);
+}
+
 /* A program of its own, such as soft-RoCE over the netdev, sends as well. */
 static void what_the_netdev_sends_reaches_members(void **state)
 {
@@ -303,6 +348,61 @@ static void what_the_netdev_sends_reaches_members(void **state)
     fake_run(club->hall->fake);
     assert_int_equal(got(club, &m[2]), 1);
     svan_frame_free(left(club, group4));
+}
+
+/* Members and netdevs that listen to a group's MAC get the same frames, wherever they are. */
+static void netdevs_get_it_as_well(void **state)
+{
+    Club *club = *state;
+    Member *m = club->members;
+    Hall *hall = club->hall;
+    SvanFrame *frame;
+
+    trust_all(hall);
+    filter(hall, 2, SVAN_CMD_ETH_ALLMULTI);
+    filter(hall, 3, SVAN_CMD_ETH_ALLMULTI);
+    send_by(club, &m[0], group4, 0);
+    frame = left(club, group4);
+    assert_int_equal(completed(&hall->stations[2].recv_cq), 1);
+    assert_int_equal(completed(&hall->stations[3].recv_cq), 1);
+
+    join(&m[1], group4);
+    join(&m[2], group4);
+    listen(&m[1]);
+    listen(&m[1]);
+    listen(&m[2]);
+    listen(&m[2]);
+    send_by(club, &m[0], group4, 0);
+    svan_frame_free(left(club, group4));
+    frame->data[6 + 5] ^= 0x40;         /* by another NIC */
+    assert_true(svan_frame_in(hall->fake->core, frame));
+    fake_run(hall->fake);
+    assert_int_equal(got(club, &m[1]), 2);
+    assert_int_equal(got(club, &m[2]), 2);
+    assert_int_equal(completed(&hall->stations[1].recv_cq), 0);
+    assert_int_equal(completed(&hall->stations[2].recv_cq), 2);
+    assert_int_equal(completed(&hall->stations[3].recv_cq), 2);
+}
+
+/* Neither a group's MAC nor its GID nor its number alone makes a datagram one of a group. */
+static void all_of_an_address_is_the_groups(void **state)
+{
+    Club *club = *state;
+    Member *m = club->members;
+    struct svan_av mac_of_one = { .dqpn = htole32(SVAN_QPN_MASK) },
+                   number_of_one = {
+        .dqpn = htole32(m[1].qp.qpn), .dmac = { 1, 0, 0x5e, 1, 2, 3 },
+    };
+
+    memcpy(mac_of_one.dmac, m[1].qp.host->gids[0].smac, 6);
+    join(&m[1], group4);
+    listen(&m[1]);
+    send_to(club, &m[0], group4, 0, mac_of_one);
+    svan_frame_free(left(club, group4));
+    send_to(club, &m[0], group4, 0, number_of_one);
+    svan_frame_free(fake_frame(club->hall->fake));
+    assert_int_equal(got(club, &m[1]), 0);
+    assert_int_equal(STAT(club->hall, 1, rx_no_qp), 1);
 }
 
 /* A datagram with another's address as its sender reaches nobody, group or not. */
@@ -390,6 +490,9 @@ int main(void)
         CLUB_TEST(groups_of_ipv6),
         CLUB_TEST(what_is_refused),
         CLUB_TEST(what_the_netdev_sends_reaches_members),
+        CLUB_TEST(netdevs_get_it_as_well),
+        CLUB_TEST(all_of_an_address_is_the_groups),
+        CLUB_TEST(an_owner_leaves_groups_to_others),
         CLUB_TEST(a_group_is_no_way_to_forge),
         CLUB_TEST(half_of_a_datagram_costs_the_next_one_nothing),
         CLUB_TEST(groups_survive_a_move),

@@ -496,6 +496,66 @@ static void reset_forgets_and_error_flushes(void **state)
 
 /* ---- from the wire, and GSI ---- */
 
+/* Who does not poll loses completions, and the queue pair comes to rest all the same. */
+static void a_full_completion_queue_is_no_end_without_end(void **state)
+{
+    Ud *ud = *state;
+    HostQpAttr attr = { .type = SVAN_QPT_UD, .log_sq = 6, .log_rq = 4, .max_sge = 2 };
+    HostCq tiny = host_cq(ud->host, 0);
+    struct svan_av av = av_to(ud, 1, &ud->to, QKEY);
+    HostWr wr = send_of(ud, 10);
+
+    ud->from = host_qp(ud->host, &tiny, &ud->rcq, &attr);
+    to_rts(&ud->from, QKEY);
+    wr.av = &av;
+    wr.flags = SVAN_WQE_SIGNALED;
+    for (uint32_t n = 0; n < 4; n++) {
+        host_write_wqe(&ud->from, &wr);
+    }
+    host_post(&ud->from);
+    fake_run(ud->fake);
+    assert_int_equal(inside(&ud->from)->state, SVAN_QPS_ERR);
+    assert_int_equal(svan_unreliable(inside(&ud->from))->send.sq_ci,
+                     inside(&ud->from)->sq.producer.pi);
+}
+
+/* All of a message's packets had left before the move, and its completion had not. */
+static void what_was_sent_before_a_move_has_succeeded_in_error_too(void **state)
+{
+    Ud *ud = *state;
+    struct svan_cmd_modify_qp attrs = { .attr.state = 0 };
+    struct svan_av av = av_to(ud, 1, &ud->to, QKEY);
+    HostWr wr = send_of(ud, 10);
+    SvanUnreliableSender *send = &svan_unreliable(inside(&ud->from))->send;
+    uint32_t done, blocks;
+    size_t len;
+    void *stream;
+
+    wr.av = &av;
+    wr.flags = SVAN_WQE_SIGNALED;
+    for (uint32_t n = 0; n < 30; n++) {
+        host_write_wqe(&ud->from, &wr);
+    }
+    host_post(&ud->from);
+    for (uint32_t runs = 0; send->state != SVAN_SEND_OVER; runs++) {
+        assert_true(runs < 100);
+        svan_run(ud->fake->core);
+    }
+    blocks = send->wqe.num_bbs;
+    done = send->sq_ci / blocks;
+    stream = svan_save(ud->fake->core, &len);
+    assert_true(stream && svan_load(ud->fake->core, stream, len));
+    free(stream);
+    assert_int_equal(host_modify(&ud->from, SVAN_QPS_ERR, 0, &attrs), SVAN_CMD_OK);
+    fake_run(ud->fake);
+    for (uint32_t n = 0; n <= done; n++) {
+        assert_true(host_cq_poll(&ud->scq, &ud->cqe));
+        assert_int_equal(ud->cqe.status, SVAN_CQE_SUCCESS);
+    }
+    assert_true(host_cq_poll(&ud->scq, &ud->cqe));
+    assert_int_equal(ud->cqe.status, SVAN_CQE_WR_FLUSH_ERR);
+}
+
 static void a_stranger_may_send(void **state)
 {
     Ud *ud = *state;
@@ -573,6 +633,8 @@ int main(void)
         UD_TEST(each_message_has_its_address),
         UD_TEST(a_draining_queue_begins_nothing),
         UD_TEST(reset_forgets_and_error_flushes),
+        UD_TEST(a_full_completion_queue_is_no_end_without_end),
+        UD_TEST(what_was_sent_before_a_move_has_succeeded_in_error_too),
         UD_TEST(a_stranger_may_send),
         UD_TEST(there_is_one_queue_pair_of_number_1),
     };

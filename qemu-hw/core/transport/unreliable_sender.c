@@ -196,7 +196,8 @@ SvanStep svan_unreliable_flush_sq(SvanQp *qp)
     if (send->state == SVAN_SEND_OVER && qp->state == SVAN_QPS_ERR) {
         return complete(qp);            /* as it would have been */
     }
-    if (send->state == SVAN_SEND_NONE && send->sent && qp->state == SVAN_QPS_ERR) {
+    if (send->state == SVAN_SEND_NONE && send->sent && qp->state == SVAN_QPS_ERR &&
+        send->sq_ci != qp->sq.producer.pi) {
         step = begin(qp);               /* all its packets may have left before the load */
         if (step != SVAN_STEP_DONE || send->state == SVAN_SEND_OVER) {
             return step;
