@@ -154,6 +154,9 @@ static void gids(void **state)
     check_refusals(host, &good, bad, SIZE(bad));
     good.set_gid.gid[15] = 0;
     assert_int_equal(host_cmd(host, &good, NULL), SVAN_CMD_BAD_PARAM);
+    memcpy(good.set_gid.gid, (uint8_t[16]) { 0xff, 2, [15] = 1 }, 16);
+    assert_int_equal(host_cmd(host, &good, NULL), SVAN_CMD_BAD_PARAM);
+    memset(good.set_gid.gid, 0, 16);
     assert_int_equal(fn->net->gid_limit, 1);
     good.set_gid.gid[15] = 1;
     good.set_gid.flags = SVAN_CMD_GID_VLAN;

@@ -326,8 +326,18 @@ static void an_owner_leaves_groups_to_others(void **state)
     }
     assert_true(made >= SVAN_MAX_MCAST_GROUPS / 4);
     join(&other, gid);
-    /* The group is the other's, and who makes none may join it. */
+    /* That group is the other's. Who may make none may join it, but not fill it. */
     join(&greedy, gid);
+    for (made = 0; made < SVAN_MAX_MCAST_QPS; made++) {
+        Member more = owned_by(club->hall, 1, 5);
+
+        if (change(&more, SVAN_CMD_ATTACH_MCAST, gid) != SVAN_CMD_OK) {
+            break;
+        }
+    }
+    assert_in_range(made, SVAN_MAX_MCAST_QPS / 4, SVAN_MAX_MCAST_QPS - 4);
+    leave(&other, gid);
+    join(&other, gid);
 }
 
 /* A program of its own, such as soft-RoCE over the netdev, sends as well. */

@@ -205,6 +205,7 @@ static void attribute_ranges(void **state)
         BAD(modify_qp.attr.rq_psn, 1 << 24, BAD_PARAM),
         BAD(modify_qp.av.sgid_index, SVAN_MAX_GID, BAD_PARAM),
         BAD(modify_qp.av.sgid_index, 1, BAD_RESOURCE),
+        BAD(modify_qp.av.dgid[0], 0xff, BAD_PARAM),
         BAD(modify_qp.qpn, 0x777, BAD_RESOURCE),
         BAD(modify_qp.qpn, 0, BAD_RESOURCE),
     };
