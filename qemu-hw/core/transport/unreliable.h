@@ -40,6 +40,7 @@ typedef struct SvanUnreliableReceiver {
     uint8_t failure;            /* status of the oldest receive WQE; SUCCESS: none */
     uint32_t syndrome;          /* of that */
     SvanPageWait wait;          /* for a page that is to be stored to */
+    bool writes;                /* UC: it is one that the sender has chosen */
     uint64_t since;             /* ns, when that wait began */
     SvanKept kept;              /* packets, from that which has met the page on */
     bool decided;               /* `drops` has been chosen by an estimate or a policy */

@@ -129,6 +129,7 @@ static void wait_for_page(SvanQp *qp, const SvanPkt *pkt)
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
 
     svan_page_wait(&recv->wait, true);
+    recv->writes = svan_op_info(pkt->opcode)->verb == SVAN_VERB_WRITE;
     recv->since = svan_now(qp->fn->core);
     recv->wait.news = true;
     svan_trace(qp->fn, SVAN_TRACE_FAULT, qp->qpn, recv->wait.token, pkt->psn,
@@ -193,6 +194,8 @@ static SvanStep replay(SvanQp *qp)
     step = svan_held_packet(qp->fn, held, &pkt);
     if (step == SVAN_STEP_DONE) {
         step = take(qp, &pkt);
+    } else if (step == SVAN_STEP_ERROR) {
+        count_lost(qp->fn, held->len);
     }
     if (step == SVAN_STEP_MISS) {
         return step;
@@ -216,16 +219,13 @@ static SvanStep replay(SvanQp *qp)
 static SvanStep give_up(SvanQp *qp)
 {
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
-    const SvanHeld *first = recv->kept.first;
-    bool write = first ? svan_op_info(svan_held_opcode(first))->verb == SVAN_VERB_WRITE :
-                         recv->assembly.message == SVAN_VERB_WRITE;
 
     qp->fn->stats->fault_fail++;
     lose_kept(qp);
     end(qp, SVAN_WAIT_FAILED);
     svan_page_wait_forget(&recv->wait);
     svan_assembly_end(&recv->assembly);
-    return write ? SVAN_STEP_DONE :
+    return recv->writes ? SVAN_STEP_DONE :
            fail_receive(qp, SVAN_CQE_LOC_PROT_ERR, SVAN_SYN_PAGE);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Queue pairs whose packets nobody acknowledges in the state stream. Decoded WQEs are not
- * part of it: they are fetched again. Packets that wait for a page are lost.
+ * part of it: they are fetched again. Packets that wait for a page are lost; who waits for
+ * a page to send meets it again.
  */
 #include "transport/unreliable.h"
 
@@ -23,6 +24,7 @@ void svan_unreliable_save(const SvanQp *qp, SvanWriter *writer)
     svan_put_u32(writer, unreliable->send.sq_ci);
     svan_put_u32(writer, unreliable->send.sent);
     svan_put_u32(writer, unreliable->send.psn);
+    svan_put_u8(writer, unreliable->send.wait.state != SVAN_WAIT_NONE);
     svan_put_u32(writer, unreliable->recv.epsn);
     svan_put_u8(writer, unreliable->recv.established);
     svan_put_u8(writer, unreliable->recv.failure);
@@ -37,6 +39,9 @@ bool svan_unreliable_load(SvanQp *qp, SvanReader *reader)
     unreliable->send.sq_ci = svan_get_u32(reader);
     unreliable->send.sent = svan_get_u32(reader);
     unreliable->send.psn = svan_get_u32(reader) & SVAN_PSN_MASK;
+    if (svan_get_u8(reader) && !qp->fn->fatal) {
+        svan_qp_schedule(qp);
+    }
     unreliable->recv.epsn = svan_get_u32(reader) & SVAN_PSN_MASK;
     unreliable->recv.established = svan_get_u8(reader);
     unreliable->recv.failure = svan_get_u8(reader);

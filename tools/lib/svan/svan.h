@@ -81,7 +81,7 @@ struct svan_qp {
 	bool sq_ready;			/* posting sends is permitted */
 	bool rq_ready;
 	bool signal_all;
-	bool ud;			/* datagrams: each send has an address */
+	enum ibv_qp_type type;
 	unsigned int recv_flags;	/* IBV_WC_* of all that it receives */
 	uint8_t *sq_db;
 	uint8_t *rq_db;

@@ -157,8 +157,9 @@ static int svan_fill_av(struct svan_av *av, struct ibv_ah *ah, uint32_t qpn,
 static ALWAYS_INLINE inline int svan_build_wr(struct svan_qp *qp,
 					      const struct ibv_send_wr *wr,
 					      uint32_t *end, uint32_t posted,
-					      const bool ud)
+					      const enum ibv_qp_type type)
 {
+	const bool ud = type == IBV_QPT_UD, uc = type == IBV_QPT_UC;
 	const struct svan_sq_ring *ring = &qp->sq.ring;
 	struct svan_wqe_head *head;
 	uint32_t index = *end, bbs;
@@ -174,6 +175,8 @@ static ALWAYS_INLINE inline int svan_build_wr(struct svan_qp *qp,
 	if (ud && (op->kind != SVAN_OP_SEND ||
 		   svan_fill_av(&av, wr->wr.ud.ah, wr->wr.ud.remote_qpn,
 				wr->wr.ud.remote_qkey)))
+		return EINVAL;
+	if (uc && op->kind != SVAN_OP_SEND && op->kind != SVAN_OP_WRITE)
 		return EINVAL;
 	bbs = svan_wr_bbs(&qp->sq, wr, op);
 	if (unlikely(!bbs))
@@ -201,13 +204,13 @@ static ALWAYS_INLINE inline int svan_build_wr(struct svan_qp *qp,
 }
 
 /*
- * @ud is a constant. The compiler makes the whole of posting twice, so what only
- * datagrams need costs an RC QP nothing.
+ * @type is a constant. The compiler makes the whole of posting for each type, so what
+ * only the others need costs an RC QP nothing.
  */
 static ALWAYS_INLINE inline int svan_post_sends(struct svan_qp *qp,
 						struct ibv_send_wr *wr,
 						struct ibv_send_wr **bad_wr,
-						const bool ud)
+						const enum ibv_qp_type type)
 {
 	uint32_t end, posted;
 	int ret = 0;
@@ -221,7 +224,7 @@ static ALWAYS_INLINE inline int svan_post_sends(struct svan_qp *qp,
 		ret = EBUSY;
 
 	while (wr && !ret) {
-		ret = svan_build_wr(qp, wr, &end, posted, ud);
+		ret = svan_build_wr(qp, wr, &end, posted, type);
 		if (ret)
 			break;
 		rdma_tracepoint(rdma_core_svan, post_send,
@@ -243,8 +246,11 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 {
 	struct svan_qp *qp = to_svan_qp(ibqp);
 
-	return qp->ud ? svan_post_sends(qp, wr, bad_wr, true) :
-			svan_post_sends(qp, wr, bad_wr, false);
+	if (likely(qp->type == IBV_QPT_RC))
+		return svan_post_sends(qp, wr, bad_wr, IBV_QPT_RC);
+	return qp->type == IBV_QPT_UD ?
+		       svan_post_sends(qp, wr, bad_wr, IBV_QPT_UD) :
+		       svan_post_sends(qp, wr, bad_wr, IBV_QPT_UC);
 }
 
 /* ---- ibv_post_recv() ---- */
@@ -672,10 +678,11 @@ static void svan_ud_set_inline_data_list(struct ibv_qp_ex *ibqp, size_t num_buf,
 #define SVAN_UD_SEND_OPS	(IBV_QP_EX_WITH_SEND | \
 				 IBV_QP_EX_WITH_SEND_WITH_IMM)
 
-#define SVAN_RC_SEND_OPS	(IBV_QP_EX_WITH_RDMA_WRITE | \
-				 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | \
-				 IBV_QP_EX_WITH_SEND | \
-				 IBV_QP_EX_WITH_SEND_WITH_IMM | \
+#define SVAN_UC_SEND_OPS	(SVAN_UD_SEND_OPS | \
+				 IBV_QP_EX_WITH_RDMA_WRITE | \
+				 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM)
+
+#define SVAN_RC_SEND_OPS	(SVAN_UC_SEND_OPS | \
 				 IBV_QP_EX_WITH_RDMA_READ | \
 				 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
 				 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
@@ -689,25 +696,41 @@ static void svan_set_ud_ops(struct ibv_qp_ex *qpx)
 	qpx->wr_set_inline_data_list = svan_ud_set_inline_data_list;
 }
 
-static void svan_set_rc_ops(struct ibv_qp_ex *qpx)
+static void svan_set_uc_ops(struct ibv_qp_ex *qpx)
 {
 	qpx->wr_rdma_write = svan_wr_rdma_write;
 	qpx->wr_rdma_write_imm = svan_wr_rdma_write_imm;
-	qpx->wr_rdma_read = svan_wr_rdma_read;
-	qpx->wr_atomic_cmp_swp = svan_wr_atomic_cmp_swp;
-	qpx->wr_atomic_fetch_add = svan_wr_atomic_fetch_add;
 	qpx->wr_set_sge = svan_wr_set_sge;
 	qpx->wr_set_sge_list = svan_wr_set_sge_list;
 	qpx->wr_set_inline_data = svan_wr_set_inline_data;
 	qpx->wr_set_inline_data_list = svan_wr_set_inline_data_list;
 }
 
+static void svan_set_rc_ops(struct ibv_qp_ex *qpx)
+{
+	svan_set_uc_ops(qpx);
+	qpx->wr_rdma_read = svan_wr_rdma_read;
+	qpx->wr_atomic_cmp_swp = svan_wr_atomic_cmp_swp;
+	qpx->wr_atomic_fetch_add = svan_wr_atomic_fetch_add;
+}
+
+static uint64_t svan_send_ops(enum ibv_qp_type type)
+{
+	switch (type) {
+	case IBV_QPT_UD:
+		return SVAN_UD_SEND_OPS;
+	case IBV_QPT_UC:
+		return SVAN_UC_SEND_OPS;
+	default:
+		return SVAN_RC_SEND_OPS;
+	}
+}
+
 int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
 {
-	const uint64_t known = qp->ud ? SVAN_UD_SEND_OPS : SVAN_RC_SEND_OPS;
 	struct ibv_qp_ex *qpx = &qp->vqp.qp_ex;
 
-	if (send_ops & ~known)
+	if (send_ops & ~svan_send_ops(qp->type))
 		return EOPNOTSUPP;
 
 	qpx->wr_start = svan_wr_start;
@@ -715,8 +738,10 @@ int svan_set_wr_ops(struct svan_qp *qp, uint64_t send_ops)
 	qpx->wr_abort = svan_wr_abort;
 	qpx->wr_send = svan_wr_send;
 	qpx->wr_send_imm = svan_wr_send_imm;
-	if (qp->ud)
+	if (qp->type == IBV_QPT_UD)
 		svan_set_ud_ops(qpx);
+	else if (qp->type == IBV_QPT_UC)
+		svan_set_uc_ops(qpx);
 	else
 		svan_set_rc_ops(qpx);
 	return 0;

@@ -65,6 +65,21 @@ static void svan_remove_qp(struct svan_context *ctx, struct svan_qp *qp)
 
 /* ---- creation ---- */
 
+static bool svan_has_qp_type(const struct svan_context *ctx,
+			     enum ibv_qp_type type)
+{
+	switch (type) {
+	case IBV_QPT_RC:
+		return true;
+	case IBV_QPT_UC:
+		return ctx->features & SVAN_CAP_UC;
+	case IBV_QPT_UD:
+		return ctx->features & SVAN_CAP_UD;
+	default:
+		return false;
+	}
+}
+
 static int svan_check_qp_attr(struct svan_context *ctx,
 			      const struct ibv_qp_init_attr_ex *attr)
 {
@@ -79,8 +94,7 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 			    attr->comp_mask, attr->create_flags);
 		return EOPNOTSUPP;
 	}
-	if (attr->qp_type != IBV_QPT_RC &&
-	    !(attr->qp_type == IBV_QPT_UD && ctx->features & SVAN_CAP_UD)) {
+	if (!svan_has_qp_type(ctx, attr->qp_type)) {
 		verbs_debug(&ctx->vctx, "QP type %d is not supported\n",
 			    attr->qp_type);
 		return EOPNOTSUPP;
@@ -288,8 +302,8 @@ static void svan_init_qp(struct svan_qp *qp, struct svan_context *ctx,
 	uint8_t *doorbells = uar ? uar->base_addr : ctx->uar;
 
 	qp->signal_all = attr->sq_sig_all;
-	qp->ud = attr->qp_type == IBV_QPT_UD;
-	qp->recv_flags = qp->ud ? IBV_WC_GRH : 0;
+	qp->type = attr->qp_type;
+	qp->recv_flags = qp->type == IBV_QPT_UD ? IBV_WC_GRH : 0;
 	qp->uar = uar;
 	qp->rq.counted = svan_create_flags(svan_attr) &
 			 SVANDV_QP_CREATE_RECV_NO_CQE;

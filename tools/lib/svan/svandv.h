@@ -52,8 +52,9 @@ struct svandv_fault_policy {
 };
 
 /*
- * Set or query the fault policy of the responder side of an RC QP. A new policy
- * takes effect with the next absent page that the QP meets. Without CAP_NET_ADMIN,
+ * Set or query the fault policy of the receiving side of a QP. UC and UD QPs hold, or
+ * drop where the policy says anything else; what they drop is lost. A new policy takes
+ * effect with the next absent page that the QP meets. Without CAP_NET_ADMIN,
  * bound_us, hold_bytes and divert_pages are limited to the values of a new QP; the
  * query returns the policy in force.
  * Return 0 or an errno value: EINVAL for a mode or a source that does not exist.

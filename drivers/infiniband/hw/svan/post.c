@@ -144,6 +144,18 @@ static bool svan_send_datagram_ok(const struct ib_send_wr *wr)
 	       ud_wr(wr)->ah;
 }
 
+/* Does the type of the QP allow the request? Nobody answers a UC QP. */
+static bool svan_send_ok(const struct svan_ib_qp *qp,
+			 const struct ib_send_wr *wr)
+{
+	if (svan_ib_is_datagram(qp))
+		return svan_send_datagram_ok(wr);
+	return qp->type != SVAN_QPT_UC || wr->opcode == IB_WR_SEND ||
+	       wr->opcode == IB_WR_SEND_WITH_IMM ||
+	       wr->opcode == IB_WR_RDMA_WRITE ||
+	       wr->opcode == IB_WR_RDMA_WRITE_WITH_IMM;
+}
+
 /* The number of blocks that a request takes, without an address vector, or an error. */
 static int svan_send_bbs(struct svan_ib_qp *qp, const struct ib_send_wr *wr,
 			 int opcode, u32 *inline_length)
@@ -247,7 +259,7 @@ static int svan_send_one(struct svan_ib_qp *qp, const struct ib_send_wr *wr)
 	u32 inline_length = 0;
 	int bbs;
 
-	if (datagram && !svan_send_datagram_ok(wr))
+	if (!svan_send_ok(qp, wr))
 		return -EINVAL;
 	if (opcode < 0)
 		return opcode;

@@ -303,6 +303,8 @@ static int svan_qp_type(const struct svan_ib_dev *dev,
 	switch (attr->qp_type) {
 	case IB_QPT_RC:
 		return SVAN_QPT_RC;
+	case IB_QPT_UC:
+		return features & SVAN_CAP_UC ? SVAN_QPT_UC : -EOPNOTSUPP;
 	case IB_QPT_UD:
 		return features & SVAN_CAP_UD ? SVAN_QPT_UD : -EOPNOTSUPP;
 	case IB_QPT_GSI:

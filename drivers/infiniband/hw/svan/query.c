@@ -42,11 +42,33 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	attr->cq_caps.max_cq_moderation_period = U16_MAX;
 }
 
+/* What may be done with absent pages, for each type of QP. */
+static void svan_ib_fill_transport_odp_caps(struct svan_ib_dev *dev,
+					    struct ib_device_attr *attr)
+{
+	u64 features = le64_to_cpu(dev->caps->features);
+	struct ib_odp_caps *caps = &attr->odp_caps;
+
+	caps->per_transport_caps.rc_odp_caps = IB_ODP_SUPPORT_SEND |
+					       IB_ODP_SUPPORT_RECV |
+					       IB_ODP_SUPPORT_WRITE |
+					       IB_ODP_SUPPORT_READ;
+	if (attr->atomic_cap != IB_ATOMIC_NONE)
+		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_ATOMIC;
+	if (features & SVAN_CAP_UC)
+		caps->per_transport_caps.uc_odp_caps = IB_ODP_SUPPORT_SEND |
+						       IB_ODP_SUPPORT_RECV |
+						       IB_ODP_SUPPORT_WRITE;
+	if (features & SVAN_CAP_UD)
+		caps->per_transport_caps.ud_odp_caps = IB_ODP_SUPPORT_SEND |
+						       IB_ODP_SUPPORT_RECV;
+}
+
 /*
- * If the device makes page requests, all operations of reliable connections work on
- * absent pages. Without page requests but with process keys, the whole address space
- * can still be registered. The kernel allows this only with IBK_ON_DEMAND_PAGING. No
- * operation is then claimed to support it, as each one fails on an absent page.
+ * If the device makes page requests, all operations of all types of QP work on absent
+ * pages. Without page requests but with process keys, the whole address space can still
+ * be registered. The kernel allows this only with IBK_ON_DEMAND_PAGING. No operation is
+ * then claimed to support it, as each one fails on an absent page.
  */
 static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
 				  struct ib_device_attr *attr)
@@ -60,12 +82,7 @@ static void svan_ib_fill_odp_caps(struct svan_ib_dev *dev,
 	if (!dev->ondemand_keys)
 		return;
 	caps->general_caps |= IB_ODP_SUPPORT;
-	caps->per_transport_caps.rc_odp_caps = IB_ODP_SUPPORT_SEND |
-					       IB_ODP_SUPPORT_RECV |
-					       IB_ODP_SUPPORT_WRITE |
-					       IB_ODP_SUPPORT_READ;
-	if (attr->atomic_cap != IB_ATOMIC_NONE)
-		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_ATOMIC;
+	svan_ib_fill_transport_odp_caps(dev, attr);
 }
 
 /*

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of the verbs that users in the kernel call. svan_0 is connected with
- * itself, and all data is verified. Without such a device the tests are skipped.
+ * itself, reliably or not, and all data is verified. Without such a device, or if it has no
+ * unreliable connections, the tests are skipped.
  */
 
 #include <linux/module.h>
@@ -24,6 +25,11 @@ static int kv_to_init(struct ib_qp *qp)
 			    IB_QP_PKEY_INDEX | IB_QP_ACCESS_FLAGS);
 }
 
+static bool kv_is_rc(const struct ib_qp *qp)
+{
+	return qp->qp_type == IB_QPT_RC;
+}
+
 static int kv_to_rtr(struct kv *kv, struct ib_qp *qp, struct ib_qp *peer)
 {
 	const struct ib_gid_attr *gid = kv_gid(kv);
@@ -35,17 +41,18 @@ static int kv_to_rtr(struct kv *kv, struct ib_qp *qp, struct ib_qp *peer)
 		.max_dest_rd_atomic = 4,
 		.min_rnr_timer = 1,
 	};
+	int mask = IB_QP_STATE | IB_QP_AV | IB_QP_PATH_MTU | IB_QP_DEST_QPN |
+		   IB_QP_RQ_PSN;
 	int err;
 
 	if (!gid)
 		return -ENODATA;
 
+	if (kv_is_rc(qp))
+		mask |= IB_QP_MAX_DEST_RD_ATOMIC | IB_QP_MIN_RNR_TIMER;
 	err = kv_fill_ah(&attr.ah_attr, gid);
 	if (!err)
-		err = ib_modify_qp(qp, &attr, IB_QP_STATE | IB_QP_AV |
-				   IB_QP_PATH_MTU | IB_QP_DEST_QPN |
-				   IB_QP_RQ_PSN | IB_QP_MAX_DEST_RD_ATOMIC |
-				   IB_QP_MIN_RNR_TIMER);
+		err = ib_modify_qp(qp, &attr, mask);
 	rdma_destroy_ah_attr(&attr.ah_attr);
 	return err;
 }
@@ -60,10 +67,12 @@ static int kv_to_rts(struct ib_qp *qp)
 		.rnr_retry = 7,
 		.max_rd_atomic = 4,
 	};
+	int mask = IB_QP_STATE | IB_QP_SQ_PSN;
 
-	return ib_modify_qp(qp, &attr, IB_QP_STATE | IB_QP_SQ_PSN |
-			    IB_QP_TIMEOUT | IB_QP_RETRY_CNT |
-			    IB_QP_RNR_RETRY | IB_QP_MAX_QP_RD_ATOMIC);
+	if (kv_is_rc(qp))
+		mask |= IB_QP_TIMEOUT | IB_QP_RETRY_CNT | IB_QP_RNR_RETRY |
+			IB_QP_MAX_QP_RD_ATOMIC;
+	return ib_modify_qp(qp, &attr, mask);
 }
 
 static void kv_connect(struct kunit *test, struct kv *kv)
@@ -389,7 +398,150 @@ static struct kunit_suite kv_suite = {
 	.test_cases = kv_cases,
 };
 
-kunit_test_suite(kv_suite);
+/* ---- unreliable connections ---- */
+
+static int uc_init(struct kunit *test)
+{
+	struct ib_qp_init_attr attr = { .qp_type = IB_QPT_UC };
+	struct ib_qp *qp;
+	struct kv *kv;
+
+	kv_open(test);
+	kv = test->priv;
+	attr.send_cq = kv->cq;
+	attr.recv_cq = kv->cq;
+	qp = ib_create_qp(kv->pd, &attr);
+	if (qp == ERR_PTR(-EOPNOTSUPP))
+		kunit_skip(test, KV_DEVICE " has no unreliable connections");
+	if (!IS_ERR(qp))
+		ib_destroy_qp(qp);
+	kv_create_qps(test, kv, IB_QPT_UC);
+	kv_connect(test, kv);
+	return 0;
+}
+
+static struct ib_rdma_wr uc_wr(struct kv *kv, enum ib_wr_opcode opcode,
+			       struct ib_sge *sge)
+{
+	return (struct ib_rdma_wr) {
+		.wr = {
+			.wr_id = 1,
+			.sg_list = sge,
+			.num_sge = 1,
+			.opcode = opcode,
+			.send_flags = IB_SEND_SIGNALED,
+			.ex.imm_data = cpu_to_be32(0x87654321),
+		},
+		.remote_addr = kv_half_dma(kv, 1),
+		.rkey = kv->mr->rkey,
+	};
+}
+
+/* The immediate data comes in a receive behind the data, whose sender is done earlier. */
+static void uc_write_test(struct kunit *test)
+{
+	struct kv *kv = test->priv;
+	struct ib_sge sge = kv_sge(kv, 0, 0, KV_SIZE);
+	struct ib_rdma_wr wr = uc_wr(kv, IB_WR_RDMA_WRITE_WITH_IMM, &sge);
+	struct ib_wc wc;
+	int i;
+
+	kv_fill(kv_half(kv, 0), KV_SIZE, 17);
+	kv_recv(test, kv, NULL, 0, 2);
+	kv_post(test, kv, &wr.wr);
+	for (i = 0; i < 2; i++) {
+		kv_wait(test, kv, &wc);
+		KUNIT_ASSERT_EQ_MSG(test, wc.status, IB_WC_SUCCESS,
+				    "vendor_err %#x", wc.vendor_err);
+		if (wc.wr_id == 1) {
+			KUNIT_EXPECT_EQ(test, wc.opcode, IB_WC_RDMA_WRITE);
+			continue;
+		}
+		KUNIT_EXPECT_EQ(test, wc.wr_id, 2);
+		KUNIT_EXPECT_EQ(test, wc.opcode, IB_WC_RECV_RDMA_WITH_IMM);
+		KUNIT_EXPECT_EQ(test, wc.byte_len, KV_SIZE);
+		KUNIT_EXPECT_EQ(test, be32_to_cpu(wc.ex.imm_data), 0x87654321);
+	}
+	kv_expect_data(test, kv_half(kv, 1), KV_SIZE, 17);
+
+	/* A SEND behind a WRITE shows that the WRITE has come. */
+	memset(kv_half(kv, 1), 0, KV_SIZE);
+	kv_rdma_op(test, kv, IB_WR_RDMA_WRITE, &sge, kv_half_dma(kv, 1));
+	kv_send_test(test);
+	kv_expect_data(test, kv_half(kv, 1) + 20000, 100, (u8)(20000 * 7 + 17));
+}
+
+/* Nobody would answer. */
+static void uc_bad_wr_test(struct kunit *test)
+{
+	static const enum ib_wr_opcode opcodes[] = {
+		IB_WR_RDMA_READ, IB_WR_ATOMIC_CMP_AND_SWP,
+		IB_WR_ATOMIC_FETCH_AND_ADD, IB_WR_LOCAL_INV,
+	};
+	struct kv *kv = test->priv;
+	struct ib_sge sge = kv_sge(kv, 0, 0, 8);
+	const struct ib_send_wr *bad = NULL;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
+		struct ib_rdma_wr wr = uc_wr(kv, opcodes[i], &sge);
+
+		KUNIT_EXPECT_EQ(test, ib_post_send(kv->qp[0], &wr.wr, &bad),
+				-EINVAL);
+		KUNIT_EXPECT_PTR_EQ(test, bad, (const struct ib_send_wr *)&wr.wr);
+	}
+	kv_send_test(test);
+}
+
+/*
+ * A WRITE that the receiver does not permit is lost. A request that cannot be sent stops
+ * the send queue until the transition to RTS.
+ */
+static void uc_error_test(struct kunit *test)
+{
+	struct kv *kv = test->priv;
+	struct ib_sge sge = kv_sge(kv, 0, 0, 8), wrong = sge;
+	struct ib_rdma_wr wr = uc_wr(kv, IB_WR_RDMA_WRITE, &sge);
+	struct ib_rdma_wr next = uc_wr(kv, IB_WR_RDMA_WRITE, &sge);
+	struct ib_qp_attr attr = {
+		.qp_state = IB_QPS_RTS,
+		.cur_qp_state = IB_QPS_SQE,
+	};
+
+	wr.rkey ^= 0x100;
+	kv_post(test, kv, &wr.wr);
+	kv_expect_wc(test, kv, 1, IB_WC_SUCCESS);
+	kv_send_test(test);
+
+	wrong.lkey ^= 0x100;
+	wr.wr.sg_list = &wrong;
+	wr.wr.next = &next.wr;
+	next.wr.wr_id = 2;
+	kv_post(test, kv, &wr.wr);
+	kv_expect_wc(test, kv, 1, IB_WC_LOC_PROT_ERR);
+	kv_expect_wc(test, kv, 2, IB_WC_WR_FLUSH_ERR);
+	KUNIT_ASSERT_EQ(test, 0, ib_modify_qp(kv->qp[0], &attr, IB_QP_STATE |
+					      IB_QP_CUR_STATE));
+	kv_send_test(test);
+}
+
+static struct kunit_case uc_cases[] = {
+	KUNIT_CASE(kv_send_test),
+	KUNIT_CASE(kv_wrap_test),
+	KUNIT_CASE(uc_write_test),
+	KUNIT_CASE(uc_bad_wr_test),
+	KUNIT_CASE(uc_error_test),
+	{}
+};
+
+static struct kunit_suite uc_suite = {
+	.name = "svan_ib_uc",
+	.init = uc_init,
+	.exit = kv_close,
+	.test_cases = uc_cases,
+};
+
+kunit_test_suites(&kv_suite, &uc_suite);
 
 MODULE_DESCRIPTION("KUnit tests of svan_ib's kernel verbs");
 MODULE_LICENSE("GPL");

@@ -27,7 +27,8 @@
 
 #define svan_show_qp_type(type) \
 	__print_symbolic(type, \
-		{ SVAN_QPT_RC,	"RC" }, { SVAN_QPT_UD, "UD" }, \
+		{ SVAN_QPT_RC,	"RC" }, { SVAN_QPT_UC, "UC" }, \
+		{ SVAN_QPT_UD,	"UD" }, \
 		{ SVAN_QPT_GSI,	"GSI" })
 
 #define svan_show_qp_state(state) \
