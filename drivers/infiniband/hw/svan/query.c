@@ -33,6 +33,11 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	attr->max_send_sge = le16_to_cpu(caps->max_sge);
 	attr->max_recv_sge = le16_to_cpu(caps->max_sge);
 	attr->max_sge_rd = le16_to_cpu(caps->max_sge_rd);
+	if (le64_to_cpu(caps->features) & SVAN_CAP_SRQ) {
+		attr->max_srq = le32_to_cpu(caps->max_srq);
+		attr->max_srq_wr = le32_to_cpu(caps->max_qp_rwqe);
+		attr->max_srq_sge = le16_to_cpu(caps->max_sge);
+	}
 	attr->max_cq = le32_to_cpu(caps->max_cq);
 	attr->max_cqe = le32_to_cpu(caps->max_cqe);
 	attr->max_qp_rd_atom = rd_atomic;
