@@ -382,6 +382,17 @@ int ep_post_send(struct ep *ep, struct ibv_send_wr *wr)
 	return ibv_post_send(ep->qp, wr, &bad_wr);
 }
 
+int ep_expect_refusal(struct ep *ep, struct ibv_send_wr *wr)
+{
+	struct ibv_send_wr *bad_wr = NULL;
+	int ret = ibv_post_send(ep->qp, wr, &bad_wr);
+
+	if (ret == EINVAL && bad_wr == wr)
+		return 0;
+	complain("posting opcode %d: %s", wr->opcode, strerror(ret));
+	return -EIO;
+}
+
 int ep_post_recv(struct ep *ep, uint64_t wr_id, struct ibv_sge *sge, int n)
 {
 	struct ibv_recv_wr *bad_wr = NULL, wr = {

@@ -107,7 +107,7 @@ struct ep_opts {
 	uint32_t cqe;
 	bool signal_all;
 	bool extended;		/* ibv_wr_*() and ibv_start_poll() */
-	bool ud;
+	enum ibv_qp_type qp_type;
 	bool address_first;	/* extended, UD: the address is set before the data */
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;	/* use this one */
@@ -190,6 +190,8 @@ int ep_post_send(struct ep *ep, struct ibv_send_wr *wr);
 int ep_post_recv(struct ep *ep, uint64_t wr_id, struct ibv_sge *sge, int n);
 /* 1 if there was a completion, 0 if not */
 int ep_poll(struct ep *ep, struct ibv_wc *wc);
+/* ibv_post_send() refuses it as invalid. */
+int ep_expect_refusal(struct ep *ep, struct ibv_send_wr *wr);
 /* -ETIMEDOUT after that many milliseconds */
 int ep_wait(struct ep *ep, struct ibv_wc *wc, unsigned int ms);
 /* One completion, which must be this one. */

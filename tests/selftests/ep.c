@@ -8,6 +8,7 @@
 #include "common.h"
 
 const struct ep_opts ep_defaults = {
+	.qp_type = IBV_QPT_RC,
 	.max_send_wr = 64,
 	.max_recv_wr = 64,
 	.max_sge = 1,
@@ -66,14 +67,20 @@ static int create_cq(struct ep *ep, const struct ep_opts *opts)
 	return 0;
 }
 
-#define SEND_OPS	(IBV_QP_EX_WITH_RDMA_WRITE | \
-			 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM | \
-			 IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM | \
-			 IBV_QP_EX_WITH_RDMA_READ | \
+#define UD_SEND_OPS	(IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM)
+
+#define UC_SEND_OPS	(UD_SEND_OPS | IBV_QP_EX_WITH_RDMA_WRITE | \
+			 IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM)
+
+#define RC_SEND_OPS	(UC_SEND_OPS | IBV_QP_EX_WITH_RDMA_READ | \
 			 IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | \
 			 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
 
-#define UD_SEND_OPS	(IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM)
+static uint64_t send_ops(enum ibv_qp_type type)
+{
+	return type == IBV_QPT_UD ? UD_SEND_OPS :
+	       type == IBV_QPT_UC ? UC_SEND_OPS : RC_SEND_OPS;
+}
 
 static void add_memory(struct svandv_qp_init_attr *attr, const struct ep_opts *opts)
 {
@@ -103,7 +110,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 			.max_recv_sge = opts->max_sge,
 			.max_inline_data = opts->max_inline,
 		},
-		.qp_type = opts->ud ? IBV_QPT_UD : IBV_QPT_RC,
+		.qp_type = opts->qp_type,
 		.sq_sig_all = opts->signal_all,
 		.comp_mask = IBV_QP_INIT_ATTR_PD,
 		.pd = ep->pd,
@@ -117,7 +124,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 
 	if (opts->extended) {
 		attr.comp_mask |= IBV_QP_INIT_ATTR_SEND_OPS_FLAGS;
-		attr.send_ops_flags = opts->ud ? UD_SEND_OPS : SEND_OPS;
+		attr.send_ops_flags = send_ops(opts->qp_type);
 	}
 	add_memory(&svan_attr, opts);
 	ep->qp = opts->uar || opts->recv_no_cqe || opts->sq_mem ||
@@ -184,6 +191,12 @@ int ep_init(struct ep *ep, const struct conn *conn)
 				 IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
 }
 
+/* Attributes that only reliable connections have. */
+static int of_rc(const struct ep *ep, int mask)
+{
+	return ep->qp->qp_type == IBV_QPT_RC ? mask : 0;
+}
+
 int ep_rtr(struct ep *ep, const struct ep *peer, const struct conn *conn)
 {
 	struct ibv_qp_attr attr = {
@@ -206,8 +219,8 @@ int ep_rtr(struct ep *ep, const struct ep *peer, const struct conn *conn)
 
 	return modify(ep, &attr, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU |
 				 IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-				 IBV_QP_MAX_DEST_RD_ATOMIC |
-				 IBV_QP_MIN_RNR_TIMER);
+				 of_rc(ep, IBV_QP_MAX_DEST_RD_ATOMIC |
+					   IBV_QP_MIN_RNR_TIMER));
 }
 
 int ep_rts(struct ep *ep, const struct conn *conn)
@@ -221,9 +234,10 @@ int ep_rts(struct ep *ep, const struct conn *conn)
 		.max_rd_atomic = conn->rd_atomic,
 	};
 
-	return modify(ep, &attr, IBV_QP_STATE | IBV_QP_TIMEOUT |
-				 IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-				 IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
+	return modify(ep, &attr, IBV_QP_STATE | IBV_QP_SQ_PSN |
+				 of_rc(ep, IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT |
+					   IBV_QP_RNR_RETRY |
+					   IBV_QP_MAX_QP_RD_ATOMIC));
 }
 
 int ep_state(struct ep *ep, enum ibv_qp_state state)

@@ -64,7 +64,7 @@ FIXTURE_SETUP(ud)
 	rng_init(&rng, "ud");
 	if (variant->wire && !device_exists(PEER))
 		SKIP(return, "there is no %s", device_name(PEER));
-	opts.ud = true;
+	opts.qp_type = IBV_QPT_UD;
 	opts.extended = variant->extended;
 	opts.address_first = variant->address_first;
 	opts.max_sge = MAX_SGE;
@@ -390,18 +390,6 @@ TEST_F_TIMEOUT(ud, reply, LIMIT)
 
 /* ---- what the provider refuses ---- */
 
-static int refused(struct ep *ep, struct ibv_send_wr *wr)
-{
-	struct ibv_send_wr *bad_wr = NULL;
-	int ret = ibv_post_send(ep->qp, wr, &bad_wr);
-
-	if (ret == EINVAL && bad_wr == wr)
-		return 0;
-	complain("posting opcode %d to QP 0x%x: %s", wr->opcode,
-		 wr->wr.ud.remote_qpn, strerror(ret));
-	return -EIO;
-}
-
 TEST_F_TIMEOUT(ud, bad_requests, LIMIT)
 {
 	static const enum ibv_wr_opcode opcodes[] = {
@@ -417,11 +405,11 @@ TEST_F_TIMEOUT(ud, bad_requests, LIMIT)
 	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
 		wr = datagram(&self->way, &sge, 1);
 		wr.opcode = opcodes[i];
-		ASSERT_EQ(0, refused(from, &wr));
+		ASSERT_EQ(0, ep_expect_refusal(from, &wr));
 	}
 	wr = datagram(&self->way, &sge, 1);
 	wr.wr.ud.remote_qpn |= 1u << 24;
-	ASSERT_EQ(0, refused(from, &wr));
+	ASSERT_EQ(0, ep_expect_refusal(from, &wr));
 	ASSERT_EQ(EINVAL, ep_post_send(from, &wr));
 	sge.length = from->cap.max_inline_data + 1;
 	wr = datagram(&self->way, &sge, 1);
@@ -512,7 +500,7 @@ static int club_open(struct club *club, FIXTURE_DATA(ud) *self, const char *grou
 	struct ep_opts opts = ep_defaults;
 	int i, index;
 
-	opts.ud = true;
+	opts.qp_type = IBV_QPT_UD;
 	if (inet_pton(AF_INET6, group, club->group.raw) != 1)
 		return -EINVAL;
 	index = node_find_gid(&pair->node[0], gid_is_ipv4(&club->group),

@@ -8,34 +8,16 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common.h"
 #include "kselftest_harness.h"
+#include "transfer.h"
 
 #define MAX_SIZE	(8u << 20)
-#define SLACK		65536u		/* room for odd offsets */
 #define LIMIT		180		/* seconds for one test */
-
-static struct rng rng;
-static struct text text;
-
-/* One transfer: `size` octets from the text, laid out as these pieces. */
-struct transfer {
-	enum ibv_wr_opcode opcode;
-	uint32_t size;
-	int dir;			/* ep[dir] is the requester */
-	bool inline_data;
-	uint32_t num_local, num_remote;	/* pieces at the requester, at the responder */
-};
-
-struct layout {
-	uint32_t num;
-	uint32_t first, end;		/* extent within the area */
-	struct ibv_sge sge[MAX_SGE];
-};
 
 FIXTURE(rc)
 {
 	struct pair pair;
+	struct ep_opts opts;
 };
 
 FIXTURE_VARIANT(rc)
@@ -69,6 +51,8 @@ FIXTURE_VARIANT_ADD(rc, wire_extended)
 FIXTURE_SETUP(rc)
 {
 	rng_init(&rng, "verify-rc");
+	self->opts = ep_defaults;
+	self->opts.extended = variant->extended;
 	if (variant->wire && !device_exists(PEER))
 		SKIP(return, "there is no %s", device_name(PEER));
 	ASSERT_EQ(0, text_alloc(&text, MAX_SIZE + SLACK, &rng));
@@ -81,423 +65,46 @@ FIXTURE_TEARDOWN(rc)
 	text_free(&text);
 }
 
-/* ---- layouts: a message cut into pieces with canaries between them ---- */
-
-static void cut(struct layout *layout, const struct area *area, uint32_t size,
-		uint32_t num)
-{
-	uint32_t i, left = size, at = rng_below(&rng, 4096);
-
-	layout->num = num;
-	layout->first = at;
-	for (i = 0; i < num; i++) {
-		uint32_t len = left;
-
-		if (i + 1 < num)
-			len = rng_below(&rng, 2 * (left / (num - i)) + 1);
-		if (len > left)
-			len = left;
-		layout->sge[i] = area_sge(area, at, len);
-		left -= len;
-		at += len;
-		layout->end = at;
-		at += 1 + rng_below(&rng, 63);
-	}
-}
-
-static void paint(const struct layout *layout, const uint8_t *data)
-{
-	uint32_t i;
-
-	for (i = 0; i < layout->num; i++) {
-		memcpy((void *)(uintptr_t)layout->sge[i].addr, data,
-		       layout->sge[i].length);
-		data += layout->sge[i].length;
-	}
-}
-
-/* The data where it belongs, and canaries everywhere around. */
-static int check_layout(const char *what, const struct area *area,
-			const struct layout *layout, const uint8_t *data)
-{
-	ptrdiff_t at = -(ptrdiff_t)MARGIN;
-	uint32_t i;
-
-	for (i = 0; i < layout->num; i++) {
-		const struct ibv_sge *sge = &layout->sge[i];
-		uint8_t *octets = (uint8_t *)(uintptr_t)sge->addr;
-
-		if (check_equal(what, octets, data, sge->length) ||
-		    area_check_canary(area, at, octets - area->data))
-			return -EIO;
-		data += sge->length;
-		at = octets - area->data + sge->length;
-	}
-	return area_check_canary(area, at, (ptrdiff_t)layout->end + MARGIN);
-}
-
-static void restore_canary(struct area *area, const struct layout *layout)
-{
-	memset(area->data + layout->first, CANARY, layout->end - layout->first);
-}
-
-/* ---- one transfer ---- */
-
-static bool consumes_receive(enum ibv_wr_opcode opcode)
-{
-	return opcode != IBV_WR_RDMA_WRITE && opcode != IBV_WR_RDMA_READ;
-}
-
-static bool has_imm(enum ibv_wr_opcode opcode)
-{
-	return opcode == IBV_WR_SEND_WITH_IMM ||
-	       opcode == IBV_WR_RDMA_WRITE_WITH_IMM;
-}
-
-static int check_send_wc(const struct ibv_wc *wc, const struct transfer *t)
-{
-	static const enum ibv_wc_opcode opcodes[] = {
-		[IBV_WR_SEND] = IBV_WC_SEND,
-		[IBV_WR_SEND_WITH_IMM] = IBV_WC_SEND,
-		[IBV_WR_RDMA_WRITE] = IBV_WC_RDMA_WRITE,
-		[IBV_WR_RDMA_WRITE_WITH_IMM] = IBV_WC_RDMA_WRITE,
-		[IBV_WR_RDMA_READ] = IBV_WC_RDMA_READ,
-	};
-
-	if (wc->status != IBV_WC_SUCCESS || wc->opcode != opcodes[t->opcode]) {
-		complain("requester: %s (vendor 0x%x), opcode %d",
-			 ibv_wc_status_str(wc->status), wc->vendor_err,
-			 wc->opcode);
-		return -EIO;
-	}
-	return 0;
-}
-
-static int check_recv_wc(const struct ibv_wc *wc, const struct transfer *t,
-			 __be32 imm)
-{
-	enum ibv_wc_opcode wanted = t->opcode == IBV_WR_RDMA_WRITE_WITH_IMM ?
-				    IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV;
-	unsigned int flags = has_imm(t->opcode) ? IBV_WC_WITH_IMM : 0;
-
-	if (wc->status != IBV_WC_SUCCESS || wc->opcode != wanted ||
-	    (wc->wc_flags & IBV_WC_WITH_IMM) != flags ||
-	    wc->byte_len != t->size) {
-		complain("responder: %s, opcode %d, flags 0x%x, %u octets",
-			 ibv_wc_status_str(wc->status), wc->opcode,
-			 wc->wc_flags, wc->byte_len);
-		return -EIO;
-	}
-	if (flags && wc->imm_data != imm) {
-		complain("immediate data 0x%x instead of 0x%x",
-			 be32toh(wc->imm_data), be32toh(imm));
-		return -EIO;
-	}
-	return 0;
-}
-
-static int post_receive(struct pair *pair, const struct transfer *t,
-			struct layout *sink, uint64_t wr_id)
-{
-	if (!consumes_receive(t->opcode))
-		return 0;
-	if (t->opcode == IBV_WR_RDMA_WRITE_WITH_IMM)
-		return ep_post_recv(&pair->ep[!t->dir], wr_id, NULL, 0);
-	return ep_post_recv(&pair->ep[!t->dir], wr_id, sink->sge, sink->num);
-}
-
-static int post_request(struct pair *pair, const struct transfer *t,
-			struct layout *local, const struct layout *remote,
-			struct ibv_send_wr *wr)
-{
-	int ret;
-
-	wr->sg_list = local->sge;
-	wr->num_sge = local->num;
-	wr->opcode = t->opcode;
-	wr->send_flags = IBV_SEND_SIGNALED;
-	if (t->inline_data)
-		wr->send_flags |= IBV_SEND_INLINE;
-	wr->wr.rdma.remote_addr = remote->sge[0].addr;
-	wr->wr.rdma.rkey = t->opcode == IBV_WR_RDMA_READ ?
-			   pair->out[!t->dir].mr->rkey :
-			   pair->in[!t->dir].mr->rkey;
-	ret = ep_post_send(&pair->ep[t->dir], wr);
-	if (ret)
-		complain("ibv_post_send: %s", strerror(ret));
-	return -ret;
-}
-
-static int complete(struct pair *pair, const struct transfer *t,
-		    const struct ibv_send_wr *wr)
-{
-	struct ibv_wc wc;
-
-	if (ep_wait(&pair->ep[t->dir], &wc, WAIT_MS)) {
-		complain("the request does not complete");
-		return -ETIMEDOUT;
-	}
-	if (wc.wr_id != wr->wr_id || check_send_wc(&wc, t))
-		return -EIO;
-	if (!consumes_receive(t->opcode))
-		return 0;
-	if (ep_wait(&pair->ep[!t->dir], &wc, WAIT_MS)) {
-		complain("the receive does not complete");
-		return -ETIMEDOUT;
-	}
-	if (wc.wr_id != ~wr->wr_id)
-		return -EIO;
-	return check_recv_wc(&wc, t, wr->imm_data);
-}
-
-static int transfer(struct pair *pair, const struct transfer *t)
-{
-	bool read = t->opcode == IBV_WR_RDMA_READ;
-	int from = read ? !t->dir : t->dir;
-	struct area *src = &pair->out[from], *dst = &pair->in[!from];
-	const uint32_t at = rng_below(&rng, SLACK - 8192);
-	struct ibv_send_wr wr = { .wr_id = rng_u64(&rng) };
-	struct layout source, sink;
-	int ret;
-
-	cut(&source, src, t->size, read ? t->num_remote : t->num_local);
-	cut(&sink, dst, t->size, read ? t->num_local : t->num_remote);
-	paint(&source, text.plain + at);
-	paint(&sink, text.inverse + at);
-	wr.imm_data = htobe32((uint32_t)wr.wr_id);
-
-	if (post_receive(pair, t, &sink, ~wr.wr_id) ||
-	    post_request(pair, t, read ? &sink : &source,
-			 read ? &source : &sink, &wr))
-		return -EIO;
-	if (t->inline_data) {
-		/* the data has left it */
-		paint(&source, text.inverse + at);
-		ret = complete(pair, t, &wr);
-		paint(&source, text.plain + at);
-	} else {
-		ret = complete(pair, t, &wr);
-	}
-	if (!ret)
-		ret = check_layout("source", src, &source, text.plain + at);
-	if (!ret)
-		ret = check_layout("destination", dst, &sink, text.plain + at);
-	restore_canary(src, &source);
-	restore_canary(dst, &sink);
-	return ret;
-}
-
-static int transfer_both_ways(struct pair *pair, struct transfer t)
-{
-	for (t.dir = 0; t.dir < 2; t.dir++) {
-		int ret = transfer(pair, &t);
-
-		if (ret) {
-			complain("opcode %d, %u octets, %u and %u pieces, direction %d",
-				 t.opcode, t.size, t.num_local, t.num_remote,
-				 t.dir);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-/* ---- sizes and MTUs ---- */
-
-#define MAX_SIZES	64
-
-static uint32_t list_sizes(uint32_t mtu, uint32_t *sizes)
-{
-	const uint32_t edges[] = {
-		0, 1, 3, 5, 7, mtu - 1, mtu + 1, 2 * mtu - 1, 2 * mtu + 1,
-		4095, 4097, 3 * mtu + rng_below(&rng, mtu), 65535, 65537,
-		1 + rng_below(&rng, 200000), MAX_SIZE - 1,
-	};
-	uint32_t i, n = 0, size;
-
-	for (i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
-		sizes[n++] = edges[i];
-	for (size = 2; size <= MAX_SIZE; size *= 2)
-		sizes[n++] = size;
-	return n;
-}
-
-static uint32_t mtu_bytes(enum ibv_mtu mtu)
-{
-	return 128u << mtu;
-}
-
-/* The extended interface reaches the same code below it: two MTUs will do. */
-static bool skip_mtu(enum ibv_mtu mtu, const struct pair *pair, bool extended)
-{
-	return extended && mtu != IBV_MTU_1024 &&
-	       mtu != pair->node[0].port.active_mtu;
-}
-
-static int start(struct pair *pair, const struct ep_opts *opts,
-		 enum ibv_mtu mtu)
-{
-	struct conn conn = conn_defaults;
-	int ret;
-
-	conn.mtu = mtu;
-	ret = pair_create(pair, opts);
-	if (!ret)
-		ret = pair_connect(pair, &conn);
-	return ret;
-}
-
-static int all_sizes(struct pair *pair, enum ibv_wr_opcode opcode,
-		     bool extended)
-{
-	struct ep_opts opts = ep_defaults;
-	uint32_t sizes[MAX_SIZES], n, i;
-	enum ibv_mtu mtu;
-	int ret;
-
-	opts.extended = extended;
-	for (mtu = IBV_MTU_256; mtu <= pair->node[0].port.active_mtu; mtu++) {
-		if (skip_mtu(mtu, pair, extended))
-			continue;
-		ret = start(pair, &opts, mtu);
-		if (ret)
-			return ret;
-		n = list_sizes(mtu_bytes(mtu), sizes);
-		for (i = 0; i < n; i++) {
-			struct transfer t = {
-				.opcode = opcode,
-				.size = sizes[i],
-				.num_local = 1,
-				.num_remote = 1,
-			};
-
-			ret = transfer_both_ways(pair, t);
-			if (ret) {
-				complain("path MTU %u", mtu_bytes(mtu));
-				return ret;
-			}
-		}
-		pair_destroy(pair);
-	}
-	return 0;
-}
+/* ---- sizes, MTUs, pieces ---- */
 
 TEST_F_TIMEOUT(rc, send, LIMIT)
 {
-	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_SEND, variant->extended));
+	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_SEND, &self->opts));
 }
 
 TEST_F_TIMEOUT(rc, send_imm, LIMIT)
 {
-	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_SEND_WITH_IMM,
-			       variant->extended));
+	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_SEND_WITH_IMM, &self->opts));
 }
 
 TEST_F_TIMEOUT(rc, write, LIMIT)
 {
-	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_RDMA_WRITE,
-			       variant->extended));
+	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_RDMA_WRITE, &self->opts));
 }
 
 TEST_F_TIMEOUT(rc, write_imm, LIMIT)
 {
 	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_RDMA_WRITE_WITH_IMM,
-			       variant->extended));
+			       &self->opts));
 }
 
 TEST_F_TIMEOUT(rc, read, LIMIT)
 {
-	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_RDMA_READ,
-			       variant->extended));
-}
-
-/* ---- inline data ---- */
-
-static int all_inline(struct pair *pair, enum ibv_wr_opcode opcode)
-{
-	uint32_t max = pair->ep[0].cap.max_inline_data, size;
-
-	for (size = 0; size <= max; size += 1 + rng_below(&rng, 8)) {
-		struct transfer t = {
-			.opcode = opcode,
-			.size = size,
-			.inline_data = true,
-			.num_local = 1 + rng_below(&rng, 4),
-			.num_remote = 1,
-		};
-		int ret = transfer_both_ways(pair, t);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
+	ASSERT_EQ(0, all_sizes(&self->pair, IBV_WR_RDMA_READ, &self->opts));
 }
 
 TEST_F_TIMEOUT(rc, inline_data, LIMIT)
 {
-	static const enum ibv_wr_opcode opcodes[] = {
-		IBV_WR_SEND, IBV_WR_SEND_WITH_IMM,
-		IBV_WR_RDMA_WRITE, IBV_WR_RDMA_WRITE_WITH_IMM,
-	};
-	struct ep_opts opts = ep_defaults;
-	unsigned int i;
-
-	opts.extended = variant->extended;
-	opts.max_sge = 4;
-	opts.max_inline = 400;
-	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
-		ASSERT_EQ(0, start(&self->pair, &opts, IBV_MTU_256));
-		ASSERT_LE(400, self->pair.ep[0].cap.max_inline_data);
-		ASSERT_EQ(0, all_inline(&self->pair, opcodes[i]));
-		pair_destroy(&self->pair);
-	}
-}
-
-/* ---- scatter and gather ---- */
-
-static int scatter_gather(struct pair *pair, uint32_t sges)
-{
-	static const enum ibv_wr_opcode opcodes[] = {
-		IBV_WR_SEND, IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
-	};
-	int round, ret;
-
-	for (round = 0; round < 60; round++) {
-		struct transfer t = {
-			.opcode = opcodes[round % 3],
-			.size = rng_below(&rng, 1u << (4 + rng_below(&rng, 14))),
-			.num_local = sges,
-			.num_remote = 1,
-		};
-
-		if (t.opcode == IBV_WR_SEND)
-			t.num_remote = 1 + rng_below(&rng, sges);
-		ret = transfer_both_ways(pair, t);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	ASSERT_EQ(0, all_inline(&self->pair, self->opts));
 }
 
 TEST_F_TIMEOUT(rc, scatter_gather, LIMIT)
 {
-	static const uint32_t counts[] = { 2, 3, 7, 16, 30 };
-	struct ep_opts opts = ep_defaults;
-	enum ibv_mtu mtu = IBV_MTU_256;
-	unsigned int i;
+	static const enum ibv_wr_opcode opcodes[] = {
+		IBV_WR_SEND, IBV_WR_RDMA_WRITE, IBV_WR_RDMA_READ,
+	};
 
-	opts.extended = variant->extended;
-	for (i = 0; i < ARRAY_SIZE(counts); i++) {
-		ASSERT_LE(counts[i], (uint32_t)self->pair.node[0].attr.max_sge);
-		opts.max_sge = counts[i];
-		ASSERT_EQ(0, start(&self->pair, &opts, mtu));
-		ASSERT_LE(counts[i], self->pair.ep[0].cap.max_send_sge);
-		ASSERT_LE(counts[i], self->pair.ep[0].cap.max_recv_sge);
-		ASSERT_EQ(0, scatter_gather(&self->pair, counts[i]));
-		pair_destroy(&self->pair);
-		if (mtu < self->pair.node[0].port.active_mtu)
-			mtu++;
-	}
+	ASSERT_EQ(0, scatter_gather(&self->pair, self->opts, opcodes));
 }
 
 /* ---- atomics ---- */
@@ -572,14 +179,12 @@ static void draw_atomic(struct atomic *op)
 
 TEST_F_TIMEOUT(rc, atomics, LIMIT)
 {
-	struct ep_opts opts = ep_defaults;
 	struct atomic op;
 	int i;
 
 	if (self->pair.node[0].attr.atomic_cap == IBV_ATOMIC_NONE)
 		SKIP(return, "the device has no atomics");
-	opts.extended = variant->extended;
-	ASSERT_EQ(0, start(&self->pair, &opts, IBV_MTU_1024));
+	ASSERT_EQ(0, start(&self->pair, &self->opts, IBV_MTU_1024));
 	for (i = 0; i < 400; i++) {
 		draw_atomic(&op);
 		ASSERT_EQ(0, atomic_once(&self->pair, i & 1, &op));
@@ -766,11 +371,10 @@ static int one_round(struct pair *pair, struct item items[2][SLOTS])
 TEST_F_TIMEOUT(rc, mixed, LIMIT)
 {
 	static struct item items[2][SLOTS];
-	struct ep_opts opts = ep_defaults;
+	struct ep_opts opts = self->opts;
 	enum ibv_mtu mtu = IBV_MTU_256;
 	int round;
 
-	opts.extended = variant->extended;
 	opts.max_send_wr = SLOTS + 3;
 	opts.max_recv_wr = SLOTS;
 	opts.max_sge = 16;

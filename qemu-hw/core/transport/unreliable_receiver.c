@@ -74,13 +74,28 @@ static void lose_kept(SvanQp *qp)
     svan_kept_drop(&recv->kept);
 }
 
+/*
+ * Packets are held where those of a connection would be diverted, too: no sender waits for
+ * them, and what is dropped is not sent again.
+ */
+static struct svan_fault_policy policy_of(const SvanQp *qp)
+{
+    struct svan_fault_policy policy = qp->policy;
+
+    if (le32toh(policy.hold_max_us) < le32toh(policy.divert_max_us)) {
+        policy.hold_max_us = policy.divert_max_us;
+    }
+    return policy;
+}
+
 /* By what is known of the page. Packets are held until there is a choice. */
 static void choose(SvanQp *qp, const SvanEstimate *estimate)
 {
     SvanUnreliableReceiver *recv = &svan_unreliable(qp)->recv;
     uint64_t now = svan_now(qp->fn->core);
+    struct svan_fault_policy policy = policy_of(qp);
     SvanChoice choice = {
-        .policy = &qp->policy, .now = now,
+        .policy = &policy, .now = now,
         .offered = SVAN_MODE_BIT(HOLD) | SVAN_MODE_BIT(DROP),
     };
     bool before = recv->decided && recv->drops;
