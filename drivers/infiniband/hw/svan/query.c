@@ -67,6 +67,13 @@ static void svan_ib_fill_transport_odp_caps(struct svan_ib_dev *dev,
 	if (features & SVAN_CAP_UD)
 		caps->per_transport_caps.ud_odp_caps = IB_ODP_SUPPORT_SEND |
 						       IB_ODP_SUPPORT_RECV;
+	if (features & SVAN_CAP_SRQ) {
+		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+		if (features & SVAN_CAP_UC)
+			caps->per_transport_caps.uc_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+		if (features & SVAN_CAP_UD)
+			caps->per_transport_caps.ud_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+	}
 }
 
 /*
