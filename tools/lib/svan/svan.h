@@ -2,9 +2,9 @@
 /*
  * Objects of the provider.
  *
- * Locks: a CQ has svan_cq.lock, a QP has sq_lock and rq_lock, an SRQ has svan_srq.lock,
- * and the table of QPs has qp_table_mutex. The provider itself waits for none of them while it holds
- * another. Its users make them nest. Between start_poll() and end_poll() a user
+ * Locks: a CQ has svan_cq.lock, a QP has sq_lock and rq_lock, an SRQ has its lock, and
+ * the table of QPs has qp_table_mutex. The provider itself waits for none of them while it
+ * holds another. Its users make them nest. Between start_poll() and end_poll() a user
  * holds the lock of the CQ. It may post, arm, create QPs and change their states
  * there, but not destroy or reset a QP of that CQ, unless the CQ is
  * single-threaded and so has no lock. Between wr_start() and wr_complete() a user
