@@ -20,7 +20,7 @@ kunit_passes() {
 kunit_tests() {
 	local module
 	for module in svan_test svan_ib_test svan_ib_faults_test \
-		svan_ib_kverbs_test svan_ib_datagram_test; do
+		svan_ib_kverbs_test svan_ib_datagram_test svan_ib_srq_test; do
 		if [ -d $suites ]; then
 			test_case "KUnit: $module" kunit_passes "$module"
 		else

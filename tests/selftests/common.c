@@ -497,15 +497,22 @@ int ep_expect_none(struct ep *ep, unsigned int ms)
 	return -EIO;
 }
 
-int wait_async(struct node *node, unsigned int ms)
+int get_async(struct node *node, unsigned int ms, struct ibv_async_event *event)
 {
 	struct pollfd pfd = { .fd = node->ctx->async_fd, .events = POLLIN };
-	struct ibv_async_event event;
 
 	if (poll(&pfd, 1, ms) != 1)
 		return -ETIMEDOUT;
-	if (ibv_get_async_event(node->ctx, &event))
-		return -errno;
+	return ibv_get_async_event(node->ctx, event) ? -errno : 0;
+}
+
+int wait_async(struct node *node, unsigned int ms)
+{
+	struct ibv_async_event event;
+	int ret = get_async(node, ms, &event);
+
+	if (ret)
+		return ret;
 	ibv_ack_async_event(&event);
 	return event.event_type;
 }

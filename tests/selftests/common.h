@@ -111,6 +111,7 @@ struct ep_opts {
 	bool address_first;	/* extended, UD: the address is set before the data */
 	struct ibv_comp_channel *channel;
 	struct ibv_cq *cq;	/* use this one */
+	struct ibv_srq *srq;	/* receive from this one */
 	struct svandv_uar *uar;	/* doorbells in this page */
 	bool recv_no_cqe;
 	bool ignore_overrun;	/* of the CQ; extended */
@@ -203,6 +204,8 @@ int ep_expect_none(struct ep *ep, unsigned int ms);
 int pair_write(struct pair *pair, const struct ibv_mr *mr, void *to,
 	       uint32_t length);
 
+/* The next asynchronous event, which the caller acknowledges; or -ETIMEDOUT. */
+int get_async(struct node *node, unsigned int ms, struct ibv_async_event *event);
 /* The next asynchronous event, acknowledged; its type, or -ETIMEDOUT. */
 int wait_async(struct node *node, unsigned int ms);
 /* Until an event of this type comes; others are passed by. */

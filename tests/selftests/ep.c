@@ -103,6 +103,7 @@ static int create_qp(struct ep *ep, const struct ep_opts *opts)
 	struct ibv_qp_init_attr_ex attr = {
 		.send_cq = ep->cq,
 		.recv_cq = ep->cq,
+		.srq = opts->srq,
 		.cap = {
 			.max_send_wr = opts->max_send_wr,
 			.max_recv_wr = opts->max_recv_wr,

@@ -325,7 +325,7 @@ TEST_F_TIMEOUT(errors, unsupported, LIMIT)
 	struct ibv_qp_init_attr attr = {
 		.cap = { .max_send_wr = 1000, .max_recv_wr = 1000,
 			 .max_send_sge = 1, .max_recv_sge = 1 },
-		.qp_type = IBV_QPT_UC,
+		.qp_type = IBV_QPT_XRC_SEND,
 	};
 	struct ibv_cq *cq = ibv_create_cq(node->ctx, 1000, NULL, NULL, 0);
 	struct ibv_qp *qp;

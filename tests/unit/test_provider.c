@@ -165,6 +165,29 @@ static void cq_sizes(void **state)
     }
 }
 
+static void srq_sizes(void **state)
+{
+    struct svan_srq_layout layout;
+
+    assert_int_equal(svan_srq_layout(0, 1, &limits, &layout), EINVAL);
+    assert_int_equal(svan_srq_layout(limits.max_rwqe + 1, 1, &limits, &layout), EINVAL);
+    assert_int_equal(svan_srq_layout(UINT32_MAX, 1, &limits, &layout), EINVAL);
+    assert_int_equal(svan_srq_layout(1, 31, &limits, &layout), EINVAL);
+    for (int i = 0; i < 20000; i++) {
+        uint32_t wr = 1 + draw(limits.max_rwqe), sge = draw(31), stride;
+
+        assert_int_equal(svan_srq_layout(wr, sge, &limits, &layout), 0);
+        stride = 1u << layout.log_stride;
+        assert_true(1u << layout.log_size >= wr && 1u << layout.log_size < 2 * wr);
+        assert_true(layout.max_sge >= sge && layout.max_sge <= limits.max_sge);
+        assert_true(16 + 16 * layout.max_sge <= stride);
+        assert_int_equal(layout.dbr_offset % 64, 0);
+        assert_true(layout.dbr_offset >= stride << layout.log_size);
+        assert_true(layout.dbr_offset + sizeof(struct svan_srq_dbr) <= layout.length);
+        assert_int_equal(layout.length % SVAN_RING_ALIGN, 0);
+    }
+}
+
 /* ---- send queue: requests of one to nine blocks, completed in any portion ---- */
 
 #define LOG_BBS 5
@@ -413,6 +436,39 @@ static void receive_queue(void **state)
     svan_rq_reset_producer(&rq);
     assert_true(svan_rq_has_room(&rq, 15));
     assert_false(svan_rq_has_room(&rq, 16));
+}
+
+/* The device alone gives entries back, and its index is looked at when there is no room. */
+static void shared_receive_queue(void **state)
+{
+    static uint8_t entries[16 << 5];
+    struct svan_srq_dbr dbr = { .ci = htole32(0xfffffff9) };
+    struct svan_srq_ring ring = {
+        .entries = entries, .dbr = &dbr, .mask = 15, .log_stride = 5,
+        .pi = 0xfffffff9, .ci = 0xfffffff9,
+    };
+    uint32_t ci = ring.ci;
+
+    for (uint32_t i = 0; i < 5000; i++) {
+        if (draw(2)) {
+            bool room = ring.pi - ci < 16, looks = ring.pi - ring.ci >= 16;
+            uint32_t seen = ring.ci;
+
+            assert_int_equal(svan_srq_has_room(&ring, ring.pi), room);
+            assert_int_equal(ring.ci, looks ? ci : seen);
+            if (room) {
+                assert_ptr_equal(svan_srq_entry(&ring, ring.pi),
+                                 entries + (ring.pi % 16 << 5));
+                svan_srq_publish(&ring, ring.pi + 1);
+            }
+            assert_int_equal(le32toh(dbr.pi), ring.pi);
+        } else if (ci != ring.pi) {
+            dbr.ci = htole32(++ci);
+        }
+    }
+    dbr.ci = htole32(ring.pi + 5);      /* a device that is out of its mind */
+    ring.ci = ring.pi - 16;
+    assert_false(svan_srq_has_room(&ring, ring.pi));
 }
 
 /* ---- completion queue ---- */
@@ -718,12 +774,14 @@ int main(void)
         cmocka_unit_test(qp_sizes_at_the_edge),
         cmocka_unit_test(sizes_of_datagrams),
         cmocka_unit_test(cq_sizes),
+        cmocka_unit_test(srq_sizes),
         cmocka_unit_test(send_queue),
         cmocka_unit_test(prepared_work),
         cmocka_unit_test(retired_sends),
         cmocka_unit_test(retired_receives),
         cmocka_unit_test(prepared_receives),
         cmocka_unit_test(receive_queue),
+        cmocka_unit_test(shared_receive_queue),
         cmocka_unit_test(completion_queue),
         cmocka_unit_test(cleaning_full_and_empty_rings),
         cmocka_unit_test(cleaning_within_a_batch),

@@ -75,6 +75,24 @@ struct svan_uresp_create_cq {
 	__u32 reserved;
 };
 
+/*
+ * One buffer holds the entries and, at dbr_offset, the doorbell record of a shared
+ * receive queue. It is as that of a CQ.
+ */
+struct svan_ureq_create_srq {
+	__aligned_u64 buf_va;
+	__aligned_u64 buf_length;
+	__u32 dbr_offset;
+	__u8 log_size;
+	__u8 log_stride;
+	__u8 reserved[2];
+};
+
+struct svan_uresp_create_srq {
+	__u32 srqn;
+	__u32 reserved;
+};
+
 /* the doorbells of the QP are in the page uar_page, an object of its own */
 #define SVAN_UREQ_QP_OWN_UAR		0x1
 /* receives that succeed are counted, and write no CQE (svan/queues.h) */
@@ -93,7 +111,7 @@ struct svan_ureq_create_qp {
 	__u32 dbr_offset;
 	__u8 log_sq_bbs;
 	__u8 log_rq_size;
-	__u8 log_rq_stride;		/* 0: no receive queue */
+	__u8 log_rq_stride;		/* 0: no receive queue of its own */
 	__u8 reserved;
 	__u32 flags;			/* SVAN_UREQ_QP_* */
 	__u32 uar_page;			/* without OWN_UAR: zero */

@@ -2,9 +2,9 @@
 /*
  * Objects of the provider.
  *
- * Locks: a CQ has svan_cq.lock, a QP has sq_lock and rq_lock, and the table of QPs
- * has qp_table_mutex. The provider itself waits for none of them while it holds
- * another. Its users make them nest. Between start_poll() and end_poll() a user
+ * Locks: a CQ has svan_cq.lock, a QP has sq_lock and rq_lock, an SRQ has its lock, and
+ * the table of QPs has qp_table_mutex. The provider itself waits for none of them while it
+ * holds another. Its users make them nest. Between start_poll() and end_poll() a user
  * holds the lock of the CQ. It may post, arm, create QPs and change their states
  * there, but not destroy or reset a QP of that CQ, unless the CQ is
  * single-threaded and so has no lock. Between wr_start() and wr_complete() a user
@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <infiniband/driver.h>
 #include <util/udma_barrier.h>
@@ -111,6 +112,15 @@ struct svan_qp {
 	size_t buf_length;
 };
 
+struct svan_srq {
+	struct ibv_srq srq;
+	uint32_t srqn;
+	pthread_spinlock_t lock;	/* protects ring */
+	struct svan_srq_ring ring;
+	void *buf;
+	size_t buf_length;
+};
+
 static inline struct svan_context *to_svan_ctx(struct ibv_context *ibctx)
 {
 	return container_of(ibctx, struct svan_context, vctx.context);
@@ -144,6 +154,24 @@ static inline struct svan_qp *to_svan_qp(struct ibv_qp *ibqp)
 static inline struct svan_qp *to_svan_qp_ex(struct ibv_qp_ex *ibqp)
 {
 	return container_of(ibqp, struct svan_qp, vqp.qp_ex);
+}
+
+static inline struct svan_srq *to_svan_srq(struct ibv_srq *ibsrq)
+{
+	return container_of(ibsrq, struct svan_srq, srq);
+}
+
+/* Write what an entry says of its buffers. All else in it is zero. */
+static inline void svan_fill_rwqe(struct svan_rwqe *rwqe,
+				  const struct ibv_recv_wr *wr)
+{
+	int i;
+
+	memset(rwqe, 0, sizeof(*rwqe));
+	rwqe->num_sge = htole32(wr->num_sge);
+	for (i = 0; i < wr->num_sge; i++)
+		svan_sge_set(&rwqe->sge[i], wr->sg_list[i].addr,
+			     wr->sg_list[i].length, wr->sg_list[i].lkey);
 }
 
 /*
@@ -217,6 +245,16 @@ struct ibv_cq_ex *svan_make_cq_ex(struct ibv_context *ibctx,
 				  const struct svandv_memory_location *memory);
 /* Remove the entries of @qpn. The caller holds the lock of the CQ. */
 void svan_clean_cq(struct svan_cq *cq, uint32_t qpn);
+
+/* svan_srq.c */
+struct ibv_srq *svan_create_srq(struct ibv_pd *ibpd,
+				struct ibv_srq_init_attr *attr);
+int svan_modify_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr,
+		    int attr_mask);
+int svan_query_srq(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr);
+int svan_destroy_srq(struct ibv_srq *ibsrq);
+int svan_post_srq_recv(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr,
+		       struct ibv_recv_wr **bad_wr);
 
 /* svan_qp.c */
 struct ibv_qp *svan_create_qp(struct ibv_pd *ibpd,

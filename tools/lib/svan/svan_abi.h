@@ -15,6 +15,8 @@ DECLARE_DRV_CMD(svan_create_cq_ex, IB_USER_VERBS_EX_CMD_CREATE_CQ,
 		svan_ureq_create_cq, svan_uresp_create_cq);
 DECLARE_DRV_CMD(svan_create_qp, IB_USER_VERBS_CMD_CREATE_QP,
 		svan_ureq_create_qp, svan_uresp_create_qp);
+DECLARE_DRV_CMD(svan_create_srq, IB_USER_VERBS_CMD_CREATE_SRQ,
+		svan_ureq_create_srq, svan_uresp_create_srq);
 DECLARE_DRV_CMD(svan_create_ah, IB_USER_VERBS_CMD_CREATE_AH, empty,
 		svan_uresp_create_ah);
 

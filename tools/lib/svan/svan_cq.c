@@ -125,6 +125,8 @@ static struct svan_cqe *svan_next_cqe(struct svan_cq *cq, uint64_t *wr_id)
 	index = le32toh(cqe->wqe_index);
 	if (cqe->opcode == SVAN_CQE_SQ)
 		*wr_id = svan_sq_complete(&qp->sq, index);
+	else if (qp->vqp.qp.srq)
+		*wr_id = le64toh(cqe->wr_id);
 	else
 		*wr_id = svan_rq_retire(&qp->rq, index);
 

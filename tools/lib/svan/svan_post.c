@@ -258,20 +258,12 @@ int svan_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr,
 static int svan_build_recv(struct svan_rq *rq, const struct ibv_recv_wr *wr,
 			   uint32_t pi)
 {
-	struct svan_rwqe *rwqe;
-	int i;
-
 	if (unlikely((uint32_t)wr->num_sge > rq->max_sge))
 		return EINVAL;
 	if (unlikely(!svan_rq_has_room(rq, pi)))
 		return ENOMEM;
 
-	rwqe = svan_rq_entry(rq, pi);
-	memset(rwqe, 0, sizeof(*rwqe));
-	rwqe->num_sge = htole32(wr->num_sge);
-	for (i = 0; i < wr->num_sge; i++)
-		svan_sge_set(&rwqe->sge[i], wr->sg_list[i].addr,
-			     wr->sg_list[i].length, wr->sg_list[i].lkey);
+	svan_fill_rwqe(svan_rq_entry(rq, pi), wr);
 	rq->wr_ids[pi & rq->mask] = wr->wr_id;
 	return 0;
 }
@@ -280,8 +272,10 @@ static int svan_build_recv(struct svan_rq *rq, const struct ibv_recv_wr *wr,
 static int svan_build_recvs(struct svan_qp *qp, struct ibv_recv_wr *wr,
 			    struct ibv_recv_wr **bad_wr, uint32_t *pi)
 {
-	int ret = qp->rq_ready ? 0 : svan_unready(qp->rq.buf);
+	int ret = 0;
 
+	if (unlikely(!qp->rq_ready))
+		ret = qp->vqp.qp.srq ? EINVAL : svan_unready(qp->rq.buf);
 	*pi = qp->rq.pi;
 	while (wr && !ret) {
 		ret = svan_build_recv(&qp->rq, wr, *pi);

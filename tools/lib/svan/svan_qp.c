@@ -99,10 +99,6 @@ static int svan_check_qp_attr(struct svan_context *ctx,
 			    attr->qp_type);
 		return EOPNOTSUPP;
 	}
-	if (attr->srq) {
-		verbs_debug(&ctx->vctx, "no shared receive queues\n");
-		return EOPNOTSUPP;
-	}
 	if (!attr->send_cq || !attr->recv_cq)
 		return EINVAL;
 	return 0;
@@ -360,6 +356,7 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 			    const struct svandv_qp_init_attr *svan_attr)
 {
 	struct svan_context *ctx = to_svan_ctx(ibctx);
+	struct ibv_qp_cap cap = attr->cap;
 	struct svan_qp_layout layout;
 	struct svan_qp *qp;
 	int ret;
@@ -367,7 +364,9 @@ struct ibv_qp *svan_make_qp(struct ibv_context *ibctx,
 	ret = svan_check_qp_attr(ctx, attr);
 	if (ret)
 		goto err;
-	ret = svan_choose_layout(ctx, &attr->cap, attr->qp_type == IBV_QPT_UD,
+	if (attr->srq)
+		cap.max_recv_wr = 0;
+	ret = svan_choose_layout(ctx, &cap, attr->qp_type == IBV_QPT_UD,
 				 &layout);
 	if (ret)
 		goto err;
@@ -455,7 +454,7 @@ static void svan_set_ready(struct svan_qp *qp, enum ibv_qp_state state)
 	pthread_spin_unlock(&qp->sq_lock);
 
 	pthread_spin_lock(&qp->rq_lock);
-	qp->rq_ready = state != IBV_QPS_RESET && qp->rq.buf;
+	qp->rq_ready = state != IBV_QPS_RESET && qp->rq.buf && !qp->vqp.qp.srq;
 	pthread_spin_unlock(&qp->rq_lock);
 }
 

@@ -55,6 +55,15 @@ struct svan_qp_layout {
 	struct svan_qp_cap cap;		/* what there is room for */
 };
 
+/* The buffer of a shared receive queue: entries, doorbell record. */
+struct svan_srq_layout {
+	uint8_t log_size;
+	uint8_t log_stride;
+	uint32_t max_sge;		/* what there is room for */
+	uint32_t dbr_offset;
+	size_t length;
+};
+
 struct svan_cq_layout {
 	uint8_t log_size;
 	uint32_t dbr_offset;
@@ -116,11 +125,31 @@ static inline int svan_sq_layout(const struct svan_qp_cap *want,
 	return 0;
 }
 
+/* Entries of a receive queue, own or shared, and how many pieces they have room for. */
+static inline int svan_recv_sizes(uint32_t max_wr, uint32_t max_sge,
+				  const struct svan_qp_limits *limits,
+				  uint8_t *log_size, uint8_t *log_stride,
+				  uint32_t *sge_room)
+{
+	uint32_t room;
+
+	if (max_sge > limits->max_sge || max_wr > limits->max_rwqe)
+		return EINVAL;
+	*log_size = svan_log2_roundup(max_wr);
+	*log_stride = svan_rwqe_log_stride(max_sge);
+	if ((1u << *log_size) > limits->max_rwqe)
+		return EINVAL;
+	room = ((1u << *log_stride) - sizeof(struct svan_rwqe)) /
+	       sizeof(struct svan_sge);
+	*sge_room = svan_min(limits->max_sge, room);
+	return 0;
+}
+
 static inline int svan_rq_layout(const struct svan_qp_cap *want,
 				 const struct svan_qp_limits *limits,
 				 struct svan_qp_layout *layout)
 {
-	uint32_t room;
+	int ret;
 
 	layout->log_rq_size = 0;
 	layout->log_rq_stride = 0;
@@ -128,19 +157,12 @@ static inline int svan_rq_layout(const struct svan_qp_cap *want,
 	layout->cap.max_recv_sge = 0;
 	if (!want->max_recv_wr)
 		return 0;
-	if (want->max_recv_sge > limits->max_sge ||
-	    want->max_recv_wr > limits->max_rwqe)
-		return EINVAL;
-
-	layout->log_rq_size = svan_log2_roundup(want->max_recv_wr);
-	layout->log_rq_stride = svan_rwqe_log_stride(want->max_recv_sge);
-	if ((1u << layout->log_rq_size) > limits->max_rwqe)
-		return EINVAL;
-
-	room = ((1u << layout->log_rq_stride) - sizeof(struct svan_rwqe)) /
-	       sizeof(struct svan_sge);
+	ret = svan_recv_sizes(want->max_recv_wr, want->max_recv_sge, limits,
+			      &layout->log_rq_size, &layout->log_rq_stride,
+			      &layout->cap.max_recv_sge);
+	if (ret)
+		return ret;
 	layout->cap.max_recv_wr = 1u << layout->log_rq_size;
-	layout->cap.max_recv_sge = svan_min(limits->max_sge, room);
 	return 0;
 }
 
@@ -198,6 +220,27 @@ static inline int svan_qp_layout(const struct svan_qp_cap *want,
 		return ret;
 
 	svan_qp_layout_apart(layout, 0);
+	return 0;
+}
+
+static inline int svan_srq_layout(uint32_t max_wr, uint32_t max_sge,
+				  const struct svan_qp_limits *limits,
+				  struct svan_srq_layout *layout)
+{
+	int ret;
+
+	if (!max_wr)
+		return EINVAL;
+	ret = svan_recv_sizes(max_wr, max_sge, limits, &layout->log_size,
+			      &layout->log_stride, &layout->max_sge);
+	if (ret)
+		return ret;
+	layout->dbr_offset = svan_align((size_t)1 << (layout->log_size +
+						      layout->log_stride),
+					SVAN_WQEBB_SIZE);
+	layout->length = svan_align(layout->dbr_offset +
+				    sizeof(struct svan_srq_dbr),
+				    SVAN_RING_ALIGN);
 	return 0;
 }
 
@@ -505,6 +548,47 @@ static inline void svan_rq_reset_producer(struct svan_rq *rq)
 static inline void svan_rq_reset_consumer(struct svan_rq *rq)
 {
 	svan_store_index(&rq->ci, 0);
+}
+
+/* ---- shared receive queue; all of it belongs to the holder of its lock ---- */
+
+struct svan_srq_ring {
+	uint8_t *entries;
+	struct svan_srq_dbr *dbr;
+	uint32_t mask;
+	uint32_t log_stride;
+	uint32_t max_sge;
+	uint32_t pi;
+	uint32_t ci;		/* as it was read last */
+};
+
+/*
+ * Is there room for the entry at @pi? The device copies what it takes, and moves the
+ * record's ci then, whatever completes when. The record is read only if what was read
+ * of it leaves no room. Acquire: the slot is not written before that.
+ */
+static inline bool svan_srq_has_room(struct svan_srq_ring *ring, uint32_t pi)
+{
+	if (pi - ring->ci <= ring->mask)
+		return true;
+	ring->ci = svan_le32_to_cpu((__le32 SVAN_FORCE)__atomic_load_n(
+		(const uint32_t SVAN_FORCE *)&ring->dbr->ci, __ATOMIC_ACQUIRE));
+	return pi - ring->ci <= ring->mask;
+}
+
+static inline struct svan_rwqe *svan_srq_entry(const struct svan_srq_ring *ring,
+					       uint32_t index)
+{
+	return (struct svan_rwqe *)(ring->entries +
+				    ((size_t)(index & ring->mask) <<
+				     ring->log_stride));
+}
+
+/* The device looks at the record whenever it has taken all that it knows of. */
+static inline void svan_srq_publish(struct svan_srq_ring *ring, uint32_t pi)
+{
+	ring->pi = pi;
+	svan_store_le32(&ring->dbr->pi, pi);
 }
 
 /* ---- the lock of a CQ ---- */

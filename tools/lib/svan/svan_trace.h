@@ -58,6 +58,25 @@ LTTNG_UST_TRACEPOINT_EVENT(
 
 LTTNG_UST_TRACEPOINT_EVENT(
 	rdma_core_svan,
+	post_srq_recv,
+	LTTNG_UST_TP_ARGS(
+		char *, dev,
+		uint32_t, srqn,
+		uint64_t, wr_id,
+		uint32_t, index,
+		uint32_t, num_sge
+	),
+	LTTNG_UST_TP_FIELDS(
+		lttng_ust_field_string(dev, dev)
+		lttng_ust_field_integer(uint32_t, srqn, srqn)
+		lttng_ust_field_integer_hex(uint64_t, wr_id, wr_id)
+		lttng_ust_field_integer(uint32_t, index, index)
+		lttng_ust_field_integer(uint32_t, num_sge, num_sge)
+	)
+)
+
+LTTNG_UST_TRACEPOINT_EVENT(
+	rdma_core_svan,
 	doorbell,
 	LTTNG_UST_TP_ARGS(
 		uint64_t, value

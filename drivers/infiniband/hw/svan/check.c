@@ -113,16 +113,48 @@ int svan_ib_check_cq_ureq(const struct svan_ureq_create_cq *ureq,
 }
 EXPORT_SYMBOL_IF_KUNIT(svan_ib_check_cq_ureq);
 
+static bool svan_ib_recv_sizes_ok(u8 log_size, u8 log_stride,
+				  const struct svan_caps *caps)
+{
+	return log_stride >= SVAN_RWQE_MIN_LOG_STRIDE &&
+	       log_stride <= SVAN_RWQE_MAX_LOG_STRIDE &&
+	       log_size <= SVAN_RQ_MAX_LOG_SIZE &&
+	       BIT(log_size) <= le32_to_cpu(caps->max_qp_rwqe);
+}
+
+/* @attr: what the user asks for, for which there must be room */
+int svan_ib_check_srq_ureq(const struct svan_ureq_create_srq *ureq,
+			   const struct svan_caps *caps,
+			   const struct ib_srq_attr *attr)
+{
+	struct svan_ib_part parts[] = {
+		{ .offset = 0 },
+		{ .offset = ureq->dbr_offset, .size = sizeof(struct svan_srq_dbr) },
+	};
+
+	if (ureq->reserved[0] || ureq->reserved[1])
+		return -EINVAL;
+	if (!svan_ib_recv_sizes_ok(ureq->log_size, ureq->log_stride, caps) ||
+	    BIT(ureq->log_size) < attr->max_wr ||
+	    ureq->log_stride < svan_rwqe_log_stride(attr->max_sge))
+		return -EINVAL;
+
+	parts[0].size = 1ull << (ureq->log_size + ureq->log_stride);
+	if (!svan_ib_buffer_ok(ureq->buf_va, ureq->buf_length) ||
+	    !svan_ib_parts_ok(parts, ARRAY_SIZE(parts), ureq->buf_length))
+		return -EINVAL;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(svan_ib_check_srq_ureq);
+
 static bool svan_ib_rq_ok(const struct svan_ureq_create_qp *ureq,
 			  const struct svan_caps *caps)
 {
 	if (!ureq->log_rq_stride)
 		return !ureq->log_rq_size && !ureq->rq_offset;
 
-	return ureq->log_rq_stride >= SVAN_RWQE_MIN_LOG_STRIDE &&
-	       ureq->log_rq_stride <= SVAN_RWQE_MAX_LOG_STRIDE &&
-	       ureq->log_rq_size <= SVAN_RQ_MAX_LOG_SIZE &&
-	       BIT(ureq->log_rq_size) <= le32_to_cpu(caps->max_qp_rwqe);
+	return svan_ib_recv_sizes_ok(ureq->log_rq_size, ureq->log_rq_stride,
+				     caps);
 }
 
 /* The parts of the provider's buffer, and those that have a place of their own. */

@@ -66,7 +66,6 @@ static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 {
 	struct svan_ib_wq *rq = &qp->rq;
 
-	wc->wr_id = rq->wr_ids[le32_to_cpu(cqe->wqe_index) & rq->mask];
 	wc->opcode = cqe->opcode == SVAN_CQE_RECV_WRITE_IMM ?
 		     IB_WC_RECV_RDMA_WITH_IMM : IB_WC_RECV;
 	if (cqe->opcode != SVAN_CQE_RECV) {
@@ -75,6 +74,12 @@ static void svan_wc_fill_recv(struct svan_ib_qp *qp, const struct svan_cqe *cqe,
 	}
 	if (svan_ib_is_datagram(qp) && cqe->status == SVAN_CQE_SUCCESS)
 		svan_wc_fill_sender(cqe, wc);
+	if (qp->ibqp.srq) {
+		/* The device gave the slot back when it took the entry. */
+		wc->wr_id = le64_to_cpu(cqe->wr_id);
+		return;
+	}
+	wc->wr_id = rq->wr_ids[le32_to_cpu(cqe->wqe_index) & rq->mask];
 	/* This pairs with the acquire in svan_recv_one(), which reuses the slot. */
 	smp_store_release(&rq->ci, rq->ci + 1);
 }
@@ -154,7 +159,8 @@ int svan_ib_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 
 /*
  * Mark the entries of QP @qpn in a CQ of the kernel as dead, so that they are not taken
- * for those of a later QP of the same number. The device does not write more of them.
+ * for those of a later QP of the same number. The device does not write more of them. What
+ * they give back is the QP's alone: the slots of an SRQ are free already.
  */
 void svan_ib_cq_purge(struct svan_ib_cq *cq, u32 qpn)
 {

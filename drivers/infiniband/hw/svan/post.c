@@ -320,13 +320,22 @@ int svan_ib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	return err;
 }
 
+void svan_ib_write_rwqe(struct svan_rwqe *rwqe, const struct ib_recv_wr *wr)
+{
+	int i;
+
+	memset(rwqe, 0, sizeof(*rwqe));
+	rwqe->num_sge = cpu_to_le32(wr->num_sge);
+	for (i = 0; i < wr->num_sge; i++)
+		svan_sge_set(&rwqe->sge[i], wr->sg_list[i].addr,
+			     wr->sg_list[i].length, wr->sg_list[i].lkey);
+}
+
 /* Write the entry of a receive request. qp->rq.lock is held. */
 static int svan_recv_one(struct svan_ib_qp *qp, const struct ib_recv_wr *wr)
 {
 	struct svan_ib_wq *rq = &qp->rq;
 	u32 slot = rq->pi & rq->mask;
-	struct svan_rwqe *rwqe;
-	int i;
 
 	if (wr->num_sge < 0 || wr->num_sge > rq->max_sge)
 		return -EINVAL;
@@ -334,14 +343,9 @@ static int svan_recv_one(struct svan_ib_qp *qp, const struct ib_recv_wr *wr)
 	if (rq->pi - smp_load_acquire(&rq->ci) > rq->mask)
 		return -ENOMEM;
 
-	rwqe = (struct svan_rwqe *)(qp->rq_entries +
-				    ((size_t)slot << qp->log_rq_stride));
-	memset(rwqe, 0, sizeof(*rwqe));
-	rwqe->num_sge = cpu_to_le32(wr->num_sge);
-	for (i = 0; i < wr->num_sge; i++)
-		svan_sge_set(&rwqe->sge[i], wr->sg_list[i].addr,
-			     wr->sg_list[i].length, wr->sg_list[i].lkey);
-
+	svan_ib_write_rwqe((struct svan_rwqe *)(qp->rq_entries +
+						((size_t)slot << qp->log_rq_stride)),
+			   wr);
 	rq->wr_ids[slot] = wr->wr_id;
 	rq->pi++;
 	return 0;

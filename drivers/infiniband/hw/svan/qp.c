@@ -94,6 +94,12 @@ static int svan_qp_pin(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	return err;
 }
 
+/* A QP with an SRQ has no queue of its own, and its completions bring the wr_ids. */
+static bool svan_qp_srq_ok(const struct svan_ureq_create_qp *ureq)
+{
+	return !ureq->log_rq_stride && !(ureq->flags & SVAN_UREQ_QP_RECV_NO_CQE);
+}
+
 static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 			     struct ib_udata *udata, struct svan_cmd *cmd)
 {
@@ -107,6 +113,8 @@ static int svan_qp_user_ring(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	err = svan_ib_check_qp_ureq(&ureq, dev->caps);
 	if (err)
 		return err;
+	if (qp->ibqp.srq && !svan_qp_srq_ok(&ureq))
+		return -EINVAL;
 
 	qp->log_sq_bbs = ureq.log_sq_bbs;
 	qp->log_rq_size = ureq.log_rq_size;
@@ -202,6 +210,8 @@ static int svan_qp_create_hw(struct svan_ib_dev *dev, struct svan_ib_qp *qp,
 	cmd->create_qp.pd = cpu_to_le32(to_svan_ib_pd(qp->ibqp.pd)->pdn);
 	cmd->create_qp.send_cq = cpu_to_le32(to_svan_ib_cq(attr->send_cq)->cqn);
 	cmd->create_qp.recv_cq = cpu_to_le32(to_svan_ib_cq(attr->recv_cq)->cqn);
+	if (attr->srq)
+		cmd->create_qp.srq = cpu_to_le32(to_svan_ib_srq(attr->srq)->srqn);
 	svan_qp_fill_rings(qp, &cmd->create_qp);
 	return svan_cmd_create_object(dev->sdev, cmd, &qp->ibqp.qp_num);
 }
@@ -326,10 +336,14 @@ int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 
 	if (type < 0)
 		return type;
-	if (attr->srq || attr->rwq_ind_tbl || attr->create_flags)
+	if (attr->rwq_ind_tbl || attr->create_flags)
 		return -EOPNOTSUPP;
 	if (!attr->send_cq || !attr->recv_cq)
 		return -EINVAL;
+	if (attr->srq) {
+		attr->cap.max_recv_wr = 0;
+		attr->cap.max_recv_sge = 0;
+	}
 	err = svan_ib_check_qp_cap(&attr->cap, dev->caps);
 	if (err)
 		return err;

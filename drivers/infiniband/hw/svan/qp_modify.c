@@ -253,6 +253,7 @@ int svan_ib_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 	init_attr->qp_context = ibqp->qp_context;
 	init_attr->send_cq = ibqp->send_cq;
 	init_attr->recv_cq = ibqp->recv_cq;
+	init_attr->srq = ibqp->srq;
 	init_attr->qp_type = ibqp->qp_type;
 	init_attr->sq_sig_type = qp->signal_all ? IB_SIGNAL_ALL_WR :
 						  IB_SIGNAL_REQ_WR;

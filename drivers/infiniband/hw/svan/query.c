@@ -33,6 +33,11 @@ static void svan_ib_fill_queue_limits(const struct svan_caps *caps,
 	attr->max_send_sge = le16_to_cpu(caps->max_sge);
 	attr->max_recv_sge = le16_to_cpu(caps->max_sge);
 	attr->max_sge_rd = le16_to_cpu(caps->max_sge_rd);
+	if (le64_to_cpu(caps->features) & SVAN_CAP_SRQ) {
+		attr->max_srq = le32_to_cpu(caps->max_srq);
+		attr->max_srq_wr = le32_to_cpu(caps->max_qp_rwqe);
+		attr->max_srq_sge = le16_to_cpu(caps->max_sge);
+	}
 	attr->max_cq = le32_to_cpu(caps->max_cq);
 	attr->max_cqe = le32_to_cpu(caps->max_cqe);
 	attr->max_qp_rd_atom = rd_atomic;
@@ -62,6 +67,13 @@ static void svan_ib_fill_transport_odp_caps(struct svan_ib_dev *dev,
 	if (features & SVAN_CAP_UD)
 		caps->per_transport_caps.ud_odp_caps = IB_ODP_SUPPORT_SEND |
 						       IB_ODP_SUPPORT_RECV;
+	if (features & SVAN_CAP_SRQ) {
+		caps->per_transport_caps.rc_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+		if (features & SVAN_CAP_UC)
+			caps->per_transport_caps.uc_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+		if (features & SVAN_CAP_UD)
+			caps->per_transport_caps.ud_odp_caps |= IB_ODP_SUPPORT_SRQ_RECV;
+	}
 }
 
 /*

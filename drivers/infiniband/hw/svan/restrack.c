@@ -95,6 +95,21 @@ int svan_ib_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq)
 	return svan_res_end(msg, table, err);
 }
 
+int svan_ib_fill_res_srq(struct sk_buff *msg, struct ib_srq *ibsrq)
+{
+	struct svan_ib_srq *srq = to_svan_ib_srq(ibsrq);
+	struct nlattr *table = svan_res_begin(msg);
+	int err;
+
+	if (!table)
+		return -EMSGSIZE;
+	err = rdma_nl_put_driver_u32(msg, "hw_srqn", srq->srqn) ||
+	      rdma_nl_put_driver_u32(msg, "log_size", srq->log_size) ||
+	      rdma_nl_put_driver_u32(msg, "log_stride", srq->log_stride) ||
+	      rdma_nl_put_driver_u32_hex(msg, "ring_key", srq->ring.key);
+	return svan_res_end(msg, table, err);
+}
+
 int svan_ib_fill_res_qp(struct sk_buff *msg, struct ib_qp *ibqp)
 {
 	struct svan_ib_qp *qp = to_svan_ib_qp(ibqp);

@@ -6,6 +6,7 @@
  *   svan_ib_qp.mutex	state and attributes of a QP; MODIFY_QP and QUERY_QP
  *   svan_ib_cq.lock	consumer side of a kernel CQ and of its QPs' queues
  *   svan_ib_wq.lock	producer side of a kernel work queue
+ *   svan_ib_srq.lock	producer side of a kernel shared receive queue
  * svan_ib_dev.port_lock nests with none of them. Commands sleep, so they run under a
  * mutex at most.
  *
@@ -291,6 +292,26 @@ struct svan_ib_wq {
 	u32 max_sge;
 };
 
+/*
+ * A shared receive queue. The device gives the slots of entries back through the record,
+ * and the wr_ids in the completions.
+ */
+struct svan_ib_srq {
+	struct ib_srq ibsrq;
+	struct svan_srq_handler handler;
+	struct svan_ring ring;
+	u32 srqn;
+	u32 max_sge;
+	u8 log_size;
+	u8 log_stride;
+
+	/* The fields below are of SRQs of the kernel only. */
+	spinlock_t lock;		/* protects pi and the free slots */
+	u8 *entries;
+	struct svan_srq_dbr *dbr;
+	u32 pi;
+};
+
 /* Parts of a QP of a user that may have memory of their own. */
 enum svan_ib_qp_part {
 	SVAN_IB_QP_SQ,
@@ -319,7 +340,7 @@ struct svan_ib_qp {
 
 	/* The fields below are of QPs of the kernel only. */
 	struct svan_ib_wq sq;
-	struct svan_ib_wq rq;
+	struct svan_ib_wq rq;		/* not used if there is an SRQ */
 	struct svan_sq_ring sq_ring;
 	u8 *sq_bbs;			/* number of blocks of the WQE in each slot */
 	u8 *rq_entries;
@@ -359,6 +380,11 @@ static inline struct svan_ib_cq *to_svan_ib_cq(struct ib_cq *ibcq)
 static inline struct svan_ib_qp *to_svan_ib_qp(struct ib_qp *ibqp)
 {
 	return container_of(ibqp, struct svan_ib_qp, ibqp);
+}
+
+static inline struct svan_ib_srq *to_svan_ib_srq(struct ib_srq *ibsrq)
+{
+	return container_of(ibsrq, struct svan_ib_srq, ibsrq);
 }
 
 /* Each send of such a QP has an address of its own. */
@@ -437,6 +463,9 @@ int svan_ib_no_ureq(struct ib_udata *udata);
 int svan_ib_write_uresp(struct ib_udata *udata, void *uresp, size_t size);
 int svan_ib_check_cq_ureq(const struct svan_ureq_create_cq *ureq,
 			  const struct svan_caps *caps, u32 cqe);
+int svan_ib_check_srq_ureq(const struct svan_ureq_create_srq *ureq,
+			   const struct svan_caps *caps,
+			   const struct ib_srq_attr *attr);
 int svan_ib_check_qp_ureq(const struct svan_ureq_create_qp *ureq,
 			  const struct svan_caps *caps);
 int svan_ib_check_qp_cap(const struct ib_qp_cap *cap,
@@ -494,6 +523,16 @@ int svan_ib_poll_cq(struct ib_cq *ibcq, int num_entries, struct ib_wc *wc);
 int svan_ib_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 void svan_ib_cq_purge(struct svan_ib_cq *cq, u32 qpn);
 
+/* srq.c */
+int svan_ib_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *attr,
+		       struct ib_udata *udata);
+int svan_ib_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata);
+int svan_ib_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr,
+		       enum ib_srq_attr_mask mask, struct ib_udata *udata);
+int svan_ib_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr);
+int svan_ib_post_srq_recv(struct ib_srq *ibsrq, const struct ib_recv_wr *wr,
+			  const struct ib_recv_wr **bad_wr);
+
 /* qp.c */
 int svan_ib_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 		      struct ib_udata *udata);
@@ -511,6 +550,7 @@ int svan_ib_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		      const struct ib_send_wr **bad_wr);
 int svan_ib_post_recv(struct ib_qp *ibqp, const struct ib_recv_wr *wr,
 		      const struct ib_recv_wr **bad_wr);
+void svan_ib_write_rwqe(struct svan_rwqe *rwqe, const struct ib_recv_wr *wr);
 int svan_ib_init_kernel_queues(struct svan_ib_qp *qp);
 void svan_ib_free_kernel_queues(struct svan_ib_qp *qp);
 void svan_ib_reset_kernel_queues(struct svan_ib_qp *qp);
@@ -526,5 +566,6 @@ int svan_ib_fill_res_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 int svan_ib_fill_stat_mr(struct sk_buff *msg, struct ib_mr *ibmr);
 int svan_ib_fill_res_cq(struct sk_buff *msg, struct ib_cq *ibcq);
 int svan_ib_fill_res_qp(struct sk_buff *msg, struct ib_qp *ibqp);
+int svan_ib_fill_res_srq(struct sk_buff *msg, struct ib_srq *ibsrq);
 
 #endif /* SVAN_IB_H */

@@ -28,6 +28,7 @@ struct kv {
 	struct ib_mr *mr;		/* covers all memory */
 	struct ib_cq *cq;
 	struct completion event;
+	struct ib_srq *srq;		/* of both QPs, or NULL */
 	struct ib_qp *qp[2];
 	struct ib_ah *ah;		/* where datagrams go */
 	u8 *buf;
@@ -78,6 +79,7 @@ static inline void kv_create_qps(struct kunit *test, struct kv *kv,
 	struct ib_qp_init_attr attr = {
 		.send_cq = kv->cq,
 		.recv_cq = kv->cq,
+		.srq = kv->srq,
 		.qp_type = type,
 		.sq_sig_type = IB_SIGNAL_REQ_WR,
 		.cap = {
@@ -128,7 +130,82 @@ static inline int kv_to_state(struct ib_qp *qp, enum ib_qp_state state)
 	return ib_modify_qp(qp, &attr, IB_QP_STATE);
 }
 
-/* All but the QPs. */
+static inline int kv_to_init(struct ib_qp *qp)
+{
+	struct ib_qp_attr attr = {
+		.qp_state = IB_QPS_INIT,
+		.port_num = KV_PORT,
+		.qp_access_flags = IB_ACCESS_REMOTE_WRITE |
+				   IB_ACCESS_REMOTE_READ |
+				   IB_ACCESS_REMOTE_ATOMIC,
+	};
+
+	return ib_modify_qp(qp, &attr, IB_QP_STATE | IB_QP_PORT |
+			    IB_QP_PKEY_INDEX | IB_QP_ACCESS_FLAGS);
+}
+
+static inline bool kv_is_rc(const struct ib_qp *qp)
+{
+	return qp->qp_type == IB_QPT_RC;
+}
+
+static inline int kv_to_rtr(struct kv *kv, struct ib_qp *qp, struct ib_qp *peer)
+{
+	const struct ib_gid_attr *gid = kv_gid(kv);
+	struct ib_qp_attr attr = {
+		.qp_state = IB_QPS_RTR,
+		.path_mtu = IB_MTU_1024,
+		.dest_qp_num = peer->qp_num,
+		.rq_psn = 0xfffff0,
+		.max_dest_rd_atomic = 4,
+		.min_rnr_timer = 1,
+	};
+	int mask = IB_QP_STATE | IB_QP_AV | IB_QP_PATH_MTU | IB_QP_DEST_QPN |
+		   IB_QP_RQ_PSN;
+	int err;
+
+	if (!gid)
+		return -ENODATA;
+
+	if (kv_is_rc(qp))
+		mask |= IB_QP_MAX_DEST_RD_ATOMIC | IB_QP_MIN_RNR_TIMER;
+	err = kv_fill_ah(&attr.ah_attr, gid);
+	if (!err)
+		err = ib_modify_qp(qp, &attr, mask);
+	rdma_destroy_ah_attr(&attr.ah_attr);
+	return err;
+}
+
+static inline int kv_to_rts(struct ib_qp *qp)
+{
+	struct ib_qp_attr attr = {
+		.qp_state = IB_QPS_RTS,
+		.sq_psn = 0xfffff0,
+		.timeout = 14,
+		.retry_cnt = 7,
+		.rnr_retry = 7,
+		.max_rd_atomic = 4,
+	};
+	int mask = IB_QP_STATE | IB_QP_SQ_PSN;
+
+	if (kv_is_rc(qp))
+		mask |= IB_QP_TIMEOUT | IB_QP_RETRY_CNT | IB_QP_RNR_RETRY |
+			IB_QP_MAX_QP_RD_ATOMIC;
+	return ib_modify_qp(qp, &attr, mask);
+}
+
+static inline void kv_connect(struct kunit *test, struct kv *kv)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, kv_to_init(kv->qp[i]), 0);
+		KUNIT_ASSERT_EQ(test, kv_to_rtr(kv, kv->qp[i], kv->qp[!i]), 0);
+		KUNIT_ASSERT_EQ(test, kv_to_rts(kv->qp[i]), 0);
+	}
+}
+
+/* All but the QPs and what they share. */
 static inline void kv_open(struct kunit *test)
 {
 	struct ib_cq_init_attr cq_attr = { .cqe = 4 * KV_DEPTH };
@@ -168,6 +245,8 @@ static inline void kv_close(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		if (!IS_ERR_OR_NULL(kv->qp[i]))
 			ib_destroy_qp(kv->qp[i]);
+	if (!IS_ERR_OR_NULL(kv->srq))
+		ib_destroy_srq(kv->srq);
 	if (kv->dma && !ib_dma_mapping_error(kv->ibdev, kv->dma))
 		ib_dma_unmap_single(kv->ibdev, kv->dma, 2 * KV_SIZE,
 				    DMA_BIDIRECTIONAL);

@@ -163,6 +163,60 @@ static void cq_ureq_test(struct kunit *test)
 	EXPECT_BAD_CQ(test, log_size, U32_MAX);
 }
 
+/* Of 200 entries, each of 3 pieces. */
+static struct svan_ureq_create_srq good_srq_ureq(void)
+{
+	return (struct svan_ureq_create_srq) {
+		.buf_va = 0x7f0000000000,
+		.buf_length = 256 * 64 + 4096,
+		.dbr_offset = 256 * 64,
+		.log_size = 8,
+		.log_stride = 6,
+	};
+}
+
+static int check_srq_ureq(const struct svan_ureq_create_srq *ureq)
+{
+	const struct ib_srq_attr attr = { .max_wr = 200, .max_sge = 3 };
+
+	return svan_ib_check_srq_ureq(ureq, &test_caps, &attr);
+}
+
+#define EXPECT_BAD_SRQ(test, field, value) do {				\
+	struct svan_ureq_create_srq bad_srq = good_srq_ureq();		\
+									\
+	bad_srq.field = (value);					\
+	KUNIT_EXPECT_EQ(test, check_srq_ureq(&bad_srq), -EINVAL);	\
+} while (0)
+
+static void srq_ureq_test(struct kunit *test)
+{
+	struct svan_ureq_create_srq ureq = good_srq_ureq();
+
+	KUNIT_EXPECT_EQ(test, check_srq_ureq(&ureq), 0);
+	ureq.buf_length = 256 * 64 + 64;
+	KUNIT_EXPECT_EQ(test, check_srq_ureq(&ureq), 0);
+
+	EXPECT_BAD_SRQ(test, buf_va, 0x7f0000000040);
+	EXPECT_BAD_SRQ(test, buf_va, U64_MAX & PAGE_MASK);
+	EXPECT_BAD_SRQ(test, buf_length, 0);
+	EXPECT_BAD_SRQ(test, buf_length, 256 * 64 + 63);
+	EXPECT_BAD_SRQ(test, buf_length, U64_MAX);
+	EXPECT_BAD_SRQ(test, dbr_offset, 256 * 64 + 4);
+	EXPECT_BAD_SRQ(test, dbr_offset, 256 * 64 - 64);
+	EXPECT_BAD_SRQ(test, dbr_offset, U32_MAX & ~63u);
+	EXPECT_BAD_SRQ(test, log_size, 7);	/* fewer than 200 */
+	EXPECT_BAD_SRQ(test, log_size, 9);
+	EXPECT_BAD_SRQ(test, log_size, 11);
+	EXPECT_BAD_SRQ(test, log_size, 255);
+	EXPECT_BAD_SRQ(test, log_stride, 5);	/* fewer than 3 */
+	EXPECT_BAD_SRQ(test, log_stride, 7);
+	EXPECT_BAD_SRQ(test, log_stride, 0);
+	EXPECT_BAD_SRQ(test, log_stride, 255);
+	EXPECT_BAD_SRQ(test, reserved[0], 1);
+	EXPECT_BAD_SRQ(test, reserved[1], 1);
+}
+
 static struct svan_ureq_create_qp good_qp_ureq(void)
 {
 	return (struct svan_ureq_create_qp) {
@@ -327,6 +381,7 @@ static struct kunit_case svan_ib_cases[] = {
 	KUNIT_CASE(mtt_layout_test),
 	KUNIT_CASE(mtt_parent_test),
 	KUNIT_CASE(cq_ureq_test),
+	KUNIT_CASE(srq_ureq_test),
 	KUNIT_CASE(qp_ureq_test),
 	KUNIT_CASE(qp_cap_test),
 	KUNIT_CASE(access_test),

@@ -23,7 +23,9 @@
 		{ SVAN_EVENT_QP_ACCESS_ERR,	"access error" }, \
 		{ SVAN_EVENT_QP_COMM_EST,	"communication established" }, \
 		{ SVAN_EVENT_QP_SQ_DRAINED,	"send queue drained" }, \
-		{ SVAN_EVENT_QP_LAST_WQE,	"last WQE reached" })
+		{ SVAN_EVENT_QP_LAST_WQE,	"last WQE reached" }, \
+		{ SVAN_EVENT_SRQ_LIMIT,		"SRQ limit reached" }, \
+		{ SVAN_EVENT_SRQ_ERROR,		"SRQ error" })
 
 #define svan_show_qp_type(type) \
 	__print_symbolic(type, \
@@ -332,12 +334,77 @@ TRACE_EVENT(svan_ib_cq_error,
 		  __entry->syndrome)
 );
 
+DECLARE_EVENT_CLASS(svan_ib_srq,
+	TP_PROTO(const struct svan_ib_srq *srq, u32 limit, int err),
+	TP_ARGS(srq, limit, err),
+	TP_STRUCT__entry(
+		__string(name, srq->ibsrq.device->name)
+		__field(u32, srqn)
+		__field(u32, ring_key)
+		__field(u32, limit)
+		__field(u8, log_size)
+		__field(u8, log_stride)
+		__field(bool, user)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->srqn = srq->srqn;
+		__entry->ring_key = srq->ring.key;
+		__entry->limit = limit;
+		__entry->log_size = srq->log_size;
+		__entry->log_stride = srq->log_stride;
+		__entry->user = !srq->dbr;
+		__entry->err = err;
+	),
+	TP_printk("%s srqn=%u log_size=%u log_stride=%u limit=%u ring_key=%#x user=%d err=%d",
+		  __get_str(name), __entry->srqn, __entry->log_size,
+		  __entry->log_stride, __entry->limit, __entry->ring_key,
+		  __entry->user, __entry->err)
+);
+
+DEFINE_EVENT(svan_ib_srq, svan_ib_srq_create,
+	TP_PROTO(const struct svan_ib_srq *srq, u32 limit, int err),
+	TP_ARGS(srq, limit, err)
+);
+
+DEFINE_EVENT(svan_ib_srq, svan_ib_srq_destroy,
+	TP_PROTO(const struct svan_ib_srq *srq, u32 limit, int err),
+	TP_ARGS(srq, limit, err)
+);
+
+DEFINE_EVENT(svan_ib_srq, svan_ib_srq_modify,
+	TP_PROTO(const struct svan_ib_srq *srq, u32 limit, int err),
+	TP_ARGS(srq, limit, err)
+);
+
+TRACE_EVENT(svan_ib_srq_event,
+	TP_PROTO(const struct svan_ib_srq *srq, u8 event, u32 syndrome),
+	TP_ARGS(srq, event, syndrome),
+	TP_STRUCT__entry(
+		__string(name, srq->ibsrq.device->name)
+		__field(u32, srqn)
+		__field(u32, syndrome)
+		__field(u8, event)
+	),
+	TP_fast_assign(
+		__assign_str(name);
+		__entry->srqn = srq->srqn;
+		__entry->syndrome = syndrome;
+		__entry->event = event;
+	),
+	TP_printk("%s srqn=%u event=%#x (%s) syndrome=%#x", __get_str(name),
+		  __entry->srqn, __entry->event,
+		  svan_show_event(__entry->event), __entry->syndrome)
+);
+
 DECLARE_EVENT_CLASS(svan_ib_qp,
 	TP_PROTO(const struct svan_ib_qp *qp, int err),
 	TP_ARGS(qp, err),
 	TP_STRUCT__entry(
 		__string(name, qp->ibqp.device->name)
 		__field(u32, qpn)
+		__field(u32, srqn)
 		__field(u32, ring_key)
 		__field(u8, type)
 		__field(u8, log_sq_bbs)
@@ -349,6 +416,7 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 	TP_fast_assign(
 		__assign_str(name);
 		__entry->qpn = qp->ibqp.qp_num;
+		__entry->srqn = qp->ibqp.srq ? to_svan_ib_srq(qp->ibqp.srq)->srqn : 0;
 		__entry->ring_key = qp->ring.key;
 		__entry->type = qp->type;
 		__entry->log_sq_bbs = qp->log_sq_bbs;
@@ -357,10 +425,10 @@ DECLARE_EVENT_CLASS(svan_ib_qp,
 		__entry->user = !qp->dbr;
 		__entry->err = err;
 	),
-	TP_printk("%s qpn=%u type=%s log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u ring_key=%#x user=%d err=%d",
+	TP_printk("%s qpn=%u type=%s log_sq_bbs=%u log_rq_size=%u log_rq_stride=%u srqn=%u ring_key=%#x user=%d err=%d",
 		  __get_str(name), __entry->qpn,
 		  svan_show_qp_type(__entry->type), __entry->log_sq_bbs,
-		  __entry->log_rq_size, __entry->log_rq_stride,
+		  __entry->log_rq_size, __entry->log_rq_stride, __entry->srqn,
 		  __entry->ring_key, __entry->user, __entry->err)
 );
 

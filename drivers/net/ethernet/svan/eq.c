@@ -4,7 +4,7 @@
  * completions; there is one more EQ for each completion vector. EQ n interrupts
  * with MSI-X vector n, whose handler is the queue's only consumer.
  *
- * The handlers of CQs and QPs are looked up in xarrays, without a lock. They are
+ * The handlers of CQs, QPs and SRQs are looked up in xarrays, without a lock. They are
  * called in hard interrupts only. So to detach one, its entry is erased, and the
  * interrupts that may have seen it are waited for.
  */
@@ -66,6 +66,18 @@ static void svan_dispatch_qp_event(struct svan_dev *dev, u32 qpn, u8 type)
 		handler->event(handler, type);
 }
 
+static void svan_dispatch_srq_event(struct svan_dev *dev, u32 srqn, u8 type, u32 data)
+{
+	struct svan_srq_handler *handler = xa_load(&dev->srqs, srqn);
+
+	if (!handler)
+		return;
+	if (type == SVAN_EVENT_SRQ_LIMIT)
+		handler->limit(handler);
+	else
+		handler->error(handler, data);
+}
+
 static void svan_dispatch_page_event(struct svan_dev *dev)
 {
 	struct svan_page_handler *handler = READ_ONCE(dev->page_handler);
@@ -110,6 +122,10 @@ static void svan_eq_dispatch(struct svan_eq *eq, const struct svan_eqe *eqe)
 	case SVAN_EVENT_QP_SQ_DRAINED:
 	case SVAN_EVENT_QP_LAST_WQE:
 		svan_dispatch_qp_event(dev, qn, eqe->type);
+		break;
+	case SVAN_EVENT_SRQ_LIMIT:
+	case SVAN_EVENT_SRQ_ERROR:
+		svan_dispatch_srq_event(dev, qn, eqe->type, data);
 		break;
 	case SVAN_EVENT_PAGE_REQUEST:
 		svan_dispatch_page_event(dev);
@@ -344,6 +360,34 @@ void svan_qp_detach(struct svan_dev *dev, u32 qpn)
 	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
 }
 EXPORT_SYMBOL_GPL(svan_qp_detach);
+
+/**
+ * svan_srq_attach - receive the asynchronous events of a shared receive queue
+ * @dev: the function
+ * @srqn: the queue
+ * @handler: called in hard interrupts
+ *
+ * Return: 0, -EBUSY if the queue has a handler already, -ENOMEM.
+ */
+int svan_srq_attach(struct svan_dev *dev, u32 srqn, struct svan_srq_handler *handler)
+{
+	return xa_insert(&dev->srqs, srqn, handler, GFP_KERNEL);
+}
+EXPORT_SYMBOL_GPL(svan_srq_attach);
+
+/**
+ * svan_srq_detach - stop to receive the events of a shared receive queue
+ * @dev: the function
+ * @srqn: the queue
+ *
+ * When it returns the handler does not run and will not run. May sleep.
+ */
+void svan_srq_detach(struct svan_dev *dev, u32 srqn)
+{
+	xa_erase(&dev->srqs, srqn);
+	svan_eqs_synchronize(dev, 0, min(dev->num_eqs, 1u));
+}
+EXPORT_SYMBOL_GPL(svan_srq_detach);
 
 /**
  * svan_page_attach - receive the event of page requests

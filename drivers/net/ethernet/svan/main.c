@@ -26,6 +26,7 @@ static struct svan_dev *svan_dev_alloc(struct pci_dev *pdev)
 	dev->pdev = pdev;
 	xa_init(&dev->cqs);
 	xa_init(&dev->qps);
+	xa_init(&dev->srqs);
 	mutex_init(&dev->fail_lock);
 	mutex_init(&dev->page_lock);
 	spin_lock_init(&dev->inv_lock);
@@ -38,9 +39,11 @@ static void svan_dev_free(struct svan_dev *dev)
 {
 	WARN_ON(!xa_empty(&dev->cqs));
 	WARN_ON(!xa_empty(&dev->qps));
+	WARN_ON(!xa_empty(&dev->srqs));
 	WARN_ON(dev->page_handler);
 	xa_destroy(&dev->cqs);
 	xa_destroy(&dev->qps);
+	xa_destroy(&dev->srqs);
 	mutex_destroy(&dev->page_lock);
 	mutex_destroy(&dev->fail_lock);
 	ida_free(&svan_ida, dev->id);

@@ -123,6 +123,7 @@ struct svan_eq {
  * @num_vectors: number of MSI-X vectors that were granted, one for each EQ
  * @cqs: struct svan_cq_handler by CQ number
  * @qps: struct svan_qp_handler by QP number
+ * @srqs: struct svan_srq_handler by SRQ number
  * @page_handler: handler of page requests, or NULL
  * @shim: hears of flows, or NULL
  * @inv_lock: serialises writers of SVAN_REG_INV_TARGET, _ADDR, _LENGTH and _GO,
@@ -157,6 +158,7 @@ struct svan_dev {
 	u32			num_vectors;
 	struct xarray		cqs;
 	struct xarray		qps;
+	struct xarray		srqs;
 	struct svan_page_handler *page_handler;
 	struct svan_shim	*shim;
 	spinlock_t		inv_lock;	/* protects the registers of an invalidation */

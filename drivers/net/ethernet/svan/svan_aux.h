@@ -103,6 +103,19 @@ int svan_qp_attach(struct svan_dev *dev, u32 qpn, struct svan_qp_handler *handle
 void svan_qp_detach(struct svan_dev *dev, u32 qpn);
 
 /**
+ * struct svan_srq_handler - receiver of the asynchronous events of a shared receive queue
+ * @limit: called when fewer entries are left than its limit, in hard interrupt context
+ * @error: called when it is in error (enum svan_syndrome), in hard interrupt context
+ */
+struct svan_srq_handler {
+	void (*limit)(struct svan_srq_handler *handler);
+	void (*error)(struct svan_srq_handler *handler, u32 syndrome);
+};
+
+int svan_srq_attach(struct svan_dev *dev, u32 srqn, struct svan_srq_handler *handler);
+void svan_srq_detach(struct svan_dev *dev, u32 srqn);
+
+/**
  * struct svan_page_handler - server of the page requests of the function
  * @request: called when there are requests in the queue; it runs in hard interrupt
  *	context, so it only queues work
