@@ -192,8 +192,9 @@ static void check(Stage *stage)
         of_paths += ((SvanPath *)entry)->flows;
         congested += ((SvanPath *)entry)->counted;
     }
-    if (of_paths + flows->other.flows != flows->flows.count ||
-        congested + flows->other.counted != flows->congested ||
+    of_paths += flows->other.flows + flows->blind.flows;
+    congested += flows->other.counted + flows->blind.counted;
+    if (of_paths != flows->flows.count || congested != flows->congested ||
         svan_enforcement_entries(host_fn(stage->host), &query, entries, &total) != total) {
         fake_die("the tables do not agree");
     }
