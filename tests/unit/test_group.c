@@ -214,6 +214,29 @@ static void it_comes_from_the_wire_too(void **state)
     assert_int_equal(got(club, &m[2]), 1);
 }
 
+/* Each member looks for itself. */
+static void what_is_damaged_reaches_none(void **state)
+{
+    Club *club = *state;
+    Member *m = club->members;
+    SvanFrame *frame;
+
+    send_by(club, &m[0], group4, 0);
+    frame = left(club, group4);
+    frame->data[6 + 5] ^= 0x40;         /* by another NIC */
+    frame->data[frame->len - SVAN_ICRC_SIZE - 1] ^= 1;
+    for (uint32_t fn = 1; fn < NUM_STATIONS; fn++) {
+        join(&m[fn], group4);
+        listen(&m[fn]);
+    }
+    assert_true(svan_frame_in(club->hall->fake->core, frame));
+    fake_run(club->hall->fake);
+    for (uint32_t fn = 1; fn < NUM_STATIONS; fn++) {
+        assert_int_equal(got(club, &m[fn]), 0);
+        assert_int_equal(STAT(club->hall, fn, rx_icrc_errors), 1);
+    }
+}
+
 static void nobody_is_forced_to_listen(void **state)
 {
     Club *club = *state;
@@ -495,6 +518,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CLUB_TEST(members_get_it_wherever_they_are),
         CLUB_TEST(it_comes_from_the_wire_too),
+        CLUB_TEST(what_is_damaged_reaches_none),
         CLUB_TEST(nobody_is_forced_to_listen),
         CLUB_TEST(a_group_is_within_a_vlan),
         CLUB_TEST(groups_of_ipv6),

@@ -164,15 +164,16 @@ static SvanStep drop_forged(SvanFn *from, const SvanFrame *frame)
                                                       &uncounted, SVAN_DROP_SOURCE);
 }
 
-/* A RoCE packet of the receive queue, for a function. `known`: its ICRC is right. */
-static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame, bool known)
+/* A RoCE packet of the receive queue, for a function. *known: its ICRC has been found right. */
+static SvanStep rx_roce_for(SvanFn *fn, const SvanFrame *frame, bool *known)
 {
     SvanCore *core = fn->core;
     SvanPkt pkt;
 
-    switch (core->config.no_icrc || known ? svan_pkt_decode_no_icrc(frame, &pkt) :
-                                            svan_pkt_decode(frame, &pkt)) {
+    switch (core->config.no_icrc || *known ? svan_pkt_decode_no_icrc(frame, &pkt) :
+                                             svan_pkt_decode(frame, &pkt)) {
     case SVAN_DECODE_OK:
+        *known = true;
         return frame->from == SVAN_FROM_PORT ? deliver_from_port(fn, &pkt) :
                                                deliver(fn, &pkt);
     case SVAN_DECODE_BAD_ICRC:
@@ -211,10 +212,7 @@ static uint32_t next_member(const SvanCore *core, const SvanAddr *addr, uint32_t
     return id;
 }
 
-/*
- * One queue pair a step, and then those that receive frames for the group. That a packet was
- * looked at by one member, and is known to be right, is told by AGAIN.
- */
+/* One queue pair a step, and then those that receive frames for the group. */
 static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr *addr,
                          uint32_t member)
 {
@@ -224,8 +222,7 @@ static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr 
     if (is_forged(core, frame, addr)) {
         return drop_forged(core->fns[frame->from], frame);
     }
-    step = rx_roce_for(core->fns[member], frame, ingress->member || ingress->known);
-    ingress->known |= step == SVAN_STEP_AGAIN;
+    step = rx_roce_for(core->fns[member], frame, &ingress->known);
     if (step == SVAN_STEP_DONE) {
         ingress->member = member + 1;
         step = SVAN_STEP_AGAIN;
@@ -239,6 +236,7 @@ static SvanStep rx_group(SvanCore *core, const SvanFrame *frame, const SvanAddr 
  */
 static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
 {
+    bool known = false;
     uint32_t member;
     SvanAddr addr;
     SvanFn *fn;
@@ -258,7 +256,7 @@ static SvanStep rx_roce(SvanCore *core, const SvanFrame *frame, bool *mine)
     if (is_forged(core, frame, &addr)) {
         return drop_forged(core->fns[frame->from], frame);
     }
-    return rx_roce_for(fn, frame, false);
+    return rx_roce_for(fn, frame, &known);
 }
 
 /* The frame as the function gets it, without the tag of its VLAN. NULL: no memory. */
