@@ -513,6 +513,39 @@ static void groups_survive_a_move(void **state)
     leave(&m[1], group6);
 }
 
+/* What an account has is its own after a move, though it would not get as much again. */
+static void what_an_owner_has_survives_a_move(void **state)
+{
+    Club *club = *state;
+    Member greedy = owned_by(club->hall, 1, 5), other = owned_by(club->hall, 1, 6);
+    SvanCore *core = club->hall->fake->core;
+    uint8_t gid[16] = { 0xff, 2 };
+    uint32_t made, given = SVAN_MAX_MCAST_GROUPS / 4;
+    size_t len;
+    void *stream;
+
+    for (made = 0; made < given; made++) {
+        gid[15] = made;
+        join(&other, gid);
+        join(&greedy, gid);
+    }
+    for (; change(&greedy, SVAN_CMD_ATTACH_MCAST, gid) == SVAN_CMD_OK; made++) {
+        assert_true(made < SVAN_MAX_MCAST_GROUPS);
+        gid[15] = made;
+        gid[14] = made >> 8;
+    }
+    gid[14] = 0;
+    while (given--) {
+        gid[15] = given;
+        leave(&other, gid);             /* the group is the greedy one's from now on */
+    }
+    stream = svan_save(core, &len);
+    assert_non_null(stream);
+    assert_true(svan_load(core, stream, len));
+    free(stream);
+    leave(&greedy, gid);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +563,7 @@ int main(void)
         CLUB_TEST(a_group_is_no_way_to_forge),
         CLUB_TEST(half_of_a_datagram_costs_the_next_one_nothing),
         CLUB_TEST(groups_survive_a_move),
+        CLUB_TEST(what_an_owner_has_survives_a_move),
     };
 
     return cmocka_run_group_tests_name("group", tests, NULL, NULL);

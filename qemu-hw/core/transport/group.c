@@ -94,22 +94,26 @@ static SvanGroup *make(SvanFn *fn, SvanGroup **link, const uint8_t *gid)
     return *link = group;
 }
 
-uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
+static uint32_t check(const SvanQp *qp, const uint8_t *gid)
 {
-    SvanGroup **link, *group;
-
     if (qp->type != SVAN_QPT_UD) {
         return REFUSE(NOT_SUPPORTED, qpn);
     }
-    if (!svan_gid_is_multicast(gid)) {
-        return REFUSE(BAD_PARAM, gid);
-    }
-    link = find(qp->fn, gid);
-    group = *link;
-    if (group && place_of(group, qp) < group->num) {
-        return SVAN_CMD_OK;
-    }
-    if (group ? !may_join(group, qp->waiter.account) : !may_make(qp->fn, qp->waiter.account)) {
+    return svan_gid_is_multicast(gid) ? SVAN_CMD_OK : REFUSE(BAD_PARAM, gid);
+}
+
+static bool is_in(const SvanGroup *group, const SvanQp *qp)
+{
+    return group && place_of(group, qp) < group->num;
+}
+
+/* link: where the group is, or is to be. */
+static uint32_t add(SvanGroup **link, SvanQp *qp, const uint8_t *gid)
+{
+    SvanGroup *group = *link;
+
+    if (group ? group->num >= SVAN_MAX_MCAST_QPS :
+                qp->fn->qps->num_groups >= SVAN_MAX_MCAST_GROUPS) {
         return REFUSE(NO_RESOURCES, gid);
     }
     group = group ? group : make(qp->fn, link, gid);
@@ -118,6 +122,20 @@ uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
     }
     group->qps[group->num++] = qp;
     return SVAN_CMD_OK;
+}
+
+uint32_t svan_group_attach(SvanQp *qp, const uint8_t *gid)
+{
+    SvanGroup **link = find(qp->fn, gid), *group = *link;
+    uint32_t refusal = check(qp, gid);
+
+    if (refusal || is_in(group, qp)) {
+        return refusal;
+    }
+    if (group ? !may_join(group, qp->waiter.account) : !may_make(qp->fn, qp->waiter.account)) {
+        return REFUSE(NO_RESOURCES, gid);
+    }
+    return add(link, qp, gid);
 }
 
 /* false: the queue pair was not in it. */
@@ -217,6 +235,7 @@ void svan_save_groups(SvanFn *fn, SvanWriter *writer)
     svan_put_u32(writer, 0);
 }
 
+/* Accounts keep what they had, though they might not get it again. */
 bool svan_load_groups(SvanFn *fn, SvanReader *reader)
 {
     uint8_t gid[16];
@@ -226,7 +245,8 @@ bool svan_load_groups(SvanFn *fn, SvanReader *reader)
         SvanQp *qp = svan_qp_get(fn, qpn);
 
         svan_get_bytes(reader, gid, sizeof(gid));
-        if (reader->failed || !qp || svan_group_attach(qp, gid) != SVAN_CMD_OK) {
+        if (reader->failed || !qp || check(qp, gid) || is_in(*find(fn, gid), qp) ||
+            add(find(fn, gid), qp, gid) != SVAN_CMD_OK) {
             return false;
         }
         *served(fn, *find(fn, gid)) += svan_get_u8(reader) != 0;
